@@ -1,0 +1,479 @@
+"""The command line: parse → one call → one line of result. The only place that prints, catches and exits."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+# torch, polars and decord take seconds to import: each command imports what it uses
+if TYPE_CHECKING:
+    from emonext.evaluation import Evaluation
+    from pipeline import Instruments, Outcome
+
+EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    help="Reads facial expression in recorded care sessions: video in, emotion timelines and reports out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+weights_app = typer.Typer(help="The classifier's weights: list, convert, verify.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+out_console = Console()
+err_console = Console(stderr=True)
+
+Model = Annotated[str, typer.Option(help="Weights by name, or a .safetensors file.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+SampleFps = Annotated[float, typer.Option("--fps", help="Samples per second of video.")]
+MinFace = Annotated[int, typer.Option(help="Smallest face looked for, px.")]
+BatchSize = Annotated[int, typer.Option(help="Faces classified together.", min=1)]
+PatientTrack = Annotated[
+    str, typer.Option(help="Who the patient is: longest (seen longest), largest, or a track's number.")
+]
+
+DEFAULT_MODEL = "atto"
+
+
+@app.command()
+def process(
+    inputs: Annotated[list[Path], typer.Argument(help="Videos, or folders of videos.", metavar="INPUT…")],
+    out: Annotated[Path, typer.Option(help="Folder for timelines, faces, reports and status.")],
+    patient: Annotated[str | None, typer.Option(help="Pseudonym, such as P012.")] = None,
+    session: Annotated[str | None, typer.Option(help="Session, such as S01.")] = None,
+    fps: SampleFps = 5.0,
+    model: Model = DEFAULT_MODEL,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+    min_face: MinFace = 40,
+    patient_track: PatientTrack = "longest",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make existing timelines anew.")] = False,
+) -> None:
+    """Videos → emotion timelines (Parquet) and reports (HTML).
+
+    Several videos, or a folder, take their ids from names like P012_S01.mp4.
+
+    Example: emonext process recordings/ --out study
+    """
+    from pipeline import Settings, plan_sessions, process_sessions
+    from reports import write_reports
+
+    sessions = plan_sessions(inputs, patient, session)
+    settings = Settings(fps, min_face, batch_size, patient_track)
+    instruments = _instruments(model, device, min_face)
+    with _progress("Processing") as update:
+        outcomes = process_sessions(
+            sessions,
+            out,
+            settings,
+            instruments,
+            overwrite=overwrite,
+            on_session=lambda job, done, total: update(done, total, f"{job.patient_id} {job.session_id}"),
+        )
+    if any(outcome.state != "failed" for outcome in outcomes):
+        out_console.print(f"Report: {write_reports(out)}", soft_wrap=True)
+    _tell(outcomes)
+
+
+@app.command()
+def report(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+) -> None:
+    """Timelines → HTML reports, anew; needs neither video nor model.
+
+    Example: emonext report study
+    """
+    from reports import write_reports
+
+    with _progress("Reports") as update:
+        index = write_reports(directory, lambda done, total: update(done, total, ""))
+    out_console.print(f"Report: {index}", soft_wrap=True)
+
+
+@app.command()
+def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
+    """What a video's container says.
+
+    Example: emonext info P012_S01.mp4
+    """
+    from pipeline import probe
+
+    found = probe(video)
+    rows = {
+        "picture": f"{found.width} × {found.height} px upright, turned by {found.rotation}°",
+        "length": f"{found.duration_s:.2f} s, {len(found.time_s)} frames, {found.frame_rate:.2f}/s",
+        "rate": _describe_rate(found.time_s),
+        "codec": found.codec,
+        "missing": f"{found.missing_s:.1f} s that the header promises" if found.missing_s else "nothing",
+    }
+    _print_table(str(video), rows)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the sample video and its results.")] = Path("demo"),
+    model: Model = DEFAULT_MODEL,
+    device: Device = "auto",
+) -> None:
+    """Makes a sample session (36 s) and processes it.
+
+    Example: emonext demo --out demo
+    """
+    from pipeline import Session, Settings, process_sessions
+    from pipeline.demo import make_demo_video
+    from pipeline.timeline import make_private_folder
+    from reports import write_reports
+
+    instruments = _instruments(model, device)
+    make_private_folder(out)
+    sample = Session("DEMO", "S01", out / "DEMO_S01.mp4")
+    with _progress("Sample video") as update:
+        make_demo_video(sample.video, lambda done, total: update(done, total, ""))
+    with _progress("Processing") as update:
+        outcomes = process_sessions(
+            [sample],
+            out,
+            Settings(),
+            instruments,
+            overwrite=True,
+            on_session=lambda job, done, total: update(done, total, ""),
+        )
+    if outcomes[0].state == "failed":
+        _tell(outcomes)
+    index = write_reports(out)
+    out_console.print(f"Video:    {sample.video}", soft_wrap=True)
+    out_console.print(f"Timeline: {sample.timeline_path(out)}", soft_wrap=True)
+    out_console.print(f"Report:   {index}", soft_wrap=True)
+
+
+@app.command()
+def bench(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO")],
+    fps: SampleFps = 5.0,
+    model: Model = DEFAULT_MODEL,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+    min_face: MinFace = 40,
+) -> None:
+    """What a minute of this video costs on this machine, stage by stage.
+
+    Example: emonext bench P012_S01.mp4
+    """
+    from pipeline import Settings
+    from pipeline.benchmark import measure
+
+    with _progress("Measuring") as update:
+        costs = measure(
+            video,
+            Settings(fps, min_face, batch_size),
+            _instruments(model, device, min_face),
+            lambda done, total: update(done, total, ""),
+        )
+    minutes = costs.video_s / 60
+    rows = {stage: f"{seconds / minutes:.1f} s" for stage, seconds in costs.seconds.items()}
+    rows["end to end"] = f"{costs.end_to_end_s / minutes:.1f} s"
+    rows["peak memory"] = f"{costs.peak_rss_mb:.0f} MB"
+    title = (
+        f"one minute of {costs.width} × {costs.height} px, {costs.samples / minutes:.0f} samples, "
+        f"{costs.faces / minutes:.0f} faces"
+    )
+    _print_table(title, rows)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder with FER2013.", metavar="DATA")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")],
+    size: Annotated[str, typer.Option(help="Architecture: atto … nano, tiny … xlarge.")] = "atto",
+    image_size: Annotated[int | None, typer.Option(help="Side of the input, px.")] = None,
+    epochs: Annotated[int, typer.Option(min=1)] = 40,
+    batch_size: Annotated[int, typer.Option(min=2)] = 64,
+    optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
+    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-3,
+    seed: Annotated[int, typer.Option()] = 0,
+    max_minutes: Annotated[float, typer.Option(help="Stop after the last epoch that fits.")] = float("inf"),
+    device: Device = "auto",
+) -> None:
+    """Trains EmoNeXt on FER2013; stopped runs go on where they were.
+
+    Example: emonext train fer2013/ --out runs/atto --max-minutes 120
+    """
+    with _extra("train"):
+        from emonext.device import choose_device
+        from emonext.training import Settings, make_run
+
+    settings = Settings(
+        size=size,
+        image_size=image_size,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        learning_rate=lr,
+        seed=seed,
+    )
+    run = make_run(out, settings, data, choose_device(device))
+    with _progress("Training") as update:
+        log = run.train(lambda done, total, loss: update(done, total, f"loss {loss:.3f}"), max_minutes)
+    if len(log) < epochs:
+        out_console.print(f"{len(log)} of {epochs} epochs; the same command goes on.")
+        return
+    path, card = run.finish()
+    out_console.print(
+        f"{path}: {card.metrics['val_accuracy']:.1%} of the validation faces right.", soft_wrap=True
+    )
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[str, typer.Argument(help="Weights by name, or a file.", metavar="WEIGHTS")],
+    data: Annotated[Path, typer.Argument(help="Folder with FER2013.", metavar="DATA")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write the confusion matrix there (.png, .svg, .pdf).")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """How good weights are on FER2013's validation split.
+
+    Example: emonext evaluate atto fer2013/ --json atto.json --picture confusion.png
+    """
+    with _extra("train"):
+        from emonext.device import choose_device
+        from emonext.evaluation import evaluate as measure
+        from emonext.figures import draw_confusion
+    from emonext.checkpoint import load_weights
+    from emonext.data import load_fer2013
+
+    loaded = load_weights(weights)
+    split = load_fer2013(data, "val")
+    with _progress("Evaluating") as update:
+        found = measure(loaded, split, choose_device(device), lambda done, total: update(done, total, ""))
+    _print_evaluation(weights, found)
+    if json_file:
+        json_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n")
+    if picture:
+        draw_confusion(found, picture)
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """The weights that come with the program.
+
+    Example: emonext weights list
+    """
+    from emonext.checkpoint import SHIPPED, find_weights, read_card
+
+    table = Table("name", "input", "validation accuracy", "data", "licence")
+    for name in SHIPPED:
+        card = read_card(find_weights(name))
+        accuracy = card.metrics.get("val_accuracy")
+        table.add_row(
+            name,
+            f"{card.preprocessing.size} px",
+            "" if accuracy is None else f"{accuracy:.1%}",
+            card.data,
+            card.licence,
+        )
+    out_console.print(table)
+
+
+@weights_app.command("convert")
+def weights_convert(
+    old: Annotated[Path, typer.Argument(help="Checkpoint of the published code (.pt).", metavar="OLD")],
+    new: Annotated[Path, typer.Argument(help="File to write (.safetensors).", metavar="NEW")],
+) -> None:
+    """A checkpoint trained with the authors' code → weights for this program.
+
+    Example: emonext weights convert best.pt mine.safetensors
+    """
+    from emonext.checkpoint import convert_published
+
+    card = convert_published(old, new)
+    shape = card.architecture
+    out_console.print(
+        f"{new}: depths {shape.depths}, widths {shape.dims}, {shape.image_size} px.", soft_wrap=True
+    )
+
+
+@weights_app.command("verify")
+def weights_verify(
+    weights: Annotated[str, typer.Argument(help="By name, or a file.", metavar="WEIGHTS")],
+) -> None:
+    """Checks weights against their sha256 and against the model they claim to be.
+
+    Example: emonext weights verify atto
+    """
+    from emonext.checkpoint import load_weights
+
+    out_console.print(f"{weights}: whole, sha256 {load_weights(weights).sha256}.", soft_wrap=True)
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine has: device, decoders, weights.
+
+    Example: emonext doctor
+    """
+    import platform
+    from importlib.metadata import version
+
+    import torch
+
+    from emonext.checkpoint import SHIPPED, find_weights, verify_weights
+
+    packages = ("emonext-care", "torch", "timm", "decord", "av", "facenet-pytorch", "polars", "plotly")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; the CPU is used"
+    rows = {
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads used",
+        "GPU": gpu,
+        "packages": ", ".join(f"{name} {version(name)}" for name in packages),
+        "weights": ", ".join(f"{name} ({verify_weights(find_weights(name))[:12]}…)" for name in SHIPPED),
+    }
+    _print_table("this machine", rows)
+
+
+def main() -> None:
+    """The entry point of ``emonext`` and of ``python cli.py``."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        err_console.print("Interrupted. What is finished is kept; the same command goes on from there.")
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        if not isinstance(error, _expected_errors()):
+            raise
+        err_console.print(f"[red]Error:[/red] {_plain(error)}", soft_wrap=True)
+        sys.exit(EXIT_BAD_INPUT)
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    from emonext.errors import EmoNeXtError
+    from pipeline.errors import PipelineError
+    from reports.errors import ReportError
+
+    return EmoNeXtError, PipelineError, ReportError
+
+
+def _instruments(model: str, device: str, min_face_px: int = 40) -> "Instruments":
+    """Where the two trained parts meet: the detector and the classifier, on one device."""
+    import decord
+
+    from emonext import Classifier
+    from pipeline import Framing, Instruments, MtcnnDetector
+
+    # its messages about damaged frames say nothing that the timeline does not
+    decord.logging.set_level(decord.logging.QUIET)
+    classify = Classifier(model, device)
+    prepare = classify.card.preprocessing
+    return Instruments(
+        detect=MtcnnDetector(min_face_px, classify.device),
+        classify=classify,
+        framing=Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift),
+        weights={
+            "name": classify.card.name,
+            "sha256": classify.sha256,
+            "temperature": classify.card.temperature,
+            "preprocessing": prepare.to_dict(),
+        },
+        device=str(classify.device),
+    )
+
+
+def _tell(outcomes: "list[Outcome]") -> None:
+    """One line for each session that is not simply done, one for all; exits 1 where some are incomplete."""
+    for outcome in outcomes:
+        if outcome.state != "done" or outcome.reason:
+            name = f"{outcome.patient_id} {outcome.session_id}"
+            err_console.print(f"{name} {outcome.state}: {outcome.reason}", markup=False, soft_wrap=True)
+    states = [outcome.state for outcome in outcomes]
+    counts = (f"{states.count(state)} {state}" for state in ("done", "partial", "failed", "skipped"))
+    out_console.print(", ".join(counts))
+    if "failed" in states or "partial" in states:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar with the time that is left, on a terminal; nothing elsewhere."""
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    ]
+    with Progress(*columns, console=err_console, disable=not err_console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=None, note="")
+        yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Imports that need an optional part of the program."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        err_console.print(f"This needs {error.name}: pip install 'emonext-care\\[{name}]'")
+        raise typer.Exit(EXIT_BAD_INPUT) from error
+
+
+def _print_table(title: str, rows: dict[str, str]) -> None:
+    table = Table(title=title, show_header=False, title_justify="left")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    out_console.print(table)
+
+
+def _print_evaluation(weights: str, found: "Evaluation") -> None:
+    _print_table(
+        f"{weights} on {found.count} faces",
+        {
+            "accuracy, one crop": f"{found.accuracy:.2%}",
+            "… without twins in training": f"{found.accuracy_unseen:.2%}",
+            "accuracy, ten crops": f"{found.accuracy_ten_crops:.2%}",
+            "macro F1": f"{found.macro_f1:.3f}",
+            "log loss": f"{found.log_loss:.3f} at temperature {found.temperature:.2f}",
+            "speed, one crop": f"{found.faces_per_s:.0f} faces/s",
+        },
+    )
+    table = Table("labelled ↓ predicted →", *found.recall, "recall", title="confusion matrix")
+    for (label, recall), row in zip(found.recall.items(), found.confusion, strict=True):
+        table.add_row(label, *map(str, row), f"{recall:.0%}")
+    out_console.print(table)
+
+
+def _describe_rate(time_s: Any) -> str:
+    if len(time_s) < 2:
+        return "one frame"
+    steps_ms = (time_s[1:] - time_s[:-1]) * 1000
+    kind = "constant" if steps_ms.max() - steps_ms.min() < 1.1 else "variable"
+    return f"{kind}, {steps_ms.min():.1f}–{steps_ms.max():.1f} ms between frames"
+
+
+def _plain(error: Exception) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))
+
+
+if __name__ == "__main__":
+    main()

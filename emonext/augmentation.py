@@ -1,0 +1,71 @@
+"""Random changes of training faces, a whole batch at once, on the device where the pictures lie."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges from which each picture's change is drawn, uniformly. Faces are never turned upside down.
+
+    :param rotation_deg: up to this much either way.
+    :param scale: the picture is scaled by a factor in this range …
+    :param shift: … and moved by up to this share of its side: a detector's box is never exact.
+    :param brightness: added to grey values in 0…1.
+    :param contrast: range of the factor about the picture's mean.
+    :param erase: probability that a rectangle (2–15 % of the area) becomes grey: hands, cups, glasses.
+    """
+
+    rotation_deg: float = 12.0
+    scale: tuple[float, float] = (0.9, 1.15)
+    shift: float = 0.06
+    brightness: float = 0.15
+    contrast: tuple[float, float] = (0.7, 1.3)
+    erase: float = 0.25
+
+    def __call__(self, grey: Tensor, size: int, generator: torch.Generator) -> Tensor:
+        """(N, 1, H, W) in 0…1 → (N, 1, size, size) in 0…1, flipped, warped, resized and lit anew."""
+        warped = F.grid_sample(
+            grey,
+            F.affine_grid(self._affine(len(grey), generator), [len(grey), 1, size, size], False),
+            padding_mode="border",
+            align_corners=False,
+        )
+        return self._erase(self._light(warped, generator), generator)
+
+    def _affine(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n, 2, 3) maps from output to input coordinates."""
+        angle = torch.deg2rad(_uniform(n, -self.rotation_deg, self.rotation_deg, generator))
+        zoom = 1 / _uniform(n, *self.scale, generator)
+        mirror = torch.where(_uniform(n, 0, 1, generator) < 0.5, -1.0, 1.0)
+        cos, sin = angle.cos() * zoom, angle.sin() * zoom
+        # the picture spans −1…1, so a share of its side is twice that in these coordinates
+        x, y = (_uniform(n, -2 * self.shift, 2 * self.shift, generator) for _ in range(2))
+        return torch.stack([mirror * cos, -sin, x, mirror * sin, cos, y], dim=1).view(n, 2, 3)
+
+    def _light(self, grey: Tensor, generator: torch.Generator) -> Tensor:
+        n = len(grey)
+        mean = grey.mean(dim=(1, 2, 3), keepdim=True)
+        factor = _uniform(n, *self.contrast, generator).view(n, 1, 1, 1)
+        offset = _uniform(n, -self.brightness, self.brightness, generator).view(n, 1, 1, 1)
+        return ((grey - mean) * factor + mean + offset).clamp(0, 1)
+
+    def _erase(self, grey: Tensor, generator: torch.Generator) -> Tensor:
+        n, size = len(grey), grey.shape[-1]
+        area, ratio = _uniform(n, 0.02, 0.15, generator), _uniform(n, 0.5, 2.0, generator)
+        height, width = (area * ratio).sqrt(), (area / ratio).sqrt()
+        top = _uniform(n, 0, 1, generator) * (1 - height)
+        left = _uniform(n, 0, 1, generator) * (1 - width)
+        at = (torch.arange(size, device=grey.device) + 0.5) / size
+        rows = (at >= top[:, None]) & (at < (top + height)[:, None])
+        columns = (at >= left[:, None]) & (at < (left + width)[:, None])
+        chosen = _uniform(n, 0, 1, generator) < self.erase
+        hole = rows[:, None, :, None] & columns[:, None, None, :] & chosen[:, None, None, None]
+        return grey.masked_fill(hole, 0.5)
+
+
+def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    return torch.rand(n, generator=generator, device=generator.device) * (high - low) + low

@@ -1,0 +1,38 @@
+"""Face crops in, calibrated probabilities out."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emonext.checkpoint import DEFAULT, load_weights
+from emonext.device import choose_device
+
+
+class Classifier:
+    """Weights on a device, ready to use.
+
+    >>> classify = Classifier()
+    >>> classify(crops)          # (N, S, S, 3) uint8 RGB → (N, 7) float32, rows summing to 1
+
+    :param name_or_file: shipped weights by name, or a .safetensors file.
+    :param device: ``auto``, ``cpu`` or ``cuda``.
+    :raises WeightsError, DeviceError: they can't be had.
+    """
+
+    def __init__(self, name_or_file: str | Path = DEFAULT, device: str = "auto") -> None:
+        self.device = choose_device(device)
+        weights = load_weights(name_or_file)
+        self.card, self.sha256 = weights.card, weights.sha256
+        self.labels = self.card.labels
+        self._model = weights.model.to(self.device).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, H, W, 3) uint8 RGB, cut as ``card.preprocessing`` says → (N, 7) float32 probabilities."""
+        if len(crops) == 0:
+            return np.zeros((0, len(self.labels)), np.float32)
+        x = self.card.preprocessing(torch.from_numpy(crops).to(self.device))
+        logits = self._model(x.contiguous(memory_format=torch.channels_last)).float()
+        return (logits / self.card.temperature).softmax(dim=1).cpu().numpy()

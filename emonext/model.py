@@ -1,0 +1,154 @@
+"""EmoNeXt: ConvNeXt with a spatial transformer, squeeze-and-excitation and an attention regulariser.
+
+El Boudouri & Bohi, *EmoNeXt: an Adapted ConvNeXt for Facial Emotion Recognition*, IEEE MMSP 2023,
+arXiv 2501.08199. The trunk is timm's ConvNeXt, so that its block, its stochastic depth and its
+ImageNet weights are the well-kept ones.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from timm.layers.squeeze_excite import SEModule
+from timm.models.convnext import ConvNeXt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""The seven classes, in FER2013's order."""
+
+SE_REDUCTION = 16
+LABEL_SMOOTHING = 0.2
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What defines an EmoNeXt's tensors: blocks and channels of the four stages, input size in px."""
+
+    depths: tuple[int, int, int, int]
+    dims: tuple[int, int, int, int]
+    image_size: int = 224
+
+
+# The paper's five, and below them timm's smaller ConvNeXts for machines without a GPU.
+ARCHITECTURES = {
+    "tiny": Architecture((3, 3, 9, 3), (96, 192, 384, 768)),
+    "small": Architecture((3, 3, 27, 3), (96, 192, 384, 768)),
+    "base": Architecture((3, 3, 27, 3), (128, 256, 512, 1024)),
+    "large": Architecture((3, 3, 27, 3), (192, 384, 768, 1536)),
+    "xlarge": Architecture((3, 3, 27, 3), (256, 512, 1024, 2048)),
+    "atto": Architecture((2, 2, 6, 2), (40, 80, 160, 320), 96),
+    "femto": Architecture((2, 2, 6, 2), (48, 96, 192, 384), 96),
+    "pico": Architecture((2, 2, 6, 2), (64, 128, 256, 512), 112),
+    "nano": Architecture((2, 2, 8, 2), (80, 160, 320, 640), 112),
+}
+
+
+class SpatialTransformer(nn.Module):
+    """Warps the picture by an affine map that it predicts from it (Jaderberg et al. 2015).
+
+    Input and output: (N, 3, S, S) float. It starts as the identity.
+    """
+
+    def __init__(self, image_size: int) -> None:
+        super().__init__()
+        self.localization = nn.Sequential(
+            nn.Conv2d(3, 8, kernel_size=7),
+            nn.BatchNorm2d(8),
+            nn.MaxPool2d(2, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(8, 10, kernel_size=5),
+            nn.BatchNorm2d(10),
+            nn.MaxPool2d(2, stride=2),
+            nn.ReLU(),
+        )
+        side = ((image_size - 6) // 2 - 4) // 2  # 52 at 224 px
+        last = nn.Linear(32, 6)
+        self.affine = nn.Sequential(nn.Linear(10 * side * side, 32), nn.ReLU(), last)
+        nn.init.zeros_(last.weight)
+        last.bias.data = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        theta = self.affine(self.localization(x).flatten(1)).view(-1, 2, 3)
+        # float32: bf16 has too few bits for the coordinates of a pixel
+        grid = F.affine_grid(theta.float(), list(x.shape), align_corners=True)
+        return F.grid_sample(x, grid.to(x.dtype), align_corners=True)
+
+
+class SampleAttention(nn.Module):
+    """Self-attention between the samples of a batch; only its matrix is used, by the loss.
+
+    (N, D) features → (N, N) attention, each row summing to 1. The scores are scaled by 1/√√D as in
+    the authors' code. ``value`` takes no part in the matrix; it is kept because their weights have it.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = self.norm(features)
+        scores = self.query(x) @ self.key(x).T / math.sqrt(math.sqrt(x.shape[1]))
+        return scores.float().softmax(dim=-1)
+
+
+class EmoNeXt(nn.Module):
+    """Face picture → seven logits.
+
+    :param architecture: depths, widths and input size.
+    :param drop_path: stochastic depth rate of the last block, in training.
+    :param layer_scale: initial layer scale; ConvNeXt's 1e-6 suits a pretrained start.
+    """
+
+    def __init__(
+        self, architecture: Architecture, *, drop_path: float = 0.1, layer_scale: float = 1e-6
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.transformer = SpatialTransformer(architecture.image_size)
+        self.backbone = ConvNeXt(
+            depths=architecture.depths,
+            dims=architecture.dims,
+            num_classes=len(LABELS),
+            drop_path_rate=drop_path,
+            ls_init_value=layer_scale,
+        )
+        for stage, dim in zip(self.backbone.stages[1:], architecture.dims[1:], strict=True):
+            downsample = stage.get_submodule("downsample")
+            assert isinstance(downsample, nn.Sequential)
+            downsample.append(SEModule(dim, rd_channels=dim // SE_REDUCTION, bias=False))
+        self.attention = SampleAttention(architecture.dims[-1])
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 3, S, S) → (N, D): warped, passed through the trunk, averaged over the picture, normalised."""
+        return self.backbone.forward_head(
+            self.backbone.forward_features(self.transformer(x)), pre_logits=True
+        )
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, D) → (N, 7)."""
+        return self.backbone.head.fc(features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, S, S) float as preprocessed → (N, 7) logits; a face's row depends on that face alone."""
+        return self.logits(self.features(x))
+
+
+def attention_loss(attention: Tensor) -> Tensor:
+    """Mean squared deviation of the attention's entries from their mean (eq. 4 of the paper)."""
+    return (attention - attention.mean()).square().mean()
+
+
+def training_loss(model: EmoNeXt, x: Tensor, target: Tensor) -> Tensor:
+    """Label-smoothed cross-entropy plus the attention term, a scalar.
+
+    :param x: (N, 3, S, S) preprocessed pictures.
+    :param target: (N,) classes, or (N, 7) probabilities.
+    """
+    features = model.features(x)
+    logits = model.logits(features).float()
+    cross_entropy = F.cross_entropy(logits, target, label_smoothing=LABEL_SMOOTHING)
+    return cross_entropy + attention_loss(model.attention(features))

@@ -1,0 +1,216 @@
+"""Many sessions, one after the other: what fails is a row in ``status.parquet`` and the others go on."""
+
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from pipeline.errors import InputError, OutputError, PipelineError
+from pipeline.session import Instruments, Session, Settings, process_session
+from pipeline.timeline import atomic, make_private_folder
+from pipeline.video import VIDEO_SUFFIXES
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+State = Literal["done", "partial", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one session ended; a row of ``status.parquet``.
+
+    :param reason: why it is not ``done``; warnings where it is.
+    :param coverage: observed seconds / session seconds; none without a timeline.
+    :param seconds_lost: of the video, s.
+    :param video_s: length of the video, s. ``took_s``: of the processing, s.
+    """
+
+    patient_id: str
+    session_id: str
+    state: State
+    reason: str
+    coverage: float | None
+    seconds_lost: float | None
+    video_s: float | None
+    took_s: float
+    finished_at: str
+
+
+STATUS_SCHEMA = pl.Schema(
+    {
+        "patient_id": pl.String,
+        "session_id": pl.String,
+        "state": pl.String,
+        "reason": pl.String,
+        "coverage": pl.Float64,
+        "seconds_lost": pl.Float64,
+        "video_s": pl.Float64,
+        "took_s": pl.Float64,
+        "finished_at": pl.String,
+    }
+)
+
+OnSession = Callable[[Session, int, int], None]
+"""Called with (session, samples done, samples in all)."""
+
+
+def check_id(option: str, value: str) -> str:
+    """The id itself.
+
+    :raises InputError: it could not safely become part of a path, or looks like a name.
+    """
+    if not ID_PATTERN.fullmatch(value):
+        raise InputError(
+            f"{option} {value!r}: not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', "
+            "at most 64, starting with a letter or digit; never a person's name."
+        )
+    return value
+
+
+def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: str | None) -> list[Session]:
+    """Which sessions the inputs are.
+
+    One video takes its ids from the options, or from its name; several, or those of a folder, from
+    names like ``<patient>_<session>.mp4``, all of ``patient_id`` where that is given.
+
+    :raises InputError: an input does not exist, an id is missing or unusable, or two sessions are the same.
+    """
+    videos = [video for path in inputs for video in _videos(path)]
+    if session_id is not None and len(videos) > 1:
+        raise InputError(f"--session {session_id}: names one session, but there are {len(videos)} videos.")
+    sessions = [_session(video, patient_id, session_id) for video in videos]
+    seen: dict[tuple[str, str], Path] = {}
+    for session in sessions:
+        key = (session.patient_id, session.session_id)
+        if key in seen:
+            raise InputError(f"{session.video}: the same patient and session as {seen[key]}; rename one.")
+        seen[key] = session.video
+    return sessions
+
+
+def process_sessions(
+    sessions: Iterable[Session],
+    out: Path,
+    settings: Settings,
+    instruments: Instruments,
+    *,
+    overwrite: bool = False,
+    on_session: OnSession = lambda session, done, total: None,
+) -> list[Outcome]:
+    """Processes each session that has no timeline yet; keeps ``status.parquet`` and ``logs/`` up to date.
+
+    :raises OutputError: the folder can't be written to.
+    """
+    _claim(out)
+    outcomes = []
+    for session in sessions:
+        outcome = _process_one(session, out, settings, instruments, overwrite, on_session)
+        outcomes.append(outcome)
+        if outcome.state != "skipped":
+            _record(out, outcome)
+    return outcomes
+
+
+def read_status(out: Path) -> pl.DataFrame:
+    """The rows of ``status.parquet`` in :data:`STATUS_SCHEMA`; none where there is no such file."""
+    path = out / "status.parquet"
+    if not path.exists():
+        return pl.DataFrame(schema=STATUS_SCHEMA)
+    try:
+        return pl.read_parquet(path).select(STATUS_SCHEMA.names())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise OutputError(f"{path}: can't be read; delete it and run again.") from error
+
+
+def _videos(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    videos = sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
+    if not videos:
+        raise InputError(f"{path}: no video in this folder ({', '.join(VIDEO_SUFFIXES)}).")
+    return videos
+
+
+def _session(video: Path, patient_id: str | None, session_id: str | None) -> Session:
+    named_patient, separator, named_session = video.stem.partition("_")
+    if patient_id is None:
+        if not separator:
+            raise InputError(
+                f"{video}: whose is it? Name it <patient>_<session>{video.suffix}, or give --patient."
+            )
+        patient_id = named_patient
+    if session_id is None:
+        session_id = named_session if separator else video.stem
+    return Session(check_id("--patient", patient_id), check_id("--session", session_id), video)
+
+
+def _claim(out: Path) -> None:
+    try:
+        make_private_folder(out)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error
+
+
+def _process_one(
+    session: Session,
+    out: Path,
+    settings: Settings,
+    instruments: Instruments,
+    overwrite: bool,
+    on_session: OnSession,
+) -> Outcome:
+    started = time.monotonic()
+
+    def outcome(state: State, reason: str, metadata: dict[str, Any] | None = None) -> Outcome:
+        found = metadata or {}
+        return Outcome(
+            patient_id=session.patient_id,
+            session_id=session.session_id,
+            state=state,
+            reason=reason,
+            coverage=found.get("coverage"),
+            seconds_lost=found.get("seconds_lost"),
+            video_s=found["video"]["duration_s"] if metadata else None,
+            took_s=time.monotonic() - started,
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    if not overwrite and session.timeline_path(out).exists():
+        return outcome("skipped", "has a timeline already; --overwrite makes it anew")
+    try:
+        timeline = process_session(
+            session, out, settings, instruments, lambda done, total: on_session(session, done, total)
+        )
+    except PipelineError as error:
+        _log(out, session, settings, str(error))
+        return outcome("failed", str(error))
+    except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on; the log has the traceback
+        _log(out, session, settings, traceback.format_exc())
+        return outcome("failed", f"{session.video}: unexpected {type(error).__name__}: {error}; see logs/.")
+    metadata = dict(timeline.metadata)
+    reason = "; ".join(metadata["warnings"])
+    _log(out, session, settings, reason or "done")
+    return outcome("partial" if metadata["seconds_lost"] else "done", reason, metadata)
+
+
+def _record(out: Path, outcome: Outcome) -> None:
+    """Replaces the session's row."""
+    same = (pl.col("patient_id") == outcome.patient_id) & (pl.col("session_id") == outcome.session_id)
+    row = pl.DataFrame([asdict(outcome)], schema=STATUS_SCHEMA)
+    table = pl.concat([read_status(out).filter(~same), row]).sort("patient_id", "session_id")
+    with atomic(out / "status.parquet") as partial:
+        table.write_parquet(partial)
+
+
+def _log(out: Path, session: Session, settings: Settings, text: str) -> None:
+    with atomic(out / "logs" / session.patient_id / f"{session.session_id}.log") as partial:
+        partial.write_text(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n{settings}\n{text}\n")

@@ -1,0 +1,38 @@
+"""Faces → probabilities, in full batches across samples."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.records import FrameFaces
+
+DEFAULT_BATCH_SIZE = 64
+
+ClassifyFaces = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""(N, S, S, 3) uint8 RGB crops → (N, 7) float32 probabilities."""
+
+
+def score_emotions(
+    samples: Iterable[FrameFaces], classify: ClassifyFaces, batch_size: int = DEFAULT_BATCH_SIZE
+) -> Iterator[FrameFaces]:
+    """Gives every face its probabilities. Samples wait until a batch of faces, or of samples, is full."""
+    waiting: list[FrameFaces] = []
+    faces = 0
+    for sample in samples:
+        waiting.append(sample)
+        faces += len(sample.faces)
+        if max(faces, len(waiting)) >= batch_size:
+            yield from _scored(waiting, classify)
+            waiting, faces = [], 0
+    yield from _scored(waiting, classify)
+
+
+def _scored(samples: list[FrameFaces], classify: ClassifyFaces) -> Iterator[FrameFaces]:
+    crops = [face.crop for sample in samples for face in sample.faces]
+    probabilities = iter(classify(np.stack(crops)) if crops else ())
+    for sample in samples:
+        yield replace(
+            sample, faces=tuple(replace(face, probabilities=next(probabilities)) for face in sample.faces)
+        )

@@ -1,0 +1,30 @@
+"""What can go wrong in this package.
+
+    PipelineError
+    ├── VideoError       a video that can't be opened or decoded
+    ├── InputError       an id, a setting or a list of sessions that can't be used
+    ├── OutputError      a folder or file that can't be written, or that exists already
+    └── TimelineError    a file that is not a timeline of this program
+
+Every message names the file and says what to do.
+"""
+
+
+class PipelineError(Exception):
+    """The base of every error this package raises on purpose."""
+
+
+class VideoError(PipelineError):
+    """A video can't be opened or decoded."""
+
+
+class InputError(PipelineError):
+    """An id, a setting or a list of sessions can't be used."""
+
+
+class OutputError(PipelineError):
+    """A folder or file can't be written, or exists already."""
+
+
+class TimelineError(PipelineError):
+    """A file is not a timeline of this program."""

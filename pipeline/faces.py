@@ -1,0 +1,189 @@
+"""Frames → faces: boxes, landmarks, crops for the classifier, and how good each picture of a face is."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from facenet_pytorch import MTCNN
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import laplace
+
+from pipeline.errors import InputError
+from pipeline.records import Face, FrameFaces, Frames
+
+DEFAULT_MIN_FACE_PX = 40
+
+# The detector's smallest window: below this side there is nothing to look at.
+_SMALLEST_PICTURE_PX = 12
+
+# The three stages' thresholds (Zhang et al. 2016, as in facenet-pytorch). A face counts from 0.9 on:
+# on video MTCNN's weaker candidates are mostly hands, patterns and cartoons.
+_STAGE_THRESHOLDS = [0.6, 0.7, 0.9]
+
+# Frames of one call together, in pixels: the first stage's activations are a few hundred bytes a pixel.
+_CALL_PIXELS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The faces of one picture.
+
+    :param boxes_xyxy: (n, 4) float32 px.
+    :param probability: (n,) float32, 0…1.
+    :param landmarks: (n, 5, 2) float32 px: eyes, nose, corners of the mouth; left ones first as seen.
+    """
+
+    boxes_xyxy: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+
+
+Detector = Callable[[NDArray[np.uint8]], list[Detections]]
+"""(B, H, W, 3) uint8 RGB → the faces of each picture."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a face is cut out: as the classifier's training faces were.
+
+    :param crop_px: side of the crop.
+    :param scale: side of the square that is cut ÷ √(area of the box).
+    :param shift: displacement (x, y) of its centre from the box's, ÷ √(area of the box).
+    """
+
+    crop_px: int = 48
+    scale: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+
+class MtcnnDetector:
+    """facenet-pytorch's MTCNN, on batches.
+
+    :param min_face_px: smallest side of a face that is looked for.
+    :raises InputError: it is too small for the detector's window.
+    """
+
+    def __init__(self, min_face_px: int = DEFAULT_MIN_FACE_PX, device: torch.device | str = "cpu") -> None:
+        if min_face_px < _SMALLEST_PICTURE_PX:
+            raise InputError(f"--min-face {min_face_px}: give {_SMALLEST_PICTURE_PX} px or more.")
+        self._mtcnn = MTCNN(
+            keep_all=True, min_face_size=min_face_px, thresholds=_STAGE_THRESHOLDS, device=device
+        )
+
+    def __call__(self, images: NDArray[np.uint8]) -> list[Detections]:
+        _, height, width, _ = images.shape
+        if min(height, width) < _SMALLEST_PICTURE_PX:
+            return [_NOTHING] * len(images)
+        step = max(1, _CALL_PIXELS // (height * width))
+        return [
+            found
+            for start in range(0, len(images), step)
+            for found in self._detect(images[start : start + step])
+        ]
+
+    def _detect(self, images: NDArray[np.uint8]) -> list[Detections]:
+        boxes, probabilities, landmarks = self._mtcnn.detect(images, landmarks=True)
+        return [_typed(*found) for found in zip(boxes, probabilities, landmarks, strict=True)]
+
+
+def find_faces(frames: Iterable[Frames], detect: Detector, framing: Framing) -> Iterator[FrameFaces]:
+    """Detects the faces of each sample and cuts them out; a sample without one is a record too.
+
+    The crops are copies, so that no picture outlives its batch.
+    """
+    for batch in frames:
+        readable = batch.images if batch.decoded.all() else batch.images[batch.decoded]
+        found = iter(detect(readable) if len(readable) else [])
+        for row, image in enumerate(batch.images):
+            decoded = bool(batch.decoded[row])
+            detections = next(found) if decoded else _NOTHING
+            yield FrameFaces(
+                sample=int(batch.sample[row]),
+                frame=int(batch.index[row]),
+                time_s=float(batch.time_s[row]),
+                decoded=decoded,
+                faces=tuple(_faces(image, detections, framing)),
+            )
+
+
+def cut(image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], framing: Framing) -> NDArray[np.uint8]:
+    """The face as the classifier wants it: (H, W, 3) uint8 → (crop_px, crop_px, 3) uint8.
+
+    Beyond the picture's edge its last pixels are repeated.
+    """
+    x1, y1, x2, y2 = (float(edge) for edge in box_xyxy)
+    size = face_size(box_xyxy)
+    side = max(1, round(size * framing.scale))
+    left = round((x1 + x2) / 2 + size * framing.shift[0] - side / 2)
+    top = round((y1 + y2) / 2 + size * framing.shift[1] - side / 2)
+    rows = np.clip(np.arange(top, top + side), 0, image.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + side), 0, image.shape[1] - 1)
+    square = Image.fromarray(image[rows[:, None], columns])
+    return np.array(square.resize((framing.crop_px, framing.crop_px), Image.Resampling.BILINEAR))
+
+
+def face_size(box_xyxy: NDArray[np.float32]) -> float:
+    """√(width · height) of a box, px."""
+    x1, y1, x2, y2 = (float(edge) for edge in box_xyxy)
+    return math.sqrt(max(x2 - x1, 0) * max(y2 - y1, 0))
+
+
+def head_pose(landmarks: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Approximate yaw, pitch and roll in degrees from the five landmarks.
+
+    Roll is the slope of the line between the eyes. Yaw and pitch take the nose's displacement from the
+    midpoints of the eyes and of the mouth, in the face's own upright axes, as the sine of the angle; a
+    frontal face has the nose in the middle, 0.53 of the way from eyes to mouth (median of FER2013).
+
+    :param landmarks: (5, 2) px: eyes, nose, corners of the mouth; left ones first as seen.
+    :returns: yaw (positive: nose to the right of the picture), pitch (positive: up), roll (positive:
+        clockwise as seen).
+    """
+    eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
+    across = landmarks[1] - landmarks[0]
+    roll = math.atan2(across[1], across[0])
+    cos, sin = math.cos(-roll), math.sin(-roll)
+    upright = np.array([[cos, -sin], [sin, cos]])
+    down, nose = upright @ (mouth - eyes), upright @ (landmarks[2] - eyes)
+    eye_distance, height = max(float(np.hypot(*across)), 1e-6), max(float(down[1]), 1e-6)
+    yaw = math.asin(float(np.clip(nose[0] / eye_distance, -1, 1)))
+    pitch = math.asin(float(np.clip(2 * (0.53 - nose[1] / height), -1, 1)))
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+
+
+def _faces(image: NDArray[np.uint8], found: Detections, framing: Framing) -> Iterator[Face]:
+    for box, probability, landmarks in zip(found.boxes_xyxy, found.probability, found.landmarks, strict=True):
+        crop = cut(image, box, framing)
+        grey = np.asarray(Image.fromarray(crop).convert("L"), np.float32)
+        yaw, pitch, roll = head_pose(landmarks)
+        yield Face(
+            box_xyxy=box,
+            detection=float(probability),
+            landmarks=landmarks,
+            crop=crop,
+            face_px=face_size(box),
+            sharpness=float(laplace(grey).var()),
+            brightness=float(grey.mean() / 255),
+            yaw=yaw,
+            pitch=pitch,
+            roll=roll,
+        )
+
+
+def _typed(boxes: object, probabilities: object, landmarks: object) -> Detections:
+    """facenet-pytorch's answer for one picture: None without a face, arrays of objects with some."""
+    if boxes is None:
+        return _NOTHING
+    return Detections(
+        np.asarray(boxes, np.float32).reshape(-1, 4),
+        np.asarray(probabilities, np.float32).reshape(-1),
+        np.asarray(landmarks, np.float32).reshape(-1, 5, 2),
+    )
+
+
+_NOTHING = Detections(
+    np.zeros((0, 4), np.float32), np.zeros((0,), np.float32), np.zeros((0, 5, 2), np.float32)
+)

@@ -1,0 +1,72 @@
+"""What passes from one stage to the next."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""The seven classes of a timeline, in FER2013's order."""
+
+NEGATIVE = ("angry", "disgust", "fear", "sad")
+
+STATUSES = ("ok", "no_face", "other_person", "low_quality", "decode_error")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Consecutive samples of a video.
+
+    :param sample: (B,) int64, position on the sampling grid.
+    :param index: (B,) int64, position of the frame in the container, in order of presentation.
+    :param time_s: (B,) float64, presentation time in seconds from the first frame.
+    :param images: (B, H, W, 3) uint8 RGB, upright.
+    :param decoded: (B,) bool; where false the image is black and says nothing.
+    """
+
+    sample: NDArray[np.int64]
+    index: NDArray[np.int64]
+    time_s: NDArray[np.float64]
+    images: NDArray[np.uint8]
+    decoded: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in one sample.
+
+    :param box_xyxy: (4,) float32, px of the upright picture; may reach beyond its edges.
+    :param detection: the detector's probability that this is a face, 0…1.
+    :param landmarks: (5, 2) float32 px: eyes, nose, corners of the mouth; left ones first as seen.
+    :param crop: (S, S, 3) uint8 RGB, what the classifier sees; a copy.
+    :param face_px: √(width · height) of the box, px.
+    :param sharpness: variance of the Laplacian of the grey crop, grey levels².
+    :param brightness: mean grey level of the crop, 0…1.
+    :param yaw, pitch, roll: degrees, approximate.
+    :param track: which face followed through time this is; none before tracking.
+    :param probabilities: (7,) float32 in the order of :data:`EMOTIONS`; none before classification.
+    """
+
+    box_xyxy: NDArray[np.float32]
+    detection: float
+    landmarks: NDArray[np.float32]
+    crop: NDArray[np.uint8]
+    face_px: float
+    sharpness: float
+    brightness: float
+    yaw: float
+    pitch: float
+    roll: float
+    track: int | None = None
+    probabilities: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class FrameFaces:
+    """One sample and the faces in it; none is a record too."""
+
+    sample: int
+    frame: int
+    time_s: float
+    decoded: bool
+    faces: tuple[Face, ...] = ()

@@ -1,0 +1,284 @@
+"""One session: a video → the patient's timeline and every face, in Parquet."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.emotions import DEFAULT_BATCH_SIZE, ClassifyFaces, score_emotions
+from pipeline.errors import InputError, VideoError
+from pipeline.faces import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
+from pipeline.records import EMOTIONS, NEGATIVE, Face, FrameFaces
+from pipeline.summary import summarize
+from pipeline.timeline import (
+    FACES_SCHEMA,
+    SCHEMA_VERSION,
+    TIMELINE_SCHEMA,
+    Timeline,
+    as_frame,
+    to_table,
+    write_table,
+)
+from pipeline.tracks import DEFAULT_MAX_GAP_S, track_faces
+from pipeline.video import SampledVideo, VideoInfo, probe, sha256_of
+
+OnProgress = Callable[[int, int], None]
+"""Called with (samples done, samples in all)."""
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """Below these a face is seen but not judged (status ``low_quality``).
+
+    The smallest face is half the resolution of FER2013, on which the classifier was trained. The others
+    keep the shared trial clips' legible faces and leave out faces darkened or blurred beyond recognition.
+    """
+
+    min_face_px: float = 24.0
+    min_sharpness: float = 12.0
+    min_brightness: float = 0.1
+    max_brightness: float = 0.95
+    max_yaw: float = 60.0
+
+    def accept(self, face: Face) -> bool:
+        return (
+            face.face_px >= self.min_face_px
+            and face.sharpness >= self.min_sharpness
+            and self.min_brightness <= face.brightness <= self.max_brightness
+            and abs(face.yaw) <= self.max_yaw
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How sessions are processed. Stored with every timeline.
+
+    :param sample_fps: samples per second of video.
+    :param min_face_px: smallest face that is looked for.
+    :param patient_track: ``longest``, ``largest``, or the number of a track.
+    :param max_gap_s: a face that is away for longer comes back as a new track.
+    """
+
+    sample_fps: float = 5.0
+    min_face_px: int = DEFAULT_MIN_FACE_PX
+    batch_size: int = DEFAULT_BATCH_SIZE
+    patient_track: str = "longest"
+    max_gap_s: float = DEFAULT_MAX_GAP_S
+    quality: QualityLimits = field(default_factory=QualityLimits)
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """The two trained parts that are put into the pipeline, and what is to be said of them.
+
+    :param framing: how the classifier wants its faces cut.
+    :param weights: name, sha256 and whatever else identifies the classifier.
+    """
+
+    detect: Detector
+    classify: ClassifyFaces
+    framing: Framing
+    weights: Mapping[str, Any]
+    device: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """One recorded video of one patient; both ids have been checked."""
+
+    patient_id: str
+    session_id: str
+    video: Path
+
+    def timeline_path(self, out: Path) -> Path:
+        return self._parquet(out, "timelines")
+
+    def faces_path(self, out: Path) -> Path:
+        return self._parquet(out, "faces")
+
+    def _parquet(self, out: Path, kind: str) -> Path:
+        return out / kind / f"patient_id={self.patient_id}" / f"{self.session_id}.parquet"
+
+
+def process_session(
+    session: Session,
+    out: Path,
+    settings: Settings,
+    instruments: Instruments,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Timeline:
+    """Writes the timeline and the faces of one session; returns the timeline as written.
+
+    :raises VideoError: the video can't be opened, or not one frame can be decoded.
+    :raises InputError: a setting is not usable, or the chosen track does not exist.
+    :raises OutputError: a file can't be written.
+    """
+    info = probe(session.video)
+    video = SampledVideo(info, settings.sample_fps)
+    samples = []
+    for sample in run_stages(video, settings, instruments):
+        samples.append(_without_pictures(sample))
+        on_progress(len(samples), len(video))
+    if not any(sample.decoded for sample in samples):
+        raise VideoError(f"{session.video}: not one frame can be decoded.")
+    track = choose_patient(samples, settings.patient_track)
+    timeline_table = to_table(TIMELINE_SCHEMA, _timeline_rows(session, samples, track, settings.quality))
+    metadata = _metadata(settings, instruments, info, video.decoders)
+    metadata |= {"patient": _patient(samples, settings, track)}
+    metadata |= _findings(Timeline(as_frame(timeline_table), metadata), info)
+    write_table(session.faces_path(out), to_table(FACES_SCHEMA, _face_rows(session, samples)), metadata)
+    write_table(session.timeline_path(out), timeline_table, metadata)
+    return Timeline(as_frame(timeline_table), metadata)
+
+
+def run_stages(video: SampledVideo, settings: Settings, instruments: Instruments) -> Iterable[FrameFaces]:
+    """The stages in their order: frames → faces → tracks → emotions."""
+    faces = find_faces(video, instruments.detect, instruments.framing)
+    tracked = track_faces(faces, settings.max_gap_s)
+    return score_emotions(tracked, instruments.classify, settings.batch_size)
+
+
+def choose_patient(samples: Iterable[FrameFaces], wish: str) -> int | None:
+    """The track taken for the patient; none where nobody was seen.
+
+    :param wish: ``longest`` (seen in the most samples), ``largest`` (nearest to the camera: the largest
+        median face), or the number of a track.
+    :raises InputError: the wish is none of these, or there is no such track.
+    """
+    if wish not in ("longest", "largest") and not wish.isdecimal():
+        raise InputError(f"--patient-track {wish}: give longest, largest or the number of a track.")
+    sizes: dict[int, list[float]] = defaultdict(list)
+    for sample in samples:
+        for face in sample.faces:
+            if face.track is not None:
+                sizes[face.track].append(face.face_px)
+    if wish.isdecimal():
+        if int(wish) not in sizes:
+            raise InputError(
+                f"--patient-track {wish}: this video has {len(sizes)} tracks, and none of that number."
+            )
+        return int(wish)
+    if wish == "longest":
+        return max(sizes, key=lambda track: len(sizes[track]), default=None)
+    return max(sizes, key=lambda track: statistics.median(sizes[track]), default=None)
+
+
+def status_of(sample: FrameFaces, patient: Face | None, quality: QualityLimits) -> str:
+    """One of :data:`pipeline.records.STATUSES`."""
+    if not sample.decoded:
+        return "decode_error"
+    if patient is None:
+        return "other_person" if sample.faces else "no_face"
+    return "ok" if quality.accept(patient) else "low_quality"
+
+
+def _without_pictures(sample: FrameFaces) -> FrameFaces:
+    """The sample without its crops: they are no longer needed, and would add up over an hour."""
+    return replace(sample, faces=tuple(replace(face, crop=_NO_PICTURE) for face in sample.faces))
+
+
+_NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
+
+
+def _timeline_rows(
+    session: Session, samples: list[FrameFaces], track: int | None, quality: QualityLimits
+) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {name: [] for name in TIMELINE_SCHEMA.names}
+    for sample in samples:
+        patient = next((face for face in sample.faces if face.track == track), None)
+        status = status_of(sample, patient, quality)
+        values = _sample_values(session, sample) | {"status": status}
+        values |= _face_values(patient) if patient else {}
+        values |= _emotion_values(patient) if patient and status == "ok" else {}
+        _append(rows, values)
+    return rows
+
+
+def _face_rows(session: Session, samples: list[FrameFaces]) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {name: [] for name in FACES_SCHEMA.names}
+    for sample in samples:
+        for face in sample.faces:
+            _append(rows, _sample_values(session, sample) | _face_values(face) | _emotion_values(face))
+    return rows
+
+
+def _append(rows: dict[str, list[Any]], values: Mapping[str, Any]) -> None:
+    for name, column in rows.items():
+        column.append(values.get(name))
+
+
+def _sample_values(session: Session, sample: FrameFaces) -> dict[str, Any]:
+    return {
+        "patient_id": session.patient_id,
+        "session_id": session.session_id,
+        "sample": sample.sample,
+        "time_s": sample.time_s,
+        "frame": sample.frame,
+    }
+
+
+def _face_values(face: Face) -> dict[str, Any]:
+    box = dict(zip(("x1", "y1", "x2", "y2"), face.box_xyxy.tolist(), strict=True))
+    return box | {name: getattr(face, name) for name in _FACE_COLUMNS}
+
+
+_FACE_COLUMNS = ("track", "detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll")
+
+
+def _emotion_values(face: Face) -> dict[str, Any]:
+    if face.probabilities is None:
+        return {}
+    of = dict(zip(EMOTIONS, face.probabilities.tolist(), strict=True))
+    return {f"p_{name}": value for name, value in of.items()} | {
+        "emotion": max(of, key=lambda name: of[name]),
+        "valence": of["happy"] - max(of[name] for name in NEGATIVE),
+    }
+
+
+def _metadata(
+    settings: Settings, instruments: Instruments, info: VideoInfo, decoders: list[str]
+) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "software_version": version("emonext-care"),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": instruments.device,
+        "video": {
+            "name": info.path.name,
+            "sha256": sha256_of(info.path),
+            "duration_s": info.duration_s,
+            "width": info.width,
+            "height": info.height,
+            "frame_rate": info.frame_rate,
+            "frames": len(info.time_s),
+            "codec": info.codec,
+            "rotation": info.rotation,
+            "decoder": "+".join(decoders),
+        },
+        "weights": dict(instruments.weights),
+        "settings": asdict(settings),
+    }
+
+
+def _patient(samples: list[FrameFaces], settings: Settings, track: int | None) -> dict[str, Any]:
+    """Who was taken for the patient, how, and among how many."""
+    tracks = {face.track for sample in samples for face in sample.faces}
+    return {"track": track, "chosen_by": settings.patient_track, "tracks": len(tracks)}
+
+
+def _findings(timeline: Timeline, info: VideoInfo) -> dict[str, Any]:
+    """Coverage, what was lost of the video, and what a reader must be told."""
+    summary = summarize(timeline)
+    lost_s = info.missing_s + summary.status_s["decode_error"]
+    warnings = []
+    if timeline.metadata["patient"]["track"] is None:
+        warnings.append("no face was found in this video")
+    if lost_s:
+        warnings.append(f"{lost_s:.1f} s of the video could not be decoded")
+    return {"coverage": summary.coverage, "seconds_lost": lost_s, "warnings": warnings}

@@ -1,0 +1,107 @@
+"""What a timeline says in a few numbers. Every share is of the observed time and comes with its coverage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pipeline.records import EMOTIONS, NEGATIVE, STATUSES
+from pipeline.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of one status, in seconds from the first frame."""
+
+    start_s: float
+    end_s: float
+    status: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One session.
+
+    :param duration_s: length of the session.
+    :param observed_s: seconds in which the patient's expression could be read (status ``ok``).
+    :param coverage: observed_s / duration_s, 0…1.
+    :param status_s: seconds of each status; what falls between samples that are too far apart is under
+        ``gap``. They add up to duration_s.
+    :param emotion_s: seconds in which each emotion was the largest; they add up to observed_s.
+    :param positive_s: happy; ``negative_s``: angry, disgust, fear or sad; ``neutral_s``: neutral.
+        Surprise is none of them.
+    :param mean_valence: time-weighted, −1…1; none when nothing was observed.
+    :param unseen: stretches with any other status than ``ok``, in order.
+    """
+
+    patient_id: str
+    session_id: str
+    duration_s: float
+    observed_s: float
+    coverage: float
+    status_s: Mapping[str, float]
+    emotion_s: Mapping[str, float]
+    positive_s: float
+    neutral_s: float
+    negative_s: float
+    mean_valence: float | None
+    unseen: tuple[Span, ...]
+
+
+def summarize(timeline: Timeline) -> Summary:
+    """Seconds, shares and unseen stretches of one timeline."""
+    duration_s = float(timeline.metadata["video"]["duration_s"])
+    rows = timeline.rows.select(
+        "time_s", "valence", pl.col("status").cast(pl.String), pl.col("emotion").cast(pl.String)
+    ).with_columns(
+        pl.Series("seconds", sample_seconds(timeline)),
+    )
+    status_s = _seconds_by(rows, "status", STATUSES)
+    status_s["gap"] = max(duration_s - sum(status_s.values()), 0.0)
+    emotion_s = _seconds_by(rows, "emotion", EMOTIONS)
+    observed_s = status_s["ok"]
+    observed = rows.filter(pl.col("status") == "ok")
+    valence_s = observed["valence"].to_numpy() @ observed["seconds"].to_numpy()
+    return Summary(
+        patient_id=timeline.rows["patient_id"][0],
+        session_id=timeline.rows["session_id"][0],
+        duration_s=duration_s,
+        observed_s=observed_s,
+        coverage=observed_s / duration_s if duration_s else 0.0,
+        status_s=status_s,
+        emotion_s=emotion_s,
+        positive_s=emotion_s["happy"],
+        neutral_s=emotion_s["neutral"],
+        negative_s=sum(emotion_s[name] for name in NEGATIVE),
+        mean_valence=float(valence_s) / observed_s if observed_s else None,
+        unseen=_unseen(rows),
+    )
+
+
+def sample_seconds(timeline: Timeline) -> np.ndarray:
+    """(n,) float64: how much of the session each sample stands for.
+
+    A sample lasts until the next one, but not longer than two steps of the grid or of the video's own
+    rate, whichever is coarser: where the recording itself has a hole, nobody was seen.
+    """
+    video, settings = timeline.metadata["video"], timeline.metadata["settings"]
+    time_s = timeline.rows["time_s"].to_numpy()
+    step_s = max(1 / settings["sample_fps"], 1 / video["frame_rate"])
+    until = np.append(time_s[1:], video["duration_s"])
+    return np.clip(until - time_s, 0, 2 * step_s)
+
+
+def _seconds_by(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> dict[str, float]:
+    found = dict(rows.group_by(column).agg(pl.col("seconds").sum()).iter_rows())
+    return {name: float(found.get(name, 0.0)) for name in names}
+
+
+def _unseen(rows: pl.DataFrame) -> tuple[Span, ...]:
+    runs = (
+        rows.with_columns(run=pl.col("status").rle_id(), end_s=pl.col("time_s") + pl.col("seconds"))
+        .group_by("run", maintain_order=True)
+        .agg(pl.col("status").first(), pl.col("time_s").first(), pl.col("end_s").last())
+        .filter(pl.col("status") != "ok")
+    )
+    return tuple(Span(start, end, status) for _, status, start, end in runs.iter_rows())

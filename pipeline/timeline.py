@@ -1,0 +1,144 @@
+"""The timeline: one row per sample of the patient, in Parquet. The only hand-off to what follows."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import OutputError, TimelineError
+from pipeline.records import EMOTIONS
+
+SCHEMA_VERSION = 1
+METADATA_KEY = b"emonext_care"
+
+_DICTIONARY = pa.dictionary(pa.int8(), pa.string())
+
+
+def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = True) -> pa.Field:
+    return pa.field(name, kind, nullable, {"meaning": meaning, "unit": unit})
+
+
+_SAMPLE_FIELDS = [
+    _field("patient_id", pa.string(), "pseudonym of the patient", nullable=False),
+    _field("session_id", pa.string(), "session of that patient", nullable=False),
+    _field("sample", pa.int32(), "position on the sampling grid, without a gap", nullable=False),
+    _field("time_s", pa.float64(), "presentation time from the first frame", "s", nullable=False),
+    _field("frame", pa.int64(), "index in the container, by presentation time", nullable=False),
+]
+
+_FACE_FIELDS = [
+    _field("track", pa.int32(), "face followed through consecutive samples; not an identity"),
+    *(_field(edge, pa.float32(), "box, upright picture", "px") for edge in ("x1", "y1", "x2", "y2")),
+    _field("detection", pa.float32(), "probability that this is a face", "0…1"),
+    _field("face_px", pa.float32(), "√(width · height) of the box", "px"),
+    _field("sharpness", pa.float32(), "variance of the Laplacian of the grey crop", "grey levels²"),
+    _field("brightness", pa.float32(), "mean grey level of the crop", "0…1"),
+    *(
+        _field(a, pa.float32(), "approximate, from five landmarks", "degrees")
+        for a in ("yaw", "pitch", "roll")
+    ),
+    *(_field(f"p_{name}", pa.float32(), "calibrated probability", "0…1") for name in EMOTIONS),
+    _field("emotion", _DICTIONARY, "the class of the largest probability"),
+    _field("valence", pa.float32(), "p_happy − max(p_angry, p_disgust, p_fear, p_sad)", "−1…1"),
+]
+
+TIMELINE_SCHEMA = pa.schema(
+    [
+        *_SAMPLE_FIELDS,
+        _field("status", _DICTIONARY, "ok, no_face, other_person, low_quality, decode_error", nullable=False),
+        *_FACE_FIELDS,
+    ]
+)
+"""Columns of ``timelines/``. The face's are null where the patient was not seen, emotions unless ``ok``."""
+
+FACES_SCHEMA = pa.schema([*_SAMPLE_FIELDS, *_FACE_FIELDS])
+"""Columns of ``faces/``: every face of every sample."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A timeline as read: its rows in :data:`TIMELINE_SCHEMA`'s columns, and how it was made."""
+
+    rows: pl.DataFrame
+    metadata: Mapping[str, Any]
+
+
+def to_table(schema: pa.Schema, rows: Mapping[str, list[Any]]) -> pa.Table:
+    """Columns by name → a table of exactly the schema's columns and types."""
+    return pa.table({name: pa.array(rows[name], schema.field(name).type) for name in schema.names}, schema)
+
+
+def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
+    """A table → Parquet, whole or not at all, readable by its owner only.
+
+    :param metadata: anything JSON can hold; stored under :data:`METADATA_KEY`.
+    :raises OutputError: it can't be written.
+    """
+    described = table.replace_schema_metadata({METADATA_KEY: json.dumps(dict(metadata))})
+    with atomic(path) as partial:
+        pq.write_table(described, partial, compression="zstd")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A ``*.partial`` path to write to, renamed to ``path`` on success and removed on failure.
+
+    Folders are made 0700 and the file 0600.
+
+    :raises OutputError: it can't be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        make_private_folder(path.parent)
+        yield partial
+        partial.chmod(0o600)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path}: can't be written ({error.strerror or error}).") from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def make_private_folder(folder: Path) -> None:
+    """Creates the folder and what is missing above it, for its owner alone.
+
+    :raises OSError: it can't be created.
+    """
+    for missing in reversed([folder, *folder.parents]):
+        if not missing.exists():
+            missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def read_timeline(path: Path) -> Timeline:
+    """:raises TimelineError: the file is missing, damaged, or not a timeline of this version."""
+    try:
+        table = pq.read_table(path, partitioning=None)
+        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
+        version = metadata["schema_version"]
+    except FileNotFoundError as error:
+        raise TimelineError(f"{path}: not found.") from error
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise TimelineError(
+            f"{path}: not a timeline of this program; run `emonext process` again."
+        ) from error
+    if version != SCHEMA_VERSION or table.schema.names != TIMELINE_SCHEMA.names:
+        raise TimelineError(
+            f"{path}: schema version {version}, not {SCHEMA_VERSION}; process the video again."
+        )
+    return Timeline(as_frame(table), metadata)
+
+
+def as_frame(table: pa.Table) -> pl.DataFrame:
+    """The table for polars."""
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -1,0 +1,90 @@
+"""Faces → tracks: the same face followed through consecutive samples and over short gaps."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from pipeline.records import Face, FrameFaces
+
+DEFAULT_MAX_GAP_S = 5.0
+
+# A face seen again must lie within one face size of where it was expected, and be of similar size.
+# Seated people move less between samples; two people side by side sit further apart.
+_MAX_DISTANCE = 1.0
+_MAX_SIZE_RATIO = 1.5
+
+# The last movement tells where a face is next, and nothing about where it comes back later.
+_MOVEMENT_LASTS_S = 0.5
+
+
+@dataclass(frozen=True)
+class _Track:
+    """Where a face was last: centre (2,) and size in px, speed (2,) in px/s."""
+
+    number: int
+    time_s: float
+    centre: NDArray[np.float64]
+    size: float
+    speed: NDArray[np.float64]
+
+
+def track_faces(samples: Iterable[FrameFaces], max_gap_s: float = DEFAULT_MAX_GAP_S) -> Iterator[FrameFaces]:
+    """Gives each face the number of its track: 1, 2, 3 … in order of appearance.
+
+    Faces are assigned to tracks by the smallest total distance (Hungarian method). A track unseen for
+    more than ``max_gap_s`` ends: who comes then is a new track.
+    """
+    tracks: list[_Track] = []
+    started = 0
+    for sample in samples:
+        alive = [track for track in tracks if sample.time_s - track.time_s <= max_gap_s]
+        pairs = _assign(alive, sample)
+        faces = []
+        for row, face in enumerate(sample.faces):
+            track = pairs.get(row)
+            started += track is None
+            number = track.number if track else started
+            faces.append(replace(face, track=number))
+            alive = [other for other in alive if other is not track]
+            alive.append(_seen(face, number, sample.time_s, track))
+        tracks = alive
+        yield replace(sample, faces=tuple(faces))
+
+
+def _assign(tracks: list[_Track], sample: FrameFaces) -> dict[int, _Track]:
+    """Position of a face in the sample → its track, for the faces that have one."""
+    if not tracks or not sample.faces:
+        return {}
+    distance = np.array([[_distance(t, face, sample.time_s) for t in tracks] for face in sample.faces])
+    # an impossible pair costs more than all possible ones together, but is finite, as the solver needs
+    forbidden = 10.0 * distance.size
+    rows, columns = linear_sum_assignment(np.where(distance <= 1, distance, forbidden))
+    return {
+        int(row): tracks[column]
+        for row, column in zip(rows, columns, strict=True)
+        if distance[row, column] <= 1
+    }
+
+
+def _distance(track: _Track, face: Face, time_s: float) -> float:
+    """From where the face was expected, as a share of what is allowed: 0…1 is possible."""
+    unseen_s = time_s - track.time_s
+    expected = track.centre + (track.speed * unseen_s if unseen_s <= _MOVEMENT_LASTS_S else 0)
+    if max(face.face_px / track.size, track.size / face.face_px) > _MAX_SIZE_RATIO:
+        return np.inf
+    allowed = _MAX_DISTANCE * max(track.size, face.face_px)
+    return float(np.hypot(*(_centre(face) - expected)) / allowed)
+
+
+def _seen(face: Face, number: int, time_s: float, before: _Track | None) -> _Track:
+    centre = _centre(face)
+    speed = (centre - before.centre) / (time_s - before.time_s) if before else np.zeros(2)
+    return _Track(number, time_s, centre, max(face.face_px, 1.0), speed)
+
+
+def _centre(face: Face) -> NDArray[np.float64]:
+    x1, y1, x2, y2 = face.box_xyxy.astype(np.float64)
+    return np.array([(x1 + x2) / 2, (y1 + y2) / 2])
