@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
+    add_completion=False,
     help="Reads facial expression in recorded care sessions: video in, emotion timelines and reports out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -86,7 +87,7 @@ def process(
             overwrite=overwrite,
             on_session=lambda job, done, total: update(done, total, f"{job.patient_id} {job.session_id}"),
         )
-    if any(outcome.state != "failed" for outcome in outcomes):
+    if any(out.glob("timelines/*/*.parquet")):
         out_console.print(f"Report: {write_reports(out)}", soft_wrap=True)
     _tell(outcomes)
 
@@ -333,16 +334,19 @@ def doctor() -> None:
     import platform
     from importlib.metadata import version
 
+    import av
     import torch
 
     from emonext.checkpoint import SHIPPED, find_weights, verify_weights
 
-    packages = ("emonext-care", "torch", "timm", "decord", "av", "facenet-pytorch", "polars", "plotly")
+    packages = ("emonext-care", "torch", "timm", "facenet-pytorch", "polars", "plotly")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; the CPU is used"
     rows = {
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads used",
+        "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads used, {torch.backends.cpu.get_cpu_capability()}",
         "GPU": gpu,
+        "precision": "float32; training in bf16",
+        "decoders": f"decord {version('decord')}, PyAV {version('av')} (FFmpeg {av.ffmpeg_version_info})",
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
         "weights": ", ".join(f"{name} ({verify_weights(find_weights(name))[:12]}…)" for name in SHIPPED),
     }

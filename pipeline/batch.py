@@ -129,6 +129,8 @@ def read_status(out: Path) -> pl.DataFrame:
 
 
 def _videos(path: Path) -> list[Path]:
+    if not path.exists():
+        raise InputError(f"{path}: not found.")
     if not path.is_dir():
         return [path]
     videos = sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)

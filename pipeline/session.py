@@ -26,7 +26,7 @@ from pipeline.timeline import (
     write_table,
 )
 from pipeline.tracks import DEFAULT_MAX_GAP_S, track_faces
-from pipeline.video import SampledVideo, VideoInfo, probe, sha256_of
+from pipeline.video import SampledVideo, VideoInfo, check_sample_fps, probe, sha256_of
 
 OnProgress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
@@ -72,6 +72,14 @@ class Settings:
     max_gap_s: float = DEFAULT_MAX_GAP_S
     quality: QualityLimits = field(default_factory=QualityLimits)
 
+    def __post_init__(self) -> None:
+        """:raises InputError: a setting is not usable; better now than after an hour of work."""
+        check_sample_fps(self.sample_fps)
+        if self.patient_track not in ("longest", "largest") and not self.patient_track.isdecimal():
+            raise InputError(
+                f"--patient-track {self.patient_track}: give longest, largest or the number of a track."
+            )
+
 
 @dataclass(frozen=True)
 class Instruments:
@@ -116,7 +124,7 @@ def process_session(
     """Writes the timeline and the faces of one session; returns the timeline as written.
 
     :raises VideoError: the video can't be opened, or not one frame can be decoded.
-    :raises InputError: a setting is not usable, or the chosen track does not exist.
+    :raises InputError: the chosen track does not exist.
     :raises OutputError: a file can't be written.
     """
     info = probe(session.video)
@@ -149,10 +157,8 @@ def choose_patient(samples: Iterable[FrameFaces], wish: str) -> int | None:
 
     :param wish: ``longest`` (seen in the most samples), ``largest`` (nearest to the camera: the largest
         median face), or the number of a track.
-    :raises InputError: the wish is none of these, or there is no such track.
+    :raises InputError: there is no such track.
     """
-    if wish not in ("longest", "largest") and not wish.isdecimal():
-        raise InputError(f"--patient-track {wish}: give longest, largest or the number of a track.")
     sizes: dict[int, list[float]] = defaultdict(list)
     for sample in samples:
         for face in sample.faces:

@@ -29,6 +29,9 @@ _FAULT_TOLERANCE = 1e-9
 # A header that promises this much more than the packets hold belongs to a file that was cut off.
 _TRUNCATION_S = 1.0
 
+# No camera of a care session is faster.
+_MAX_SAMPLE_FPS = 1000
+
 # Frames decoded together never take more than this, so that memory does not grow with the picture.
 _BATCH_BYTES = 100 * 2**20
 
@@ -109,16 +112,23 @@ def sample_grid(time_s: NDArray[np.float64], sample_fps: float) -> NDArray[np.in
     return np.unique(np.searchsorted(time_s, instants - 1e-6)).astype(np.int64)
 
 
+def check_sample_fps(sample_fps: float) -> None:
+    """:raises InputError: the sampling rate makes no sense."""
+    if not 0 < sample_fps <= _MAX_SAMPLE_FPS:
+        raise InputError(
+            f"--fps {sample_fps:g}: give samples per second, above 0 and up to {_MAX_SAMPLE_FPS}."
+        )
+
+
 class SampledVideo:
     """The samples of one video, in batches, in order.
 
     :param decoders: names of the decoders used so far, in order of first use.
-    :raises InputError: the sampling rate is not positive.
+    :raises InputError: the sampling rate makes no sense.
     """
 
     def __init__(self, info: VideoInfo, sample_fps: float, max_batch: int = 16) -> None:
-        if not 0 < sample_fps <= 1000:
-            raise InputError(f"--fps {sample_fps:g}: give samples per second, above 0 and up to 1000.")
+        check_sample_fps(sample_fps)
         self.info = info
         self.index = sample_grid(info.time_s, sample_fps)
         self.decoders: list[str] = []
@@ -282,23 +292,28 @@ def _pyav_pictures(info: VideoInfo, index: NDArray[np.int64]) -> Iterator[NDArra
 
 
 def _pyav_frames(path: Path) -> Iterator[av.VideoFrame]:
-    """The frames that decode whole."""
+    """The frames that can be trusted.
+
+    After a packet that does not decode, what follows is built on a picture that is not there, up to the
+    next key frame: FFmpeg shows it smeared, and unmarked. Those frames are left out.
+    """
+    trusted = True
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             for packet in container.demux(stream):
-                yield from _decode(packet)
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError:
+                    trusted = False
+                    continue
+                for frame in frames:
+                    trusted = trusted or frame.key_frame
+                    if trusted and frame.pts is not None and not frame.is_corrupt:
+                        yield frame
     except av.error.FFmpegError as error:
         raise VideoError(f"{path}: can't be read any more ({error.strerror}).") from error
-
-
-def _decode(packet: "av.Packet[av.VideoStream]") -> list[av.VideoFrame]:
-    try:
-        frames = packet.decode()
-    except av.error.InvalidDataError:
-        return []  # the frames that this packet held are missing from the result, and are marked so
-    return [frame for frame in frames if frame.pts is not None and not frame.is_corrupt]
 
 
 def _upright(frame: av.VideoFrame, info: VideoInfo) -> NDArray[np.uint8]:
