@@ -23,7 +23,8 @@ from rich.table import Table
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
     from emonext.evaluation import Evaluation
-    from pipeline import Instruments, Outcome
+    from pipeline.session import Instruments, Session
+    from pipeline.status import Outcome
 
 EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -72,7 +73,8 @@ def process(
 
     Example: emonext process recordings/ --out study
     """
-    from pipeline import Settings, plan_sessions, process_sessions
+    from pipeline.batch import plan_sessions, process_sessions
+    from pipeline.session import Settings
     from reports import write_reports
 
     sessions = plan_sessions(inputs, patient, session)
@@ -89,7 +91,7 @@ def process(
         )
     if any(out.glob("timelines/*/*.parquet")):
         out_console.print(f"Report: {write_reports(out)}", soft_wrap=True)
-    _tell(outcomes)
+    _tell(sessions, outcomes)
 
 
 @app.command()
@@ -113,7 +115,7 @@ def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
 
     Example: emonext info P012_S01.mp4
     """
-    from pipeline import probe
+    from pipeline.video import probe
 
     found = probe(video)
     rows = {
@@ -136,8 +138,9 @@ def demo(
 
     Example: emonext demo --out demo
     """
-    from pipeline import Session, Settings, process_sessions
+    from pipeline.batch import process_sessions
     from pipeline.demo import make_demo_video
+    from pipeline.session import Session, Settings
     from pipeline.timeline import make_private_folder
     from reports import write_reports
 
@@ -156,7 +159,7 @@ def demo(
             on_session=lambda job, done, total: update(done, total, ""),
         )
     if outcomes[0].state == "failed":
-        _tell(outcomes)
+        _tell([sample], outcomes)
     index = write_reports(out)
     out_console.print(f"Video:    {sample.video}", soft_wrap=True)
     out_console.print(f"Timeline: {sample.timeline_path(out)}", soft_wrap=True)
@@ -176,8 +179,8 @@ def bench(
 
     Example: emonext bench P012_S01.mp4
     """
-    from pipeline import Settings
     from pipeline.benchmark import measure
+    from pipeline.session import Settings
 
     with _progress("Measuring") as update:
         costs = measure(
@@ -341,9 +344,10 @@ def doctor() -> None:
 
     packages = ("emonext-care", "torch", "timm", "facenet-pytorch", "polars", "plotly")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; the CPU is used"
+    threads = f"{torch.get_num_threads()} threads used, {torch.backends.cpu.get_cpu_capability()}"
     rows = {
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads used, {torch.backends.cpu.get_cpu_capability()}",
+        "processor": f"{os.cpu_count()} cores, {threads}",
         "GPU": gpu,
         "precision": "float32; training in bf16",
         "decoders": f"decord {version('decord')}, PyAV {version('av')} (FFmpeg {av.ffmpeg_version_info})",
@@ -380,7 +384,8 @@ def _instruments(model: str, device: str, min_face_px: int = 40) -> "Instruments
     import decord
 
     from emonext import Classifier
-    from pipeline import Framing, Instruments, MtcnnDetector
+    from pipeline.faces import Framing, MtcnnDetector
+    from pipeline.session import Instruments
 
     # its messages about damaged frames say nothing that the timeline does not
     decord.logging.set_level(decord.logging.QUIET)
@@ -400,12 +405,12 @@ def _instruments(model: str, device: str, min_face_px: int = 40) -> "Instruments
     )
 
 
-def _tell(outcomes: "list[Outcome]") -> None:
+def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
     """One line for each session that is not simply done, one for all; exits 1 where some are incomplete."""
-    for outcome in outcomes:
+    for session, outcome in zip(sessions, outcomes, strict=True):
         if outcome.state != "done" or outcome.reason:
-            name = f"{outcome.patient_id} {outcome.session_id}"
-            err_console.print(f"{name} {outcome.state}: {outcome.reason}", markup=False, soft_wrap=True)
+            line = f"{session.video}: {outcome.state}: {outcome.reason}"
+            err_console.print(line, markup=False, soft_wrap=True)
     states = [outcome.state for outcome in outcomes]
     counts = (f"{states.count(state)} {state}" for state in ("done", "partial", "failed", "skipped"))
     out_console.print(", ".join(counts))

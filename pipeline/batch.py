@@ -4,57 +4,17 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
-
-import polars as pl
+from typing import Any
 
 from pipeline.errors import InputError, OutputError, PipelineError
 from pipeline.session import Instruments, Session, Settings, process_session
+from pipeline.status import Outcome, State, record
 from pipeline.timeline import atomic, make_private_folder
 from pipeline.video import VIDEO_SUFFIXES
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-State = Literal["done", "partial", "failed", "skipped"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one session ended; a row of ``status.parquet``.
-
-    :param reason: why it is not ``done``; warnings where it is.
-    :param coverage: observed seconds / session seconds; none without a timeline.
-    :param seconds_lost: of the video, s.
-    :param video_s: length of the video, s. ``took_s``: of the processing, s.
-    """
-
-    patient_id: str
-    session_id: str
-    state: State
-    reason: str
-    coverage: float | None
-    seconds_lost: float | None
-    video_s: float | None
-    took_s: float
-    finished_at: str
-
-
-STATUS_SCHEMA = pl.Schema(
-    {
-        "patient_id": pl.String,
-        "session_id": pl.String,
-        "state": pl.String,
-        "reason": pl.String,
-        "coverage": pl.Float64,
-        "seconds_lost": pl.Float64,
-        "video_s": pl.Float64,
-        "took_s": pl.Float64,
-        "finished_at": pl.String,
-    }
-)
 
 OnSession = Callable[[Session, int, int], None]
 """Called with (session, samples done, samples in all)."""
@@ -113,19 +73,8 @@ def process_sessions(
         outcome = _process_one(session, out, settings, instruments, overwrite, on_session)
         outcomes.append(outcome)
         if outcome.state != "skipped":
-            _record(out, outcome)
+            record(out, outcome)
     return outcomes
-
-
-def read_status(out: Path) -> pl.DataFrame:
-    """The rows of ``status.parquet`` in :data:`STATUS_SCHEMA`; none where there is no such file."""
-    path = out / "status.parquet"
-    if not path.exists():
-        return pl.DataFrame(schema=STATUS_SCHEMA)
-    try:
-        return pl.read_parquet(path).select(STATUS_SCHEMA.names())
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise OutputError(f"{path}: can't be read; delete it and run again.") from error
 
 
 def _videos(path: Path) -> list[Path]:
@@ -194,25 +143,27 @@ def _process_one(
         )
     except PipelineError as error:
         _log(out, session, settings, str(error))
-        return outcome("failed", str(error))
+        return outcome("failed", _without_path(session.video, error))
     except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on; the log has the traceback
         _log(out, session, settings, traceback.format_exc())
-        return outcome("failed", f"{session.video}: unexpected {type(error).__name__}: {error}; see logs/.")
+        reason = f"unexpected {type(error).__name__}: {_without_path(session.video, error)}"
+        return outcome("failed", f"{reason}; the log has the details")
     metadata = dict(timeline.metadata)
     reason = "; ".join(metadata["warnings"])
     _log(out, session, settings, reason or "done")
     return outcome("partial" if metadata["seconds_lost"] else "done", reason, metadata)
 
 
-def _record(out: Path, outcome: Outcome) -> None:
-    """Replaces the session's row."""
-    same = (pl.col("patient_id") == outcome.patient_id) & (pl.col("session_id") == outcome.session_id)
-    row = pl.DataFrame([asdict(outcome)], schema=STATUS_SCHEMA)
-    table = pl.concat([read_status(out).filter(~same), row]).sort("patient_id", "session_id")
-    with atomic(out / "status.parquet") as partial:
-        table.write_parquet(partial)
-
-
 def _log(out: Path, session: Session, settings: Settings, text: str) -> None:
     with atomic(out / "logs" / session.patient_id / f"{session.session_id}.log") as partial:
         partial.write_text(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n{settings}\n{text}\n")
+
+
+def _without_path(video: Path, error: Exception) -> str:
+    """The error without the video's name: that can hold a person's, and the reason gets into reports."""
+    return (
+        str(error)
+        .removeprefix(f"{video}: ")
+        .replace(str(video), "the video")
+        .replace(video.name, "the video")
+    )

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,15 +97,16 @@ def atomic(path: Path) -> Iterator[Path]:
     partial = path.with_name(path.name + ".partial")
     try:
         make_private_folder(path.parent)
+        # made before anything is written, so that what is written is never readable by others
+        partial.unlink(missing_ok=True)
+        partial.touch(mode=0o600)
         yield partial
-        partial.chmod(0o600)
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"{path}: can't be written ({error.strerror or error}).") from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def make_private_folder(folder: Path) -> None:

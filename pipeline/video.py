@@ -1,7 +1,8 @@
 """A video file → frames on the sampling grid, upright, each with the container's own time.
 
-decord decodes; PyAV takes over where decord can't be relied on. Times always come from the container's
-packets, read by PyAV, never from a frame rate: phones record with a variable one.
+decord decodes clips; PyAV takes over where decord can't be relied on, and for whatever is longer. Times
+always come from the container's packets, read by PyAV, never from a frame rate: phones record with a
+variable one.
 """
 
 import hashlib
@@ -25,6 +26,11 @@ _NOT_FOR_DECORD = ("av1", "libdav1d", "libaom-av1", "vp8", "libvpx")
 # decord silently repeats a neighbour for a frame that it can't decode, unless a limit is set; the
 # smallest share of the frames it takes makes it raise at the first.
 _FAULT_TOLERANCE = 1e-9
+
+# decord queues packets as fast as it can read them and decodes them all, whoever waits: where the detector
+# keeps the processor busy, the pictures of the whole file pile up (4 GB for a minute of 1280×720). So it
+# reads only files that may lie in memory whole; PyAV decodes what is asked for, and is no slower.
+_DECORD_BYTES = 256 * 2**20
 
 # A header that promises this much more than the packets hold belongs to a file that was cut off.
 _TRUNCATION_S = 1.0
@@ -268,7 +274,8 @@ def _stream_kinds(container: av.container.InputContainer) -> str:
 
 
 def _decord_is_reliable(info: VideoInfo) -> bool:
-    return info.codec not in _NOT_FOR_DECORD and info.discarded == 0 and info.missing_s == 0
+    fits = len(info.time_s) * info.width * info.height * 3 <= _DECORD_BYTES
+    return fits and info.codec not in _NOT_FOR_DECORD and info.discarded == 0 and info.missing_s == 0
 
 
 def _same_frames(reader: decord.VideoReader, info: VideoInfo) -> bool:

@@ -1,0 +1,68 @@
+"""How each session of a folder ended: one row each in ``status.parquet``."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from pipeline.errors import OutputError
+from pipeline.timeline import atomic
+
+State = Literal["done", "partial", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one session ended; a row of ``status.parquet``.
+
+    :param reason: why it is not ``done``; warnings where it is.
+    :param coverage: observed seconds / session seconds; none without a timeline.
+    :param seconds_lost: of the video, s.
+    :param video_s: length of the video, s. ``took_s``: of the processing, s.
+    """
+
+    patient_id: str
+    session_id: str
+    state: State
+    reason: str
+    coverage: float | None
+    seconds_lost: float | None
+    video_s: float | None
+    took_s: float
+    finished_at: str
+
+
+STATUS_SCHEMA = pl.Schema(
+    {
+        "patient_id": pl.String,
+        "session_id": pl.String,
+        "state": pl.String,
+        "reason": pl.String,
+        "coverage": pl.Float64,
+        "seconds_lost": pl.Float64,
+        "video_s": pl.Float64,
+        "took_s": pl.Float64,
+        "finished_at": pl.String,
+    }
+)
+
+
+def read_status(out: Path) -> pl.DataFrame:
+    """The rows of ``status.parquet`` in :data:`STATUS_SCHEMA`; none where there is no such file."""
+    path = out / "status.parquet"
+    if not path.exists():
+        return pl.DataFrame(schema=STATUS_SCHEMA)
+    try:
+        return pl.read_parquet(path).select(STATUS_SCHEMA.names())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise OutputError(f"{path}: can't be read; delete it and run again.") from error
+
+
+def record(out: Path, outcome: Outcome) -> None:
+    """Replaces the session's row."""
+    same = (pl.col("patient_id") == outcome.patient_id) & (pl.col("session_id") == outcome.session_id)
+    row = pl.DataFrame([asdict(outcome)], schema=STATUS_SCHEMA)
+    table = pl.concat([read_status(out).filter(~same), row]).sort("patient_id", "session_id")
+    with atomic(out / "status.parquet") as partial:
+        table.write_parquet(partial)

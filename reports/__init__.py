@@ -1,0 +1,15 @@
+"""Timelines and summaries → pages that a carer can read. Draws, and computes nothing a summary holds.
+
+    write_reports(out)                           every timeline of a folder, and an index over them
+    write_session_report(timeline, summary, path)
+    write_index(entries, path)
+
+A page is one file that opens from disk: no network, nothing beside it.
+"""
+
+from reports.errors import ReportError
+from reports.index_page import IndexEntry, write_index
+from reports.session_page import write_session_report
+from reports.study import write_reports
+
+__all__ = ["IndexEntry", "ReportError", "write_index", "write_reports", "write_session_report"]

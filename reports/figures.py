@@ -1,0 +1,175 @@
+"""Plotly figures, as the plain JSON objects that Plotly's script draws in the page."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from pipeline.records import EMOTIONS
+from reports import words
+from reports.look import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, PAPER, QUIET
+from reports.series import Floats, Steps
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+MIN_READ = 0.5
+"""A step of which less than this share could be read is drawn as a gap."""
+
+_START_MS = 24 * 60 * 60 * 1000
+"""The second day of 1970 at midnight: Plotly takes numbers from 1000 to 9999 for years."""
+
+_LANE_GAP = 0.02
+_LEFT_PX = 96
+
+
+def expression_figure(steps: Steps) -> dict[str, Any]:
+    """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped."""
+    figure = _figure(steps, height=460)
+    for lane, name in enumerate(EMOTION_ORDER, start=2):
+        percent = 100 * steps.probabilities[:, EMOTIONS.index(name)]
+        figure.add_trace(_area(steps, percent, EMOTION_COLOURS[name], f"y{lane}"))
+        figure.update_layout({f"yaxis{lane}": _lane_axis(lane, name)})
+    figure.add_trace(_captions(steps, [_expression_caption(row) for row in steps.probabilities]))
+    return _plain(figure)
+
+
+def valence_figure(steps: Steps) -> dict[str, Any]:
+    """Valence over time, between unpleasant (−1) and pleasant (1)."""
+    figure = _figure(steps, height=220)
+    figure.add_trace(_area(steps, steps.valence, INK, "y2"))
+    figure.update_layout(yaxis2=_valence_axis())
+    figure.add_trace(_captions(steps, [f"balance {words.signed(value, 1)}" for value in steps.valence]))
+    return _plain(figure)
+
+
+def _figure(steps: Steps, height: int) -> go.Figure:
+    """Nothing but time and the gaps, on the axis that spans the whole height."""
+    figure = go.Figure(layout=_layout(steps, height))
+    figure.add_trace(_gaps(steps))
+    figure.update_layout(yaxis={"visible": False, "range": [0, 1], "fixedrange": True})
+    return figure
+
+
+def _layout(steps: Steps, height: int) -> go.Layout:
+    return go.Layout(
+        template="none",
+        height=height,
+        margin={"l": _LEFT_PX, "r": 16, "t": 8, "b": 52},
+        font={"family": FONT, "size": 15, "color": INK},
+        paper_bgcolor=PAPER,
+        plot_bgcolor="rgba(0,0,0,0)",
+        showlegend=False,
+        hovermode="x",
+        hoversubplots="axis",  # the pointer is over a lane, the captions belong to the axis of the gaps
+        hoverlabel={"bgcolor": PAPER, "bordercolor": INK, "align": "left", "font": {"family": FONT}},
+        xaxis=_time_axis(float(steps.edges_s[-1])),
+    )
+
+
+def _time_axis(duration_s: float) -> dict[str, Any]:
+    # Plotly has no axis of elapsed time. A date axis gives ticks on whole minutes at every zoom, and dates
+    # are never shifted by the reader's time zone.
+    digits = "%-M:%S" if duration_s < 3600 else "%-H:%M:%S"
+    return {
+        "type": "date",
+        "range": [_START_MS, _START_MS + 1000 * max(duration_s, 1.0)],
+        "tickformat": digits,
+        "hoverformat": digits,
+        "tickangle": 0,
+        "ticks": "outside",
+        "tickcolor": INK,
+        "showgrid": False,
+        "zeroline": False,
+        "title": {"text": "time in the video", "standoff": 8},
+        "anchor": "free",
+        "position": 0,
+    }
+
+
+def _lane_axis(lane: int, name: str) -> dict[str, Any]:
+    """:param lane: 2 is the top one; Plotly's first axis belongs to the gaps."""
+    height = 1 / len(EMOTION_ORDER)
+    top = 1 - (lane - 2) * height
+    return {
+        "domain": [max(top - height + _LANE_GAP, 0), top],
+        "range": [0, 100],
+        "tickvals": [50],
+        "ticktext": [EMOTION_WORDS[name].capitalize()],
+        "fixedrange": True,
+        "showgrid": False,
+        "zeroline": True,
+        "zerolinecolor": QUIET,
+    }
+
+
+def _valence_axis() -> dict[str, Any]:
+    return {
+        "range": [-1.05, 1.05],
+        "tickvals": [-1, 0, 1],
+        "ticktext": ["unpleasant", "even", "pleasant"],
+        "fixedrange": True,
+        "gridcolor": QUIET,
+        "zerolinecolor": INK,
+    }
+
+
+def _area(steps: Steps, values: Floats, colour: str, axis: str) -> go.Scatter:
+    # Plotly fills straight across missing values. Zeros without a line leave the gap empty.
+    height = np.where(is_read(steps), values, 0.0)
+    return _filled(steps, height, yaxis=axis, fillcolor=colour)
+
+
+def _gaps(steps: Steps) -> go.Scatter:
+    stripes = {"shape": "/", "fgcolor": "#9aa3aa", "bgcolor": "#eef0f2", "size": 7, "solidity": 0.2}
+    return _filled(steps, np.where(is_read(steps), 0.0, 1.0), fillpattern=stripes)
+
+
+def _filled(steps: Steps, height: Floats, **look: Any) -> go.Scatter:
+    """Both ends of each step, so that its edges are upright."""
+    edges_ms = _milliseconds(steps.edges_s)
+    return go.Scatter(
+        x=np.stack([edges_ms[:-1], edges_ms[1:]], 1).ravel(),
+        y=np.repeat(height, 2).astype(np.float32),
+        mode="lines",
+        line={"width": 0},
+        fill="tozeroy",
+        hoverinfo="skip",
+        **look,
+    )
+
+
+def _captions(steps: Steps, texts: Sequence[str]) -> go.Scatter:
+    """What is shown under the pointer: unseen points in the middle of each step."""
+    read = is_read(steps)
+    return go.Scatter(
+        x=_milliseconds((steps.edges_s[:-1] + steps.edges_s[1:]) / 2),
+        y=np.full(len(texts), 0.5, np.float32),
+        text=[text if seen else "face not read" for text, seen in zip(texts, read, strict=True)],
+        mode="markers",
+        marker={"opacity": 0},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _expression_caption(probabilities: Floats) -> str:
+    """The two largest: ``happy 62 %<br>neutral 30 %``."""
+    first, second = np.argsort(probabilities)[:-3:-1]
+    return "<br>".join(
+        f"{EMOTION_WORDS[EMOTIONS[k]]} {100 * probabilities[k]:.0f} %" for k in (first, second)
+    )
+
+
+def is_read(steps: Steps) -> NDArray[np.bool_]:
+    """(n,) whether enough of each step was read to draw it."""
+    return steps.seen_s >= MIN_READ * steps.length_s
+
+
+def _milliseconds(seconds: Floats) -> NDArray[np.int32]:
+    return (_START_MS + np.round(1000 * seconds)).astype(np.int32)
+
+
+def _plain(figure: go.Figure) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(figure.to_json())
+    return plain

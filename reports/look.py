@@ -1,0 +1,42 @@
+"""One colour and one word for each thing shown, the same on every page."""
+
+EMOTION_ORDER = ("happy", "surprise", "neutral", "sad", "fear", "angry", "disgust")
+"""From top to bottom, in every figure and table."""
+
+EMOTION_WORDS = {
+    "happy": "happy",
+    "surprise": "surprised",
+    "neutral": "neutral",
+    "sad": "sad",
+    "fear": "afraid",
+    "angry": "angry",
+    "disgust": "disgusted",
+}
+
+# Okabe & Ito (2008), "Color Universal Design": told apart with any kind of colour vision. Their grey
+# stands for neutral; yellow is left out because it is lost on white paper.
+EMOTION_COLOURS = {
+    "happy": "#e69f00",
+    "surprise": "#56b4e9",
+    "neutral": "#8c9196",
+    "sad": "#0072b2",
+    "fear": "#cc79a7",
+    "angry": "#d55e00",
+    "disgust": "#009e73",
+}
+
+INK = "#1d2b36"
+PAPER = "#ffffff"
+QUIET = "#c9cfd4"
+
+STATUS_WORDS = {
+    "ok": "Face could be read",
+    "no_face": "Face not visible",
+    "other_person": "Only another person’s face visible",
+    "low_quality": "Face too small, dark, bright, blurred or turned away",
+    "decode_error": "Video damaged",
+    "gap": "No picture in the file",
+}
+"""The keys of ``Summary.status_s``, in the order in which they are shown."""
+
+STATE_WORDS = {"done": "Done", "partial": "Partial", "failed": "Failed", "skipped": "Skipped"}

@@ -1,0 +1,92 @@
+"""Templates → HTML files that need nothing beside them."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.timeline import atomic
+from reports import look, words
+
+PLOTLY_FILE = "plotly-basic.min.js"
+"""Plotly's own smallest bundle (MIT licence, beside it), of the version that plotly.py is made for."""
+
+
+@cache
+def environment() -> Environment:
+    """Everything put into a template is escaped, and a name it does not know is an error."""
+    templates = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "seconds": words.seconds_text,
+        "clock": words.clock,
+        "count": words.count_text,
+        "signed": words.signed,
+    }
+    templates.globals |= {
+        "share": words.share_text,
+        "colours": look.EMOTION_COLOURS,
+        "emotion_words": look.EMOTION_WORDS,
+        "status_words": look.STATUS_WORDS,
+        "state_words": look.STATE_WORDS,
+    }
+    return templates
+
+
+def render(template: str, **values: Any) -> Markup:
+    """The filled-in template, safe to put into another one."""
+    # Jinja has escaped the values
+    return Markup(environment().get_template(template).render(**values))  # noqa: S704
+
+
+@cache
+def style() -> Markup:
+    """The style sheet, to be put into the page."""
+    return _trusted("templates/style.css")
+
+
+@cache
+def scripts() -> tuple[Markup, ...]:
+    """Plotly's script and the one that draws the figures, to be put into the page in this order."""
+    return _trusted(f"static/{PLOTLY_FILE}"), _trusted("templates/draw.js")
+
+
+def content_policy(allowed: tuple[Markup, ...] = ()) -> str:
+    """A Content-Security-Policy under which only these very scripts run and nothing is fetched.
+
+    Styles stay free because Plotly writes its own.
+    """
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in allowed) or "'none'"
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def write_page(path: Path, html: str) -> Path:
+    """Writes the page, whole or not at all, readable by its owner only.
+
+    :raises pipeline.errors.OutputError: it can't be written.
+    """
+    with atomic(path) as partial:
+        partial.write_text(html, encoding="utf-8", newline="\n")
+    return path
+
+
+def _trusted(file: str) -> Markup:
+    """A file of this package as it is: it comes with the program, so it is not escaped."""
+    return Markup((resources.files("reports") / file).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

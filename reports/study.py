@@ -1,0 +1,102 @@
+"""A folder of timelines → a page for each, and the index over them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from pipeline.status import read_status
+from pipeline.summary import summarize
+from pipeline.timeline import Timeline, read_timeline
+from reports.errors import ReportError
+from reports.index_page import IndexEntry, write_index
+from reports.session_page import write_session_report
+
+Progress = Callable[[int, int], None]
+"""Called with (pages written, pages in all)."""
+
+
+@dataclass(frozen=True)
+class _Status:
+    """A row of ``status.parquet``."""
+
+    state: str
+    reason: str
+
+
+_Statuses = dict[tuple[str, str], _Status]
+
+
+def write_reports(out: Path, progress: Progress | None = None) -> Path:
+    """Writes ``out/reports/<patient>/<session>.html`` for every timeline, and ``out/reports/index.html``.
+
+    Sessions without a timeline are in the index with the reason that ``status.parquet`` gives.
+
+    :returns: the path of the index.
+    :raises ReportError: there is no timeline, or one is not where its ids say, or has no sample.
+    :raises pipeline.errors.OutputError: the status is damaged.
+    :raises pipeline.errors.TimelineError: a timeline can't be read.
+    :raises pipeline.errors.OutputError: a page can't be written.
+    """
+    paths = sorted(out.glob("timelines/patient_id=*/*.parquet"))
+    if not paths:
+        raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+    statuses = _read_statuses(out)
+    entries = []
+    for done, path in enumerate(paths, start=1):
+        entries.append(_write_one(path, out / "reports", statuses))
+        if progress is not None:
+            progress(done, len(paths))
+    return write_index(entries + _without_timeline(statuses, entries), out / "reports" / "index.html")
+
+
+def _write_one(path: Path, reports: Path, statuses: _Statuses) -> IndexEntry:
+    timeline = read_timeline(path)
+    patient_id, session_id = _ids(path, timeline)
+    summary = summarize(timeline)
+    write_session_report(timeline, summary, reports / patient_id / f"{session_id}.html")
+    status = statuses.get((patient_id, session_id)) or _status_of(timeline)
+    return IndexEntry(
+        patient_id=patient_id,
+        session_id=session_id,
+        state=status.state,
+        reason=status.reason,
+        summary=summary,
+        link=f"{quote(patient_id)}/{quote(session_id)}.html",
+    )
+
+
+def _ids(path: Path, timeline: Timeline) -> tuple[str, str]:
+    """Whose the timeline is, by its own rows.
+
+    :raises ReportError: it has no row, or its rows and its path do not agree.
+    """
+    ids = timeline.rows.select("patient_id", "session_id").unique().rows()
+    if not ids:
+        raise ReportError(f"{path}: holds no sample; process the video again.")
+    if ids != [(path.parent.name.removeprefix("patient_id="), path.stem)]:
+        patient_id, session_id = ids[0]
+        raise ReportError(
+            f"{path}: holds patient {patient_id}, session {session_id}; move it back to "
+            f"patient_id={patient_id}/{session_id}.parquet or process the video again."
+        )
+    return ids[0]
+
+
+def _status_of(timeline: Timeline) -> _Status:
+    state = "partial" if timeline.metadata["seconds_lost"] else "done"
+    return _Status(state, "; ".join(timeline.metadata["warnings"]))
+
+
+def _read_statuses(out: Path) -> _Statuses:
+    rows = read_status(out).select("patient_id", "session_id", "state", "reason").rows()
+    return {(patient, session): _Status(state, reason or "") for patient, session, state, reason in rows}
+
+
+def _without_timeline(statuses: _Statuses, entries: list[IndexEntry]) -> list[IndexEntry]:
+    written = {(entry.patient_id, entry.session_id) for entry in entries}
+    return [
+        IndexEntry(patient_id, session_id, status.state, status.reason, None, None)
+        for (patient_id, session_id), status in statuses.items()
+        if (patient_id, session_id) not in written
+    ]

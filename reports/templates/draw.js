@@ -1,0 +1,22 @@
+"use strict";
+{
+  const A4_WIDTH_PX = 660;
+  const figures = [...document.querySelectorAll(".figure")];
+  const closed = [...document.querySelectorAll("details:not([open])")];
+  // A finger that scrolls the page must not zoom a figure by accident.
+  const dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
+  for (const figure of figures) {
+    const { data, layout } = JSON.parse(document.getElementById(figure.dataset.figure).textContent);
+    layout.xaxis.nticks = Math.max(2, Math.floor(figure.clientWidth / 110));
+    Plotly.newPlot(figure, data, { ...layout, dragmode }, { responsive: true, displayModeBar: false });
+  }
+  // On paper a figure can't be resized later, and what is folded away can't be opened.
+  addEventListener("beforeprint", () => {
+    for (const details of closed) details.open = true;
+    for (const figure of figures) Plotly.relayout(figure, { autosize: false, width: A4_WIDTH_PX });
+  });
+  addEventListener("afterprint", () => {
+    for (const details of closed) details.open = false;
+    for (const figure of figures) Plotly.relayout(figure, { autosize: true, width: null });
+  });
+}

@@ -1,0 +1,146 @@
+"""The pages in a real browser: opened from disk, without a network, on a screen, a phone and paper."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_reports import TWENTY_SECONDS, make_timeline, put
+
+from reports import write_reports
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
+
+PLAIN_BROWSER = [
+    "--no-sandbox",  # for tests that run as root in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCREEN = {"width": 1200, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=PLAIN_BROWSER)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an index, a session (P1/S1), one in which nobody was seen (S2), and an hour (S3)."""
+    out = tmp_path_factory.mktemp("out")
+    put(out, make_timeline(TWENTY_SECONDS))
+    put(out, make_timeline([("no_face", 100)], session_id="S2"), session_id="S2")
+    hour = [("happy", 60), ("no_face", 30), ("neutral", 60)] * 120
+    put(out, make_timeline(hour, session_id="S3"), session_id="S3")
+    return write_reports(out).parent
+
+
+class Visit:
+    """An opened page, everything it asked for, and everything it complained of."""
+
+    def __init__(self, browser: Any, path: Path, viewport: dict[str, int]) -> None:
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page = browser.new_context(offline=True, viewport=viewport).new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(path.as_uri())
+
+    def count(self, selector: str) -> int:
+        return int(self.page.locator(selector).count())
+
+
+@pytest.mark.parametrize("viewport", [SCREEN, PHONE], ids=["screen", "phone"])
+@pytest.mark.parametrize(
+    ("name", "figures"), [("index", 0), ("P1/S1", 2), ("P1/S2", 0), ("P1/S3", 2)], ids=str
+)
+def test_a_page_opens_from_disk(
+    browser: Any, pages: Path, name: str, figures: int, viewport: dict[str, int]
+) -> None:
+    path = pages / f"{name}.html"
+    visit = Visit(browser, path, viewport)
+    assert visit.complaints == []
+    assert visit.requests == [path.as_uri()]
+    assert visit.count(".figure.js-plotly-plot") == figures
+    assert visit.count(".figure .main-svg") >= figures
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert visit.page.evaluate(overflow) == 0
+
+
+FILLED_AT = """
+([fill, axis, seconds, height]) => {
+  const figure = document.querySelector('.figure.tall');
+  const layout = figure._fullLayout;
+  const shape = figure.querySelectorAll('.js-fill')[fill];
+  const [width, top] = [layout.xaxis._length, layout[axis]._length];
+  return seconds.map(s => shape.isPointInFill(new DOMPoint(width * s / 20, top * (1 - height))));
+}
+"""
+"""Whether a figure's filled shape covers a height (0…1 of its axis) at moments of a session of 20 s."""
+
+
+@pytest.mark.parametrize(
+    ("height", "expected"),
+    [(0.69, [False, True, False, False]), (0.71, [False] * 4), (0.04, [True, True, False, True])],
+)
+def test_a_lane_is_filled_as_high_as_the_probability(
+    browser: Any, pages: Path, height: float, expected: list[bool]
+) -> None:
+    """Happy is at 70 % from 10 s to 14 s, nowhere from 14 s to 16 s, and at 5 % in the rest."""
+    visit = Visit(browser, pages / "P1" / "S1.html", SCREEN)
+    assert visit.page.evaluate(FILLED_AT, [1, "yaxis2", [5, 12, 15, 18], height]) == expected
+
+
+def test_a_gap_is_striped_where_it_was(browser: Any, pages: Path) -> None:
+    """The face is away from 14 s to 16 s."""
+    visit = Visit(browser, pages / "P1" / "S1.html", SCREEN)
+    striped = visit.page.evaluate(FILLED_AT, [0, "yaxis", [1, 13.9, 14.1, 15.9, 16.1], 0.5])
+    assert striped == [False, False, True, True, False]
+
+
+def test_pointing_at_a_moment_says_what_was_read(browser: Any, pages: Path) -> None:
+    visit = Visit(browser, pages / "P1" / "S1.html", {"width": 1200, "height": 3000})
+    plot = visit.page.locator(".figure.tall .draglayer .nsewdrag").first.bounding_box()
+    visit.page.mouse.move(plot["x"] + plot["width"] * 12.5 / 20, plot["y"] + 5)
+    caption = visit.page.locator(".figure.tall .hoverlayer .hovertext").first
+    caption.wait_for()
+    assert "happy 70 %" in str(caption.text_content())
+
+
+def test_an_injected_script_does_not_run(browser: Any, pages: Path, tmp_path: Path) -> None:
+    """The page's policy is the second wall behind escaping."""
+    html = (pages / "P1" / "S1.html").read_text()
+    opened = tmp_path / "injected.html"
+    opened.write_text(html.replace("</main>", "<script>window.injected = true</script></main>"))
+    visit = Visit(browser, opened, SCREEN)
+    assert visit.page.evaluate("window.injected") is None
+    assert any("Content Security Policy" in complaint for complaint in visit.complaints)
+    assert visit.count(".figure.js-plotly-plot") == 2
+
+
+def test_a_print_is_complete(browser: Any, pages: Path) -> None:
+    """For the print what is folded is opened and figures are as wide as the paper; then all is as before."""
+    visit = Visit(browser, pages / "P1" / "S1.html", SCREEN)
+    state = (
+        "[document.querySelectorAll('details[open]').length, document.querySelector('.main-svg').clientWidth]"
+    )
+    before = visit.page.evaluate(state)
+    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert visit.page.evaluate(state) == [2, 660]
+    visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert visit.page.evaluate(state) == before
+    assert before[0] == 0
+    assert visit.page.pdf(format="A4").startswith(b"%PDF")
+    assert visit.complaints == []
