@@ -16,6 +16,9 @@ from pipeline.video import VIDEO_SUFFIXES
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
+# Names that the reports' own pages have.
+RESERVED_IDS = ("index", "index.html")
+
 OnSession = Callable[[Session, int, int], None]
 """Called with (session, samples done, samples in all)."""
 
@@ -25,7 +28,7 @@ def check_id(option: str, value: str) -> str:
 
     :raises InputError: it could not safely become part of a path, or looks like a name.
     """
-    if not ID_PATTERN.fullmatch(value):
+    if not ID_PATTERN.fullmatch(value) or value.lower() in RESERVED_IDS:
         raise InputError(
             f"{option} {value!r}: not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', "
             "at most 64, starting with a letter or digit; never a person's name."

@@ -90,7 +90,7 @@ def _status_of(timeline: Timeline) -> _Status:
 
 def _read_statuses(out: Path) -> _Statuses:
     rows = read_status(out).select("patient_id", "session_id", "state", "reason").rows()
-    return {(patient, session): _Status(state, reason or "") for patient, session, state, reason in rows}
+    return {(patient, session): _Status(state, reason) for patient, session, state, reason in rows}
 
 
 def _without_timeline(statuses: _Statuses, entries: list[IndexEntry]) -> list[IndexEntry]:
