@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -90,7 +91,7 @@ def process(
             on_session=lambda job, done, total: update(done, total, f"{job.patient_id} {job.session_id}"),
         )
     if any(out.glob("timelines/*/*.parquet")):
-        out_console.print(f"Report: {write_reports(out)}", soft_wrap=True)
+        _say(f"Report: {write_reports(out)}")
     _tell(sessions, outcomes)
 
 
@@ -106,7 +107,7 @@ def report(
 
     with _progress("Reports") as update:
         index = write_reports(directory, lambda done, total: update(done, total, ""))
-    out_console.print(f"Report: {index}", soft_wrap=True)
+    _say(f"Report: {index}")
 
 
 @app.command()
@@ -161,9 +162,9 @@ def demo(
     if outcomes[0].state == "failed":
         _tell([sample], outcomes)
     index = write_reports(out)
-    out_console.print(f"Video:    {sample.video}", soft_wrap=True)
-    out_console.print(f"Timeline: {sample.timeline_path(out)}", soft_wrap=True)
-    out_console.print(f"Report:   {index}", soft_wrap=True)
+    _say(f"Video:    {sample.video}")
+    _say(f"Timeline: {sample.timeline_path(out)}")
+    _say(f"Report:   {index}")
 
 
 @app.command()
@@ -238,9 +239,7 @@ def train(
         out_console.print(f"{len(log)} of {epochs} epochs; the same command goes on.")
         return
     path, card = run.finish()
-    out_console.print(
-        f"{path}: {card.metrics['val_accuracy']:.1%} of the validation faces right.", soft_wrap=True
-    )
+    _say(f"{path}: {card.metrics['val_accuracy']:.1%} of the validation faces right.")
 
 
 @app.command()
@@ -301,6 +300,9 @@ def weights_list() -> None:
 def weights_convert(
     old: Annotated[Path, typer.Argument(help="Checkpoint of the published code (.pt).", metavar="OLD")],
     new: Annotated[Path, typer.Argument(help="File to write (.safetensors).", metavar="NEW")],
+    labels: Annotated[
+        str, typer.Option(help="The checkpoint's classes in the order of its logits.")
+    ] = "angry,disgust,fear,happy,neutral,sad,surprise",
 ) -> None:
     """A checkpoint trained with the authors' code → weights for this program.
 
@@ -308,11 +310,9 @@ def weights_convert(
     """
     from emonext.checkpoint import convert_published
 
-    card = convert_published(old, new)
+    card = convert_published(old, new, tuple(labels.split(",")))
     shape = card.architecture
-    out_console.print(
-        f"{new}: depths {shape.depths}, widths {shape.dims}, {shape.image_size} px.", soft_wrap=True
-    )
+    _say(f"{new}: depths {shape.depths}, widths {shape.dims}, {shape.image_size} px.")
 
 
 @weights_app.command("verify")
@@ -325,7 +325,7 @@ def weights_verify(
     """
     from emonext.checkpoint import load_weights
 
-    out_console.print(f"{weights}: whole, sha256 {load_weights(weights).sha256}.", soft_wrap=True)
+    _say(f"{weights}: whole, sha256 {load_weights(weights).sha256}.")
 
 
 @app.command()
@@ -361,13 +361,14 @@ def main() -> None:
     """The entry point of ``emonext`` and of ``python cli.py``."""
     try:
         app()
-    except KeyboardInterrupt:
-        err_console.print("Interrupted. What is finished is kept; the same command goes on from there.")
-        sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as end:
+        if end.code == EXIT_INTERRUPTED:
+            err_console.print("Interrupted. What is finished is kept; the same command goes on from there.")
+        raise
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
-        err_console.print(f"[red]Error:[/red] {_plain(error)}", soft_wrap=True)
+        err_console.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)
 
 
@@ -446,9 +447,9 @@ def _extra(name: str) -> Iterator[None]:
 
 
 def _print_table(title: str, rows: dict[str, str]) -> None:
-    table = Table(title=title, show_header=False, title_justify="left")
+    table = Table(title=escape(title), show_header=False, title_justify="left")
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
     out_console.print(table)
 
 
@@ -478,10 +479,9 @@ def _describe_rate(time_s: Any) -> str:
     return f"{kind}, {steps_ms.min():.1f}–{steps_ms.max():.1f} ms between frames"
 
 
-def _plain(error: Exception) -> str:
-    from rich.markup import escape
-
-    return escape(str(error))
+def _say(line: str) -> None:
+    """One line of result, as it is: a path may hold brackets, and is never folded."""
+    out_console.print(line, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ judge them. Shipped files are checked against the sha256 in :data:`SHIPPED`; any
 
 import hashlib
 import json
+import math
 import os
-import pickle
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from emonext.errors import WeightsError
+from emonext.errors import EmoNeXtError, WeightsError
 from emonext.model import LABELS, Architecture, EmoNeXt
 from emonext.preprocessing import Preprocessing
 
@@ -38,6 +38,7 @@ class Card:
     """What is known about one set of weights.
 
     :param temperature: the logits are divided by it, so that probabilities are calibrated (Guo et al. 2017).
+    :param labels: of the logits, in their order; :data:`emonext.LABELS` in any order.
     :param metrics: measured figures by name; see the model card for how.
     """
 
@@ -51,6 +52,11 @@ class Card:
     recipe: str = "unknown"
     metrics: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> list[int]:
+        """Where the logit of each of :data:`emonext.LABELS` stands."""
+        return [self.labels.index(label) for label in LABELS]
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
 
@@ -59,12 +65,13 @@ class Card:
         """:raises ValueError, TypeError, KeyError: the text is not a card."""
         values = json.loads(text)
         shape = values["architecture"]
+        depths, dims = tuple(shape["depths"]), tuple(shape["dims"])
+        if len(depths) != 4 or len(dims) != 4 or not 0 < values["temperature"] < math.inf:
+            raise ValueError("an EmoNeXt has four stages, and a temperature is a positive number")
         return cls(
             **{
                 **values,
-                "architecture": Architecture(
-                    tuple(shape["depths"]), tuple(shape["dims"]), int(shape["image_size"])
-                ),
+                "architecture": Architecture(depths, dims, int(shape["image_size"])),
                 "preprocessing": Preprocessing.from_dict(values["preprocessing"]),
                 "labels": tuple(values["labels"]),
             }
@@ -83,6 +90,9 @@ class Weights:
 def load_model(name_or_file: str | Path = DEFAULT) -> EmoNeXt:
     """The network in eval mode: (N, 3, S, S) float32 as preprocessed → (N, 7) logits.
 
+    The logits are in the order that the weights were trained with, which their card states. Those of
+    shipped weights are in :data:`emonext.LABELS`'; :class:`emonext.Classifier` brings any into it.
+
     :raises WeightsError: no such weights, or they are damaged or of another model.
     """
     return load_weights(name_or_file).model
@@ -96,14 +106,19 @@ def load_weights(name_or_file: str | Path = DEFAULT) -> Weights:
     path = find_weights(name_or_file)
     digest = verify_weights(path)
     card, tensors = _read(path)
-    if card.labels != LABELS:
-        raise WeightsError(f"{path}: its labels {card.labels} are not {LABELS}; use weights for these seven.")
-    model = EmoNeXt(card.architecture)
+    check_labels(card.labels, str(path))
     try:
+        model = EmoNeXt(card.architecture)
         model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, strict=True)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
         raise WeightsError(f"{path}: not the tensors that its card describes; fetch it again.") from error
     return Weights(model.eval(), card, digest)
+
+
+def check_labels(labels: Sequence[str], where: str) -> None:
+    """:raises WeightsError: they are not the seven classes, each once."""
+    if sorted(labels) != sorted(LABELS):
+        raise WeightsError(f"{where}: its labels are {', '.join(labels)}; they must be {', '.join(LABELS)}.")
 
 
 def find_weights(name_or_file: str | Path) -> Path:
@@ -113,7 +128,7 @@ def find_weights(name_or_file: str | Path) -> Path:
     path = Path(name_or_file)
     if not path.is_file():
         names = ", ".join(SHIPPED)
-        raise WeightsError(f"{name_or_file}: no such weights. Give a .safetensors file or one of: {names}.")
+        raise WeightsError(f"{name_or_file}: no such weights. Give a .safetensors file or a name: {names}.")
     return path
 
 
@@ -135,7 +150,12 @@ def _expected_sha256(path: Path) -> str | None:
     if path.parent == FOLDER:
         return SHIPPED.get(path.stem)
     beside = path.with_name(path.name + ".sha256")
-    return beside.read_text().split()[0] if beside.is_file() else None
+    if not beside.is_file():
+        return None
+    found = re.match(r"[0-9a-f]{64}\b", beside.read_text(errors="replace"))
+    if found is None:
+        raise WeightsError(f"{beside}: holds no sha256; delete it, or fetch it again.")
+    return found[0]
 
 
 def sha256_of(path: Path) -> str:
@@ -188,11 +208,6 @@ def save_weights(model: EmoNeXt, card: Card, path: Path, *, half: bool = True) -
     return digest
 
 
-def with_metrics(card: Card, metrics: Mapping[str, float], temperature: float) -> Card:
-    """The card with what an evaluation measured."""
-    return replace(card, metrics=dict(metrics), temperature=temperature)
-
-
 # Published key → ours, in order; the first pattern that matches the whole key applies.
 _PUBLISHED_KEYS = [
     (r"localization\.(.+)", r"transformer.localization.\1"),
@@ -226,7 +241,7 @@ def _remap_one(key: str, tensor: Tensor) -> tuple[str, Tensor]:
             # timm's squeeze-and-excitation block holds its linear maps as 1×1 convolutions
             is_excitation = re.search(r"downsample\.2\.fc", match.expand(ours)) is not None
             return match.expand(ours), tensor[:, :, None, None] if is_excitation else tensor
-    raise WeightsError(f"{key}: not a tensor of the published EmoNeXt.")
+    raise WeightsError(f"it has {key!r}")
 
 
 def published_architecture(state: Mapping[str, Tensor]) -> Architecture:
@@ -242,44 +257,63 @@ def published_architecture(state: Mapping[str, Tensor]) -> Architecture:
         )
         side = round((state["fc_loc.0.weight"].shape[1] / 10) ** 0.5)
     except KeyError as error:
-        raise WeightsError(f"not a checkpoint of the published EmoNeXt: it has no {error}.") from error
+        raise WeightsError(f"it has no {error}") from error
     # inverse of the spatial transformer's arithmetic, for sizes that divide by 4
     return Architecture(depths, dims, 4 * side + 16)  # type: ignore[arg-type]
 
 
-def convert_published(source: Path, target: Path) -> Card:
+# The authors train on folders named after the classes, which torchvision puts in alphabetical order.
+PUBLISHED_LABELS = tuple(sorted(LABELS))
+
+
+def convert_published(source: Path, target: Path, labels: tuple[str, ...] = PUBLISHED_LABELS) -> Card:
     """A checkpoint of the authors' code → weights of this program, with their preprocessing.
 
     The source is a bare state dict or ``{"model": …, "ema": …}``, of which the average is taken.
 
+    :param labels: the classes in the order of the checkpoint's logits, which it does not state.
     :raises WeightsError: it is not such a checkpoint, or holds anything but tensors and plain values.
     """
+    check_labels(labels, str(source))
     state = _published_state(source)
-    card = Card(
-        name=target.stem,
-        architecture=published_architecture(state),
-        preprocessing=Preprocessing.published(),
-        recipe="converted from the authors' code",
-    )
-    model = EmoNeXt(card.architecture)
     try:
+        card = Card(
+            name=target.stem,
+            architecture=published_architecture(state),
+            preprocessing=Preprocessing.published(),
+            labels=labels,
+            recipe="converted from the authors' code",
+        )
+        model = EmoNeXt(card.architecture)
         model.load_state_dict(remap_published(state), strict=True)
-    except RuntimeError as error:
-        raise WeightsError(f"{source}: its tensors do not make an EmoNeXt ({error}).") from error
+    except (WeightsError, RuntimeError) as error:
+        raise WeightsError(f"{source}: not a checkpoint of the published EmoNeXt ({error}).") from error
     save_weights(model, card, target, half=False)
     return card
 
 
 def _published_state(source: Path) -> dict[str, Tensor]:
-    try:
-        loaded: Any = torch.load(source, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise WeightsError(f"{source}: not found.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise WeightsError(f"{source}: not a checkpoint that can be read without running code.") from error
+    loaded = load_without_code(source, WeightsError)
     for wrapper in ("ema", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
             loaded = loaded[wrapper]
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+    if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
         raise WeightsError(f"{source}: not a state dict. Expected tensors by name.")
-    return {key.removeprefix("module."): value for key, value in loaded.items()}
+    # ema_pytorch keeps the average beside the network it follows, and counts its steps
+    average = {key: value for key, value in loaded.items() if key.startswith("ema_model.")} or loaded
+    if not all(isinstance(value, Tensor) for value in average.values()):
+        raise WeightsError(f"{source}: not a state dict. Expected tensors by name.")
+    return {re.sub(r"^(ema_model\.|module\.)+", "", key): value for key, value in average.items()}
+
+
+def load_without_code(path: Path, error_type: type[EmoNeXtError], device: torch.device | str = "cpu") -> Any:
+    """What a file of torch's holds, if that is tensors and plain values.
+
+    :param error_type: raised where the file is missing, damaged, or would run code.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError as error:
+        raise error_type(f"{path}: not found.") from error
+    except Exception as error:  # torch documents none, and a damaged file raises nearly anything
+        raise error_type(f"{path}: not a checkpoint that can be read without running code.") from error

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from emonext.checkpoint import DEFAULT, load_weights
 from emonext.device import choose_device
+from emonext.model import LABELS
 
 
 class Classifier:
@@ -25,14 +26,14 @@ class Classifier:
         self.device = choose_device(device)
         weights = load_weights(name_or_file)
         self.card, self.sha256 = weights.card, weights.sha256
-        self.labels = self.card.labels
+        self.labels = LABELS
         self._model = weights.model.to(self.device).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(N, H, W, 3) uint8 RGB, cut as ``card.preprocessing`` says → (N, 7) float32 probabilities."""
+        """(N, H, W, 3) uint8 RGB, cut as ``card.preprocessing`` says → (N, 7) float32, in LABELS' order."""
         if len(crops) == 0:
             return np.zeros((0, len(self.labels)), np.float32)
-        x = self.card.preprocessing(torch.from_numpy(crops).to(self.device))
+        x = self.card.preprocessing(torch.from_numpy(np.ascontiguousarray(crops)).to(self.device))
         logits = self._model(x.contiguous(memory_format=torch.channels_last)).float()
-        return (logits / self.card.temperature).softmax(dim=1).cpu().numpy()
+        return (logits / self.card.temperature).softmax(dim=1)[:, self.card.columns].cpu().numpy()

@@ -1,5 +1,9 @@
 """FER2013: 48×48 grey faces in seven classes, with the FER+ votes of ten people for each."""
 
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,27 +52,34 @@ def load_fer2013(folder: Path, split: Split) -> FaceSet:
 
     :raises DataError: a file is missing or does not hold what its name says.
     """
-    try:
-        table = np.load(folder / "fer2013_labels.npz", allow_pickle=False)
+    with _readable(folder / "fer2013_labels.npz") as path:
+        table = np.load(path, allow_pickle=False)
         labels = table[f"y_{split}"].astype(np.int64)
         votes = table[f"ferplus_votes_{split}"][:, FERPLUS_COLUMNS].astype(np.float32)
         votes[~table[f"ferplus_row_known_{split}"]] = 0
-        twin_free = "train_not_in_val_or_test" if split == "train" else "val_not_in_train"
-        images = _tiles(folder / f"fer2013_{split}.png", len(labels))
-        unseen = table[twin_free]
-    except FileNotFoundError as error:
-        raise DataError(f"{error.filename}: not found. DATA is the folder with FER2013's files.") from error
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(f"{folder}: not a readable FER2013 folder ({error}).") from error
+        unseen = table["train_not_in_val_or_test" if split == "train" else "val_not_in_train"]
+    with _readable(folder / f"fer2013_{split}.png") as path:
+        images = _tiles(path, len(labels))
     total = votes.sum(axis=1, keepdims=True)
     return FaceSet(images, labels, votes / np.maximum(total, 1), unseen)
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """Whatever goes wrong with a file becomes one line that names it."""
+    try:
+        yield path
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not found. DATA is the folder with FER2013's files.") from error
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: not FER2013's file of this name, or damaged ({error}).") from error
+
+
 def _tiles(path: Path, count: int) -> NDArray[np.uint8]:
     with Image.open(path) as picture:
-        columns = picture.width // SIDE
-        if columns != TILES_PER_ROW or columns * (picture.height // SIDE) < count:
-            raise ValueError(f"{path.name} holds fewer than {count} tiles of {SIDE} px")
+        columns, rows = picture.width // SIDE, picture.height // SIDE
+        if picture.mode != "L" or columns != TILES_PER_ROW or columns * rows < count:
+            raise ValueError(f"expected {count} grey tiles of {SIDE} px, {TILES_PER_ROW} a row")
         sheet = np.asarray(picture)
     grid = sheet.reshape(-1, SIDE, TILES_PER_ROW, SIDE).transpose(0, 2, 1, 3)
     return grid.reshape(-1, SIDE, SIDE)[:count].copy()

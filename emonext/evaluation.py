@@ -15,6 +15,7 @@ from torch import Tensor
 
 from emonext.checkpoint import Weights
 from emonext.data import FaceSet
+from emonext.errors import DataError
 from emonext.model import LABELS, EmoNeXt
 from emonext.preprocessing import Preprocessing
 
@@ -56,15 +57,21 @@ class Evaluation:
 def evaluate(
     weights: Weights, data: FaceSet, device: torch.device, on_progress: Progress = lambda done, total: None
 ) -> Evaluation:
-    """Runs the network over the set, once with one crop and once with ten."""
+    """Runs the network over the set, once with one crop and once with ten.
+
+    :raises DataError: the set is empty.
+    """
+    if not len(data):
+        raise DataError("there is no labelled face to evaluate on.")
     model, prepare = weights.model.to(device), weights.card.preprocessing
     total = 2 * len(data)
     start = time.perf_counter()
     one = predict(model, prepare, data.images, device, lambda done: on_progress(done, total))
     seconds = time.perf_counter() - start
+    one = one[:, weights.card.columns]
     ten = predict_ten_crops(
         model, prepare, data.images, device, lambda done: on_progress(len(data) + done, total)
-    )
+    )[:, weights.card.columns]
     truth, chosen = data.labels, one.argmax(axis=1)
     classes = range(len(LABELS))
     recall = recall_score(truth, chosen, labels=classes, average=None, zero_division=0)
@@ -91,8 +98,8 @@ def predict(
     device: torch.device,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> NDArray[np.float32]:
-    """(N, H, W) grey uint8 → (N, 7) logits of the centre crop."""
-    logits = []
+    """(N, H, W) grey uint8 → (N, 7) logits of the centre crop, in the weights' own order."""
+    logits = [np.zeros((0, len(LABELS)), np.float32)]
     for batch in _batches(images, device, on_progress):
         logits.append(model(prepare(batch)).float().cpu().numpy())
     return np.concatenate(logits)
@@ -106,8 +113,8 @@ def predict_ten_crops(
     device: torch.device,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> NDArray[np.float32]:
-    """(N, H, W) grey uint8 → (N, 7) probabilities averaged over the ten crops."""
-    probabilities = []
+    """(N, H, W) grey uint8 → (N, 7) probabilities averaged over the ten crops, likewise."""
+    probabilities = [np.zeros((0, len(LABELS)), np.float32)]
     for batch in _batches(images, device, on_progress):
         crops = prepare.ten_crops(batch)
         each = model(crops.flatten(0, 1)).float().softmax(dim=1)

@@ -1,6 +1,6 @@
 """From a face crop to the network's input. What trained the weights is stored with them and run again."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -44,7 +44,9 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
         """The inverse of :meth:`to_dict`; a missing or unknown key is a TypeError."""
-        return cls(**{**values, "face_shift": tuple(values["face_shift"])})
+        loaded = cls(**values)
+        x, y = loaded.face_shift
+        return replace(loaded, face_shift=(x, y))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -59,7 +61,7 @@ class Preprocessing:
         return self.normalize(_centre(_resize(to_grey(crops), self.resize), self.size))
 
     def ten_crops(self, crops: Tensor) -> Tensor:
-        """The centre, the four corners, and their mirror images: (N, H, W[, 3]) → (N, 10, 3, size, size)."""
+        """The four corners, the centre, and their mirror images: (N, H, W[, 3]) → (N, 10, 3, size, size)."""
         picture = _resize(to_grey(crops), max(self.resize, round(self.size * TEN_CROP_RATIO)))
         s, end = self.size, picture.shape[-1] - self.size
         corners = [picture[..., y : y + s, x : x + s] for y in (0, end) for x in (0, end)]

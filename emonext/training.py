@@ -22,7 +22,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from emonext.augmentation import Augmentation
-from emonext.checkpoint import Card, Weights, save_weights
+from emonext.checkpoint import Card, Weights, load_without_code, save_weights
 from emonext.data import FaceSet, load_fer2013
 from emonext.errors import DataError
 from emonext.evaluation import evaluate, fit_temperature, predict
@@ -101,6 +101,8 @@ class Run:
                 f"{settings.size}, {settings.optimizer}: unknown; a size is {', '.join(ARCHITECTURES)}, "
                 "an optimizer muon or adamw."
             )
+        if len(train) < settings.batch_size:
+            raise DataError(f"{len(train)} training faces do not fill a batch of {settings.batch_size}.")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.settings, self.device, self.val = folder, settings, device, val
         torch.manual_seed(settings.seed)
@@ -222,7 +224,11 @@ class Run:
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             return
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        state = load_without_code(path, DataError, self.device)
+        if not isinstance(state, dict) or not {"settings", "model", "average", "optimizer", "log"} <= set(
+            state
+        ):
+            raise DataError(f"{path}: not a checkpoint of this program; name another folder.")
         if state["settings"] != asdict(self.settings):
             raise DataError(f"{self.folder}: holds a run with other settings; name another folder.")
         self.model.load_state_dict(state["model"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import InputError, OutputError, PipelineError
 from pipeline.session import Instruments, Session, Settings, process_session
-from pipeline.status import Outcome, State, record
+from pipeline.status import Outcome, State, read_status, record
 from pipeline.timeline import atomic, make_private_folder
 from pipeline.video import VIDEO_SUFFIXES
 
@@ -105,11 +105,16 @@ def _session(video: Path, patient_id: str | None, session_id: str | None) -> Ses
 
 
 def _claim(out: Path) -> None:
+    """Better now than after the first session.
+
+    :raises OutputError: the folder can't be written to, or its status can't be read.
+    """
     try:
         make_private_folder(out)
         probe = out / ".writable"
         probe.touch()
         probe.unlink()
+        read_status(out)
     except OSError as error:
         raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error
 

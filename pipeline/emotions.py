@@ -24,14 +24,15 @@ def score_emotions(
         waiting.append(sample)
         faces += len(sample.faces)
         if max(faces, len(waiting)) >= batch_size:
-            yield from _scored(waiting, classify)
+            yield from _scored(waiting, classify, batch_size)
             waiting, faces = [], 0
-    yield from _scored(waiting, classify)
+    yield from _scored(waiting, classify, batch_size)
 
 
-def _scored(samples: list[FrameFaces], classify: ClassifyFaces) -> Iterator[FrameFaces]:
+def _scored(samples: list[FrameFaces], classify: ClassifyFaces, batch_size: int) -> Iterator[FrameFaces]:
     crops = [face.crop for sample in samples for face in sample.faces]
-    probabilities = iter(classify(np.stack(crops)) if crops else ())
+    starts = range(0, len(crops), batch_size)
+    probabilities = (row for start in starts for row in classify(np.stack(crops[start : start + batch_size])))
     for sample in samples:
         yield replace(
             sample, faces=tuple(replace(face, probabilities=next(probabilities)) for face in sample.faces)

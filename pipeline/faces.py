@@ -16,8 +16,8 @@ from pipeline.records import Face, FrameFaces, Frames
 
 DEFAULT_MIN_FACE_PX = 40
 
-# The detector's smallest window: below this side there is nothing to look at.
-_SMALLEST_PICTURE_PX = 12
+# Side of the detector's first window: no face can be smaller.
+_WINDOW_PX = 12
 
 # The three stages' thresholds (Zhang et al. 2016, as in facenet-pytorch). A face counts from 0.9 on:
 # on video MTCNN's weaker candidates are mostly hands, patterns and cartoons.
@@ -67,15 +67,16 @@ class MtcnnDetector:
     """
 
     def __init__(self, min_face_px: int = DEFAULT_MIN_FACE_PX, device: torch.device | str = "cpu") -> None:
-        if min_face_px < _SMALLEST_PICTURE_PX:
-            raise InputError(f"--min-face {min_face_px}: give {_SMALLEST_PICTURE_PX} px or more.")
+        if min_face_px < _WINDOW_PX:
+            raise InputError(f"--min-face {min_face_px}: give {_WINDOW_PX} px or more.")
+        self._min_face_px = min_face_px
         self._mtcnn = MTCNN(
             keep_all=True, min_face_size=min_face_px, thresholds=_STAGE_THRESHOLDS, device=device
         )
 
     def __call__(self, images: NDArray[np.uint8]) -> list[Detections]:
         _, height, width, _ = images.shape
-        if min(height, width) < _SMALLEST_PICTURE_PX:
+        if min(height, width) < self._min_face_px:
             return [_NOTHING] * len(images)
         step = max(1, _CALL_PIXELS // (height * width))
         return [

@@ -54,7 +54,7 @@ def read_status(out: Path) -> pl.DataFrame:
     if not path.exists():
         return pl.DataFrame(schema=STATUS_SCHEMA)
     try:
-        return pl.read_parquet(path).select(STATUS_SCHEMA.names())
+        return pl.read_parquet(path, glob=False).select(STATUS_SCHEMA.names())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise OutputError(f"{path}: can't be read; delete it and run again.") from error
 

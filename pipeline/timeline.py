@@ -127,7 +127,7 @@ def read_timeline(path: Path) -> Timeline:
         version = metadata["schema_version"]
     except FileNotFoundError as error:
         raise TimelineError(f"{path}: not found.") from error
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise TimelineError(
             f"{path}: not a timeline of this program; run `emonext process` again."
         ) from error

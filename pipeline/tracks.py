@@ -73,16 +73,22 @@ def _distance(track: _Track, face: Face, time_s: float) -> float:
     """From where the face was expected, as a share of what is allowed: 0…1 is possible."""
     unseen_s = time_s - track.time_s
     expected = track.centre + (track.speed * unseen_s if unseen_s <= _MOVEMENT_LASTS_S else 0)
-    if max(face.face_px / track.size, track.size / face.face_px) > _MAX_SIZE_RATIO:
+    size = _size(face)
+    if max(size / track.size, track.size / size) > _MAX_SIZE_RATIO:
         return np.inf
-    allowed = _MAX_DISTANCE * max(track.size, face.face_px)
+    allowed = _MAX_DISTANCE * max(size, track.size)
     return float(np.hypot(*(_centre(face) - expected)) / allowed)
 
 
 def _seen(face: Face, number: int, time_s: float, before: _Track | None) -> _Track:
     centre = _centre(face)
     speed = (centre - before.centre) / (time_s - before.time_s) if before else np.zeros(2)
-    return _Track(number, time_s, centre, max(face.face_px, 1.0), speed)
+    return _Track(number, time_s, centre, _size(face), speed)
+
+
+def _size(face: Face) -> float:
+    """px; a box can be without area at the picture's edge."""
+    return max(face.face_px, 1.0)
 
 
 def _centre(face: Face) -> NDArray[np.float64]:

@@ -20,8 +20,13 @@ from pipeline.records import Frames
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv")
 
-# decord was built on an FFmpeg that lacks AV1, and returns early frames of VP8 after a seek.
-_NOT_FOR_DECORD = ("av1", "libdav1d", "libaom-av1", "vp8", "libvpx")
+# decord goes by key frames. With other codecs, in transport streams, and in groups of pictures that are
+# open (x265's default), it hands back frames that are up to a second off, without a word.
+_DECORD_CODECS = ("h264", "hevc", "mjpeg")
+_DECORD_CONTAINERS = ("mov", "matroska")
+
+# AVI has no presentation times: what FFmpeg makes up for reordered frames is scrambled.
+_REORDERING_CODECS = ("h264", "hevc")
 
 # decord silently repeats a neighbour for a frame that it can't decode, unless a limit is set; the
 # smallest share of the frames it takes makes it raise at the first.
@@ -53,10 +58,10 @@ class VideoInfo:
     :param time_s: (F,) float64, the same in s from the first.
     :param duration_s: until the end of the last frame; the header's claim where the file was cut off.
     :param missing_s: seconds that the header promises and the file does not hold.
-    :param frame_rate: average, 1/s.
+    :param frame_rate: usual one, 1/s: of the median step. A hole in the recording does not change it.
     :param width, height: px, of the upright picture.
     :param rotation: degrees by which stored frames are turned counterclockwise to stand upright.
-    :param discarded: packets that an edit list hides.
+    :param decord_reads_it: decord is known to return the right frames, and may hold them all.
     """
 
     path: Path
@@ -69,7 +74,7 @@ class VideoInfo:
     missing_s: float
     pts: NDArray[np.int64]
     time_s: NDArray[np.float64]
-    discarded: int
+    decord_reads_it: bool
 
 
 def probe(path: Path) -> VideoInfo:
@@ -149,7 +154,7 @@ class SampledVideo:
         :raises VideoError: the file can't be opened any more.
         """
         done = 0
-        if _decord_is_reliable(self.info):
+        if self.info.decord_reads_it:
             for frames in self._with_decord():
                 yield frames
                 done += len(frames.sample)
@@ -167,7 +172,7 @@ class SampledVideo:
                 images = reader.get_batch(index).asnumpy()
                 self._used("decord")
                 yield self._frames(start, images, np.ones(len(index), bool))
-        except decord.DECORDError:
+        except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError):
             return
 
     def _with_pyav(self, done: int) -> Iterator[Frames]:
@@ -194,68 +199,90 @@ class SampledVideo:
             self.decoders.append(decoder)
 
 
+@dataclass(frozen=True)
+class _Packets:
+    """What the packets of the video stream say.
+
+    :param pts: (F,) int64, ascending, of the frames that are shown, in the stream's time base.
+    :param last_length: of the last one, in the same; 0 where it is not known.
+    :param plain: no frame is hidden by an edit list, and none is shown before the key frame that it follows.
+    """
+
+    pts: NDArray[np.int64]
+    last_length: int
+    plain: bool
+
+
 def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     stream = container.streams.video[0]
+    codec = stream.codec_context
     if stream.time_base is None or not stream.width:
         raise VideoError(f"{path}: its header does not describe the picture; it may be cut off.")
-    shown, discarded, last_length = _presentation_times(path, container, stream)
+    packets = _read_packets(path, container, stream)
+    if container.format.name == "avi" and codec.name in _REORDERING_CODECS and codec.has_b_frames:
+        raise _no_times(path)
     base = float(stream.time_base)
-    time_s = (shown - shown[0]) * base
+    time_s = (packets.pts - packets.pts[0]) * base
     step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1 / float(stream.guessed_rate or 25)
-    end_s = float(time_s[-1]) + (last_length * base or step_s)
-    missing_s = max(0.0, _promised_end_s(container, stream) - float(shown[0]) * base - end_s)
+    end_s = float(time_s[-1]) + (packets.last_length * base or step_s)
+    missing_s = _promised_end_s(container, stream) - float(packets.pts[0]) * base - end_s
     missing_s = missing_s if missing_s > _TRUNCATION_S else 0.0
+    fits = len(time_s) * stream.width * stream.height * 3 <= _DECORD_BYTES
+    known = codec.name in _DECORD_CODECS and container.format.name.startswith(_DECORD_CONTAINERS)
     rotation = _rotation(container, stream)
     sideways = rotation % 180 != 0
     return VideoInfo(
         path=path,
-        codec=stream.codec_context.name,
+        codec=codec.name,
         width=stream.height if sideways else stream.width,
         height=stream.width if sideways else stream.height,
         rotation=rotation,
-        frame_rate=len(time_s) / end_s,
+        frame_rate=1 / step_s,
         duration_s=end_s + missing_s,
         missing_s=missing_s,
-        pts=shown,
+        pts=packets.pts,
         time_s=time_s,
-        discarded=discarded,
+        decord_reads_it=fits and known and packets.plain and not missing_s,
     )
 
 
-def _presentation_times(
-    path: Path, container: av.container.InputContainer, stream: av.VideoStream
-) -> tuple[NDArray[np.int64], int, int]:
-    """Ascending times of the shown frames in the stream's time base; packets hidden; length of the last."""
-    shown: dict[int, int] = {}
-    discarded = 0
+def _read_packets(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
+    lengths: dict[int, int] = {}
+    plain, key = True, None
     try:
         for packet in container.demux(stream):
             if packet.pts is None and packet.size == 0:
                 continue  # the end of the stream
             if packet.pts is None:
-                raise VideoError(
-                    f"{path}: its frames carry no time; rewrite it with "
-                    "`ffmpeg -fflags +genpts -i VIDEO -c copy VIDEO.mkv`."
-                )
-            if packet.is_discard:
-                discarded += 1
-            else:
-                shown[packet.pts] = packet.duration or 0
+                raise _no_times(path)
+            key = packet.pts if packet.is_keyframe else key
+            plain = plain and not packet.is_discard and key is not None and packet.pts >= key
+            if not packet.is_discard:
+                lengths[packet.pts] = packet.duration or 0
     except av.error.FFmpegError:
         pass  # the rest can't be read: what was promised and is missing shows in the duration
-    if not shown:
+    if not lengths:
         raise VideoError(f"{path}: holds no frame that can be shown.")
-    times = np.array(sorted(shown), np.int64)
-    return times, discarded, shown[int(times[-1])]
+    pts = np.array(sorted(lengths), np.int64)
+    return _Packets(pts, lengths[int(pts[-1])], plain)
+
+
+def _no_times(path: Path) -> VideoError:
+    return VideoError(
+        f"{path}: its frames carry no usable time; rewrite it with "
+        "`ffmpeg -fflags +genpts -i VIDEO -c copy VIDEO.mkv`."
+    )
 
 
 def _promised_end_s(container: av.container.InputContainer, stream: av.VideoStream) -> float:
     """End of the video by the header, in s of the container's clock; 0 where it makes no promise."""
     if stream.duration is not None and stream.time_base is not None:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
-    if container.duration is not None:
-        return (container.duration + (container.start_time or 0)) / av.time_base
-    return 0.0
+    if container.duration is None:
+        return 0.0
+    # Matroska's and ASF's durations count from 0, whenever the first frame is
+    counts_from_0 = container.format.name.startswith(("matroska", "asf"))
+    return (container.duration + (0 if counts_from_0 else container.start_time or 0)) / av.time_base
 
 
 def _rotation(container: av.container.InputContainer, stream: av.VideoStream) -> int:
@@ -271,11 +298,6 @@ def _rotation(container: av.container.InputContainer, stream: av.VideoStream) ->
 
 def _stream_kinds(container: av.container.InputContainer) -> str:
     return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing that is known"
-
-
-def _decord_is_reliable(info: VideoInfo) -> bool:
-    fits = len(info.time_s) * info.width * info.height * 3 <= _DECORD_BYTES
-    return fits and info.codec not in _NOT_FOR_DECORD and info.discarded == 0 and info.missing_s == 0
 
 
 def _same_frames(reader: decord.VideoReader, info: VideoInfo) -> bool:
@@ -301,10 +323,10 @@ def _pyav_pictures(info: VideoInfo, index: NDArray[np.int64]) -> Iterator[NDArra
 def _pyav_frames(path: Path) -> Iterator[av.VideoFrame]:
     """The frames that can be trusted.
 
-    After a packet that does not decode, what follows is built on a picture that is not there, up to the
-    next key frame: FFmpeg shows it smeared, and unmarked. Those frames are left out.
+    What follows a damaged picture is built on it, up to the next key frame: FFmpeg shows it smeared, and
+    unmarked. Those frames are left out.
     """
-    trusted = True
+    damaged_pts: int | None = None
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -313,11 +335,16 @@ def _pyav_frames(path: Path) -> Iterator[av.VideoFrame]:
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError:
-                    trusted = False
+                    damaged_pts = packet.pts
                     continue
                 for frame in frames:
-                    trusted = trusted or frame.key_frame
-                    if trusted and frame.pts is not None and not frame.is_corrupt:
+                    if frame.pts is None:
+                        continue
+                    if frame.is_corrupt:
+                        damaged_pts = frame.pts
+                    elif damaged_pts is not None and frame.key_frame and frame.pts > damaged_pts:
+                        damaged_pts = None
+                    if damaged_pts is None:
                         yield frame
     except av.error.FFmpegError as error:
         raise VideoError(f"{path}: can't be read any more ({error.strerror}).") from error

@@ -1,0 +1,171 @@
+"""What the tests share: the real clips, and plain functions in the place of the two trained parts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
+from videos import encode, with_faces
+
+from pipeline.faces import Detections, Framing, MtcnnDetector
+from pipeline.records import Face, FrameFaces
+from pipeline.session import Instruments, Session, Settings, process_session
+
+LANDMARKS = np.array([[-0.2, -0.15], [0.2, -0.15], [0, 0.062], [-0.15, 0.25], [0.15, 0.25]], np.float32)
+"""A frontal face: eyes, nose, corners of the mouth, from the centre of a box of side 1."""
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of clips and data beside the project."""
+    folder = Path(__file__).parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("the folder of shared clips and data is not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clips(shared: Path) -> Path:
+    return shared / "videos"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quiet_decord() -> None:
+    import decord
+
+    decord.logging.set_level(decord.logging.QUIET)
+
+
+def find_squares(images: NDArray[np.uint8]) -> list[Detections]:
+    """A detector whose faces are light squares on black."""
+    return [_squares(image) for image in images]
+
+
+def _squares(image: NDArray[np.uint8]) -> Detections:
+    areas = find_objects(label(image.mean(axis=2) > 40)[0])
+    boxes = [[s[1].start, s[0].start, s[1].stop, s[0].stop] for s in areas if s[0].stop - s[0].start > 8]
+    boxes_xyxy = np.array(boxes, np.float32).reshape(-1, 4)
+    centres = (boxes_xyxy[:, None, :2] + boxes_xyxy[:, None, 2:]) / 2
+    sides = (boxes_xyxy[:, None, 2:] - boxes_xyxy[:, None, :2]).max(axis=2, keepdims=True)
+    return Detections(boxes_xyxy, np.full(len(boxes), 0.99, np.float32), centres + sides * LANDMARKS)
+
+
+def judge_by_light(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A classifier to which bright faces are happy, and dark ones sad."""
+    light = crops.mean(axis=(1, 2, 3)) / 255
+    logits = np.zeros((len(crops), 7))
+    logits[:, 3], logits[:, 4] = 6 * light, 6 * (1 - light)
+    shares = np.exp(logits)
+    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+FAKE_WEIGHTS = {"name": "by-light", "sha256": "0" * 64, "temperature": 1.0}
+
+
+@pytest.fixture(scope="session")
+def fake_instruments() -> Instruments:
+    """Plain functions: squares are faces, light is happiness."""
+    return Instruments(find_squares, judge_by_light, Framing(), FAKE_WEIGHTS, "cpu")
+
+
+@pytest.fixture(scope="session")
+def real_detector() -> MtcnnDetector:
+    return MtcnnDetector()
+
+
+@pytest.fixture(scope="session")
+def has_weights() -> bool:
+    """Whether trained weights come with the program."""
+    from emonext.checkpoint import SHIPPED
+
+    return bool(SHIPPED)
+
+
+@pytest.fixture(scope="session")
+def instruments(real_detector: MtcnnDetector, has_weights: bool) -> Instruments:
+    """The real detector, and the default classifier where its weights are there."""
+    if not has_weights:
+        return Instruments(real_detector, judge_by_light, Framing(), FAKE_WEIGHTS, "cpu")
+    from emonext import Classifier
+
+    classify = Classifier(device="cpu")
+    prepare = classify.card.preprocessing
+    framing = Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
+    weights = {"name": classify.card.name, "sha256": classify.sha256}
+    return Instruments(real_detector, classify, framing, weights, "cpu")
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network that is small enough to be written and read at once."""
+    import torch
+
+    from emonext.checkpoint import Card, save_weights
+    from emonext.model import Architecture, EmoNeXt
+    from emonext.preprocessing import Preprocessing
+
+    torch.manual_seed(0)
+    card = Card("small", Architecture((1, 1, 1, 1), (8, 16, 24, 32), 48), Preprocessing(48, 48))
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(EmoNeXt(card.architecture), card, path)
+    return path
+
+
+@pytest.fixture
+def make_face() -> Callable[..., Face]:
+    """A face by the centre of its box and its side, px."""
+
+    def make(x: float, y: float, side: float = 60, **changes: object) -> Face:
+        centre = np.array([x, y], np.float32)
+        values = {
+            "box_xyxy": np.concatenate([centre - side / 2, centre + side / 2]).astype(np.float32),
+            "detection": 0.99,
+            "landmarks": centre + side * LANDMARKS,
+            "crop": np.full((48, 48, 3), 128, np.uint8),
+            "face_px": float(side),
+            "sharpness": 100.0,
+            "brightness": 0.5,
+            "yaw": 0.0,
+            "pitch": 0.0,
+            "roll": 0.0,
+        }
+        return Face(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def make_samples() -> Callable[..., list[FrameFaces]]:
+    """Faces of consecutive samples, at five per second or at the given times."""
+
+    def make(*faces: tuple[Face, ...], times_s: list[float] | None = None) -> list[FrameFaces]:
+        times_s = times_s or [number / 5 for number in range(len(faces))]
+        return [FrameFaces(n, n * 5, times_s[n], True, tuple(found)) for n, found in enumerate(faces)]
+
+    return make
+
+
+@pytest.fixture
+def make_recording(tmp_path: Path) -> Callable[..., Path]:
+    """A drawn video: for each second of it, at which corners faces are."""
+
+    def make(name: str, *seconds: list[tuple[int, int]], rate: int = 10) -> Path:
+        pictures = [with_faces(corners) for corners in seconds for _ in range(rate)]
+        return encode(tmp_path / name, pictures, rate=rate)
+
+    return make
+
+
+@pytest.fixture
+def study(make_recording: Callable[..., Path], fake_instruments: Instruments, tmp_path: Path) -> Path:
+    """The output folder of one processed session, with and without a face in it."""
+    session = Session("P1", "S1", make_recording("P1_S1.mp4", [(40, 40)], [], [(40, 40)]))
+    process_session(session, tmp_path / "study", Settings(), fake_instruments)
+    return tmp_path / "study"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What costs most comes last, so that a slip shows early."""
+    items.sort(key=lambda item: item.path.stem in ("test_memory", "test_demo"))

@@ -1,0 +1,152 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from emonext.augmentation import Augmentation
+
+STILL = {
+    "rotation_deg": 0.0,
+    "scale": (1.0, 1.0),
+    "shift": 0.0,
+    "brightness": 0.0,
+    "contrast": (1.0, 1.0),
+    "erase": 0.0,
+}
+"""Settings under which only the mirror is left to chance."""
+
+
+def test_the_result_has_the_asked_size_and_range() -> None:
+    found = Augmentation()(torch.rand(5, 1, 48, 48), 80, seeded(0))
+    assert found.shape == (5, 1, 80, 80)
+    assert found.dtype == torch.float32
+    assert torch.isfinite(found).all()
+
+
+def test_the_strongest_light_stays_within_range() -> None:
+    found = change(torch.rand(100, 1, 24, 24), brightness=1.0, contrast=(0.1, 5.0))
+    assert found.min() == 0
+    assert found.max() == 1
+
+
+def test_the_same_seed_gives_the_same_pictures_and_another_gives_others() -> None:
+    faces, augment = torch.rand(8, 1, 48, 48), Augmentation()
+    assert torch.equal(augment(faces, 48, seeded(7)), augment(faces, 48, seeded(7)))
+    assert not torch.equal(augment(faces, 48, seeded(7)), augment(faces, 48, seeded(8)))
+
+
+def test_a_generator_moves_on_from_call_to_call() -> None:
+    faces, generator = torch.rand(8, 1, 48, 48), seeded(7)
+    assert not torch.equal(Augmentation()(faces, 48, generator), Augmentation()(faces, 48, generator))
+
+
+def test_the_pictures_given_are_left_as_they_were() -> None:
+    faces = torch.rand(4, 1, 48, 48)
+    before = faces.clone()
+    Augmentation()(faces, 48, seeded(0))
+    assert torch.equal(faces, before)
+
+
+def test_a_face_is_never_turned_upside_down() -> None:
+    face = torch.full((500, 1, 48, 48), 0.2)
+    face[:, :, 24:] = 0.8
+    found = Augmentation()(face, 48, seeded(0))
+    assert (found[:, 0, :24].mean(dim=(1, 2)) < found[:, 0, 24:].mean(dim=(1, 2))).all()
+
+
+def test_without_changes_a_picture_is_itself_or_its_mirror_image() -> None:
+    face = torch.rand(1, 1, 48, 48).expand(1000, -1, -1, -1)
+    found = change(face)
+    itself = (found - face).abs().amax(dim=(1, 2, 3)) < 1e-4
+    mirrored = (found - face.flip(-1)).abs().amax(dim=(1, 2, 3)) < 1e-4
+    assert (itself ^ mirrored).all()
+    assert itself.float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+# --- geometry -------------------------------------------------------------------------------------------
+
+
+def test_a_scale_of_two_doubles_the_side_of_things() -> None:
+    face = torch.zeros(1, 1, 48, 48)
+    face[..., 18:30, 18:30] = 1
+    found = change(face, scale=(2.0, 2.0))
+    assert found.sum().item() == pytest.approx(24 * 24, rel=0.02)
+    assert found[0, 0, 24, 24] == 1
+
+
+def test_a_shift_is_a_share_of_the_side_either_way() -> None:
+    face = torch.zeros(1, 1, 48, 48)
+    face[..., 23:25, 23:25] = 1
+    moved = centres(change(face.expand(400, -1, -1, -1), shift=0.25)) - 24
+    assert moved.abs().max() <= 12 + 0.1
+    assert moved.min() < -11
+    assert moved.max() > 11
+    assert moved.mean(dim=0).abs().max() < 1.5
+
+
+def test_a_rotation_stays_within_its_degrees_and_goes_both_ways() -> None:
+    face = torch.zeros(1, 1, 96, 96)
+    face[..., 8:10, 47:49] = 1  # 39 px above the middle
+    x, y = (centres(change(face.expand(400, -1, -1, -1), rotation_deg=12.0)) - 48).T
+    angle = torch.rad2deg(torch.atan2(x, -y))
+    assert angle.abs().max() < 12.5
+    assert angle.min() < -11
+    assert angle.max() > 11
+    assert torch.hypot(x, y).tolist() == pytest.approx([39.0] * 400, abs=0.5)
+
+
+# --- light and holes ------------------------------------------------------------------------------------
+
+
+def test_brightness_is_added_to_the_picture() -> None:
+    found = change(torch.full((400, 1, 8, 8), 0.5), brightness=0.15)[:, 0, 0, 0]
+    assert 0.35 <= found.min() < 0.36
+    assert 0.64 < found.max() <= 0.65
+
+
+def test_contrast_stretches_about_the_mean() -> None:
+    face = torch.full((400, 1, 8, 8), 0.4)
+    face[..., 4:] = 0.6
+    found = change(face, contrast=(0.7, 1.3))
+    spread = found.amax(dim=(1, 2, 3)) - found.amin(dim=(1, 2, 3))
+    assert found.mean(dim=(1, 2, 3)).tolist() == pytest.approx([0.5] * 400, abs=1e-4)
+    assert 0.14 - 1e-4 <= spread.min() < 0.15
+    assert 0.25 < spread.max() <= 0.26 + 1e-4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_asked_share_of_pictures_gets_a_hole(share: float) -> None:
+    holes = change(torch.full((2000, 1, 48, 48), 0.2), erase=share) == 0.5
+    error = math.sqrt(share * (1 - share) / 2000)
+    assert holes.any(dim=-1).any(dim=-1).float().mean().item() == pytest.approx(share, abs=4 * error)
+
+
+def test_a_hole_is_a_rectangle_of_2_to_15_percent() -> None:
+    holes = (change(torch.full((500, 1, 200, 200), 0.2), erase=1.0) == 0.5)[:, 0]
+    height, width = holes.any(dim=2).sum(dim=1), holes.any(dim=1).sum(dim=1)
+    area = holes.sum(dim=(1, 2))
+    assert torch.equal(area, height * width)
+    assert 0.018 < (area.min() / 200**2).item() < 0.03
+    assert 0.14 < (area.max() / 200**2).item() < 0.155
+
+
+# --- helpers --------------------------------------------------------------------------------------------
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def change(faces: Tensor, **settings: object) -> Tensor:
+    """The pictures, at their own size, under nothing but these changes and the mirror."""
+    return Augmentation(**{**STILL, **settings})(faces, faces.shape[-1], seeded(0))  # type: ignore[arg-type]
+
+
+def centres(pictures: Tensor) -> Tensor:
+    """(N, 2) centre of the light, x and y in px from the top left corner."""
+    at = torch.arange(pictures.shape[-1]) + 0.5
+    total = pictures.sum(dim=(1, 2, 3))
+    x = (pictures[:, 0].sum(dim=1) * at).sum(dim=1) / total
+    y = (pictures[:, 0].sum(dim=2) * at).sum(dim=1) / total
+    return torch.stack([x, y], dim=1)

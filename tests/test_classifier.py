@@ -1,0 +1,150 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import nn
+
+from emonext import LABELS, Architecture, Card, Classifier, DeviceError, EmoNeXt, Preprocessing, WeightsError
+from emonext.checkpoint import save_weights
+from emonext.device import choose_device
+
+CARD = Card(
+    name="small",
+    architecture=Architecture((1, 1, 1, 1), (16, 16, 32, 32), 64),
+    preprocessing=Preprocessing(size=64, resize=68, mean=0.5, std=0.25),
+)
+
+
+@pytest.fixture
+def classify(tmp_path: Path) -> Classifier:
+    return make_classifier(tmp_path, CARD)
+
+
+def test_no_faces_give_no_rows(classify: Classifier) -> None:
+    found = classify(np.zeros((0, 48, 48, 3), np.uint8))
+    assert found.shape == (0, 7)
+    assert found.dtype == np.float32
+
+
+def test_a_row_of_probabilities_sums_to_one(classify: Classifier) -> None:
+    found = classify(crops(5))
+    assert found.shape == (5, 7)
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+
+
+def test_the_labels_are_the_seven_in_fer2013s_order(classify: Classifier) -> None:
+    assert classify.labels == LABELS
+    assert LABELS == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+def test_the_weights_can_be_named_in_an_output(classify: Classifier) -> None:
+    assert classify.card == CARD
+    assert len(classify.sha256) == 64
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_logits_are_divided_by_the_temperature(tmp_path: Path, temperature: float) -> None:
+    classify = make_classifier(tmp_path, replace(CARD, temperature=temperature))
+    faces = crops(4)
+    with torch.inference_mode():
+        logits = make_model().eval()(CARD.preprocessing(torch.from_numpy(faces))).numpy()
+    np.testing.assert_allclose(classify(faces), softmax(logits / temperature, axis=1), atol=1e-4)
+
+
+def test_a_face_is_read_the_same_whatever_else_is_in_the_batch(classify: Classifier) -> None:
+    faces = crops(6)
+    together = classify(faces)
+    assert np.ptp(together, axis=0).max() > 0.01
+    np.testing.assert_allclose(np.concatenate([classify(face[None]) for face in faces]), together, atol=1e-5)
+
+
+def test_crops_of_another_size_are_read_too(classify: Classifier) -> None:
+    enlarged = crops(2).repeat(2, axis=1).repeat(2, axis=2)
+    assert classify(enlarged).shape == (2, 7)
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+def test_a_view_of_the_crops_is_read_like_a_copy(classify: Classifier) -> None:
+    faces = crops(3)
+    faces.setflags(write=False)
+    for view in (faces[::2], faces[:, 4:44, 4:44], faces[:, :, ::-1]):
+        np.testing.assert_allclose(classify(view), classify(view.copy()), atol=1e-6)
+
+
+# --- devices and weights --------------------------------------------------------------------------------
+
+
+def test_a_missing_gpu_is_a_device_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match="no usable GPU"):
+        Classifier(save(tmp_path, CARD), "cuda")
+
+
+@pytest.mark.parametrize("name", ["", "tpu", "CUDA", "cuda:0"])
+def test_an_unknown_device_is_a_device_error(name: str) -> None:
+    with pytest.raises(DeviceError, match="unknown; use auto, cpu or cuda"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize(("has_gpu", "expected"), [(False, "cpu"), (True, "cuda")])
+def test_auto_takes_a_gpu_where_there_is_one(
+    has_gpu: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    assert choose_device("auto").type == expected
+    assert choose_device("cpu").type == "cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU on this machine")
+def test_a_gpu_agrees_with_the_cpu(tmp_path: Path) -> None:
+    path, faces = save(tmp_path, CARD), crops(20)
+    np.testing.assert_allclose(Classifier(path, "cuda")(faces), Classifier(path, "cpu")(faces), atol=5e-3)
+
+
+def test_weights_that_are_not_there_are_a_weights_error(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no such weights"):
+        Classifier(tmp_path / "nowhere.safetensors", "cpu")
+
+
+# --- helpers --------------------------------------------------------------------------------------------
+
+
+def make_model() -> EmoNeXt:
+    """A small network whose probabilities differ from face to face."""
+    torch.manual_seed(0)
+    model = EmoNeXt(CARD.architecture, layer_scale=1.0)
+    nn.init.normal_(model.backbone.head.fc.weight, std=0.2)
+    return model
+
+
+def save(folder: Path, card: Card) -> Path:
+    save_weights(make_model(), card, folder / "small.safetensors", half=False)
+    return folder / "small.safetensors"
+
+
+def make_classifier(folder: Path, card: Card) -> Classifier:
+    return Classifier(save(folder, card), "cpu")
+
+
+def crops(n: int) -> NDArray[np.uint8]:
+    """(n, 48, 48, 3) uint8: blocks of colour, so that there is something to see at every scale."""
+    blocks = np.random.default_rng(0).integers(0, 256, (n, 6, 6, 3), dtype=np.uint8)
+    return blocks.repeat(8, axis=1).repeat(8, axis=2)
+
+
+def test_probabilities_are_in_the_order_of_labels_whatever_the_weights_order(tmp_path: Path) -> None:
+    model = make_model()
+    swapped = (*LABELS[:4], "neutral", "sad", "surprise")
+    for name, labels in (("ours", LABELS), ("theirs", swapped)):
+        save_weights(model, replace(CARD, labels=labels), tmp_path / f"{name}.safetensors")
+    faces = crops(3)
+    ours, theirs = (Classifier(tmp_path / f"{name}.safetensors", "cpu") for name in ("ours", "theirs"))
+    assert theirs.labels == LABELS
+    for column, label in enumerate(LABELS):
+        np.testing.assert_allclose(theirs(faces)[:, column], ours(faces)[:, swapped.index(label)])

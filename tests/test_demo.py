@@ -1,0 +1,64 @@
+"""pipeline.demo: the made video has something of every status, when it is planned."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.demo import make_demo_video
+from pipeline.faces import Framing, MtcnnDetector
+from pipeline.records import STATUSES
+from pipeline.session import Instruments, Session, Settings, process_session
+from pipeline.timeline import Timeline
+from pipeline.video import probe
+
+pytest.importorskip("skimage", reason="the demo needs scikit-image")
+
+PLAN = [
+    (0.0, 7.0, "ok"),
+    (9.0, 9.9, "no_face"),
+    (12.0, 15.9, "ok"),
+    (16.0, 18.9, "low_quality"),
+    (19.0, 21.9, "ok"),
+    (22.0, 23.9, "low_quality"),
+    (24.0, 25.9, "ok"),
+    (26.0, 27.9, "decode_error"),
+    (30.6, 31.9, "no_face"),
+    (32.0, 36.0, "other_person"),
+]
+"""From s, to s, status; between them somebody is leaving or coming."""
+
+
+@pytest.fixture(scope="module")
+def timeline(
+    tmp_path_factory: pytest.TempPathFactory, real_detector: MtcnnDetector, fake_instruments: Instruments
+) -> Timeline:
+    folder = tmp_path_factory.mktemp("demo")
+    calls: list[tuple[int, int]] = []
+    make_demo_video(folder / "demo.mp4", lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (900, 900)
+    classify = fake_instruments.classify
+    instruments = Instruments(real_detector, classify, Framing(), fake_instruments.weights, "cpu")
+    return process_session(Session("DEMO", "S01", folder / "demo.mp4"), folder, Settings(), instruments)
+
+
+@pytest.mark.parametrize(("start_s", "end_s", "status"), PLAN)
+def test_statuses_come_as_planned(timeline: Timeline, start_s: float, end_s: float, status: str) -> None:
+    stretch = timeline.rows.filter(pl.col("time_s").is_between(start_s, end_s))
+    assert stretch["status"].cast(pl.String).unique().to_list() == [status]
+
+
+def test_every_status_occurs(timeline: Timeline) -> None:
+    assert set(timeline.rows["status"].cast(pl.String)) == set(STATUSES)
+    assert len(timeline.rows) == 180
+
+
+def test_the_loss_is_told(timeline: Timeline) -> None:
+    assert timeline.metadata["seconds_lost"] == pytest.approx(2, abs=0.3)
+
+
+def test_a_larger_demo_is_larger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.demo.LENGTH_S", 1)
+    make_demo_video(tmp_path / "a.mp4", scale=2)
+    info = probe(tmp_path / "a.mp4")
+    assert (info.width, info.height, len(info.time_s)) == (1920, 1080, 25)

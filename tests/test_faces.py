@@ -1,0 +1,247 @@
+"""pipeline.faces against facenet-pytorch's own answers, FER2013's framing, and cases worked out by hand."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from facenet_pytorch import MTCNN
+from numpy.typing import NDArray
+from PIL import Image
+from videos import first_pictures, with_faces
+
+from pipeline.errors import InputError
+from pipeline.faces import Detections, Framing, MtcnnDetector, cut, face_size, find_faces, head_pose
+from pipeline.records import Frames
+
+FRONTAL = np.array([[-30, 0], [30, 0], [0, 0.53 * 70], [-20, 70], [20, 70]], np.float32)
+
+
+def as_frames(images: NDArray[np.uint8], decoded: list[bool] | None = None) -> Frames:
+    count = np.arange(len(images))
+    return Frames(count, count * 6, count / 5, images, np.array(decoded or [True] * len(images)))
+
+
+@pytest.fixture(scope="module")
+def mtcnn() -> MTCNN:
+    """The published detector, with the settings the program states: 40 px, and 0.9 at the last stage."""
+    return MTCNN(keep_all=True, min_face_size=40, thresholds=[0.6, 0.7, 0.9], device="cpu")
+
+
+# --- the detector
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"),
+    [("single_face.mp4", [0, 35, 70]), ("gesture_720p.mp4", [0, 40]), ("crowd_1080p.mp4", [0])],
+)
+def test_boxes_and_landmarks_are_those_of_facenet_pytorch(
+    clips: Path, mtcnn: MTCNN, real_detector: MtcnnDetector, name: str, frames: list[int]
+) -> None:
+    stored = first_pictures(clips / name, max(frames) + 1)
+    images = np.stack([stored[frame] for frame in frames])
+    found = real_detector(images)
+    assert len(found) == len(images)
+    for mine, image in zip(found, images, strict=True):
+        boxes, probability, landmarks = mtcnn.detect(Image.fromarray(image), landmarks=True)
+        assert len(mine.boxes_xyxy) == len(boxes) >= 1
+        np.testing.assert_allclose(mine.boxes_xyxy, boxes.astype(float), atol=0.5)
+        np.testing.assert_allclose(mine.probability, probability.astype(float), atol=1e-3)
+        np.testing.assert_allclose(mine.landmarks, landmarks.astype(float), atol=0.5)
+
+
+def test_the_left_eye_as_seen_comes_first(clips: Path, real_detector: MtcnnDetector) -> None:
+    found = real_detector(first_pictures(clips / "single_face.mp4", 1)[0][None])[0]
+    (left, right, nose, mouth_left, mouth_right), (x1, y1, x2, y2) = found.landmarks[0], found.boxes_xyxy[0]
+    assert x1 < left[0] < nose[0] < right[0] < x2
+    assert mouth_left[0] < mouth_right[0]
+    assert y1 < left[1] < nose[1] < mouth_left[1] < y2
+
+
+def test_a_picture_without_a_face_has_none_even_beside_one_that_has(
+    clips: Path, real_detector: MtcnnDetector
+) -> None:
+    face = first_pictures(clips / "single_face.mp4", 1)[0]
+    none, some, none_again = real_detector(np.stack([face * 0, face, face * 0 + 128]))
+    assert len(some.boxes_xyxy) == 1
+    for empty in (none, none_again):
+        assert empty.boxes_xyxy.shape == (0, 4)
+        assert empty.probability.shape == (0,)
+        assert empty.landmarks.shape == (0, 5, 2)
+
+
+@pytest.mark.parametrize("side", [1, 11, 12, 20, 39, 40, 45])
+def test_a_picture_too_small_for_a_face_has_none(real_detector: MtcnnDetector, side: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, side, side + 1, 3), np.uint8)
+    assert [len(found.boxes_xyxy) for found in real_detector(images)] == [0, 0]
+
+
+@pytest.mark.parametrize("min_face_px", [-1, 0, 11])
+def test_a_smallest_face_below_the_detector_s_window_is_refused(min_face_px: int) -> None:
+    with pytest.raises(InputError, match="--min-face"):
+        MtcnnDetector(min_face_px)
+
+
+def test_crops_frame_a_face_as_fer2013_does(shared: Path, real_detector: MtcnnDetector) -> None:
+    from emonext.training import FER2013_FACE_SCALE
+
+    with Image.open(shared / "data" / "fer2013_train.png") as sheet:
+        rows = np.asarray(sheet.crop((0, 0, 64 * 48, 2 * 48)))
+    faces = rows.reshape(2, 48, 64, 48).transpose(0, 2, 1, 3).reshape(-1, 48, 48)[:100]
+    enlarged = [Image.fromarray(face).resize((192, 192), Image.Resampling.BICUBIC) for face in faces]
+    found = real_detector(np.stack([np.asarray(face.convert("RGB")) for face in enlarged]))
+    ratios = [
+        192 / math.sqrt(float(np.prod(f.boxes_xyxy[0, 2:] - f.boxes_xyxy[0, :2])))
+        for f in found
+        if len(f.boxes_xyxy)
+    ]
+    assert len(ratios) > 60
+    assert float(np.median(ratios)) == pytest.approx(FER2013_FACE_SCALE, abs=0.05)
+
+
+# --- the stage
+
+
+def no_detector(images: NDArray[np.uint8]) -> list[Detections]:
+    raise AssertionError("there was nothing to look at")
+
+
+def test_no_frames_give_no_samples() -> None:
+    assert list(find_faces([], no_detector, Framing())) == []
+
+
+def test_a_sample_without_a_face_is_a_record(fake_instruments) -> None:
+    images = np.stack([with_faces([]), with_faces([(40, 60)])])
+    none, one = find_faces([as_frames(images)], fake_instruments.detect, Framing())
+    assert (none.sample, none.frame, none.time_s, none.decoded, none.faces) == (0, 0, 0.0, True, ())
+    assert (one.sample, one.frame, one.time_s, len(one.faces)) == (1, 6, 0.2, 1)
+
+
+def test_what_was_not_decoded_is_not_looked_at() -> None:
+    samples = list(
+        find_faces([as_frames(np.zeros((2, 90, 160, 3), np.uint8), [False, False])], no_detector, Framing())
+    )
+    assert [(sample.decoded, sample.faces) for sample in samples] == [(False, ()), (False, ())]
+
+
+def test_faces_stay_with_their_frame_when_others_were_not_decoded(fake_instruments) -> None:
+    images = np.stack([with_faces([]), with_faces([(8, 8)]), with_faces([(200, 100)])])
+    samples = list(find_faces([as_frames(images, [False, True, True])], fake_instruments.detect, Framing()))
+    assert [[tuple(face.box_xyxy[:2]) for face in sample.faces] for sample in samples] == [
+        [],
+        [(8, 8)],
+        [(200, 100)],
+    ]
+
+
+def test_no_full_frame_outlives_its_batch(fake_instruments) -> None:
+    image = with_faces([(40, 60)])
+    (sample,) = find_faces([as_frames(image[None])], fake_instruments.detect, Framing())
+    face = sample.faces[0]
+    assert not np.shares_memory(face.crop, image)
+    owner = face.crop if face.crop.base is None else face.crop.base
+    assert getattr(owner, "nbytes", face.crop.nbytes) <= face.crop.nbytes
+
+
+def test_quality_is_measured_on_the_crop(fake_instruments) -> None:
+    checkered = with_faces([(40, 60)])
+    even = np.zeros_like(checkered)
+    even[60:124, 40:104] = 102
+    sharp, dull = (
+        next(find_faces([as_frames(image[None])], fake_instruments.detect, Framing())).faces[0]
+        for image in (checkered, even)
+    )
+    assert (sharp.face_px, dull.face_px) == (64, 64)
+    assert dull.sharpness == 0 < sharp.sharpness
+    assert dull.brightness == pytest.approx(102 / 255, abs=1e-3)
+    assert sharp.brightness == pytest.approx(150 / 255, abs=0.02)
+
+
+# --- cutting
+
+
+@pytest.fixture
+def ramp() -> NDArray[np.uint8]:
+    """Red is the column, green the row."""
+    rows, columns = np.indices((100, 200), np.uint8)
+    return np.stack([columns, rows, rows * 0], axis=2)
+
+
+def box(*edges: float) -> NDArray[np.float32]:
+    return np.array(edges, np.float32)
+
+
+def test_a_box_of_the_crop_s_size_is_cut_as_it_is(ramp: NDArray[np.uint8]) -> None:
+    assert (cut(ramp, box(50, 20, 98, 68), Framing(48)) == ramp[20:68, 50:98]).all()
+
+
+def test_an_oblong_box_is_cut_as_the_square_of_its_area(ramp: NDArray[np.uint8]) -> None:
+    # 24 × 54 = 36²; centre (62, 47)
+    assert (cut(ramp, box(50, 20, 74, 74), Framing(36)) == ramp[29:65, 44:80]).all()
+
+
+def test_scale_and_shift_move_the_square(ramp: NDArray[np.uint8]) -> None:
+    # side 2 · 20 = 40 around (60 + 0.5 · 20, 40 − 0.25 · 20)
+    assert (cut(ramp, box(50, 30, 70, 50), Framing(40, 2.0, (0.5, -0.25))) == ramp[15:55, 50:90]).all()
+
+
+def test_beyond_the_edge_the_last_pixels_are_repeated(ramp: NDArray[np.uint8]) -> None:
+    crop = cut(ramp, box(-10, -20, 30, 20), Framing(40))
+    assert (crop[20:, 10:] == ramp[:20, :30]).all()
+    assert (crop[:20] == crop[20]).all()
+    assert (crop[:, :10] == crop[:, 10:11]).all()
+
+
+@pytest.mark.parametrize("corner", [(-500, -500), (190, 90), (500, 500)])
+def test_a_box_at_or_beyond_the_corner_gives_a_whole_crop(
+    ramp: NDArray[np.uint8], corner: tuple[int, int]
+) -> None:
+    x, y = corner
+    crop = cut(ramp, box(x, y, x + 40, y + 40), Framing(48))
+    assert crop.shape == (48, 48, 3)
+    assert (crop[-1, -1] == ramp[min(max(y + 39, 0), 99), min(max(x + 39, 0), 199)]).all()
+
+
+def test_a_box_without_area_gives_a_crop_too(ramp: NDArray[np.uint8]) -> None:
+    assert cut(ramp, box(50, 50, 50, 50), Framing(48)).shape == (48, 48, 3)
+    assert face_size(box(50, 50, 40, 40)) == 0
+
+
+def test_a_crop_is_a_copy(ramp: NDArray[np.uint8]) -> None:
+    crop = cut(ramp, box(50, 20, 98, 68), Framing(48))
+    assert not np.shares_memory(crop, ramp)
+    crop[:] = 0
+    assert ramp[30, 60].any()
+
+
+# --- head pose
+
+
+def turned(landmarks: NDArray[np.float32], degrees: float) -> NDArray[np.float32]:
+    """Clockwise as seen, with y downwards."""
+    angle = math.radians(degrees)
+    rotation = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    return (landmarks @ rotation).astype(np.float32)
+
+
+def poses() -> Iterator[tuple[str, NDArray[np.float32], tuple[float, float, float]]]:
+    aside, up = FRONTAL.copy(), FRONTAL.copy()
+    aside[2, 0] += 30  # half the distance between the eyes: sin⁻¹ 0.5
+    up[2, 1] -= 0.25 * 70  # a quarter of the way to the mouth, twice: sin⁻¹ 0.5
+    yield "frontal", FRONTAL, (0, 0, 0)
+    yield "frontal elsewhere", FRONTAL * 3 + 500, (0, 0, 0)
+    yield "rolled clockwise", turned(FRONTAL, 20), (0, 0, 20)
+    yield "rolled back", turned(FRONTAL, -35), (0, 0, -35)
+    yield "turned to the right", aside, (30, 0, 0)
+    yield "turned and rolled", turned(aside, 20), (30, 0, 20)
+    yield "looking up", up, (0, 30, 0)
+
+
+@pytest.mark.parametrize(("landmarks", "pose"), [p[1:] for p in poses()], ids=[p[0] for p in poses()])
+def test_head_pose(landmarks: NDArray[np.float32], pose: tuple[float, float, float]) -> None:
+    assert head_pose(landmarks) == pytest.approx(pose, abs=0.01)
+
+
+def test_landmarks_on_one_point_give_finite_angles() -> None:
+    assert all(math.isfinite(angle) for angle in head_pose(np.zeros((5, 2), np.float32)))

@@ -1,0 +1,111 @@
+"""Who knows whom: what the rooms of the project import, and what only the command line does."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+ROOMS = ["pipeline", "emonext", "reports"]
+FORBIDDEN = {
+    "pipeline": {"emonext", "reports", "cli", "timm", "jinja2", "plotly", "typer", "rich"},
+    "emonext": {"pipeline", "reports", "cli", "av", "decord", "facenet_pytorch", "polars", "typer", "rich"},
+    "reports": {"emonext", "cli", "torch", "decord", "av", "facenet_pytorch", "typer", "rich"},
+}
+# what a report may know of the pipeline: its results, not how they are made
+FOR_REPORTS = {f"pipeline.{name}" for name in ("records", "summary", "timeline", "status", "errors")}
+
+FOR_THE_COMMAND_LINE = {
+    "print",
+    "exit",
+    "quit",
+    "sys.exit",
+    "os._exit",
+    "logging.basicConfig",
+    "warnings.filterwarnings",
+    "warnings.simplefilter",
+    "decord.logging.set_level",
+}
+
+STAGES = [
+    "errors",
+    "records",
+    "video",
+    "faces",
+    "tracks",
+    "emotions",
+    "timeline",
+    "summary",
+    "session",
+    "batch",
+]
+
+
+def modules(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_there_is_something_to_look_at(room: str) -> None:
+    assert len(modules(room)) > 3
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_does_not_know_what_it_should_not(room: str) -> None:
+    known = {(path.name, name) for path in modules(room) for name in imports(path)}
+    assert not {(file, name) for file, name in known if name.split(".")[0] in FORBIDDEN[room]}
+
+
+def test_reports_know_results_and_not_how_they_are_made() -> None:
+    known = {name for path in modules("reports") for name in imports(path) if name.startswith("pipeline")}
+    assert known <= FOR_REPORTS
+
+
+def test_pipeline_stages_pass_one_way() -> None:
+    """An early stage does not import a later one."""
+    for place, stage in enumerate(STAGES):
+        later = {f"pipeline.{name}" for name in STAGES[place + 1 :]}
+        assert not later & set(imports(ROOT / "pipeline" / f"{stage}.py")), stage
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_only_the_command_line_prints_exits_and_sets_up_logging(room: str) -> None:
+    nodes = [node for path in modules(room) for node in ast.walk(ast.parse(path.read_text()))]
+    calls = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    assert not calls & FOR_THE_COMMAND_LINE
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_a_room_promises_is_there(room: str) -> None:
+    package = __import__(room)
+    names = getattr(package, "__all__", [])
+    assert all(hasattr(package, name) for name in names)
+    assert len(set(names)) == len(names)
+
+
+def test_reports_are_drawn_without_the_packages_that_read_videos() -> None:
+    program = "import reports, sys; print(*sys.modules.keys() & {'torch', 'decord', 'av', 'facenet_pytorch'})"
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == []
+
+
+def test_the_command_line_starts_without_the_heavy_packages() -> None:
+    heavy = ["torch", "polars", "decord", "av", "plotly", "scipy", "numpy"]
+    program = f"import cli, sys; print(*[name for name in {heavy} if name in sys.modules])"
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == []
+    assert ended.stderr == ""

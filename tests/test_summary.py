@@ -1,0 +1,134 @@
+"""pipeline.summary on small timelines that are summed by hand."""
+
+import polars as pl
+import pytest
+
+from pipeline.records import EMOTIONS, STATUSES
+from pipeline.summary import Span, sample_seconds, summarize
+from pipeline.timeline import Timeline
+
+
+def timeline(
+    *rows: tuple[float, str, str | None, float | None],
+    duration_s: float,
+    sample_fps: float = 5,
+    frame_rate: float = 25,
+) -> Timeline:
+    """From (time_s, status, emotion, valence)."""
+    columns = {"patient_id": ["P1"] * len(rows), "session_id": ["S1"] * len(rows)}
+    for place, name in enumerate(["time_s", "status", "emotion", "valence"]):
+        columns[name] = [row[place] for row in rows]
+    schema = {
+        "patient_id": pl.String,
+        "session_id": pl.String,
+        "time_s": pl.Float64,
+        "status": pl.Categorical,
+        "emotion": pl.Categorical,
+        "valence": pl.Float32,
+    }
+    video = {"duration_s": duration_s, "frame_rate": frame_rate}
+    return Timeline(pl.DataFrame(columns, schema), {"video": video, "settings": {"sample_fps": sample_fps}})
+
+
+def ok(time_s: float, emotion: str, valence: float) -> tuple[float, str, str, float]:
+    return time_s, "ok", emotion, valence
+
+
+def no(time_s: float, status: str = "no_face") -> tuple[float, str, None, None]:
+    return time_s, status, None, None
+
+
+def test_nothing_observed_has_no_valence_and_no_coverage() -> None:
+    found = summarize(timeline(no(0), no(0.2), no(0.4), duration_s=0.6))
+    assert (found.observed_s, found.coverage, found.mean_valence) == (0, 0, None)
+    assert found.status_s["no_face"] == pytest.approx(0.6)
+    assert dict(found.emotion_s) == dict.fromkeys(EMOTIONS, 0)
+    assert found.unseen == (Span(0, pytest.approx(0.6), "no_face"),)
+
+
+def test_one_sample() -> None:
+    found = summarize(timeline(ok(0, "happy", 0.5), duration_s=0.04))
+    assert found.observed_s == found.positive_s == pytest.approx(0.04)
+    assert (found.coverage, found.mean_valence) == (pytest.approx(1), pytest.approx(0.5))
+    assert found.unseen == ()
+
+
+def test_a_session_by_hand() -> None:
+    found = summarize(
+        timeline(
+            ok(0.0, "happy", 0.8),
+            ok(0.2, "happy", 0.6),
+            ok(0.4, "sad", -0.5),
+            no(0.6),
+            no(0.8, "other_person"),
+            no(1.0, "other_person"),
+            no(1.2, "low_quality"),
+            ok(1.4, "surprise", 0.0),
+            no(1.6, "decode_error"),
+            ok(1.8, "neutral", 0.1),
+            duration_s=2.0,
+        )
+    )
+    assert (found.patient_id, found.session_id, found.duration_s) == ("P1", "S1", 2.0)
+    assert found.observed_s == pytest.approx(1.0)
+    assert found.coverage == pytest.approx(0.5)
+    assert dict(found.status_s) == pytest.approx(
+        {"ok": 1.0, "no_face": 0.2, "other_person": 0.4, "low_quality": 0.2, "decode_error": 0.2, "gap": 0.0}
+    )
+    expected = {"happy": 0.4, "sad": 0.2, "surprise": 0.2, "neutral": 0.2}
+    assert dict(found.emotion_s) == pytest.approx({**dict.fromkeys(EMOTIONS, 0), **expected})
+    assert (found.positive_s, found.negative_s, found.neutral_s) == pytest.approx((0.4, 0.2, 0.2))
+    assert found.mean_valence == pytest.approx((0.8 + 0.6 - 0.5 + 0.0 + 0.1) / 5)
+    assert [(span.start_s, span.status) for span in found.unseen] == [
+        (0.6, "no_face"),
+        (0.8, "other_person"),
+        (1.2, "low_quality"),
+        (1.6, "decode_error"),
+    ]
+    assert [span.end_s for span in found.unseen] == pytest.approx([0.8, 1.2, 1.4, 1.8])
+
+
+def test_a_sample_counts_for_as_long_as_it_lasts() -> None:
+    """Irregular times: 0.3 s happy, 0.1 s angry, 0.2 s angry."""
+    found = summarize(
+        timeline(ok(0, "happy", 0.9), ok(0.3, "angry", -0.3), ok(0.4, "angry", -0.9), duration_s=0.6)
+    )
+    assert found.positive_s == pytest.approx(0.3)
+    assert found.negative_s == pytest.approx(0.3)
+    assert found.mean_valence == pytest.approx((0.3 * 0.9 - 0.1 * 0.3 - 0.2 * 0.9) / 0.6)
+
+
+def test_a_hole_is_a_gap_beyond_two_steps_of_the_grid() -> None:
+    made = timeline(ok(0, "happy", 1), ok(0.2, "happy", 1), ok(10.2, "happy", 1), duration_s=10.4)
+    assert sample_seconds(made).tolist() == pytest.approx([0.2, 0.4, 0.2])
+    found = summarize(made)
+    assert found.observed_s == pytest.approx(0.8)
+    assert found.status_s["gap"] == pytest.approx(9.6)
+
+
+def test_what_a_cut_off_file_lacks_is_a_gap() -> None:
+    found = summarize(timeline(ok(0, "happy", 1), ok(0.2, "happy", 1), duration_s=60))
+    assert found.status_s["gap"] == pytest.approx(60 - 0.2 - 0.4)
+    assert found.coverage == pytest.approx(0.6 / 60)
+
+
+def test_a_video_slower_than_the_grid_is_observed_from_frame_to_frame() -> None:
+    made = timeline(*[ok(float(n), "neutral", 0) for n in range(10)], duration_s=10, frame_rate=1)
+    assert summarize(made).coverage == pytest.approx(1)
+
+
+@pytest.mark.parametrize("duration_s", [0.4, 2.0, 100.0])
+def test_seconds_of_every_status_add_up_to_the_session(duration_s: float) -> None:
+    rows = [no(k * 0.08, STATUSES[k % 4 + 1]) for k in range(5)]
+    found = summarize(timeline(*rows, duration_s=duration_s))
+    assert set(found.status_s) == {*STATUSES, "gap"}
+    assert sum(found.status_s.values()) == pytest.approx(duration_s)
+    assert sum(found.emotion_s.values()) == pytest.approx(found.observed_s)
+
+
+def test_neighbours_of_one_status_are_one_stretch() -> None:
+    found = summarize(timeline(no(0), no(0.2), ok(0.4, "happy", 1), no(0.6), no(0.8), duration_s=1))
+    assert [(span.start_s, span.end_s) for span in found.unseen] == [
+        (0, pytest.approx(0.4)),
+        (pytest.approx(0.6), pytest.approx(1)),
+    ]
