@@ -118,9 +118,9 @@ def sample_grid(time_s: NDArray[np.float64], sample_fps: float) -> NDArray[np.in
     :param time_s: (F,) ascending, s.
     :returns: (n,) ascending indices into ``time_s``.
     """
-    instants = np.arange(int(time_s[-1] * sample_fps + 1e-6) + 1) / sample_fps
-    # 1 µs: times are multiples of a time base, the grid is not, and both are rounded
-    return np.unique(np.searchsorted(time_s, instants - 1e-6)).astype(np.int64)
+    # how many instants have passed; times are multiples of a time base, the grid is not, both are rounded
+    passed = np.floor(time_s * sample_fps + 1e-6)
+    return np.flatnonzero(np.diff(passed, prepend=-1) > 0)
 
 
 def check_sample_fps(sample_fps: float) -> None:
