@@ -1,7 +1,7 @@
 """How good a set of weights is: accuracy, recall by class, confusion, calibration."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -90,7 +90,6 @@ def evaluate(
     )
 
 
-@torch.inference_mode()
 def predict(
     model: EmoNeXt,
     prepare: Preprocessing,
@@ -99,13 +98,9 @@ def predict(
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> NDArray[np.float32]:
     """(N, H, W) grey uint8 → (N, 7) logits of the centre crop, in the weights' own order."""
-    logits = [np.zeros((0, len(LABELS)), np.float32)]
-    for batch in _batches(images, device, on_progress):
-        logits.append(model(prepare(batch)).float().cpu().numpy())
-    return np.concatenate(logits)
+    return _in_batches(lambda faces: model(prepare(faces)), images, device, on_progress)
 
 
-@torch.inference_mode()
 def predict_ten_crops(
     model: EmoNeXt,
     prepare: Preprocessing,
@@ -114,20 +109,28 @@ def predict_ten_crops(
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> NDArray[np.float32]:
     """(N, H, W) grey uint8 → (N, 7) probabilities averaged over the ten crops, likewise."""
-    probabilities = [np.zeros((0, len(LABELS)), np.float32)]
-    for batch in _batches(images, device, on_progress):
-        crops = prepare.ten_crops(batch)
+
+    def average(faces: Tensor) -> Tensor:
+        crops = prepare.ten_crops(faces)
         each = model(crops.flatten(0, 1)).float().softmax(dim=1)
-        probabilities.append(each.view(*crops.shape[:2], -1).mean(dim=1).cpu().numpy())
-    return np.concatenate(probabilities)
+        return each.view(*crops.shape[:2], -1).mean(dim=1)
+
+    return _in_batches(average, images, device, on_progress)
 
 
-def _batches(
-    images: NDArray[np.uint8], device: torch.device, on_progress: Callable[[int], None]
-) -> Iterator[Tensor]:
+@torch.inference_mode()
+def _in_batches(
+    run: Callable[[Tensor], Tensor],
+    images: NDArray[np.uint8],
+    device: torch.device,
+    on_progress: Callable[[int], None],
+) -> NDArray[np.float32]:
+    rows = [np.zeros((0, len(LABELS)), np.float32)]
     for start in range(0, len(images), BATCH_SIZE):
-        yield torch.from_numpy(images[start : start + BATCH_SIZE]).to(device)
+        batch = torch.from_numpy(images[start : start + BATCH_SIZE]).to(device)
+        rows.append(run(batch).float().cpu().numpy())
         on_progress(min(start + BATCH_SIZE, len(images)))
+    return np.concatenate(rows)
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:

@@ -3,7 +3,7 @@
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,21 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Names that the reports' own pages have.
 RESERVED_IDS = ("index", "index.html")
 
+_Ending = tuple[State, str, Mapping[str, Any]]
+
 OnSession = Callable[[Session, int, int], None]
 """Called with (session, samples done, samples in all)."""
 
 
-def check_id(option: str, value: str) -> str:
+def check_id(where: str, value: str) -> str:
     """The id itself.
 
+    :param where: the option or the file that it comes from, for the message.
     :raises InputError: it could not safely become part of a path, or looks like a name.
     """
     if not ID_PATTERN.fullmatch(value) or value.lower() in RESERVED_IDS:
         raise InputError(
-            f"{option} {value!r}: not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', "
+            f"{where} {value!r}: not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', "
             "at most 64, starting with a letter or digit; never a person's name."
         )
     return value
@@ -93,15 +96,18 @@ def _videos(path: Path) -> list[Path]:
 
 def _session(video: Path, patient_id: str | None, session_id: str | None) -> Session:
     named_patient, separator, named_session = video.stem.partition("_")
-    if patient_id is None:
-        if not separator:
-            raise InputError(
-                f"{video}: whose is it? Name it <patient>_<session>{video.suffix}, or give --patient."
-            )
-        patient_id = named_patient
+    if patient_id is None and not separator:
+        raise InputError(
+            f"{video}: whose is it? Name it <patient>_<session>{video.suffix}, or give --patient."
+        )
+    patient = (
+        check_id(f"{video}:", named_patient) if patient_id is None else check_id("--patient", patient_id)
+    )
     if session_id is None:
-        session_id = named_session if separator else video.stem
-    return Session(check_id("--patient", patient_id), check_id("--session", session_id), video)
+        session = check_id(f"{video}:", named_session if separator else video.stem)
+    else:
+        session = check_id("--session", session_id)
+    return Session(patient, session, video)
 
 
 def _claim(out: Path) -> None:
@@ -128,38 +134,42 @@ def _process_one(
     on_session: OnSession,
 ) -> Outcome:
     started = time.monotonic()
-
-    def outcome(state: State, reason: str, metadata: dict[str, Any] | None = None) -> Outcome:
-        found = metadata or {}
-        return Outcome(
-            patient_id=session.patient_id,
-            session_id=session.session_id,
-            state=state,
-            reason=reason,
-            coverage=found.get("coverage"),
-            seconds_lost=found.get("seconds_lost"),
-            video_s=found["video"]["duration_s"] if metadata else None,
-            took_s=time.monotonic() - started,
-            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-
     if not overwrite and session.timeline_path(out).exists():
-        return outcome("skipped", "has a timeline already; --overwrite makes it anew")
+        ending: _Ending = ("skipped", "has a timeline already; --overwrite makes it anew", {})
+    else:
+        ending = _attempt(session, out, settings, instruments, on_session)
+    state, reason, found = ending
+    return Outcome(
+        patient_id=session.patient_id,
+        session_id=session.session_id,
+        state=state,
+        reason=reason,
+        coverage=found.get("coverage"),
+        seconds_lost=found.get("seconds_lost"),
+        video_s=found.get("video", {}).get("duration_s"),
+        took_s=time.monotonic() - started,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _attempt(
+    session: Session, out: Path, settings: Settings, instruments: Instruments, on_session: OnSession
+) -> _Ending:
+    """State, reason, and the timeline's metadata where there is one; the log says more."""
     try:
         timeline = process_session(
             session, out, settings, instruments, lambda done, total: on_session(session, done, total)
         )
     except PipelineError as error:
         _log(out, session, settings, str(error))
-        return outcome("failed", _without_path(session.video, error))
-    except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on; the log has the traceback
+        return "failed", _without_path(session.video, error), {}
+    except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on
         _log(out, session, settings, traceback.format_exc())
-        reason = f"unexpected {type(error).__name__}: {_without_path(session.video, error)}"
-        return outcome("failed", f"{reason}; the log has the details")
-    metadata = dict(timeline.metadata)
-    reason = "; ".join(metadata["warnings"])
+        what = f"unexpected {type(error).__name__}: {_without_path(session.video, error)}"
+        return "failed", f"{what}; the log has the details", {}
+    reason = "; ".join(timeline.metadata["warnings"])
     _log(out, session, settings, reason or "done")
-    return outcome("partial" if metadata["seconds_lost"] else "done", reason, metadata)
+    return "partial" if timeline.metadata["seconds_lost"] else "done", reason, timeline.metadata
 
 
 def _log(out: Path, session: Session, settings: Settings, text: str) -> None:

@@ -123,8 +123,8 @@ def test_a_patient_is_given_for_many_sessions(tmp_path: Path) -> None:
         (["P1_S1.mp4", "P2_S1.mp4"], "P7", None, "same patient and session"),
         (["P1_S1.mp4", "P1_S2.mp4"], None, "S5", "--session S5.*2 videos"),
         (["Marie Curie_S1.mp4"], None, None, "Marie Curie.*pseudonym"),
-        (["P1_.mp4"], None, None, "--session ''"),
-        (["_S1.mp4"], None, None, "--patient ''"),
+        (["P1_.mp4"], None, None, "P1_.mp4: '': not a usable id"),
+        (["_S1.mp4"], None, None, "_S1.mp4: '': not a usable id"),
         (["notes.txt"], None, None, "no video in this folder"),
     ],
 )
