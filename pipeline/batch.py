@@ -43,7 +43,8 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
     """Which sessions the inputs are.
 
     One video takes its ids from the options, or from its name; several, or those of a folder, from
-    names like ``<patient>_<session>.mp4``, all of ``patient_id`` where that is given.
+    names like ``<patient>_<session>.mp4``. Where ``patient_id`` is given all are that patient's, and a name
+    that does not begin with it is the session's as a whole.
 
     :raises InputError: an input does not exist, an id is missing or unusable, or two sessions are the same.
     """
@@ -96,18 +97,16 @@ def _videos(path: Path) -> list[Path]:
 
 def _session(video: Path, patient_id: str | None, session_id: str | None) -> Session:
     named_patient, separator, named_session = video.stem.partition("_")
-    if patient_id is None and not separator:
-        raise InputError(
-            f"{video}: whose is it? Name it <patient>_<session>{video.suffix}, or give --patient."
-        )
-    patient = (
-        check_id(f"{video}:", named_patient) if patient_id is None else check_id("--patient", patient_id)
-    )
+    if patient_id is None:
+        if not separator:
+            raise InputError(
+                f"{video}: whose is it? Name it <patient>_<session>{video.suffix}, or give --patient."
+            )
+        patient_id = check_id(f"{video}:", named_patient)
     if session_id is None:
-        session = check_id(f"{video}:", named_session if separator else video.stem)
-    else:
-        session = check_id("--session", session_id)
-    return Session(patient, session, video)
+        # a name that begins otherwise says something that must not be lost
+        session_id = check_id(f"{video}:", named_session if named_patient == patient_id else video.stem)
+    return Session(check_id("--patient", patient_id), check_id("--session", session_id), video)
 
 
 def _claim(out: Path) -> None:
