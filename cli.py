@@ -116,7 +116,7 @@ def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
 
     Example: emonext info P012_S01.mp4
     """
-    from pipeline.video import probe
+    from pipeline.container import probe
 
     found = probe(video)
     rows = {
@@ -139,8 +139,9 @@ def demo(
 
     Example: emonext demo --out demo
     """
+    with _extra("demo"):
+        from pipeline.demo import make_demo_video
     from pipeline.batch import process_sessions
-    from pipeline.demo import make_demo_video
     from pipeline.session import Session, Settings
     from pipeline.timeline import make_private_folder
     from reports import write_reports
@@ -308,7 +309,7 @@ def weights_convert(
 
     Example: emonext weights convert best.pt mine.safetensors
     """
-    from emonext.checkpoint import convert_published
+    from emonext.published import convert_published
 
     card = convert_published(old, new, tuple(labels.split(",")))
     shape = card.architecture

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.container import VIDEO_SUFFIXES
 from pipeline.errors import InputError, OutputError, PipelineError
 from pipeline.session import Instruments, Session, Settings, process_session
 from pipeline.status import Outcome, State, read_status, record
 from pipeline.timeline import atomic, make_private_folder
-from pipeline.video import VIDEO_SUFFIXES
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

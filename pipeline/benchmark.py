@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from pipeline.container import probe
 from pipeline.emotions import score_emotions
 from pipeline.faces import find_faces
 from pipeline.session import Instruments, OnProgress, Settings
 from pipeline.tracks import track_faces
-from pipeline.video import SampledVideo, probe
+from pipeline.video import SampledVideo
 
 Item = TypeVar("Item")
 

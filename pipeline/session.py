@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.container import VideoInfo, probe, sha256_of
 from pipeline.emotions import DEFAULT_BATCH_SIZE, ClassifyFaces, score_emotions
 from pipeline.errors import InputError, VideoError
 from pipeline.faces import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
@@ -26,7 +27,7 @@ from pipeline.timeline import (
     write_table,
 )
 from pipeline.tracks import DEFAULT_MAX_GAP_S, track_faces
-from pipeline.video import SampledVideo, VideoInfo, check_sample_fps, probe, sha256_of
+from pipeline.video import SampledVideo, check_sample_fps
 
 OnProgress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""

@@ -5,12 +5,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.container import probe
 from pipeline.demo import make_demo_video
 from pipeline.faces import Framing, MtcnnDetector
 from pipeline.records import STATUSES
 from pipeline.session import Instruments, Session, Settings, process_session
 from pipeline.timeline import Timeline
-from pipeline.video import probe
 
 pytest.importorskip("skimage", reason="the demo needs scikit-image")
 

@@ -11,8 +11,8 @@ from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 from emonext import ARCHITECTURES, LABELS, Architecture, EmoNeXt, load_model
-from emonext.checkpoint import convert_published
 from emonext.model import SampleAttention, SpatialTransformer, attention_loss, training_loss
+from emonext.published import convert_published
 
 SMALL = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 64)
 

@@ -1,0 +1,193 @@
+"""What a video's container says: the picture's size, and the time of every frame.
+
+Read by PyAV from the packets, without decoding: never from a frame rate, since phones record with a
+variable one.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import VideoError
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv")
+
+# decord goes by key frames. With other codecs, in transport streams, and in groups of pictures that are
+# open (x265's default), it hands back frames that are up to a second off, without a word.
+_DECORD_CODECS = ("h264", "hevc", "mjpeg")
+_DECORD_CONTAINERS = ("mov", "matroska")
+
+# AVI has no presentation times: what FFmpeg makes up for reordered frames is scrambled.
+_REORDERING_CODECS = ("h264", "hevc")
+
+# decord queues packets as fast as it can read them and decodes them all, whoever waits: where the detector
+# keeps the processor busy, the pictures of the whole file pile up (4 GB for a minute of 1280×720). So it
+# reads only files that may lie in memory whole; PyAV decodes what is asked for, and is no slower.
+_DECORD_BYTES = 256 * 2**20
+
+# A header that promises this much more than the packets hold belongs to a file that was cut off.
+_TRUNCATION_S = 1.0
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a container says, without decoding a picture.
+
+    :param pts: (F,) int64, presentation time of every shown frame in the stream's time base, ascending.
+    :param time_s: (F,) float64, the same in s from the first.
+    :param duration_s: until the end of the last frame; the header's claim where the file was cut off.
+    :param missing_s: seconds that the header promises and the file does not hold.
+    :param frame_rate: usual one, 1/s: of the median step. A hole in the recording does not change it.
+    :param width, height: px, of the upright picture.
+    :param rotation: degrees by which stored frames are turned counterclockwise to stand upright.
+    :param decord_reads_it: decord is known to return the right frames, and may hold them all.
+    """
+
+    path: Path
+    codec: str
+    width: int
+    height: int
+    rotation: int
+    frame_rate: float
+    duration_s: float
+    missing_s: float
+    pts: NDArray[np.int64]
+    time_s: NDArray[np.float64]
+    decord_reads_it: bool
+
+
+def probe(path: Path) -> VideoInfo:
+    """Reads the container.
+
+    :raises VideoError: the file is missing, empty, not a video, or holds no frame.
+    """
+    if not path.exists():
+        raise VideoError(f"{path}: not found.")
+    if path.is_file() and path.stat().st_size == 0:
+        raise VideoError(f"{path}: the file is empty.")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise VideoError(f"{path}: holds no video, only {_stream_kinds(container)}.")
+            return _read_info(path, container)
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(
+            f"{path}: can't be read as a video ({error.strerror}); it may be cut off or of another kind."
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of the file.
+
+    :raises VideoError: it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise VideoError(f"{path}: can't be read ({error.strerror}).") from error
+
+
+@dataclass(frozen=True)
+class _Packets:
+    """What the packets of the video stream say.
+
+    :param pts: (F,) int64, ascending, of the frames that are shown, in the stream's time base.
+    :param last_length: of the last one, in the same; 0 where it is not known.
+    :param plain: no frame is hidden by an edit list, and none is shown before the key frame that it follows.
+    """
+
+    pts: NDArray[np.int64]
+    last_length: int
+    plain: bool
+
+
+def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
+    stream = container.streams.video[0]
+    codec = stream.codec_context
+    if stream.time_base is None or not stream.width:
+        raise VideoError(f"{path}: its header does not describe the picture; it may be cut off.")
+    packets = _read_packets(path, container, stream)
+    if container.format.name == "avi" and codec.name in _REORDERING_CODECS and codec.has_b_frames:
+        raise _no_times(path)
+    base = float(stream.time_base)
+    time_s = (packets.pts - packets.pts[0]) * base
+    step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1 / float(stream.guessed_rate or 25)
+    end_s = float(time_s[-1]) + (packets.last_length * base or step_s)
+    missing_s = _promised_end_s(container, stream) - float(packets.pts[0]) * base - end_s
+    missing_s = missing_s if missing_s > _TRUNCATION_S else 0.0
+    fits = len(time_s) * stream.width * stream.height * 3 <= _DECORD_BYTES
+    known = codec.name in _DECORD_CODECS and container.format.name.startswith(_DECORD_CONTAINERS)
+    rotation = _rotation(container, stream)
+    sideways = rotation % 180 != 0
+    return VideoInfo(
+        path=path,
+        codec=codec.name,
+        width=stream.height if sideways else stream.width,
+        height=stream.width if sideways else stream.height,
+        rotation=rotation,
+        frame_rate=1 / step_s,
+        duration_s=end_s + missing_s,
+        missing_s=missing_s,
+        pts=packets.pts,
+        time_s=time_s,
+        decord_reads_it=fits and known and packets.plain and not missing_s,
+    )
+
+
+def _read_packets(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
+    lengths: dict[int, int] = {}
+    plain, key = True, None
+    try:
+        for packet in container.demux(stream):
+            if packet.pts is None and packet.size == 0:
+                continue  # the end of the stream
+            if packet.pts is None:
+                raise _no_times(path)
+            key = packet.pts if packet.is_keyframe else key
+            plain = plain and not packet.is_discard and key is not None and packet.pts >= key
+            if not packet.is_discard:
+                lengths[packet.pts] = packet.duration or 0
+    except av.error.FFmpegError:
+        pass  # the rest can't be read: what was promised and is missing shows in the duration
+    if not lengths:
+        raise VideoError(f"{path}: holds no frame that can be shown.")
+    pts = np.array(sorted(lengths), np.int64)
+    return _Packets(pts, lengths[int(pts[-1])], plain)
+
+
+def _no_times(path: Path) -> VideoError:
+    return VideoError(
+        f"{path}: its frames carry no usable time; rewrite it with "
+        "`ffmpeg -fflags +genpts -i VIDEO -c copy VIDEO.mkv`."
+    )
+
+
+def _promised_end_s(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """End of the video by the header, in s of the container's clock; 0 where it makes no promise."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+    if container.duration is None:
+        return 0.0
+    # Matroska's and ASF's durations count from 0, whenever the first frame is
+    counts_from_0 = container.format.name.startswith(("matroska", "asf"))
+    return (container.duration + (0 if counts_from_0 else container.start_time or 0)) / av.time_base
+
+
+def _rotation(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """Of the first frame that decodes; 0 where none does."""
+    try:
+        container.seek(0)
+        for frame in container.decode(stream):
+            return int(frame.rotation)
+    except av.error.FFmpegError:
+        pass
+    return 0
+
+
+def _stream_kinds(container: av.container.InputContainer) -> str:
+    return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing that is known"
