@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -466,7 +467,7 @@ def _print_evaluation(weights: str, found: "Evaluation") -> None:
             "speed, one crop": f"{found.faces_per_s:.0f} faces/s",
         },
     )
-    table = Table("labelled ↓ predicted →", *found.recall, "recall", title="confusion matrix")
+    table = Table("", *found.recall, "recall", title="labelled (rows) and predicted (columns)", box=SIMPLE)
     for (label, recall), row in zip(found.recall.items(), found.confusion, strict=True):
         table.add_row(label, *map(str, row), f"{recall:.0%}")
     out_console.print(table)

@@ -27,7 +27,9 @@ from emonext.preprocessing import Preprocessing
 METADATA_KEY = "emonext"
 FOLDER = Path(__file__).parent / "weights"
 
-SHIPPED: dict[str, str] = {}
+SHIPPED = {
+    "atto": "687283acd41f9107b0ed43520e8d9f0cb1260dad37bb159b643ea13bb7a15bd9",
+}
 """Name → sha256 of ``weights/NAME.safetensors``."""
 
 DEFAULT = "atto"
