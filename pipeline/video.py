@@ -140,33 +140,51 @@ def _pyav_pictures(info: VideoInfo, index: NDArray[np.int64]) -> Iterator[NDArra
 
 
 def _pyav_frames(path: Path) -> Iterator[av.VideoFrame]:
-    """The frames that can be trusted.
-
-    What follows a damaged picture is built on it, up to the next key frame: FFmpeg shows it smeared, and
-    unmarked. Those frames are left out.
-    """
-    damaged_pts: int | None = None
+    """The frames that can be trusted, in order."""
+    last_pts = None
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.error.InvalidDataError:
-                    damaged_pts = packet.pts
-                    continue
-                for frame in frames:
-                    if frame.pts is None:
-                        continue
-                    if frame.is_corrupt:
-                        damaged_pts = frame.pts
-                    elif damaged_pts is not None and frame.key_frame and frame.pts > damaged_pts:
-                        damaged_pts = None
-                    if damaged_pts is None:
-                        yield frame
+        try:
+            for frame in _trusted_frames(path, "AUTO"):
+                last_pts = frame.pts
+                yield frame
+        except av.error.InvalidDataError:
+            # several threads report a damaged packet some packets late; one says which it is
+            yield from _trusted_frames(path, "SLICE", last_pts)
     except av.error.FFmpegError as error:
         raise VideoError(f"{path}: can't be read any more ({error.strerror}).") from error
+
+
+def _trusted_frames(path: Path, threads: str, after_pts: int | None = None) -> Iterator[av.VideoFrame]:
+    """Leaves out what follows a damaged picture, up to the next key frame.
+
+    It is built on the damaged one: FFmpeg shows it smeared, and unmarked.
+
+    :param threads: PyAV's ``thread_type``; with ``SLICE`` damaged packets are passed over.
+    :raises av.error.InvalidDataError: a packet is damaged, and ``threads`` is not ``SLICE``.
+    """
+    damaged_pts: int | None = None
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = threads
+        if after_pts is not None:
+            container.seek(after_pts, stream=stream)
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                if threads != "SLICE":
+                    raise
+                damaged_pts = packet.pts
+                continue
+            for frame in frames:
+                if frame.pts is None or (after_pts is not None and frame.pts <= after_pts):
+                    continue
+                if frame.is_corrupt:
+                    damaged_pts = frame.pts
+                elif damaged_pts is not None and frame.key_frame and frame.pts > damaged_pts:
+                    damaged_pts = None
+                if damaged_pts is None:
+                    yield frame
 
 
 def _upright(frame: av.VideoFrame, info: VideoInfo) -> NDArray[np.uint8]:

@@ -489,6 +489,6 @@ def test_an_error_nobody_expected_is_not_hidden(
     def broken(path: Path) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr("pipeline.video.probe", broken)
+    monkeypatch.setattr("pipeline.container.probe", broken)
     with pytest.raises(ZeroDivisionError, match="a defect"):
         emonext("info", video)
