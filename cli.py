@@ -449,7 +449,8 @@ def _extra(name: str) -> Iterator[None]:
 
 
 def _print_table(title: str, rows: dict[str, str]) -> None:
-    table = Table(title=escape(title), show_header=False, title_justify="left")
+    _say(title)
+    table = Table(show_header=False)
     for name, value in rows.items():
         table.add_row(name, escape(value))
     out_console.print(table)
