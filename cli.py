@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,12 +16,14 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
@@ -421,6 +424,17 @@ def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
+class _TimeLeft(ProgressColumn):
+    """By the mean speed so far: results come in bursts, which mislead a momentary speed."""
+
+    def render(self, task: Task) -> Text:
+        done = task.completed - task.fields["first"]
+        if not task.total or done <= 0:
+            return Text("")
+        left_s = (task.elapsed or 0.0) * (task.total - task.completed) / done
+        return Text(f"{timedelta(seconds=round(left_s))} left")
+
+
 @contextmanager
 def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
     """A bar with the time that is left, on a terminal; nothing elsewhere."""
@@ -429,13 +443,21 @@ def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _TimeLeft(),
         TextColumn("{task.fields[note]}"),
     ]
     with Progress(*columns, console=err_console, disable=not err_console.is_terminal, transient=True) as bar:
-        task = bar.add_task(title, total=None, note="")
-        yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
+        task = bar.add_task(title, total=None, note="", first=0)
+        last = 0
+
+        def update(done: int, total: int, note: str) -> None:
+            nonlocal last
+            if done < last or (last == 0 and done > 1):  # the next video, or a run that goes on
+                bar.reset(task, first=done - 1)
+            last = done
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield update
 
 
 @contextmanager
