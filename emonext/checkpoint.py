@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors that carry their own card, and the authors' checkpoints made into them.
+"""Weights on disk: safetensors that carry their own card.
 
 A file holds the tensors and, in its metadata, one JSON object: everything needed to run them and to
 judge them. Shipped files are checked against the sha256 in :data:`SHIPPED`; any other file against

@@ -102,11 +102,15 @@ def _session(video: Path, patient_id: str | None, session_id: str | None) -> Ses
             raise InputError(
                 f"{video}: whose is it? Name it <patient>_<session>{video.suffix}, or give --patient."
             )
-        patient_id = check_id(f"{video}:", named_patient)
+        patient = check_id(f"{video}:", named_patient)
+    else:
+        patient = check_id("--patient", patient_id)
     if session_id is None:
         # a name that begins otherwise says something that must not be lost
-        session_id = check_id(f"{video}:", named_session if named_patient == patient_id else video.stem)
-    return Session(check_id("--patient", patient_id), check_id("--session", session_id), video)
+        session = check_id(f"{video}:", named_session if named_patient == patient else video.stem)
+    else:
+        session = check_id("--session", session_id)
+    return Session(patient, session, video)
 
 
 def _claim(out: Path) -> None:
