@@ -1,5 +1,6 @@
 """The command line: one line for each thing that is wrong, the right exit code, nothing half-written."""
 
+import inspect
 import os
 import shutil
 import signal
@@ -492,3 +493,16 @@ def test_an_error_nobody_expected_is_not_hidden(
     monkeypatch.setattr("pipeline.container.probe", broken)
     with pytest.raises(ZeroDivisionError, match="a defect"):
         emonext("info", video)
+
+
+def test_the_command_line_has_the_pipelines_defaults() -> None:
+    """It can't read them there: their modules import torch, and help must come at once."""
+    from emonext.checkpoint import DEFAULT
+    from pipeline.session import Settings
+
+    settings, found = Settings(), inspect.signature(cli.process).parameters
+    assert found["fps"].default == settings.sample_fps
+    assert found["min_face"].default == settings.min_face_px
+    assert found["batch_size"].default == settings.batch_size
+    assert found["patient_track"].default == settings.patient_track
+    assert found["model"].default == DEFAULT
