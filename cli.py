@@ -27,7 +27,11 @@ from rich.text import Text
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
-    from emonext.evaluation import Evaluation
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emonext.checkpoint import Card
+    from emonext.evaluation import Evaluation, Reading, Recut
     from pipeline.session import Instruments, Session
     from pipeline.status import Outcome
 
@@ -40,8 +44,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-weights_app = typer.Typer(help="The classifier's weights: list, convert, verify.", no_args_is_help=True)
+weights_app = typer.Typer(
+    help="The classifier's weights: list, import, convert, verify.", no_args_is_help=True
+)
 app.add_typer(weights_app, name="weights")
+data_app = typer.Typer(help="Labelled faces for training and evaluation.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 
 out_console = Console()
 err_console = Console(stderr=True)
@@ -51,6 +59,11 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 SampleFps = Annotated[float, typer.Option("--fps", help="Samples per second of video.")]
 MinFace = Annotated[int, typer.Option(help="Smallest face looked for, px.")]
 BatchSize = Annotated[int, typer.Option(help="Faces classified together.", min=1)]
+LabelMap = Annotated[
+    str | None,
+    typer.Option(help="Classes: affectnet, rafdb, ckplus, fer2013, or like 0=angry,1=sad,7=- (left out)."),
+]
+Votes = Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv, beside FER2013's CSV.")]
 PatientTrack = Annotated[
     str, typer.Option(help="Who the patient is: longest (seen longest), largest, or a track's number.")
 ]
@@ -208,97 +221,184 @@ def bench(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder with FER2013.", metavar="DATA")],
+    data: Annotated[Path, typer.Argument(help="FER2013, or another set; see `data import`.", metavar="DATA")],
     out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")],
-    size: Annotated[str, typer.Option(help="Architecture: atto … nano, tiny … xlarge.")] = "atto",
+    preset: Annotated[str, typer.Option(help="best (ours) or paper; the other options change it.")] = "best",
+    size: Annotated[str | None, typer.Option(help="Architecture: atto … nano, tiny … xlarge.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the input, px.")] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 40,
-    batch_size: Annotated[int, typer.Option(min=2)] = 64,
-    optimizer: Annotated[str, typer.Option(help="muon or adamw.")] = "muon",
-    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-3,
-    seed: Annotated[int, typer.Option()] = 0,
+    init: Annotated[str | None, typer.Option(help="Start: none, imagenet, weights or a file.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2)] = None,
+    optimizer: Annotated[str | None, typer.Option(help="muon or adamw.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    no_votes: Annotated[bool, typer.Option("--no-votes", help="Learn from the labels alone.")] = False,
+    no_transformer: Annotated[bool, typer.Option("--no-stn", help="No spatial transformer.")] = False,
+    no_excitation: Annotated[bool, typer.Option("--no-se", help="No squeeze-and-excitation.")] = False,
+    no_attention: Annotated[bool, typer.Option("--no-attention", help="No attention term.")] = False,
     max_minutes: Annotated[float, typer.Option(help="Stop after the last epoch that fits.")] = float("inf"),
     device: Device = "auto",
 ) -> None:
-    """Trains EmoNeXt on FER2013; stopped runs go on where they were.
+    """Trains EmoNeXt; stopped runs go on where they were.
 
     Example: emonext train fer2013/ --out runs/atto --max-minutes 120
     """
     with _extra("train"):
         from emonext.device import choose_device
-        from emonext.training import Settings, make_run
+        from emonext.recipe import choose_settings
+        from emonext.training import make_run
 
-    settings = Settings(
-        size=size,
-        image_size=image_size,
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        learning_rate=lr,
-        seed=seed,
-    )
+    changes = {
+        "size": size,
+        "image_size": image_size,
+        "init": init,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "learning_rate": lr,
+        "seed": seed,
+        "votes": False if no_votes else None,
+        "spatial_transformer": False if no_transformer else None,
+        "squeeze_excitation": False if no_excitation else None,
+        "attention_weight": 0.0 if no_attention else None,
+    }
+    settings = choose_settings(preset, {name: value for name, value in changes.items() if value is not None})
     run = make_run(out, settings, data, choose_device(device))
     with _progress("Training") as update:
         log = run.train(lambda done, total, loss: update(done, total, f"loss {loss:.3f}"), max_minutes)
-    if len(log) < epochs:
-        out_console.print(f"{len(log)} of {epochs} epochs; the same command goes on.")
+    if len(log) < settings.epochs:
+        out_console.print(f"{len(log)} of {settings.epochs} epochs; the same command goes on.")
         return
-    path, card = run.finish()
-    _say(f"{path}: {card.metrics['val_accuracy']:.1%} of the validation faces right.")
+    path, found = run.finish()
+    _print_evaluation(str(path), found)
 
 
 @app.command()
 def evaluate(
     weights: Annotated[str, typer.Argument(help="Weights by name, or a file.", metavar="WEIGHTS")],
-    data: Annotated[Path, typer.Argument(help="Folder with FER2013.", metavar="DATA")],
+    data: Annotated[Path, typer.Argument(help="FER2013, or another set; see `data import`.", metavar="DATA")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    labels: LabelMap = None,
+    votes: Votes = None,
+    by: Annotated[str | None, typer.Option(help="Figures for each value of this column, too.")] = None,
+    as_used: Annotated[bool, typer.Option("--as-used", help="Also out of a video, by the detector.")] = False,
+    robustness: Annotated[bool, typer.Option("--robustness", help="Also in poor pictures.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="Write the confusion matrix there (.png, .svg, .pdf).")
-    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page there.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Write the model card there (.md).")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for the figures (PNG).")] = None,
     device: Device = "auto",
 ) -> None:
-    """How good weights are on FER2013's validation split.
+    """How good weights are on a labelled set.
 
-    Example: emonext evaluate atto fer2013/ --json atto.json --picture confusion.png
+    Example: emonext evaluate atto fer2013/ --as-used --robustness --html atto.html
     """
     with _extra("train"):
         from emonext.device import choose_device
         from emonext.evaluation import evaluate as measure
-        from emonext.figures import draw_confusion
+        from emonext.figures import draw_evaluation
     from emonext.checkpoint import load_weights
-    from emonext.data import load_fer2013
+    from emonext.forms import check_split, load_faces
+    from emonext.label_maps import parse_label_map
 
     loaded = load_weights(weights)
-    split = load_fer2013(data, "val")
+    label_map = parse_label_map(labels) if labels else None
+    faces = load_faces(data, check_split(split), label_map=label_map, votes=votes)
     with _progress("Evaluating") as update:
-        found = measure(loaded, split, choose_device(device), lambda done, total: update(done, total, ""))
+        found = measure(
+            loaded,
+            faces,
+            choose_device(device),
+            lambda done, total: update(done, total, ""),
+            by=by,
+            recut=_recut(loaded.card, device) if as_used else None,
+            robustness=robustness,
+        )
     _print_evaluation(weights, found)
     if json_file:
         json_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n")
-    if picture:
-        draw_confusion(found, picture)
+    if html:
+        from reports.evaluation_page import write_evaluation_page
+
+        write_evaluation_page(found.to_dict(), html)
+    drawn = draw_evaluation(found, pictures) if pictures else []
+    if card:
+        from emonext.model_card import model_card
+
+        described = f"{data.stem}, {split} split, {len(faces)} faces"
+        card.write_text(model_card(loaded, found, described, drawn), encoding="utf-8")
+
+
+@data_app.command("import")
+def data_import(
+    source: Annotated[Path, typer.Argument(help="Folder or CSV.", metavar="SOURCE")],
+    out: Annotated[Path, typer.Option(help="File to write (.npz).")],
+    labels: LabelMap = None,
+    votes: Votes = None,
+    size: Annotated[int, typer.Option(help="Side at which faces are kept, px.", min=16)] = 48,
+) -> None:
+    """Labelled faces in the forms people hold them → one file for `train` and `evaluate`.
+
+    FER2013 (fer2013.csv, icml_face_data.csv), class folders, AffectNet, RAF-DB, CK+, or your own frames:
+    a CSV of image, label and, if you like, split and others such as age_group.
+
+    Example: emonext data import frames.csv --out frames.npz
+    """
+    from emonext.forms import import_faces
+    from emonext.label_maps import parse_label_map
+    from emonext.model import LABELS
+
+    label_map = parse_label_map(labels) if labels else None
+    with _progress("Importing") as update:
+        counts = import_faces(
+            source,
+            out,
+            label_map=label_map,
+            votes=votes,
+            size=size,
+            on_progress=lambda done, total: update(done, total, ""),
+        )
+    table = Table("split", "faces", *LABELS)
+    for split, by_class in counts.items():
+        table.add_row(split, str(sum(by_class.values())), *(str(by_class.get(label, 0)) for label in LABELS))
+    _say(str(out))
+    out_console.print(table)
 
 
 @weights_app.command("list")
 def weights_list() -> None:
-    """The weights that come with the program.
+    """The weights that come with the program, and those that were imported.
 
     Example: emonext weights list
     """
-    from emonext.checkpoint import SHIPPED, find_weights, read_card
+    from emonext.checkpoint import SHIPPED, find_weights, imported_weights, read_card
 
-    table = Table("name", "input", "validation accuracy", "data", "licence")
-    for name in SHIPPED:
+    table = Table("name", "input", "FER2013", "FER+ majority", "data", "licence")
+    for name in [*SHIPPED, *imported_weights()]:
         card = read_card(find_weights(name))
-        accuracy = card.metrics.get("val_accuracy")
+        accuracy = [card.metrics.get(f"{kind}_accuracy") for kind in ("labels_labels", "votes_majority")]
         table.add_row(
             name,
             f"{card.preprocessing.size} px",
-            "" if accuracy is None else f"{accuracy:.1%}",
+            *("" if share is None else f"{share:.1%}" for share in accuracy),
             card.data,
             card.licence,
         )
     out_console.print(table)
+
+
+@weights_app.command("import")
+def weights_import(
+    file: Annotated[Path, typer.Argument(help="Weights of this program (.safetensors).", metavar="FILE")],
+    name: Annotated[str, typer.Option(help="What to call them; `--model NAME` then takes them.")],
+) -> None:
+    """Your own weights, or larger ones, by a name; they are checked first.
+
+    Example: emonext weights import runs/tiny/weights.safetensors --name tiny
+    """
+    from emonext.checkpoint import import_weights
+
+    _say(f"{name}: {import_weights(file, name)}")
 
 
 @weights_app.command("convert")
@@ -479,21 +579,60 @@ def _print_table(title: str, rows: dict[str, str]) -> None:
 
 
 def _print_evaluation(weights: str, found: "Evaluation") -> None:
-    _print_table(
-        f"{weights} on {found.count} faces",
-        {
-            "accuracy, one crop": f"{found.accuracy:.2%}",
-            "… without twins in training": f"{found.accuracy_unseen:.2%}",
-            "accuracy, ten crops": f"{found.accuracy_ten_crops:.2%}",
-            "macro F1": f"{found.macro_f1:.3f}",
-            "log loss": f"{found.log_loss:.3f} at temperature {found.temperature:.2f}",
-            "speed, one crop": f"{found.faces_per_s:.0f} faces/s",
-        },
-    )
-    table = Table("", *found.recall, "recall", title="labelled (rows) and predicted (columns)", box=SIMPLE)
-    for (label, recall), row in zip(found.recall.items(), found.confusion, strict=True):
-        table.add_row(label, *map(str, row), f"{recall:.0%}")
+    _say(f"{weights} on {found.count} faces, {found.faces_per_s:.0f} a second")
+    heads = {"labels": "FER2013's labels", "votes": "people's votes"}
+    columns = [
+        f"{heads[r.head]} →\n{'labels' if r.truth == 'labels' else 'majority'}" for r in found.readings
+    ]
+    table = Table("learnt from → asked for", *columns, box=SIMPLE)
+    rows: dict[str, Callable[[Reading], str]] = {
+        "faces": lambda r: str(r.count),
+        "accuracy, one crop": lambda r: f"{r.accuracy.value:.2%}",
+        "… 95 % interval": lambda r: f"{r.accuracy.low:.1%}–{r.accuracy.high:.1%}",
+        "… without twins in training": lambda r: f"{r.accuracy_unseen:.2%}",
+        "accuracy, ten crops": lambda r: f"{r.accuracy_ten_crops:.2%}",
+        "macro F1": lambda r: f"{r.macro_f1.value:.3f}",
+        "calibration error, raw": lambda r: f"{r.ece_raw:.3f}",
+        "… with temperature": lambda r: f"{r.ece:.3f} at {r.temperature:.2f}",
+        "… by cross-fitting": lambda r: f"{r.ece_cross_fitted:.3f}",
+        "log loss": lambda r: f"{r.log_loss:.3f}",
+    }
+    for name, show in rows.items():
+        table.add_row(name, *map(show, found.readings))
+    for label in found.readings[0].recall:
+        table.add_row(f"recall, {label}", *(f"{r.recall[label]:.0%}" for r in found.readings))
     out_console.print(table)
+    _say(f"Same class in bf16 as in float32: {found.bf16_agreement:.2%}")
+    for used in found.as_used:
+        _say(
+            f"Out of a video ({heads[used.head]} → {used.truth}): {used.found:.1%} of the faces found, "
+            f"{used.accuracy:.2%} of them right; cut as the benchmark does {used.benchmark:.2%}, "
+            f"{100 * (used.benchmark - used.accuracy):.1f} points more"
+        )
+    for group in found.groups:
+        share = group.accuracy
+        _say(f"{group.name}: {group.count} faces, {share.value:.1%} ({share.low:.1%}–{share.high:.1%})")
+    for poor in found.robustness:
+        steps = zip(poor.levels, poor.accuracy, strict=True)
+        _say(f"{poor.name} ({poor.unit}): " + ", ".join(f"{level:g} → {share:.1%}" for level, share in steps))
+
+
+def _recut(card: "Card", device: str) -> "Recut":
+    """Benchmark pictures through the pipeline's own detector, as a session's video would show them."""
+    from emonext.device import choose_device
+    from pipeline.as_used import recut
+    from pipeline.faces import Framing, MtcnnDetector
+
+    prepare = card.preprocessing
+    framing = Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
+    detect = MtcnnDetector(device=choose_device(device))
+
+    def cut(images: "NDArray[np.uint8]") -> "tuple[NDArray[np.uint8], NDArray[np.bool_]]":
+        with _progress("Finding faces") as update:
+            found = recut(images, detect, framing, lambda done, total: update(done, total, ""))
+        return found.crops, found.found
+
+    return cut
 
 
 def _describe_rate(time_s: Any) -> str:

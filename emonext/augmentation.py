@@ -17,6 +17,8 @@ class Augmentation:
     :param brightness: added to grey values in 0…1.
     :param contrast: range of the factor about the picture's mean.
     :param erase: probability that a rectangle (2–15 % of the area) becomes grey: hands, cups, glasses.
+    :param coarse: probability that the picture loses detail, down to 16 px: a face far from the camera, out
+        of focus, or in a video compressed too hard.
     """
 
     rotation_deg: float = 12.0
@@ -25,16 +27,27 @@ class Augmentation:
     brightness: float = 0.15
     contrast: tuple[float, float] = (0.7, 1.3)
     erase: float = 0.25
+    coarse: float = 0.2
 
     def __call__(self, grey: Tensor, size: int, generator: torch.Generator) -> Tensor:
         """(N, 1, H, W) in 0…1 → (N, 1, size, size) in 0…1, flipped, warped, resized and lit anew."""
         warped = F.grid_sample(
-            grey,
+            self._coarsen(grey, generator),
             F.affine_grid(self._affine(len(grey), generator), [len(grey), 1, size, size], False),
             padding_mode="border",
             align_corners=False,
         )
         return self._erase(self._light(warped, generator), generator)
+
+    def _coarsen(self, grey: Tensor, generator: torch.Generator) -> Tensor:
+        """One loss of detail for all that are chosen: a batch has one size."""
+        chosen = _uniform(len(grey), 0, 1, generator) < self.coarse
+        side = int(_uniform(1, 16, 40, generator))
+        if side >= grey.shape[-1] or not chosen.any():
+            return grey
+        small = F.interpolate(grey, (side, side), mode="bilinear", antialias=True, align_corners=False)
+        coarse = F.interpolate(small, grey.shape[-2:], mode="bilinear", align_corners=False)
+        return torch.where(chosen[:, None, None, None], coarse, grey)
 
     def _affine(self, n: int, generator: torch.Generator) -> Tensor:
         """(n, 2, 3) maps from output to input coordinates."""

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,12 +35,16 @@ SHIPPED = {
 
 DEFAULT = "atto"
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
 
 @dataclass(frozen=True)
 class Card:
     """What is known about one set of weights.
 
-    :param temperature: the logits are divided by it, so that probabilities are calibrated (Guo et al. 2017).
+    :param temperature: FER2013's logits are divided by it, so that probabilities are calibrated
+        (Guo et al. 2017).
+    :param votes_temperature: the same for the logits of people's votes.
     :param labels: of the logits, in their order; :data:`emonext.LABELS` in any order.
     :param metrics: measured figures by name; see the model card for how.
     """
@@ -48,6 +53,7 @@ class Card:
     architecture: Architecture
     preprocessing: Preprocessing
     temperature: float = 1.0
+    votes_temperature: float = 1.0
     labels: tuple[str, ...] = LABELS
     licence: str = "unknown"
     data: str = "unknown"
@@ -68,12 +74,13 @@ class Card:
         values = json.loads(text)
         shape = values["architecture"]
         depths, dims = tuple(shape["depths"]), tuple(shape["dims"])
-        if len(depths) != 4 or len(dims) != 4 or not 0 < values["temperature"] < math.inf:
+        temperatures = (values["temperature"], values.get("votes_temperature", 1.0))
+        if len(depths) != 4 or len(dims) != 4 or not all(0 < t < math.inf for t in temperatures):
             raise ValueError("an EmoNeXt has four stages, and a temperature is a positive number")
         return cls(
             **{
                 **values,
-                "architecture": Architecture(depths, dims, int(shape["image_size"])),
+                "architecture": Architecture(**{**shape, "depths": depths, "dims": dims}),
                 "preprocessing": Preprocessing.from_dict(values["preprocessing"]),
                 "labels": tuple(values["labels"]),
             }
@@ -124,14 +131,50 @@ def check_labels(labels: Sequence[str], where: str) -> None:
 
 
 def find_weights(name_or_file: str | Path) -> Path:
-    """The file of shipped weights by name, or the file itself."""
+    """The file of shipped or imported weights by name, or the file itself."""
     if str(name_or_file) in SHIPPED:
         return FOLDER / f"{name_or_file}.safetensors"
+    if str(name_or_file) in (names := imported_weights()):
+        return imports_folder() / f"{name_or_file}.safetensors"
     path = Path(name_or_file)
     if not path.is_file():
-        names = ", ".join(SHIPPED)
-        raise WeightsError(f"{name_or_file}: no such weights. Give a .safetensors file or a name: {names}.")
+        known = ", ".join([*SHIPPED, *names])
+        raise WeightsError(f"{name_or_file}: no such weights. Give a .safetensors file or a name: {known}.")
     return path
+
+
+def imports_folder() -> Path:
+    """Where a user's own weights lie, by the XDG base directory specification."""
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "emonext-care" / "weights"
+
+
+def imported_weights() -> list[str]:
+    """The names of the weights that :func:`import_weights` brought."""
+    return sorted(path.stem for path in imports_folder().glob("*.safetensors"))
+
+
+def import_weights(source: Path, name: str) -> Path:
+    """Copies weights to where they are found by name, after checking them.
+
+    :raises WeightsError: they are not weights of this program, or the name is taken or no name.
+    """
+    if not NAME.fullmatch(name) or name in SHIPPED:
+        raise WeightsError(
+            f"--name {name}: taken, or not of letters, digits, '.', '_' and '-'; give another."
+        )
+    digest = load_weights(source).sha256
+    folder = imports_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"{name}.safetensors"
+        partial = target.with_name(target.name + ".partial")
+        shutil.copyfile(find_weights(source), partial)
+        target.with_name(target.name + ".sha256").write_text(f"{digest}  {target.name}\n")
+        os.replace(partial, target)
+    except OSError as error:
+        raise WeightsError(f"{folder}: can't be written to ({error.strerror}).") from error
+    return target
 
 
 def verify_weights(path: Path) -> str:

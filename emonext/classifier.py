@@ -14,6 +14,9 @@ from emonext.model import LABELS
 class Classifier:
     """Weights on a device, ready to use.
 
+    Where the weights learnt people's votes, a probability is the share of people who would name that
+    expression; otherwise it is that of FER2013's label.
+
     >>> classify = Classifier()
     >>> classify(crops)          # (N, S, S, 3) uint8 RGB → (N, 7) float32, rows summing to 1
 
@@ -26,6 +29,10 @@ class Classifier:
         self.device = choose_device(device)
         weights = load_weights(name_or_file)
         self.card, self.sha256 = weights.card, weights.sha256
+        votes = weights.card.architecture.votes
+        # the head for votes is in LABELS' order
+        self._columns = list(range(len(LABELS))) if votes else weights.card.columns
+        self._temperature = weights.card.votes_temperature if votes else weights.card.temperature
         self.labels = LABELS
         self._model = weights.model.to(self.device).to(memory_format=torch.channels_last)
 
@@ -35,5 +42,6 @@ class Classifier:
         if len(crops) == 0:
             return np.zeros((0, len(self.labels)), np.float32)
         x = self.card.preprocessing(torch.from_numpy(np.ascontiguousarray(crops)).to(self.device))
-        logits = self._model(x.contiguous(memory_format=torch.channels_last)).float()
-        return (logits / self.card.temperature).softmax(dim=1)[:, self.card.columns].cpu().numpy()
+        features = self._model.features(x.contiguous(memory_format=torch.channels_last))
+        logits = self._model.vote_logits(features).float()
+        return (logits / self._temperature).softmax(dim=1)[:, self._columns].cpu().numpy()

@@ -1,10 +1,12 @@
-"""FER2013: 48×48 grey faces in seven classes, with the FER+ votes of ten people for each."""
+"""Labelled faces, and the project's own: FER2013, 48×48 grey in seven classes, with ten people's FER+ votes.
 
-import zipfile
-import zlib
-from collections.abc import Iterator
+Other forms of labelled faces are read by :mod:`emonext.forms`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,63 +18,122 @@ from emonext.errors import DataError
 
 SIDE = 48
 TILES_PER_ROW = 64
+FER2013_TABLE = "fer2013_labels.npz"
 
 # FER+ orders the emotions differently; "contempt", "unknown" and "not a face" have no class here.
 FERPLUS_COLUMNS = (4, 5, 6, 1, 3, 2, 0)
 
-Split = Literal["train", "val"]
+Split = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)
 class FaceSet:
     """Labelled faces.
 
-    :param images: (N, 48, 48) uint8 grey.
-    :param labels: (N,) int64, the index into :data:`emonext.LABELS`.
+    :param images: (N, H, W) uint8 grey, all of one size; FER2013's are 48×48.
+    :param labels: (N,) int64, the index into :data:`emonext.LABELS`; −1 where none is known: such a face
+        has votes only.
     :param votes: (N, 7) float32, share of the FER+ votes among the seven classes; a row of zeros where
         the votes are not known to belong to the picture or none fell on the seven.
-    :param unseen: (N,) bool, the picture has no twin in the other splits.
+    :param majority: (N,) int64, the class that most of the ten voted for, −1 where there is none.
+    :param unseen: (N,) bool, the picture has no twin in the other splits: of ``train``, in none of them; of
+        the others, not in ``train``.
+    :param groups: further columns of the user's table, such as ``age_group``: (N,) str, one value a face.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     votes: NDArray[np.float32]
+    majority: NDArray[np.int64]
     unseen: NDArray[np.bool_]
+    groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def select(self, rows: NDArray[np.bool_]) -> "FaceSet":
         """The rows where the (N,) mask is true."""
-        return FaceSet(self.images[rows], self.labels[rows], self.votes[rows], self.unseen[rows])
+        return FaceSet(
+            self.images[rows],
+            self.labels[rows],
+            self.votes[rows],
+            self.majority[rows],
+            self.unseen[rows],
+            {name: values[rows] for name, values in self.groups.items()},
+        )
+
+
+def without_twins(train: FaceSet, other: FaceSet) -> NDArray[np.bool_]:
+    """(N,) mask of the training pictures that do not stand, pixel for pixel, in the other set.
+
+    :raises DataError: the two sets' pictures differ in size, so that no twin could be found.
+    """
+    if len(train) and len(other) and train.images.shape[1:] != other.images.shape[1:]:
+        sizes = " and ".join("×".join(map(str, faces.images.shape[1:])) for faces in (train, other))
+        raise DataError(f"pictures of {sizes} px can't be compared; read both sets at one size.")
+    known = {_digest(image) for image in other.images}
+    return np.array([_digest(image) not in known for image in train.images], bool)
+
+
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    return hashlib.sha256(image.tobytes()).digest()
 
 
 def load_fer2013(folder: Path, split: Split) -> FaceSet:
     """One split, in FER2013's order, from ``fer2013_{split}.png`` and ``fer2013_labels.npz``.
 
-    :raises DataError: a file is missing or does not hold what its name says.
+    :raises DataError: a file is missing or does not hold what its name says, or the split is ``test``.
     """
-    with _readable(folder / "fer2013_labels.npz") as path:
-        table = np.load(path, allow_pickle=False)
+    if split == "test":
+        raise DataError(f"{folder}: FER2013's test split (PrivateTest) is kept back; it has train and val.")
+    path, sheet = folder / FER2013_TABLE, folder / f"fer2013_{split}.png"
+    with reading(path), np.load(path, allow_pickle=False) as table:
         labels = table[f"y_{split}"].astype(np.int64)
-        votes = table[f"ferplus_votes_{split}"][:, FERPLUS_COLUMNS].astype(np.float32)
-        votes[~table[f"ferplus_row_known_{split}"]] = 0
+        known = table[f"ferplus_row_known_{split}"]
+        counts = table[f"ferplus_votes_{split}"] * known[:, None]
         unseen = table["train_not_in_val_or_test" if split == "train" else "val_not_in_train"]
-    with _readable(folder / f"fer2013_{split}.png") as path:
-        images = _tiles(path, len(labels))
-    total = votes.sum(axis=1, keepdims=True)
-    return FaceSet(images, labels, votes / np.maximum(total, 1), unseen)
+    with reading(sheet):
+        images = _tiles(sheet, len(labels))
+    return FaceSet(images, labels, shares_of(counts), majority_of(counts), unseen)
+
+
+def shares_of(counts: NDArray[np.integer]) -> NDArray[np.float32]:
+    """(N, 10) votes in FER+'s order → (N, 7) shares among our classes; zeros where there is none."""
+    ours = counts[:, FERPLUS_COLUMNS].astype(np.float32)
+    return ours / np.maximum(ours.sum(axis=1, keepdims=True), 1)
+
+
+def majority_of(counts: NDArray[np.integer]) -> NDArray[np.int64]:
+    """(N, 10) votes in FER+'s order → (N,) our class, or −1.
+
+    As Barsoum et al. 2016 (*Training deep networks … with crowd-sourced label distribution*) do for their
+    majority vote: single votes are dropped as slips, and a class must have more than half of the others.
+    Pictures that most call contempt, unknown or no face have no class here.
+    """
+    kept = np.where(counts > 1, counts, 0)
+    best = kept.argmax(axis=1)
+    clear = 2 * kept.max(axis=1, initial=0) > kept.sum(axis=1)
+    ours = np.full(counts.shape[1], -1, np.int64)
+    ours[list(FERPLUS_COLUMNS)] = np.arange(len(FERPLUS_COLUMNS))
+    return np.where(clear, ours[best], -1)
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[Path]:
-    """Whatever goes wrong with a file becomes one line that names it."""
+def reading(place: Path | str) -> Iterator[None]:
+    """Whatever goes wrong with a file becomes one line that names it.
+
+    :param place: the file, or the line of it.
+    :raises DataError: in the place of anything that the body raises.
+    """
     try:
-        yield path
+        yield
+    except DataError:
+        raise
     except FileNotFoundError as error:
-        raise DataError(f"{path}: not found. DATA is the folder with FER2013's files.") from error
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: not FER2013's file of this name, or damaged ({error}).") from error
+        raise DataError(f"{place}: not found. Check the path, or fetch the data again.") from error
+    except Exception as error:  # a damaged picture or archive raises nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{place}: not what its name says, or damaged ({reason}).") from error
 
 
 def _tiles(path: Path, count: int) -> NDArray[np.uint8]:

@@ -1,147 +1,392 @@
-"""How good a set of weights is: accuracy, recall by class, confusion, calibration."""
+"""How good a set of weights is: accuracy, confusion, calibration, and what poor pictures cost.
 
+A network has one head for FER2013's labels and, where it learnt from them, one for people's votes; a data
+set may have both kinds of truth. Each pair that makes sense is one :class:`Reading`.
+"""
+
+import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, recall_score
-from torch import Tensor
+from scipy.special import log_softmax, softmax
+from scipy.stats import bootstrap
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
-from emonext.checkpoint import Weights
+from emonext.calibration import Abstaining, Bin, abstaining, calibration_error, cross_fitted, reliability
+from emonext.checkpoint import Card, Weights
+from emonext.corruptions import CORRUPTIONS
 from emonext.data import FaceSet
 from emonext.errors import DataError
-from emonext.model import LABELS, EmoNeXt
-from emonext.preprocessing import Preprocessing
+from emonext.inference import Head, Scores, predict, predict_ten_crops
+from emonext.model import LABELS
 
-BATCH_SIZE = 128
+BOOTSTRAP_RESAMPLES = 1000
+
+CLASSES = range(len(LABELS))
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
 
+Truth = Literal["labels", "majority"]
+
+Recut = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
+"""(N, H, W) grey faces → (N, S, S, 3) the same, cut out of a video by a detector; and (N,) which it found."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the ends of its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How well one head tells one kind of truth. All with one crop, unless it says ten.
+
+    :param head: ``labels`` learnt FER2013's labels, ``votes`` the ten people's votes.
+    :param truth: ``labels`` of the data set, or the ``majority`` of the votes.
+    :param count: faces that have such a truth.
+    :param accuracy_unseen: on the pictures without a twin in the training split.
+    :param recall: of each class, by label.
+    :param confusion: (7, 7) counts, true class × predicted class.
+    :param temperature: of the weights' card, for this head.
+    :param log_loss: mean negative log-likelihood, nats, after the temperature.
+    :param ece_raw: expected calibration error without temperature, 0…1. Where there are votes, it is taken
+        over all faces with votes, and an answer is as right as the share of people who gave it.
+    :param ece: after the card's temperature.
+    :param ece_cross_fitted: each fifth of the faces with a temperature fitted to the other four.
+    :param reliability: by confidence after the temperature; empty bins are left out.
+    """
+
+    head: Head
+    truth: Truth
+    count: int
+    accuracy: Interval
+    accuracy_unseen: float
+    accuracy_ten_crops: float
+    macro_f1: Interval
+    recall: dict[str, float]
+    confusion: list[list[int]]
+    temperature: float
+    log_loss: float
+    ece_raw: float
+    ece: float
+    ece_cross_fitted: float
+    reliability: list[Bin]
+    abstaining: list[Abstaining]
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of people in the set, by the head in use."""
+
+    name: str
+    count: int
+    accuracy: Interval
+    recall: dict[str, float]
+
+
+@dataclass(frozen=True)
+class AsUsed:
+    """The same faces cut by the benchmark and by the pipeline out of a compressed video.
+
+    :param found: share of the faces that the detector finds.
+    :param accuracy: of the faces found, as the pipeline cuts them; one crop.
+    :param benchmark: of the same faces, as the benchmark cuts them.
+    """
+
+    head: Head
+    truth: Truth
+    found: float
+    accuracy: float
+    benchmark: float
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Accuracy under one corruption, from mild to severe, by the head in use."""
+
+    name: str
+    unit: str
+    levels: list[float]
+    accuracy: list[float]
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Measured on one labelled set.
+    """Everything measured on one labelled set.
 
-    :param accuracy: one centre crop.
-    :param accuracy_unseen: the same, on the pictures without a twin in the training split.
-    :param accuracy_ten_crops: probabilities averaged over ten crops.
-    :param recall: of each class, by label.
-    :param confusion: (7, 7) counts, true class × predicted class.
-    :param log_loss: mean negative log-likelihood, nats, after the temperature.
     :param faces_per_s: one crop, on this device.
+    :param bf16_agreement: share of the faces that get the same class in bf16 as in float32.
     """
 
+    weights: str
+    sha256: str
     count: int
-    accuracy: float
-    accuracy_unseen: float
-    accuracy_ten_crops: float
-    macro_f1: float
-    recall: dict[str, float]
-    confusion: list[list[int]]
-    log_loss: float
-    temperature: float
+    readings: list[Reading]
     faces_per_s: float
+    bf16_agreement: float
+    groups: list[Group] = field(default_factory=list)
+    as_used: list[AsUsed] = field(default_factory=list)
+    robustness: list[Robustness] = field(default_factory=list)
+
+    def reading(self, head: Head, truth: Truth) -> Reading | None:
+        """The one of this head and truth, if the data has that truth and the weights that head."""
+        return next((r for r in self.readings if (r.head, r.truth) == (head, truth)), None)
+
+    def metrics(self) -> dict[str, float]:
+        """The figures that a card carries, by name: ``HEAD_TRUTH_figure``."""
+        return {
+            f"{reading.head}_{reading.truth}_{name}": value
+            for reading in self.readings
+            for name, value in {
+                "accuracy": reading.accuracy.value,
+                "accuracy_unseen": reading.accuracy_unseen,
+                "accuracy_ten_crops": reading.accuracy_ten_crops,
+                "macro_f1": reading.macro_f1.value,
+                "ece_cross_fitted": reading.ece_cross_fitted,
+                "log_loss": reading.log_loss,
+            }.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; a share of nothing is null."""
+        return _plain(asdict(self))
 
 
 def evaluate(
-    weights: Weights, data: FaceSet, device: torch.device, on_progress: Progress = lambda done, total: None
+    weights: Weights,
+    data: FaceSet,
+    device: torch.device,
+    on_progress: Progress = lambda done, total: None,
+    *,
+    by: str | None = None,
+    recut: Recut | None = None,
+    robustness: bool = False,
 ) -> Evaluation:
-    """Runs the network over the set, once with one crop and once with ten.
+    """Runs the network over the set: one crop, ten crops, bf16; and what else was asked for.
 
-    :raises DataError: the set is empty.
+    :param by: a column of the set, such as ``age_group``: the figures for each of its values.
+    :param recut: shows the pictures as a video would; none leaves that part out.
+    :param robustness: measure under every corruption.
+    :raises DataError: the set is empty or has no such column.
     """
-    if not len(data):
+    pairs = _pairs(weights.card, data)
+    if not pairs:
         raise DataError("there is no labelled face to evaluate on.")
-    model, prepare = weights.model.to(device), weights.card.preprocessing
-    total = 2 * len(data)
+    if by is not None and by not in data.groups:
+        raise DataError(f"--by {by}: no such column; the data has {', '.join(data.groups) or 'none'}.")
+    runner = _Runner(weights, data, device, on_progress, passes=12 + (30 if robustness else 0))
     start = time.perf_counter()
-    one = predict(model, prepare, data.images, device, lambda done: on_progress(done, total))
+    one = runner.one_crop(data.images)
     seconds = time.perf_counter() - start
-    one = one[:, weights.card.columns]
-    ten = predict_ten_crops(
-        model, prepare, data.images, device, lambda done: on_progress(len(data) + done, total)
-    )[:, weights.card.columns]
-    truth, chosen = data.labels, one.argmax(axis=1)
-    classes = range(len(LABELS))
-    recall = recall_score(truth, chosen, labels=classes, average=None, zero_division=0)
-    probabilities = np.exp(log_softmax(one / weights.card.temperature, axis=1))
+    ten = runner.ten_crops()
+    used = head_in_use(weights.card)
     return Evaluation(
+        weights=weights.card.name,
+        sha256=weights.sha256,
         count=len(data),
-        accuracy=float(accuracy_score(truth, chosen)),
-        accuracy_unseen=float(accuracy_score(truth[data.unseen], chosen[data.unseen])),
-        accuracy_ten_crops=float(accuracy_score(truth, ten.argmax(axis=1))),
-        macro_f1=float(f1_score(truth, chosen, labels=classes, average="macro", zero_division=0)),
-        recall=dict(zip(LABELS, map(float, recall), strict=True)),
-        confusion=confusion_matrix(truth, chosen, labels=classes).tolist(),
-        log_loss=float(log_loss(truth, probabilities, labels=classes)),
-        temperature=weights.card.temperature,
+        readings=[_read(weights.card, data, one, ten, head, truth) for head, truth in pairs],
         faces_per_s=len(data) / seconds,
+        bf16_agreement=float((one.of(used).argmax(1) == runner.in_bf16().of(used).argmax(1)).mean()),
+        groups=_by_group(data, one.of(used), pairs[-1][1], by) if by else [],
+        as_used=_as_used(runner, *recut(data.images), one, pairs) if recut else [],
+        robustness=_robustness(runner, *pairs[-1]) if robustness else [],
     )
 
 
-def predict(
-    model: EmoNeXt,
-    prepare: Preprocessing,
-    images: NDArray[np.uint8],
-    device: torch.device,
-    on_progress: Callable[[int], None] = lambda done: None,
-) -> NDArray[np.float32]:
-    """(N, H, W) grey uint8 → (N, 7) logits of the centre crop, in the weights' own order."""
-    return _in_batches(lambda faces: model(prepare(faces)), images, device, on_progress)
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def predict_ten_crops(
-    model: EmoNeXt,
-    prepare: Preprocessing,
-    images: NDArray[np.uint8],
-    device: torch.device,
-    on_progress: Callable[[int], None] = lambda done: None,
-) -> NDArray[np.float32]:
-    """(N, H, W) grey uint8 → (N, 7) probabilities averaged over the ten crops, likewise."""
-
-    def average(faces: Tensor) -> Tensor:
-        crops = prepare.ten_crops(faces)
-        each = model(crops.flatten(0, 1)).float().softmax(dim=1)
-        return each.view(*crops.shape[:2], -1).mean(dim=1)
-
-    return _in_batches(average, images, device, on_progress)
+def head_in_use(card: Card) -> Head:
+    """The head that :class:`emonext.Classifier` reads: people's votes, where the weights learnt them."""
+    return "votes" if card.architecture.votes else "labels"
 
 
-@torch.inference_mode()
-def _in_batches(
-    run: Callable[[Tensor], Tensor],
-    images: NDArray[np.uint8],
-    device: torch.device,
-    on_progress: Callable[[int], None],
-) -> NDArray[np.float32]:
-    rows = [np.zeros((0, len(LABELS)), np.float32)]
-    for start in range(0, len(images), BATCH_SIZE):
-        batch = torch.from_numpy(images[start : start + BATCH_SIZE]).to(device)
-        rows.append(run(batch).float().cpu().numpy())
-        on_progress(min(start + BATCH_SIZE, len(images)))
-    return np.concatenate(rows)
+def _pairs(card: Card, data: FaceSet) -> list[tuple[Head, Truth]]:
+    """FER2013's labels are told by both heads, the majority by the one that is in use: the last of them."""
+    labelled, voted = (data.labels >= 0).any(), (data.majority >= 0).any()
+    pairs: list[tuple[Head, Truth]] = []
+    if labelled:
+        pairs.append(("labels", "labels"))
+    if labelled and card.architecture.votes:
+        pairs.append(("votes", "labels"))
+    if voted:
+        pairs.append((head_in_use(card), "majority"))
+    return pairs
 
 
-def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature that minimises the log loss (Guo et al. 2017, *On Calibration of Modern Networks*).
+def _read(card: Card, data: FaceSet, one: Scores, ten: Scores, head: Head, truth: Truth) -> Reading:
+    target = _truth(data, truth)
+    known = target >= 0
+    target, chosen, unseen = target[known], one.of(head)[known].argmax(axis=1), data.unseen[known]
+    temperature = card.votes_temperature if head == "votes" else card.temperature
+    # where people voted, faces they disagree on count in the calibration too
+    shares = data.votes if truth == "majority" else one_hot(data.labels)
+    judged = shares.sum(axis=1) > 0
+    logits, shares = one.of(head)[judged], shares[judged]
+    probability = softmax(logits / temperature, axis=1)
+    return Reading(
+        head=head,
+        truth=truth,
+        count=len(target),
+        accuracy=_interval(target, chosen, accuracy_score),
+        accuracy_unseen=accuracy(one.of(head)[known][unseen], target[unseen]),
+        accuracy_ten_crops=accuracy(ten.of(head)[known], target),
+        macro_f1=_interval(target, chosen, _macro_f1),
+        recall=_recall(target, chosen),
+        confusion=confusion_matrix(target, chosen, labels=CLASSES).tolist(),
+        temperature=temperature,
+        log_loss=float(-(shares * log_softmax(logits / temperature, axis=1)).sum(axis=1).mean()),
+        ece_raw=calibration_error(reliability(softmax(logits, axis=1), shares)),
+        ece=calibration_error(reliability(probability, shares)),
+        ece_cross_fitted=calibration_error(reliability(cross_fitted(logits, shares), shares)),
+        reliability=reliability(probability, shares),
+        abstaining=abstaining(softmax(one.of(head)[known] / temperature, axis=1), target),
+    )
 
-    :param logits: (N, 7). :param labels: (N,).
-    """
-    rows = np.arange(len(labels))
 
-    def loss(log_temperature: float) -> float:
-        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return float(-scaled[rows, labels].mean())
+def _truth(data: FaceSet, truth: Truth) -> NDArray[np.int64]:
+    return data.labels if truth == "labels" else data.majority
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+def _macro_f1(truth: NDArray[np.int64], chosen: NDArray[np.int64]) -> float:
+    return float(f1_score(truth, chosen, labels=CLASSES, average="macro", zero_division=0))
+
+
+def _recall(truth: NDArray[np.int64], chosen: NDArray[np.int64]) -> dict[str, float]:
+    recall = recall_score(truth, chosen, labels=CLASSES, average=None, zero_division=0)
+    return dict(zip(LABELS, map(float, recall), strict=True))
+
+
+def _interval(
+    truth: NDArray[np.int64], chosen: NDArray[np.int64], statistic: Callable[..., float]
+) -> Interval:
+    """Percentile bootstrap over the faces."""
+    value = float(statistic(truth, chosen))
+    if len(truth) < 2:
+        return Interval(value, 0.0, 1.0)
+    ends = bootstrap(
+        (truth, chosen),
+        statistic,
+        paired=True,
+        vectorized=False,
+        n_resamples=BOOTSTRAP_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Interval(value, float(ends.low), float(ends.high))
+
+
+def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N,) classes → (N, 7); a row of zeros for −1."""
+    return (labels[:, None] == np.arange(len(LABELS))).astype(np.float32)
+
+
+def accuracy(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """Share of the faces whose highest score is the true class; class −1 does not count. NaN without any."""
+    known = truth >= 0
+    return float(accuracy_score(truth[known], scores[known].argmax(axis=1))) if known.any() else math.nan
+
+
+# --- groups, video, poor pictures -----------------------------------------------------------------------
+
+
+def _by_group(data: FaceSet, scores: NDArray[np.float32], kind: Truth, by: str) -> list[Group]:
+    chosen, values, truth = scores.argmax(axis=1), data.groups[by], _truth(data, kind)
+    groups = [(name, (values == name) & (truth >= 0)) for name in np.unique(values)]
+    return [
+        Group(
+            name=str(name),
+            count=int(rows.sum()),
+            accuracy=_interval(truth[rows], chosen[rows], accuracy_score),
+            recall=_recall(truth[rows], chosen[rows]),
+        )
+        for name, rows in groups
+        if rows.any()
+    ]
+
+
+def _as_used(
+    runner: "_Runner",
+    crops: NDArray[np.uint8],
+    found: NDArray[np.bool_],
+    one: Scores,
+    pairs: list[tuple[Head, Truth]],
+) -> list[AsUsed]:
+    again = runner.one_crop(crops[found])
+    rows = [(head, truth, _truth(runner.data, truth)[found]) for head, truth in pairs if found.any()]
+    return [
+        AsUsed(
+            head=head,
+            truth=truth,
+            found=float(found.mean()),
+            accuracy=accuracy(again.of(head), target),
+            benchmark=accuracy(one.of(head)[found], target),
+        )
+        for head, truth, target in rows
+    ]
+
+
+def _robustness(runner: "_Runner", head: Head, truth: Truth) -> list[Robustness]:
+    data, target = runner.data, _truth(runner.data, truth)
+
+    def measure(images: NDArray[np.uint8]) -> float:
+        return accuracy(runner.one_crop(images).of(head), target)
+
+    return [
+        Robustness(
+            name=corruption.name,
+            unit=corruption.unit,
+            levels=list(corruption.levels),
+            accuracy=[measure(corruption.apply(data.images, level)) for level in corruption.levels],
+        )
+        for corruption in CORRUPTIONS
+    ]
+
+
+class _Runner:
+    """A network over a set, counting faces for the progress."""
+
+    def __init__(
+        self, weights: Weights, data: FaceSet, device: torch.device, on_progress: Progress, passes: int
+    ) -> None:
+        self.data = data
+        self._card, self._model = weights.card, weights.model.to(device)
+        self._device, self._on_progress = device, on_progress
+        self._done, self._total = 0, passes * len(data)
+
+    def one_crop(self, images: NDArray[np.uint8]) -> Scores:
+        return self._count(predict, images, 1)
+
+    def ten_crops(self) -> Scores:
+        return self._count(predict_ten_crops, self.data.images, 10)
+
+    def in_bf16(self) -> Scores:
+        with torch.autocast(self._device.type, torch.bfloat16):
+            return self.one_crop(self.data.images)
+
+    def _count(self, run: Callable[..., Scores], images: NDArray[np.uint8], passes: int) -> Scores:
+        before = self._done
+        self._done += passes * len(images)
+        found = run(
+            self._model,
+            self._card.preprocessing,
+            images,
+            self._device,
+            lambda done: self._on_progress(min(before + passes * done, self._total), self._total),
+        )
+        return found.ordered(self._card)

@@ -23,11 +23,23 @@ LABEL_SMOOTHING = 0.2
 
 @dataclass(frozen=True)
 class Architecture:
-    """What defines an EmoNeXt's tensors: blocks and channels of the four stages, input size in px."""
+    """What defines an EmoNeXt's tensors.
+
+    :param depths: blocks of the four stages.
+    :param dims: their channels.
+    :param image_size: side of the input, px.
+    :param votes: a second linear head predicts how ten people's votes would fall on the classes. The paper
+        has none; FER2013's own labels are too noisy to learn from alone.
+    :param spatial_transformer: false leaves it out (to measure what it gives).
+    :param squeeze_excitation: likewise.
+    """
 
     depths: tuple[int, int, int, int]
     dims: tuple[int, int, int, int]
     image_size: int = 224
+    votes: bool = False
+    spatial_transformer: bool = True
+    squeeze_excitation: bool = True
 
 
 # The paper's five, and below them timm's smaller ConvNeXts for machines without a GPU.
@@ -69,10 +81,13 @@ class SpatialTransformer(nn.Module):
         last.bias.data = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
     def forward(self, x: Tensor) -> Tensor:
-        theta = self.affine(self.localization(x).flatten(1)).view(-1, 2, 3)
-        # float32: bf16 has too few bits for the coordinates of a pixel
-        grid = F.affine_grid(theta.float(), list(x.shape), align_corners=True)
-        return F.grid_sample(x, grid.to(x.dtype), align_corners=True)
+        # bf16 has too few bits for the coordinates of a pixel, and what is lost here is lost for all that
+        # follows: with it every eightieth face gets another class than in float32, without it one in 300
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            theta = self.affine(self.localization(x).flatten(1)).view(-1, 2, 3)
+            grid = F.affine_grid(theta, list(x.shape), align_corners=True)
+            return F.grid_sample(x, grid, align_corners=True)
 
 
 class SampleAttention(nn.Module):
@@ -98,7 +113,6 @@ class SampleAttention(nn.Module):
 class EmoNeXt(nn.Module):
     """Face picture → seven logits.
 
-    :param architecture: depths, widths and input size.
     :param drop_path: stochastic depth rate of the last block, in training.
     :param layer_scale: initial layer scale; ConvNeXt's 1e-6 suits a pretrained start.
     """
@@ -108,7 +122,9 @@ class EmoNeXt(nn.Module):
     ) -> None:
         super().__init__()
         self.architecture = architecture
-        self.transformer = SpatialTransformer(architecture.image_size)
+        self.transformer = (
+            SpatialTransformer(architecture.image_size) if architecture.spatial_transformer else nn.Identity()
+        )
         self.backbone = ConvNeXt(
             depths=architecture.depths,
             dims=architecture.dims,
@@ -116,11 +132,17 @@ class EmoNeXt(nn.Module):
             drop_path_rate=drop_path,
             ls_init_value=layer_scale,
         )
-        for stage, dim in zip(self.backbone.stages[1:], architecture.dims[1:], strict=True):
+        if architecture.squeeze_excitation:
+            self._add_squeeze_excitation(architecture.dims)
+        self.attention = SampleAttention(architecture.dims[-1])
+        self.votes = nn.Linear(architecture.dims[-1], len(LABELS)) if architecture.votes else None
+
+    def _add_squeeze_excitation(self, dims: tuple[int, ...]) -> None:
+        """After each downsampling, as the authors do."""
+        for stage, dim in zip(self.backbone.stages[1:], dims[1:], strict=True):
             downsample = stage.get_submodule("downsample")
             assert isinstance(downsample, nn.Sequential)
             downsample.append(SEModule(dim, rd_channels=dim // SE_REDUCTION, bias=False))
-        self.attention = SampleAttention(architecture.dims[-1])
 
     def features(self, x: Tensor) -> Tensor:
         """(N, 3, S, S) → (N, D): warped, passed through the trunk, averaged over the picture, normalised."""
@@ -129,8 +151,12 @@ class EmoNeXt(nn.Module):
         )
 
     def logits(self, features: Tensor) -> Tensor:
-        """(N, D) → (N, 7)."""
+        """(N, D) → (N, 7), of FER2013's labels."""
         return self.backbone.head.fc(features)
+
+    def vote_logits(self, features: Tensor) -> Tensor:
+        """(N, D) → (N, 7), of the share of people's votes; FER2013's own where there is no such head."""
+        return self.logits(features) if self.votes is None else self.votes(features)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, S, S) float as preprocessed → (N, 7) logits; a face's row depends on that face alone."""
@@ -142,13 +168,26 @@ def attention_loss(attention: Tensor) -> Tensor:
     return (attention - attention.mean()).square().mean()
 
 
-def training_loss(model: EmoNeXt, x: Tensor, target: Tensor) -> Tensor:
-    """Label-smoothed cross-entropy plus the attention term, a scalar.
+def training_loss(
+    model: EmoNeXt,
+    x: Tensor,
+    target: Tensor,
+    votes: Tensor | None = None,
+    *,
+    label_smoothing: float = LABEL_SMOOTHING,
+    attention_weight: float = 1.0,
+) -> Tensor:
+    """Label-smoothed cross-entropy plus the attention term, a scalar; plus the votes' cross-entropy.
 
     :param x: (N, 3, S, S) preprocessed pictures.
     :param target: (N,) classes, or (N, 7) probabilities.
+    :param votes: (N, 7) shares; rows of zeros have no vote and no part in it. They are not smoothed: how
+        far people disagree is what they teach.
     """
     features = model.features(x)
-    logits = model.logits(features).float()
-    cross_entropy = F.cross_entropy(logits, target, label_smoothing=LABEL_SMOOTHING)
-    return cross_entropy + attention_loss(model.attention(features))
+    loss = F.cross_entropy(model.logits(features).float(), target, label_smoothing=label_smoothing)
+    if attention_weight:
+        loss = loss + attention_weight * attention_loss(model.attention(features))
+    if votes is not None:
+        loss = loss + F.cross_entropy(model.vote_logits(features).float(), votes)
+    return loss

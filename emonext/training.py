@@ -1,7 +1,7 @@
 """Training EmoNeXt: one run, one folder, resumable after every epoch.
 
-RUN/settings.json         what was asked for
-RUN/log.csv               a row an epoch
+RUN/settings.json         what was asked for, and the commit and the versions that did it
+RUN/log.csv, curves.png   a row an epoch, and their picture
 RUN/checkpoint.pt         everything needed to go on, bit for bit
 RUN/weights.safetensors   the averaged network with its temperature and its measured figures
 """
@@ -10,24 +10,32 @@ import csv
 import json
 import math
 import os
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
-from timm.optim import Muon
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from emonext.augmentation import Augmentation
+from emonext.calibration import fit_temperature
 from emonext.checkpoint import Card, Weights, load_without_code, save_weights
-from emonext.data import FaceSet, load_fer2013
+from emonext.data import FaceSet, without_twins
+from emonext.device import has_bf16
 from emonext.errors import DataError
-from emonext.evaluation import evaluate, fit_temperature, predict
+from emonext.evaluation import Evaluation, accuracy, evaluate, one_hot
+from emonext.figures import draw_curves
+from emonext.forms import load_faces
+from emonext.inference import predict
 from emonext.model import ARCHITECTURES, EmoNeXt, training_loss
+from emonext.optimizer import make_optimizer
 from emonext.preprocessing import Preprocessing, to_grey
+from emonext.recipe import Settings
+from emonext.starting import start_from
 
 # Mean and standard deviation of FER2013's training pixels, 0…1.
 FER2013_MEAN, FER2013_STD = 0.508, 0.255
@@ -40,39 +48,14 @@ MAX_GRADIENT_NORM = 1.0
 
 
 @dataclass(frozen=True)
-class Settings:
-    """One training run.
-
-    :param size: a name in :data:`emonext.ARCHITECTURES`.
-    :param image_size: input side in px; none takes the architecture's own.
-    :param optimizer: ``muon`` orthogonalises the updates of the trunk's matrices (Jordan 2024) and uses
-        AdamW for the rest; ``adamw`` uses it for all.
-    :param learning_rate: highest; reached after ``warmup`` of the run, then a cosine to 0.
-    :param ema_decay: of the average of the weights, which is what is evaluated and kept.
-    """
-
-    size: str = "atto"
-    image_size: int | None = None
-    epochs: int = 40
-    batch_size: int = 64
-    optimizer: str = "muon"
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.05
-    ema_decay: float = 0.999
-    drop_path: float = 0.1
-    layer_scale: float = 1.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class Epoch:
-    """A row of the log."""
+    """A row of the log; the accuracies are of the averaged network on the validation split, one crop."""
 
     epoch: int
     learning_rate: float
     loss: float
     accuracy: float
+    majority_accuracy: float
     seconds: float
 
 
@@ -81,19 +64,28 @@ OnBatch = Callable[[int, int, float], None]
 
 
 def make_run(folder: Path, settings: Settings, data: Path, device: torch.device) -> "Run":
-    """A run on FER2013 that trains on no picture with a twin in the other splits.
+    """A run that trains on no picture with a twin in the other splits.
 
+    :param data: anything that :func:`emonext.forms.load_faces` reads, with a training and a validation split.
     :raises DataError: the data can't be read, a setting is unknown, or the folder holds another run.
     """
-    train = load_fer2013(data, "train")
-    return Run(folder, settings, train.select(train.unseen), load_fer2013(data, "val"), device)
+    train, val = load_faces(data, "train"), load_faces(data, "val")
+    usable = train.unseen & without_twins(train, val) & (train.labels >= 0)
+    return Run(folder, settings, train.select(usable), val, device, data_name=data.stem)
 
 
 class Run:
     """A training run in a folder; :meth:`train` goes on from where the folder's checkpoint stands."""
 
     def __init__(
-        self, folder: Path, settings: Settings, train: FaceSet, val: FaceSet, device: torch.device
+        self,
+        folder: Path,
+        settings: Settings,
+        train: FaceSet,
+        val: FaceSet,
+        device: torch.device,
+        *,
+        data_name: str = "",
     ) -> None:
         """:raises DataError: a setting is unknown, or the folder holds a run with other settings."""
         if settings.size not in ARCHITECTURES or settings.optimizer not in ("muon", "adamw"):
@@ -105,11 +97,19 @@ class Run:
             raise DataError(f"{len(train)} training faces do not fill a batch of {settings.batch_size}.")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.settings, self.device, self.val = folder, settings, device, val
+        self._data_name = data_name
+        # a head for votes that never saw one must not be the one in use
+        votes = settings.votes and bool(train.votes.any())
         torch.manual_seed(settings.seed)
-        architecture = ARCHITECTURES[settings.size]
-        if settings.image_size:
-            architecture = replace(architecture, image_size=settings.image_size)
+        architecture = replace(
+            ARCHITECTURES[settings.size],
+            image_size=settings.image_size or ARCHITECTURES[settings.size].image_size,
+            votes=votes,
+            spatial_transformer=settings.spatial_transformer,
+            squeeze_excitation=settings.squeeze_excitation,
+        )
         model = EmoNeXt(architecture, drop_path=settings.drop_path, layer_scale=settings.layer_scale)
+        start_from(model, settings.init)
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(self.model, settings)
         self.average = ModelEmaV3(self.model, decay=settings.ema_decay, use_warmup=True)
@@ -122,9 +122,10 @@ class Run:
             mean=FER2013_MEAN,
             std=FER2013_STD,
         )
-        self.augment = Augmentation()
+        self.augment = settings.augmentation
         self.images = torch.from_numpy(train.images).to(device)
         self.labels = torch.from_numpy(train.labels).to(device)
+        self.votes = torch.from_numpy(train.votes).to(device) if votes else None
         self.log: list[Epoch] = []
         self._resume()
 
@@ -136,38 +137,38 @@ class Run:
             if self.log and started + self.log[-1].seconds > deadline:
                 break
             loss = self._train_epoch(len(self.log), on_batch)
-            logits = predict(self.average.module.eval(), self.prepare, self.val.images, self.device)
-            accuracy = float((logits.argmax(axis=1) == self.val.labels).mean())
-            rate = self.optimizer.param_groups[0]["lr"]
-            self.log.append(Epoch(len(self.log) + 1, rate, loss, accuracy, time.monotonic() - started))
+            found = predict(self.average.module.eval(), self.prepare, self.val.images, self.device)
+            self.log.append(
+                Epoch(
+                    epoch=len(self.log) + 1,
+                    learning_rate=self.optimizer.param_groups[0]["lr"],
+                    loss=loss,
+                    accuracy=accuracy(found.labels, self.val.labels),
+                    majority_accuracy=accuracy(found.votes, self.val.majority),
+                    seconds=time.monotonic() - started,
+                )
+            )
             self._save()
         return self.log
 
-    def finish(self) -> tuple[Path, Card]:
+    def finish(self) -> tuple[Path, Evaluation]:
         """Writes ``weights.safetensors``: the averaged network, calibrated and measured on validation."""
         model = self.average.module.eval()
-        settings = ", ".join(f"{key}={value}" for key, value in asdict(self.settings).items())
+        scores = predict(model, self.prepare, self.val.images, self.device)
         card = Card(
             name=self.settings.size,
             architecture=self.model.architecture,
             preprocessing=self.prepare,
-            licence="research use only, as FER2013, which they were trained on",
-            data="FER2013, training split without the pictures that have a twin in another split",
-            recipe=f"from scratch, {len(self.log)} epochs; {settings}",
+            temperature=fit_temperature(scores.labels, one_hot(self.val.labels)),
+            votes_temperature=1.0 if self.votes is None else fit_temperature(scores.votes, self.val.votes),
+            licence="research use only, unless the data allow more",
+            data=f"{self._data_name}, training split without the pictures that have a twin in another split",
+            recipe=f"{len(self.log)} epochs; {_one_line(self.settings)}",
         )
-        logits = predict(model, self.prepare, self.val.images, self.device)
-        card = replace(card, temperature=fit_temperature(logits, self.val.labels))
         found = evaluate(Weights(model, card, ""), self.val, self.device)
-        metrics = {
-            "val_accuracy": found.accuracy,
-            "val_accuracy_ten_crops": found.accuracy_ten_crops,
-            "val_macro_f1": found.macro_f1,
-            "val_log_loss": found.log_loss,
-        }
         path = self.folder / "weights.safetensors"
-        card = replace(card, metrics=metrics)
-        save_weights(model, card, path)
-        return path, card
+        save_weights(model, replace(card, metrics=found.metrics()), path)
+        return path, found
 
     def _train_epoch(self, epoch: int, on_batch: OnBatch) -> float:
         """One pass; the mean loss. Random numbers depend on seed and epoch alone: a resumed run is equal."""
@@ -188,8 +189,15 @@ class Run:
     def _step(self, rows: Tensor, generator: torch.Generator, done: int) -> float:
         grey = self.augment(to_grey(self.images[rows]), self.prepare.size, generator)
         x = self.prepare.normalize(grey).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            loss = training_loss(self.model, x, self.labels[rows])
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bf16(self.device)):
+            loss = training_loss(
+                self.model,
+                x,
+                self.labels[rows],
+                None if self.votes is None else self.votes[rows],
+                label_smoothing=self.settings.label_smoothing,
+                attention_weight=self.settings.attention_weight,
+            )
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
@@ -214,7 +222,9 @@ class Run:
         partial = self.folder / "checkpoint.pt.partial"
         torch.save(state, partial)
         os.replace(partial, self.folder / "checkpoint.pt")
-        (self.folder / "settings.json").write_text(json.dumps(asdict(self.settings), indent=2) + "\n")
+        asked = {**asdict(self.settings), "made_with": _provenance(self.device)}
+        (self.folder / "settings.json").write_text(json.dumps(asked, indent=2) + "\n")
+        draw_curves(self.log, self.folder / "curves.png")
         with (self.folder / "log.csv").open("w", newline="") as file:
             rows = csv.DictWriter(file, Epoch.__dataclass_fields__)
             rows.writeheader()
@@ -237,41 +247,27 @@ class Run:
         self.log = [Epoch(**row) for row in state["log"]]
 
 
-def make_optimizer(model: EmoNeXt, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW, or Muon on the trunk's matrices. Biases, norms and scales are not decayed."""
-    matrices: list[nn.Parameter] = []
-    kernels: list[nn.Parameter] = []
-    vectors: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        if parameter.ndim < 2:
-            vectors.append(parameter)
-        elif _is_trunk_matrix(name, parameter):
-            matrices.append(parameter)
-        else:
-            kernels.append(parameter)
-    decay, rate = settings.weight_decay, settings.learning_rate
-    if settings.optimizer == "adamw":
-        groups: list[dict[str, Any]] = [
-            {"params": matrices + kernels},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
-    groups = [
-        {"params": matrices},
-        {"params": kernels, "use_fallback": True},
-        {"params": vectors, "use_fallback": True, "weight_decay": 0.0},
-    ]
-    return Muon(groups, lr=rate, weight_decay=decay, nesterov=True)
-
-
-def _is_trunk_matrix(name: str, parameter: Tensor) -> bool:
-    """Linear maps, 1×1 and downsampling convolutions; not the stem, the head or the spatial transformer."""
-    if not name.startswith(("backbone.stages", "attention")):
-        return False
-    return parameter.ndim == 2 or "downsample" in name
-
-
 def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Rows in random order, in whole batches."""
     order = torch.randperm(count, generator=generator, device=generator.device)
     yield from order[: count - count % batch_size].split(batch_size)
+
+
+def _one_line(settings: Settings) -> str:
+    """The settings as the card tells them; of a file to start from, its name alone."""
+    values = {**asdict(settings), "init": Path(settings.init).name, **asdict(settings.augmentation)}
+    del values["augmentation"]
+    return ", ".join(f"{key}={value}" for key, value in values.items())
+
+
+def _provenance(device: torch.device) -> dict[str, str]:
+    """The commit where this is a checkout, the versions and the machine's kind."""
+    git = shutil.which("git")
+    asked = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"] if git else ["false"]
+    commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    return {
+        "commit": commit or "not a checkout",
+        "emonext-care": version("emonext-care"),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }

@@ -21,7 +21,8 @@ _WINDOW_PX = 12
 
 # The three stages' thresholds (Zhang et al. 2016, as in facenet-pytorch). A face counts from 0.9 on:
 # on video MTCNN's weaker candidates are mostly hands, patterns and cartoons.
-_STAGE_THRESHOLDS = [0.6, 0.7, 0.9]
+FACE_THRESHOLD = 0.9
+_STAGE_THRESHOLDS = [0.6, 0.7, FACE_THRESHOLD]
 
 # Frames of one call together, in pixels: the first stage's activations are a few hundred bytes a pixel.
 _CALL_PIXELS = 4_000_000
@@ -39,6 +40,15 @@ class Detections:
     boxes_xyxy: NDArray[np.float32]
     probability: NDArray[np.float32]
     landmarks: NDArray[np.float32]
+
+    @classmethod
+    def none(cls) -> "Detections":
+        """A picture without a face."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+
+    def select(self, rows: NDArray[np.int64]) -> "Detections":
+        """Some of the faces."""
+        return Detections(self.boxes_xyxy[rows], self.probability[rows], self.landmarks[rows])
 
 
 Detector = Callable[[NDArray[np.uint8]], list[Detections]]
@@ -77,7 +87,7 @@ class MtcnnDetector:
     def __call__(self, images: NDArray[np.uint8]) -> list[Detections]:
         _, height, width, _ = images.shape
         if min(height, width) < self._min_face_px:
-            return [_NOTHING] * len(images)
+            return [Detections.none()] * len(images)
         step = max(1, _CALL_PIXELS // (height * width))
         return [
             found
@@ -100,7 +110,7 @@ def find_faces(frames: Iterable[Frames], detect: Detector, framing: Framing) -> 
         found = iter(detect(readable) if len(readable) else [])
         for row, image in enumerate(batch.images):
             decoded = bool(batch.decoded[row])
-            detections = next(found) if decoded else _NOTHING
+            detections = next(found) if decoded else Detections.none()
             yield FrameFaces(
                 sample=int(batch.sample[row]),
                 frame=int(batch.index[row]),
@@ -177,14 +187,9 @@ def _faces(image: NDArray[np.uint8], found: Detections, framing: Framing) -> Ite
 def _typed(boxes: object, probabilities: object, landmarks: object) -> Detections:
     """facenet-pytorch's answer for one picture: None without a face, arrays of objects with some."""
     if boxes is None:
-        return _NOTHING
+        return Detections.none()
     return Detections(
         np.asarray(boxes, np.float32).reshape(-1, 4),
         np.asarray(probabilities, np.float32).reshape(-1),
         np.asarray(landmarks, np.float32).reshape(-1, 5, 2),
     )
-
-
-_NOTHING = Detections(
-    np.zeros((0, 4), np.float32), np.zeros((0,), np.float32), np.zeros((0, 5, 2), np.float32)
-)

@@ -1,7 +1,10 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from emonext.augmentation import Augmentation
@@ -13,6 +16,7 @@ STILL = {
     "brightness": 0.0,
     "contrast": (1.0, 1.0),
     "erase": 0.0,
+    "coarse": 0.0,
 }
 """Settings under which only the mirror is left to chance."""
 
@@ -131,6 +135,46 @@ def test_a_hole_is_a_rectangle_of_2_to_15_percent() -> None:
     assert 0.14 < (area.max() / 200**2).item() < 0.155
 
 
+# --- detail ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_the_asked_share_of_pictures_loses_detail(share: float) -> None:
+    lost = [spread(change(lines(100), seed, coarse=share)) < 0.5 for seed in range(20)]
+    error = math.sqrt(share * (1 - share) / 2000)
+    assert torch.cat(lost).float().mean().item() == pytest.approx(share, abs=4 * error)
+
+
+def test_a_coarse_picture_keeps_what_is_large() -> None:
+    face = torch.full((40, 1, 48, 48), 0.2)
+    face[:, :, 24:] = 0.8
+    found = change(face, coarse=1.0)
+    assert found[:, :, :18].sub(0.2).abs().max() < 0.02
+    assert found[:, :, 30:].sub(0.8).abs().max() < 0.02
+    assert found[:, :, 23].sub(0.2).abs().min() > 0.05  # but not the edge
+
+
+def test_detail_is_lost_as_pillow_loses_it_down_to_16_pixels_and_no_further() -> None:
+    face = np.random.default_rng(0).random((48, 48), np.float32)
+    there_and_back = {side: coarsened(face, side) for side in range(8, 48)}
+    sides = set()
+    for seed in range(150):
+        found = change(torch.from_numpy(face)[None, None], seed, coarse=1.0)[0, 0].numpy()
+        errors = {
+            side: min(np.abs(found - one).max(), np.abs(found[:, ::-1] - one).max())
+            for side, one in there_and_back.items()
+        }
+        side = min(errors, key=lambda side: errors[side])
+        assert errors[side] < 1e-3
+        sides.add(side)
+    assert (min(sides), max(sides)) == (16, 39)
+
+
+def test_a_picture_with_less_detail_than_that_is_left_alone() -> None:
+    face = lines(8)[..., :16, :16]
+    assert spread(change(face, coarse=1.0)).tolist() == pytest.approx([1.0] * 8, abs=1e-3)
+
+
 # --- helpers --------------------------------------------------------------------------------------------
 
 
@@ -138,9 +182,26 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def change(faces: Tensor, **settings: object) -> Tensor:
+def change(faces: Tensor, seed: int = 0, **settings: object) -> Tensor:
     """The pictures, at their own size, under nothing but these changes and the mirror."""
-    return Augmentation(**{**STILL, **settings})(faces, faces.shape[-1], seeded(0))  # type: ignore[arg-type]
+    augment = Augmentation(**{**STILL, **settings})  # type: ignore[arg-type]
+    return augment(faces, faces.shape[-1], seeded(seed))
+
+
+def lines(n: int) -> Tensor:
+    """Black and white by turns, each 1 px high: the finest detail that 48 px can hold."""
+    return (torch.arange(48) % 2).float()[:, None].expand(n, 1, 48, 48)
+
+
+def spread(pictures: Tensor) -> Tensor:
+    """(N,) brightest less darkest, away from the border."""
+    inner = pictures[..., 4:-4, 4:-4]
+    return inner.amax(dim=(1, 2, 3)) - inner.amin(dim=(1, 2, 3))
+
+
+def coarsened(face: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    small = Image.fromarray(face).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(small.resize(face.shape, Image.Resampling.BILINEAR))
 
 
 def centres(pictures: Tensor) -> Tensor:

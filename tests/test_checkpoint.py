@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import os
 import pickle
 from dataclasses import replace
@@ -16,6 +17,9 @@ from emonext.checkpoint import (
     METADATA_KEY,
     SHIPPED,
     find_weights,
+    import_weights,
+    imported_weights,
+    imports_folder,
     read_card,
     save_weights,
 )
@@ -30,8 +34,27 @@ CARD = Card(
     licence="none",
     data="made up",
     recipe="untrained",
-    metrics={"val_accuracy": 0.125},
+    metrics={"labels_labels_accuracy": 0.125},
 )
+
+OLD_CARD = (
+    '{"architecture": {"depths": [2, 2, 6, 2], "dims": [40, 80, 160, 320], "image_size": 80}, '
+    '"data": "FER2013, training split without the pictures that have a twin in another split", '
+    '"labels": ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"], '
+    '"licence": "research use only, as FER2013, which they were trained on", '
+    '"metrics": {"val_accuracy": 0.6511563109501254, "val_macro_f1": 0.6065589849367774}, "name": "atto", '
+    '"preprocessing": {"crop_px": 48, "face_scale": 1.08, "face_shift": [0.0, -0.01], "mean": 0.508, '
+    '"resize": 80, "size": 80, "std": 0.255}, "recipe": "from scratch, 28 epochs; size=atto", '
+    '"temperature": 0.8197846634210888}'
+)
+"""As the program wrote it before there was a head for votes."""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where no one has imported anything yet."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "emonext-care" / "weights"
 
 
 @pytest.fixture
@@ -108,10 +131,45 @@ def test_the_card_is_read_without_the_network(path: Path) -> None:
     assert Card.from_json(CARD.to_json()) == CARD
 
 
-def test_measured_figures_enter_the_card() -> None:
-    card = replace(CARD, metrics={"val_accuracy": 0.5}, temperature=0.75)
-    assert (card.metrics, card.temperature) == ({"val_accuracy": 0.5}, 0.75)
-    assert replace(card, metrics=CARD.metrics, temperature=CARD.temperature) == CARD
+def test_a_card_from_before_the_head_for_votes_is_read() -> None:
+    card = Card.from_json(OLD_CARD)
+    assert card.architecture == Architecture((2, 2, 6, 2), (40, 80, 160, 320), 80)
+    assert not card.architecture.votes
+    assert card.architecture.spatial_transformer
+    assert card.architecture.squeeze_excitation
+    assert (card.temperature, card.votes_temperature) == (0.8197846634210888, 1.0)
+    assert card.preprocessing.face_shift == (0.0, -0.01)
+    assert Card.from_json(card.to_json()) == card
+
+
+def test_a_file_from_before_the_head_for_votes_is_loaded(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = EmoNeXt(Architecture((2, 2, 6, 2), (40, 80, 160, 320), 80)).state_dict()
+    save_file(state, tmp_path / "old.safetensors", {METADATA_KEY: OLD_CARD})
+    assert_equal_states(load_model(tmp_path / "old.safetensors").state_dict(), state)
+
+
+@pytest.mark.parametrize(
+    "change", [{"votes": True}, {"spatial_transformer": False}, {"squeeze_excitation": False}]
+)
+def test_every_kind_of_network_comes_back_with_its_card(tmp_path: Path, change: dict[str, bool]) -> None:
+    torch.manual_seed(0)
+    model, card = EmoNeXt(shape := replace(SMALL, **change)), replace(CARD, architecture=shape)
+    save_weights(model, replace(card, votes_temperature=0.75), tmp_path / "kind.safetensors", half=False)
+    loaded = load_weights(tmp_path / "kind.safetensors")
+    assert (loaded.card.architecture, loaded.card.votes_temperature) == (shape, 0.75)
+    assert_equal_states(loaded.model.state_dict(), model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("labels", "columns"),
+    [
+        (LABELS, [0, 1, 2, 3, 4, 5, 6]),
+        (("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry"), [6, 5, 4, 1, 2, 3, 0]),
+    ],
+)
+def test_the_columns_say_where_each_label_stands(labels: tuple[str, ...], columns: list[int]) -> None:
+    assert replace(CARD, labels=labels).columns == columns
 
 
 # --- what is refused ------------------------------------------------------------------------------------
@@ -174,6 +232,11 @@ def test_a_text_file_is_refused(tmp_path: Path) -> None:
         {METADATA_KEY: "{}"},
         {METADATA_KEY: json.dumps({**json.loads(CARD.to_json()), "mood": "good"})},
         {METADATA_KEY: json.dumps({**json.loads(CARD.to_json()), "preprocessing": {"size": 64}})},
+        *(
+            {METADATA_KEY: json.dumps({**json.loads(CARD.to_json()), name: value})}
+            for name in ("temperature", "votes_temperature")
+            for value in (0, -1.5, math.nan, math.inf, "1", None)
+        ),
     ],
 )
 def test_safetensors_without_a_card_are_refused(unsigned: Path, metadata: dict[str, str] | None) -> None:
@@ -189,6 +252,9 @@ def test_safetensors_without_a_card_are_refused(unsigned: Path, metadata: dict[s
         Architecture((1, 1, 2, 1), (16, 16, 32, 32), 64),
         Architecture((1, 1, 1, 1), (16, 16, 32, 32), 96),
         Architecture((1, 1, 1, 1), (16, 16, 32, 32), 8),
+        replace(SMALL, votes=True),
+        replace(SMALL, spatial_transformer=False),
+        replace(SMALL, squeeze_excitation=False),
         Architecture((1, 1, 1), (16, 16, 32), 64),  # type: ignore[arg-type]
     ],
 )
@@ -239,6 +305,69 @@ def test_the_bomb_of_the_test_above_would_go_off(tmp_path: Path) -> None:
     assert (tmp_path / "ran").exists()
 
 
+# --- a user's own weights -------------------------------------------------------------------------------
+
+
+def test_nothing_is_imported_at_first(home: Path) -> None:
+    assert imports_folder() == home
+    assert imported_weights() == []
+
+
+def test_without_a_setting_imports_lie_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert imports_folder() == tmp_path / ".local" / "share" / "emonext-care" / "weights"
+
+
+def test_imported_weights_are_found_by_their_name(path: Path, home: Path) -> None:
+    target = import_weights(path, "ours-2.1")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert target == home / "ours-2.1.safetensors" == find_weights("ours-2.1")
+    assert imported_weights() == ["ours-2.1"]
+    assert beside(target).read_text() == f"{digest}  ours-2.1.safetensors\n"
+    path.unlink()
+    assert (load_weights("ours-2.1").card, load_weights("ours-2.1").sha256) == (CARD, digest)
+    assert not list(home.glob("*.partial"))
+
+
+def test_the_names_of_imported_weights_are_listed_where_one_is_not_known(path: Path) -> None:
+    import_weights(path, "ours")
+    with pytest.raises(WeightsError, match=r"theirs: no such weights.*atto.*, ours\.$"):
+        find_weights("theirs")
+
+
+def test_imported_weights_that_were_changed_are_refused(path: Path) -> None:
+    target = import_weights(path, "ours")
+    target.write_bytes(target.read_bytes() + b" ")
+    with pytest.raises(WeightsError, match=r"ours\.safetensors: its sha256 is"):
+        load_weights("ours")
+
+
+@pytest.mark.parametrize("name", ["", "atto", "../ours", "a/b", "/ours", ".ours", "-ours", "o urs", "o" * 65])
+def test_a_name_that_is_taken_or_none_is_refused(path: Path, home: Path, name: str) -> None:
+    with pytest.raises(WeightsError, match=r"--name .*: taken, or not of letters"):
+        import_weights(path, name)
+    assert not home.exists()
+
+
+def test_what_are_no_weights_is_not_imported(tmp_path: Path, home: Path) -> None:
+    (tmp_path / "notes.txt").write_text("These are not the weights.\n")
+    with pytest.raises(WeightsError, match=r"notes\.txt: not a whole safetensors"):
+        import_weights(tmp_path / "notes.txt", "ours")
+    with pytest.raises(WeightsError, match="no such weights"):
+        import_weights(tmp_path / "nowhere.safetensors", "ours")
+    assert not home.exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_weights_error(path: Path, home: Path) -> None:
+    home.parent.mkdir(parents=True)
+    home.touch()  # a file where the folder should be
+    with pytest.raises(WeightsError, match="emonext-care/weights: can't be written to"):
+        import_weights(path, "ours")
+
+
 # --- what is shipped ------------------------------------------------------------------------------------
 
 
@@ -249,6 +378,7 @@ def test_shipped_weights_are_whole_and_ours(name: str) -> None:
     assert loaded.card.labels == LABELS
     assert loaded.card.architecture.image_size == loaded.card.preprocessing.size
     assert loaded.card.temperature > 0
+    assert loaded.card.votes_temperature > 0
     assert loaded.card.metrics
 
 

@@ -10,13 +10,16 @@ from torch import nn
 
 from emonext import LABELS, Architecture, Card, Classifier, DeviceError, EmoNeXt, Preprocessing, WeightsError
 from emonext.checkpoint import save_weights
-from emonext.device import choose_device
+from emonext.device import choose_device, has_bf16
 
 CARD = Card(
     name="small",
     architecture=Architecture((1, 1, 1, 1), (16, 16, 32, 32), 64),
     preprocessing=Preprocessing(size=64, resize=68, mean=0.5, std=0.25),
 )
+
+WITH_VOTES = replace(CARD, architecture=replace(CARD.architecture, votes=True))
+OTHER_ORDER = (*LABELS[:4], "neutral", "sad", "surprise")
 
 
 @pytest.fixture
@@ -77,6 +80,42 @@ def test_a_view_of_the_crops_is_read_like_a_copy(classify: Classifier) -> None:
         np.testing.assert_allclose(classify(view), classify(view.copy()), atol=1e-6)
 
 
+# --- the two heads --------------------------------------------------------------------------------------
+
+
+def test_probabilities_are_in_the_order_of_labels_whatever_the_weights_order(tmp_path: Path) -> None:
+    faces = crops(3)
+    ours, theirs = (
+        make_classifier(tmp_path, replace(CARD, labels=labels)) for labels in (LABELS, OTHER_ORDER)
+    )
+    assert theirs.labels == LABELS
+    for column, label in enumerate(LABELS):
+        np.testing.assert_allclose(theirs(faces)[:, column], ours(faces)[:, OTHER_ORDER.index(label)])
+
+
+@pytest.mark.parametrize("labels", [LABELS, OTHER_ORDER])
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_the_head_for_votes_is_read_where_there_is_one(
+    tmp_path: Path, labels: tuple[str, ...], temperature: float
+) -> None:
+    card = replace(WITH_VOTES, labels=labels, votes_temperature=temperature, temperature=7.0)
+    faces, model = crops(4), make_model(WITH_VOTES.architecture).eval()
+    with torch.inference_mode():
+        features = model.features(CARD.preprocessing(torch.from_numpy(faces))).numpy()
+    assert model.votes is not None
+    logits = features @ model.votes.weight.detach().numpy().T + model.votes.bias.detach().numpy()
+    found = make_classifier(tmp_path, card)(faces)
+    assert np.ptp(found, axis=1).min() > 0.05
+    np.testing.assert_allclose(found, softmax(logits / temperature, axis=1), atol=1e-4)
+
+
+def test_without_such_a_head_its_temperature_says_nothing(tmp_path: Path) -> None:
+    plain, with_one = (
+        make_classifier(tmp_path, replace(CARD, votes_temperature=temperature)) for temperature in (1.0, 9.0)
+    )
+    np.testing.assert_array_equal(plain(crops(3)), with_one(crops(3)))
+
+
 # --- devices and weights --------------------------------------------------------------------------------
 
 
@@ -101,6 +140,19 @@ def test_auto_takes_a_gpu_where_there_is_one(
     assert choose_device("cpu").type == "cpu"
 
 
+@pytest.mark.parametrize(("found", "expected"), [({}, False), ({"avx512_bf16": True}, True)])
+def test_a_processor_has_bf16_if_it_says_so(
+    found: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    assert has_bf16(torch.device("cpu")) is expected
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="this is no Linux")
+def test_the_kernel_says_the_same_of_this_processor() -> None:
+    assert has_bf16(torch.device("cpu")) is ("avx512_bf16" in Path("/proc/cpuinfo").read_text())
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU on this machine")
 def test_a_gpu_agrees_with_the_cpu(tmp_path: Path) -> None:
     path, faces = save(tmp_path, CARD), crops(20)
@@ -115,16 +167,18 @@ def test_weights_that_are_not_there_are_a_weights_error(tmp_path: Path) -> None:
 # --- helpers --------------------------------------------------------------------------------------------
 
 
-def make_model() -> EmoNeXt:
+def make_model(architecture: Architecture = CARD.architecture) -> EmoNeXt:
     """A small network whose probabilities differ from face to face."""
     torch.manual_seed(0)
-    model = EmoNeXt(CARD.architecture, layer_scale=1.0)
+    model = EmoNeXt(architecture, layer_scale=1.0)
     nn.init.normal_(model.backbone.head.fc.weight, std=0.2)
+    if model.votes is not None:
+        nn.init.normal_(model.votes.weight, std=0.2)
     return model
 
 
 def save(folder: Path, card: Card) -> Path:
-    save_weights(make_model(), card, folder / "small.safetensors", half=False)
+    save_weights(make_model(card.architecture), card, folder / "small.safetensors", half=False)
     return folder / "small.safetensors"
 
 
@@ -136,15 +190,3 @@ def crops(n: int) -> NDArray[np.uint8]:
     """(n, 48, 48, 3) uint8: blocks of colour, so that there is something to see at every scale."""
     blocks = np.random.default_rng(0).integers(0, 256, (n, 6, 6, 3), dtype=np.uint8)
     return blocks.repeat(8, axis=1).repeat(8, axis=2)
-
-
-def test_probabilities_are_in_the_order_of_labels_whatever_the_weights_order(tmp_path: Path) -> None:
-    model = make_model()
-    swapped = (*LABELS[:4], "neutral", "sad", "surprise")
-    for name, labels in (("ours", LABELS), ("theirs", swapped)):
-        save_weights(model, replace(CARD, labels=labels), tmp_path / f"{name}.safetensors")
-    faces = crops(3)
-    ours, theirs = (Classifier(tmp_path / f"{name}.safetensors", "cpu") for name in ("ours", "theirs"))
-    assert theirs.labels == LABELS
-    for column, label in enumerate(LABELS):
-        np.testing.assert_allclose(theirs(faces)[:, column], ours(faces)[:, swapped.index(label)])

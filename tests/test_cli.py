@@ -1,6 +1,7 @@
 """The command line: one line for each thing that is wrong, the right exit code, nothing half-written."""
 
 import inspect
+import json
 import os
 import shutil
 import signal
@@ -11,13 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 import typer
+from PIL import Image
 from videos import encode, remux, sound_only, with_faces
 
 import cli
+from emonext import LABELS
 from pipeline.status import read_status
 
 ROOT = Path(__file__).parents[1]
@@ -482,6 +486,116 @@ def test_data_that_are_not_there_are_told(
     ended = emonext(command, *arguments, "--device", "cpu")
     assert ended.code == BAD_INPUT
     assert_one_line_naming(ended, "no-data")
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    """A user's own labelled frames: a CSV with an age group, and the pictures beside it."""
+    rng = np.random.default_rng(0)
+    lines = ["image,label,split,age_group"]
+    for number in range(42):
+        Image.fromarray(rng.integers(0, 256, (48, 48), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+        split, group = "train" if number < 21 else "val", "old" if number % 2 else "young"
+        lines.append(f"{number}.png,{LABELS[number % 7]},{split},{group}")
+    (tmp_path / "frames.csv").write_text("\n".join(lines))
+    return tmp_path / "frames.csv"
+
+
+def test_an_evaluation_is_told_and_written_in_every_form(
+    emonext: Emonext, frames: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    files = {name: tmp_path / f"found.{name}" for name in ("json", "html", "card")}
+    options = [part for name, path in files.items() for part in (f"--{name}", path)]
+    ended = emonext(
+        "evaluate", small_weights, frames, *options, "--pictures", tmp_path / "pictures", "--by", "age_group",
+        "--robustness", "--device", "cpu",
+    )  # fmt: skip
+    assert (ended.code, ended.err) == (DONE, "")
+    found = json.loads(files["json"].read_text())
+    assert found["count"] == 21
+    share = found["readings"][0]["accuracy"]["value"]
+    assert f"{share:.2%}" in ended.out
+    assert f"{100 * share:.2f} %" in files["card"].read_text()
+    assert f"{100 * share:.1f}" in files["html"].read_text()
+    assert [group["name"] for group in found["groups"]] == ["old", "young"]
+    assert len(found["robustness"]) == 6
+    assert all(path.stat().st_size > 5000 for path in (tmp_path / "pictures").glob("*.png"))
+
+
+def test_faces_are_evaluated_as_a_video_shows_them(
+    emonext: Emonext, small_weights: Path, shared: Path, tmp_path: Path
+) -> None:
+    from emonext.data import load_fer2013
+
+    faces = load_fer2013(shared / "data", "val")
+    lines = ["image,label"]
+    for number in range(12):
+        Image.fromarray(faces.images[number]).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{LABELS[faces.labels[number]]}")
+    (tmp_path / "few.csv").write_text("\n".join(lines))
+    ended = emonext(
+        "evaluate", small_weights, tmp_path / "few.csv", "--as-used", "--json", tmp_path / "f.json"
+    )
+    assert ended.code == DONE
+    (used,) = json.loads((tmp_path / "f.json").read_text())["as_used"]
+    assert 0.7 < used["found"] <= 1
+    assert "Out of a video" in ended.out
+
+
+def test_a_run_is_trained_and_goes_on(emonext: Emonext, frames: Path, tmp_path: Path) -> None:
+    command = ["train", frames, "--out", tmp_path / "run", "--image-size", "32", "--epochs", "2"]
+    command += ["--batch-size", "7", "--no-attention", "--device", "cpu"]
+    first = emonext(*command, "--max-minutes", "0")
+    assert (first.code, first.err) == (DONE, "")
+    assert "1 of 2 epochs" in first.out
+    assert emonext(*command).code == DONE
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert (settings["image_size"], settings["attention_weight"], settings["optimizer"]) == (32, 0, "muon")
+    assert emonext("weights", "verify", tmp_path / "run" / "weights.safetensors").code == DONE
+
+
+@pytest.mark.parametrize("option", [["--preset", "worst"], ["--size", "giant"], ["--init", "nothing.pt"]])
+def test_a_run_that_can_t_be_started_is_told(
+    emonext: Emonext, frames: Path, tmp_path: Path, option: list[str]
+) -> None:
+    ended = emonext("train", frames, "--out", tmp_path / "run", "--batch-size", "7", *option)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, option[1])
+
+
+def test_frames_are_imported_and_counted(emonext: Emonext, frames: Path, tmp_path: Path) -> None:
+    ended = emonext("data", "import", frames, "--out", tmp_path / "frames.npz")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert ended.out.count("21") == 2
+    assert_nothing_half_written(tmp_path)
+
+
+def test_a_label_nobody_knows_is_told(emonext: Emonext, frames: Path, tmp_path: Path) -> None:
+    frames.write_text(frames.read_text().replace("sad", "wistful"))
+    ended = emonext("data", "import", frames, "--out", tmp_path / "frames.npz")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "wistful")
+    assert not list(tmp_path.glob("*.npz*"))
+
+
+def test_weights_get_a_name(
+    emonext: Emonext, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert emonext("weights", "import", small_weights, "--name", "mine").code == DONE
+    assert "mine" in emonext("weights", "list").out
+    assert emonext("weights", "verify", "mine").code == DONE
+
+
+@pytest.mark.parametrize("name", ["../mine", "atto", ""])
+def test_a_name_that_is_none_is_refused(
+    emonext: Emonext, small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    ended = emonext("weights", "import", small_weights, "--name", name)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, f"--name {name}")
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_an_error_nobody_expected_is_not_hidden(

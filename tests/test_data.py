@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emonext import LABELS, DataError
-from emonext.data import FaceSet, load_fer2013
+from emonext.data import FaceSet, load_fer2013, majority_of, shares_of, without_twins
 
 FERPLUS = (
     "neutral",
@@ -35,6 +35,8 @@ def test_a_set_without_faces_is_empty(tmp_path: Path) -> None:
     assert len(found) == 0
     assert found.images.shape == (0, 48, 48)
     assert found.votes.shape == (0, 7)
+    assert found.majority.shape == (0,)
+    assert found.groups == {}
 
 
 def test_faces_come_in_the_order_of_the_tiles(tmp_path: Path) -> None:
@@ -69,16 +71,101 @@ def test_votes_of_another_picture_are_left_out(tmp_path: Path) -> None:
     assert load_fer2013(tmp_path, "val").votes.sum(axis=1).tolist() == [0, pytest.approx(1)]
 
 
+def test_votes_of_another_picture_make_no_majority(tmp_path: Path) -> None:
+    votes = np.zeros((2, 10), np.uint8)
+    votes[:, FERPLUS.index("sad")] = 10
+    write_fer2013(tmp_path, faces(2), ferplus_votes_val=votes, ferplus_row_known_val=np.array([False, True]))
+    assert load_fer2013(tmp_path, "val").majority.tolist() == [-1, LABELS.index("sad")]
+
+
 def test_selecting_keeps_the_rows_together() -> None:
     n = 5
     rows = np.arange(n)
-    data = FaceSet(faces(n), rows, np.eye(n, 7, dtype=np.float32), rows > 2)
+    groups = {"age_group": np.array(["60", "70", "80", "90", "100"])}
+    data = FaceSet(faces(n), rows, np.eye(n, 7, dtype=np.float32), rows[::-1], rows > 2, groups)
     chosen = data.select(np.array([False, True, False, False, True]))
     assert chosen.labels.tolist() == [1, 4]
+    assert chosen.majority.tolist() == [3, 0]
     assert chosen.unseen.tolist() == [False, True]
+    assert {name: values.tolist() for name, values in chosen.groups.items()} == {"age_group": ["70", "100"]}
     assert chosen.votes.argmax(axis=1).tolist() == [1, 4]
     assert np.array_equal(chosen.images, data.images[[1, 4]])
-    assert len(data.select(np.zeros(n, bool))) == 0
+    none = data.select(np.zeros(n, bool))
+    assert len(none) == len(none.images) == len(none.groups["age_group"]) == 0
+
+
+def test_a_set_has_no_groups_unless_told() -> None:
+    assert face_set(faces(2)).groups == {}
+    assert face_set(faces(2)).select(np.ones(2, bool)).groups == {}
+
+
+# --- majorities, counted by hand after Barsoum et al. 2016 ----------------------------------------------
+
+
+def test_no_votes_have_no_majority() -> None:
+    assert majority_of(np.zeros((0, 10), np.uint8)).tolist() == []
+    assert majority_of(np.zeros((1, 10), np.uint8)).tolist() == [-1]
+    assert shares_of(np.zeros((1, 10), np.uint8)).tolist() == [[0] * 7]
+
+
+@pytest.mark.parametrize(
+    ("votes", "expected"),
+    [
+        ({"happy": 10}, "happy"),
+        ({"neutral": 6, "sad": 4}, "neutral"),
+        ({"neutral": 5, "sad": 5}, None),  # half is not more than half
+        ({"neutral": 5, "sad": 4, "fear": 1}, "neutral"),  # five of nine: the single vote is dropped
+        ({"neutral": 5, "sad": 3, "fear": 2}, None),  # five of ten
+        ({"surprise": 4, "sad": 3, "angry": 3}, None),
+        ({"disgust": 2, "sad": 1, "angry": 1, "fear": 1, "happy": 1}, "disgust"),  # two of two
+        ({"disgust": 1, "sad": 1, "angry": 1}, None),  # singles alone
+        ({"angry": 6, "contempt": 4}, "angry"),
+        ({"angry": 5, "contempt": 5}, None),  # votes outside the seven weigh in
+        ({"contempt": 8, "angry": 2}, None),
+        ({"unknown": 5, "happy": 4, "sad": 1}, None),
+        ({"no face": 10}, None),
+    ],
+)
+def test_more_than_half_of_the_votes_that_are_not_single_is_the_majority(
+    votes: dict[str, int], expected: str | None
+) -> None:
+    counts = np.array([[votes.get(name, 0) for name in FERPLUS]], np.uint8)
+    assert majority_of(counts).tolist() == [-1 if expected is None else LABELS.index(expected)]
+
+
+@pytest.mark.parametrize("column", range(10))
+def test_each_column_of_the_votes_is_its_own_class(column: int) -> None:
+    found = majority_of(10 * np.eye(10, dtype=np.uint8)[[column]]).item()
+    assert (LABELS[found] if found >= 0 else None) == (FERPLUS[column] if column < 7 else None)
+
+
+# --- twins ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_has_no_twins() -> None:
+    none, some = face_set(faces(0)), face_set(faces(3))
+    assert without_twins(none, some).tolist() == []
+    assert without_twins(some, none).tolist() == [True] * 3
+
+
+def test_a_twin_is_the_same_in_every_pixel() -> None:
+    images = faces(4)
+    other = images[[2, 0]].copy()
+    other[1, 47, 47] ^= 1
+    mask = without_twins(face_set(images), face_set(other))
+    assert mask.dtype == bool
+    assert mask.tolist() == [True, True, False, True]
+
+
+def test_every_copy_of_a_twin_is_found() -> None:
+    images = faces(2)
+    assert without_twins(face_set(images[[0, 1, 0]]), face_set(images[:1])).tolist() == [False, True, False]
+
+
+def test_twins_of_two_sizes_are_refused() -> None:
+    large = np.zeros((1, 96, 96), np.uint8)
+    with pytest.raises(DataError, match="48×48 and 96×96 px can't be compared"):
+        without_twins(face_set(faces(1)), face_set(large))
 
 
 # --- what is refused ------------------------------------------------------------------------------------
@@ -89,6 +176,12 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
         load_fer2013(tmp_path / "nowhere", "val")
 
 
+def test_the_test_split_is_kept_back(tmp_path: Path) -> None:
+    write_fer2013(tmp_path, faces(2))
+    with pytest.raises(DataError, match=r"PrivateTest.*kept back; it has train and val"):
+        load_fer2013(tmp_path, "test")
+
+
 def test_a_missing_picture_is_refused(tmp_path: Path) -> None:
     write_fer2013(tmp_path, faces(2))
     (tmp_path / "fer2013_val.png").unlink()
@@ -96,13 +189,16 @@ def test_a_missing_picture_is_refused(tmp_path: Path) -> None:
         load_fer2013(tmp_path, "val")
 
 
-@pytest.mark.parametrize("damage", ["empty", "text", "truncated", "stub", "no such table"])
+@pytest.mark.parametrize("damage", ["empty", "text", "truncated", "stub", "no such table", "one array"])
 def test_a_broken_table_is_refused(tmp_path: Path, damage: str) -> None:
     table = tmp_path / "fer2013_labels.npz"
     write_fer2013(tmp_path, faces(2))
     content = table.read_bytes()
     if damage == "no such table":
         np.savez(table, y_train=np.zeros(2, np.uint8))
+    elif damage == "one array":
+        with table.open("wb") as file:
+            np.save(file, np.zeros(2, np.uint8))
     else:
         table.write_bytes(
             {"empty": b"", "text": b"label,emotion\n", "truncated": content[:-200], "stub": content[:20]}[
@@ -125,10 +221,12 @@ def test_a_table_with_a_flipped_byte_is_refused(tmp_path: Path) -> None:
         load_fer2013(tmp_path, "val")
 
 
-def test_a_table_of_python_objects_is_refused(tmp_path: Path) -> None:
-    write_fer2013(tmp_path, faces(2), y_val=np.array([0, {"a": 1}], dtype=object))
+def test_a_table_of_python_objects_is_refused_and_not_run(tmp_path: Path) -> None:
+    trap = Trap(tmp_path / "sprung")
+    write_fer2013(tmp_path, faces(2), y_val=np.array([0, trap], dtype=object))
     with pytest.raises(DataError, match=r"fer2013_labels\.npz"):
         load_fer2013(tmp_path, "val")
+    assert not trap.path.exists()
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "truncated"])
@@ -163,19 +261,33 @@ def test_a_picture_in_colour_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "counts", "unseen"),
+    ("split", "counts", "unseen", "majorities"),
     [
-        ("train", [3995, 436, 4097, 7215, 4830, 3171, 4965], 28006),
-        ("val", [467, 56, 496, 895, 653, 415, 607], 3309),
+        ("train", [3995, 436, 4097, 7215, 4830, 3171, 4965], 28006, 24939),
+        ("val", [467, 56, 496, 895, 653, 415, 607], 3309, 3186),
     ],
 )
 def test_fer2013_has_its_known_counts(
-    shared: Path, split: Literal["train", "val"], counts: list[int], unseen: int
+    shared: Path, split: Literal["train", "val"], counts: list[int], unseen: int, majorities: int
 ) -> None:
     found = real(shared, split)
     assert len(found) == len(found.images) == sum(counts)
     assert np.bincount(found.labels).tolist() == counts
     assert found.unseen.sum() == unseen
+    assert (found.majority >= 0).sum() == majorities
+
+
+def test_the_majority_has_the_largest_share_of_the_votes(shared: Path) -> None:
+    found = real(shared, "val")
+    clear = found.majority >= 0
+    assert found.votes[clear].argmax(axis=1).tolist() == found.majority[clear].tolist()
+
+
+def test_fer2013s_known_twins_are_found(shared: Path) -> None:
+    # its own table was made elsewhere: 280 pictures of val stand in train
+    train, val = real(shared, "train"), real(shared, "val")
+    assert np.array_equal(without_twins(val, train), val.unseen)
+    assert not (train.unseen & ~without_twins(train, val)).any()
 
 
 def test_fer2013s_votes_agree_with_its_labels_as_far_as_is_known(shared: Path) -> None:
@@ -204,9 +316,24 @@ def test_fer2013s_pictures_lie_where_its_description_says(shared: Path) -> None:
 # --- helpers --------------------------------------------------------------------------------------------
 
 
+class Trap:
+    """Writes a file if it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
 @functools.cache
 def real(shared: Path, split: Literal["train", "val"]) -> FaceSet:
     return load_fer2013(shared / "data", split)
+
+
+def face_set(images: NDArray[np.uint8]) -> FaceSet:
+    n = len(images)
+    return FaceSet(images, np.zeros(n, int), np.zeros((n, 7), np.float32), np.zeros(n, int), np.ones(n, bool))
 
 
 def faces(n: int) -> NDArray[np.uint8]:

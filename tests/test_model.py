@@ -1,4 +1,5 @@
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from emonext.model import SampleAttention, SpatialTransformer, attention_loss, t
 from emonext.published import convert_published
 
 SMALL = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 64)
+WITH_VOTES = replace(SMALL, votes=True)
 
 # Table 1 of the paper (ConvNeXt's sizes), and timm's ConvNeXts below them.
 PAPER = {
@@ -75,6 +77,16 @@ def test_a_converted_network_agrees_with_the_authors_code(shared: Path, converte
 def test_the_spatial_transformer_starts_as_the_identity(training: bool) -> None:
     x = torch.rand(3, 3, 64, 64)
     close(SpatialTransformer(64).train(training)(x), x.numpy(), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_the_spatial_transformer_keeps_its_coordinates_in_float32_under_bf16(model: EmoNeXt) -> None:
+    x = torch.rand(2, 3, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model.transformer(x.bfloat16())
+        assert model.backbone.stem[0](x).dtype == torch.bfloat16
+    assert found.dtype == torch.float32
+    assert torch.equal(found, model.transformer(x.bfloat16().float()))
 
 
 def test_the_spatial_transformer_moves_the_picture_as_its_map_says() -> None:
@@ -153,6 +165,59 @@ def test_inference_computes_no_attention(model: EmoNeXt, monkeypatch: pytest.Mon
 
 
 @torch.inference_mode()
+def test_the_logits_are_a_linear_map_of_the_features() -> None:
+    model, x = make_model(WITH_VOTES), torch.rand(4, 3, 64, 64)
+    features = model.features(x)
+    assert features.shape == (4, 32)
+    assert model.votes is not None
+    close(model(x), np_linear(model.backbone.head.fc, features.numpy()), atol=1e-5)
+    close(model.logits(features), model(x).numpy(), atol=1e-6)
+    close(model.vote_logits(features), np_linear(model.votes, features.numpy()), atol=1e-5)
+    assert (model.vote_logits(features) - model(x)).abs().max() > 0.1
+
+
+@torch.inference_mode()
+def test_without_a_head_for_votes_the_labels_logits_stand_for_them(model: EmoNeXt) -> None:
+    features = model.features(torch.rand(3, 3, 64, 64))
+    assert not [key for key in model.state_dict() if key.startswith("votes")]
+    assert torch.equal(model.vote_logits(features), model.logits(features))
+
+
+# --- what can be left out -------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def test_without_both_parts_the_trunk_is_timms_convnext() -> None:
+    model = make_model(replace(SMALL, spatial_transformer=False, squeeze_excitation=False))
+    theirs = timm.models.ConvNeXt(depths=SMALL.depths, dims=SMALL.dims, num_classes=7).eval()
+    theirs.load_state_dict(model.backbone.state_dict(), strict=True)
+    x = torch.rand(3, 3, 64, 64)
+    close(model(x), theirs(x).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("part", "key"), [("spatial_transformer", "transformer."), ("squeeze_excitation", "downsample.2.")]
+)
+def test_a_part_left_out_has_no_tensors_and_the_rest_keeps_its_own(part: str, key: str) -> None:
+    whole = EmoNeXt(SMALL).state_dict().keys()
+    without = EmoNeXt(replace(SMALL, **{part: False})).state_dict().keys()
+    assert {name for name in whole if key in name} == whole - without != set()
+    assert without < whole
+
+
+@torch.inference_mode()
+def test_without_the_spatial_transformer_the_picture_is_not_warped() -> None:
+    whole, without = make_model(), make_model(replace(SMALL, spatial_transformer=False))
+    without.load_state_dict(whole.state_dict(), strict=False)
+    x = torch.rand(2, 3, 64, 64)
+    close(without.features(whole.transformer(x)), whole.features(x).numpy(), atol=1e-5)
+    assert (without.features(x) - whole.features(x)).abs().max() > 1e-2
+
+
+# --- the loss -------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
 def test_the_training_loss_is_smoothed_cross_entropy_plus_attention(model: EmoNeXt) -> None:
     x, labels = torch.rand(5, 3, 64, 64), torch.tensor([0, 6, 3, 3, 1])
     wanted = np.full((5, 7), 0.2 / 7)
@@ -164,10 +229,74 @@ def test_the_training_loss_is_smoothed_cross_entropy_plus_attention(model: EmoNe
     close(training_loss(model, x, labels), cross_entropy + np.var(attention), atol=1e-5)
 
 
-def test_the_loss_teaches_every_part_but_the_unused_value_map(model: EmoNeXt) -> None:
-    training_loss(model, torch.rand(4, 3, 64, 64), torch.tensor([0, 1, 2, 3])).backward()
-    untaught = {name for name, parameter in model.named_parameters() if parameter.grad is None}
-    assert untaught == {"attention.value.weight", "attention.value.bias"}
+@pytest.mark.parametrize(("smoothing", "weight"), [(0.0, 1.0), (0.1, 0.0), (0.3, 2.5)])
+@torch.inference_mode()
+def test_the_smoothing_and_the_attentions_weight_are_those_asked_for(smoothing: float, weight: float) -> None:
+    model = make_model(WITH_VOTES)
+    x, labels, votes = torch.rand(5, 3, 64, 64), torch.tensor([0, 6, 3, 3, 1]), people(5)
+    features = model.features(x)
+    wanted = (1 - smoothing) * np.eye(7)[labels] + smoothing / 7
+    expected = np_cross_entropy(model.logits(features), wanted)
+    expected += np_cross_entropy(model.vote_logits(features), votes.numpy())  # of which none is smoothed
+    expected += weight * np.var(model.attention(features).numpy())
+    found = training_loss(model, x, labels, votes, label_smoothing=smoothing, attention_weight=weight)
+    close(found, expected, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_the_target_may_be_probabilities(model: EmoNeXt) -> None:
+    x, shares = torch.rand(5, 3, 64, 64), people(5)
+    expected = np_cross_entropy(model(x), shares.numpy())
+    close(training_loss(model, x, shares, label_smoothing=0, attention_weight=0), expected, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_votes_without_a_head_of_their_own_teach_the_labels_head(model: EmoNeXt) -> None:
+    x, labels, votes = torch.rand(5, 3, 64, 64), torch.tensor([0, 6, 3, 3, 1]), people(5)
+    gained = training_loss(model, x, labels, votes) - training_loss(model, x, labels)
+    close(gained, np_cross_entropy(model(x), votes.numpy()), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_attention_without_weight_is_not_computed(model: EmoNeXt, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise AssertionError("attention was computed")
+
+    monkeypatch.setattr(SampleAttention, "forward", refuse)
+    x, labels = torch.rand(2, 3, 64, 64), torch.tensor([0, 1])
+    assert training_loss(model, x, labels, attention_weight=0).isfinite()
+
+
+def test_a_face_without_votes_teaches_the_head_for_votes_nothing() -> None:
+    model, labels, votes = make_model(WITH_VOTES), torch.tensor([0, 1, 2, 3]), people(4)
+    assert model.votes is not None
+    votes[1:3] = 0
+    one, other = torch.rand(2, 4, 3, 64, 64)
+    other[[0, 3]] = one[[0, 3]]  # only the faces without votes differ
+    taught = [vote_gradient(model, x, labels, votes) for x in (one, other)]
+    assert taught[0].abs().max() > 1e-3
+    close(taught[0], taught[1].numpy(), atol=1e-6)
+    other[0] = torch.rand(3, 64, 64)
+    assert (vote_gradient(model, other, labels, votes) - taught[0]).abs().max() > 1e-3
+
+
+@torch.inference_mode()
+def test_where_no_face_has_votes_the_loss_is_that_of_the_labels() -> None:
+    model, x, labels = make_model(WITH_VOTES), torch.rand(4, 3, 64, 64), torch.tensor([0, 1, 2, 3])
+    assert training_loss(model, x, labels, torch.zeros(4, 7)) == training_loss(model, x, labels)
+
+
+@pytest.mark.parametrize(
+    ("voted", "weight", "untaught"),
+    [(True, 1, "attention.value"), (False, 1, "attention.value votes"), (True, 0, "attention")],
+)
+def test_the_loss_teaches_every_part_that_it_uses(voted: bool, weight: float, untaught: str) -> None:
+    model = make_model(WITH_VOTES)
+    x, labels, votes = torch.rand(4, 3, 64, 64), torch.tensor([0, 1, 2, 3]), people(4)
+    training_loss(model, x, labels, votes if voted else None, attention_weight=weight).backward()
+    found = {name for name, parameter in model.named_parameters() if parameter.grad is None}
+    names = dict(model.named_parameters())
+    assert found == {name for name in names if name.startswith(tuple(untaught.split()))} != set()
 
 
 # --- the sizes ------------------------------------------------------------------------------------------
@@ -201,15 +330,27 @@ def test_the_spatial_transformer_fits_every_input_size(image_size: int) -> None:
 # --- helpers --------------------------------------------------------------------------------------------
 
 
-def make_model() -> EmoNeXt:
+def make_model(architecture: Architecture = SMALL) -> EmoNeXt:
     """A small network in eval mode whose parts all have a say: none is left at its near-zero start."""
     torch.manual_seed(0)
-    model = EmoNeXt(SMALL, layer_scale=1.0).eval()
-    nn.init.normal_(model.transformer.affine[2].weight, std=0.05)
+    model = EmoNeXt(architecture, layer_scale=1.0).eval()
+    if architecture.spatial_transformer:
+        nn.init.normal_(model.transformer.affine[2].weight, std=0.05)
     nn.init.normal_(model.backbone.head.fc.weight, std=0.2)
     for layer in (model.attention.query, model.attention.key):
         nn.init.normal_(layer.weight, std=0.5)
     return model
+
+
+def people(n: int) -> Tensor:
+    """(n, 7) shares of people's votes."""
+    return torch.from_numpy(np.random.default_rng(1).dirichlet([0.5] * 7, n).astype(np.float32))
+
+
+def vote_gradient(model: EmoNeXt, x: Tensor, labels: Tensor, votes: Tensor) -> Tensor:
+    model.zero_grad()
+    training_loss(model, x, labels, votes).backward()
+    return model.votes.weight.grad.clone()
 
 
 @functools.cache
@@ -242,6 +383,10 @@ def np_layer_norm(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def np_linear(layer: nn.Linear, x: NDArray[np.float32]) -> NDArray[np.float32]:
     return x @ layer.weight.numpy().T + layer.bias.numpy()
+
+
+def np_cross_entropy(logits: Tensor, shares: NDArray[np.floating]) -> float:
+    return float(-(shares * log_softmax(logits.numpy(), axis=1)).sum(axis=1).mean())
 
 
 def count(module: nn.Module) -> int:

@@ -2,9 +2,13 @@ import csv
 import json
 import math
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +17,17 @@ from PIL import Image
 from scipy.special import log_softmax
 from torch import Tensor
 
-from emonext import ARCHITECTURES, LABELS, Architecture, DataError, EmoNeXt, load_weights
+from emonext import ARCHITECTURES, LABELS, Architecture, Classifier, DataError, load_weights
+from emonext import evaluation as evaluation_module
 from emonext import training as training_module
+from emonext.augmentation import Augmentation
+from emonext.calibration import fit_temperature
 from emonext.data import FaceSet, load_fer2013
-from emonext.evaluation import fit_temperature, predict
-from emonext.training import FER2013_MEAN, FER2013_STD, Run, Settings, make_optimizer, make_run
+from emonext.errors import WeightsError
+from emonext.figures import draw_curves
+from emonext.inference import predict
+from emonext.recipe import PRESETS, Settings
+from emonext.training import FER2013_MEAN, FER2013_STD, Epoch, Run, make_run
 
 CPU = torch.device("cpu")
 MINI = Settings(size="mini", epochs=2, batch_size=16)
@@ -25,8 +35,10 @@ MINI = Settings(size="mini", epochs=2, batch_size=16)
 
 @pytest.fixture(autouse=True)
 def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An architecture small enough to be trained in a test, on one core."""
+    """An architecture small enough to be trained in a test, on one core, and nothing slow beside it."""
     monkeypatch.setitem(ARCHITECTURES, "mini", Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32))
+    monkeypatch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", 10)
+    monkeypatch.setattr(training_module, "draw_curves", lambda log, path: None)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -51,8 +63,20 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, change: dict[str, str]) -
 
 def test_the_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     start(tmp_path).train(ignore, max_minutes=0)
-    with pytest.raises(DataError, match=f"{tmp_path}: holds a run with other settings"):
-        start(tmp_path, replace(MINI, seed=1))
+    for change in ({"seed": 1}, {"votes": False}, {"augmentation": Augmentation(coarse=0.0)}):
+        with pytest.raises(DataError, match=f"{tmp_path}: holds a run with other settings"):
+            start(tmp_path, replace(MINI, **change))
+
+
+def test_the_checkpoint_of_another_program_is_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "checkpoint.pt")
+    with pytest.raises(DataError, match=r"checkpoint\.pt: not a checkpoint of this program"):
+        start(tmp_path)
+
+
+def test_a_start_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="nowhere: no such weights"):
+        start(tmp_path, replace(MINI, init="nowhere"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 half of one"])
@@ -72,9 +96,9 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
 # --- going on -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_a_resumed_run_is_equal_bit_for_bit(tmp_path: Path, optimizer: str) -> None:
-    settings = replace(MINI, optimizer=optimizer)
+@pytest.mark.parametrize("change", [{}, {"optimizer": "adamw"}, {"votes": False}])
+def test_a_resumed_run_is_equal_bit_for_bit(tmp_path: Path, change: dict[str, Any]) -> None:
+    settings = replace(MINI, **change)
     straight = start(tmp_path / "straight", settings)
     straight.train(ignore)
     first = start(tmp_path / "resumed", settings)
@@ -109,8 +133,44 @@ def test_the_folder_tells_what_was_asked_for_and_what_happened(tmp_path: Path) -
         rows = list(csv.DictReader(file))
     assert [{key: float(value) for key, value in row.items()} for row in rows] == [asdict(e) for e in log]
     assert [epoch.epoch for epoch in log] == [1, 2]
-    assert json.loads((tmp_path / "settings.json").read_text()) == asdict(MINI)
+    asked = json.loads((tmp_path / "settings.json").read_text())
+    assert asked.pop("made_with").keys() == {"commit", "emonext-care", "torch", "device"}
+    assert asked == json.loads(json.dumps(asdict(MINI)))
+    assert asked["augmentation"]["scale"] == list(MINI.augmentation.scale)
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_the_folder_tells_with_what_it_was_made(tmp_path: Path) -> None:
+    start(tmp_path).train(ignore, max_minutes=0)
+    made_with = json.loads((tmp_path / "settings.json").read_text())["made_with"]
+    assert (made_with["device"], made_with["torch"]) == ("cpu", torch.__version__)
+    assert made_with["emonext-care"] == version("emonext-care")
+    folder = Path(training_module.__file__).parent
+    head = subprocess.run(
+        ["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout
+    assert head[:7] in made_with["commit"] if head else made_with["commit"] == "not a checkout"
+
+
+def test_without_git_the_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    start(tmp_path).train(ignore, max_minutes=0)
+    assert json.loads((tmp_path / "settings.json").read_text())["made_with"]["commit"] == "not a checkout"
+
+
+def test_the_curves_are_drawn_anew_after_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def count(log: list[Epoch], path: Path) -> None:
+        drawn.append(len(log))
+        draw_curves(log, path)
+
+    monkeypatch.setattr(training_module, "draw_curves", count)
+    start(tmp_path).train(ignore)
+    assert drawn == [1, 2]
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert min(picture.size) > 300
+        assert np.asarray(picture.convert("L")).std() > 5  # something is on it
 
 
 def test_every_batch_is_reported(tmp_path: Path) -> None:
@@ -135,21 +195,121 @@ def test_the_learning_rate_rises_to_its_highest_then_falls_as_a_cosine(tmp_path:
 # --- learning -------------------------------------------------------------------------------------------
 
 
+def test_a_rate_without_warmup_is_highest_at_once(tmp_path: Path) -> None:
+    run, rates = start(tmp_path, replace(MINI, warmup=0.0, learning_rate=0.1)), []
+    run.train(lambda *batch: rates.append(run.optimizer.param_groups[0]["lr"]))
+    assert rates == pytest.approx([0.1 * (1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)])
+
+
+# --- as the paper, but for what is named ----------------------------------------------------------------
+
+
+def test_the_papers_run_is_what_its_description_says(tmp_path: Path) -> None:
+    settings = replace(PRESETS["paper"], size="mini", init="none", batch_size=16, epochs=3)
+    run, rates = start(tmp_path, settings, train=faces(330)), []
+    log = run.train(lambda *batch: rates.append(run.optimizer.param_groups[0]["lr"]))
+    # all epochs are run
+    assert len(log) == 3
+    # the rate is the one asked for and falls once
+    peak = int(np.argmax(rates))
+    assert rates[peak] == pytest.approx(1e-4, rel=0.02)
+    assert peak < 0.1 * len(rates)
+    assert (np.diff(rates[peak:]) < 0).all()
+    assert rates[-1] < 0.01 * rates[peak]
+    # the whole picture is shown, and its grey values are standardised
+    assert (run.prepare.resize, run.prepare.size) == (32, 32)
+    assert (run.prepare.mean, run.prepare.std) == (FER2013_MEAN, FER2013_STD)
+    assert isinstance(run.optimizer, torch.optim.AdamW)
+    assert run.model.votes is None
+
+
+# --- learning -------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_an_easy_set_is_learnt(tmp_path: Path, optimizer: str) -> None:
-    settings = replace(MINI, epochs=10, optimizer=optimizer, learning_rate=4e-3, ema_decay=0.9)
+    settings = replace(
+        MINI, epochs=10, optimizer=optimizer, learning_rate=4e-3, ema_decay=0.9, label_smoothing=0.2
+    )
     log = start(tmp_path, settings).train(ignore)
-    # with labels smoothed by 0.2, no network can fall below their entropy
+    # with labels smoothed by 0.2, no network can fall below their entropy; votes that agree add none
     floor = -(0.8 + 0.2 / 7) * math.log(0.8 + 0.2 / 7) - 6 * (0.2 / 7) * math.log(0.2 / 7)
-    assert floor < log[-1].loss < floor + 0.3 < log[0].loss
+    assert floor < log[-1].loss < floor + 0.6 < log[0].loss
     assert log[-1].accuracy > 0.95
+    assert log[-1].majority_accuracy > 0.95
+
+
+def test_where_people_agree_and_labels_are_noise_the_head_for_votes_learns(tmp_path: Path) -> None:
+    settings = replace(MINI, epochs=10, learning_rate=4e-3, ema_decay=0.9)
+    log = start(tmp_path, settings, train=mislabelled(faces(64))).train(ignore)
+    assert log[-1].majority_accuracy > 0.9
+    assert log[-1].accuracy < 0.7
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spatial_transformer": False},
+        {"squeeze_excitation": False},
+        {"attention_weight": 0.0},
+        {"votes": False},
+        {"label_smoothing": 0.0},
+        {"drop_path": 0.0, "layer_scale": 1e-6},
+        {"image_size": 48},
+        {"augmentation": Augmentation(coarse=0.0, erase=0.0)},
+    ],
+)
+def test_whatever_is_left_out_a_network_is_trained_and_finished(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    settings = replace(MINI, epochs=1, **change)
+    whole, run = start(tmp_path / "whole", replace(MINI, epochs=1)), start(tmp_path / "part", settings)
+    run.train(ignore)
+    assert whole.train(ignore)[0].loss != run.log[0].loss
+    path, _ = run.finish()
+    card = load_weights(path).card
+    shape = card.architecture
+    assert (shape.spatial_transformer, shape.squeeze_excitation, shape.votes, shape.image_size) == (
+        settings.spatial_transformer,
+        settings.squeeze_excitation,
+        settings.votes,
+        settings.image_size or 32,
+    )
+    for name, value in change.items():
+        if name != "augmentation":
+            assert f"{name}={value}" in card.recipe
+    assert f"coarse={settings.augmentation.coarse}" in card.recipe
+
+
+@pytest.mark.parametrize("name", ["label_smoothing", "attention_weight"])
+def test_a_setting_of_the_loss_reaches_it(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set()
+    loss = training_module.training_loss
+
+    def watch(*batch: Any, **options: float) -> Tensor:
+        seen.add(options[name])
+        return loss(*batch, **options)
+
+    monkeypatch.setattr(training_module, "training_loss", watch)
+    start(tmp_path, replace(MINI, epochs=1, **{name: 0.375})).train(ignore)
+    assert seen == {0.375}
+
+
+@pytest.mark.parametrize(("decay", "same"), [(0.0, True), (0.9, False)])
+def test_the_average_forgets_as_fast_as_asked(tmp_path: Path, decay: float, same: bool) -> None:
+    run = start(tmp_path, replace(MINI, epochs=1, ema_decay=decay))
+    run.train(ignore)
+    differing = unequal(run.model.state_dict(), run.average.module.state_dict())
+    assert (differing == []) is same
 
 
 def test_a_step_is_taken_with_a_gradient_of_norm_one_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loss = training_module.training_loss
-    monkeypatch.setattr(training_module, "training_loss", lambda *batch: 100 * loss(*batch))
+    monkeypatch.setattr(
+        training_module, "training_loss", lambda *args, **options: 100 * loss(*args, **options)
+    )
     run, norms = start(tmp_path), []
 
     def measure(*step: object) -> None:
@@ -161,26 +321,21 @@ def test_a_step_is_taken_with_a_gradient_of_norm_one_at_most(
     assert norms == pytest.approx([1.0] * 4, abs=1e-3)
 
 
-def test_weights_are_finished_that_the_loader_reads(tmp_path: Path) -> None:
-    val = faces(40, seed=1)
-    val.labels[::4] = 6  # a quarter is labelled wrongly, so that certainty does not pay
-    run = start(tmp_path, val=val)
-    run.train(ignore)
-    path, card = run.finish()
-    loaded = load_weights(path)
-    logits = predict(run.average.module.eval(), run.prepare, val.images, CPU)
-    calibrated = log_softmax(logits / card.temperature, axis=1)
-
-    assert loaded.card == card
-    assert (card.labels, card.architecture) == (LABELS, ARCHITECTURES["mini"])
-    assert (card.preprocessing.size, card.preprocessing.mean) == (32, FER2013_MEAN)
-    assert "muon" in card.recipe
-    assert card.metrics.keys() == {"val_accuracy", "val_accuracy_ten_crops", "val_macro_f1", "val_log_loss"}
-    assert card.metrics["val_accuracy"] == (logits.argmax(axis=1) == val.labels).mean()
-    assert card.metrics["val_log_loss"] == pytest.approx(-calibrated[np.arange(40), val.labels].mean())
-    assert card.temperature == pytest.approx(fit_temperature(logits, val.labels))
-    averaged = {key: tensor.half().float() for key, tensor in run.average.module.state_dict().items()}
-    assert unequal({k: v.float() for k, v in loaded.model.state_dict().items()}, averaged) == []
+def test_a_run_starts_from_the_weights_it_is_given(tmp_path: Path) -> None:
+    first = start(tmp_path / "first", replace(MINI, votes=False))
+    first.train(ignore)
+    path, _ = first.finish()
+    run = start(tmp_path / "second", replace(MINI, init=str(path), seed=1))
+    before = {key: tensor.half().float() for key, tensor in first.average.module.state_dict().items()}
+    started = {key: tensor.float() for key, tensor in run.model.state_dict().items()}
+    own = {key for key in started if key.startswith("votes")}
+    assert own
+    assert unequal({key: started[key] for key in started.keys() - own}, before) == []
+    assert unequal(run.model.state_dict(), run.average.module.state_dict()) == []
+    run.train(ignore, max_minutes=0)
+    recipe = load_weights(run.finish()[0]).card.recipe
+    assert "init=weights.safetensors" in recipe
+    assert str(tmp_path) not in recipe  # no one needs to know how a folder is called
 
 
 def test_the_image_size_can_be_asked_for(tmp_path: Path) -> None:
@@ -188,16 +343,137 @@ def test_the_image_size_can_be_asked_for(tmp_path: Path) -> None:
     assert run.model.architecture.image_size == run.prepare.size == run.prepare.resize == 48
 
 
+# --- a head for votes, or none --------------------------------------------------------------------------
+
+
+def test_a_head_for_votes_that_would_never_see_one_is_left_out(tmp_path: Path) -> None:
+    run = start(tmp_path, train=voteless(faces(64)))
+    run.train(ignore)
+    path, _ = run.finish()
+    assert run.model.votes is None
+    card = load_weights(path).card
+    assert (card.architecture.votes, card.votes_temperature) == (False, 1.0)
+
+
+@pytest.mark.parametrize("votes", [True, False])
+def test_a_set_without_votes_is_trained_on(tmp_path: Path, votes: bool) -> None:
+    settings = replace(MINI, votes=votes)
+    run = start(tmp_path, settings, train=voteless(faces(64)), val=voteless(faces(16, seed=1)))
+    log = run.train(ignore)
+    assert len(log) == 2
+    assert all(math.isnan(epoch.majority_accuracy) for epoch in log)  # and its curve is not drawn
+    _, found = run.finish()
+    assert [(reading.head, reading.truth) for reading in found.readings] == [("labels", "labels")]
+
+
+def test_validation_without_labels_measures_the_votes_alone(tmp_path: Path) -> None:
+    val = faces(16, seed=1)
+    run = start(tmp_path, val=replace(val, labels=np.full(16, -1)))
+    log = run.train(ignore)
+    assert math.isnan(log[-1].accuracy)
+    assert 0 <= log[-1].majority_accuracy <= 1
+    _, found = run.finish()
+    assert [(reading.head, reading.truth) for reading in found.readings] == [("votes", "majority")]
+
+
+def test_a_temperature_that_nothing_tells_is_one(tmp_path: Path) -> None:
+    run = start(tmp_path, val=voteless(faces(16, seed=1)))
+    run.train(ignore, max_minutes=0)
+    card = load_weights(run.finish()[0]).card
+    assert card.architecture.votes
+    assert card.votes_temperature == 1.0
+
+
+# --- the weights ----------------------------------------------------------------------------------------
+
+
+def test_weights_are_finished_that_the_loader_reads(tmp_path: Path) -> None:
+    run = start(tmp_path, val=doubtful(faces(40, seed=1)))
+    run.train(ignore)
+    path, _ = run.finish()
+    loaded = load_weights(path)
+    card = loaded.card
+    shape = replace(ARCHITECTURES["mini"], votes=True)
+    assert (card.name, card.labels, card.architecture) == ("mini", LABELS, shape)
+    assert (card.preprocessing.size, card.preprocessing.mean) == (32, FER2013_MEAN)
+    assert card.recipe.startswith("2 epochs; ")
+    assert "optimizer=muon" in card.recipe
+    averaged = {key: tensor.half().float() for key, tensor in run.average.module.state_dict().items()}
+    assert unequal({k: v.float() for k, v in loaded.model.state_dict().items()}, averaged) == []
+
+
+def test_each_head_has_the_temperature_of_its_own_truth(tmp_path: Path) -> None:
+    val = doubtful(faces(40, seed=1))
+    run = start(tmp_path, val=val)
+    run.train(ignore)
+    card = load_weights(run.finish()[0]).card
+    scores = predict(run.average.module.eval(), run.prepare, val.images, CPU)
+    assert card.temperature == pytest.approx(
+        fit_temperature(scores.labels, np.eye(7, dtype=np.float32)[val.labels])
+    )
+    assert card.votes_temperature == pytest.approx(fit_temperature(scores.votes, val.votes))
+    assert card.temperature != pytest.approx(card.votes_temperature, rel=0.02)
+
+
+def test_the_card_carries_what_was_measured(tmp_path: Path) -> None:
+    val = doubtful(faces(40, seed=1))
+    run = start(tmp_path, val=val)
+    run.train(ignore)
+    path, found = run.finish()
+    card = load_weights(path).card
+    scores = predict(run.average.module.eval(), run.prepare, val.images, CPU)
+    calibrated = log_softmax(scores.labels / card.temperature, axis=1)
+
+    assert card.metrics == found.metrics()
+    assert card.metrics["labels_labels_accuracy"] == (scores.labels.argmax(axis=1) == val.labels).mean()
+    assert card.metrics["votes_labels_accuracy"] == (scores.votes.argmax(axis=1) == val.labels).mean()
+    assert card.metrics["votes_majority_accuracy"] == (scores.votes.argmax(axis=1) == val.majority).mean()
+    assert card.metrics["labels_labels_log_loss"] == pytest.approx(
+        -calibrated[np.arange(40), val.labels].mean(), rel=1e-4
+    )
+    assert [reading.temperature for reading in found.readings] == [
+        card.temperature,
+        card.votes_temperature,
+        card.votes_temperature,
+    ]
+    assert card.metrics["labels_labels_accuracy"] == run.log[-1].accuracy
+    assert card.metrics["votes_majority_accuracy"] == run.log[-1].majority_accuracy
+
+
+def test_what_is_finished_classifies(tmp_path: Path) -> None:
+    val = faces(40, seed=1)
+    run = start(tmp_path, replace(MINI, epochs=10, learning_rate=4e-3, ema_decay=0.9), val=val)
+    run.train(ignore)
+    classify = Classifier(run.finish()[0], "cpu")
+    found = classify(val.images[..., None].repeat(3, axis=3))
+    assert (found.argmax(axis=1) == val.majority).mean() > 0.95
+
+
+# --- the data -------------------------------------------------------------------------------------------
+
+
 def test_pictures_with_a_twin_in_another_split_are_not_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = faces(40)
-    twins = replace(data, unseen=np.arange(40) % 4 != 0)
-    monkeypatch.setattr(training_module, "load_fer2013", lambda folder, split: twins)
-    run = make_run(tmp_path, MINI, tmp_path, CPU)
-    assert np.array_equal(run.images.numpy(), data.images[twins.unseen])
-    assert np.array_equal(run.labels.numpy(), data.labels[twins.unseen])
-    assert len(run.val) == 40
+    """Those that the data marks, those that stand in validation, and those without a label."""
+    train, val = faces(64), faces(16, seed=1)
+    train.images[3], train.images[10] = val.images[0], val.images[15]
+    train.labels[20] = -1
+    train.unseen[::5] = False
+    monkeypatch.setattr(
+        training_module, "load_faces", lambda data, split: {"train": train, "val": val}[split]
+    )
+    run = make_run(tmp_path, MINI, Path("some/set.csv"), CPU)
+    kept = [row for row in range(64) if row % 5 and row not in (3, 10, 20)]
+    assert np.array_equal(run.images.numpy(), train.images[kept])
+    assert np.array_equal(run.labels.numpy(), train.labels[kept])
+    assert run.votes is not None
+    assert np.array_equal(run.votes.numpy(), train.votes[kept])
+    assert len(run.val) == 16
+    run.train(ignore, max_minutes=0)
+    assert load_weights(run.finish()[0]).card.data == (
+        "set, training split without the pictures that have a twin in another split"
+    )
 
 
 def test_missing_data_is_a_data_error(tmp_path: Path) -> None:
@@ -213,39 +489,6 @@ def test_the_mean_and_deviation_are_fer2013s(shared: Path) -> None:
     mean = np.average(grey, weights=counts)
     assert mean == pytest.approx(FER2013_MEAN, abs=0.001)
     assert np.average((grey - mean) ** 2, weights=counts) ** 0.5 == pytest.approx(FER2013_STD, abs=0.001)
-
-
-# --- the optimizer --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_every_parameter_is_optimised_once_and_vectors_are_not_decayed(optimizer: str) -> None:
-    model = EmoNeXt(ARCHITECTURES["mini"])
-    groups = make_optimizer(model, replace(MINI, optimizer=optimizer, weight_decay=0.07)).param_groups
-    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
-    assert sum(len(group["params"]) for group in groups) == len(decay) == len(list(model.parameters()))
-    assert {decay[id(p)] for p in model.parameters() if p.ndim < 2} == {0.0}
-    assert {decay[id(p)] for p in model.parameters() if p.ndim >= 2} == {0.07}
-
-
-def test_muon_takes_the_trunks_matrices_alone() -> None:
-    model = EmoNeXt(ARCHITECTURES["mini"])
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    groups = make_optimizer(model, MINI).param_groups
-    orthogonal = {names[id(p)] for group in groups if not group.get("use_fallback") for p in group["params"]}
-    stages = {
-        f"backbone.stages.{stage}.{layer}.weight"
-        for stage in range(4)
-        for layer in (
-            "blocks.0.mlp.fc1",
-            "blocks.0.mlp.fc2",
-            "downsample.1",
-            "downsample.2.fc1",
-            "downsample.2.fc2",
-        )
-        if stage > 0 or layer.startswith("blocks")
-    }
-    assert orthogonal == stages | {f"attention.{part}.weight" for part in ("query", "key", "value")}
 
 
 # --- helpers --------------------------------------------------------------------------------------------
@@ -268,7 +511,24 @@ def faces(n: int, seed: int = 0) -> FaceSet:
     patterns = np.full((3, 48, 48), 40.0)
     patterns[0, :20] = patterns[1, 28:] = patterns[2, 14:34, 14:34] = 210
     images = np.clip(patterns[labels] + rng.normal(0, 10, (n, 48, 48)), 0, 255).astype(np.uint8)
-    return FaceSet(images, labels, np.eye(7, dtype=np.float32)[labels], np.ones(n, bool))
+    return FaceSet(images, labels, np.eye(7, dtype=np.float32)[labels], labels.copy(), np.ones(n, bool))
+
+
+def mislabelled(data: FaceSet) -> FaceSet:
+    """The labels say nothing of the pictures; the votes still do."""
+    return replace(data, labels=np.random.default_rng(2).integers(0, 3, len(data)))
+
+
+def voteless(data: FaceSet) -> FaceSet:
+    return replace(data, votes=np.zeros_like(data.votes), majority=np.full(len(data), -1))
+
+
+def doubtful(data: FaceSet) -> FaceSet:
+    """A quarter is labelled wrongly and two people of five disagree, so that certainty does not pay."""
+    labels = np.where(np.arange(len(data)) % 4, data.labels, 6)
+    return replace(
+        data, labels=labels, votes=0.6 * data.votes + np.float32(0.4) * np.roll(data.votes, 1, axis=1)
+    )
 
 
 def start(
@@ -281,7 +541,7 @@ def ignore(done: int, total: int, loss: float) -> None:
     """No progress is shown."""
 
 
-def timeless(epoch: training_module.Epoch) -> training_module.Epoch:
+def timeless(epoch: Epoch) -> Epoch:
     return replace(epoch, seconds=0.0)
 
 

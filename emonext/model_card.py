@@ -1,0 +1,27 @@
+"""The model card of a set of weights, in Markdown: what they are, and every figure that was measured."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from jinja2 import Template
+
+from emonext.checkpoint import Weights
+from emonext.evaluation import Evaluation
+
+
+def model_card(weights: Weights, found: Evaluation, measured_on: str, pictures: Iterable[Path] = ()) -> str:
+    """Markdown.
+
+    :param measured_on: the data of ``found``, in words.
+    :param pictures: shown at the end; they lie beside the card.
+    """
+    template = Path(__file__).with_name("model_card.md.j2").read_text(encoding="utf-8")
+    return Template(template, autoescape=False).render(
+        card=weights.card,
+        sha256=weights.sha256,
+        parameters=sum(parameter.numel() for parameter in weights.model.parameters()),
+        training_only=sum(parameter.numel() for parameter in weights.model.attention.parameters()),
+        found=found,
+        measured_on=measured_on,
+        pictures=list(pictures),
+    )

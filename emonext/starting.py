@@ -1,0 +1,108 @@
+"""What a network starts from: nothing, ImageNet, or other weights."""
+
+import math
+
+import timm
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from emonext.checkpoint import find_weights, load_without_code, verify_weights
+from emonext.errors import WeightsError
+from emonext.model import ARCHITECTURES, EmoNeXt
+
+# timm's trunks of the same widths and depths; the paper starts from the ImageNet-22k ones.
+_IMAGENET = {
+    "tiny": "convnext_tiny.fb_in22k",
+    "small": "convnext_small.fb_in22k",
+    "base": "convnext_base.fb_in22k",
+    "large": "convnext_large.fb_in22k",
+    "xlarge": "convnext_xlarge.fb_in22k",
+    "atto": "convnext_atto.d2_in1k",
+    "femto": "convnext_femto.d1_in1k",
+    "pico": "convnext_pico.d1_in1k",
+    "nano": "convnext_nano.in12k",
+}
+
+# The localisation network's first linear map, whose width depends on the input size.
+_AFFINE = "transformer.affine.0.weight"
+_AFFINE_CHANNELS = 10
+
+
+def start_from(model: EmoNeXt, source: str) -> None:
+    """Brings a new network to where other weights stand.
+
+    Whatever has no counterpart in them keeps its fresh values: squeeze-and-excitation, attention and heads
+    after ImageNet; a head for votes that they lack. A spatial transformer of another input size is resized.
+
+    :param source: ``none``, ``imagenet`` (timm's ConvNeXt of the same widths: from its cache, or fetched),
+        shipped weights by name, or a file: weights of this program or a ConvNeXt of timm's.
+    :raises WeightsError: they can't be had, or belong to a network of other widths or depths.
+    """
+    if source == "none":
+        return
+    found = _imagenet(model) if source == "imagenet" else _from_file(source)
+    ours = model.state_dict()
+    if "stem.0.weight" in found:  # a trunk alone, with a head for other classes
+        found = {f"backbone.{key}": value for key, value in found.items() if not key.startswith("head.fc")}
+    if _AFFINE in found and _AFFINE in ours:
+        found[_AFFINE] = _resize_affine(found[_AFFINE], ours[_AFFINE].shape[1])
+    # the trunk must be the same block for block; squeeze-and-excitation is not in every one
+    trunks = [{key for key in state if _is_trunk(key)} for state in (ours, found)]
+    found = {key: _as_linear(value, ours[key]) for key, value in found.items() if key in ours}
+    wrong = [key for key, value in found.items() if value.shape != ours[key].shape]
+    if wrong or trunks[0] != trunks[1]:
+        example = min(wrong or trunks[0] ^ trunks[1])
+        raise WeightsError(f"--init {source}: of another architecture ({example} does not fit).")
+    model.load_state_dict(found, strict=False)
+
+
+def _is_trunk(key: str) -> bool:
+    return key.startswith("backbone.stages") and "downsample.2" not in key
+
+
+def _imagenet(model: EmoNeXt) -> dict[str, Tensor]:
+    shape = model.architecture
+    sizes = [
+        name for name, ours in ARCHITECTURES.items() if (ours.depths, ours.dims) == (shape.depths, shape.dims)
+    ]
+    if not sizes:
+        raise WeightsError("--init imagenet: there are no such weights of this architecture; use none.")
+    name = _IMAGENET[sizes[0]]
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # the hub's client raises what its transport raises
+        raise WeightsError(
+            f"--init imagenet: {name} is not in timm's cache and can't be fetched; give its file, or none."
+        ) from error
+
+
+def _from_file(source: str) -> dict[str, Tensor]:
+    path = find_weights(source)
+    verify_weights(path)
+    if path.suffix != ".safetensors":
+        state = load_without_code(path, WeightsError)
+        state = state.get("model", state) if isinstance(state, dict) else state
+        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+            raise WeightsError(f"{path}: not a state dict. Expected tensors by name.")
+    else:
+        try:
+            state = load_file(path)
+        except SafetensorError as error:
+            raise WeightsError(f"{path}: not a whole safetensors file ({error}).") from error
+    return {key: value.float() for key, value in state.items()}
+
+
+def _resize_affine(weight: Tensor, width: int) -> Tensor:
+    """(32, 10·s·s) → (32, 10·t·t): the map is scaled, and the sum over it is kept."""
+    before = math.isqrt(weight.shape[1] // _AFFINE_CHANNELS)
+    after = math.isqrt(width // _AFFINE_CHANNELS)
+    maps = weight.view(len(weight), _AFFINE_CHANNELS, before, before)
+    scaled = F.interpolate(maps, (after, after), mode="bilinear", align_corners=False, antialias=True)
+    return scaled.flatten(1) * (before / after) ** 2
+
+
+def _as_linear(value: Tensor, ours: Tensor) -> Tensor:
+    """timm's small ConvNeXts hold their linear maps as 1×1 convolutions."""
+    return value.flatten(1) if value.ndim == 4 and ours.ndim == 2 else value
