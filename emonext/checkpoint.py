@@ -29,7 +29,7 @@ METADATA_KEY = "emonext"
 FOLDER = Path(__file__).parent / "weights"
 
 SHIPPED = {
-    "atto": "687283acd41f9107b0ed43520e8d9f0cb1260dad37bb159b643ea13bb7a15bd9",
+    "atto": "13992b0f18957a7fc91d7ca6c9a7cf46f77275b0a581604eee339d1d20796817",
 }
 """Name → sha256 of ``weights/NAME.safetensors``."""
 
