@@ -504,7 +504,8 @@ def _instruments(model: str, device: str, min_face_px: int = 40) -> "Instruments
         weights={
             "name": classify.card.name,
             "sha256": classify.sha256,
-            "temperature": classify.card.temperature,
+            "reads": "votes" if classify.card.architecture.votes else "labels",
+            "temperature": classify.temperature,
             "preprocessing": prepare.to_dict(),
         },
         device=str(classify.device),

@@ -32,7 +32,7 @@ class Classifier:
         votes = weights.card.architecture.votes
         # the head for votes is in LABELS' order
         self._columns = list(range(len(LABELS))) if votes else weights.card.columns
-        self._temperature = weights.card.votes_temperature if votes else weights.card.temperature
+        self.temperature = weights.card.votes_temperature if votes else weights.card.temperature
         self.labels = LABELS
         self._model = weights.model.to(self.device).to(memory_format=torch.channels_last)
 
@@ -44,4 +44,4 @@ class Classifier:
         x = self.card.preprocessing(torch.from_numpy(np.ascontiguousarray(crops)).to(self.device))
         features = self._model.features(x.contiguous(memory_format=torch.channels_last))
         logits = self._model.vote_logits(features).float()
-        return (logits / self._temperature).softmax(dim=1)[:, self._columns].cpu().numpy()
+        return (logits / self.temperature).softmax(dim=1)[:, self._columns].cpu().numpy()

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from conftest import LANDMARKS, find_squares
@@ -135,17 +136,21 @@ def test_films_are_short_h264_where_every_frame_stands_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(as_used, "_CHUNK", 8)
-    films: dict[str, VideoInfo] = {}
+    films: list[VideoInfo] = []
+    alone: list[bool] = []
 
     def detect(images: NDArray[np.uint8]) -> list[Detections]:
         (path,) = folder.glob("*/*")
-        films[path.name] = probe(path)
+        films.append(probe(path))
+        with av.open(str(path)) as container:
+            alone.extend(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
         assert images.shape[1:] == (HEIGHT, WIDTH, 3)
         return find_squares(images)
 
     recut(np.stack([with_square(200)] * 20), detect, WHOLE)
-    assert [len(film.time_s) for film in films.values()] == [8, 8, 4]
-    assert {film.codec for film in films.values()} == {"h264"}
+    assert [len(film.time_s) for film in films] == [8, 8, 4]
+    assert {film.codec for film in films} == {"h264"}
+    assert alone == [True] * 20
 
 
 def failing(images: NDArray[np.uint8]) -> list[Detections]:
