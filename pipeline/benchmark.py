@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from pipeline.container import probe
 from pipeline.emotions import score_emotions
 from pipeline.faces import find_faces
-from pipeline.session import Instruments, OnProgress, Settings
+from pipeline.session import Instruments, OnProgress, Settings, choose_detector
 from pipeline.tracks import track_faces
 from pipeline.video import SampledVideo
 
@@ -52,7 +52,7 @@ def measure(
     info = probe(path)
     video = SampledVideo(info, settings.sample_fps)
     decode = _Timed(video)
-    detect = _Timed(find_faces(decode, instruments.detect, instruments.framing))
+    detect = _Timed(find_faces(decode, choose_detector(settings, instruments), instruments.framing))
     track = _Timed(track_faces(detect, settings.max_gap_s))
     classify = _Timed(score_emotions(track, instruments.classify, settings.batch_size))
     samples = faces = 0

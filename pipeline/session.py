@@ -15,6 +15,7 @@ from pipeline.container import VideoInfo, probe, sha256_of
 from pipeline.emotions import DEFAULT_BATCH_SIZE, ClassifyFaces, score_emotions
 from pipeline.errors import InputError, VideoError
 from pipeline.faces import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
+from pipeline.following import KEY_INTERVAL_S, Follower, Refiner
 from pipeline.records import EMOTIONS, NEGATIVE, Face, FrameFaces
 from pipeline.summary import summarize
 from pipeline.timeline import (
@@ -64,6 +65,7 @@ class Settings:
     :param min_face_px: smallest face that is looked for.
     :param patient_track: ``longest``, ``largest``, or the number of a track.
     :param max_gap_s: a face that is away for longer comes back as a new track.
+    :param key_interval_s: from one sample with full detection to the next; in between faces are followed.
     """
 
     sample_fps: float = 5.0
@@ -71,6 +73,7 @@ class Settings:
     batch_size: int = DEFAULT_BATCH_SIZE
     patient_track: str = "longest"
     max_gap_s: float = DEFAULT_MAX_GAP_S
+    key_interval_s: float = KEY_INTERVAL_S
     quality: QualityLimits = field(default_factory=QualityLimits)
 
     def __post_init__(self) -> None:
@@ -88,6 +91,8 @@ class Instruments:
 
     :param framing: how the classifier wants its faces cut.
     :param weights: name, sha256 and whatever else identifies the classifier.
+    :param refine: the detector's second half, which follows a face once it is found; without it every sample
+        gets full detection.
     """
 
     detect: Detector
@@ -95,6 +100,7 @@ class Instruments:
     framing: Framing
     weights: Mapping[str, Any]
     device: str
+    refine: Refiner | None = None
 
 
 @dataclass(frozen=True)
@@ -148,9 +154,17 @@ def process_session(
 
 def run_stages(video: SampledVideo, settings: Settings, instruments: Instruments) -> Iterable[FrameFaces]:
     """The stages in their order: frames → faces → tracks → emotions."""
-    faces = find_faces(video, instruments.detect, instruments.framing)
+    faces = find_faces(video, choose_detector(settings, instruments), instruments.framing)
     tracked = track_faces(faces, settings.max_gap_s)
     return score_emotions(tracked, instruments.classify, settings.batch_size)
+
+
+def choose_detector(settings: Settings, instruments: Instruments) -> Detector:
+    """Full detection of every sample, or of key samples where the instruments can follow a face."""
+    every = round(settings.sample_fps * settings.key_interval_s)
+    if instruments.refine is None or every <= 1:
+        return instruments.detect
+    return Follower(instruments.detect, instruments.refine, every)
 
 
 def choose_patient(samples: Iterable[FrameFaces], wish: str) -> int | None:
