@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,6 +65,7 @@ LabelMap = Annotated[
     typer.Option(help="Classes: affectnet, rafdb, ckplus, fer2013, or like 0=angry,1=sad,7=- (left out)."),
 ]
 Votes = Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv, beside FER2013's CSV.")]
+Jobs = Annotated[int | None, typer.Option(help="Sessions at once; else as cores and memory allow.", min=1)]
 PatientTrack = Annotated[
     str, typer.Option(help="Who the patient is: longest (seen longest), largest, or a track's number.")
 ]
@@ -83,6 +85,9 @@ def process(
     batch_size: BatchSize = 64,
     min_face: MinFace = 40,
     patient_track: PatientTrack = "longest",
+    jobs: Annotated[
+        int | None, typer.Option(help="Sessions at once; by default as cores and memory allow.", min=1)
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make existing timelines anew.")] = False,
 ) -> None:
     """Videos → emotion timelines (Parquet) and reports (HTML).
@@ -91,19 +96,23 @@ def process(
 
     Example: emonext process recordings/ --out study
     """
+    from emonext.weight_files import find_weights, verify_weights
     from pipeline.batch import plan_sessions, process_sessions
     from pipeline.session import Settings
+    from pipeline.workers import Workers, default_jobs
     from reports import write_reports
 
     sessions = plan_sessions(inputs, patient, session)
     settings = Settings(fps, min_face, batch_size, patient_track)
-    instruments = _instruments(model, device, min_face)
+    count = min(jobs or default_jobs(), len(sessions))
+    workers = Workers(partial(_instruments, model, device, min_face, count), count)
     with _progress("Processing") as update:
         outcomes = process_sessions(
             sessions,
             out,
             settings,
-            instruments,
+            workers,
+            verify_weights(find_weights(model)),
             overwrite=overwrite,
             on_session=lambda job, done, total: update(done, total, f"{job.patient_id} {job.session_id}"),
         )
@@ -159,6 +168,7 @@ def demo(
     with _extra("demo"):
         from pipeline.demo import make_demo_video
     from pipeline.batch import process_sessions
+    from pipeline.jobs import in_this_process
     from pipeline.session import Session, Settings
     from pipeline.timeline import make_private_folder
     from reports import write_reports
@@ -173,7 +183,8 @@ def demo(
             [sample],
             out,
             Settings(),
-            instruments,
+            in_this_process(instruments),
+            instruments.weights["sha256"],
             overwrite=True,
             on_session=lambda job, done, total: update(done, total, ""),
         )
@@ -193,30 +204,42 @@ def bench(
     device: Device = "auto",
     batch_size: BatchSize = 64,
     min_face: MinFace = 40,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Compare with facenet-pytorch's detector on every sample.")
+    ] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw them (PNG, SVG, PDF).")] = None,
 ) -> None:
-    """What a minute of this video costs on this machine, stage by stage.
+    """What this video costs on this machine, stage by stage.
 
-    Example: emonext bench P012_S01.mp4
+    Example: emonext bench P012_S01.mp4 --baseline --json bench.json --picture bench.png
     """
+    from pipeline.baseline import compare
     from pipeline.benchmark import measure
     from pipeline.session import Settings
 
+    if picture:
+        with _extra("train"):
+            from pipeline.benchmark_figure import draw_benchmark
+
+    settings, instruments = Settings(fps, min_face, batch_size), _instruments(model, device, min_face)
     with _progress("Measuring") as update:
-        costs = measure(
-            video,
-            Settings(fps, min_face, batch_size),
-            _instruments(model, device, min_face),
-            lambda done, total: update(done, total, ""),
-        )
-    minutes = costs.video_s / 60
-    rows = {stage: f"{seconds / minutes:.1f} s" for stage, seconds in costs.seconds.items()}
-    rows["end to end"] = f"{costs.end_to_end_s / minutes:.1f} s"
-    rows["peak memory"] = f"{costs.peak_rss_mb:.0f} MB"
-    title = (
-        f"one minute of {costs.width} × {costs.height} px, {costs.samples / minutes:.0f} samples, "
-        f"{costs.faces / minutes:.0f} faces"
-    )
-    _print_table(title, rows)
+        costs = measure(video, settings, instruments, lambda done, total: update(done, total, ""))
+    result = costs.to_dict()
+    if baseline:
+        from emonext import Classifier
+
+        in_float32 = Classifier(model, device, bf16=False)
+        with _progress("Baseline") as update:
+            compared = compare(
+                costs, settings, instruments, in_float32, lambda done, total: update(done, total, "")
+            )
+        result |= compared.to_dict()
+    _tell_costs(result)
+    if json_file:
+        json_file.write_text(json.dumps(result, indent=2) + "\n")
+    if picture:
+        draw_benchmark(costs, picture)
 
 
 @app.command()
@@ -371,7 +394,8 @@ def weights_list() -> None:
 
     Example: emonext weights list
     """
-    from emonext.checkpoint import SHIPPED, find_weights, imported_weights, read_card
+    from emonext.checkpoint import read_card
+    from emonext.weight_files import SHIPPED, find_weights, imported_weights
 
     table = Table("name", "input", "FER2013", "FER+ majority", "data", "licence")
     for name in [*SHIPPED, *imported_weights()]:
@@ -445,7 +469,7 @@ def doctor() -> None:
     import av
     import torch
 
-    from emonext.checkpoint import SHIPPED, find_weights, verify_weights
+    from emonext.weight_files import SHIPPED, find_weights, verify_weights
 
     packages = ("emonext-care", "torch", "timm", "facenet-pytorch", "polars", "plotly")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; the CPU is used"
@@ -485,20 +509,29 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     return EmoNeXtError, PipelineError, ReportError
 
 
-def _instruments(model: str, device: str, min_face_px: int = 40) -> "Instruments":
-    """Where the two trained parts meet: the detector and the classifier, on one device."""
+def _instruments(model: str, device: str, min_face_px: int = 40, processes: int = 1) -> "Instruments":
+    """Where the two trained parts meet: the detector and the classifier, on one device.
+
+    :param processes: that share the processor.
+    """
     import decord
+    import torch
 
     from emonext import Classifier
-    from pipeline.faces import Framing, MtcnnDetector
+    from pipeline.cascade import Cascade
+    from pipeline.faces import Framing
     from pipeline.session import Instruments
 
     # its messages about damaged frames say nothing that the timeline does not
     decord.logging.set_level(decord.logging.QUIET)
+    # decoding goes on meanwhile and needs the other half: more threads than cores wait for each other
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // (2 * processes)))
     classify = Classifier(model, device)
     prepare = classify.card.preprocessing
+    cascade = Cascade(min_face_px, classify.device)
     return Instruments(
-        detect=MtcnnDetector(min_face_px, classify.device),
+        detect=cascade,
+        refine=cascade.refine,
         classify=classify,
         framing=Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift),
         weights={
@@ -513,9 +546,9 @@ def _instruments(model: str, device: str, min_face_px: int = 40) -> "Instruments
 
 
 def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
-    """One line for each session that is not simply done, one for all; exits 1 where some are incomplete."""
+    """One line for each session of which there is news, one for all; exits 1 where some are incomplete."""
     for session, outcome in zip(sessions, outcomes, strict=True):
-        if outcome.state != "done" or outcome.reason:
+        if outcome.state != "skipped" and outcome.reason:
             line = f"{session.video}: {outcome.state}: {outcome.reason}"
             err_console.print(line, markup=False, soft_wrap=True)
     states = [outcome.state for outcome in outcomes]
@@ -579,6 +612,32 @@ def _print_table(title: str, rows: dict[str, str]) -> None:
     out_console.print(table)
 
 
+def _tell_costs(found: dict[str, Any]) -> None:
+    """Of a benchmark, with or without the baseline."""
+    rows = {"decoding alone": f"{found['decode_fps']:.0f} frames/s"}
+    for stage, cost in found["stages"].items():
+        speed = f", {cost['samples_per_s']:.0f} samples/s" if stage != "waiting" else " for decoding"
+        rows[stage] = f"{cost['share']:.0%} of the time{speed}"
+    rows["end to end"] = (
+        f"{found['end_to_end_fps']:.0f} frames/s, {found['real_time_factor']:.1f} times real time; "
+        f"{found['ratio_to_decode']:.2f} times as long as decoding alone"
+    )
+    rows["peak memory"] = f"{found['peak_rss_mb']:.0f} MB"
+    if "ratio_to_baseline" in found:
+        rows["baseline"] = f"{found['ratio_to_baseline']:.1f} times as long"
+    if found.get("baseline_faces"):
+        rows["its faces"] = (
+            f"{found['face_recall']:.2%} of {found['baseline_faces']} found, mean IoU {found['mean_iou']:.3f}"
+        )
+    if found.get("emotion_agreement") is not None:
+        rows["its emotions"] = f"{found['emotion_agreement']:.2%} the same, where it is sure"
+    title = (
+        f"{found['video_s']:.1f} s of {found['width']} × {found['height']} px: {found['frames']} frames, "
+        f"{found['samples']} samples, {found['faces']} faces"
+    )
+    _print_table(title, rows)
+
+
 def _print_evaluation(weights: str, found: "Evaluation") -> None:
     _say(f"{weights} on {found.count} faces, {found.faces_per_s:.0f} a second")
     heads = {"labels": "FER2013's labels", "votes": "people's votes"}
@@ -622,11 +681,12 @@ def _recut(card: "Card", device: str) -> "Recut":
     """Benchmark pictures through the pipeline's own detector, as a session's video would show them."""
     from emonext.device import choose_device
     from pipeline.as_used import recut
-    from pipeline.faces import Framing, MtcnnDetector
+    from pipeline.cascade import Cascade
+    from pipeline.faces import Framing
 
     prepare = card.preprocessing
     framing = Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
-    detect = MtcnnDetector(device=choose_device(device))
+    detect = Cascade(device=choose_device(device))
 
     def cut(images: "NDArray[np.uint8]") -> "tuple[NDArray[np.uint8], NDArray[np.bool_]]":
         with _progress("Finding faces") as update:

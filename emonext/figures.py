@@ -12,10 +12,10 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from emonext.checkpoint import NAME
 from emonext.evaluation import Evaluation, Reading, Robustness, Truth
 from emonext.inference import Head
 from emonext.model import LABELS
+from emonext.weight_files import NAME
 
 if TYPE_CHECKING:  # training draws its own curves
     from emonext.training import Epoch

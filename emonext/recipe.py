@@ -19,6 +19,8 @@ class Settings:
         AdamW for the rest; ``adamw`` uses it for all.
     :param learning_rate: highest; reached after ``warmup`` of the run, then a cosine to 0.
     :param ema_decay: of the average of the weights, which is what is evaluated and kept.
+    :param mixup: each picture is blended with another, by a share from Beta(mixup, mixup), and so are their
+        labels (Zhang et al. 2018): noisy labels are learnt by heart less easily; 0 leaves it out.
     :param votes: learn from the FER+ votes too, with a head of their own.
     :param attention_weight: of the paper's attention term in the loss; 0 leaves it out.
     :param spatial_transformer: false leaves it out of the network.
@@ -38,6 +40,7 @@ class Settings:
     drop_path: float = 0.1
     layer_scale: float = 1.0
     label_smoothing: float = 0.1
+    mixup: float = 0.0
     votes: bool = True
     attention_weight: float = 1.0
     spatial_transformer: bool = True

@@ -8,9 +8,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from emonext.checkpoint import find_weights, load_without_code, verify_weights
+from emonext.checkpoint import load_without_code
 from emonext.errors import WeightsError
 from emonext.model import ARCHITECTURES, EmoNeXt
+from emonext.weight_files import find_weights, verify_weights
 
 # timm's trunks of the same widths and depths; the paper starts from the ImageNet-22k ones.
 _IMAGENET = {

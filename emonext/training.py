@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
+from torch.distributions import Beta
+from torch.nn import functional as F
 
 from emonext.calibration import fit_temperature
 from emonext.checkpoint import Card, Weights, load_without_code, save_weights
@@ -31,7 +33,7 @@ from emonext.evaluation import Evaluation, accuracy, evaluate, one_hot
 from emonext.figures import draw_curves
 from emonext.forms import load_faces
 from emonext.inference import predict
-from emonext.model import ARCHITECTURES, EmoNeXt, training_loss
+from emonext.model import ARCHITECTURES, LABELS, EmoNeXt, training_loss
 from emonext.optimizer import make_optimizer
 from emonext.preprocessing import Preprocessing, to_grey
 from emonext.recipe import Settings
@@ -188,13 +190,19 @@ class Run:
 
     def _step(self, rows: Tensor, generator: torch.Generator, done: int) -> float:
         grey = self.augment(to_grey(self.images[rows]), self.prepare.size, generator)
+        labels = F.one_hot(self.labels[rows], len(LABELS)).float()
+        votes = None if self.votes is None else self.votes[rows]
+        if self.settings.mixup:
+            share = _share(self.settings.mixup, grey.device)
+            grey, labels = _blend(grey, share), _blend(labels, share)
+            votes = None if votes is None else _blend(votes, share)
         x = self.prepare.normalize(grey).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bf16(self.device)):
             loss = training_loss(
                 self.model,
                 x,
-                self.labels[rows],
-                None if self.votes is None else self.votes[rows],
+                labels,
+                votes,
                 label_smoothing=self.settings.label_smoothing,
                 attention_weight=self.settings.attention_weight,
             )
@@ -251,6 +259,17 @@ def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterat
     """Rows in random order, in whole batches."""
     order = torch.randperm(count, generator=generator, device=generator.device)
     yield from order[: count - count % batch_size].split(batch_size)
+
+
+def _share(concentration: float, device: torch.device) -> Tensor:
+    """How much of each picture stays in a blend, 0.5…1: a draw from Beta(concentration, concentration)."""
+    drawn = Beta(concentration, concentration).sample()
+    return torch.maximum(drawn, 1 - drawn).to(device)
+
+
+def _blend(values: Tensor, share: Tensor) -> Tensor:
+    """Each row with the one from the other end: the batch is in random order."""
+    return share * values + (1 - share) * values.flip(0)
 
 
 def _one_line(settings: Settings) -> str:

@@ -1,28 +1,22 @@
-"""Many sessions, one after the other: what fails is a row in ``status.parquet`` and the others go on."""
+"""Many sessions: what fails is a row in ``status.parquet`` and the others go on."""
 
 import re
-import time
-import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pipeline.container import VIDEO_SUFFIXES
-from pipeline.errors import InputError, OutputError, PipelineError
-from pipeline.session import Instruments, Session, Settings, process_session
-from pipeline.status import Outcome, State, read_status, record
-from pipeline.timeline import atomic, make_private_folder
+from pipeline.errors import InputError, OutputError
+from pipeline.jobs import Engine, Job, OnSession, make_job
+from pipeline.lock import holding
+from pipeline.session import Session, Settings
+from pipeline.status import Outcome, read_outcomes, read_status, record
+from pipeline.timeline import make_private_folder
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 # Names that the reports' own pages have.
 RESERVED_IDS = ("index", "index.html")
-
-_Ending = tuple[State, str, Mapping[str, Any]]
-
-OnSession = Callable[[Session, int, int], None]
-"""Called with (session, samples done, samples in all)."""
 
 
 def check_id(where: str, value: str) -> str:
@@ -62,26 +56,51 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
 
 
 def process_sessions(
-    sessions: Iterable[Session],
+    sessions: Sequence[Session],
     out: Path,
     settings: Settings,
-    instruments: Instruments,
+    engine: Engine,
+    weights_sha256: str,
     *,
     overwrite: bool = False,
     on_session: OnSession = lambda session, done, total: None,
 ) -> list[Outcome]:
-    """Processes each session that has no timeline yet; keeps ``status.parquet`` and ``logs/`` up to date.
+    """Processes what is missing or changed; keeps ``status.parquet`` and ``logs/`` up to date.
 
-    :raises OutputError: the folder can't be written to.
+    A session is skipped while its video, the settings and the weights are what its timeline was made from.
+    One that failed is tried again, unless the reason lies in these and they are the same.
+
+    :returns: how each session ended, in their order.
+    :raises OutputError: the folder can't be written to, or another run is at work in it.
     """
     _claim(out)
-    outcomes = []
-    for session in sessions:
-        outcome = _process_one(session, out, settings, instruments, overwrite, on_session)
-        outcomes.append(outcome)
-        if outcome.state != "skipped":
+    with holding(out):
+        before = {(o.patient_id, o.session_id): o for o in read_outcomes(out)}
+        ended: dict[tuple[str, str], Outcome] = {}
+        jobs = []
+        for session in sessions:
+            key = (session.patient_id, session.session_id)
+            job = make_job(session, out, settings, weights_sha256, before.get(key))
+            settled = None if overwrite else _settled(job, before.get(key))
+            if settled is None:
+                jobs.append(job)
+            else:
+                ended[key] = settled
+        for outcome in engine(jobs, on_session):
             record(out, outcome)
-    return outcomes
+            ended[outcome.patient_id, outcome.session_id] = outcome
+    return [ended[session.patient_id, session.session_id] for session in sessions]
+
+
+def _settled(job: Job, before: Outcome | None) -> Outcome | None:
+    """The outcome of a session that needs no work."""
+    if before is None or before.fingerprint != job.fingerprint:
+        return None
+    if before.state == "failed":
+        return before if before.lasting else None
+    if not job.session.timeline_path(job.out).exists():
+        return None
+    return replace(before, state="skipped", reason="is up to date; --overwrite makes it anew")
 
 
 def _videos(path: Path) -> list[Path]:
@@ -126,65 +145,3 @@ def _claim(out: Path) -> None:
         read_status(out)
     except OSError as error:
         raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error
-
-
-def _process_one(
-    session: Session,
-    out: Path,
-    settings: Settings,
-    instruments: Instruments,
-    overwrite: bool,
-    on_session: OnSession,
-) -> Outcome:
-    started = time.monotonic()
-    if not overwrite and session.timeline_path(out).exists():
-        ending: _Ending = ("skipped", "has a timeline already; --overwrite makes it anew", {})
-    else:
-        ending = _attempt(session, out, settings, instruments, on_session)
-    state, reason, found = ending
-    return Outcome(
-        patient_id=session.patient_id,
-        session_id=session.session_id,
-        state=state,
-        reason=reason,
-        coverage=found.get("coverage"),
-        seconds_lost=found.get("seconds_lost"),
-        video_s=found.get("video", {}).get("duration_s"),
-        took_s=time.monotonic() - started,
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _attempt(
-    session: Session, out: Path, settings: Settings, instruments: Instruments, on_session: OnSession
-) -> _Ending:
-    """State, reason, and the timeline's metadata where there is one; the log says more."""
-    try:
-        timeline = process_session(
-            session, out, settings, instruments, lambda done, total: on_session(session, done, total)
-        )
-    except PipelineError as error:
-        _log(out, session, settings, str(error))
-        return "failed", _without_path(session.video, error), {}
-    except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on
-        _log(out, session, settings, traceback.format_exc())
-        what = f"unexpected {type(error).__name__}: {_without_path(session.video, error)}"
-        return "failed", f"{what}; the log has the details", {}
-    reason = "; ".join(timeline.metadata["warnings"])
-    _log(out, session, settings, reason or "done")
-    return "partial" if timeline.metadata["seconds_lost"] else "done", reason, timeline.metadata
-
-
-def _log(out: Path, session: Session, settings: Settings, text: str) -> None:
-    with atomic(out / "logs" / session.patient_id / f"{session.session_id}.log") as partial:
-        partial.write_text(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n{settings}\n{text}\n")
-
-
-def _without_path(video: Path, error: Exception) -> str:
-    """The error without the video's name: that can hold a person's, and the reason gets into reports."""
-    return (
-        str(error)
-        .removeprefix(f"{video}: ")
-        .replace(str(video), "the video")
-        .replace(video.name, "the video")
-    )

@@ -19,7 +19,7 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpe
 # decord goes by key frames. With other codecs, in transport streams, and in groups of pictures that are
 # open (x265's default), it hands back frames that are up to a second off, without a word.
 _DECORD_CODECS = ("h264", "hevc", "mjpeg")
-_DECORD_CONTAINERS = ("mov", "matroska")
+_INDEXED_CONTAINERS = ("mov", "matroska")
 
 # AVI has no presentation times: what FFmpeg makes up for reordered frames is scrambled.
 _REORDERING_CODECS = ("h264", "hevc")
@@ -44,6 +44,7 @@ class VideoInfo:
     :param frame_rate: usual one, 1/s: of the median step. A hole in the recording does not change it.
     :param width, height: px, of the upright picture.
     :param rotation: degrees by which stored frames are turned counterclockwise to stand upright.
+    :param seekable: a seek leads to the key frame before the time that is asked for.
     :param decord_reads_it: decord is known to return the right frames, and may hold them all.
     """
 
@@ -57,6 +58,7 @@ class VideoInfo:
     missing_s: float
     pts: NDArray[np.int64]
     time_s: NDArray[np.float64]
+    seekable: bool
     decord_reads_it: bool
 
 
@@ -121,7 +123,8 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     missing_s = _promised_end_s(container, stream) - float(packets.pts[0]) * base - end_s
     missing_s = missing_s if missing_s > _TRUNCATION_S else 0.0
     fits = len(time_s) * stream.width * stream.height * 3 <= _DECORD_BYTES
-    known = codec.name in _DECORD_CODECS and container.format.name.startswith(_DECORD_CONTAINERS)
+    seekable = container.format.name.startswith(_INDEXED_CONTAINERS)
+    known = seekable and codec.name in _DECORD_CODECS
     rotation = _rotation(container, stream)
     sideways = rotation % 180 != 0
     return VideoInfo(
@@ -135,6 +138,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         missing_s=missing_s,
         pts=packets.pts,
         time_s=time_s,
+        seekable=seekable,
         decord_reads_it=fits and known and packets.plain and not missing_s,
     )
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,15 +11,16 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torchvision.ops import batched_nms
 
-from pipeline.faces import FACE_THRESHOLD, Detections, Detector
-
-# Whoever comes in is seen after this at the latest, s.
-KEY_INTERVAL_S = 1.0
+from pipeline.faces import Detections, Detector
 
 # Two faces at consecutive key samples are the same if their centres are within one face size, and their
 # sizes alike: as in tracking.
 _MAX_DISTANCE = 1.0
 _MAX_SIZE_RATIO = 1.5
+
+# What stands where a face was and will be again needs less evidence than what is seen for the first time:
+# facenet-pytorch's own threshold.
+_FOLLOWED_THRESHOLD = 0.7
 
 # A refined box that has less than this in common with its guess is another face, or none.
 _MIN_IOU = 0.3
@@ -33,10 +34,25 @@ Refiner = Callable[[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]], 
 
 @dataclass(frozen=True)
 class _Guesses:
-    """Where faces should be: (n, 4) boxes, and (n,) the sample each belongs to."""
+    """Where faces should be.
+
+    :param boxes_xyxy: (n, 4) px.
+    :param offset: (n, 4) px, full detection's box minus the refined one, by what it is at the key samples:
+        each person's refined boxes are a little too large or too small in a way of their own.
+    :param sample: (n,) the sample each belongs to.
+    """
 
     boxes_xyxy: NDArray[np.float32]
+    offset: NDArray[np.float32]
     sample: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A key sample's faces: (n, 4) boxes and offsets as in :class:`_Guesses`."""
+
+    boxes_xyxy: NDArray[np.float32]
+    offset: NDArray[np.float32]
 
 
 class Follower:
@@ -50,57 +66,70 @@ class Follower:
 
     def __init__(self, detect: Detector, refine: Refiner, every: int) -> None:
         self._detect, self._refine, self._every = detect, refine, max(1, every)
-        self._before: Detections | None = None
+        self._before: _Key | None = None
 
     def __call__(self, images: NDArray[np.uint8]) -> list[Detections]:
         """(B, H, W, 3) uint8 RGB → the faces of each picture. The last one is a key sample."""
         if len(images) == 0:
             return []
         first = 0 if self._before is None else self._every - 1
-        keys = np.unique([*range(first, len(images), self._every), len(images) - 1])
-        found = dict(zip(keys.tolist(), self._detect(images[keys]), strict=True))
-        guesses = _guess(found if self._before is None else {-1: self._before, **found})
+        samples = np.unique([*range(first, len(images), self._every), len(images) - 1])
+        found = dict(zip(samples.tolist(), self._detect(images[samples]), strict=True))
+        keys = self._measured(images, found)
+        guesses = _guess(keys if self._before is None else {-1: self._before, **keys})
         if len(guesses.sample):
             found |= self._follow(images, guesses)
-        self._before = found[len(images) - 1]
+        self._before = keys[len(images) - 1]
         return [found.get(sample, Detections.none()) for sample in range(len(images))]
+
+    def _measured(self, images: NDArray[np.uint8], found: dict[int, Detections]) -> dict[int, _Key]:
+        """The key samples, each with how far refinement is off there."""
+        boxes = np.concatenate([of.boxes_xyxy for of in found.values()])
+        sample = np.repeat(list(found), [len(of.boxes_xyxy) for of in found.values()])
+        refined = self._refine(images, boxes, sample) if len(boxes) else Detections.none()
+        sure = _sure(refined, boxes)[:, None]
+        offset = np.where(sure, boxes - refined.boxes_xyxy, np.float32(0))
+        return {key: _Key(of.boxes_xyxy, offset[sample == key]) for key, of in found.items()}
 
     def _follow(self, images: NDArray[np.uint8], guesses: _Guesses) -> dict[int, Detections]:
         refined = self._refine(images, guesses.boxes_xyxy, guesses.sample)
-        sure = (refined.probability >= FACE_THRESHOLD) & (
-            _iou(refined.boxes_xyxy, guesses.boxes_xyxy) >= _MIN_IOU
-        )
-        unsure = np.unique(guesses.sample[~sure])
+        unsure = np.unique(guesses.sample[~_sure(refined, guesses.boxes_xyxy)])
         found = dict(zip(unsure.tolist(), self._detect(images[unsure]), strict=True)) if len(unsure) else {}
+        refined = replace(refined, boxes_xyxy=refined.boxes_xyxy + guesses.offset)
         once = _without_doubles(refined, guesses.sample)
         for sample in np.setdiff1d(guesses.sample, unsure).tolist():
             found[sample] = refined.select(once[guesses.sample[once] == sample])
         return found
 
 
-def _guess(found: dict[int, Detections]) -> _Guesses:
+def _sure(refined: Detections, guess_xyxy: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(n,) whether a face was found where it was expected."""
+    near = _iou(refined.boxes_xyxy, guess_xyxy) >= _MIN_IOU
+    return near & (refined.probability >= _FOLLOWED_THRESHOLD)
+
+
+def _guess(keys: dict[int, _Key]) -> _Guesses:
     """The faces of all samples between the key ones."""
-    keys = sorted(found)
-    boxes, samples = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.int64)]
-    for first, last in itertools.pairwise(keys):
-        starts, ends = _paired(found[first].boxes_xyxy, found[last].boxes_xyxy)
+    boxes, samples = [np.zeros((0, 8), np.float32)], [np.zeros(0, np.int64)]
+    for first, last in itertools.pairwise(sorted(keys)):
+        starts, ends = _paired(keys[first], keys[last])
         for sample in range(first + 1, last):
             share = (sample - first) / (last - first)
             boxes.append((starts + share * (ends - starts)).astype(np.float32))
             samples.append(np.full(len(starts), sample))
-    return _Guesses(np.concatenate(boxes), np.concatenate(samples))
+    both = np.concatenate(boxes)
+    return _Guesses(both[:, :4], both[:, 4:], np.concatenate(samples))
 
 
-def _paired(
-    first: NDArray[np.float32], last: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Boxes of the same faces at both ends; a face that has only one stays where it is."""
-    rows, columns = _match(first, last)
-    gone = np.setdiff1d(np.arange(len(first)), rows)
-    new = np.setdiff1d(np.arange(len(last)), columns)
+def _paired(first: _Key, last: _Key) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(m, 8) boxes and offsets of the same faces at both ends; a face that has only one stays where it is."""
+    rows, columns = _match(first.boxes_xyxy, last.boxes_xyxy)
+    gone = np.setdiff1d(np.arange(len(first.boxes_xyxy)), rows)
+    new = np.setdiff1d(np.arange(len(last.boxes_xyxy)), columns)
+    starts, ends = (np.hstack([key.boxes_xyxy, key.offset]) for key in (first, last))
     return (
-        np.concatenate([first[rows], first[gone], last[new]]),
-        np.concatenate([last[columns], first[gone], last[new]]),
+        np.concatenate([starts[rows], starts[gone], ends[new]]),
+        np.concatenate([ends[columns], starts[gone], ends[new]]),
     )
 
 

@@ -2,21 +2,22 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.ahead import read_ahead
 from pipeline.container import VideoInfo, probe, sha256_of
 from pipeline.emotions import DEFAULT_BATCH_SIZE, ClassifyFaces, score_emotions
 from pipeline.errors import InputError, VideoError
 from pipeline.faces import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
-from pipeline.following import KEY_INTERVAL_S, Follower, Refiner
-from pipeline.records import EMOTIONS, NEGATIVE, Face, FrameFaces
+from pipeline.records import EMOTIONS, NEGATIVE, Face, FrameFaces, Frames
+from pipeline.stretches import NO_PICTURE, STRETCH_S, Stretch, Stretches
 from pipeline.summary import summarize
 from pipeline.timeline import (
     FACES_SCHEMA,
@@ -30,8 +31,14 @@ from pipeline.timeline import (
 from pipeline.tracks import DEFAULT_MAX_GAP_S, track_faces
 from pipeline.video import SampledVideo, check_sample_fps
 
+if TYPE_CHECKING:
+    from pipeline.following import Refiner
+
 OnProgress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
+
+# Whoever comes in is seen after this at the latest, s.
+KEY_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,11 @@ class Settings:
                 f"--patient-track {self.patient_track}: give longest, largest or the number of a track."
             )
 
+    @property
+    def key_every(self) -> int:
+        """Samples from one with full detection to the next."""
+        return max(1, round(self.sample_fps * self.key_interval_s))
+
 
 @dataclass(frozen=True)
 class Instruments:
@@ -100,7 +112,7 @@ class Instruments:
     framing: Framing
     weights: Mapping[str, Any]
     device: str
-    refine: Refiner | None = None
+    refine: "Refiner | None" = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +129,9 @@ class Session:
     def faces_path(self, out: Path) -> Path:
         return self._parquet(out, "faces")
 
+    def unfinished_path(self, out: Path) -> Path:
+        return out / ".unfinished" / self.patient_id / self.session_id
+
     def _parquet(self, out: Path, kind: str) -> Path:
         return out / kind / f"patient_id={self.patient_id}" / f"{self.session_id}.parquet"
 
@@ -127,44 +142,86 @@ def process_session(
     settings: Settings,
     instruments: Instruments,
     on_progress: OnProgress = lambda done, total: None,
+    fingerprint: str = "",
 ) -> Timeline:
     """Writes the timeline and the faces of one session; returns the timeline as written.
 
+    Finished stretches of a long session are kept: a run that was stopped goes on from the last of them.
+
+    :param fingerprint: of all that the result depends on; stretches of another one are not used.
     :raises VideoError: the video can't be opened, or not one frame can be decoded.
     :raises InputError: the chosen track does not exist.
     :raises OutputError: a file can't be written.
     """
     info = probe(session.video)
-    video = SampledVideo(info, settings.sample_fps)
-    samples = []
-    for sample in run_stages(video, settings, instruments):
-        samples.append(_without_pictures(sample))
-        on_progress(len(samples), len(video))
-    if not any(sample.decoded for sample in samples):
+    video = SampledVideo(info, settings.sample_fps, settings.key_every)
+    kept = Stretches(session.unfinished_path(out), fingerprint)
+    untracked: list[FrameFaces] = []
+    decoders: list[str] = []
+    bounds = _stretches(video)
+    for number, (first, end) in enumerate(bounds):
+        stretch = kept.read(number)
+        if stretch is None:
+            stretch = _read_stretch(video, first, end, settings, instruments, on_progress)
+            if len(bounds) > 1:
+                kept.write(number, stretch)
+        untracked += stretch.samples
+        decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
+    if not any(sample.decoded for sample in untracked):
         raise VideoError(f"{session.video}: not one frame can be decoded.")
+    samples = list(track_faces(untracked, settings.max_gap_s))
     track = choose_patient(samples, settings.patient_track)
     timeline_table = to_table(TIMELINE_SCHEMA, _timeline_rows(session, samples, track, settings.quality))
-    metadata = _metadata(settings, instruments, info, video.decoders)
+    metadata = _metadata(settings, instruments, info, decoders)
     metadata |= {"patient": _patient(samples, settings, track)}
     metadata |= _findings(Timeline(as_frame(timeline_table), metadata), info)
     write_table(session.faces_path(out), to_table(FACES_SCHEMA, _face_rows(session, samples)), metadata)
     write_table(session.timeline_path(out), timeline_table, metadata)
+    kept.remove()
     return Timeline(as_frame(timeline_table), metadata)
 
 
-def run_stages(video: SampledVideo, settings: Settings, instruments: Instruments) -> Iterable[FrameFaces]:
-    """The stages in their order: frames → faces → tracks → emotions."""
-    faces = find_faces(video, choose_detector(settings, instruments), instruments.framing)
-    tracked = track_faces(faces, settings.max_gap_s)
-    return score_emotions(tracked, instruments.classify, settings.batch_size)
+def run_stages(
+    frames: Iterable[Frames], settings: Settings, instruments: Instruments
+) -> Iterator[FrameFaces]:
+    """The stages that see pictures, in their order: frames → faces → emotions."""
+    faces = find_faces(read_ahead(frames), choose_detector(settings, instruments), instruments.framing)
+    return score_emotions(faces, instruments.classify, settings.batch_size)
+
+
+def _stretches(video: SampledVideo) -> list[tuple[int, int]]:
+    """First sample and end of each. What can't be sought in is one: it would be decoded from its start."""
+    instants = video.info.time_s[video.index]
+    number = np.floor(instants / STRETCH_S) if video.info.seekable else np.zeros(len(video))
+    starts = np.flatnonzero(np.diff(number, prepend=-1)).tolist()
+    return list(zip(starts, [*starts[1:], len(video)], strict=True))
+
+
+def _read_stretch(
+    video: SampledVideo,
+    first: int,
+    end: int,
+    settings: Settings,
+    instruments: Instruments,
+    on_progress: OnProgress,
+) -> Stretch:
+    """Whatever came before it: a run that was stopped ends as one that was not."""
+    video.decoders.clear()
+    samples = []
+    for sample in run_stages(video.read(first, end), settings, instruments):
+        samples.append(_without_pictures(sample))
+        on_progress(first + len(samples), len(video))
+    return Stretch(samples, list(video.decoders))
 
 
 def choose_detector(settings: Settings, instruments: Instruments) -> Detector:
     """Full detection of every sample, or of key samples where the instruments can follow a face."""
-    every = round(settings.sample_fps * settings.key_interval_s)
-    if instruments.refine is None or every <= 1:
+    if instruments.refine is None or settings.key_every == 1:
         return instruments.detect
-    return Follower(instruments.detect, instruments.refine, every)
+    # it needs torch, which takes seconds to import: only the processes that do the work need it
+    from pipeline.following import Follower
+
+    return Follower(instruments.detect, instruments.refine, settings.key_every)
 
 
 def choose_patient(samples: Iterable[FrameFaces], wish: str) -> int | None:
@@ -201,10 +258,7 @@ def status_of(sample: FrameFaces, patient: Face | None, quality: QualityLimits) 
 
 def _without_pictures(sample: FrameFaces) -> FrameFaces:
     """The sample without its crops: they are no longer needed, and would add up over an hour."""
-    return replace(sample, faces=tuple(replace(face, crop=_NO_PICTURE) for face in sample.faces))
-
-
-_NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
+    return replace(sample, faces=tuple(replace(face, crop=NO_PICTURE) for face in sample.faces))
 
 
 def _timeline_rows(

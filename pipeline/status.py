@@ -20,6 +20,9 @@ class Outcome:
     :param coverage: observed seconds / session seconds; none without a timeline.
     :param seconds_lost: of the video, s.
     :param video_s: length of the video, s. ``took_s``: of the processing, s.
+    :param lasting: it failed for a reason that lies in the video or the settings: it is not tried again
+        before one of them changes.
+    :param video_stamp, video_sha256, fingerprint: as in :class:`pipeline.jobs.Job`.
     """
 
     patient_id: str
@@ -31,6 +34,10 @@ class Outcome:
     video_s: float | None
     took_s: float
     finished_at: str
+    lasting: bool = False
+    video_stamp: str = ""
+    video_sha256: str = ""
+    fingerprint: str = ""
 
 
 STATUS_SCHEMA = pl.Schema(
@@ -44,6 +51,10 @@ STATUS_SCHEMA = pl.Schema(
         "video_s": pl.Float64,
         "took_s": pl.Float64,
         "finished_at": pl.String,
+        "lasting": pl.Boolean,
+        "video_stamp": pl.String,
+        "video_sha256": pl.String,
+        "fingerprint": pl.String,
     }
 )
 
@@ -57,6 +68,11 @@ def read_status(out: Path) -> pl.DataFrame:
         return pl.read_parquet(path, glob=False).select(STATUS_SCHEMA.names())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise OutputError(f"{path}: can't be read; delete it and run again.") from error
+
+
+def read_outcomes(out: Path) -> list[Outcome]:
+    """The rows of ``status.parquet``."""
+    return [Outcome(**row) for row in read_status(out).rows(named=True)]
 
 
 def record(out: Path, outcome: Outcome) -> None:

@@ -101,6 +101,8 @@ def atomic(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
         partial.touch(mode=0o600)
         yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())  # or a power cut leaves an empty file of the right name
         os.replace(partial, path)
     except OSError as error:
         raise OutputError(f"{path}: can't be written ({error.strerror or error}).") from error

@@ -22,8 +22,8 @@ _FAULT_TOLERANCE = 1e-9
 # No camera of a care session is faster.
 _MAX_SAMPLE_FPS = 1000
 
-# Frames decoded together never take more than this, so that memory does not grow with the picture.
-_BATCH_BYTES = 100 * 2**20
+# Frames decoded together: so few and so small that memory does not grow with the picture.
+_MAX_BATCH, _BATCH_BYTES = 60, 32 * 2**20
 
 # PyAV and decord read the same container; a rounding apart is not a disagreement.
 _SAME_TIME_S = 1e-3
@@ -54,53 +54,59 @@ def check_sample_fps(sample_fps: float) -> None:
 class SampledVideo:
     """The samples of one video, in batches, in order.
 
+    :param group: batches hold a multiple of so many samples, where memory allows.
     :param decoders: names of the decoders used so far, in order of first use.
     :raises InputError: the sampling rate makes no sense.
     """
 
-    def __init__(self, info: VideoInfo, sample_fps: float, max_batch: int = 16) -> None:
+    def __init__(self, info: VideoInfo, sample_fps: float, group: int = 1) -> None:
         check_sample_fps(sample_fps)
         self.info = info
         self.index = sample_grid(info.time_s, sample_fps)
         self.decoders: list[str] = []
-        self._batch = max(1, min(max_batch, _BATCH_BYTES // (3 * info.width * info.height)))
+        most = max(1, min(_MAX_BATCH, _BATCH_BYTES // (3 * info.width * info.height)))
+        self._batch = most - most % min(group, most)
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __iter__(self) -> Iterator[Frames]:
-        """Memory held is one batch, whatever the length of the video.
+        """All samples; see :meth:`read`."""
+        return self.read(0, len(self))
+
+    def read(self, first: int, end: int) -> Iterator[Frames]:
+        """Samples ``first`` … ``end`` - 1. Memory held is one batch, whatever the length of the video.
 
         :raises VideoError: the file can't be opened any more.
         """
-        done = 0
+        done = first
         if self.info.decord_reads_it:
-            for frames in self._with_decord():
+            for frames in self._with_decord(first, end):
                 yield frames
                 done += len(frames.sample)
-        if done < len(self):
-            yield from self._with_pyav(done)
+        if done < end:
+            yield from self._with_pyav(done, end)
 
-    def _with_decord(self) -> Iterator[Frames]:
+    def _with_decord(self, first: int, end: int) -> Iterator[Frames]:
         """Batches until the end, or until decord meets a frame it can't decode."""
         try:
             reader = decord.VideoReader(str(self.info.path), fault_tol=_FAULT_TOLERANCE)
             if not _same_frames(reader, self.info):
                 return
-            for start in range(0, len(self), self._batch):
-                index = self.index[start : start + self._batch]
+            for start in range(first, end, self._batch):
+                index = self.index[start : min(start + self._batch, end)]
                 images = reader.get_batch(index).asnumpy()
                 self._used("decord")
                 yield self._frames(start, images, np.ones(len(index), bool))
         except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError):
             return
 
-    def _with_pyav(self, done: int) -> Iterator[Frames]:
-        """Batches from sample number ``done``; what can't be decoded is marked."""
+    def _with_pyav(self, first: int, end: int) -> Iterator[Frames]:
+        """Batches; what can't be decoded is marked."""
         self._used("pyav")
-        info, pictures = self.info, _pyav_pictures(self.info, self.index[done:])
-        for start in range(done, len(self), self._batch):
-            count = min(self._batch, len(self) - start)
+        info, pictures = self.info, _pyav_pictures(self.info, self.index[first:end])
+        for start in range(first, end, self._batch):
+            count = min(self._batch, end - start)
             images = np.zeros((count, info.height, info.width, 3), np.uint8)
             decoded = np.zeros(count, bool)
             for row in range(count):
@@ -131,34 +137,41 @@ def _same_frames(reader: decord.VideoReader, info: VideoInfo) -> bool:
 
 def _pyav_pictures(info: VideoInfo, index: NDArray[np.int64]) -> Iterator[NDArray[np.uint8] | None]:
     """For each wanted frame, in order: (H, W, 3) uint8 RGB, upright; or nothing where it can't be decoded."""
-    decoded = _pyav_frames(info.path)
+    pts = info.pts[index]
+    decoded = _pyav_frames(info, int(pts[0]))
     frame = next(decoded, None)
-    for wanted in info.pts[index]:
+    for wanted in pts:
         while frame is not None and frame.pts < wanted:
             frame = next(decoded, None)
         yield _upright(frame, info) if frame is not None and frame.pts == wanted else None
 
 
-def _pyav_frames(path: Path) -> Iterator[av.VideoFrame]:
-    """The frames that can be trusted, in order."""
-    last_pts = None
+def _pyav_frames(info: VideoInfo, from_pts: int) -> Iterator[av.VideoFrame]:
+    """The frames that can be trusted, in order, from that time on or from a little before."""
+    path, last_pts = info.path, None
+    start_pts = from_pts if info.seekable and from_pts > info.pts[0] else None
     try:
         try:
-            for frame in _trusted_frames(path, "AUTO"):
+            for frame in _trusted_frames(path, "AUTO", start_pts):
                 last_pts = frame.pts
                 yield frame
         except av.error.InvalidDataError:
             # several threads report a damaged packet some packets late; one says which it is
-            yield from _trusted_frames(path, "SLICE", last_pts)
+            again = start_pts if last_pts is None else last_pts
+            yield from _trusted_frames(path, "SLICE", again, last_pts)
     except av.error.FFmpegError as error:
         raise VideoError(f"{path}: can't be read any more ({error.strerror}).") from error
 
 
-def _trusted_frames(path: Path, threads: str, after_pts: int | None = None) -> Iterator[av.VideoFrame]:
+def _trusted_frames(
+    path: Path, threads: str, start_pts: int | None = None, after_pts: int | None = None
+) -> Iterator[av.VideoFrame]:
     """Leaves out what follows a damaged picture, up to the next key frame.
 
     It is built on the damaged one: FFmpeg shows it smeared, and unmarked.
 
+    :param start_pts: decoding begins at the key frame before it.
+    :param after_pts: frames up to it were seen before.
     :param threads: PyAV's ``thread_type``; with ``SLICE`` damaged packets are passed over.
     :raises av.error.InvalidDataError: a packet is damaged, and ``threads`` is not ``SLICE``.
     """
@@ -166,8 +179,8 @@ def _trusted_frames(path: Path, threads: str, after_pts: int | None = None) -> I
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = threads
-        if after_pts is not None:
-            container.seek(after_pts, stream=stream)
+        if start_pts is not None:
+            container.seek(start_pts, stream=stream)
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 from videos import encode, with_faces
 
-from pipeline.faces import Detections, Framing, MtcnnDetector
+from pipeline.faces import Detections, Framing
 from pipeline.records import Face, FrameFaces
 from pipeline.session import Instruments, Session, Settings, process_session
+
+if TYPE_CHECKING:  # torch takes seconds to import, also in the processes that tests start
+    from pipeline.cascade import Cascade
 
 LANDMARKS = np.array([[-0.2, -0.15], [0.2, -0.15], [0, 0.062], [-0.15, 0.25], [0.15, 0.25]], np.float32)
 """A frontal face: eyes, nose, corners of the mouth, from the centre of a box of side 1."""
@@ -71,30 +75,33 @@ def fake_instruments() -> Instruments:
 
 
 @pytest.fixture(scope="session")
-def real_detector() -> MtcnnDetector:
-    return MtcnnDetector()
+def real_detector() -> "Cascade":
+    from pipeline.cascade import Cascade
+
+    return Cascade()
 
 
 @pytest.fixture(scope="session")
 def has_weights() -> bool:
     """Whether trained weights come with the program."""
-    from emonext.checkpoint import SHIPPED
+    from emonext.weight_files import SHIPPED
 
     return bool(SHIPPED)
 
 
 @pytest.fixture(scope="session")
-def instruments(real_detector: MtcnnDetector, has_weights: bool) -> Instruments:
+def instruments(real_detector: "Cascade", has_weights: bool) -> Instruments:
     """The real detector, and the default classifier where its weights are there."""
+    refine = real_detector.refine
     if not has_weights:
-        return Instruments(real_detector, judge_by_light, Framing(), FAKE_WEIGHTS, "cpu")
+        return Instruments(real_detector, judge_by_light, Framing(), FAKE_WEIGHTS, "cpu", refine)
     from emonext import Classifier
 
     classify = Classifier(device="cpu")
     prepare = classify.card.preprocessing
     framing = Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
     weights = {"name": classify.card.name, "sha256": classify.sha256}
-    return Instruments(real_detector, classify, framing, weights, "cpu")
+    return Instruments(real_detector, classify, framing, weights, "cpu", refine)
 
 
 @pytest.fixture(scope="session")

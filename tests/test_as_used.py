@@ -14,9 +14,10 @@ from scipy.ndimage import gaussian_filter
 
 from pipeline import as_used
 from pipeline.as_used import FACE_PX, HEIGHT, WIDTH, Recut, recut
+from pipeline.cascade import Cascade
 from pipeline.container import VideoInfo, probe
 from pipeline.errors import VideoError
-from pipeline.faces import Detections, Detector, Framing, MtcnnDetector
+from pipeline.faces import Detections, Detector, Framing
 
 # a light square on black covers this share of a picture's side, so that this framing cuts out the picture
 INSIDE = 0.75
@@ -191,7 +192,7 @@ def faces(shared: Path) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def real(faces: NDArray[np.uint8], real_detector: MtcnnDetector) -> Iterator[Recut]:
+def real(faces: NDArray[np.uint8], real_detector: Cascade) -> Iterator[Recut]:
     return recut(faces, real_detector, Framing(48, 1.08, (0.0, -0.01)))
 
 

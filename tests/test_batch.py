@@ -4,6 +4,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,8 +12,9 @@ from videos import cut_off, remux, sound_only
 
 from pipeline.batch import check_id, plan_sessions, process_sessions
 from pipeline.errors import InputError, OutputError
+from pipeline.jobs import in_this_process
 from pipeline.session import Instruments, Session, Settings
-from pipeline.status import read_status
+from pipeline.status import Outcome, read_status
 from pipeline.timeline import read_timeline
 
 FACE = [(40, 60)]
@@ -151,13 +153,20 @@ def test_a_missing_input_is_refused_before_anything_is_done(tmp_path: Path) -> N
 # --- a batch
 
 
+def process(
+    sessions: list[Session], out: Path, settings: Settings, instruments: Instruments, **options: Any
+) -> list[Outcome]:
+    """In this process, where a test's own functions can be used."""
+    return process_sessions(sessions, out, settings, in_this_process(instruments), "0" * 64, **options)
+
+
 def test_no_sessions_leave_an_empty_status(out: Path, fake_instruments: Instruments) -> None:
-    assert process_sessions([], out, Settings(), fake_instruments) == []
+    assert process([], out, Settings(), fake_instruments) == []
     assert read_status(out).is_empty()
 
 
 def test_every_session_is_a_row(recordings: Sessions, out: Path, fake_instruments: Instruments) -> None:
-    outcomes = process_sessions(recordings, out, Settings(), fake_instruments)
+    outcomes = process(recordings, out, Settings(), fake_instruments)
     assert [(o.session_id, o.state, o.reason) for o in outcomes] == [
         (s, "done", "") for s in ("S1", "S2", "S3")
     ]
@@ -173,7 +182,7 @@ def test_every_session_is_a_row(recordings: Sessions, out: Path, fake_instrument
 
 def test_progress_names_the_session(recordings: Sessions, out: Path, fake_instruments: Instruments) -> None:
     calls = []
-    process_sessions(
+    process(
         recordings[:2],
         out,
         Settings(),
@@ -187,7 +196,7 @@ def test_a_session_that_fails_is_a_row_and_the_others_go_on(
     recordings: Sessions, out: Path, fake_instruments: Instruments
 ) -> None:
     recordings[1].video.write_text("no video")
-    outcomes = process_sessions(recordings, out, Settings(), fake_instruments)
+    outcomes = process(recordings, out, Settings(), fake_instruments)
     assert [outcome.state for outcome in outcomes] == ["done", "failed", "done"]
     assert states(out) == {"S1": "done", "S2": "failed", "S3": "done"}
     failed = read_status(out).row(1, named=True)
@@ -208,7 +217,7 @@ def test_an_unexpected_error_is_a_row_and_the_log_has_the_traceback(
             raise error
         return fake_instruments.detect(images)
 
-    outcomes = process_sessions(recordings, out, Settings(), replace(fake_instruments, detect=detect))
+    outcomes = process(recordings, out, Settings(), replace(fake_instruments, detect=detect))
     assert [outcome.state for outcome in outcomes] == ["failed", "done", "done"]
     assert "RuntimeError: out of memory on the GPU" in outcomes[0].reason
     assert "Traceback" in (out / "logs/P1/S1.log").read_text()
@@ -222,7 +231,7 @@ def test_a_video_cut_off_is_partial_with_the_seconds_lost(
         clips / "single_face.mp4", tmp_path / "a.mp4", copies=4, container_options={"movflags": "faststart"}
     )
     session = Session("P1", "S1", cut_off(whole, tmp_path / "P1_S1.mp4", 0.5))
-    (outcome,) = process_sessions([session], out, Settings(), fake_instruments)
+    (outcome,) = process([session], out, Settings(), fake_instruments)
     assert outcome.state == "partial"
     assert outcome.seconds_lost > 2
     assert "could not be decoded" in outcome.reason
@@ -232,7 +241,7 @@ def test_a_video_cut_off_is_partial_with_the_seconds_lost(
 def test_a_session_without_a_face_is_done_with_a_warning(
     make_recording: Callable[..., Path], out: Path, fake_instruments: Instruments
 ) -> None:
-    (outcome,) = process_sessions(
+    (outcome,) = process(
         [Session("P1", "S1", make_recording("a.mp4", []))], out, Settings(), fake_instruments
     )
     assert (outcome.state, outcome.coverage) == ("done", 0)
@@ -251,7 +260,7 @@ def test_what_is_no_video_fails_and_the_row_does_not_tell_its_name(
         path.touch()
     if kind == "sound":
         sound_only(path)
-    (outcome,) = process_sessions([Session("P1", "S1", path)], out, Settings(), fake_instruments)
+    (outcome,) = process([Session("P1", "S1", path)], out, Settings(), fake_instruments)
     assert outcome.state == "failed"
     assert reason in outcome.reason
     assert "Marie" not in outcome.reason
@@ -264,9 +273,9 @@ def test_what_is_no_video_fails_and_the_row_does_not_tell_its_name(
 def test_what_is_done_is_skipped_and_keeps_its_row(
     recordings: Sessions, out: Path, fake_instruments: Instruments
 ) -> None:
-    process_sessions(recordings[:2], out, Settings(), fake_instruments)
+    process(recordings[:2], out, Settings(), fake_instruments)
     before = recordings[0].timeline_path(out).stat().st_mtime_ns
-    outcomes = process_sessions(recordings, out, Settings(), fake_instruments)
+    outcomes = process(recordings, out, Settings(), fake_instruments)
     assert [outcome.state for outcome in outcomes] == ["skipped", "skipped", "done"]
     assert recordings[0].timeline_path(out).stat().st_mtime_ns == before
     assert states(out) == {"S1": "done", "S2": "done", "S3": "done"}
@@ -275,8 +284,8 @@ def test_what_is_done_is_skipped_and_keeps_its_row(
 def test_overwrite_makes_it_anew_and_replaces_its_row(
     recordings: Sessions, out: Path, fake_instruments: Instruments
 ) -> None:
-    process_sessions(recordings[:1], out, Settings(), fake_instruments)
-    process_sessions(recordings[:1], out, Settings(sample_fps=10), fake_instruments, overwrite=True)
+    process(recordings[:1], out, Settings(), fake_instruments)
+    process(recordings[:1], out, Settings(sample_fps=10), fake_instruments, overwrite=True)
     assert len(read_timeline(recordings[0].timeline_path(out)).rows) == 10
     assert read_status(out).height == 1
 
@@ -286,9 +295,9 @@ def test_what_failed_is_tried_again_and_its_row_replaced(
 ) -> None:
     whole = recordings[0].video.read_bytes()
     recordings[0].video.write_bytes(b"")
-    process_sessions(recordings[:1], out, Settings(), fake_instruments)
+    process(recordings[:1], out, Settings(), fake_instruments)
     recordings[0].video.write_bytes(whole)
-    process_sessions(recordings[:1], out, Settings(), fake_instruments)
+    process(recordings[:1], out, Settings(), fake_instruments)
     assert states(out) == {"S1": "done"}
 
 
@@ -305,11 +314,11 @@ def test_ctrl_c_leaves_a_folder_that_can_be_gone_on_with(
         return fake_instruments.detect(images)
 
     with pytest.raises(KeyboardInterrupt):
-        process_sessions(recordings, out, Settings(), replace(fake_instruments, detect=detect))
+        process(recordings, out, Settings(), replace(fake_instruments, detect=detect))
     assert states(out) == {"S1": "done"}
     assert not partial_files(out)
     assert not recordings[1].timeline_path(out).exists()
-    outcomes = process_sessions(recordings, out, Settings(), fake_instruments)
+    outcomes = process(recordings, out, Settings(), fake_instruments)
     assert [outcome.state for outcome in outcomes] == ["skipped", "done", "done"]
 
 
@@ -322,7 +331,7 @@ def test_ctrl_c_while_writing_leaves_no_partial_file(
 
     monkeypatch.setattr("pipeline.timeline.pq.write_table", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        process_sessions(recordings, out, Settings(), fake_instruments)
+        process(recordings, out, Settings(), fake_instruments)
     assert not partial_files(out)
     assert not list(out.rglob("*.parquet"))
 
@@ -331,7 +340,7 @@ def test_ctrl_c_while_writing_leaves_no_partial_file(
 
 
 def test_everything_is_its_owner_s(recordings: Sessions, out: Path, fake_instruments: Instruments) -> None:
-    process_sessions(recordings[:1], out, Settings(), fake_instruments)
+    process(recordings[:1], out, Settings(), fake_instruments)
     modes = {path.relative_to(out).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in out.rglob("*")}
     assert stat.S_IMODE(out.stat().st_mode) == 0o700
     assert {mode for path, mode in modes.items() if (out / path).is_dir()} == {0o700}
@@ -359,7 +368,7 @@ def test_a_folder_that_can_t_be_written_to_is_refused_before_any_work(
         "below /proc": Path("/proc/out"),
     }[kind]
     with pytest.raises(OutputError, match="--out"):
-        process_sessions(recordings, out, Settings(), replace(fake_instruments, detect=never))
+        process(recordings, out, Settings(), replace(fake_instruments, detect=never))
 
 
 def test_a_file_where_a_timeline_s_folder_should_be_fails_by_name(
@@ -367,7 +376,7 @@ def test_a_file_where_a_timeline_s_folder_should_be_fails_by_name(
 ) -> None:
     out.mkdir()
     (out / "timelines").touch()
-    (outcome,) = process_sessions(recordings[:1], out, Settings(), fake_instruments)
+    (outcome,) = process(recordings[:1], out, Settings(), fake_instruments)
     assert outcome.state == "failed"
     assert "timelines" in outcome.reason
     assert "unexpected" not in outcome.reason
@@ -380,4 +389,4 @@ def test_a_damaged_status_is_refused_before_any_work(
     out.mkdir()
     (out / "status.parquet").write_text("damaged")
     with pytest.raises(OutputError, match=r"status\.parquet"):
-        process_sessions(recordings, out, Settings(), replace(fake_instruments, detect=never))
+        process(recordings, out, Settings(), replace(fake_instruments, detect=never))

@@ -11,19 +11,26 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from emonext import LABELS, Architecture, Card, EmoNeXt, Preprocessing, WeightsError, load_model, load_weights
+from emonext import (
+    LABELS,
+    Architecture,
+    Card,
+    EmoNeXt,
+    Preprocessing,
+    WeightsError,
+    load_model,
+    load_weights,
+    weight_files,
+)
 from emonext import checkpoint as checkpoint_module
 from emonext.checkpoint import (
     METADATA_KEY,
-    SHIPPED,
-    find_weights,
     import_weights,
-    imported_weights,
-    imports_folder,
     read_card,
     save_weights,
 )
 from emonext.published import convert_published
+from emonext.weight_files import SHIPPED, find_weights, imported_weights, imports_folder
 
 SMALL = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 64)
 CARD = Card(
@@ -183,7 +190,7 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere.safetensors", "."])
 def test_a_missing_file_lists_the_shipped_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint_module, "SHIPPED", {"alpha": "00", "beta": "11"})
+    monkeypatch.setattr(weight_files, "SHIPPED", {"alpha": "00", "beta": "11"})
     with pytest.raises(WeightsError, match=r"no such weights.*alpha, beta"):
         load_weights(name)
 
@@ -383,8 +390,8 @@ def test_shipped_weights_are_whole_and_ours(name: str) -> None:
 
 
 def test_shipped_weights_with_another_sha256_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint_module, "FOLDER", path.parent)
-    monkeypatch.setattr(checkpoint_module, "SHIPPED", {"small": "0" * 64})
+    monkeypatch.setattr(weight_files, "FOLDER", path.parent)
+    monkeypatch.setattr(weight_files, "SHIPPED", {"small": "0" * 64})
     with pytest.raises(WeightsError, match=r"small\.safetensors: its sha256 is"):
         load_weights("small")
 
@@ -392,8 +399,8 @@ def test_shipped_weights_with_another_sha256_are_refused(path: Path, monkeypatch
 def test_shipped_weights_that_are_not_there_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint_module, "FOLDER", tmp_path)
-    monkeypatch.setattr(checkpoint_module, "SHIPPED", {"small": "0" * 64})
+    monkeypatch.setattr(weight_files, "FOLDER", tmp_path)
+    monkeypatch.setattr(weight_files, "SHIPPED", {"small": "0" * 64})
     with pytest.raises(WeightsError, match=r"small\.safetensors: No such file"):
         load_weights("small")
 

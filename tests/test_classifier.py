@@ -153,6 +153,21 @@ def test_the_kernel_says_the_same_of_this_processor() -> None:
     assert has_bf16(torch.device("cpu")) is ("avx512_bf16" in Path("/proc/cpuinfo").read_text())
 
 
+@pytest.mark.parametrize("can", [False, True])
+def test_bf16_gives_the_same_classes(can: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emonext.classifier.has_bf16", lambda device: can)
+    path, faces = save(tmp_path, CARD), crops(40)
+    half, full = (Classifier(path, "cpu", bf16=bf16)(faces) for bf16 in (True, False))
+    assert half.dtype == full.dtype == np.float32
+    assert (half != full).any() == can
+    np.testing.assert_allclose(half, full, atol=0.02)
+    second, first = np.sort(full, axis=1)[:, -2:].T
+    clear = first - second > 0.02
+    assert clear.sum() > 20
+    assert len(set(full[clear].argmax(axis=1))) > 1
+    assert (half.argmax(axis=1) == full.argmax(axis=1))[clear].all()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU on this machine")
 def test_a_gpu_agrees_with_the_cpu(tmp_path: Path) -> None:
     path, faces = save(tmp_path, CARD), crops(20)

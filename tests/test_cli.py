@@ -194,8 +194,8 @@ def test_a_timeline_that_is_there_is_kept_and_overwrite_makes_it_anew(
     assert emonext(*command).code == DONE
     before = path.stat().st_mtime_ns
     again = emonext(*command)
-    assert again.code == DONE
-    assert_one_line_naming(again, "--overwrite")
+    assert (again.code, again.err) == (DONE, "")
+    assert "1 skipped" in again.out
     assert path.stat().st_mtime_ns == before
     assert emonext(*command, "--overwrite").code == DONE
     assert path.stat().st_mtime_ns != before
@@ -247,7 +247,7 @@ def test_a_bad_option_is_told_in_one_line_before_any_work(
     ended = emonext("process", video, "--out", tmp_path / "out", *model, *options)
     assert ended.code == BAD_INPUT
     assert_one_line_naming(ended, name)
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.rglob("*.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_weights_that_can_t_be_trusted_are_told(
         ended = emonext(*command)
         assert ended.code == BAD_INPUT
         assert_one_line_naming(ended, str(path))
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.rglob("*.parquet"))
 
 
 def test_brackets_in_a_name_are_a_name(
@@ -445,8 +445,46 @@ def test_the_demo_names_what_it_made(
 def test_bench_measures_every_stage(emonext: Emonext, video: Path, model: list[str]) -> None:
     ended = emonext("bench", video, *model)
     assert (ended.code, ended.err) == (DONE, "")
-    for name in ("decode", "detect", "track", "classify", "end to end", "peak memory"):
+    stages = ("waiting", "detection", "tracking", "classification")
+    for name in ("decoding alone", *stages, "end to end", "peak memory"):
         assert name in ended.out
+    assert "baseline" not in ended.out
+
+
+def test_bench_writes_every_figure(emonext: Emonext, clips: Path, model: list[str], tmp_path: Path) -> None:
+    path = remux(clips / "single_face.mp4", tmp_path / "a.mp4", seconds=1)
+    files = ("--json", tmp_path / "bench.json", "--picture", tmp_path / "bench.png")
+    ended = emonext("bench", path, *model, "--baseline", *files)
+    assert (ended.code, ended.err) == (DONE, "")
+    assert "its faces" in ended.out
+    told = json.loads((tmp_path / "bench.json").read_text())
+    speeds = {"end_to_end_fps", "decode_fps", "ratio_to_baseline", "ratio_to_decode", "peak_rss_mb"}
+    assert all(told[name] > 0 for name in speeds)
+    assert told["baseline_faces"] == told["samples"] == 5
+    assert told["face_recall"] == 1
+    assert 0.8 < told["mean_iou"] <= 1
+    assert "emotion_agreement" in told
+    with Image.open(tmp_path / "bench.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_bench_tells_nothing_of_faces_where_there_are_none(
+    emonext: Emonext, video: Path, model: list[str], tmp_path: Path
+) -> None:
+    ended = emonext("bench", video, *model, "--baseline", "--json", tmp_path / "bench.json")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert "its faces" not in ended.out
+    assert "its emotions" not in ended.out
+    told = json.loads((tmp_path / "bench.json").read_text())
+    assert [told[name] for name in ("face_recall", "mean_iou", "emotion_agreement")] == [None] * 3
+    assert (told["baseline_faces"], told["ms_per_sample_by_faces"]) == (0, {})
+
+
+def test_bench_of_what_is_no_video_is_told(emonext: Emonext, model: list[str], tmp_path: Path) -> None:
+    ended = emonext("bench", tmp_path / "gone.mp4", *model, "--json", tmp_path / "bench.json")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "gone.mp4")
+    assert not list(tmp_path.iterdir())
 
 
 def test_verified_weights_are_told_with_their_hash(emonext: Emonext, small_weights: Path) -> None:
@@ -611,7 +649,7 @@ def test_an_error_nobody_expected_is_not_hidden(
 
 def test_the_command_line_has_the_pipelines_defaults() -> None:
     """It can't read them there: their modules import torch, and help must come at once."""
-    from emonext.checkpoint import DEFAULT
+    from emonext.weight_files import DEFAULT
     from pipeline.session import Settings
 
     settings, found = Settings(), inspect.signature(cli.process).parameters

@@ -5,9 +5,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.cascade import Cascade
 from pipeline.container import probe
 from pipeline.demo import make_demo_video
-from pipeline.faces import Framing, MtcnnDetector
+from pipeline.faces import Framing
 from pipeline.records import STATUSES
 from pipeline.session import Instruments, Session, Settings, process_session
 from pipeline.timeline import Timeline
@@ -31,7 +32,7 @@ PLAN = [
 
 @pytest.fixture(scope="module")
 def timeline(
-    tmp_path_factory: pytest.TempPathFactory, real_detector: MtcnnDetector, fake_instruments: Instruments
+    tmp_path_factory: pytest.TempPathFactory, real_detector: Cascade, fake_instruments: Instruments
 ) -> Timeline:
     folder = tmp_path_factory.mktemp("demo")
     calls: list[tuple[int, int]] = []

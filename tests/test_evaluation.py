@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from emonext import LABELS, Architecture, Card, DataError, EmoNeXt, Preprocessing, load_weights
 from emonext import evaluation as evaluation_module
 from emonext.calibration import THRESHOLDS, fit_temperature
-from emonext.checkpoint import DEFAULT, SHIPPED, Weights
+from emonext.checkpoint import Weights
 from emonext.corruptions import CORRUPTIONS
 from emonext.data import FaceSet, load_fer2013
 from emonext.evaluation import Evaluation, Interval, Reading, accuracy, evaluate, one_hot
 from emonext.inference import predict
+from emonext.weight_files import DEFAULT, SHIPPED
 
 CPU = torch.device("cpu")
 SHAPE = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32)

@@ -1,4 +1,4 @@
-"""pipeline.faces against facenet-pytorch's own answers, FER2013's framing, and cases worked out by hand."""
+"""pipeline.faces against FER2013's framing, and cases worked out by hand."""
 
 import math
 from collections.abc import Iterator
@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 from PIL import Image
-from videos import first_pictures, with_faces
+from videos import with_faces
 
-from pipeline.errors import InputError
-from pipeline.faces import Detections, Framing, MtcnnDetector, cut, face_size, find_faces, head_pose
+from pipeline.cascade import Cascade
+from pipeline.faces import Detections, Framing, cut, face_size, find_faces, head_pose
 from pipeline.records import Frames
 
 FRONTAL = np.array([[-30, 0], [30, 0], [0, 0.53 * 70], [-20, 70], [20, 70]], np.float32)
@@ -21,83 +20,6 @@ FRONTAL = np.array([[-30, 0], [30, 0], [0, 0.53 * 70], [-20, 70], [20, 70]], np.
 def as_frames(images: NDArray[np.uint8], decoded: list[bool] | None = None) -> Frames:
     count = np.arange(len(images))
     return Frames(count, count * 6, count / 5, images, np.array(decoded or [True] * len(images)))
-
-
-@pytest.fixture(scope="module")
-def mtcnn() -> MTCNN:
-    """The published detector, with the settings the program states: 40 px, and 0.9 at the last stage."""
-    return MTCNN(keep_all=True, min_face_size=40, thresholds=[0.6, 0.7, 0.9], device="cpu")
-
-
-# --- the detector
-
-
-@pytest.mark.parametrize(
-    ("name", "frames"),
-    [("single_face.mp4", [0, 35, 70]), ("gesture_720p.mp4", [0, 40]), ("crowd_1080p.mp4", [0])],
-)
-def test_boxes_and_landmarks_are_those_of_facenet_pytorch(
-    clips: Path, mtcnn: MTCNN, real_detector: MtcnnDetector, name: str, frames: list[int]
-) -> None:
-    stored = first_pictures(clips / name, max(frames) + 1)
-    images = np.stack([stored[frame] for frame in frames])
-    found = real_detector(images)
-    assert len(found) == len(images)
-    for mine, image in zip(found, images, strict=True):
-        boxes, probability, landmarks = mtcnn.detect(Image.fromarray(image), landmarks=True)
-        assert len(mine.boxes_xyxy) == len(boxes) >= 1
-        np.testing.assert_allclose(mine.boxes_xyxy, boxes.astype(float), atol=0.5)
-        np.testing.assert_allclose(mine.probability, probability.astype(float), atol=1e-3)
-        np.testing.assert_allclose(mine.landmarks, landmarks.astype(float), atol=0.5)
-
-
-def test_the_left_eye_as_seen_comes_first(clips: Path, real_detector: MtcnnDetector) -> None:
-    found = real_detector(first_pictures(clips / "single_face.mp4", 1)[0][None])[0]
-    (left, right, nose, mouth_left, mouth_right), (x1, y1, x2, y2) = found.landmarks[0], found.boxes_xyxy[0]
-    assert x1 < left[0] < nose[0] < right[0] < x2
-    assert mouth_left[0] < mouth_right[0]
-    assert y1 < left[1] < nose[1] < mouth_left[1] < y2
-
-
-def test_a_picture_without_a_face_has_none_even_beside_one_that_has(
-    clips: Path, real_detector: MtcnnDetector
-) -> None:
-    face = first_pictures(clips / "single_face.mp4", 1)[0]
-    none, some, none_again = real_detector(np.stack([face * 0, face, face * 0 + 128]))
-    assert len(some.boxes_xyxy) == 1
-    for empty in (none, none_again):
-        assert empty.boxes_xyxy.shape == (0, 4)
-        assert empty.probability.shape == (0,)
-        assert empty.landmarks.shape == (0, 5, 2)
-
-
-@pytest.mark.parametrize("side", [1, 11, 12, 20, 39, 40, 45])
-def test_a_picture_too_small_for_a_face_has_none(real_detector: MtcnnDetector, side: int) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (2, side, side + 1, 3), np.uint8)
-    assert [len(found.boxes_xyxy) for found in real_detector(images)] == [0, 0]
-
-
-@pytest.mark.parametrize("min_face_px", [-1, 0, 11])
-def test_a_smallest_face_below_the_detector_s_window_is_refused(min_face_px: int) -> None:
-    with pytest.raises(InputError, match="--min-face"):
-        MtcnnDetector(min_face_px)
-
-
-def test_crops_frame_a_face_as_fer2013_does(shared: Path, real_detector: MtcnnDetector) -> None:
-    from emonext.training import FER2013_FACE_SCALE
-
-    with Image.open(shared / "data" / "fer2013_train.png") as sheet:
-        rows = np.asarray(sheet.crop((0, 0, 64 * 48, 2 * 48)))
-    faces = rows.reshape(2, 48, 64, 48).transpose(0, 2, 1, 3).reshape(-1, 48, 48)[:100]
-    enlarged = [Image.fromarray(face).resize((192, 192), Image.Resampling.BICUBIC) for face in faces]
-    found = real_detector(np.stack([np.asarray(face.convert("RGB")) for face in enlarged]))
-    ratios = [
-        192 / math.sqrt(float(np.prod(f.boxes_xyxy[0, 2:] - f.boxes_xyxy[0, :2])))
-        for f in found
-        if len(f.boxes_xyxy)
-    ]
-    assert len(ratios) > 60
-    assert float(np.median(ratios)) == pytest.approx(FER2013_FACE_SCALE, abs=0.05)
 
 
 # --- the stage
@@ -213,6 +135,23 @@ def test_a_crop_is_a_copy(ramp: NDArray[np.uint8]) -> None:
     assert not np.shares_memory(crop, ramp)
     crop[:] = 0
     assert ramp[30, 60].any()
+
+
+def test_crops_frame_a_face_as_fer2013_does(shared: Path, real_detector: Cascade) -> None:
+    from emonext.training import FER2013_FACE_SCALE
+
+    with Image.open(shared / "data" / "fer2013_train.png") as sheet:
+        rows = np.asarray(sheet.crop((0, 0, 64 * 48, 2 * 48)))
+    faces = rows.reshape(2, 48, 64, 48).transpose(0, 2, 1, 3).reshape(-1, 48, 48)[:100]
+    enlarged = [Image.fromarray(face).resize((192, 192), Image.Resampling.BICUBIC) for face in faces]
+    found = real_detector(np.stack([np.asarray(face.convert("RGB")) for face in enlarged]))
+    ratios = [
+        192 / math.sqrt(float(np.prod(f.boxes_xyxy[0, 2:] - f.boxes_xyxy[0, :2])))
+        for f in found
+        if len(f.boxes_xyxy)
+    ]
+    assert len(ratios) > 60
+    assert float(np.median(ratios)) == pytest.approx(FER2013_FACE_SCALE, abs=0.05)
 
 
 # --- head pose

@@ -78,6 +78,7 @@ def test_without_faces_only_key_samples_are_looked_at(looked: Looked) -> None:
 def test_one_picture_is_a_key_sample(looked: Looked) -> None:
     assert follow(looked, [(50, 60)]) == [[(50, 60)]]
     assert looked.full == [0]
+    assert looked.refined == 1
 
 
 def test_every_sample_can_be_a_key_sample(looked: Looked) -> None:
@@ -89,7 +90,7 @@ def test_a_face_on_its_way_is_found_in_between_without_full_detection(looked: Lo
     way = [[(20 + 4 * step, 60 + (step % 2))] for step in range(11)]
     assert follow(looked, *way) == way
     assert looked.full == [0, 5, 10]
-    assert looked.refined == 8
+    assert looked.refined == 8 + 3
 
 
 def test_the_box_between_is_the_refined_one_not_the_guess(looked: Looked) -> None:
@@ -158,3 +159,72 @@ def _to_one_place(
     return Detections(
         place, np.linspace(0.95, 0.99, len(boxes), dtype=np.float32), np.zeros((len(boxes), 5, 2))
     )
+
+
+# --- a refiner that is off in a way of its own
+
+
+@dataclass
+class Biased(Looked):
+    """Refined boxes are so many px too small on each side: by the picture's number."""
+
+    too_small_px: tuple[float, ...] = ()
+    unsure: tuple[int, ...] = ()
+
+    def refine(
+        self, images: NDArray[np.uint8], boxes: NDArray[np.float32], frame: NDArray[np.int64]
+    ) -> Detections:
+        found = super().refine(images, boxes, frame)
+        inwards = np.array(self.too_small_px, np.float32)[frame, None] * np.float32([1, 1, -1, -1])
+        doubted = np.isin(frame, self.unsure)
+        return Detections(
+            found.boxes_xyxy + inwards, np.where(doubted, np.float32(0.1), found.probability), found.landmarks
+        )
+
+
+def boxes_of(looked: Looked, *samples: list[tuple[int, int]], every: int = 5) -> list[list[list[float]]]:
+    found = Follower(looked.detect, looked.refine, every)(pictures(*samples))
+    return [sorted(one.boxes_xyxy.tolist()) for one in found]
+
+
+def squares(*samples: list[tuple[int, int]]) -> list[list[list[float]]]:
+    return [[[x, y, x + SIDE, y + SIDE] for x, y in corners] for corners in samples]
+
+
+def test_boxes_between_key_samples_are_as_large_as_the_detector_s() -> None:
+    biased = Biased(too_small_px=(4,) * 11)
+    way = [[(20 + 4 * step, 60 + (step % 2)), (200 - step, 150)] for step in range(11)]
+    assert boxes_of(biased, *way) == squares(*way)
+    assert biased.full == [0, 5, 10]
+
+
+def test_the_difference_is_interpolated_where_it_changes() -> None:
+    biased = Biased(too_small_px=(0, 1, 2, 3, 4))
+    way = [[(50, 60)]] * 5
+    for found, expected in zip(boxes_of(biased, *way, every=4), squares(*way), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert biased.full == [0, 4]
+
+
+def test_the_difference_is_remembered_until_the_next_call() -> None:
+    biased = Biased(too_small_px=(4,) * 5)
+    way = [[(20 + 4 * step, 60)] for step in range(10)]
+    follower, images = Follower(biased.detect, biased.refine, 5), pictures(*way)
+    found = [one for start in (0, 5) for one in follower(images[start : start + 5])]
+    assert [one.boxes_xyxy.tolist() for one in found] == squares(*way)
+    assert biased.full == [0, 4, 9]
+
+
+def test_an_unsure_look_at_a_key_sample_says_nothing_about_the_difference() -> None:
+    biased = Biased(too_small_px=(4, 0, 0, 0, 0, 4), unsure=(0, 5))
+    way = [[(50, 60)]] * 6
+    assert boxes_of(biased, *way) == squares(*way)
+    assert biased.full == [0, 5]
+
+
+def test_a_look_that_ends_elsewhere_says_nothing_about_the_difference() -> None:
+    # 10 px off on each side leave 10 × 10 of 30 × 30 px: sure of itself, and of something else
+    biased = Biased(too_small_px=(10, 0, 0, 0, 0, 10))
+    way = [[(50, 60)]] * 6
+    assert boxes_of(biased, *way) == squares(*way)
+    assert biased.full == [0, 5]

@@ -128,7 +128,8 @@ def test_boxes_are_in_the_upright_picture(of_clip: OfClip, name: str) -> None:
     assert ((x > 0) & (x < video["width"]) & (y > 0) & (y < video["height"])).all()
     area = (seen["x2"] - seen["x1"]) * (seen["y2"] - seen["y1"])
     np.testing.assert_allclose(seen["face_px"], np.sqrt(area), rtol=1e-4)
-    assert seen["detection"].is_between(0.9, 1.000001).all()
+    # 0.7 is enough for a face between two samples where it was found with 0.9
+    assert seen["detection"].is_between(0.7, 1.000001).all()
     assert seen["brightness"].is_between(0, 1).all()
 
 

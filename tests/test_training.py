@@ -549,3 +549,34 @@ def unequal(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[str]:
     """Names of the tensors that differ in any bit."""
     assert one.keys() == other.keys()
     return [key for key in one if not torch.equal(one[key], other[key])]
+
+
+# --- mixup ----------------------------------------------------------------------------------------------
+
+
+def test_a_blend_keeps_more_of_each_picture_than_it_takes_of_the_other() -> None:
+    torch.manual_seed(0)
+    shares = [float(training_module._share(0.3, torch.device("cpu"))) for _ in range(200)]
+    assert min(shares) >= 0.5
+    assert max(shares) > 0.99
+    blended = training_module._blend(torch.tensor([[0.0], [1.0], [4.0]]), torch.tensor(0.75))
+    assert blended.tolist() == [[1.0], [1.0], [3.0]]
+
+
+def test_pictures_labels_and_votes_are_blended_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    loss = training_module.training_loss
+
+    def watch(model: Any, x: Tensor, target: Tensor, votes: Tensor | None, **options: Any) -> Tensor:
+        seen.append((target, votes))
+        return loss(model, x, target, votes, **options)
+
+    monkeypatch.setattr(training_module, "training_loss", watch)
+    monkeypatch.setattr(training_module, "_share", lambda *_: torch.tensor(0.75))
+    start(tmp_path, replace(MINI, epochs=1, mixup=0.3)).train(ignore)
+    assert seen
+    for target, votes in seen:
+        assert set(target.flatten().tolist()) <= {0, 0.25, 0.75, 1}
+        torch.testing.assert_close(target.sum(dim=1), torch.ones(len(target)))
+        assert votes is not None
+        assert votes.shape == target.shape

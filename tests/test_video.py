@@ -252,9 +252,33 @@ def test_a_batch_is_bounded_by_bytes(tmp_path: Path) -> None:
     assert [round(float(batch.images[0, ::99, ::99].mean()), -1) for batch in batches] == [60, 120, 180]
 
 
-def test_a_batch_is_bounded_in_frames(tmp_path: Path) -> None:
-    info = probe(encode(tmp_path / "a.mp4", numbered(40), rate=10))
-    assert [len(batch.sample) for batch in SampledVideo(info, 10, max_batch=16)] == [16, 16, 8]
+@pytest.mark.parametrize(
+    ("group", "counts"),
+    [
+        (1, [60, 60, 10]),
+        (7, [56, 56, 18]),
+        (25, [50, 50, 30]),
+        (60, [60, 60, 10]),
+        (1000, [60, 60, 10]),
+    ],
+)
+def test_a_batch_is_bounded_in_frames_and_holds_whole_groups(
+    tmp_path: Path, group: int, counts: list[int]
+) -> None:
+    info = probe(encode(tmp_path / "a.mp4", numbered(130), rate=10))
+    video = SampledVideo(info, 10, group)
+    assert [len(batch.sample) for batch in video] == counts
+    assert [read_number(image) for image in collect(video)[3]] == list(range(130))
+
+
+def test_a_group_that_memory_can_t_hold_is_cut(tmp_path: Path) -> None:
+    # 1.5 MiB each: 21 in 32 MiB
+    large = [np.full((512, 1024, 3), level, np.uint8) for level in range(30)]
+    info = probe(encode(tmp_path / "a.mp4", large, rate=10))
+    counts = {
+        group: [len(batch.sample) for batch in SampledVideo(info, 10, group)] for group in (1, 5, 21, 25)
+    }
+    assert counts == {1: [21, 9], 5: [20, 10], 21: [21, 9], 25: [21, 9]}
 
 
 def test_a_picture_of_one_pixel_is_read(tmp_path: Path) -> None:
@@ -263,6 +287,9 @@ def test_a_picture_of_one_pixel_is_read(tmp_path: Path) -> None:
     info = probe(path)
     assert (info.width, info.height) == (1, 1)
     assert [int(image[0, 0, 0]) for image in collect(SampledVideo(info, 5))[3]] == [10, 250]
+
+
+# --- frames that nothing refers to
 
 
 # --- damage
@@ -283,13 +310,16 @@ def test_a_corrupted_file_falls_back_to_pyav_and_marks_what_it_lost(clips: Path)
 
 
 def test_pyav_goes_on_where_decord_stopped(tmp_path: Path) -> None:
-    path = encode(tmp_path / "a.mp4", numbered(60), rate=10, gop=10, damage=lambda number: number == 33)
-    video = SampledVideo(probe(path), 10, max_batch=8)
-    sample, index, _, images = collect(video)
+    path = encode(tmp_path / "a.mp4", numbered(130), rate=10, gop=10, damage=lambda number: number == 115)
+    video = SampledVideo(probe(path), 10)
+    batches = list(video)
     assert video.decoders == ["decord", "pyav"]
-    assert sample.tolist() == index.tolist() == list(range(60))
-    assert [read_number(image) for image in images[:20]] == list(range(20))
-    assert [read_number(image) for image in images[-10:]] == list(range(50, 60))
+    sample, index, _, images = collect(video)
+    assert sample.tolist() == index.tolist() == list(range(130))
+    decoded = np.concatenate([batch.decoded for batch in batches])
+    assert not decoded[115]
+    assert set(range(110)) | set(range(120, 130)) <= set(np.flatnonzero(decoded))
+    assert all(read_number(images[number]) == number for number in np.flatnonzero(decoded))
 
 
 @pytest.mark.parametrize("hurt", range(18, 30))
@@ -306,6 +336,16 @@ def test_a_frame_is_marked_or_right_wherever_the_damage_is(tmp_path: Path, hurt:
     assert all(index == number for index, number in seen.items()), seen
     assert set(range(10)) | set(range(40, 60)) <= seen.keys()
     assert hurt not in seen
+
+
+@pytest.mark.parametrize("hurt", [21, 25, 35, 39])
+def test_damage_between_two_samples_is_marked_in_those_built_on_it(tmp_path: Path, hurt: int) -> None:
+    options = {"sc_threshold": "0"}
+    path = tmp_path / "a.mp4"
+    encode(path, numbered(60), rate=10, gop=10, options=options, damage=lambda number: number == hurt)
+    for batch in SampledVideo(replace(probe(path), decord_reads_it=False), 5):
+        shown = [read_number(image) for image in batch.images[batch.decoded]]
+        assert shown == batch.index[batch.decoded].tolist()
 
 
 def test_what_is_built_on_a_damaged_frame_is_marked_until_the_next_key_frame(

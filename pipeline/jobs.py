@@ -1,0 +1,143 @@
+"""One session as a unit of work: what its result depends on, and how it ended."""
+
+import hashlib
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from pipeline.container import sha256_of
+from pipeline.errors import InputError, PipelineError, VideoError
+from pipeline.session import Instruments, OnProgress, Session, Settings, process_session
+from pipeline.status import Outcome
+from pipeline.timeline import SCHEMA_VERSION, atomic
+
+
+@dataclass(frozen=True)
+class Job:
+    """One session that is to be processed.
+
+    :param video_stamp: the file's size and time of change; while it is the same, so is its sha256.
+    :param video_sha256: empty where the file can't be read.
+    :param fingerprint: sha256 of all that the result depends on.
+    """
+
+    session: Session
+    out: Path
+    settings: Settings
+    video_stamp: str
+    video_sha256: str
+    fingerprint: str
+
+
+OnSession = Callable[[Session, int, int], None]
+"""Called with (session, samples done, samples in all)."""
+
+Engine = Callable[[Sequence[Job], OnSession], Iterator[Outcome]]
+"""Carries jobs out, in any order and wherever; yields how each ended as soon as it did."""
+
+
+def make_job(
+    session: Session, out: Path, settings: Settings, weights_sha256: str, before: Outcome | None
+) -> Job:
+    """:param before: how the session ended last time; an unchanged video is not read for its sha256 again."""
+    stamp = _stamp(session.video)
+    known = before.video_sha256 if before is not None and before.video_stamp == stamp else ""
+    sha256 = known or _sha256(session.video)
+    depends = {
+        "schema": SCHEMA_VERSION,
+        "video": sha256,
+        "settings": asdict(settings),
+        "weights": weights_sha256,
+    }
+    fingerprint = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+    return Job(session, out, settings, stamp, sha256, fingerprint)
+
+
+def in_this_process(instruments: Instruments) -> Engine:
+    """One job after the other."""
+
+    def run(jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
+        for job in jobs:
+            yield attempt(job, instruments, partial(on_session, job.session))
+
+    return run
+
+
+def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outcome:
+    """Processes the session; whatever goes wrong becomes its outcome, and the log says more."""
+    session, started = job.session, time.monotonic()
+    try:
+        timeline = process_session(session, job.out, job.settings, instruments, on_progress, job.fingerprint)
+    except PipelineError as error:
+        write_log(job, str(error))
+        reason = _without_path(session.video, str(error))
+        outcome = failed(job, reason, lasting=isinstance(error, VideoError | InputError))
+    except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on
+        write_log(job, traceback.format_exc())
+        what = f"unexpected {type(error).__name__}: {_without_path(session.video, str(error))}"
+        outcome = failed(job, f"{what}; the log has the details")
+    else:
+        found = timeline.metadata
+        reason = "; ".join(found["warnings"])
+        write_log(job, reason or "done")
+        outcome = replace(
+            failed(job, reason),
+            state="partial" if found["seconds_lost"] else "done",
+            coverage=found["coverage"],
+            seconds_lost=found["seconds_lost"],
+            video_s=found["video"]["duration_s"],
+        )
+    return replace(outcome, took_s=time.monotonic() - started)
+
+
+def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:
+    """:param lasting: the same video with the same settings would fail again."""
+    return Outcome(
+        patient_id=job.session.patient_id,
+        session_id=job.session.session_id,
+        state="failed",
+        reason=reason,
+        coverage=None,
+        seconds_lost=None,
+        video_s=None,
+        took_s=0.0,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        lasting=lasting,
+        video_stamp=job.video_stamp,
+        video_sha256=job.video_sha256,
+        fingerprint=job.fingerprint,
+    )
+
+
+def write_log(job: Job, text: str) -> None:
+    """What the session's row has no room for."""
+    with atomic(job.out / "logs" / job.session.patient_id / f"{job.session.session_id}.log") as partial:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        partial.write_text(f"{now}\n{job.settings}\n{text}\n")
+
+
+def _stamp(video: Path) -> str:
+    try:
+        found = video.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+def _sha256(video: Path) -> str:
+    try:
+        return sha256_of(video)
+    except VideoError:
+        return ""
+
+
+def _without_path(video: Path, message: str) -> str:
+    """The error without the video's name: that can hold a person's, and the reason gets into reports."""
+    return (
+        message.removeprefix(f"{video}: ").replace(str(video), "the video").replace(video.name, "the video")
+    )

@@ -1,0 +1,40 @@
+"""One run at a time in a folder: two would overwrite each other's status."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.errors import OutputError
+
+
+@contextmanager
+def holding(out: Path) -> Iterator[None]:
+    """Holds the folder while the body runs.
+
+    The system lets go of it when the process ends, however it ends: what a dead run left is no lock.
+
+    :param out: an existing folder.
+    :raises OutputError: another run holds it; the message says which.
+    """
+    path = out / ".lock"
+    try:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    except OSError as error:
+        raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --out.") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = file.read(200).strip() or "another run"
+            raise OutputError(
+                f"{out}: {holder} is at work in this folder; wait for it to end, or choose another --out."
+            ) from error
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {started},\n")
+        file.flush()
+        yield

@@ -1,0 +1,569 @@
+"""A study as its coordinators keep it: ``sessions.csv``, made with a spreadsheet, and ``study.toml``.
+
+One line of ``sessions.csv`` is one video of one session. Several lines with the same patient and session are
+the parts into which a camera split it, in their order. Columns:
+
+======================================  =======================================================
+patient_id, session_id, video           required; the path from the CSV's folder
+recorded_at                             ``2026-03-01`` or ``2026-03-01T14:30``, local time
+condition                               a short text, such as ``music`` or ``baseline``
+start_s, end_s                          seconds of the video, ``mm:ss`` or ``h:mm:ss``
+exclude                                 stretches that are left out: ``120-180;300-310``
+patient_face                            pictures of the patient, parted by ``;``
+patient_region                          where the patient sits: ``x1,y1,x2,y2`` in % of the picture
+consent                                 yes or no
+notes                                   anything; whoever shows it escapes it
+======================================  =======================================================
+
+Columns of the study's own begin with ``x_`` and are left alone.
+"""
+
+import csv
+import difflib
+import io
+import os
+import re
+import tomllib
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import pairwise, zip_longest
+from pathlib import Path
+from typing import Any
+
+from pipeline.batch import check_id
+from pipeline.container import VIDEO_SUFFIXES
+from pipeline.errors import InputError
+from pipeline.session import QualityLimits, Settings
+from pipeline.timeline import atomic
+
+SESSIONS_FILE = "sessions.csv"
+SETTINGS_FILE = "study.toml"
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+_MAX_CONDITION = 64
+
+# Far above any study, and low enough that a wrong file is refused before it fills the memory.
+_MAX_BYTES = 50 * 2**20
+_MAX_ROWS = 10_000
+_MAX_LINES = 2**20  # empty ones too; a spreadsheet has no more
+_MAX_COLUMNS = 500
+
+# A text like this a spreadsheet would run as a formula (OWASP, CSV injection), or trim. An apostrophe before
+# it prevents both; what has apostrophes already gets one more, so that taking one off is always right.
+_FORMULA = re.compile(r"'*[=+\-@\s]")
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
+_NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
+_CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
+
+_YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
+    ("no", "false", "0", "non"), False
+)
+
+# The names that cameras and phones give: before the "_" of IMG_0012.mp4 stands no patient.
+_CAMERAS = ("img", "vid", "video", "mvi", "mov", "movie", "dsc", "gopr", "pxl", "dji", "win", "rec", "clip")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that must be put right in the list.
+
+    :param row: as a spreadsheet counts it: the header is 1.
+    :param column: its name; empty where the whole row is meant.
+    """
+
+    row: int
+    column: str
+    reason: str
+
+    def __str__(self) -> str:
+        place = f"row {self.row}, {self.column}" if self.column else f"row {self.row}"
+        return f"{place}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class PlannedSession:
+    """One session as the list plans it; ids are checked, and its files were there.
+
+    :param videos: its parts, in order; mostly one.
+    :param recorded_at: local time, without a zone; midnight where only the day is given.
+    :param start_s, end_s: s of the video; none is from its start, or to its end.
+    :param exclude: (start, end) in s, ascending, without overlap.
+    :param patient_region: x1, y1, x2, y2 as shares 0…1 of the upright picture.
+    """
+
+    patient_id: str
+    session_id: str
+    videos: tuple[Path, ...]
+    recorded_at: datetime | None
+    condition: str
+    start_s: float | None
+    end_s: float | None
+    exclude: tuple[tuple[float, float], ...]
+    patient_face: tuple[Path, ...]
+    patient_region: tuple[float, float, float, float] | None
+    consent: bool
+    notes: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """The sessions that can be used, in the list's order, and all that is wrong with the list."""
+
+    sessions: tuple[PlannedSession, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The values of a line by column, but for those that can't be used."""
+
+    number: int
+    values: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+
+
+def read_study(path: Path) -> Study:
+    """The sessions of a list, and everything that is wrong with it at once.
+
+    UTF-8 with or without byte order mark, parted by ``;`` or ``,``. Paths are from the list's folder. Videos
+    and pictures must be there; they are not opened.
+
+    :raises InputError: the file can't be read as a table at all.
+    """
+    table = _read_table(path)
+    columns, problems = _check_header(path, table[0][1] if table else ())
+    rows = [_read_row(number, cells, columns, path.parent) for number, cells in table[1:]]
+    problems += [problem for row in rows for problem in row.problems]
+    sessions = []
+    for parts in _group(rows):
+        differences = list(_check_parts(parts)) if len(parts) > 1 else []
+        problems += differences
+        if not differences and all(row.values.keys() == _READERS.keys() for row in parts):
+            sessions.append(_planned(parts))
+    return Study(tuple(sessions), tuple(sorted(problems, key=lambda problem: problem.row)))
+
+
+def write_sessions_list(folder: Path) -> Path:
+    """A list of the folder's videos, for the coordinators to fill in.
+
+    It is parted by ``;`` and begins with a byte order mark: so Excel opens it with columns and accents where
+    numbers are written with a decimal comma. Ids are filled in from names like ``P012_S01.mp4``, unless two
+    videos would get the same. Whether there is consent only a person can say.
+
+    :returns: ``sessions.csv`` of that folder.
+    :raises InputError: there is one already, there is no video, or a video's name is not text.
+    :raises OutputError: it can't be written.
+    """
+    path = folder / SESSIONS_FILE
+    if os.path.lexists(path):
+        raise InputError(f"{path}: exists already; edit it, or move it away.")
+    videos = sorted(_find_videos(folder))
+    if not videos:
+        raise InputError(f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)}).")
+    ids = [_ids_from(video) for video in videos]
+    times = Counter(ids)
+    with atomic(path) as partial, partial.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, _READERS, restval="", delimiter=";")
+        writer.writeheader()
+        for video, (patient, session) in zip(videos, ids, strict=True):
+            known = {"patient_id": patient, "session_id": session} if times[patient, session] == 1 else {}
+            writer.writerow({name: _protect(cell) for name, cell in (known | {"video": video}).items()})
+    return path
+
+
+def read_settings(folder: Path) -> dict[str, object]:
+    """The settings of ``study.toml``; none where there is no such file.
+
+    :returns: those it names: fields of :class:`pipeline.session.Settings`, ``model``, ``device``, ``jobs``;
+        and under ``quality`` a dict of fields of :class:`pipeline.session.QualityLimits`.
+    :raises InputError: it is no TOML, or a key or its value can't be used.
+    """
+    path = folder / SETTINGS_FILE
+    if not os.path.lexists(path):
+        return {}
+    try:
+        found: dict[str, Any] = tomllib.loads(_read_text(path, "write it as plain text in UTF-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not TOML ({error}); a line is like: sample_fps = 5.0") from error
+    settings: dict[str, Any] = {}
+    for key, value in found.items():
+        if key == "quality" and isinstance(value, dict):
+            settings[key] = {
+                name: _setting(path, "quality.", name, limit, _QUALITY_KINDS) for name, limit in value.items()
+            }
+        else:
+            settings[key] = _setting(path, "", key, value, _KINDS)
+    try:
+        Settings(**{name: settings[name] for name in _SESSION_KINDS if name in settings})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return settings
+
+
+# --- the table
+
+
+def _read_text(path: Path, advice: str) -> str:
+    if not _is_file(path):
+        raise InputError(f"{path}: no such file.")
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            size, most = path.stat().st_size / 2**20, _MAX_BYTES // 2**20
+            raise InputError(f"{path}: {size:.0f} MB, above {most}; this is another kind of file.")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text in UTF-8; {advice}.") from error
+    if "\0" in text:
+        raise InputError(f"{path}: not text; {advice}.")
+    return text
+
+
+def _read_table(path: Path) -> list[tuple[int, list[str]]]:
+    """(row, cells) of the first line, and of each other that is not empty.
+
+    Rows are counted as a spreadsheet does, to which a cell of several lines is still one row.
+    """
+    text = _read_text(path, "in the spreadsheet, save it as “CSV UTF-8”")
+    with io.StringIO(text, newline="") as lines:
+        header = lines.readline()
+        lines.seek(0)
+        reader = csv.reader(lines, delimiter=max(";", ",", key=header.count), strict=True)
+        table: list[tuple[int, list[str]]] = []
+        try:
+            for number, cells in enumerate(reader, start=1):
+                if number == 1 or any(cell.strip() for cell in cells):
+                    table.append((number, cells))
+                if len(table) > _MAX_ROWS + 1 or number > _MAX_LINES:
+                    raise InputError(f"{path}: more than {_MAX_ROWS} rows; give several lists.")
+        except csv.Error as error:
+            raise InputError(
+                f"{path}, line {reader.line_num}: can't be read ({error}); is a quote (\") not closed?"
+            ) from error
+    return table
+
+
+def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Problem]]:
+    """The column of each cell, empty where it has no name, and :data:`_LEFT_ALONE` where it is not ours."""
+    names = [name.strip().casefold() for name in header]
+    if not _READERS.keys() & set(names) or len(names) > _MAX_COLUMNS:
+        raise InputError(
+            f"{path}: its first line names no columns that are known. It must name "
+            f"{', '.join(_REQUIRED)}, parted by ; or a comma."
+        )
+    problems = [Problem(1, name, "this column is missing.") for name in _REQUIRED if name not in names]
+    columns: list[str] = []
+    for name in names:
+        reason = _why_not(name, columns)
+        if reason:
+            problems.append(Problem(1, _shown(name, quoted=False), reason))
+        columns.append(name if not reason and name in ("", *_READERS) else _LEFT_ALONE)
+    return columns, problems
+
+
+def _why_not(name: str, earlier: Collection[str]) -> str:
+    if name in _READERS and name in earlier:
+        return "two columns have this name; keep one."
+    if not name or name in _READERS or name.startswith(_LEFT_ALONE):
+        return ""
+    return f"no such column{_nearest(name, _READERS)} Begin the names of your own columns with {_LEFT_ALONE}."
+
+
+def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder: Path) -> _Row:
+    """The line's values; the defaults of columns that the list does not have."""
+    named = list(zip_longest(columns, map(_plain, cells), fillvalue=""))
+    if any(cell for column, cell in named if not column):
+        reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
+        return _Row(number, {}, (Problem(number, "", reason),))
+    values, problems = dict(_ABSENT), []
+    for column, cell in named:
+        if column and column != _LEFT_ALONE:
+            try:
+                values[column] = _read_cell(column, cell, folder)
+            except InputError as error:
+                values.pop(column, None)
+                problems.append(Problem(number, column, str(error)))
+    start_s, end_s = values.get("start_s"), values.get("end_s")
+    if start_s is not None and end_s is not None and start_s >= end_s:
+        del values["end_s"]
+        problems.append(Problem(number, "end_s", f"{end_s:g} s is not after start_s, {start_s:g} s."))
+    return _Row(number, values, tuple(problems))
+
+
+def _read_cell(column: str, cell: str, folder: Path) -> Any:
+    if not cell and column in _ABSENT and column != "consent":
+        return _ABSENT[column]
+    return _READERS[column](cell, folder)
+
+
+# --- sessions of several parts
+
+
+def _group(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """The rows of each session, as far as they say whose they are."""
+    groups: dict[tuple[str, str], list[_Row]] = defaultdict(list)
+    for row in rows:
+        if {"patient_id", "session_id"} <= row.values.keys():
+            groups[row.values["patient_id"], row.values["session_id"]].append(row)
+    return list(groups.values())
+
+
+def _check_parts(parts: Sequence[_Row]) -> Iterator[Problem]:
+    """What keeps several rows from being parts of one session."""
+    first = parts[0]
+    videos: dict[Path, int] = {}
+    for row in parts:
+        for column, value in row.values.items():
+            reason = ""
+            if column == "video":
+                earlier = videos.setdefault(value.resolve(), row.number)
+                if earlier != row.number:
+                    reason = f"the same video in the same session as row {earlier}; keep one."
+            elif column in _OF_ONE_VIDEO:
+                if value != _ABSENT[column]:
+                    reason = "leave it empty: the session has several rows, which are taken for its parts."
+            elif value != first.values.get(column, value):
+                reason = f"differs from row {first.number}; all parts of one session must agree."
+            if reason:
+                yield Problem(row.number, column, reason)
+
+
+def _planned(parts: Sequence[_Row]) -> PlannedSession:
+    shared = {name: value for name, value in parts[0].values.items() if name != "video"}
+    return PlannedSession(videos=tuple(row.values["video"] for row in parts), **shared)
+
+
+# --- cells. Each raises InputError with the reason, which gets row and column put before it
+
+
+def _read_id(column: str, cell: str) -> str:
+    try:
+        return check_id(column, cell[:_SHOWN])  # what is cut is refused as before, in a shorter message
+    except InputError as error:
+        raise InputError(str(error).removeprefix(f"{column} ")) from error
+
+
+def _read_file(cell: str, folder: Path) -> Path:
+    if not cell:
+        raise InputError("empty; give the path of a file, from the list's folder.")
+    if not _is_file(folder / cell):
+        advice = "write / between folders" if "\\" in cell else "give its path from the list's folder"
+        raise InputError(f"{_shown(cell)} is not there; {advice}.")
+    return folder / cell
+
+
+def _read_pictures(cell: str, folder: Path) -> tuple[Path, ...]:
+    pictures = tuple(_read_file(part.strip(), folder) for part in cell.rstrip("; ").split(";"))
+    for picture in pictures:
+        if picture.suffix.lower() not in PICTURE_SUFFIXES:
+            raise InputError(f"{_shown(picture.name)} is no picture; give {', '.join(PICTURE_SUFFIXES)}.")
+    return pictures
+
+
+def _read_date(cell: str) -> datetime:
+    try:
+        if _DATE.fullmatch(cell):
+            return datetime.fromisoformat(cell)
+    except ValueError:
+        pass  # a day such as 2026-02-30
+    raise InputError(f"{_shown(cell)} is no date here; write 2026-03-01 or 2026-03-01T14:30, in local time.")
+
+
+def _read_condition(cell: str) -> str:
+    if len(cell) > _MAX_CONDITION:
+        raise InputError(f"{len(cell)} characters; write at most {_MAX_CONDITION}, and the rest in notes.")
+    if any(unicodedata.category(character) == "Cc" for character in cell):
+        raise InputError(f"{_shown(cell)} holds a line break or another control character; take it out.")
+    return cell
+
+
+def _read_seconds(cell: str) -> float:
+    clock = _CLOCK.fullmatch(cell)
+    if clock:
+        hours, minutes, seconds = (_as_float(part or "0") for part in clock.groups())
+        if seconds < 60 and (minutes < 60 or clock[1] is None):
+            return 3600 * hours + 60 * minutes + seconds
+    elif _NUMBER.fullmatch(cell):
+        return _as_float(cell)
+    raise InputError(f"{_shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
+
+
+def _read_stretches(cell: str) -> tuple[tuple[float, float], ...]:
+    stretches = tuple(_read_stretch(part.strip()) for part in cell.rstrip("; ").split(";"))
+    if any(later[0] < earlier[1] for earlier, later in pairwise(stretches)):
+        raise InputError(f"{_shown(cell)}: write stretches in order of time, and without overlap.")
+    return stretches
+
+
+def _read_stretch(text: str) -> tuple[float, float]:
+    # spreadsheets make a long dash of a hyphen, and a date of 10-12
+    start, _, end = text.replace("–", "-").partition("-")
+    try:
+        start_s, end_s = _read_seconds(start.strip()), _read_seconds(end.strip())
+    except InputError as error:
+        raise InputError(
+            f"{_shown(text)} is no stretch; write seconds like 120-180;300-310, in cells formatted as text."
+        ) from error
+    if start_s >= end_s:
+        raise InputError(f"{_shown(text)} does not end after its start.")
+    return start_s, end_s
+
+
+def _read_region(cell: str) -> tuple[float, float, float, float]:
+    numbers = _four(cell)
+    if not all(_NUMBER.fullmatch(number) for number in numbers):
+        raise InputError(
+            f"{_shown(cell)} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100."
+        )
+    x1, y1, x2, y2 = (_as_float(number) / 100 for number in numbers)
+    if not (x1 < x2 <= 1 and y1 < y2 <= 1):
+        raise InputError(f"{_shown(cell)}: left before right, upper before lower, none above 100 %.")
+    return x1, y1, x2, y2
+
+
+def _four(cell: str) -> Sequence[str]:
+    """The numbers of ``10,20,55,90``; of ``10,5;20;55;90`` and ``10,5 20 55 90``, with decimal commas."""
+    ways = (r"\s*;\s*",) if ";" in cell else (r"\s*,\s*|\s+", r"\s+")
+    splits = (re.split(way, cell) for way in ways)
+    return next((parts for parts in splits if len(parts) == 4), ("",) * 4)
+
+
+def _read_consent(cell: str) -> bool:
+    if cell.casefold() not in _YES_OR_NO:
+        raise InputError(f"{_shown(cell)} is no answer; say yes or no." if cell else "empty; say yes or no.")
+    return _YES_OR_NO[cell.casefold()]
+
+
+_READERS: Mapping[str, Callable[[str, Path], Any]] = {
+    "patient_id": lambda cell, folder: _read_id("patient_id", cell),
+    "session_id": lambda cell, folder: _read_id("session_id", cell),
+    "video": _read_file,
+    "recorded_at": lambda cell, folder: _read_date(cell),
+    "condition": lambda cell, folder: _read_condition(cell),
+    "start_s": lambda cell, folder: _read_seconds(cell),
+    "end_s": lambda cell, folder: _read_seconds(cell),
+    "exclude": lambda cell, folder: _read_stretches(cell),
+    "patient_face": _read_pictures,
+    "patient_region": lambda cell, folder: _read_region(cell),
+    "consent": lambda cell, folder: _read_consent(cell),
+    "notes": lambda cell, folder: cell,
+}
+
+_ABSENT: Mapping[str, Any] = {
+    "recorded_at": None,
+    "condition": "",
+    "start_s": None,
+    "end_s": None,
+    "exclude": (),
+    "patient_face": (),
+    "patient_region": None,
+    "consent": True,
+    "notes": "",
+}
+
+_REQUIRED = tuple(name for name in _READERS if name not in _ABSENT)
+
+# Of several videos one could not tell which they mean.
+_OF_ONE_VIDEO = ("start_s", "end_s", "exclude")
+
+_LEFT_ALONE = "x_"
+
+
+# --- a new list
+
+
+def _find_videos(folder: Path) -> Iterator[str]:
+    """Paths from the folder, without hidden files such as those that macOS leaves beside videos."""
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder)
+        if path.suffix.lower() not in VIDEO_SUFFIXES or any(part[0] == "." for part in inside.parts):
+            continue
+        if _is_file(path):
+            name = inside.as_posix()
+            if any("\ud800" <= character <= "\udfff" for character in name):
+                raise InputError(f"{folder}: the name {name!r} is not text; rename this video.")
+            yield name
+
+
+def _ids_from(video: str) -> tuple[str, str]:
+    patient, _, session = Path(video).stem.partition("_")
+    try:
+        check_id(video, patient)
+        check_id(video, session)
+    except InputError:
+        return "", ""
+    return ("", "") if patient.casefold() in _CAMERAS else (patient, session)
+
+
+# --- settings
+
+_SESSION_KINDS: Mapping[str, type] = {
+    field.name: type(field.default) for field in fields(Settings) if type(field.default) in (int, float, str)
+}
+
+_QUALITY_KINDS: Mapping[str, type] = {field.name: type(field.default) for field in fields(QualityLimits)}
+
+_KINDS: Mapping[str, type] = {**_SESSION_KINDS, "model": str, "device": str, "jobs": int, "quality": dict}
+
+_WANTED = {
+    str: 'a text in quotes, such as "longest"',
+    int: "a whole number above 0",
+    float: "a number, 0 or above",
+    dict: "a table: [quality], and below it its limits",
+}
+
+
+def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, type]) -> Any:
+    if key not in kinds:
+        raise InputError(f"{path}: {_shown(table + key)} is no setting{_nearest(key, kinds)}")
+    kind = kinds[key]
+    # bool is an int to Python; so is 5 no float to it, but it is to people
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if fits and kind in (int, float):
+        fits = (1 if kind is int else 0) <= value <= 1e9
+    if not fits:
+        raise InputError(f"{path}: {table}{key}: give {_WANTED[kind]}.")
+    return kind(value)
+
+
+# --- texts
+
+_SHOWN = 80
+
+
+def _shown(text: str, *, quoted: bool = True) -> str:
+    """A text for a message: short, on one line, and nothing in it that a terminal would obey."""
+    text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return repr(text) if quoted or not text.isprintable() else text
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name.casefold(), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}."
+
+
+def _as_float(number: str) -> float:
+    return float(number.replace(",", "."))
+
+
+def _protect(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _plain(cell: str) -> str:
+    """The cell without the blanks around it and :func:`_protect`'s apostrophe."""
+    cell = cell.strip()
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return False

@@ -1,0 +1,534 @@
+"""pipeline.identity on made embeddings: Gaussian clusters in 128 dimensions, as far apart as real ones."""
+
+import itertools
+
+import av
+import numpy as np
+import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import cdist
+
+from pipeline.embedding import DlibEmbedder, align
+from pipeline.errors import InputError
+from pipeline.faces import Framing, find_faces
+from pipeline.identity import (
+    Portraits,
+    TrackInfo,
+    describe_tracks,
+    in_region,
+    is_mixed,
+    link_tracks,
+    portrait_quality,
+    recognise,
+    spans_of_others,
+)
+from pipeline.records import Frames
+from pipeline.tracks import track_faces
+
+SAME = 0.45
+WITHIN = 0.2
+"""From a person's middle to a portrait; between two of them √2 times that."""
+PICTURE = (1000, 500)
+
+
+@pytest.fixture
+def person():
+    """The portraits of one of several people, by name: about 0.28 apart, and 0.76 from others'."""
+
+    def portraits(name: str, count: int = 5, seed: int = 0, spread: float = WITHIN) -> np.ndarray:
+        middle = np.random.default_rng(ord(name)).normal(size=128)
+        noise = np.random.default_rng((ord(name), seed)).normal(size=(count, 128)) / np.sqrt(128)
+        return (0.5 * middle / np.linalg.norm(middle) + spread * noise).astype(np.float32)
+
+    return portraits
+
+
+@pytest.fixture
+def track():
+    """A still face in samples ``first`` to ``last`` of five per second."""
+
+    def make(number, first, last, embeddings=None, at=(300.0, 200.0), face_px=100.0) -> TrackInfo:
+        present = np.arange(first, last + 1)
+        found = np.zeros((0, 0), np.float32) if embeddings is None else embeddings
+        centres = np.tile(np.array(at, np.float64), (len(present), 1))
+        return TrackInfo(number, present, present / 5, centres, face_px, found)
+
+    return make
+
+
+def chip(value: int) -> np.ndarray:
+    return np.full((150, 150, 3), value, np.uint8)
+
+
+class TestPortraits:
+    def test_no_faces_leave_none(self) -> None:
+        assert Portraits().by_track() == {}
+
+    def test_a_face_of_no_use_is_not_kept(self) -> None:
+        portraits = Portraits()
+        portraits.add(1, 0.0, 0.0, chip(1))
+        assert not portraits.wants(1, 0.0, 0.0)
+        assert portraits.by_track() == {}
+
+    def test_a_single_sample_is_kept_as_it_is(self) -> None:
+        portraits = Portraits()
+        portraits.add(7, 3.2, 0.1, chip(9))
+        assert portraits.by_track()[7].shape == (1, 150, 150, 3)
+        assert portraits.by_track()[7][0, 0, 0, 0] == 9
+
+    def test_within_a_second_the_best_is_kept(self) -> None:
+        portraits = Portraits()
+        for number, quality in enumerate([0.2, 0.9, 0.5]):
+            portraits.add(1, number / 5, quality, chip(number))
+        assert portraits.by_track()[1][:, 0, 0, 0].tolist() == [1]
+
+    def test_of_an_hour_a_few_are_kept_that_lie_far_apart(self) -> None:
+        portraits = Portraits(most=5)
+        for second in range(3600):
+            if portraits.wants(1, float(second), 0.5):
+                portraits.add(1, float(second), 0.5, np.full((1, 1, 1), second, np.int64))
+        times = portraits.by_track()[1].ravel()
+        assert len(times) == 5
+        assert np.diff(times).min() > 200
+
+    def test_the_few_good_pictures_of_a_poor_track_are_kept(self) -> None:
+        portraits = Portraits(most=5)
+        good = {100, 101, 102, 1500, 3000}
+        for second in range(3600):
+            portraits.add(1, float(second), 0.9 if second in good else 0.1, np.full((1, 1, 1), second))
+        kept = set(portraits.by_track()[1].ravel().tolist())
+        assert {1500, 3000} < kept
+        assert kept & {100, 101, 102}
+
+    def test_what_is_not_wanted_is_not_kept(self) -> None:
+        portraits, chance = Portraits(most=3), np.random.default_rng(1)
+        for step in range(300):
+            quality = chance.random()
+            wanted = portraits.wants(1, step / 5, quality)
+            portraits.add(1, step / 5, quality, np.full((1, 1, 1), step))
+            assert wanted == (step in portraits.by_track()[1])
+
+    def test_a_crowd_does_not_fill_the_memory(self) -> None:
+        portraits = Portraits(most=5, most_in_all=20)
+        for number in range(100):
+            for second in range(6):
+                portraits.add(number, float(second), 0.1 + number / 200, np.full((1, 1, 1), number))
+        kept = portraits.by_track()
+        assert sum(map(len, kept.values())) == 20
+        assert 99 in kept
+        assert [len(times) for times in portraits.times_by_track().values()] == [*map(len, kept.values())]
+
+    def test_tracks_do_not_mix(self) -> None:
+        portraits = Portraits()
+        portraits.add(2, 0.0, 0.5, chip(2))
+        portraits.add(1, 0.0, 0.9, chip(1))
+        assert {number: int(chips[0, 0, 0, 0]) for number, chips in portraits.by_track().items()} == {
+            1: 1,
+            2: 2,
+        }
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        {"yaw": 40.0},
+        {"yaw": -40.0},
+        {"pitch": 30.0},
+        {"sharpness": 10.0},
+        {"face_px": 30.0},
+        {"detection": 0.91},
+    ],
+    ids=str,
+)
+def test_a_frontal_sharp_large_face_is_the_better_portrait(make_face, worse) -> None:
+    assert 0 < portrait_quality(make_face(0, 0, **worse)) < portrait_quality(make_face(0, 0)) <= 1
+
+
+@pytest.mark.parametrize("useless", [{"yaw": 70.0}, {"pitch": -80.0}, {"face_px": 20.0}], ids=str)
+def test_a_profile_and_a_tiny_face_are_no_portraits(make_face, useless) -> None:
+    assert portrait_quality(make_face(0, 0, **useless)) == 0
+
+
+def test_roll_does_not_matter_since_chips_are_upright(make_face) -> None:
+    assert portrait_quality(make_face(0, 0, roll=80.0)) == portrait_quality(make_face(0, 0))
+
+
+def test_no_samples_describe_no_track() -> None:
+    assert describe_tracks([], {}) == []
+
+
+def test_a_track_is_described_by_where_and_when_it_was(make_face, make_samples) -> None:
+    one, two = make_face(100, 50, track=1), make_face(400, 60, side=90, track=2)
+    samples = make_samples((one,), (one, two), (), (make_face(110, 50, track=1),))
+    first, second = describe_tracks(samples, {2: np.ones((3, 128), np.float32)})
+    assert (first.track, first.samples, first.first_s, first.last_s) == (1, 3, 0.0, 0.6)
+    assert first.present.tolist() == [0, 1, 3]
+    assert first.centre.tolist() == [100, 50]
+    assert len(first.embeddings) == 0
+    assert (second.track, second.samples, second.face_px) == (2, 1, 90)
+    assert second.embeddings.shape == (3, 128)
+
+
+class TestLinking:
+    def test_no_tracks_are_nobody(self) -> None:
+        assert link_tracks([], SAME) == {}
+
+    def test_one_track_is_one_person(self, track) -> None:
+        assert link_tracks([track(4, 0, 9)], SAME) == {4: 1}
+
+    def test_made_portraits_are_as_far_apart_as_real_ones(self, person) -> None:
+        same = np.linalg.norm(person("a")[:, None] - person("a", seed=1)[None], axis=2)
+        others = np.linalg.norm(person("a")[:, None] - person("b")[None], axis=2)
+        assert 0.2 < same.min() < same.max() < SAME < 0.6 < others.min()
+
+    def test_who_comes_back_elsewhere_is_the_same_person(self, track, person) -> None:
+        tracks = [track(1, 0, 99, person("a")), track(2, 500, 549, person("a", seed=1), at=(800, 100))]
+        assert link_tracks(tracks, SAME) == {1: 1, 2: 1}
+
+    def test_two_who_swap_seats_across_a_cut_stay_who_they_are(self, track, person) -> None:
+        left, right = (200, 200), (700, 200)
+        tracks = [
+            track(1, 0, 49, person("a"), at=left),
+            track(2, 0, 39, person("b"), at=right),
+            track(3, 50, 99, person("b", seed=1), at=left),
+            track(4, 51, 99, person("a", seed=1), at=right),
+        ]
+        assert link_tracks(tracks, SAME) == {1: 1, 4: 1, 2: 2, 3: 2}
+
+    def test_two_seen_at_once_are_never_one(self, track, person) -> None:
+        """Twins, or a mirror: the embeddings say one, the picture shows two."""
+        tracks = [track(1, 0, 50, person("a")), track(2, 50, 99, person("a"), at=(700, 200))]
+        assert link_tracks(tracks, SAME) == {1: 1, 2: 2}
+
+    def test_nor_are_they_through_a_third(self, track, person) -> None:
+        one, two = track(1, 0, 50, person("a")), track(2, 40, 99, person("a", seed=1), at=(700, 200))
+        people = link_tracks([one, two, track(3, 200, 220, person("a", seed=2))], SAME)
+        assert people[1] != people[2]
+        assert people[3] in (people[1], people[2])
+
+    def test_people_are_numbered_by_their_time_on_screen(self, track, person) -> None:
+        tracks = [
+            track(1, 0, 59, person("a")),
+            track(2, 0, 39, person("b"), at=(700, 200)),
+            track(3, 100, 139, person("b", seed=1)),
+            track(4, 200, 209, person("c")),
+        ]
+        assert link_tracks(tracks, SAME) == {2: 1, 3: 1, 1: 2, 4: 3}
+
+    def test_a_track_of_a_single_sample_finds_its_person(self, track, person) -> None:
+        tracks = [track(1, 0, 99, person("a")), track(2, 300, 300, person("a", count=1, seed=1))]
+        assert link_tracks(tracks, SAME) == {1: 1, 2: 1}
+
+    def test_one_hidden_face_among_the_portraits_does_not_part_a_person(self, track, person) -> None:
+        hidden = person("a", seed=1)
+        hidden[2] += 0.045 * np.random.default_rng(3).normal(size=128).astype(np.float32)
+        assert 0.5 < np.linalg.norm(hidden[2] - person("a")[0]) < 0.65  # a hand before the real one: 0.57
+        tracks = [track(1, 0, 99, person("a")), track(2, 300, 399, hidden)]
+        assert link_tracks(tracks, SAME) == {1: 1, 2: 1}
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_the_order_in_which_tracks_are_given_does_not_matter(self, track, person, seed) -> None:
+        names = "abcabcabc"
+        tracks = [
+            track(number, 100 * number, 100 * number + 60 - number, person(name, count=3, seed=number))
+            for number, name in enumerate(names, 1)
+        ]
+        tracks += [track(20, 162, 180), track(21, 0, 5), track(22, 185, 195)]
+        before = link_tracks(tracks, SAME)
+        shuffled = [tracks[row] for row in np.random.default_rng(seed).permutation(len(tracks))]
+        assert link_tracks(shuffled, SAME) == before
+        assert [before[number] for number in (4, 5, 6)] == [before[number] for number in (1, 2, 3)]
+
+    def test_joining_is_the_average_linkage_of_scipy(self, track, person) -> None:
+        """Where nobody meets and everybody has as many portraits."""
+        shown = [person("abcd"[n % 4], 2, seed=n, spread=0.3) for n in range(24)]
+        people = link_tracks([track(n, 100 * n, 100 * n + 9, made) for n, made in enumerate(shown)], SAME)
+        between = [cdist(one, two).mean() for one, two in itertools.combinations(shown, 2)]
+        expected = fcluster(linkage(between, "average"), SAME, "distance")
+        pairs = itertools.combinations(range(24), 2)
+        assert all((people[a] == people[b]) == (expected[a] == expected[b]) for a, b in pairs)
+        assert 4 < len(set(people.values())) < 24
+
+    def test_a_track_that_went_over_to_another_face_is_joined_to_nobody(self, track, person) -> None:
+        swapped = np.concatenate([person("a", 3), person("b", 2)])
+        tracks = [track(1, 0, 99, swapped), track(2, 300, 350, person("a", seed=1)), track(3, 103, 120)]
+        assert sorted(link_tracks(tracks, SAME).values()) == [1, 2, 3]
+
+    def test_a_hundred_tracks_of_ten_people_are_ten_people(self, track, person) -> None:
+        tracks = [
+            track(number, 20 * number, 20 * number + 9, person("abcdefghij"[number % 10], seed=number))
+            for number in range(100)
+        ]
+        people = link_tracks(tracks, SAME)
+        assert len(set(people.values())) == 10
+        assert all(people[number] == people[number % 10] for number in range(100))
+
+
+class TestLinkingByPlace:
+    """Tracks without an embedding."""
+
+    def test_a_face_goes_on_where_it_was(self, track) -> None:
+        assert link_tracks([track(1, 0, 99), track(2, 130, 150, at=(320, 210))], SAME) == {1: 1, 2: 1}
+
+    def test_it_goes_on_as_the_person_who_was_there(self, track, person) -> None:
+        tracks = [
+            track(1, 0, 99, person("a")),
+            track(2, 0, 99, person("b"), at=(900, 200)),
+            track(3, 130, 150),
+        ]
+        assert link_tracks(tracks, SAME) == {1: 1, 3: 1, 2: 2}
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"first": 200}, {"at": (380, 200)}, {"face_px": 140.0}, {"first": 90}],
+        ids=["after too long", "elsewhere", "much larger", "at the same time"],
+    )
+    def test_in_doubt_it_is_a_person_of_its_own(self, track, changes) -> None:
+        later = track(2, **{"first": 130, "last": 220, **changes})
+        people = link_tracks([track(1, 0, 99), later], SAME)
+        assert people[1] != people[2]
+
+    def test_with_somebody_near_it_is_a_person_of_its_own(self, track, person) -> None:
+        tracks = [track(1, 0, 99), track(2, 130, 150), track(3, 95, 98, person("c"), at=(500, 200))]
+        assert link_tracks(tracks, SAME) == {1: 1, 2: 2, 3: 3}
+
+    def test_somebody_far_away_does_not_matter(self, track) -> None:
+        tracks = [track(1, 0, 99), track(2, 130, 150), track(3, 0, 150, at=(900, 200))]
+        assert link_tracks(tracks, SAME) == {1: 2, 2: 2, 3: 1}
+
+    def test_between_two_people_it_belongs_to_neither(self, track, person) -> None:
+        """A seat that one leaves and another takes."""
+        tracks = [track(1, 0, 99, person("a")), track(2, 130, 150), track(3, 180, 300, person("b"))]
+        assert link_tracks(tracks, SAME) == {3: 1, 1: 2, 2: 3}
+
+    def test_between_two_tracks_of_one_person_it_is_hers(self, track, person) -> None:
+        tracks = [track(1, 0, 99, person("a")), track(2, 130, 150), track(3, 180, 300, person("a", seed=1))]
+        assert link_tracks(tracks, SAME) == {1: 1, 2: 1, 3: 1}
+
+    def test_a_face_that_can_be_told_apart_is_never_joined_by_place(self, track, person) -> None:
+        tracks = [track(1, 0, 99, person("a")), track(2, 130, 150, person("b"))]
+        assert link_tracks(tracks, SAME) == {1: 1, 2: 2}
+
+
+class TestMixed:
+    def test_nothing_is_not_mixed(self) -> None:
+        assert not is_mixed(np.zeros((0, 128), np.float32), SAME)
+
+    def test_portraits_of_one_person_are_not(self, person) -> None:
+        assert not is_mixed(person("a", 20), SAME)
+
+    def test_one_stranger_among_them_does_not_count(self, person) -> None:
+        assert not is_mixed(np.concatenate([person("a", 4), person("b", 1)]), SAME)
+
+    def test_portraits_of_two_people_are(self, person) -> None:
+        assert is_mixed(np.concatenate([person("a", 3), person("b", 2)]), SAME)
+
+
+class TestSpansOfOthers:
+    TIMES = np.array([0.0, 10, 20, 30, 40])
+
+    def test_a_track_without_portraits_has_none(self, person) -> None:
+        none = np.zeros((0, 0), np.float32)
+        assert spans_of_others(np.zeros(0), none, person("a"), SAME) == []
+
+    def test_a_track_of_one_person_has_none(self, person) -> None:
+        assert spans_of_others(self.TIMES, person("a"), person("a", 9, seed=1), SAME) == []
+
+    def test_somebody_before_the_patient_is_there_from_her_last_portrait_to_her_next(self, person) -> None:
+        shown = person("a")
+        shown[2:4] = person("b", 2)
+        assert spans_of_others(self.TIMES, shown, person("a", 9, seed=1), SAME) == [(10, 40)]
+
+    def test_at_the_ends_of_the_track_a_span_is_open(self, person) -> None:
+        shown = person("a")
+        shown[[0, 4]] = person("b", 2)
+        found = spans_of_others(self.TIMES, shown, person("a", 9, seed=1), SAME)
+        assert found == [(-np.inf, 10), (30, np.inf)]
+
+    def test_a_track_of_somebody_else_is_all_of_it(self, person) -> None:
+        assert spans_of_others(self.TIMES, person("b"), person("a"), SAME) == [(-np.inf, np.inf)]
+
+
+class TestRecognising:
+    def test_nobody_is_nobody(self, person) -> None:
+        found = recognise({}, person("a"), SAME)
+        assert (found.person, found.confidence) == (None, 0)
+        assert "no face in the video" in found.reason
+
+    def test_people_without_a_portrait_are_nobody(self, person) -> None:
+        assert recognise({1: np.zeros((0, 0), np.float32)}, person("a"), SAME).person is None
+
+    def test_without_references_nobody_is_known(self, person) -> None:
+        found = recognise({1: person("a")}, np.zeros((0, 128), np.float32), SAME)
+        assert found.person is None
+        assert "reference" in found.reason
+
+    def test_the_patient_is_found_among_others(self, person) -> None:
+        people = {1: person("b"), 2: person("a", 8), 3: person("c")}
+        found = recognise(people, person("a", 2, seed=1), SAME)
+        assert found.person == 2
+        assert 0.5 < found.confidence <= 0.9
+        assert found.reason.startswith("person 2 is 0.2")
+
+    def test_an_earlier_session_finds_her_too(self, person) -> None:
+        earlier = person("a", 20, seed=5)
+        assert recognise({1: person("b"), 2: person("a")}, earlier, SAME).person == 2
+
+    def test_a_stranger_is_not_the_patient(self, person) -> None:
+        """Only the carer was filmed."""
+        found = recognise({1: person("b")}, person("a"), SAME)
+        assert (found.person, found.confidence) == (None, 0)
+        assert "0.45 at most" in found.reason
+
+    def test_two_who_look_alike_are_a_doubt(self, person) -> None:
+        found = recognise({1: person("a", seed=1), 2: person("a", seed=2)}, person("a"), SAME)
+        assert found.person is None
+        assert "too alike" in found.reason
+
+    def test_someone_who_shows_two_faces_is_a_doubt(self, person) -> None:
+        swapped = np.concatenate([person("a", 6), person("b", 2)])
+        found = recognise({1: swapped}, person("a", seed=1), SAME)
+        assert found.person is None
+        assert "more than one face" in found.reason
+
+    def test_photos_of_two_people_are_no_reference(self, person) -> None:
+        photos = np.concatenate([person("a", 2), person("b", 2)])
+        assert recognise({1: person("a")}, photos, SAME).person is None
+
+    def test_confidence_falls_with_distance_and_with_the_lead(self, person) -> None:
+        photos = person("a", seed=1)
+        sure = recognise({1: person("a")}, photos, SAME)
+        far = recognise({1: person("a", spread=0.3)}, photos, SAME)
+        near_rival = (0.6 * person("a", seed=4) + 0.4 * person("b")).astype(np.float32)
+        rivalled = recognise({1: person("a"), 2: near_rival}, photos, SAME)
+        assert {sure.person, far.person, rivalled.person} == {1}
+        assert far.confidence < sure.confidence
+        assert rivalled.confidence < sure.confidence
+
+    def test_one_portrait_says_less_than_five(self, person) -> None:
+        one, five = (recognise({1: person("a", n)}, person("a", seed=1), SAME) for n in (1, 5))
+        assert one.person == five.person == 1
+        assert one.confidence < five.confidence
+
+    def test_references_of_another_network_are_refused(self, person) -> None:
+        with pytest.raises(InputError, match="different networks"):
+            recognise({1: person("a")}, np.zeros((2, 512), np.float32), SAME)
+
+
+class TestRegion:
+    LEFT = (0.0, 0.0, 0.5, 1.0)
+
+    def where(self, tracks, region=LEFT, person_of=None):
+        return in_region(tracks, person_of or {t.track: t.track for t in tracks}, region, *PICTURE)
+
+    def test_nobody_is_nobody(self) -> None:
+        assert self.where([]).person is None
+
+    def test_an_empty_region_is_nobody(self, track) -> None:
+        found = self.where([track(1, 0, 99, at=(900, 200))])
+        assert (found.person, found.confidence) == (None, 0)
+
+    def test_who_sits_there_is_the_one(self, track) -> None:
+        found = self.where([track(1, 0, 99, at=(900, 200)), track(2, 0, 89, at=(300, 200))])
+        assert found.person == 2
+        assert 0.5 < found.confidence <= 0.9
+
+    def test_who_passes_by_is_not(self, track) -> None:
+        found = self.where([track(1, 0, 99), track(2, 40, 45, at=(400, 100))])
+        assert found.person == 1
+
+    def test_two_who_are_there_as_much_are_a_doubt(self, track) -> None:
+        found = self.where([track(1, 0, 99), track(2, 0, 79, at=(400, 100))])
+        assert found.person is None
+        assert "too many" in found.reason
+
+    def test_tracks_of_one_person_count_together(self, track) -> None:
+        tracks = [track(1, 0, 49), track(2, 100, 149)]
+        assert self.where(tracks, person_of={1: 1, 2: 1}).person == 1
+        assert self.where(tracks).person is None
+
+    def test_who_is_mostly_elsewhere_is_a_doubt(self, track) -> None:
+        tracks = [track(1, 0, 29), track(2, 100, 199, at=(900, 200))]
+        found = self.where(tracks, person_of={1: 1, 2: 1})
+        assert found.person is None
+        assert "elsewhere" in found.reason
+
+    @pytest.mark.parametrize(
+        "region", [(0.5, 0, 0.2, 1), (0, 0, 1.2, 1), (0, 0, 1), (0, 0.3, 1, 0.3), (0, 0, float("nan"), 1)]
+    )
+    def test_what_is_no_region_is_refused(self, region) -> None:
+        with pytest.raises(InputError, match="shares of the picture"):
+            self.where([], region=region)
+
+
+def test_whatever_is_shown_two_who_are_seen_together_are_two(track, person) -> None:
+    """Many made sessions: no person is ever in one sample twice, and each track is one person's."""
+    for seed in range(30):
+        chance = np.random.default_rng(seed)
+        tracks = []
+        for number in range(1, 13):
+            first = chance.integers(200)
+            shown = [None, person("a", 3, seed=number), person("b", 3, seed=number)][chance.integers(3)]
+            place = (chance.choice([200, 230, 700]), 200)
+            tracks.append(track(number, first, first + chance.integers(60), shown, at=place))
+        people = link_tracks(tracks, SAME)
+        assert set(people) == set(range(1, 13))
+        assert set(people.values()) == set(range(1, len(set(people.values())) + 1))
+        for one, two in itertools.combinations(tracks, 2):
+            if people[one.track] == people[two.track]:
+                assert not set(one.present) & set(two.present)
+
+
+@pytest.fixture(scope="module")
+def swapped(clips):
+    """A man left and a woman right, for three seconds; later, the other way round: (time_s, picture)."""
+
+    def read(name: str) -> list[np.ndarray]:
+        with av.open(str(clips / name)) as container:
+            frames = zip(range(41), container.decode(video=0), strict=False)
+            return [frame.to_image().resize((640, 400)) for number, frame in frames if number % 20 == 0]
+
+    men, women = read("asl_please.mkv"), read("gesture_720p.mp4")
+    before = [np.hstack([man, woman]) for man, woman in zip(men, women, strict=True)]
+    after = [np.hstack([woman, man]) for man, woman in zip(men, women, strict=True)]
+    return list(zip([0.0, 1.0, 2.0, 20.0, 21.0, 22.0], before + after, strict=True))
+
+
+def test_two_real_people_who_swap_seats_are_told_apart(swapped, real_detector) -> None:
+    """From pictures to the patient, by the real detector and network."""
+    pytest.importorskip("dlib")
+    try:
+        embed = DlibEmbedder()
+    except InputError as error:
+        pytest.skip(str(error))
+    times, pictures = (np.array(column) for column in zip(*swapped, strict=True))
+    number = np.arange(len(times))
+    frames = Frames(number, number, times, pictures, np.ones(len(times), bool))
+    samples = list(track_faces(find_faces([frames], real_detector, Framing())))
+    portraits = Portraits()
+    for sample, picture in zip(samples, pictures, strict=True):
+        for face in sample.faces:
+            chip = align(picture, face.landmarks)
+            portraits.add(face.track, sample.time_s, portrait_quality(face), chip)
+    embeddings = {track: embed(chips) for track, chips in portraits.by_track().items()}
+    tracks = describe_tracks(samples, embeddings)
+    people = link_tracks(tracks, embed.same_person)
+
+    def who(left: bool, late: bool) -> int:
+        (found,) = {
+            people[track.track]
+            for track in tracks
+            if (track.centre[0] < 640) == left and (track.first_s > 10) == late
+        }
+        return found
+
+    man, woman = who(left=True, late=False), who(left=False, late=False)
+    assert {man, woman} == {1, 2}
+    assert (who(left=False, late=True), who(left=True, late=True)) == (man, woman)
+    of_people = {
+        person: np.concatenate([embeddings[track] for track in people if people[track] == person])
+        for person in (1, 2)
+    }
+    photo = embeddings[next(track for track in embeddings if people[track] == woman)][:1]
+    assert recognise(of_people, photo, embed.same_person).person == woman
+    assert recognise({man: of_people[man]}, photo, embed.same_person).person is None

@@ -1,0 +1,159 @@
+"""pipeline.stretches: what is finished of a session stays, and a run that was stopped ends as any other."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from videos import encode, with_faces
+
+from pipeline.container import probe
+from pipeline.records import Face, FrameFaces
+from pipeline.session import Instruments, Session, Settings, process_session
+from pipeline.stretches import Stretch, Stretches
+from pipeline.video import SampledVideo
+
+
+@pytest.fixture
+def stretch(make_face: Callable[..., Face]) -> Stretch:
+    scored = [make_face(x, 80.1, probabilities=np.full(7, 1 / 7, np.float32)) for x in (50.3, 190.7)]
+    samples = [
+        FrameFaces(10, 50, 2.0, True, tuple(scored)),
+        FrameFaces(11, 55, 2.2, True),
+        FrameFaces(12, 60, 2.4, False),
+        FrameFaces(13, 65, 2.6, True, (scored[1],)),
+    ]
+    return Stretch(samples, ["decord", "pyav"])
+
+
+def values(samples: list[FrameFaces]) -> list[object]:
+    return [(s.sample, s.frame, s.time_s, s.decoded, [_values(face) for face in s.faces]) for s in samples]
+
+
+def _values(face: Face) -> list[object]:
+    assert face.probabilities is not None
+    arrays = (face.box_xyxy, face.landmarks, face.probabilities)
+    return [*(array.tolist() for array in arrays), face.detection, face.sharpness, face.yaw, face.roll]
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path, stretch: Stretch) -> None:
+    kept = Stretches(tmp_path / "P1" / "S1", "key")
+    kept.write(3, stretch)
+    found = kept.read(3)
+    assert found is not None
+    assert values(found.samples) == values(stretch.samples)
+    assert found.decoders == ["decord", "pyav"]
+
+
+def test_a_stretch_without_a_face_is_one_too(tmp_path: Path) -> None:
+    kept = Stretches(tmp_path / "P1" / "S1", "key")
+    kept.write(0, Stretch([FrameFaces(0, 0, 0.0, True)], []))
+    assert kept.read(0) == Stretch([FrameFaces(0, 0, 0.0, True)], [])
+
+
+def test_no_picture_is_kept(tmp_path: Path, stretch: Stretch) -> None:
+    Stretches(tmp_path / "S1", "key").write(0, stretch)
+    with np.load(tmp_path / "S1" / "00000.npz") as file:
+        assert all(file[name].dtype != np.uint8 for name in file)
+
+
+@pytest.mark.parametrize("what", ["another key", "another number", "cut off", "overwritten", "empty"])
+def test_what_is_not_whole_or_not_of_this_run_is_not_taken(
+    tmp_path: Path, stretch: Stretch, what: str
+) -> None:
+    kept = Stretches(tmp_path / "P1" / "S1", "key")
+    kept.write(0, stretch)
+    path = tmp_path / "P1" / "S1" / "00000.npz"
+    whole = path.read_bytes()
+    if what == "another key":
+        kept = Stretches(tmp_path / "P1" / "S1", "other settings")
+    elif what != "another number":
+        path.write_bytes({"cut off": whole[:-100], "overwritten": b"x" * len(whole), "empty": b""}[what])
+    assert kept.read(1 if what == "another number" else 0) is None
+
+
+def test_removing_leaves_other_sessions_alone(tmp_path: Path, stretch: Stretch) -> None:
+    root = tmp_path / ".unfinished"
+    one, other = Stretches(root / "P1" / "S1", "key"), Stretches(root / "P1" / "S2", "key")
+    one.write(0, stretch)
+    other.write(0, stretch)
+    one.remove()
+    assert one.read(0) is None
+    assert other.read(0) is not None
+    other.remove()
+    assert not root.exists()
+
+
+# --- a session in stretches
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """Six seconds; somebody walks through the picture, and somebody else comes."""
+    pictures = [with_faces([(4 * n, 60)] + [(240, 100)] * (n > 35)) for n in range(60)]
+    return Session("P1", "S1", encode(tmp_path / "P1_S1.mp4", pictures, rate=10))
+
+
+class Stopped(BaseException):
+    """Like a power cut: nothing catches it."""
+
+
+@pytest.mark.parametrize("stop_after", [1, 7, 14, 22, 29])
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+    session: Session,
+    tmp_path: Path,
+    fake_instruments: Instruments,
+    monkeypatch: pytest.MonkeyPatch,
+    stop_after: int,
+) -> None:
+    monkeypatch.setattr("pipeline.session.STRETCH_S", 1.0)
+    settings = Settings(batch_size=4)
+    process_session(session, tmp_path / "whole", settings, fake_instruments, fingerprint="f")
+
+    def stop(done: int, total: int) -> None:
+        if done == stop_after:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        process_session(session, tmp_path / "cut", settings, fake_instruments, stop, "f")
+    assert not session.timeline_path(tmp_path / "cut").exists()
+    done: list[int] = []
+    process_session(
+        session, tmp_path / "cut", settings, fake_instruments, lambda n, total: done.append(n), "f"
+    )
+    assert done[0] == stop_after // 5 * 5 + 1  # from the stretch that was not finished
+    for path in (session.timeline_path, session.faces_path):
+        assert pq.read_table(path(tmp_path / "cut")).equals(pq.read_table(path(tmp_path / "whole")))
+    assert not (tmp_path / "cut" / ".unfinished").exists()
+
+
+def test_other_settings_start_anew(
+    session: Session, tmp_path: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.session.STRETCH_S", 1.0)
+
+    def stop(done: int, total: int) -> None:
+        if done == 22:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        process_session(session, tmp_path, Settings(), fake_instruments, stop, "before")
+    done: list[int] = []
+    process_session(session, tmp_path, Settings(), fake_instruments, lambda n, total: done.append(n), "after")
+    assert done[0] == 1
+
+
+@pytest.mark.parametrize("decord", [True, False])
+@pytest.mark.parametrize(
+    "name", ["gesture_720p.mp4", "face_then_none.mov", "asl_bird.mkv", "phone_rot90.mp4"]
+)
+def test_a_part_of_a_video_shows_what_the_whole_shows_there(clips: Path, name: str, decord: bool) -> None:
+    info = probe(clips / name)
+    video = SampledVideo(replace(info, decord_reads_it=info.decord_reads_it and decord), 10)
+    whole = [image for batch in video for image in batch.images]
+    first, end = len(video) // 3, len(video) - 3
+    part = [image for batch in video.read(first, end) for image in batch.images]
+    assert len(part) == end - first
+    assert all(np.array_equal(a, b) for a, b in zip(part, whole[first:end], strict=True))
