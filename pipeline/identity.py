@@ -19,9 +19,9 @@ from scipy.spatial.distance import cdist
 from pipeline.errors import InputError
 from pipeline.records import Face, FrameFaces
 
-# Portraits. A track shows a face in about these ways, and one second apart it has moved; all portraits of a
-# session together take 135 MB at most.
-_MOST, _APART_S, _MOST_IN_ALL = 5, 1.0, 2000
+# Portraits: one from each minute of a track, but at least five where it lasts so many seconds. Each has to be
+# sought in the video again.
+_PORTRAIT_S, _FEWEST, _MOST, _MOST_TRACKS = 60.0, 5, 60, 100
 
 # A face is not used below, or turned further (degrees). Made smaller, the faces of the shared clips keep
 # their distances down to 24 px; at 20 px one person's grow from 0.30 to 0.41.
@@ -32,7 +32,7 @@ _HALF_SHARP, _ENOUGH_PX = 50.0, 80.0
 
 # Two groups of portraits of one track this many times further apart than one person's may be are two people.
 # It takes dlib's 0.45 to the 0.6 at which it was published, so that a hand before the face is none.
-_SURELY_OTHERS = 4 / 3
+SURELY_OTHERS = 4 / 3
 
 # By place alone: so long away (s), so far from where the face was (its sizes), so much larger. The tracker
 # bridges 5 s by itself; a seat that is empty for longer may be someone else's.
@@ -106,71 +106,6 @@ class Recognition:
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
-class _Portrait:
-    time_s: float
-    quality: float
-    chip: NDArray[np.uint8]
-
-
-class Portraits:
-    """The few best pictures of each track, from a stream of its faces; memory is bounded.
-
-    :param most: of one track.
-    :param apart_s: two of one track are at least so far apart, s.
-    :param most_in_all: of all tracks together; beyond, those that have most give up their worst.
-    """
-
-    def __init__(self, most: int = _MOST, apart_s: float = _APART_S, most_in_all: int = _MOST_IN_ALL) -> None:
-        self._most, self._apart_s, self._most_in_all = most, apart_s, most_in_all
-        self._kept: dict[int, list[_Portrait]] = {}
-        self._count = 0
-
-    def wants(self, track: int, time_s: float, quality: float) -> bool:
-        """Whether a picture would be kept: to be asked before one is made."""
-        new = _Portrait(time_s, quality, _NO_CHIP)
-        return new in _best(self._kept.get(track, []), new, self._most, self._apart_s)
-
-    def add(self, track: int, time_s: float, quality: float, chip: NDArray[np.uint8]) -> None:
-        """Keeps the picture if it is among the best.
-
-        :param quality: 0…1, as from :func:`portrait_quality`; at 0 it is not kept.
-        :param chip: (150, 150, 3) uint8 RGB.
-        """
-        before = self._kept.get(track, [])
-        kept = _best(before, _Portrait(time_s, quality, chip), self._most, self._apart_s)
-        if kept:
-            self._kept[track] = kept
-        self._count += len(kept) - len(before)
-        if self._count > self._most_in_all:
-            self._drop_one()
-
-    def by_track(self) -> dict[int, NDArray[np.uint8]]:
-        """Track → (n, 150, 150, 3) uint8 RGB, n ≥ 1, in order of time."""
-        return {track: np.stack([p.chip for p in kept]) for track, kept in sorted(self._kept.items())}
-
-    def times_by_track(self) -> dict[int, NDArray[np.float64]]:
-        """Track → (n,) s, when the pictures of :meth:`by_track` were taken."""
-        return {track: np.array([p.time_s for p in kept]) for track, kept in sorted(self._kept.items())}
-
-    def _drop_one(self) -> None:
-        """The worst of the tracks that have most."""
-        most = max(len(kept) for kept in self._kept.values())
-        worst = {
-            track: min(kept, key=lambda portrait: portrait.quality)
-            for track, kept in self._kept.items()
-            if len(kept) == most
-        }
-        track = min(worst, key=lambda track: (worst[track].quality, -track))
-        self._kept[track] = [portrait for portrait in self._kept[track] if portrait is not worst[track]]
-        self._count -= 1
-        if not self._kept[track]:
-            del self._kept[track]
-
-
-_NO_CHIP = np.zeros((0, 0, 3), np.uint8)
-
-
 def portrait_quality(face: Face) -> float:
     """How much a face's picture says about whose it is, 0…1: frontal, sharp, large, surely a face.
 
@@ -181,6 +116,22 @@ def portrait_quality(face: Face) -> float:
     frontal = max(0.0, 1 - abs(face.yaw) / _MAX_YAW) * max(0.0, 1 - abs(face.pitch) / _MAX_PITCH)
     sharp = face.sharpness / (face.sharpness + _HALF_SHARP)
     return frontal * sharp * min(1.0, face.face_px / _ENOUGH_PX) * face.detection
+
+
+def best_faces(samples: Iterable[FrameFaces]) -> dict[int, list[tuple[FrameFaces, Face]]]:
+    """Of each track some faces that say much about whose it is, in order of time; the longest tracks first.
+
+    The best of each stretch of the track: whoever takes the patient's place is to be noticed. Tracks without
+    a face fit for it are left out, and the shortest of very many.
+    """
+    seen: dict[int, list[tuple[FrameFaces, Face]]] = {}
+    for sample in samples:
+        for face in sample.faces:
+            if face.track is not None:
+                seen.setdefault(face.track, []).append((sample, face))
+    longest = sorted(seen, key=lambda track: (-len(seen[track]), track))[:_MOST_TRACKS]
+    chosen = {track: _best_of(seen[track]) for track in longest}
+    return {track: faces for track, faces in chosen.items() if faces}
 
 
 def describe_tracks(
@@ -226,32 +177,8 @@ def is_mixed(embeddings: NDArray[np.float32], same_person: float) -> bool:
     """
     if len(embeddings) < 4:
         return False
-    groups = fcluster(linkage(embeddings, "average"), _SURELY_OTHERS * same_person, "distance")
+    groups = fcluster(linkage(embeddings, "average"), SURELY_OTHERS * same_person, "distance")
     return bool((np.bincount(groups) >= 2).sum() >= 2)
-
-
-def spans_of_others(
-    time_s: NDArray[np.float64],
-    embeddings: NDArray[np.float32],
-    person: NDArray[np.float32],
-    same_person: float,
-) -> list[tuple[float, float]]:
-    """When a track surely shows somebody else than the person it was linked to.
-
-    A carer who leans in front of the patient can take a track over for a while, too short to make it mixed.
-    Each span reaches from the last portrait that may be the person's to the next, and is open (infinite) at
-    the ends of the track: what lies within it is not to be counted as that person's.
-
-    :param time_s: (n,) ascending, when the track's portraits were taken.
-    :param embeddings: (n, D), of these portraits.
-    :param person: (m, D), of all portraits of the person.
-    """
-    if not len(embeddings):
-        return []
-    other = np.median(cdist(embeddings, person), axis=1) > _SURELY_OTHERS * same_person
-    bounds = np.array([-math.inf, *time_s[~other], math.inf])
-    after = np.unique(np.searchsorted(bounds, time_s[other]))
-    return [(float(bounds[end - 1]), float(bounds[end])) for end in after]
 
 
 def recognise(
@@ -332,31 +259,16 @@ def in_region(
     return Recognition(first, confidence, f"{said}, anybody else in {rest} at most")
 
 
-def _best(kept: list[_Portrait], new: _Portrait, most: int, apart_s: float) -> list[_Portrait]:
-    """The kept ones with the new one, or without it, in order of time."""
-    rivals = [portrait for portrait in kept if abs(portrait.time_s - new.time_s) < apart_s]
-    if not new.quality > 0 or any(rival.quality >= new.quality for rival in rivals):
-        return kept
-    row = sorted([*(p for p in kept if p not in rivals), new], key=lambda portrait: portrait.time_s)
-    if len(row) > most:
-        del row[_least_wanted(row)]
-    return row
-
-
-def _least_wanted(row: list[_Portrait]) -> int:
-    """Position of the one that is poor, or too near to a better one; of equals, the nearest to one.
-
-    A portrait is worth its quality, times its distance in time from the next better one (of equals, earlier
-    one) where that is less than if all were evenly spread: a good picture is not given up for a poor one
-    that merely lies far away.
-    """
-    time_s = np.array([portrait.time_s for portrait in row])
-    quality = np.array([portrait.quality for portrait in row])
-    place = np.arange(len(row))
-    better = (quality > quality[:, None]) | ((quality == quality[:, None]) & (place < place[:, None]))
-    room = np.where(better, np.abs(time_s - time_s[:, None]), np.inf).min(axis=1)
-    even = (time_s[-1] - time_s[0]) / (len(row) - 1)
-    return int(np.lexsort((room, quality * np.minimum(1, room / even)))[0])
+def _best_of(faces: list[tuple[FrameFaces, Face]]) -> list[tuple[FrameFaces, Face]]:
+    start_s, lasts_s = faces[0][0].time_s, faces[-1][0].time_s - faces[0][0].time_s
+    stretches = math.floor(min(max(lasts_s / _PORTRAIT_S, min(_FEWEST, lasts_s)), _MOST)) or 1
+    best: dict[int, tuple[FrameFaces, Face]] = {}
+    for sample, face in faces:
+        quality = portrait_quality(face)
+        number = min(int((sample.time_s - start_s) / max(lasts_s, 1e-9) * stretches), stretches - 1)
+        if quality and (number not in best or quality > portrait_quality(best[number][1])):
+            best[number] = (sample, face)
+    return [best[number] for number in sorted(best)]
 
 
 def _describe(track: int, seen: list[tuple[int, float, Face]], embeddings: NDArray[np.float32]) -> TrackInfo:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipeline.container import sha256_of
 from pipeline.errors import InputError, PipelineError, VideoError
@@ -51,6 +52,7 @@ def make_job(
     depends = {
         "schema": SCHEMA_VERSION,
         "video": sha256,
+        "session": _relevant(session),
         "settings": asdict(settings),
         "weights": weights_sha256,
     }
@@ -91,6 +93,7 @@ def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outc
             coverage=found["coverage"],
             seconds_lost=found["seconds_lost"],
             video_s=found["video"]["duration_s"],
+            identity=found["patient"]["confidence"],
         )
     return replace(outcome, took_s=time.monotonic() - started)
 
@@ -107,6 +110,7 @@ def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:
         video_s=None,
         took_s=0.0,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        identity=None,
         lasting=lasting,
         video_stamp=job.video_stamp,
         video_sha256=job.video_sha256,
@@ -119,6 +123,15 @@ def write_log(job: Job, text: str) -> None:
     with atomic(job.out / "logs" / job.session.patient_id / f"{job.session.session_id}.log") as partial:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         partial.write_text(f"{now}\n{job.settings}\n{text}\n")
+
+
+def _relevant(session: Session) -> dict[str, Any]:
+    """What of a session's description its timeline depends on."""
+    return {
+        "parts": [session.start_s, session.end_s, session.exclude],
+        "patient": [session.patient_region, [_sha256(photo) for photo in session.patient_face]],
+        "metadata": [str(session.recorded_at), session.condition],
+    }
 
 
 def _stamp(video: Path) -> str:

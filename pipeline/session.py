@@ -1,7 +1,5 @@
 """One session: a video → the patient's timeline and every face, in Parquet."""
 
-import statistics
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,9 +11,11 @@ import numpy as np
 
 from pipeline.ahead import read_ahead
 from pipeline.container import VideoInfo, probe, sha256_of
+from pipeline.embedding import DlibEmbedder, Embedder
 from pipeline.emotions import DEFAULT_BATCH_SIZE, ClassifyFaces, score_emotions
 from pipeline.errors import InputError, VideoError
 from pipeline.faces import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
+from pipeline.patient import Patient, Region, by_photo, by_region, by_rule
 from pipeline.records import EMOTIONS, NEGATIVE, Face, FrameFaces, Frames
 from pipeline.stretches import NO_PICTURE, STRETCH_S, Stretch, Stretches
 from pipeline.summary import summarize
@@ -29,7 +29,7 @@ from pipeline.timeline import (
     write_table,
 )
 from pipeline.tracks import DEFAULT_MAX_GAP_S, track_faces
-from pipeline.video import SampledVideo, check_sample_fps
+from pipeline.video import SampledVideo, Span, check_sample_fps
 
 if TYPE_CHECKING:
     from pipeline.following import Refiner
@@ -105,6 +105,7 @@ class Instruments:
     :param weights: name, sha256 and whatever else identifies the classifier.
     :param refine: the detector's second half, which follows a face once it is found; without it every sample
         gets full detection.
+    :param make_embedder: called where a session comes with photos of the patient.
     """
 
     detect: Detector
@@ -113,15 +114,48 @@ class Instruments:
     weights: Mapping[str, Any]
     device: str
     refine: "Refiner | None" = None
+    make_embedder: Callable[[], Embedder] = DlibEmbedder
 
 
 @dataclass(frozen=True)
 class Session:
-    """One recorded video of one patient; both ids have been checked."""
+    """One recorded video of one patient; both ids have been checked.
+
+    :param start_s, end_s: the part of the video that counts; none is from its start, or to its end.
+    :param exclude: stretches of it that don't.
+    :param patient_face: photos of the patient's face.
+    :param patient_region: where the patient sits; used where there is no photo.
+    :param recorded_at: local time. ``condition``: such as baseline or music.
+    :param consent: without it nothing is processed.
+    :param notes: the coordinators' own; they are stored nowhere.
+    """
 
     patient_id: str
     session_id: str
     video: Path
+    start_s: float | None = None
+    end_s: float | None = None
+    exclude: tuple[Span, ...] = ()
+    patient_face: tuple[Path, ...] = ()
+    patient_region: Region | None = None
+    recorded_at: datetime | None = None
+    condition: str = ""
+    consent: bool = True
+    notes: str = ""
+
+    def parts(self, duration_s: float) -> list[Span]:
+        """The stretches that count, s.
+
+        :raises InputError: there are none.
+        """
+        start, end = self.start_s or 0.0, min(self.end_s or duration_s, duration_s)
+        edges = [start, *(min(max(edge, start), end) for span in self.exclude for edge in span), end]
+        parts = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+        if not parts:
+            raise InputError(
+                f"{self.video}: nothing is left of its {duration_s:.1f} s by start_s, end_s, exclude."
+            )
+        return parts
 
     def timeline_path(self, out: Path) -> Path:
         return self._parquet(out, "timelines")
@@ -154,7 +188,7 @@ def process_session(
     :raises OutputError: a file can't be written.
     """
     info = probe(session.video)
-    video = SampledVideo(info, settings.sample_fps, settings.key_every)
+    video = SampledVideo(info, settings.sample_fps, settings.key_every, session.parts(info.duration_s))
     kept = Stretches(session.unfinished_path(out), fingerprint)
     untracked: list[FrameFaces] = []
     decoders: list[str] = []
@@ -170,10 +204,12 @@ def process_session(
     if not any(sample.decoded for sample in untracked):
         raise VideoError(f"{session.video}: not one frame can be decoded.")
     samples = list(track_faces(untracked, settings.max_gap_s))
-    track = choose_patient(samples, settings.patient_track)
-    timeline_table = to_table(TIMELINE_SCHEMA, _timeline_rows(session, samples, track, settings.quality))
-    metadata = _metadata(settings, instruments, info, decoders)
-    metadata |= {"patient": _patient(samples, settings, track)}
+    patient, samples = find_patient(samples, session, settings, instruments, info)
+    timeline_table = to_table(
+        TIMELINE_SCHEMA, _timeline_rows(session, samples, patient.tracks, settings.quality)
+    )
+    metadata = _metadata(session, settings, instruments, info, decoders)
+    metadata |= {"patient": _describe_patient(patient, samples)}
     metadata |= _findings(Timeline(as_frame(timeline_table), metadata), info)
     write_table(session.faces_path(out), to_table(FACES_SCHEMA, _face_rows(session, samples)), metadata)
     write_table(session.timeline_path(out), timeline_table, metadata)
@@ -224,27 +260,24 @@ def choose_detector(settings: Settings, instruments: Instruments) -> Detector:
     return Follower(instruments.detect, instruments.refine, settings.key_every)
 
 
-def choose_patient(samples: Iterable[FrameFaces], wish: str) -> int | None:
-    """The track taken for the patient; none where nobody was seen.
+def find_patient(
+    samples: list[FrameFaces],
+    session: Session,
+    settings: Settings,
+    instruments: Instruments,
+    info: VideoInfo,
+) -> tuple[Patient, list[FrameFaces]]:
+    """By the session's photos or its region, where it has them; else by the settings' rule.
 
-    :param wish: ``longest`` (seen in the most samples), ``largest`` (nearest to the camera: the largest
-        median face), or the number of a track.
-    :raises InputError: there is no such track.
+    :returns: who it is, and the samples: photos tell where a track goes from one person to another.
+    :raises InputError: a photo is of no use, or the chosen track does not exist.
     """
-    sizes: dict[int, list[float]] = defaultdict(list)
-    for sample in samples:
-        for face in sample.faces:
-            if face.track is not None:
-                sizes[face.track].append(face.face_px)
-    if wish.isdecimal():
-        if int(wish) not in sizes:
-            raise InputError(
-                f"--patient-track {wish}: this video has {len(sizes)} tracks, and none of that number."
-            )
-        return int(wish)
-    if wish == "longest":
-        return max(sizes, key=lambda track: len(sizes[track]), default=None)
-    return max(sizes, key=lambda track: statistics.median(sizes[track]), default=None)
+    if session.patient_face:
+        embed = instruments.make_embedder()
+        return by_photo(samples, session.patient_face, info, instruments.detect, embed)
+    if session.patient_region is not None:
+        return by_region(samples, session.patient_region, info), samples
+    return by_rule(samples, settings.patient_track), samples
 
 
 def status_of(sample: FrameFaces, patient: Face | None, quality: QualityLimits) -> str:
@@ -262,11 +295,11 @@ def _without_pictures(sample: FrameFaces) -> FrameFaces:
 
 
 def _timeline_rows(
-    session: Session, samples: list[FrameFaces], track: int | None, quality: QualityLimits
+    session: Session, samples: list[FrameFaces], tracks: frozenset[int], quality: QualityLimits
 ) -> dict[str, list[Any]]:
     rows: dict[str, list[Any]] = {name: [] for name in TIMELINE_SCHEMA.names}
     for sample in samples:
-        patient = next((face for face in sample.faces if face.track == track), None)
+        patient = next((face for face in sample.faces if face.track in tracks), None)
         status = status_of(sample, patient, quality)
         values = _sample_values(session, sample) | {"status": status}
         values |= _face_values(patient) if patient else {}
@@ -317,7 +350,7 @@ def _emotion_values(face: Face) -> dict[str, Any]:
 
 
 def _metadata(
-    settings: Settings, instruments: Instruments, info: VideoInfo, decoders: list[str]
+    session: Session, settings: Settings, instruments: Instruments, info: VideoInfo, decoders: list[str]
 ) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
@@ -336,15 +369,27 @@ def _metadata(
             "rotation": info.rotation,
             "decoder": "+".join(decoders),
         },
+        "session": {
+            "parts": session.parts(info.duration_s),
+            "recorded_at": session.recorded_at.isoformat() if session.recorded_at else None,
+            "condition": session.condition,
+        },
         "weights": dict(instruments.weights),
         "settings": asdict(settings),
     }
 
 
-def _patient(samples: list[FrameFaces], settings: Settings, track: int | None) -> dict[str, Any]:
+def _describe_patient(patient: Patient, samples: list[FrameFaces]) -> dict[str, Any]:
     """Who was taken for the patient, how, and among how many."""
     tracks = {face.track for sample in samples for face in sample.faces}
-    return {"track": track, "chosen_by": settings.patient_track, "tracks": len(tracks)}
+    return {
+        "track": min(patient.tracks, default=None),
+        "also": sorted(patient.tracks)[1:],
+        "chosen_by": patient.chosen_by,
+        "tracks": len(tracks),
+        "confidence": patient.confidence,
+        "reason": patient.reason,
+    }
 
 
 def _findings(timeline: Timeline, info: VideoInfo) -> dict[str, Any]:
@@ -352,8 +397,11 @@ def _findings(timeline: Timeline, info: VideoInfo) -> dict[str, Any]:
     summary = summarize(timeline)
     lost_s = info.missing_s + summary.status_s["decode_error"]
     warnings = []
-    if timeline.metadata["patient"]["track"] is None:
+    patient = timeline.metadata["patient"]
+    if not patient["tracks"]:
         warnings.append("no face was found in this video")
+    elif patient["track"] is None:
+        warnings.append(f"the patient was not recognised: {patient['reason']}")
     if lost_s:
         warnings.append(f"{lost_s:.1f} s of the video could not be decoded")
     return {"coverage": summary.coverage, "seconds_lost": lost_s, "warnings": warnings}

@@ -20,6 +20,7 @@ class Outcome:
     :param coverage: observed seconds / session seconds; none without a timeline.
     :param seconds_lost: of the video, s.
     :param video_s: length of the video, s. ``took_s``: of the processing, s.
+    :param identity: how surely the patient was recognised, 0…0.9; none where nothing was compared.
     :param lasting: it failed for a reason that lies in the video or the settings: it is not tried again
         before one of them changes.
     :param video_stamp, video_sha256, fingerprint: as in :class:`pipeline.jobs.Job`.
@@ -34,6 +35,7 @@ class Outcome:
     video_s: float | None
     took_s: float
     finished_at: str
+    identity: float | None = None
     lasting: bool = False
     video_stamp: str = ""
     video_sha256: str = ""
@@ -51,6 +53,7 @@ STATUS_SCHEMA = pl.Schema(
         "video_s": pl.Float64,
         "took_s": pl.Float64,
         "finished_at": pl.String,
+        "identity": pl.Float64,
         "lasting": pl.Boolean,
         "video_stamp": pl.String,
         "video_sha256": pl.String,

@@ -1,7 +1,6 @@
 """A study as its coordinators keep it: ``sessions.csv``, made with a spreadsheet, and ``study.toml``.
 
-One line of ``sessions.csv`` is one video of one session. Several lines with the same patient and session are
-the parts into which a camera split it, in their order. Columns:
+One line of ``sessions.csv`` is one session: a video, or a part of one. Columns:
 
 ======================================  =======================================================
 patient_id, session_id, video           required; the path from the CSV's folder
@@ -25,7 +24,7 @@ import os
 import re
 import tomllib
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -36,7 +35,7 @@ from typing import Any
 from pipeline.batch import check_id
 from pipeline.container import VIDEO_SUFFIXES
 from pipeline.errors import InputError
-from pipeline.session import QualityLimits, Settings
+from pipeline.session import QualityLimits, Session, Settings
 from pipeline.timeline import atomic
 
 SESSIONS_FILE = "sessions.csv"
@@ -86,35 +85,10 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class PlannedSession:
-    """One session as the list plans it; ids are checked, and its files were there.
-
-    :param videos: its parts, in order; mostly one.
-    :param recorded_at: local time, without a zone; midnight where only the day is given.
-    :param start_s, end_s: s of the video; none is from its start, or to its end.
-    :param exclude: (start, end) in s, ascending, without overlap.
-    :param patient_region: x1, y1, x2, y2 as shares 0…1 of the upright picture.
-    """
-
-    patient_id: str
-    session_id: str
-    videos: tuple[Path, ...]
-    recorded_at: datetime | None
-    condition: str
-    start_s: float | None
-    end_s: float | None
-    exclude: tuple[tuple[float, float], ...]
-    patient_face: tuple[Path, ...]
-    patient_region: tuple[float, float, float, float] | None
-    consent: bool
-    notes: str
-
-
-@dataclass(frozen=True)
 class Study:
     """The sessions that can be used, in the list's order, and all that is wrong with the list."""
 
-    sessions: tuple[PlannedSession, ...]
+    sessions: tuple[Session, ...]
     problems: tuple[Problem, ...]
 
 
@@ -139,13 +113,10 @@ def read_study(path: Path) -> Study:
     columns, problems = _check_header(path, table[0][1] if table else ())
     rows = [_read_row(number, cells, columns, path.parent) for number, cells in table[1:]]
     problems += [problem for row in rows for problem in row.problems]
-    sessions = []
-    for parts in _group(rows):
-        differences = list(_check_parts(parts)) if len(parts) > 1 else []
-        problems += differences
-        if not differences and all(row.values.keys() == _READERS.keys() for row in parts):
-            sessions.append(_planned(parts))
-    return Study(tuple(sessions), tuple(sorted(problems, key=lambda problem: problem.row)))
+    problems += _repeated(rows)
+    whole = [row.values for row in rows if row.values.keys() == _READERS.keys()]
+    sessions = tuple(Session(**values) for values in whole)
+    return Study(sessions, tuple(sorted(problems, key=lambda problem: problem.row)))
 
 
 def write_sessions_list(folder: Path) -> Path:
@@ -302,41 +273,15 @@ def _read_cell(column: str, cell: str, folder: Path) -> Any:
     return _READERS[column](cell, folder)
 
 
-# --- sessions of several parts
-
-
-def _group(rows: Sequence[_Row]) -> list[list[_Row]]:
-    """The rows of each session, as far as they say whose they are."""
-    groups: dict[tuple[str, str], list[_Row]] = defaultdict(list)
+def _repeated(rows: Sequence[_Row]) -> Iterator[Problem]:
+    """Sessions that an earlier row has already."""
+    seen: dict[tuple[str, str], int] = {}
     for row in rows:
         if {"patient_id", "session_id"} <= row.values.keys():
-            groups[row.values["patient_id"], row.values["session_id"]].append(row)
-    return list(groups.values())
-
-
-def _check_parts(parts: Sequence[_Row]) -> Iterator[Problem]:
-    """What keeps several rows from being parts of one session."""
-    first = parts[0]
-    videos: dict[Path, int] = {}
-    for row in parts:
-        for column, value in row.values.items():
-            reason = ""
-            if column == "video":
-                earlier = videos.setdefault(value.resolve(), row.number)
-                if earlier != row.number:
-                    reason = f"the same video in the same session as row {earlier}; keep one."
-            elif column in _OF_ONE_VIDEO:
-                if value != _ABSENT[column]:
-                    reason = "leave it empty: the session has several rows, which are taken for its parts."
-            elif value != first.values.get(column, value):
-                reason = f"differs from row {first.number}; all parts of one session must agree."
-            if reason:
-                yield Problem(row.number, column, reason)
-
-
-def _planned(parts: Sequence[_Row]) -> PlannedSession:
-    shared = {name: value for name, value in parts[0].values.items() if name != "video"}
-    return PlannedSession(videos=tuple(row.values["video"] for row in parts), **shared)
+            earlier = seen.setdefault((row.values["patient_id"], row.values["session_id"]), row.number)
+            if earlier != row.number:
+                reason = f"the session of row {earlier}; each video is a session of its own: S01a, S01b."
+                yield Problem(row.number, "session_id", reason)
 
 
 # --- cells. Each raises InputError with the reason, which gets row and column put before it
@@ -468,9 +413,6 @@ _ABSENT: Mapping[str, Any] = {
 }
 
 _REQUIRED = tuple(name for name in _READERS if name not in _ABSENT)
-
-# Of several videos one could not tell which they mean.
-_OF_ONE_VIDEO = ("start_s", "end_s", "exclude")
 
 _LEFT_ALONE = "x_"
 

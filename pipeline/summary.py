@@ -23,7 +23,7 @@ class Span:
 class Summary:
     """One session.
 
-    :param duration_s: length of the session.
+    :param duration_s: length of the session: of the parts of the video that count.
     :param observed_s: seconds in which the patient's expression could be read (status ``ok``).
     :param coverage: observed_s / duration_s, 0…1.
     :param status_s: seconds of each status; what falls between samples that are too far apart is under
@@ -51,7 +51,7 @@ class Summary:
 
 def summarize(timeline: Timeline) -> Summary:
     """Seconds, shares and unseen stretches of one timeline."""
-    duration_s = float(timeline.metadata["video"]["duration_s"])
+    duration_s = sum(end - start for start, end in _parts(timeline))
     rows = timeline.rows.select(
         "time_s", "valence", pl.col("status").cast(pl.String), pl.col("emotion").cast(pl.String)
     ).with_columns(
@@ -89,7 +89,15 @@ def sample_seconds(timeline: Timeline) -> np.ndarray:
     time_s = timeline.rows["time_s"].to_numpy()
     step_s = max(1 / settings["sample_fps"], 1 / video["frame_rate"])
     until = np.append(time_s[1:], video["duration_s"])
+    ends = np.array([end for _, end in _parts(timeline)])
+    own_end = ends[np.minimum(np.searchsorted(ends, time_s, side="right"), len(ends) - 1)]
+    until = np.minimum(until, own_end)
     return np.clip(until - time_s, 0, 2 * step_s)
+
+
+def _parts(timeline: Timeline) -> list[tuple[float, float]]:
+    """The stretches of the video that count, s."""
+    return [(start, end) for start, end in timeline.metadata["session"]["parts"]]
 
 
 def _seconds_by(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> dict[str, float]:

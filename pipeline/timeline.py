@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import OutputError, TimelineError
 from pipeline.records import EMOTIONS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_KEY = b"emonext_care"
 
 _DICTIONARY = pa.dictionary(pa.int8(), pa.string())

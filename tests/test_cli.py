@@ -23,6 +23,7 @@ from videos import encode, remux, sound_only, with_faces
 import cli
 from emonext import LABELS
 from pipeline.status import read_status
+from pipeline.timeline import read_timeline
 
 ROOT = Path(__file__).parents[1]
 
@@ -149,8 +150,6 @@ def test_a_session_is_processed_and_told_in_two_lines(
 
 
 def test_settings_reach_the_timeline(emonext: Emonext, video: Path, tmp_path: Path, model: list[str]) -> None:
-    from pipeline.timeline import read_timeline
-
     out = tmp_path / "out"
     options = ["--fps", "2", "--batch-size", "8", "--min-face", "60", "--patient-track", "largest"]
     assert emonext("process", video, "--out", out, *options, *model).code == DONE
@@ -658,3 +657,58 @@ def test_the_command_line_has_the_pipelines_defaults() -> None:
     assert found["batch_size"].default == settings.batch_size
     assert found["patient_track"].default == settings.patient_track
     assert found["model"].default == DEFAULT
+
+
+# --- a study
+
+
+def write_list(folder: Path, *rows: str) -> Path:
+    path = folder / "sessions.csv"
+    path.write_text("\n".join(["patient_id,session_id,video,condition,consent", *rows]) + "\n")
+    return path
+
+
+def test_a_study_is_processed_from_its_list(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    path = write_list(tmp_path, f"P1,S1,{video},music,yes", f"P2,S1,{video},,no")
+    (tmp_path / "study.toml").write_text(f"sample_fps = 2\nmodel = '{model[1]}'\n")
+    ended = emonext("process", path, "--out", tmp_path / "out")
+    assert ended.code == INCOMPLETE
+    assert "there is no consent" in ended.err
+    timeline = read_timeline(tmp_path / "out/timelines/patient_id=P1/S1.parquet")
+    assert timeline.metadata["session"]["condition"] == "music"
+    assert timeline.metadata["settings"]["sample_fps"] == 2
+    assert not (tmp_path / "out/timelines/patient_id=P2").exists()
+    assert emonext("process", path, "--out", tmp_path / "out", "--fps", "4").code == INCOMPLETE
+    timeline = read_timeline(tmp_path / "out/timelines/patient_id=P1/S1.parquet")
+    assert timeline.metadata["settings"]["sample_fps"] == 4
+    told = emonext("status", tmp_path / "out", "--csv", tmp_path / "status.csv")
+    assert told.code == DONE
+    assert all(word in told.out for word in ("P1", "done", "P2", "failed", "consent"))
+    assert (tmp_path / "status.csv").read_text().count("\n") == 3
+
+
+def test_everything_that_is_wrong_with_a_list_is_told_at_once(
+    emonext: Emonext, video: Path, tmp_path: Path
+) -> None:
+    path = write_list(tmp_path, f"Marie Curie,S1,{video},,yes", "P2,S1,nowhere.mp4,,perhaps")
+    for command in (["study", "check", path], ["process", path, "--out", tmp_path / "out"]):
+        ended = emonext(*command)
+        assert ended.code == BAD_INPUT
+        for place in ("row 2, patient_id", "row 3, video", "row 3, consent"):
+            assert place in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_list_is_begun_and_checked(emonext: Emonext, video: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    shutil.copy(video, folder / "P012_S01.mp4")
+    assert emonext("study", "init", folder).code == DONE
+    path = folder / "sessions.csv"
+    path.write_text(path.read_text("utf-8-sig").replace("P012_S01.mp4;;;;;;;;", "P012_S01.mp4;;;;;;;;yes"))
+    ended = emonext("study", "check", path)
+    assert (ended.code, ended.err) == (DONE, "")
+    assert "1 sessions, 1 patients" in ended.out
+    assert emonext("study", "init", folder).code == BAD_INPUT

@@ -14,8 +14,9 @@ from scipy.spatial.distance import cdist
 from skimage.transform import SimilarityTransform
 
 from pipeline import embedding
-from pipeline.embedding import CHIP_PX, DlibEmbedder, FacenetEmbedder, align, similarity
+from pipeline.embedding import CHIP_PX, DlibEmbedder, align, similarity
 from pipeline.errors import InputError
+from pipeline.facenet import FacenetEmbedder
 
 # dlib's five points (get_face_chip_details): corners of the eyes, base of the nose; on the unit square.
 DLIB_EYES = np.array(

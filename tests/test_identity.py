@@ -12,15 +12,14 @@ from pipeline.embedding import DlibEmbedder, align
 from pipeline.errors import InputError
 from pipeline.faces import Framing, find_faces
 from pipeline.identity import (
-    Portraits,
     TrackInfo,
+    best_faces,
     describe_tracks,
     in_region,
     is_mixed,
     link_tracks,
     portrait_quality,
     recognise,
-    spans_of_others,
 )
 from pipeline.records import Frames
 from pipeline.tracks import track_faces
@@ -56,76 +55,31 @@ def track():
     return make
 
 
-def chip(value: int) -> np.ndarray:
-    return np.full((150, 150, 3), value, np.uint8)
+class TestBestFaces:
+    def test_no_faces_leave_none(self, make_samples) -> None:
+        assert best_faces(make_samples((), ())) == {}
 
+    def test_a_face_of_no_use_is_not_taken(self, make_face, make_samples) -> None:
+        assert best_faces(make_samples((make_face(50, 50, yaw=80.0, track=1),))) == {}
 
-class TestPortraits:
-    def test_no_faces_leave_none(self) -> None:
-        assert Portraits().by_track() == {}
+    def test_the_best_of_each_stretch_is_taken(self, make_face, make_samples) -> None:
+        yaws = [0, 5, 10, 15, 20, 25, 30, 1, 35, 40, 45]  # two seconds: two stretches
+        samples = make_samples(*[(make_face(50, 50, yaw=float(yaw), track=3),) for yaw in yaws])
+        assert [sample.sample for sample, _ in best_faces(samples)[3]] == [0, 7]
 
-    def test_a_face_of_no_use_is_not_kept(self) -> None:
-        portraits = Portraits()
-        portraits.add(1, 0.0, 0.0, chip(1))
-        assert not portraits.wants(1, 0.0, 0.0)
-        assert portraits.by_track() == {}
+    @pytest.mark.parametrize(("seconds", "count"), [(0, 1), (3, 3), (60, 5), (600, 10), (7200, 60)])
+    def test_there_are_more_of_a_longer_track(
+        self, make_face, make_samples, seconds: int, count: int
+    ) -> None:
+        times = [float(second) for second in range(seconds + 1)]
+        samples = make_samples(*[(make_face(50, 50, track=1),)] * len(times), times_s=times)
+        assert len(best_faces(samples)[1]) == count
 
-    def test_a_single_sample_is_kept_as_it_is(self) -> None:
-        portraits = Portraits()
-        portraits.add(7, 3.2, 0.1, chip(9))
-        assert portraits.by_track()[7].shape == (1, 150, 150, 3)
-        assert portraits.by_track()[7][0, 0, 0, 0] == 9
-
-    def test_within_a_second_the_best_is_kept(self) -> None:
-        portraits = Portraits()
-        for number, quality in enumerate([0.2, 0.9, 0.5]):
-            portraits.add(1, number / 5, quality, chip(number))
-        assert portraits.by_track()[1][:, 0, 0, 0].tolist() == [1]
-
-    def test_of_an_hour_a_few_are_kept_that_lie_far_apart(self) -> None:
-        portraits = Portraits(most=5)
-        for second in range(3600):
-            if portraits.wants(1, float(second), 0.5):
-                portraits.add(1, float(second), 0.5, np.full((1, 1, 1), second, np.int64))
-        times = portraits.by_track()[1].ravel()
-        assert len(times) == 5
-        assert np.diff(times).min() > 200
-
-    def test_the_few_good_pictures_of_a_poor_track_are_kept(self) -> None:
-        portraits = Portraits(most=5)
-        good = {100, 101, 102, 1500, 3000}
-        for second in range(3600):
-            portraits.add(1, float(second), 0.9 if second in good else 0.1, np.full((1, 1, 1), second))
-        kept = set(portraits.by_track()[1].ravel().tolist())
-        assert {1500, 3000} < kept
-        assert kept & {100, 101, 102}
-
-    def test_what_is_not_wanted_is_not_kept(self) -> None:
-        portraits, chance = Portraits(most=3), np.random.default_rng(1)
-        for step in range(300):
-            quality = chance.random()
-            wanted = portraits.wants(1, step / 5, quality)
-            portraits.add(1, step / 5, quality, np.full((1, 1, 1), step))
-            assert wanted == (step in portraits.by_track()[1])
-
-    def test_a_crowd_does_not_fill_the_memory(self) -> None:
-        portraits = Portraits(most=5, most_in_all=20)
-        for number in range(100):
-            for second in range(6):
-                portraits.add(number, float(second), 0.1 + number / 200, np.full((1, 1, 1), number))
-        kept = portraits.by_track()
-        assert sum(map(len, kept.values())) == 20
-        assert 99 in kept
-        assert [len(times) for times in portraits.times_by_track().values()] == [*map(len, kept.values())]
-
-    def test_tracks_do_not_mix(self) -> None:
-        portraits = Portraits()
-        portraits.add(2, 0.0, 0.5, chip(2))
-        portraits.add(1, 0.0, 0.9, chip(1))
-        assert {number: int(chips[0, 0, 0, 0]) for number, chips in portraits.by_track().items()} == {
-            1: 1,
-            2: 2,
-        }
+    def test_tracks_do_not_mix_and_the_longest_come_first(self, make_face, make_samples) -> None:
+        one, two = make_face(50, 50, track=1), make_face(200, 50, track=2)
+        found = best_faces(make_samples((one, two), (two,), (two,)))
+        assert list(found) == [2, 1]
+        assert all(face.track == track for track, faces in found.items() for _, face in faces)
 
 
 @pytest.mark.parametrize(
@@ -324,31 +278,6 @@ class TestMixed:
         assert is_mixed(np.concatenate([person("a", 3), person("b", 2)]), SAME)
 
 
-class TestSpansOfOthers:
-    TIMES = np.array([0.0, 10, 20, 30, 40])
-
-    def test_a_track_without_portraits_has_none(self, person) -> None:
-        none = np.zeros((0, 0), np.float32)
-        assert spans_of_others(np.zeros(0), none, person("a"), SAME) == []
-
-    def test_a_track_of_one_person_has_none(self, person) -> None:
-        assert spans_of_others(self.TIMES, person("a"), person("a", 9, seed=1), SAME) == []
-
-    def test_somebody_before_the_patient_is_there_from_her_last_portrait_to_her_next(self, person) -> None:
-        shown = person("a")
-        shown[2:4] = person("b", 2)
-        assert spans_of_others(self.TIMES, shown, person("a", 9, seed=1), SAME) == [(10, 40)]
-
-    def test_at_the_ends_of_the_track_a_span_is_open(self, person) -> None:
-        shown = person("a")
-        shown[[0, 4]] = person("b", 2)
-        found = spans_of_others(self.TIMES, shown, person("a", 9, seed=1), SAME)
-        assert found == [(-np.inf, 10), (30, np.inf)]
-
-    def test_a_track_of_somebody_else_is_all_of_it(self, person) -> None:
-        assert spans_of_others(self.TIMES, person("b"), person("a"), SAME) == [(-np.inf, np.inf)]
-
-
 class TestRecognising:
     def test_nobody_is_nobody(self, person) -> None:
         found = recognise({}, person("a"), SAME)
@@ -505,12 +434,10 @@ def test_two_real_people_who_swap_seats_are_told_apart(swapped, real_detector) -
     number = np.arange(len(times))
     frames = Frames(number, number, times, pictures, np.ones(len(times), bool))
     samples = list(track_faces(find_faces([frames], real_detector, Framing())))
-    portraits = Portraits()
-    for sample, picture in zip(samples, pictures, strict=True):
-        for face in sample.faces:
-            chip = align(picture, face.landmarks)
-            portraits.add(face.track, sample.time_s, portrait_quality(face), chip)
-    embeddings = {track: embed(chips) for track, chips in portraits.by_track().items()}
+    embeddings = {
+        track: embed(np.stack([align(pictures[sample.sample], face.landmarks) for sample, face in faces]))
+        for track, faces in best_faces(samples).items()
+    }
     tracks = describe_tracks(samples, embeddings)
     people = link_tracks(tracks, embed.same_person)
 

@@ -56,12 +56,25 @@ def _valence(name: str) -> float | None:
     return by_emotion.get(name, -0.65) if name in EMOTIONS else None
 
 
+def chosen(by: str, track: int | None, tracks: int) -> dict[str, object]:
+    """What a timeline says of its patient."""
+    return {
+        "track": track,
+        "also": [],
+        "chosen_by": by,
+        "tracks": tracks,
+        "confidence": None,
+        "reason": "",
+    }
+
+
 def _metadata(samples: int) -> dict[str, Any]:
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "software_version": "0.1.0",
         "created_at": "2026-01-02T03:04:05+00:00",
         "device": "cpu",
+        "session": {"parts": [[0.0, samples * SAMPLE_S]], "recorded_at": None, "condition": ""},
         "video": {
             "name": "Jane_Doe.mp4",
             "sha256": "ab" * 32,
@@ -88,7 +101,7 @@ def _metadata(samples: int) -> dict[str, Any]:
                 "max_yaw": 60.0,
             },
         },
-        "patient": {"track": 1, "chosen_by": "longest", "tracks": 2},
+        "patient": chosen("longest", 1, 2),
         "seconds_lost": 0.0,
         "warnings": [],
     }
@@ -154,7 +167,7 @@ def test_an_index_of_nothing_says_so(tmp_path: Path) -> None:
 
 
 def test_a_session_in_which_nobody_was_seen(tmp_path: Path) -> None:
-    nobody = {"track": None, "chosen_by": "longest", "tracks": 0}
+    nobody = chosen("longest", None, 0)
     page = page_of(make_timeline([("no_face", 100)], patient=nobody), tmp_path)
     assert "In the 20 s recorded, the face could not be read at any time" in page.text
     assert "No face was found in this video" in page.text
@@ -263,10 +276,12 @@ def test_small_words() -> None:
         ("longest", "the one seen longest; nobody has confirmed that it is the patient"),
         ("largest", "nearest to the camera, with the largest face; nobody has confirmed"),
         ("3", "picked by hand (face number 3)"),
+        ("photo", "whom the patient’s photo shows"),
+        ("region", "where the patient sits; nobody has confirmed"),
     ],
 )
 def test_the_page_says_how_the_patient_was_chosen(chosen_by: str, expected: str, tmp_path: Path) -> None:
-    patient = {"track": 3, "chosen_by": chosen_by, "tracks": 4}
+    patient = chosen(chosen_by, 3, 4)
     text = page_of(make_timeline(TWENTY_SECONDS, patient=patient), tmp_path).text
     assert expected in text
     assert "4 faces were told apart" in text
@@ -382,7 +397,7 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
         warnings=[HOSTILE],
         device=HOSTILE,
         weights={"name": HOSTILE, "sha256": HOSTILE},
-        patient={"track": 1, "chosen_by": HOSTILE, "tracks": 1},
+        patient=chosen(HOSTILE, 1, 1) | {"confidence": 0.7, "reason": HOSTILE},
     )
     page = page_of(hostile, tmp_path)
     assert page.count("img") == 0
@@ -525,3 +540,12 @@ def test_an_index_shows_no_shares_of_too_little(tmp_path: Path) -> None:
 def test_the_public_names() -> None:
     assert reports.__all__ == sorted(reports.__all__)
     assert all(hasattr(reports, name) for name in reports.__all__)
+
+
+def test_a_patient_who_was_not_recognised_is_told_so(tmp_path: Path) -> None:
+    reason = "nobody is near enough to the photos"
+    unknown = chosen("photo", None, 2) | {"confidence": 0.0, "reason": reason}
+    text = page_of(make_timeline(TWENTY_SECONDS, patient=unknown), tmp_path).text
+    assert (
+        f"The patient was not recognised in this video, so nobody’s expression was counted ({reason})" in text
+    )

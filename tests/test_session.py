@@ -14,13 +14,13 @@ import pytest
 from videos import cut_off, decoded_pts, encode, numbered, remux, with_faces
 
 from pipeline.errors import InputError, VideoError
+from pipeline.patient import by_rule
 from pipeline.records import EMOTIONS, NEGATIVE, STATUSES, FrameFaces
 from pipeline.session import (
     Instruments,
     QualityLimits,
     Session,
     Settings,
-    choose_patient,
     process_session,
     status_of,
 )
@@ -237,7 +237,14 @@ def test_each_status_has_its_rows(
     timeline = process(path, tmp_path / "out", fake_instruments)
     assert statuses(timeline) == ["ok"] * 10 + ["other_person"] * 5 + ["no_face"] * 5 + ["ok"] * 5
     assert timeline.metadata["coverage"] == pytest.approx(0.6)
-    assert timeline.metadata["patient"] == {"track": 1, "chosen_by": "longest", "tracks": 2}
+    assert timeline.metadata["patient"] == {
+        "track": 1,
+        "also": [],
+        "chosen_by": "longest",
+        "tracks": 2,
+        "confidence": None,
+        "reason": "",
+    }
 
 
 def test_a_dark_face_is_seen_and_not_judged(tmp_path: Path, fake_instruments: Instruments) -> None:
@@ -368,18 +375,18 @@ def meeting(make_face, make_samples) -> list[FrameFaces]:
 
 @pytest.mark.parametrize(("wish", "track"), [("longest", 1), ("largest", 2), ("3", 3), ("2", 2)])
 def test_the_patient_is_the_track_wished_for(meeting: list[FrameFaces], wish: str, track: int) -> None:
-    assert choose_patient(meeting, wish) == track
+    assert by_rule(meeting, wish).tracks == {track}
 
 
 def test_an_unknown_track_is_refused(meeting: list[FrameFaces]) -> None:
     with pytest.raises(InputError, match="--patient-track 4"):
-        choose_patient(meeting, "4")
+        by_rule(meeting, "4")
 
 
 @pytest.mark.parametrize("wish", ["longest", "largest"])
 def test_where_nobody_was_seen_there_is_no_patient(make_samples, wish: str) -> None:
-    assert choose_patient([], wish) is None
-    assert choose_patient(make_samples((), ()), wish) is None
+    assert not by_rule([], wish).tracks
+    assert not by_rule(make_samples((), ()), wish).tracks
 
 
 @pytest.mark.parametrize(

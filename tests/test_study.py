@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.session import QualityLimits, Settings
+from pipeline.session import QualityLimits, Session, Settings
 from pipeline.study import (
-    PlannedSession,
     Problem,
     Study,
     read_settings,
@@ -24,7 +23,10 @@ from pipeline.study import (
     write_sessions_list,
 )
 
-COLUMNS = [field.name.replace("videos", "video") for field in fields(PlannedSession)]
+COLUMNS = [
+    *("patient_id", "session_id", "video", "recorded_at", "condition", "start_s", "end_s", "exclude"),
+    *("patient_face", "patient_region", "consent", "notes"),
+]
 
 PLAIN = {"patient_id": "P1", "session_id": "S1", "video": "a.mp4"}
 
@@ -156,10 +158,10 @@ def test_a_full_row_is_read_in_every_form(folder: Path, delimiter: str, end: str
     study = read_study(write(folder, FULL, delimiter=delimiter, end=end, bom=bom))
     assert study.problems == ()
     assert study.sessions == (
-        PlannedSession(
+        Session(
             patient_id="P1",
             session_id="S1",
-            videos=(folder / "a.mp4",),
+            video=folder / "a.mp4",
             recorded_at=datetime(2026, 3, 1, 14, 30),
             condition="music, loud; Mozart",
             start_s=90,
@@ -174,7 +176,7 @@ def test_a_full_row_is_read_in_every_form(folder: Path, delimiter: str, end: str
 
 
 def test_what_is_not_given_has_its_default(read: Read, folder: Path) -> None:
-    expected = PlannedSession("P1", "S1", (folder / "a.mp4",), None, "", None, None, (), (), None, True, "")
+    expected = Session("P1", "S1", folder / "a.mp4")
     assert read(PLAIN) == Study((expected,), ())
     empty = dict.fromkeys(COLUMNS, "") | PLAIN | {"consent": "1"}
     assert read(empty) == Study((expected,), ())
@@ -183,9 +185,7 @@ def test_what_is_not_given_has_its_default(read: Read, folder: Path) -> None:
 def test_header_names_may_be_in_any_case_order_and_spacing(folder: Path) -> None:
     study = read_study(put(folder, " Video ,x_Ward,SESSION_ID, Patient_Id\n a.mp4 ,3 East, S1 , P1 \n"))
     assert study.problems == ()
-    assert [(s.patient_id, s.session_id, s.videos) for s in study.sessions] == [
-        ("P1", "S1", (folder / "a.mp4",))
-    ]
+    assert [(s.patient_id, s.session_id, s.video) for s in study.sessions] == [("P1", "S1", folder / "a.mp4")]
 
 
 def test_empty_lines_and_columns_are_ignored_and_short_lines_filled(folder: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_huge_note_is_kept_and_a_huge_cell_makes_no_huge_message(read: Read) -
 @pytest.mark.parametrize("missing", ["patient_id", "session_id", "video"])
 def test_a_required_column_that_is_missing_is_one_problem(read: Read, missing: str) -> None:
     row = {name: cell for name, cell in PLAIN.items() if name != missing}
-    study = read(row, row)
+    study = read(row)
     assert (study.sessions, places(study)) == ((), [(1, missing)])
 
 
@@ -284,9 +284,9 @@ def test_a_path_of_windows_is_told_how_to_write_it(read: Read) -> None:
 def test_a_video_may_be_anywhere(read: Read, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("elsewhere") / "Zoë, am Montag; früh.mp4"
     other.touch()
-    assert read(PLAIN | {"video": str(other)}).sessions[0].videos == (other,)
+    assert read(PLAIN | {"video": str(other)}).sessions[0].video == other
     relative = os.path.relpath(other, folder)
-    assert read(PLAIN | {"video": relative}).sessions[0].videos[0].samefile(other)
+    assert read(PLAIN | {"video": relative}).sessions[0].video.samefile(other)
 
 
 @pytest.mark.parametrize(
@@ -497,60 +497,17 @@ def test_consent_must_be_said(read: Read, cell: str) -> None:
 def test_two_patients_of_one_video_are_two_sessions(read: Read) -> None:
     study = read(PLAIN, PLAIN | {"patient_id": "P2"})
     assert study.problems == ()
-    assert [(session.patient_id, len(session.videos)) for session in study.sessions] == [("P1", 1), ("P2", 1)]
-
-
-def test_rows_of_one_session_are_its_parts_in_their_order(read: Read, folder: Path) -> None:
-    (folder / "c.mp4").touch()
-    both = {"condition": "music", "consent": "yes"}
-    study = read(
-        PLAIN | both | {"video": "b.mp4"},
-        PLAIN | {"session_id": "S2", "video": "c.mp4", "consent": "no"},
-        PLAIN | both | {"video": "a.mp4", "consent": "1"},
-    )
-    assert study.problems == ()
-    assert [(s.session_id, s.videos, s.consent) for s in study.sessions] == [
-        ("S1", (folder / "b.mp4", folder / "a.mp4"), True),
-        ("S2", (folder / "c.mp4",), False),
+    assert [(session.patient_id, session.video.name) for session in study.sessions] == [
+        ("P1", "a.mp4"),
+        ("P2", "a.mp4"),
     ]
 
 
-@pytest.mark.parametrize(("column", "cell"), [("start_s", "0"), ("end_s", "9"), ("exclude", "1-2")])
-@pytest.mark.parametrize("part", [0, 1])
-def test_a_session_of_several_parts_has_no_times(read: Read, column: str, cell: str, part: int) -> None:
-    rows = [dict(PLAIN), PLAIN | {"video": "b.mp4"}]
-    rows[part][column] = cell
-    study = read(*rows)
-    assert (study.sessions, places(study)) == ((), [(2 + part, column)])
-
-
-@pytest.mark.parametrize(
-    ("column", "cells"),
-    [
-        ("recorded_at", ("2026-03-01", "2026-03-02")),
-        ("condition", ("music", "")),
-        ("patient_face", ("face.jpg", "side.PNG")),
-        ("patient_region", ("0,0,50,50", "50,0,100,50")),
-        ("consent", ("yes", "no")),
-        ("notes", ("one", "two")),
-    ],
-)
-def test_parts_of_one_session_must_agree(read: Read, column: str, cells: tuple[str, str]) -> None:
-    study = read(PLAIN | {column: cells[0]}, PLAIN | {"video": "b.mp4", column: cells[1]})
-    assert (study.sessions, places(study)) == ((), [(3, column)])
-    assert "differs from row 2" in study.problems[0].reason
-
-
-@pytest.mark.parametrize("again", ["a.mp4", "./a.mp4", "link.mp4"])
-def test_a_row_that_is_there_twice_is_no_second_part(read: Read, folder: Path, again: str) -> None:
-    (folder / "link.mp4").symlink_to("a.mp4")
-    study = read(PLAIN, PLAIN | {"video": again})
-    assert (study.sessions, places(study)) == ((), [(3, "video")])
-
-
-def test_a_session_with_a_part_that_is_missing_is_left_out(read: Read) -> None:
-    study = read(PLAIN, PLAIN | {"video": "nowhere.mp4"})
-    assert (study.sessions, places(study)) == ((), [(3, "video")])
+@pytest.mark.parametrize("video", ["a.mp4", "b.mp4"])
+def test_a_session_that_is_there_twice_is_told(read: Read, video: str) -> None:
+    study = read(PLAIN, PLAIN | {"session_id": "S2"}, PLAIN | {"video": video})
+    assert places(study) == [(4, "session_id")]
+    assert "row 2" in study.problems[0].reason
 
 
 def test_all_problems_are_told_at_once_and_the_other_sessions_are_there(read: Read) -> None:
@@ -568,9 +525,9 @@ def test_all_problems_are_told_at_once_and_the_other_sessions_are_there(read: Re
         (2, "consent"),
         (4, "video"),
         (4, "end_s"),
-        (6, "consent"),
+        (6, "session_id"),
     ]
-    assert [session.session_id for session in study.sessions] == ["S2"]
+    assert [session.session_id for session in study.sessions] == ["S2", "S4", "S4"]
     assert all(isinstance(problem, Problem) and "\n" not in str(problem) for problem in study.problems)
 
 
@@ -612,7 +569,7 @@ def test_no_cell_of_a_new_list_is_a_formula_and_all_names_come_back(tmp_path: Pa
         row.update(patient_id="P1", session_id=f"S{number}", consent="yes")
     study = read_study(write(tmp_path, *rows))
     assert study.problems == ()
-    assert {session.videos[0] for session in study.sessions} == {tmp_path / name for name in HOSTILE}
+    assert {session.video for session in study.sessions} == {tmp_path / name for name in HOSTILE}
 
 
 # --- a new list
@@ -678,7 +635,7 @@ def test_a_new_list_is_filled_in_and_read(tmp_path: Path) -> None:
     second |= {"consent": "oui", "patient_id": "P2", "session_id": "S1", "recorded_at": "2026-03-01"}
     study = read_study(write(tmp_path, first, second))
     assert study.problems == ()
-    assert [(s.patient_id, s.videos[0], s.consent, s.end_s) for s in study.sessions] == [
+    assert [(s.patient_id, s.video, s.consent, s.end_s) for s in study.sessions] == [
         ("P1", tmp_path / "P1_S1.mp4", False, 60),
         ("P2", tmp_path / "monday/Zoë; früh.mp4", True, None),
     ]

@@ -13,6 +13,7 @@ def timeline(
     duration_s: float,
     sample_fps: float = 5,
     frame_rate: float = 25,
+    parts: list[list[float]] | None = None,
 ) -> Timeline:
     """From (time_s, status, emotion, valence)."""
     columns = {"patient_id": ["P1"] * len(rows), "session_id": ["S1"] * len(rows)}
@@ -27,7 +28,9 @@ def timeline(
         "valence": pl.Float32,
     }
     video = {"duration_s": duration_s, "frame_rate": frame_rate}
-    return Timeline(pl.DataFrame(columns, schema), {"video": video, "settings": {"sample_fps": sample_fps}})
+    session = {"parts": parts or [[0.0, duration_s]]}
+    metadata = {"video": video, "session": session, "settings": {"sample_fps": sample_fps}}
+    return Timeline(pl.DataFrame(columns, schema), metadata)
 
 
 def ok(time_s: float, emotion: str, valence: float) -> tuple[float, str, str, float]:
