@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from emonext.checkpoint import Card
     from emonext.evaluation import Evaluation, Reading, Recut
+    from pipeline.jobs import OnSession
     from pipeline.session import Instruments, Session
     from pipeline.status import Outcome
     from pipeline.study import Problem
@@ -137,7 +138,7 @@ def process(
             workers,
             verify_weights(find_weights(model)),
             overwrite=overwrite,
-            on_session=lambda job, done, total: update(done, total, f"{job.patient_id} {job.session_id}"),
+            on_session=_overall(update, len(sessions)),
         )
     if any(out.glob("timelines/*/*.parquet")):
         _say(f"Report: {write_reports(out)}")
@@ -680,11 +681,24 @@ def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
         def update(done: int, total: int, note: str) -> None:
             nonlocal last
             if done < last or (last == 0 and done > 1):  # the next video, or a run that goes on
-                bar.reset(task, first=done - 1)
+                bar.reset(task, first=done - 1, note=note)
             last = done
             bar.update(task, completed=done, total=total, note=note)
 
         yield update
+
+
+def _overall(update: Callable[[int, int, str], None], count: int) -> "OnSession":
+    """One bar for sessions of which several are at work at once."""
+    shares: dict[tuple[str, str], float] = {}
+
+    def on_session(session: "Session", done: int, total: int) -> None:
+        shares[session.patient_id, session.session_id] = done / total
+        ended = sum(share == 1 for share in shares.values())
+        note = f"{session.patient_id} {session.session_id}, {ended} of {count} sessions"
+        update(round(1000 * sum(shares.values())), 1000 * count, note)
+
+    return on_session
 
 
 @contextmanager

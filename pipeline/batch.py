@@ -89,6 +89,7 @@ def process_sessions(
                 jobs.append(job)
             else:
                 ended[key] = settled
+                on_session(session, 1, 1)
         for outcome in engine(jobs, on_session):
             record(out, outcome)
             ended[outcome.patient_id, outcome.session_id] = outcome

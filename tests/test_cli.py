@@ -1,6 +1,7 @@
 """The command line: one line for each thing that is wrong, the right exit code, nothing half-written."""
 
 import inspect
+import io
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,10 +20,12 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from rich.console import Console
 from videos import encode, remux, sound_only, with_faces
 
 import cli
 from emonext import LABELS
+from pipeline.session import Session
 from pipeline.status import read_status
 from pipeline.timeline import read_timeline
 
@@ -712,3 +716,33 @@ def test_a_list_is_begun_and_checked(emonext: Emonext, video: Path, tmp_path: Pa
     assert (ended.code, ended.err) == (DONE, "")
     assert "1 sessions, 1 patients" in ended.out
     assert emonext("study", "init", folder).code == BAD_INPUT
+
+
+# --- the bar
+
+
+def test_the_bar_can_be_drawn_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is drawn by a thread of its own, also between being set back and being set."""
+    monkeypatch.setattr(cli, "err_console", Console(file=io.StringIO(), force_terminal=True))
+    reset = cli.Progress.reset
+
+    def reset_and_draw(self: cli.Progress, *arguments: Any, **fields: Any) -> None:
+        reset(self, *arguments, **fields)
+        self.refresh()
+
+    monkeypatch.setattr(cli.Progress, "reset", reset_and_draw)
+    with cli._progress("Work") as update:
+        update(5, 10, "goes on")
+        update(1, 10, "the next")
+        update(2, 10, "the next")
+
+
+def test_of_several_sessions_at_once_the_bar_shows_all() -> None:
+    seen: list[tuple[int, int, str]] = []
+    on_session = cli._overall(lambda *told: seen.append(told), 2)
+    one, two = Session("P1", "S1", Path("a")), Session("P2", "S1", Path("b"))
+    for session, done in ((one, 1), (two, 1), (one, 2), (two, 2)):
+        on_session(session, done, 2)
+    assert [done for done, _, _ in seen] == [500, 1000, 1500, 2000]
+    assert {total for _, total, _ in seen} == {2000}
+    assert seen[2][2] == "P1 S1, 1 of 2 sessions"
