@@ -563,6 +563,7 @@ def doctor() -> None:
     import av
     import torch
 
+    from emonext.device import choose_device, has_bf16
     from emonext.weight_files import SHIPPED, find_weights, verify_weights
 
     packages = ("emonext-care", "torch", "timm", "facenet-pytorch", "polars", "plotly")
@@ -572,7 +573,7 @@ def doctor() -> None:
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "processor": f"{os.cpu_count()} cores, {threads}",
         "GPU": gpu,
-        "precision": "float32; training in bf16",
+        "precision": "bf16" if has_bf16(choose_device()) else "float32: this processor has no bf16",
         "decoders": f"decord {version('decord')}, PyAV {version('av')} (FFmpeg {av.ffmpeg_version_info})",
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
         "weights": ", ".join(f"{name} ({verify_weights(find_weights(name))[:12]}…)" for name in SHIPPED),

@@ -21,12 +21,12 @@ class Augmentation:
         of focus, or in a video compressed too hard.
     """
 
-    rotation_deg: float = 12.0
-    scale: tuple[float, float] = (0.9, 1.15)
-    shift: float = 0.06
+    rotation_deg: float = 15.0
+    scale: tuple[float, float] = (0.85, 1.2)
+    shift: float = 0.08
     brightness: float = 0.15
     contrast: tuple[float, float] = (0.7, 1.3)
-    erase: float = 0.25
+    erase: float = 0.35
     coarse: float = 0.2
 
     def __call__(self, grey: Tensor, size: int, generator: torch.Generator) -> Tensor:

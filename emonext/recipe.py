@@ -39,8 +39,8 @@ class Settings:
     ema_decay: float = 0.999
     drop_path: float = 0.1
     layer_scale: float = 1.0
-    label_smoothing: float = 0.1
-    mixup: float = 0.0
+    label_smoothing: float = 0.2
+    mixup: float = 0.3
     votes: bool = True
     attention_weight: float = 1.0
     spatial_transformer: bool = True
@@ -63,6 +63,7 @@ PRESETS = {
         drop_path=0.1,
         layer_scale=1e-6,
         label_smoothing=0.2,
+        mixup=0.0,
         votes=False,
         augmentation=Augmentation(
             rotation_deg=20, scale=(1.0, 1.0), shift=0.025, brightness=0, contrast=(1, 1), erase=0, coarse=0

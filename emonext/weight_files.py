@@ -14,7 +14,7 @@ from emonext.errors import WeightsError
 FOLDER = Path(__file__).parent / "weights"
 
 SHIPPED = {
-    "atto": "13992b0f18957a7fc91d7ca6c9a7cf46f77275b0a581604eee339d1d20796817",
+    "atto": "4cbbea16dc4b73295933c1749aeeb2939872ba3bbf66f7319292c395db481650",
 }
 """Name → sha256 of ``weights/NAME.safetensors``."""
 

@@ -23,6 +23,7 @@ PUBLISHED = {
     "squeeze_excitation": True,
     "init": "imagenet",
     "optimizer": "adamw",
+    "mixup": 0.0,
 }
 
 PAPER = PRESETS["paper"]
