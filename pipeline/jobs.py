@@ -22,8 +22,8 @@ from pipeline.timeline import SCHEMA_VERSION, atomic
 class Job:
     """One session that is to be processed.
 
-    :param video_stamp: the file's size and time of change; while it is the same, so is its sha256.
-    :param video_sha256: empty where the file can't be read.
+    :param video_stamp: each file's size and time of change; while they are the same, so is the sha256.
+    :param video_sha256: of several files, of their sha256s; empty where one can't be read.
     :param fingerprint: sha256 of all that the result depends on.
     """
 
@@ -46,9 +46,9 @@ def make_job(
     session: Session, out: Path, settings: Settings, weights_sha256: str, before: Outcome | None
 ) -> Job:
     """:param before: how the session ended last time; an unchanged video is not read for its sha256 again."""
-    stamp = _stamp(session.video)
+    stamp = " ".join(map(_stamp, session.videos))
     known = before.video_sha256 if before is not None and before.video_stamp == stamp else ""
-    sha256 = known or _sha256(session.video)
+    sha256 = known or _sha256_of_all(session.videos)
     depends = {
         "schema": SCHEMA_VERSION,
         "video": sha256,
@@ -77,11 +77,11 @@ def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outc
         timeline = process_session(session, job.out, job.settings, instruments, on_progress, job.fingerprint)
     except PipelineError as error:
         write_log(job, str(error))
-        reason = _without_path(session.video, str(error))
+        reason = _without_paths(session.videos, str(error))
         outcome = failed(job, reason, lasting=isinstance(error, VideoError | InputError))
     except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on
         write_log(job, traceback.format_exc())
-        what = f"unexpected {type(error).__name__}: {_without_path(session.video, str(error))}"
+        what = f"unexpected {type(error).__name__}: {_without_paths(session.videos, str(error))}"
         outcome = failed(job, f"{what}; the log has the details")
     else:
         found = timeline.metadata
@@ -112,6 +112,7 @@ def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         identity=None,
         lasting=lasting,
+        videos=tuple(str(video.resolve()) for video in job.session.videos),
         video_stamp=job.video_stamp,
         video_sha256=job.video_sha256,
         fingerprint=job.fingerprint,
@@ -149,8 +150,16 @@ def _sha256(video: Path) -> str:
         return ""
 
 
-def _without_path(video: Path, message: str) -> str:
-    """The error without the video's name: that can hold a person's, and the reason gets into reports."""
-    return (
-        message.removeprefix(f"{video}: ").replace(str(video), "the video").replace(video.name, "the video")
-    )
+def _sha256_of_all(videos: Sequence[Path]) -> str:
+    each = [_sha256(video) for video in videos]
+    if not all(each):
+        return ""
+    return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()
+
+
+def _without_paths(videos: Sequence[Path], message: str) -> str:
+    """The error without the videos' names: they can hold a person's, and the reason gets into reports."""
+    for video in videos:
+        message = message.removeprefix(f"{video}: ").replace(str(video), "the video")
+        message = message.replace(video.name, "the video")
+    return message

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pipeline.container import VideoInfo
 from pipeline.embedding import Embedder, align
 from pipeline.errors import InputError
 from pipeline.faces import Detector
@@ -28,8 +27,8 @@ from pipeline.identity import (
     link_tracks,
     recognise,
 )
+from pipeline.recording import Recording
 from pipeline.records import Face, FrameFaces
-from pipeline.video import picture_at
 
 Region = tuple[float, float, float, float]
 """x1, y1, x2, y2 as shares of the upright picture, 0…1."""
@@ -52,6 +51,12 @@ class Patient:
     chosen_by: str
     confidence: float | None = None
     reason: str = ""
+
+    def role_of(self, track: int | None) -> str:
+        """One of :data:`pipeline.records.ROLES`. A rule does not know who the others are."""
+        if track in self.tracks:
+            return "patient"
+        return "other" if self.tracks and self.confidence is not None else "unknown"
 
 
 def by_rule(samples: Iterable[FrameFaces], wish: str) -> Patient:
@@ -79,18 +84,18 @@ def by_rule(samples: Iterable[FrameFaces], wish: str) -> Patient:
     return Patient(frozenset() if track is None else frozenset([track]), wish)
 
 
-def by_region(samples: Sequence[FrameFaces], region: Region, info: VideoInfo) -> Patient:
+def by_region(samples: Sequence[FrameFaces], region: Region, recording: Recording) -> Patient:
     """The person who is mostly in that part of the picture."""
     tracks = describe_tracks(samples, {})
     person_of = link_tracks(tracks, same_person=0.0)
-    found = in_region(tracks, person_of, region, info.width, info.height)
+    found = in_region(tracks, person_of, region, recording.width, recording.height)
     return _patient(found, person_of, "region")
 
 
 def by_photo(
     samples: Sequence[FrameFaces],
     photos: Sequence[Path],
-    info: VideoInfo,
+    recording: Recording,
     detect: Detector,
     embed: Embedder,
 ) -> tuple[Patient, list[FrameFaces]]:
@@ -103,7 +108,7 @@ def by_photo(
     """
 
     def look(sample: FrameFaces, face: Face) -> NDArray[np.float32] | None:
-        picture = picture_at(info, sample.frame)
+        picture = recording.picture_at(sample.frame)
         return None if picture is None else embed(align(picture, face.landmarks)[None])[0]
 
     references = embed(np.stack([_face_of(photo, detect) for photo in photos]))

@@ -10,6 +10,9 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 NEGATIVE = ("angry", "disgust", "fear", "sad")
 
+ROLES = ("patient", "caregiver", "other", "unknown")
+"""Who a track is. Nobody is a caregiver unless somebody said so."""
+
 STATUSES = ("ok", "no_face", "other_person", "low_quality", "decode_error")
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.ahead import read_ahead
-from pipeline.container import VideoInfo, probe, sha256_of
+from pipeline.container import sha256_of
 from pipeline.embedding import DlibEmbedder, Embedder
 from pipeline.emotions import DEFAULT_BATCH_SIZE, ClassifyFaces, score_emotions
 from pipeline.errors import InputError, VideoError
 from pipeline.faces import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
 from pipeline.patient import Patient, Region, by_photo, by_region, by_rule
+from pipeline.recording import Recording, Span, open_recording
 from pipeline.records import EMOTIONS, NEGATIVE, Face, FrameFaces, Frames
 from pipeline.stretches import NO_PICTURE, STRETCH_S, Stretch, Stretches
 from pipeline.summary import summarize
@@ -29,7 +30,7 @@ from pipeline.timeline import (
     write_table,
 )
 from pipeline.tracks import DEFAULT_MAX_GAP_S, track_faces
-from pipeline.video import SampledVideo, Span, check_sample_fps
+from pipeline.video import SampledVideo, check_sample_fps
 
 if TYPE_CHECKING:
     from pipeline.following import Refiner
@@ -119,9 +120,10 @@ class Instruments:
 
 @dataclass(frozen=True)
 class Session:
-    """One recorded video of one patient; both ids have been checked.
+    """One recording of one patient; both ids have been checked.
 
-    :param start_s, end_s: the part of the video that counts; none is from its start, or to its end.
+    :param continued: further files, where the camera split the recording; times count through all of them.
+    :param start_s, end_s: the part of the recording that counts; none is from its start, or to its end.
     :param exclude: stretches of it that don't.
     :param patient_face: photos of the patient's face.
     :param patient_region: where the patient sits; used where there is no photo.
@@ -133,6 +135,7 @@ class Session:
     patient_id: str
     session_id: str
     video: Path
+    continued: tuple[Path, ...] = ()
     start_s: float | None = None
     end_s: float | None = None
     exclude: tuple[Span, ...] = ()
@@ -142,6 +145,10 @@ class Session:
     condition: str = ""
     consent: bool = True
     notes: str = ""
+
+    @property
+    def videos(self) -> tuple[Path, ...]:
+        return (self.video, *self.continued)
 
     def parts(self, duration_s: float) -> list[Span]:
         """The stretches that count, s.
@@ -187,31 +194,32 @@ def process_session(
     :raises InputError: the chosen track does not exist.
     :raises OutputError: a file can't be written.
     """
-    info = probe(session.video)
-    video = SampledVideo(info, settings.sample_fps, settings.key_every, session.parts(info.duration_s))
+    recording = open_recording(session.videos)
     kept = Stretches(session.unfinished_path(out), fingerprint)
     untracked: list[FrameFaces] = []
     decoders: list[str] = []
-    bounds = _stretches(video)
-    for number, (first, end) in enumerate(bounds):
+    pieces = _pieces(recording, session, settings)
+    total = sum(piece.end - piece.first for piece in pieces)
+    for number, piece in enumerate(pieces):
         stretch = kept.read(number)
         if stretch is None:
-            stretch = _read_stretch(video, first, end, settings, instruments, on_progress)
-            if len(bounds) > 1:
+            stretch = _read_piece(piece, settings, instruments, lambda done: on_progress(done, total))
+            if len(pieces) > 1:
                 kept.write(number, stretch)
         untracked += stretch.samples
         decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
     if not any(sample.decoded for sample in untracked):
         raise VideoError(f"{session.video}: not one frame can be decoded.")
     samples = list(track_faces(untracked, settings.max_gap_s))
-    patient, samples = find_patient(samples, session, settings, instruments, info)
+    patient, samples = find_patient(samples, session, settings, instruments, recording)
     timeline_table = to_table(
         TIMELINE_SCHEMA, _timeline_rows(session, samples, patient.tracks, settings.quality)
     )
-    metadata = _metadata(session, settings, instruments, info, decoders)
+    metadata = _metadata(session, settings, instruments, recording, decoders)
     metadata |= {"patient": _describe_patient(patient, samples)}
-    metadata |= _findings(Timeline(as_frame(timeline_table), metadata), info)
-    write_table(session.faces_path(out), to_table(FACES_SCHEMA, _face_rows(session, samples)), metadata)
+    metadata |= _findings(Timeline(as_frame(timeline_table), metadata), recording)
+    faces_table = to_table(FACES_SCHEMA, _face_rows(session, samples, patient))
+    write_table(session.faces_path(out), faces_table, metadata)
     write_table(session.timeline_path(out), timeline_table, metadata)
     kept.remove()
     return Timeline(as_frame(timeline_table), metadata)
@@ -225,28 +233,58 @@ def run_stages(
     return score_emotions(faces, instruments.classify, settings.batch_size)
 
 
-def _stretches(video: SampledVideo) -> list[tuple[int, int]]:
-    """First sample and end of each. What can't be sought in is one: it would be decoded from its start."""
-    instants = video.info.time_s[video.index]
-    number = np.floor(instants / STRETCH_S) if video.info.seekable else np.zeros(len(video))
-    starts = np.flatnonzero(np.diff(number, prepend=-1)).tolist()
-    return list(zip(starts, [*starts[1:], len(video)], strict=True))
+@dataclass(frozen=True)
+class _Piece:
+    """Consecutive samples of one file.
+
+    :param first, end: its samples, counted in the file.
+    :param sample, frame, start_s: what lies before the file.
+    """
+
+    video: SampledVideo
+    first: int
+    end: int
+    sample: int
+    frame: int
+    start_s: float
+
+    def placed(self, sample: FrameFaces) -> FrameFaces:
+        """A sample counted in the file → in the recording."""
+        return replace(
+            sample,
+            sample=self.sample + sample.sample,
+            frame=self.frame + sample.frame,
+            time_s=self.start_s + sample.time_s,
+        )
 
 
-def _read_stretch(
-    video: SampledVideo,
-    first: int,
-    end: int,
-    settings: Settings,
-    instruments: Instruments,
-    on_progress: OnProgress,
+def _pieces(recording: Recording, session: Session, settings: Settings) -> list[_Piece]:
+    """Stretches of each file. What can't be sought in is one: it would be decoded from its start."""
+    pieces: list[_Piece] = []
+    before = 0
+    parts = session.parts(recording.duration_s)
+    for video, start_s, frame in recording.sampled(settings.sample_fps, settings.key_every, parts):
+        instants = video.info.time_s[video.index]
+        number = np.floor(instants / STRETCH_S) if video.info.seekable else np.zeros(len(video))
+        starts = np.flatnonzero(np.diff(number, prepend=-1)).tolist()
+        ends = [*starts[1:], len(video)]
+        pieces += [
+            _Piece(video, *bounds, before, frame, start_s) for bounds in zip(starts, ends, strict=True)
+        ]
+        before += len(video)
+    return pieces
+
+
+def _read_piece(
+    piece: _Piece, settings: Settings, instruments: Instruments, on_sample: Callable[[int], None]
 ) -> Stretch:
     """Whatever came before it: a run that was stopped ends as one that was not."""
+    video = piece.video
     video.decoders.clear()
     samples = []
-    for sample in run_stages(video.read(first, end), settings, instruments):
-        samples.append(_without_pictures(sample))
-        on_progress(first + len(samples), len(video))
+    for sample in run_stages(video.read(piece.first, piece.end), settings, instruments):
+        samples.append(piece.placed(_without_pictures(sample)))
+        on_sample(samples[-1].sample + 1)
     return Stretch(samples, list(video.decoders))
 
 
@@ -265,7 +303,7 @@ def find_patient(
     session: Session,
     settings: Settings,
     instruments: Instruments,
-    info: VideoInfo,
+    recording: Recording,
 ) -> tuple[Patient, list[FrameFaces]]:
     """By the session's photos or its region, where it has them; else by the settings' rule.
 
@@ -274,9 +312,9 @@ def find_patient(
     """
     if session.patient_face:
         embed = instruments.make_embedder()
-        return by_photo(samples, session.patient_face, info, instruments.detect, embed)
+        return by_photo(samples, session.patient_face, recording, instruments.detect, embed)
     if session.patient_region is not None:
-        return by_region(samples, session.patient_region, info), samples
+        return by_region(samples, session.patient_region, recording), samples
     return by_rule(samples, settings.patient_track), samples
 
 
@@ -308,11 +346,13 @@ def _timeline_rows(
     return rows
 
 
-def _face_rows(session: Session, samples: list[FrameFaces]) -> dict[str, list[Any]]:
+def _face_rows(session: Session, samples: list[FrameFaces], patient: Patient) -> dict[str, list[Any]]:
     rows: dict[str, list[Any]] = {name: [] for name in FACES_SCHEMA.names}
     for sample in samples:
         for face in sample.faces:
-            _append(rows, _sample_values(session, sample) | _face_values(face) | _emotion_values(face))
+            values = _sample_values(session, sample) | _face_values(face) | _emotion_values(face)
+            who = {"role": patient.role_of(face.track), "landmarks": face.landmarks.ravel().tolist()}
+            _append(rows, values | who)
     return rows
 
 
@@ -350,27 +390,30 @@ def _emotion_values(face: Face) -> dict[str, Any]:
 
 
 def _metadata(
-    session: Session, settings: Settings, instruments: Instruments, info: VideoInfo, decoders: list[str]
+    session: Session, settings: Settings, instruments: Instruments, recording: Recording, decoders: list[str]
 ) -> dict[str, Any]:
+    first = recording.files[0]
     return {
         "schema_version": SCHEMA_VERSION,
         "software_version": version("emonext-care"),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": instruments.device,
         "video": {
-            "name": info.path.name,
-            "sha256": sha256_of(info.path),
-            "duration_s": info.duration_s,
-            "width": info.width,
-            "height": info.height,
-            "frame_rate": info.frame_rate,
-            "frames": len(info.time_s),
-            "codec": info.codec,
-            "rotation": info.rotation,
+            "duration_s": recording.duration_s,
+            "width": recording.width,
+            "height": recording.height,
+            "frame_rate": recording.frame_rate,
+            "frames": recording.frames,
+            "codec": first.codec,
+            "rotation": first.rotation,
             "decoder": "+".join(decoders),
+            "files": [
+                {"name": info.path.name, "sha256": sha256_of(info.path), "start_s": start_s}
+                for info, (start_s, _) in zip(recording.files, recording.starts, strict=True)
+            ],
         },
         "session": {
-            "parts": session.parts(info.duration_s),
+            "parts": session.parts(recording.duration_s),
             "recorded_at": session.recorded_at.isoformat() if session.recorded_at else None,
             "condition": session.condition,
         },
@@ -392,10 +435,10 @@ def _describe_patient(patient: Patient, samples: list[FrameFaces]) -> dict[str, 
     }
 
 
-def _findings(timeline: Timeline, info: VideoInfo) -> dict[str, Any]:
+def _findings(timeline: Timeline, recording: Recording) -> dict[str, Any]:
     """Coverage, what was lost of the video, and what a reader must be told."""
     summary = summarize(timeline)
-    lost_s = info.missing_s + summary.status_s["decode_error"]
+    lost_s = recording.missing_s + summary.status_s["decode_error"]
     warnings = []
     patient = timeline.metadata["patient"]
     if not patient["tracks"]:

@@ -23,6 +23,7 @@ class Outcome:
     :param identity: how surely the patient was recognised, 0…0.9; none where nothing was compared.
     :param lasting: it failed for a reason that lies in the video or the settings: it is not tried again
         before one of them changes.
+    :param videos: full paths, for whoever looks at the pictures again; they go into no report.
     :param video_stamp, video_sha256, fingerprint: as in :class:`pipeline.jobs.Job`.
     """
 
@@ -37,6 +38,7 @@ class Outcome:
     finished_at: str
     identity: float | None = None
     lasting: bool = False
+    videos: tuple[str, ...] = ()
     video_stamp: str = ""
     video_sha256: str = ""
     fingerprint: str = ""
@@ -44,20 +46,21 @@ class Outcome:
 
 STATUS_SCHEMA = pl.Schema(
     {
-        "patient_id": pl.String,
-        "session_id": pl.String,
-        "state": pl.String,
-        "reason": pl.String,
-        "coverage": pl.Float64,
-        "seconds_lost": pl.Float64,
-        "video_s": pl.Float64,
-        "took_s": pl.Float64,
-        "finished_at": pl.String,
-        "identity": pl.Float64,
-        "lasting": pl.Boolean,
-        "video_stamp": pl.String,
-        "video_sha256": pl.String,
-        "fingerprint": pl.String,
+        "patient_id": pl.String(),
+        "session_id": pl.String(),
+        "state": pl.String(),
+        "reason": pl.String(),
+        "coverage": pl.Float64(),
+        "seconds_lost": pl.Float64(),
+        "video_s": pl.Float64(),
+        "took_s": pl.Float64(),
+        "finished_at": pl.String(),
+        "identity": pl.Float64(),
+        "lasting": pl.Boolean(),
+        "videos": pl.List(pl.String),
+        "video_stamp": pl.String(),
+        "video_sha256": pl.String(),
+        "fingerprint": pl.String(),
     }
 )
 
@@ -75,7 +78,8 @@ def read_status(out: Path) -> pl.DataFrame:
 
 def read_outcomes(out: Path) -> list[Outcome]:
     """The rows of ``status.parquet``."""
-    return [Outcome(**row) for row in read_status(out).rows(named=True)]
+    rows = read_status(out).rows(named=True)
+    return [Outcome(**row | {"videos": tuple(row["videos"])}) for row in rows]
 
 
 def record(out: Path, outcome: Outcome) -> None:

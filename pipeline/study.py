@@ -15,6 +15,10 @@ notes                                   anything; whoever shows it escapes it
 ======================================  =======================================================
 
 Columns of the study's own begin with ``x_`` and are left alone.
+
+Where a camera split a session into several files, each has a line with the same ids, in order of time. What
+is said of the session stands in the first of these lines; seconds count from the first file's start. Two
+patients in one video are two lines with that video.
 """
 
 import csv
@@ -26,7 +30,7 @@ import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import pairwise, zip_longest
 from pathlib import Path
@@ -113,10 +117,10 @@ def read_study(path: Path) -> Study:
     columns, problems = _check_header(path, table[0][1] if table else ())
     rows = [_read_row(number, cells, columns, path.parent) for number, cells in table[1:]]
     problems += [problem for row in rows for problem in row.problems]
-    problems += _repeated(rows)
-    whole = [row.values for row in rows if row.values.keys() == _READERS.keys()]
-    sessions = tuple(Session(**values) for values in whole)
-    return Study(sessions, tuple(sorted(problems, key=lambda problem: problem.row)))
+    whole = [row for row in rows if row.values.keys() == _READERS.keys()]
+    sessions, unlike = _join(whole)
+    problems += unlike
+    return Study(tuple(sessions), tuple(sorted(problems, key=lambda problem: problem.row)))
 
 
 def write_sessions_list(folder: Path) -> Path:
@@ -273,15 +277,31 @@ def _read_cell(column: str, cell: str, folder: Path) -> Any:
     return _READERS[column](cell, folder)
 
 
-def _repeated(rows: Sequence[_Row]) -> Iterator[Problem]:
-    """Sessions that an earlier row has already."""
-    seen: dict[tuple[str, str], int] = {}
+def _join(rows: Sequence[_Row]) -> tuple[list[Session], list[Problem]]:
+    """The sessions, and what rows that continue one say otherwise than its first."""
+    first: dict[tuple[str, str], _Row] = {}
+    sessions: dict[tuple[str, str], Session] = {}
+    problems = []
     for row in rows:
-        if {"patient_id", "session_id"} <= row.values.keys():
-            earlier = seen.setdefault((row.values["patient_id"], row.values["session_id"]), row.number)
-            if earlier != row.number:
-                reason = f"the session of row {earlier}; each video is a session of its own: S01a, S01b."
-                yield Problem(row.number, "session_id", reason)
+        ids = row.values["patient_id"], row.values["session_id"]
+        if ids not in sessions:
+            first[ids], sessions[ids] = row, Session(**row.values)
+            continue
+        reasons = list(_unlike(row.values, sessions[ids], first[ids]))
+        problems += [Problem(row.number, column, reason) for column, reason in reasons]
+        session = sessions[ids]
+        sessions[ids] = replace(session, continued=(*session.continued, row.values["video"]))
+    return list(sessions.values()), problems
+
+
+def _unlike(values: Mapping[str, Any], session: Session, first: _Row) -> Iterator[tuple[str, str]]:
+    """Columns of a row that continues a session, and what is wrong with them."""
+    if values["video"] in session.videos:
+        yield "video", f"this session has this file already, since row {first.number}."
+    for column, absent in _ABSENT.items():
+        silent = values[column] == absent and column != "consent"
+        if column != "notes" and not silent and values[column] != first.values[column]:
+            yield column, f"row {first.number} says otherwise of the same session; say it there."
 
 
 # --- cells. Each raises InputError with the reason, which gets row and column put before it

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import OutputError, TimelineError
 from pipeline.records import EMOTIONS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 METADATA_KEY = b"emonext_care"
 
 _DICTIONARY = pa.dictionary(pa.int8(), pa.string())
@@ -58,7 +58,14 @@ TIMELINE_SCHEMA = pa.schema(
 )
 """Columns of ``timelines/``. The face's are null where the patient was not seen, emotions unless ``ok``."""
 
-FACES_SCHEMA = pa.schema([*_SAMPLE_FIELDS, *_FACE_FIELDS])
+FACES_SCHEMA = pa.schema(
+    [
+        *_SAMPLE_FIELDS,
+        _field("role", _DICTIONARY, "patient, caregiver, other, unknown", nullable=False),
+        *_FACE_FIELDS,
+        _field("landmarks", pa.list_(pa.float32(), 10), "x, y of eyes, nose, corners of the mouth", "px"),
+    ]
+)
 """Columns of ``faces/``: every face of every sample."""
 
 

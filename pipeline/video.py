@@ -3,8 +3,7 @@
 decord decodes clips; PyAV takes over where decord can't be relied on, and for whatever is longer.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -28,12 +27,6 @@ _MAX_BATCH, _BATCH_BYTES = 60, 32 * 2**20
 
 # PyAV and decord read the same container; a rounding apart is not a disagreement.
 _SAME_TIME_S = 1e-3
-
-
-Span = tuple[float, float]
-"""Start and end of a stretch, s from the first frame; the end is not part of it."""
-
-_ALL = (0.0, math.inf)
 
 
 def sample_grid(time_s: NDArray[np.float64], sample_fps: float) -> NDArray[np.int64]:
@@ -62,21 +55,21 @@ class SampledVideo:
     """The samples of one video, in batches, in order.
 
     :param group: batches hold a multiple of so many samples, where memory allows.
-    :param parts: only samples in these stretches of the video; without, all.
+    :param index: (n,) ascending, the frames that are the samples; without, those of the video's own grid.
     :param decoders: names of the decoders used so far, in order of first use.
     :raises InputError: the sampling rate makes no sense.
     """
 
     def __init__(
-        self, info: VideoInfo, sample_fps: float, group: int = 1, parts: Sequence[Span] | None = None
+        self,
+        info: VideoInfo,
+        sample_fps: float,
+        group: int = 1,
+        index: NDArray[np.int64] | None = None,
     ) -> None:
         check_sample_fps(sample_fps)
         self.info = info
-        index = sample_grid(info.time_s, sample_fps)
-        inside = [
-            (start <= info.time_s[index]) & (info.time_s[index] < end) for start, end in parts or [_ALL]
-        ]
-        self.index = index[np.any(inside, axis=0)]
+        self.index = sample_grid(info.time_s, sample_fps) if index is None else index
         self.decoders: list[str] = []
         most = max(1, min(_MAX_BATCH, _BATCH_BYTES // (3 * info.width * info.height)))
         self._batch = most - most % min(group, most)

@@ -70,14 +70,13 @@ def chosen(by: str, track: int | None, tracks: int) -> dict[str, object]:
 
 def _metadata(samples: int) -> dict[str, Any]:
     return {
-        "schema_version": 2,
+        "schema_version": 3,
         "software_version": "0.1.0",
         "created_at": "2026-01-02T03:04:05+00:00",
         "device": "cpu",
         "session": {"parts": [[0.0, samples * SAMPLE_S]], "recorded_at": None, "condition": ""},
         "video": {
-            "name": "Jane_Doe.mp4",
-            "sha256": "ab" * 32,
+            "files": [{"name": "Jane_Doe.mp4", "sha256": "ab" * 32, "start_s": 0.0}],
             "duration_s": samples * SAMPLE_S,
             "width": 640,
             "height": 480,

@@ -140,8 +140,9 @@ def test_metadata_say_how_the_timeline_was_made(
     found = of_clip(name).metadata
     path = clips / name
     assert {"schema_version", "software_version", "created_at", "device", "coverage"} <= found.keys()
-    assert found["video"]["name"] == name
-    assert found["video"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    (file,) = found["video"]["files"]
+    assert file["name"] == name
+    assert file["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert {"duration_s", "width", "height", "frame_rate"} <= found["video"].keys()
     assert found["weights"]["name"] == instruments.weights["name"]
     assert len(found["weights"]["sha256"]) == 64

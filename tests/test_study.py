@@ -503,10 +503,24 @@ def test_two_patients_of_one_video_are_two_sessions(read: Read) -> None:
     ]
 
 
-@pytest.mark.parametrize("video", ["a.mp4", "b.mp4"])
-def test_a_session_that_is_there_twice_is_told(read: Read, video: str) -> None:
-    study = read(PLAIN, PLAIN | {"session_id": "S2"}, PLAIN | {"video": video})
-    assert places(study) == [(4, "session_id")]
+def test_a_session_in_several_files_is_one_session(read: Read) -> None:
+    first = PLAIN | {"condition": "music", "start_s": "10", "notes": "a"}
+    study = read(first, PLAIN | {"session_id": "S2"}, PLAIN | {"video": "b.mp4", "notes": "b"})
+    assert study.problems == ()
+    one, other = study.sessions
+    assert [video.name for video in one.videos] == ["a.mp4", "b.mp4"]
+    assert (one.condition, one.start_s, other.session_id) == ("music", 10, "S2")
+
+
+@pytest.mark.parametrize(
+    ("again", "column"),
+    [({"video": "a.mp4"}, "video"), ({"condition": "music"}, "condition"), ({"start_s": "5"}, "start_s")],
+)
+def test_a_file_that_continues_a_session_says_nothing_else_of_it(
+    read: Read, again: dict[str, str], column: str
+) -> None:
+    study = read(PLAIN, PLAIN | {"session_id": "S2"}, PLAIN | {"video": "b.mp4"} | again)
+    assert places(study) == [(4, column)]
     assert "row 2" in study.problems[0].reason
 
 
@@ -525,9 +539,9 @@ def test_all_problems_are_told_at_once_and_the_other_sessions_are_there(read: Re
         (2, "consent"),
         (4, "video"),
         (4, "end_s"),
-        (6, "session_id"),
+        (6, "consent"),
     ]
-    assert [session.session_id for session in study.sessions] == ["S2", "S4", "S4"]
+    assert [session.session_id for session in study.sessions] == ["S2", "S4"]
     assert all(isinstance(problem, Problem) and "\n" not in str(problem) for problem in study.problems)
 
 

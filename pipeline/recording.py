@@ -1,0 +1,100 @@
+"""A session's recording: one video file, or several that its camera split it into, one after the other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.container import VideoInfo, probe
+from pipeline.errors import VideoError
+from pipeline.video import SampledVideo, picture_at, sample_grid
+
+Span = tuple[float, float]
+"""Start and end of a stretch, s; the end is not part of it."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Files that follow each other without a gap; times and frames count from the first file's start."""
+
+    files: tuple[VideoInfo, ...]
+
+    @property
+    def width(self) -> int:
+        """Of the upright picture, px; the same in all files."""
+        return self.files[0].width
+
+    @property
+    def height(self) -> int:
+        return self.files[0].height
+
+    @property
+    def duration_s(self) -> float:
+        return sum(info.duration_s for info in self.files)
+
+    @property
+    def missing_s(self) -> float:
+        """Seconds that headers promise and files do not hold."""
+        return sum(info.missing_s for info in self.files)
+
+    @property
+    def frame_rate(self) -> float:
+        """The usual one of the slowest file, 1/s."""
+        return min(info.frame_rate for info in self.files)
+
+    @property
+    def frames(self) -> int:
+        return sum(len(info.time_s) for info in self.files)
+
+    @property
+    def starts(self) -> list[tuple[float, int]]:
+        """Of each file: the seconds and the frames before it."""
+        time_s = np.cumsum([0.0, *(info.duration_s for info in self.files)])
+        frames = np.cumsum([0, *(len(info.time_s) for info in self.files)])
+        return list(zip(time_s[:-1].tolist(), frames[:-1].tolist(), strict=True))
+
+    def sampled(
+        self, sample_fps: float, group: int, parts: Sequence[Span]
+    ) -> Iterator[tuple[SampledVideo, float, int]]:
+        """Each file in which there are samples, with the seconds and the frames before it.
+
+        :param group: as for :class:`pipeline.video.SampledVideo`.
+        :param parts: the stretches of the recording that count.
+        """
+        starts = self.starts
+        time_s = np.concatenate(
+            [start_s + info.time_s for info, (start_s, _) in zip(self.files, starts, strict=True)]
+        )
+        grid = sample_grid(time_s, sample_fps)
+        inside = [(start <= time_s[grid]) & (time_s[grid] < end) for start, end in parts]
+        grid = grid[np.any(inside, axis=0)]
+        for info, (start_s, first) in zip(self.files, starts, strict=True):
+            index = grid[(first <= grid) & (grid < first + len(info.time_s))] - first
+            if len(index):
+                yield SampledVideo(info, sample_fps, group, index), start_s, first
+
+    def picture_at(self, frame: int) -> NDArray[np.uint8] | None:
+        """One frame by its number: (H, W, 3) uint8 RGB, upright; none where it can't be decoded.
+
+        :raises VideoError: the file can't be opened any more.
+        """
+        number = max(n for n, (_, first) in enumerate(self.starts) if first <= frame)
+        return picture_at(self.files[number], frame - self.starts[number][1])
+
+
+def open_recording(videos: Sequence[Path]) -> Recording:
+    """Reads the containers.
+
+    :raises VideoError: a file is no video, or its picture has another size than the first one's.
+    """
+    files = tuple(probe(video) for video in videos)
+    first = files[0]
+    for info in files[1:]:
+        if (info.width, info.height) != (first.width, first.height):
+            raise VideoError(
+                f"{info.path}: {info.width} × {info.height} px, but the session's first file has "
+                f"{first.width} × {first.height}; give it as a session of its own."
+            )
+    return Recording(files)
