@@ -17,18 +17,10 @@ from pipeline.errors import InputError, VideoError
 from pipeline.faces import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
 from pipeline.patient import Patient, Region, by_photo, by_region, by_rule
 from pipeline.recording import Recording, Span, open_recording
-from pipeline.records import EMOTIONS, NEGATIVE, Face, FrameFaces, Frames
+from pipeline.records import FrameFaces, Frames
+from pipeline.rows import QualityLimits, write_session
 from pipeline.stretches import NO_PICTURE, STRETCH_S, Stretch, Stretches
-from pipeline.summary import summarize
-from pipeline.timeline import (
-    FACES_SCHEMA,
-    SCHEMA_VERSION,
-    TIMELINE_SCHEMA,
-    Timeline,
-    as_frame,
-    to_table,
-    write_table,
-)
+from pipeline.timeline import SCHEMA_VERSION, Timeline, faces_path, timeline_path
 from pipeline.tracks import DEFAULT_MAX_GAP_S, track_faces
 from pipeline.video import SampledVideo, check_sample_fps
 
@@ -40,29 +32,6 @@ OnProgress = Callable[[int, int], None]
 
 # Whoever comes in is seen after this at the latest, s.
 KEY_INTERVAL_S = 1.0
-
-
-@dataclass(frozen=True)
-class QualityLimits:
-    """Below these a face is seen but not judged (status ``low_quality``).
-
-    The smallest face is half the resolution of FER2013, on which the classifier was trained. The others
-    keep the shared trial clips' legible faces and leave out faces darkened or blurred beyond recognition.
-    """
-
-    min_face_px: float = 24.0
-    min_sharpness: float = 12.0
-    min_brightness: float = 0.1
-    max_brightness: float = 0.95
-    max_yaw: float = 60.0
-
-    def accept(self, face: Face) -> bool:
-        return (
-            face.face_px >= self.min_face_px
-            and face.sharpness >= self.min_sharpness
-            and self.min_brightness <= face.brightness <= self.max_brightness
-            and abs(face.yaw) <= self.max_yaw
-        )
 
 
 @dataclass(frozen=True)
@@ -165,16 +134,13 @@ class Session:
         return parts
 
     def timeline_path(self, out: Path) -> Path:
-        return self._parquet(out, "timelines")
+        return timeline_path(out, self.patient_id, self.session_id)
 
     def faces_path(self, out: Path) -> Path:
-        return self._parquet(out, "faces")
+        return faces_path(out, self.patient_id, self.session_id)
 
     def unfinished_path(self, out: Path) -> Path:
         return out / ".unfinished" / self.patient_id / self.session_id
-
-    def _parquet(self, out: Path, kind: str) -> Path:
-        return out / kind / f"patient_id={self.patient_id}" / f"{self.session_id}.parquet"
 
 
 def process_session(
@@ -212,17 +178,10 @@ def process_session(
         raise VideoError(f"{session.video}: not one frame can be decoded.")
     samples = list(track_faces(untracked, settings.max_gap_s))
     patient, samples = find_patient(samples, session, settings, instruments, recording)
-    timeline_table = to_table(
-        TIMELINE_SCHEMA, _timeline_rows(session, samples, patient.tracks, settings.quality)
-    )
     metadata = _metadata(session, settings, instruments, recording, decoders)
-    metadata |= {"patient": _describe_patient(patient, samples)}
-    metadata |= _findings(Timeline(as_frame(timeline_table), metadata), recording)
-    faces_table = to_table(FACES_SCHEMA, _face_rows(session, samples, patient))
-    write_table(session.faces_path(out), faces_table, metadata)
-    write_table(session.timeline_path(out), timeline_table, metadata)
+    timeline = write_session(out, session.patient_id, session.session_id, samples, patient, metadata)
     kept.remove()
-    return Timeline(as_frame(timeline_table), metadata)
+    return timeline
 
 
 def run_stages(
@@ -318,75 +277,9 @@ def find_patient(
     return by_rule(samples, settings.patient_track), samples
 
 
-def status_of(sample: FrameFaces, patient: Face | None, quality: QualityLimits) -> str:
-    """One of :data:`pipeline.records.STATUSES`."""
-    if not sample.decoded:
-        return "decode_error"
-    if patient is None:
-        return "other_person" if sample.faces else "no_face"
-    return "ok" if quality.accept(patient) else "low_quality"
-
-
 def _without_pictures(sample: FrameFaces) -> FrameFaces:
     """The sample without its crops: they are no longer needed, and would add up over an hour."""
     return replace(sample, faces=tuple(replace(face, crop=NO_PICTURE) for face in sample.faces))
-
-
-def _timeline_rows(
-    session: Session, samples: list[FrameFaces], tracks: frozenset[int], quality: QualityLimits
-) -> dict[str, list[Any]]:
-    rows: dict[str, list[Any]] = {name: [] for name in TIMELINE_SCHEMA.names}
-    for sample in samples:
-        patient = next((face for face in sample.faces if face.track in tracks), None)
-        status = status_of(sample, patient, quality)
-        values = _sample_values(session, sample) | {"status": status}
-        values |= _face_values(patient) if patient else {}
-        values |= _emotion_values(patient) if patient and status == "ok" else {}
-        _append(rows, values)
-    return rows
-
-
-def _face_rows(session: Session, samples: list[FrameFaces], patient: Patient) -> dict[str, list[Any]]:
-    rows: dict[str, list[Any]] = {name: [] for name in FACES_SCHEMA.names}
-    for sample in samples:
-        for face in sample.faces:
-            values = _sample_values(session, sample) | _face_values(face) | _emotion_values(face)
-            who = {"role": patient.role_of(face.track), "landmarks": face.landmarks.ravel().tolist()}
-            _append(rows, values | who)
-    return rows
-
-
-def _append(rows: dict[str, list[Any]], values: Mapping[str, Any]) -> None:
-    for name, column in rows.items():
-        column.append(values.get(name))
-
-
-def _sample_values(session: Session, sample: FrameFaces) -> dict[str, Any]:
-    return {
-        "patient_id": session.patient_id,
-        "session_id": session.session_id,
-        "sample": sample.sample,
-        "time_s": sample.time_s,
-        "frame": sample.frame,
-    }
-
-
-def _face_values(face: Face) -> dict[str, Any]:
-    box = dict(zip(("x1", "y1", "x2", "y2"), face.box_xyxy.tolist(), strict=True))
-    return box | {name: getattr(face, name) for name in _FACE_COLUMNS}
-
-
-_FACE_COLUMNS = ("track", "detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll")
-
-
-def _emotion_values(face: Face) -> dict[str, Any]:
-    if face.probabilities is None:
-        return {}
-    of = dict(zip(EMOTIONS, face.probabilities.tolist(), strict=True))
-    return {f"p_{name}": value for name, value in of.items()} | {
-        "emotion": max(of, key=lambda name: of[name]),
-        "valence": of["happy"] - max(of[name] for name in NEGATIVE),
-    }
 
 
 def _metadata(
@@ -400,6 +293,7 @@ def _metadata(
         "device": instruments.device,
         "video": {
             "duration_s": recording.duration_s,
+            "missing_s": recording.missing_s,
             "width": recording.width,
             "height": recording.height,
             "frame_rate": recording.frame_rate,
@@ -420,31 +314,3 @@ def _metadata(
         "weights": dict(instruments.weights),
         "settings": asdict(settings),
     }
-
-
-def _describe_patient(patient: Patient, samples: list[FrameFaces]) -> dict[str, Any]:
-    """Who was taken for the patient, how, and among how many."""
-    tracks = {face.track for sample in samples for face in sample.faces}
-    return {
-        "track": min(patient.tracks, default=None),
-        "also": sorted(patient.tracks)[1:],
-        "chosen_by": patient.chosen_by,
-        "tracks": len(tracks),
-        "confidence": patient.confidence,
-        "reason": patient.reason,
-    }
-
-
-def _findings(timeline: Timeline, recording: Recording) -> dict[str, Any]:
-    """Coverage, what was lost of the video, and what a reader must be told."""
-    summary = summarize(timeline)
-    lost_s = recording.missing_s + summary.status_s["decode_error"]
-    warnings = []
-    patient = timeline.metadata["patient"]
-    if not patient["tracks"]:
-        warnings.append("no face was found in this video")
-    elif patient["track"] is None:
-        warnings.append(f"the patient was not recognised: {patient['reason']}")
-    if lost_s:
-        warnings.append(f"{lost_s:.1f} s of the video could not be decoded")
-    return {"coverage": summary.coverage, "seconds_lost": lost_s, "warnings": warnings}

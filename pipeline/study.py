@@ -21,9 +21,7 @@ is said of the session stands in the first of these lines; seconds count from th
 patients in one video are two lines with that video.
 """
 
-import csv
 import difflib
-import io
 import os
 import re
 import tomllib
@@ -40,7 +38,17 @@ from pipeline.batch import check_id
 from pipeline.container import VIDEO_SUFFIXES
 from pipeline.errors import InputError
 from pipeline.session import QualityLimits, Session, Settings
-from pipeline.timeline import atomic
+from pipeline.spreadsheet import (
+    MAX_COLUMNS,
+    MAX_SHOWN,
+    Problem,
+    is_file,
+    plain,
+    read_table,
+    read_text,
+    shown,
+    write_rows,
+)
 
 SESSIONS_FILE = "sessions.csv"
 SETTINGS_FILE = "study.toml"
@@ -48,16 +56,6 @@ SETTINGS_FILE = "study.toml"
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _MAX_CONDITION = 64
-
-# Far above any study, and low enough that a wrong file is refused before it fills the memory.
-_MAX_BYTES = 50 * 2**20
-_MAX_ROWS = 10_000
-_MAX_LINES = 2**20  # empty ones too; a spreadsheet has no more
-_MAX_COLUMNS = 500
-
-# A text like this a spreadsheet would run as a formula (OWASP, CSV injection), or trim. An apostrophe before
-# it prevents both; what has apostrophes already gets one more, so that taking one off is always right.
-_FORMULA = re.compile(r"'*[=+\-@\s]")
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 _NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
@@ -69,23 +67,6 @@ _YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys
 
 # The names that cameras and phones give: before the "_" of IMG_0012.mp4 stands no patient.
 _CAMERAS = ("img", "vid", "video", "mvi", "mov", "movie", "dsc", "gopr", "pxl", "dji", "win", "rec", "clip")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that must be put right in the list.
-
-    :param row: as a spreadsheet counts it: the header is 1.
-    :param column: its name; empty where the whole row is meant.
-    """
-
-    row: int
-    column: str
-    reason: str
-
-    def __str__(self) -> str:
-        place = f"row {self.row}, {self.column}" if self.column else f"row {self.row}"
-        return f"{place}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +94,7 @@ def read_study(path: Path) -> Study:
 
     :raises InputError: the file can't be read as a table at all.
     """
-    table = _read_table(path)
+    table = read_table(path)
     columns, problems = _check_header(path, table[0][1] if table else ())
     rows = [_read_row(number, cells, columns, path.parent) for number, cells in table[1:]]
     problems += [problem for row in rows for problem in row.problems]
@@ -126,8 +107,7 @@ def read_study(path: Path) -> Study:
 def write_sessions_list(folder: Path) -> Path:
     """A list of the folder's videos, for the coordinators to fill in.
 
-    It is parted by ``;`` and begins with a byte order mark: so Excel opens it with columns and accents where
-    numbers are written with a decimal comma. Ids are filled in from names like ``P012_S01.mp4``, unless two
+    Ids are filled in from names like ``P012_S01.mp4``, unless two
     videos would get the same. Whether there is consent only a person can say.
 
     :returns: ``sessions.csv`` of that folder.
@@ -142,13 +122,11 @@ def write_sessions_list(folder: Path) -> Path:
         raise InputError(f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)}).")
     ids = [_ids_from(video) for video in videos]
     times = Counter(ids)
-    with atomic(path) as partial, partial.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.DictWriter(file, _READERS, restval="", delimiter=";")
-        writer.writeheader()
-        for video, (patient, session) in zip(videos, ids, strict=True):
-            known = {"patient_id": patient, "session_id": session} if times[patient, session] == 1 else {}
-            writer.writerow({name: _protect(cell) for name, cell in (known | {"video": video}).items()})
-    return path
+    rows = []
+    for video, (patient, session) in zip(videos, ids, strict=True):
+        known = {"patient_id": patient, "session_id": session} if times[patient, session] == 1 else {}
+        rows.append(known | {"video": video})
+    return write_rows(path, _READERS, rows)
 
 
 def read_settings(folder: Path) -> dict[str, object]:
@@ -162,7 +140,7 @@ def read_settings(folder: Path) -> dict[str, object]:
     if not os.path.lexists(path):
         return {}
     try:
-        found: dict[str, Any] = tomllib.loads(_read_text(path, "write it as plain text in UTF-8"))
+        found: dict[str, Any] = tomllib.loads(read_text(path, "write it as plain text in UTF-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not TOML ({error}); a line is like: sample_fps = 5.0") from error
     settings: dict[str, Any] = {}
@@ -183,51 +161,10 @@ def read_settings(folder: Path) -> dict[str, object]:
 # --- the table
 
 
-def _read_text(path: Path, advice: str) -> str:
-    if not _is_file(path):
-        raise InputError(f"{path}: no such file.")
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            size, most = path.stat().st_size / 2**20, _MAX_BYTES // 2**20
-            raise InputError(f"{path}: {size:.0f} MB, above {most}; this is another kind of file.")
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not text in UTF-8; {advice}.") from error
-    if "\0" in text:
-        raise InputError(f"{path}: not text; {advice}.")
-    return text
-
-
-def _read_table(path: Path) -> list[tuple[int, list[str]]]:
-    """(row, cells) of the first line, and of each other that is not empty.
-
-    Rows are counted as a spreadsheet does, to which a cell of several lines is still one row.
-    """
-    text = _read_text(path, "in the spreadsheet, save it as “CSV UTF-8”")
-    with io.StringIO(text, newline="") as lines:
-        header = lines.readline()
-        lines.seek(0)
-        reader = csv.reader(lines, delimiter=max(";", ",", key=header.count), strict=True)
-        table: list[tuple[int, list[str]]] = []
-        try:
-            for number, cells in enumerate(reader, start=1):
-                if number == 1 or any(cell.strip() for cell in cells):
-                    table.append((number, cells))
-                if len(table) > _MAX_ROWS + 1 or number > _MAX_LINES:
-                    raise InputError(f"{path}: more than {_MAX_ROWS} rows; give several lists.")
-        except csv.Error as error:
-            raise InputError(
-                f"{path}, line {reader.line_num}: can't be read ({error}); is a quote (\") not closed?"
-            ) from error
-    return table
-
-
 def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Problem]]:
     """The column of each cell, empty where it has no name, and :data:`_LEFT_ALONE` where it is not ours."""
     names = [name.strip().casefold() for name in header]
-    if not _READERS.keys() & set(names) or len(names) > _MAX_COLUMNS:
+    if not _READERS.keys() & set(names) or len(names) > MAX_COLUMNS:
         raise InputError(
             f"{path}: its first line names no columns that are known. It must name "
             f"{', '.join(_REQUIRED)}, parted by ; or a comma."
@@ -237,7 +174,7 @@ def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Pr
     for name in names:
         reason = _why_not(name, columns)
         if reason:
-            problems.append(Problem(1, _shown(name, quoted=False), reason))
+            problems.append(Problem(1, shown(name, quoted=False), reason))
         columns.append(name if not reason and name in ("", *_READERS) else _LEFT_ALONE)
     return columns, problems
 
@@ -252,7 +189,7 @@ def _why_not(name: str, earlier: Collection[str]) -> str:
 
 def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder: Path) -> _Row:
     """The line's values; the defaults of columns that the list does not have."""
-    named = list(zip_longest(columns, map(_plain, cells), fillvalue=""))
+    named = list(zip_longest(columns, map(plain, cells), fillvalue=""))
     if any(cell for column, cell in named if not column):
         reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
         return _Row(number, {}, (Problem(number, "", reason),))
@@ -309,7 +246,7 @@ def _unlike(values: Mapping[str, Any], session: Session, first: _Row) -> Iterato
 
 def _read_id(column: str, cell: str) -> str:
     try:
-        return check_id(column, cell[:_SHOWN])  # what is cut is refused as before, in a shorter message
+        return check_id(column, cell[:MAX_SHOWN])  # what is cut is refused as before, in a shorter message
     except InputError as error:
         raise InputError(str(error).removeprefix(f"{column} ")) from error
 
@@ -317,9 +254,9 @@ def _read_id(column: str, cell: str) -> str:
 def _read_file(cell: str, folder: Path) -> Path:
     if not cell:
         raise InputError("empty; give the path of a file, from the list's folder.")
-    if not _is_file(folder / cell):
+    if not is_file(folder / cell):
         advice = "write / between folders" if "\\" in cell else "give its path from the list's folder"
-        raise InputError(f"{_shown(cell)} is not there; {advice}.")
+        raise InputError(f"{shown(cell)} is not there; {advice}.")
     return folder / cell
 
 
@@ -327,7 +264,7 @@ def _read_pictures(cell: str, folder: Path) -> tuple[Path, ...]:
     pictures = tuple(_read_file(part.strip(), folder) for part in cell.rstrip("; ").split(";"))
     for picture in pictures:
         if picture.suffix.lower() not in PICTURE_SUFFIXES:
-            raise InputError(f"{_shown(picture.name)} is no picture; give {', '.join(PICTURE_SUFFIXES)}.")
+            raise InputError(f"{shown(picture.name)} is no picture; give {', '.join(PICTURE_SUFFIXES)}.")
     return pictures
 
 
@@ -337,14 +274,14 @@ def _read_date(cell: str) -> datetime:
             return datetime.fromisoformat(cell)
     except ValueError:
         pass  # a day such as 2026-02-30
-    raise InputError(f"{_shown(cell)} is no date here; write 2026-03-01 or 2026-03-01T14:30, in local time.")
+    raise InputError(f"{shown(cell)} is no date here; write 2026-03-01 or 2026-03-01T14:30, in local time.")
 
 
 def _read_condition(cell: str) -> str:
     if len(cell) > _MAX_CONDITION:
         raise InputError(f"{len(cell)} characters; write at most {_MAX_CONDITION}, and the rest in notes.")
     if any(unicodedata.category(character) == "Cc" for character in cell):
-        raise InputError(f"{_shown(cell)} holds a line break or another control character; take it out.")
+        raise InputError(f"{shown(cell)} holds a line break or another control character; take it out.")
     return cell
 
 
@@ -356,13 +293,13 @@ def _read_seconds(cell: str) -> float:
             return 3600 * hours + 60 * minutes + seconds
     elif _NUMBER.fullmatch(cell):
         return _as_float(cell)
-    raise InputError(f"{_shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
+    raise InputError(f"{shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
 
 
 def _read_stretches(cell: str) -> tuple[tuple[float, float], ...]:
     stretches = tuple(_read_stretch(part.strip()) for part in cell.rstrip("; ").split(";"))
     if any(later[0] < earlier[1] for earlier, later in pairwise(stretches)):
-        raise InputError(f"{_shown(cell)}: write stretches in order of time, and without overlap.")
+        raise InputError(f"{shown(cell)}: write stretches in order of time, and without overlap.")
     return stretches
 
 
@@ -373,22 +310,20 @@ def _read_stretch(text: str) -> tuple[float, float]:
         start_s, end_s = _read_seconds(start.strip()), _read_seconds(end.strip())
     except InputError as error:
         raise InputError(
-            f"{_shown(text)} is no stretch; write seconds like 120-180;300-310, in cells formatted as text."
+            f"{shown(text)} is no stretch; write seconds like 120-180;300-310, in cells formatted as text."
         ) from error
     if start_s >= end_s:
-        raise InputError(f"{_shown(text)} does not end after its start.")
+        raise InputError(f"{shown(text)} does not end after its start.")
     return start_s, end_s
 
 
 def _read_region(cell: str) -> tuple[float, float, float, float]:
     numbers = _four(cell)
     if not all(_NUMBER.fullmatch(number) for number in numbers):
-        raise InputError(
-            f"{_shown(cell)} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100."
-        )
+        raise InputError(f"{shown(cell)} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.")
     x1, y1, x2, y2 = (_as_float(number) / 100 for number in numbers)
     if not (x1 < x2 <= 1 and y1 < y2 <= 1):
-        raise InputError(f"{_shown(cell)}: left before right, upper before lower, none above 100 %.")
+        raise InputError(f"{shown(cell)}: left before right, upper before lower, none above 100 %.")
     return x1, y1, x2, y2
 
 
@@ -401,7 +336,7 @@ def _four(cell: str) -> Sequence[str]:
 
 def _read_consent(cell: str) -> bool:
     if cell.casefold() not in _YES_OR_NO:
-        raise InputError(f"{_shown(cell)} is no answer; say yes or no." if cell else "empty; say yes or no.")
+        raise InputError(f"{shown(cell)} is no answer; say yes or no." if cell else "empty; say yes or no.")
     return _YES_OR_NO[cell.casefold()]
 
 
@@ -446,7 +381,7 @@ def _find_videos(folder: Path) -> Iterator[str]:
         inside = path.relative_to(folder)
         if path.suffix.lower() not in VIDEO_SUFFIXES or any(part[0] == "." for part in inside.parts):
             continue
-        if _is_file(path):
+        if is_file(path):
             name = inside.as_posix()
             if any("\ud800" <= character <= "\udfff" for character in name):
                 raise InputError(f"{folder}: the name {name!r} is not text; rename this video.")
@@ -483,7 +418,7 @@ _WANTED = {
 
 def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, type]) -> Any:
     if key not in kinds:
-        raise InputError(f"{path}: {_shown(table + key)} is no setting{_nearest(key, kinds)}")
+        raise InputError(f"{path}: {shown(table + key)} is no setting{_nearest(key, kinds)}")
     kind = kinds[key]
     # bool is an int to Python; so is 5 no float to it, but it is to people
     fits = type(value) is kind or (kind is float and type(value) is int)
@@ -496,14 +431,6 @@ def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, t
 
 # --- texts
 
-_SHOWN = 80
-
-
-def _shown(text: str, *, quoted: bool = True) -> str:
-    """A text for a message: short, on one line, and nothing in it that a terminal would obey."""
-    text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    return repr(text) if quoted or not text.isprintable() else text
-
 
 def _nearest(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name.casefold(), known, n=1)
@@ -512,20 +439,3 @@ def _nearest(name: str, known: Collection[str]) -> str:
 
 def _as_float(number: str) -> float:
     return float(number.replace(",", "."))
-
-
-def _protect(cell: str) -> str:
-    return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def _plain(cell: str) -> str:
-    """The cell without the blanks around it and :func:`_protect`'s apostrophe."""
-    cell = cell.strip()
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, a folder that may not be entered
-        return False

@@ -77,6 +77,18 @@ class Timeline:
     metadata: Mapping[str, Any]
 
 
+def timeline_path(out: Path, patient_id: str, session_id: str) -> Path:
+    return _path(out, "timelines", patient_id, session_id)
+
+
+def faces_path(out: Path, patient_id: str, session_id: str) -> Path:
+    return _path(out, "faces", patient_id, session_id)
+
+
+def _path(out: Path, kind: str, patient_id: str, session_id: str) -> Path:
+    return out / kind / f"patient_id={patient_id}" / f"{session_id}.parquet"
+
+
 def to_table(schema: pa.Schema, rows: Mapping[str, list[Any]]) -> pa.Table:
     """Columns by name → a table of exactly the schema's columns and types."""
     return pa.table({name: pa.array(rows[name], schema.field(name).type) for name in schema.names}, schema)

@@ -78,6 +78,7 @@ def _metadata(samples: int) -> dict[str, Any]:
         "video": {
             "files": [{"name": "Jane_Doe.mp4", "sha256": "ab" * 32, "start_s": 0.0}],
             "duration_s": samples * SAMPLE_S,
+            "missing_s": 0.0,
             "width": 640,
             "height": 480,
             "frame_rate": 25.0,

@@ -16,13 +16,13 @@ from videos import cut_off, decoded_pts, encode, numbered, remux, with_faces
 from pipeline.errors import InputError, VideoError
 from pipeline.patient import by_rule
 from pipeline.records import EMOTIONS, NEGATIVE, STATUSES, FrameFaces
+from pipeline.rows import status_of
 from pipeline.session import (
     Instruments,
     QualityLimits,
     Session,
     Settings,
     process_session,
-    status_of,
 )
 from pipeline.timeline import Timeline, read_timeline
 

@@ -63,7 +63,8 @@ def test_no_rows_are_a_timeline_too(tmp_path: Path) -> None:
 
 def test_columns_are_those_of_the_design() -> None:
     assert {field.name: field.type for field in TIMELINE_SCHEMA} == {**SAMPLE, "status": DICTIONARY, **FACE}
-    assert {field.name: field.type for field in FACES_SCHEMA} == {**SAMPLE, **FACE}
+    faces = {**SAMPLE, "role": DICTIONARY, **FACE, "landmarks": pa.list_(pa.float32(), 10)}
+    assert {field.name: field.type for field in FACES_SCHEMA} == faces
 
 
 def test_only_what_was_not_seen_may_be_null() -> None:

@@ -1,0 +1,120 @@
+"""Tables as people keep them in a spreadsheet: CSV, with whatever Excel makes of it."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.timeline import atomic
+
+# Far above any study, and low enough that a wrong file is refused before it fills the memory.
+_MAX_BYTES = 50 * 2**20
+_MAX_ROWS = 10_000
+_MAX_LINES = 2**20  # empty ones too; a spreadsheet has no more
+MAX_COLUMNS = 500
+
+# A text like this a spreadsheet would run as a formula (OWASP, CSV injection), or trim. An apostrophe before
+# it prevents both; what has apostrophes already gets one more, so that taking one off is always right.
+_FORMULA = re.compile(r"'*[=+\-@\s]")
+
+# So much of a cell is shown in a message.
+MAX_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that must be put right in a table.
+
+    :param row: as a spreadsheet counts it: the header is 1.
+    :param column: its name; empty where the whole row is meant.
+    """
+
+    row: int
+    column: str
+    reason: str
+
+    def __str__(self) -> str:
+        place = f"row {self.row}, {self.column}" if self.column else f"row {self.row}"
+        return f"{place}: {self.reason}"
+
+
+def read_text(path: Path, advice: str) -> str:
+    if not is_file(path):
+        raise InputError(f"{path}: no such file.")
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            size, most = path.stat().st_size / 2**20, _MAX_BYTES // 2**20
+            raise InputError(f"{path}: {size:.0f} MB, above {most}; this is another kind of file.")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text in UTF-8; {advice}.") from error
+    if "\0" in text:
+        raise InputError(f"{path}: not text; {advice}.")
+    return text
+
+
+def read_table(path: Path) -> list[tuple[int, list[str]]]:
+    """(row, cells) of the first line, and of each other that is not empty.
+
+    Rows are counted as a spreadsheet does, to which a cell of several lines is still one row.
+    """
+    text = read_text(path, "in the spreadsheet, save it as “CSV UTF-8”")
+    with io.StringIO(text, newline="") as lines:
+        header = lines.readline()
+        lines.seek(0)
+        reader = csv.reader(lines, delimiter=max(";", ",", key=header.count), strict=True)
+        table: list[tuple[int, list[str]]] = []
+        try:
+            for number, cells in enumerate(reader, start=1):
+                if number == 1 or any(cell.strip() for cell in cells):
+                    table.append((number, cells))
+                if len(table) > _MAX_ROWS + 1 or number > _MAX_LINES:
+                    raise InputError(f"{path}: more than {_MAX_ROWS} rows; give several lists.")
+        except csv.Error as error:
+            raise InputError(
+                f"{path}, line {reader.line_num}: can't be read ({error}); is a quote (\") not closed?"
+            ) from error
+    return table
+
+
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> Path:
+    """A table for a spreadsheet; what a row does not name stays empty.
+
+    It is parted by ``;`` and begins with a byte order mark: so Excel opens it with columns and accents where
+    numbers are written with a decimal comma.
+
+    :raises OutputError: it can't be written.
+    """
+    with atomic(path) as partial, partial.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, list(columns), restval="", delimiter=";")
+        writer.writeheader()
+        writer.writerows({name: protect(cell) for name, cell in row.items()} for row in rows)
+    return path
+
+
+def shown(text: str, *, quoted: bool = True) -> str:
+    """A text for a message: short, on one line, and nothing in it that a terminal would obey."""
+    text = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+    return repr(text) if quoted or not text.isprintable() else text
+
+
+def protect(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def plain(cell: str) -> str:
+    """The cell without the blanks around it and :func:`protect`'s apostrophe."""
+    cell = cell.strip()
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return False
