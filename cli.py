@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
     from emonext.checkpoint import Card
     from emonext.evaluation import Evaluation, Reading, Recut
+    from pipeline.embedding import Embedder
     from pipeline.jobs import OnSession
     from pipeline.session import Instruments, Session
+    from pipeline.spreadsheet import Problem
     from pipeline.status import Outcome
-    from pipeline.study import Problem
 
 EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -213,6 +214,39 @@ def status(
     out_console.print(table)
     if csv:
         found.write_csv(csv)
+
+
+@app.command()
+def people(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    apply: Annotated[
+        Path | None, typer.Option(help="The table with its roles put right; rewrites the timelines.")
+    ] = None,
+) -> None:
+    """Who is on the screen: a page of small pictures (it shows faces) and a table to correct.
+
+    Put the column `role` right (patient, caregiver, other, unknown) and give the table back with --apply:
+    the timelines are made anew, without the videos, and what you said is kept for later runs.
+
+    Example: emonext people study, then emonext people study --apply study/people.csv
+    """
+    from pipeline.people import apply_people, find_people, read_people, write_people
+    from reports import write_reports
+    from reports.people_page import write_people_page
+
+    if apply is not None:
+        roles, problems = read_people(directory, apply)
+        if problems:
+            _tell_problems(apply, problems)
+            raise typer.Exit(EXIT_BAD_INPUT)
+        apply_people(directory, roles)
+        _say(f"{len(roles)} timelines made anew. Report: {write_reports(directory)}")
+        return
+    with _progress("Looking for people") as update:
+        found = find_people(directory, _embedder(), lambda done, total: update(done, total, ""))
+    table = write_people(found, directory)
+    _say(f"Look at:   {write_people_page(found, table, directory / 'people.html')}")
+    _say(f"Put right: {table}")
 
 
 @app.command()
@@ -638,6 +672,18 @@ def _instruments(model: str, device: str, min_face_px: int = 40, processes: int 
         },
         device=str(classify.device),
     )
+
+
+def _embedder() -> "Embedder | None":
+    """To compare faces with, where it is installed."""
+    from pipeline.embedding import DlibEmbedder
+    from pipeline.errors import InputError
+
+    try:
+        return DlibEmbedder()
+    except InputError as error:
+        err_console.print(f"People are told apart by place and time alone. {escape(str(error))}")
+        return None
 
 
 def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:

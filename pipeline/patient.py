@@ -5,8 +5,8 @@ Where a study gave a photo or a region, "unknown" is an answer: then nobody coun
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,20 +42,25 @@ class Patient:
     """Whose tracks are the patient's.
 
     :param tracks: none where nobody was seen, or nobody recognised.
-    :param chosen_by: ``photo``, ``region``, ``longest``, ``largest``, or the number of a track.
-    :param confidence: 0 where unknown, else 0.5…0.9 (not a probability); none for a rule.
+    :param chosen_by: ``hand``, ``photo``, ``region``, ``longest``, ``largest``, or the number of a track.
+    :param confidence: 0 where unknown, else 0.5…0.9 (not a probability); up to 1 where a person said who it
+        is; none for a rule.
     :param reason: one sentence, for whoever checks it; empty for a rule.
+    :param roles: of tracks, as a person gave them.
     """
 
     tracks: frozenset[int]
     chosen_by: str
     confidence: float | None = None
     reason: str = ""
+    roles: Mapping[int, str] = field(default_factory=dict)
 
     def role_of(self, track: int | None) -> str:
         """One of :data:`pipeline.records.ROLES`. A rule does not know who the others are."""
         if track in self.tracks:
             return "patient"
+        if self.chosen_by == "hand":
+            return self.roles.get(track or 0, "unknown")
         return "other" if self.tracks and self.confidence is not None else "unknown"
 
 

@@ -79,18 +79,30 @@ def read_samples(timeline: Timeline, faces: Path) -> list[FrameFaces]:
     :param faces: the file of the same session in ``faces/``.
     :raises TimelineError: it is missing, damaged, or not of this version.
     """
-    try:
-        rows = pl.read_parquet(faces, glob=False, hive_partitioning=False).select(FACES_SCHEMA.names)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise TimelineError(f"{faces}: can't be read; process the video again.") from error
     found: dict[int, list[Face]] = {}
-    for row in rows.iter_rows(named=True):
+    for row in _read_faces(faces).iter_rows(named=True):
         found.setdefault(row["sample"], []).append(_face(row))
     columns = timeline.rows.select("sample", "frame", "time_s", pl.col("status").cast(pl.String))
     return [
         FrameFaces(sample, frame, time_s, status != "decode_error", tuple(found.get(sample, ())))
         for sample, frame, time_s, status in columns.iter_rows()
     ]
+
+
+def read_roles(faces: Path) -> dict[int, str]:
+    """Track → role, of a file in ``faces/``.
+
+    :raises TimelineError: as for :func:`read_samples`.
+    """
+    rows = _read_faces(faces).select("track", pl.col("role").cast(pl.String)).unique("track")
+    return dict(rows.iter_rows())
+
+
+def _read_faces(faces: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(faces, glob=False, hive_partitioning=False).select(FACES_SCHEMA.names)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TimelineError(f"{faces}: can't be read; process the video again.") from error
 
 
 def status_of(sample: FrameFaces, patient: Face | None, quality: QualityLimits) -> str:

@@ -1,0 +1,252 @@
+"""pipeline.people and pipeline.roles: somebody who knows the patients says who is who, and that lasts."""
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+from videos import encode, with_faces
+
+from pipeline.batch import process_sessions
+from pipeline.errors import InputError
+from pipeline.jobs import in_this_process
+from pipeline.people import apply_people, find_people, read_people, write_people
+from pipeline.records import FrameFaces
+from pipeline.roles import by_hand, settle, write_roles
+from pipeline.session import Instruments, Session, Settings
+from pipeline.status import read_outcomes
+from pipeline.timeline import read_timeline
+from reports.people_page import people_page
+
+RED, BLUE = (1.0, 0.3, 0.3), (0.3, 0.3, 1.0)
+LEFT, RIGHT = (40, 60), (220, 60)
+
+
+@dataclass
+class ByColour:
+    """Who has the same colour is the same person."""
+
+    name: str = "by-colour"
+    same_person: float = 0.2
+
+    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        mean = chips.mean(axis=(1, 2)) + 1e-6
+        return (mean / mean.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def seated(*people: tuple[tuple[int, int], tuple[float, float, float]]) -> NDArray[np.uint8]:
+    """A picture of coloured faces."""
+    picture = np.zeros((180, 320, 3), np.float64)
+    for corner, colour in people:
+        picture += with_faces([corner]) * np.array(colour)
+    return picture.astype(np.uint8)
+
+
+def process(out: Path, sessions: list[Session], instruments: Instruments, sample_fps: float = 5.0) -> None:
+    settings = Settings(sample_fps=sample_fps)
+    engine = in_this_process(instruments)
+    outcomes = process_sessions(sessions, out, settings, engine, "0" * 64, overwrite=True)
+    assert {outcome.state for outcome in outcomes} == {"done"}, outcomes
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> list[Session]:
+    """Red and blue, then with swapped seats; red is there first, and guessed to be the patient."""
+    (tmp_path / "out").mkdir()
+    found = []
+    for number, (red, blue) in enumerate([(LEFT, RIGHT), (RIGHT, LEFT)], start=1):
+        pictures = [seated((red, RED))] * 4 + [seated((red, RED), (blue, BLUE))] * 40
+        video = encode(tmp_path / f"{number}.mp4", pictures, rate=10, options={"crf": "5"})
+        found.append(Session("P1", f"S{number}", video))
+    return found
+
+
+@pytest.fixture
+def out(tmp_path: Path, sessions: list[Session], fake_instruments: Instruments) -> Path:
+    process(tmp_path / "out", sessions, fake_instruments)
+    return tmp_path / "out"
+
+
+def middle(out: Path, session: str) -> set[int]:
+    """Where the patient's face was, px."""
+    rows = read_timeline(out / f"timelines/patient_id=P1/{session}.parquet").rows.drop_nulls("x1")
+    return {round(x, -1) for x in (rows["x1"] + rows["x2"]) / 2}
+
+
+def correct(table: Path, role: Callable[[dict[str, str]], str]) -> Path:
+    """The table with another column ``role``, as a spreadsheet with commas would write it."""
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"role": role(row)} for row in rows)
+    return table
+
+
+def test_people_are_told_apart_and_found_again_in_other_sessions(out: Path) -> None:
+    people = find_people(out, ByColour())
+    assert [(p.session_id, p.number, p.role, p.alike) for p in people] == [
+        ("S1", 1, "patient", "A"),
+        ("S1", 2, "unknown", "B"),
+        ("S2", 1, "patient", "A"),
+        ("S2", 2, "unknown", "B"),
+    ]
+    assert [person.seconds for person in people] == pytest.approx([4.4, 4.0] * 2, abs=0.01)
+    assert all(person.portraits and person.portraits[0][:2] == b"\xff\xd8" for person in people)
+
+
+def test_without_a_network_they_are_told_apart_by_place(out: Path) -> None:
+    people = find_people(out, None)
+    assert [(person.number, person.alike) for person in people] == [(1, ""), (2, "")] * 2
+    assert all(person.portraits for person in people)
+
+
+def test_a_corrected_table_makes_the_timelines_anew_without_the_videos(
+    out: Path, sessions: list[Session]
+) -> None:
+    table = write_people(find_people(out, ByColour()), out)
+    assert (middle(out, "S1"), middle(out, "S2")) == ({70}, {250})
+    for session in sessions:
+        session.video.unlink()
+    correct(table, lambda row: "patient" if row["alike"] == "B" else "Caregiver ")
+    said, problems = read_people(out, table)
+    assert problems == []
+    outcomes = apply_people(out, said)
+    assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
+    assert {(o.state, o.identity) for o in outcomes} == {("done", 1.0)}
+    assert [o.identity for o in read_outcomes(out)] == [1.0, 1.0]
+    timeline = read_timeline(out / "timelines/patient_id=P1/S1.parquet")
+    status = timeline.rows["status"].cast(pl.String).to_list()
+    assert status == ["other_person"] * 2 + ["ok"] * 20
+    assert timeline.metadata["patient"]["chosen_by"] == "hand"
+    assert timeline.metadata["coverage"] == pytest.approx(4.0 / 4.4)
+    faces = pl.read_parquet(out / "faces/patient_id=P1/S1.parquet")
+    assert set(faces["role"].cast(pl.String)) == {"patient", "caregiver"}
+    again, problems = read_people(out, table)
+    assert (again, problems) == (said, []), "the same table can be given back again"
+
+
+def test_what_was_said_is_kept_when_it_is_processed_again(
+    out: Path, sessions: list[Session], fake_instruments: Instruments
+) -> None:
+    table = write_people(find_people(out, ByColour()), out)
+    correct(table, lambda row: "patient" if row["alike"] == "B" else "other")
+    apply_people(out, read_people(out, table)[0])
+    process(out, sessions, fake_instruments, sample_fps=2)
+    assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
+    _, problems = read_people(out, table)
+    assert [problem.column for problem in problems] == ["source"] * 4
+    assert "make the table anew" in problems[0].reason
+
+
+def test_who_looks_like_the_confirmed_patient_of_another_session_is_noted(out: Path) -> None:
+    table = write_people(find_people(out, ByColour()), out)
+    said, _ = read_people(out, correct(table, lambda row: "patient" if row["alike"] == "B" else "other"))
+    apply_people(out, {("P1", "S1"): said["P1", "S1"]})
+    notes = {(p.session_id, p.alike): p.note for p in find_people(out, ByColour())}
+    assert notes["S1", "A"] == notes["S1", "B"] == ""
+    assert notes["S2", "B"] == "looks like the patient of S1: please check"
+    assert notes["S2", "A"].startswith("does not look, but person 2 does,")
+
+
+def test_a_track_that_goes_over_to_another_person_is_not_confirmed_by_silence(
+    tmp_path: Path, fake_instruments: Instruments
+) -> None:
+    (tmp_path / "out").mkdir()
+    pictures = [seated((LEFT, RED))] * 40 + [seated((LEFT, BLUE))] * 40
+    video = encode(tmp_path / "a.mp4", pictures, rate=10, options={"crf": "5"})
+    process(tmp_path / "out", [Session("P1", "S1", video)], fake_instruments)
+    (person,) = find_people(tmp_path / "out", ByColour())
+    assert person.role == "unknown"
+    assert "more than one person" in person.note
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "reason"),
+    [
+        ({"role": "doctor"}, "role", "write patient, caregiver, other, unknown"),
+        ({"session_id": "S9"}, "session_id", "no such session"),
+        ({"patient_id": "../../etc"}, "session_id", "no such session"),
+        ({"tracks": "1;2"}, "tracks", "not as it was written"),
+        ({"tracks": ""}, "tracks", "not as it was written"),
+        ({"source": "0"}, "source", "processed again"),
+    ],
+)
+def test_what_is_wrong_in_the_table_is_told_by_row(
+    out: Path, change: dict[str, str], column: str, reason: str
+) -> None:
+    table = write_people(find_people(out, None), out)
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    rows[2] |= change
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    _, problems = read_people(out, table)
+    assert [(problem.row, problem.column) for problem in problems] == [(4, column)]
+    assert reason in problems[0].reason
+
+
+def test_two_who_are_seen_at_once_are_not_both_the_patient(out: Path) -> None:
+    table = correct(write_people(find_people(out, None), out), lambda row: "patient")
+    _, problems = read_people(out, table)
+    assert [(problem.row, problem.column) for problem in problems] == [(3, "role"), (5, "role")]
+
+
+def test_another_file_is_no_such_table(out: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("a;b\n1;2\n")
+    with pytest.raises(InputError, match=r"does not name patient_id, session_id, role, tracks, source"):
+        read_people(out, other)
+    with pytest.raises(InputError, match=r"no timeline in this folder"):
+        find_people(tmp_path, None)
+
+
+def test_a_role_holds_where_most_of_its_places_are(
+    make_face: Callable[..., object], make_samples: Callable[..., list[FrameFaces]], tmp_path: Path
+) -> None:
+    before = make_samples(*[(make_face(50, 50, track=1), make_face(200, 50, track=2))] * 10)
+    write_roles(tmp_path / "roles", before, {1: "patient", 2: "caregiver"})
+    # other numbers, a small shift, and one who was not there before
+    after = make_samples(
+        *[(make_face(205, 52, track=1), make_face(53, 48, track=7), make_face(120, 120, track=3))] * 10
+    )
+    found = by_hand(after, tmp_path / "roles")
+    assert found is not None
+    assert found.tracks == {7}
+    assert [found.role_of(track) for track in (1, 3, 7)] == ["caregiver", "unknown", "patient"]
+    assert found.confidence == 1.0
+    gone = by_hand(make_samples(*[(make_face(205, 52, track=1),)] * 10), tmp_path / "roles")
+    assert gone is not None
+    assert (gone.tracks, gone.confidence) == (frozenset(), 0.0)
+    assert by_hand(after, tmp_path / "nothing") is None
+
+
+def test_whom_a_person_called_a_caregiver_no_photo_makes_the_patient(
+    make_face: Callable[..., object], make_samples: Callable[..., list[FrameFaces]], tmp_path: Path
+) -> None:
+    from pipeline.patient import Patient
+
+    samples = make_samples(*[(make_face(50, 50, track=1), make_face(200, 50, track=2))] * 5)
+    write_roles(tmp_path / "roles", samples, {1: "caregiver", 2: "unknown"})
+    hand = by_hand(samples, tmp_path / "roles")
+    by_photo = Patient(frozenset({1, 2}), "photo", 0.8, "")
+    assert settle(by_photo, hand).tracks == {2}
+    assert settle(Patient(frozenset({1}), "longest"), hand).tracks == frozenset()
+    assert settle(by_photo, None) is by_photo
+
+
+def test_the_page_shows_everybody_and_escapes_what_it_shows(out: Path) -> None:
+    people = find_people(out, ByColour())
+    page = people_page([replace(people[0], note="<b>x</b>", role="patient"), *people[1:]], "people.csv")
+    assert page.count("<img ") == sum(len(person.portraits) for person in people)
+    assert "<b>x</b>" not in page
+    assert "a guess: seen longest" in page
+    assert not re.search(r"https?://|/tmp/", page)
