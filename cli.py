@@ -75,6 +75,8 @@ PatientTrack = Annotated[
     str, typer.Option(help="Who the patient is: longest (seen longest), largest, or a track's number.")
 ]
 
+KeyFile = Annotated[Path | None, typer.Option("--key", help="The key, where results are encrypted.")]
+
 DEFAULT_MODEL = "atto"
 
 
@@ -95,6 +97,9 @@ def process(
     patient_track: PatientTrack = "longest",
     jobs: Jobs = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make existing timelines anew.")] = False,
+    encrypt: Annotated[
+        Path | None, typer.Option(help="Encrypt timelines and faces with this key (see `key`).")
+    ] = None,
 ) -> None:
     """Videos → emotion timelines (Parquet) and reports (HTML).
 
@@ -105,10 +110,12 @@ def process(
     """
     from emonext.weight_files import find_weights, verify_weights
     from pipeline.batch import plan_sessions, process_sessions
+    from pipeline.encryption import use_key
     from pipeline.session import QualityLimits, Settings
     from pipeline.workers import Workers, default_jobs
     from reports import write_reports
 
+    use_key(encrypt)
     options = {
         "sample_fps": ("fps", fps),
         "min_face_px": ("min_face", min_face),
@@ -222,6 +229,7 @@ def people(
     apply: Annotated[
         Path | None, typer.Option(help="The table with its roles put right; rewrites the timelines.")
     ] = None,
+    key: KeyFile = None,
 ) -> None:
     """Who is on the screen: a page of small pictures (it shows faces) and a table to correct.
 
@@ -230,10 +238,12 @@ def people(
 
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
+    from pipeline.encryption import use_key
     from pipeline.people import apply_people, find_people, read_people, write_people
     from reports import write_reports
     from reports.people_page import write_people_page
 
+    use_key(key)
     if apply is not None:
         roles, problems = read_people(directory, apply)
         if problems:
@@ -252,16 +262,32 @@ def people(
 @app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    key: KeyFile = None,
 ) -> None:
     """Timelines → HTML reports, anew; needs neither video nor model.
 
     Example: emonext report study
     """
+    from pipeline.encryption import use_key
     from reports import write_reports
 
+    use_key(key)
     with _progress("Reports") as update:
         index = write_reports(directory, lambda done, total: update(done, total, ""))
     _say(f"Report: {index}")
+
+
+@app.command("key")
+def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+    """Makes a key with which `process --encrypt` encrypts what it writes.
+
+    Keep it apart from the results, and a copy in a safe place: without it nothing can be read again.
+
+    Example: emonext key study.key
+    """
+    from pipeline.encryption import write_key
+
+    _say(f"{write_key(path)}: keep a copy in a safe place; without it nothing can be read again.")
 
 
 @app.command()

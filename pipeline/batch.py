@@ -1,11 +1,13 @@
 """Many sessions: what fails is a row in ``status.parquet`` and the others go on."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.container import VIDEO_SUFFIXES
+from pipeline.encryption import for_reading
 from pipeline.errors import InputError, OutputError
 from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
@@ -140,6 +142,7 @@ def _claim(out: Path) -> None:
     """Better now than after the first session.
 
     :raises OutputError: the folder can't be written to, or its status can't be read.
+    :raises InputError: what it holds is encrypted, and no key is in use.
     """
     try:
         make_private_folder(out)
@@ -147,5 +150,7 @@ def _claim(out: Path) -> None:
         probe.touch()
         probe.unlink()
         read_status(out)
+        for written in itertools.islice(out.glob("timelines/*/*.parquet"), 1):
+            for_reading(written)  # an encrypted folder is not gone on with in the open
     except OSError as error:
         raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error

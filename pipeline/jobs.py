@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.container import sha256_of
+from pipeline.encryption import key_id
 from pipeline.errors import InputError, PipelineError, VideoError
 from pipeline.session import Instruments, OnProgress, Session, Settings, process_session
 from pipeline.status import Outcome
@@ -55,6 +56,7 @@ def make_job(
         "session": _relevant(session),
         "settings": asdict(settings),
         "weights": weights_sha256,
+        "key": key_id(),
     }
     fingerprint = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
     return Job(session, out, settings, stamp, sha256, fingerprint)

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.errors import TimelineError
 from pipeline.patient import Patient
 from pipeline.records import Face, FrameFaces
-from pipeline.timeline import to_table, write_table
+from pipeline.timeline import as_frame, read_table, to_table, write_table
 
 ROLES_SCHEMA = pa.schema(
     [
@@ -67,14 +65,11 @@ def by_hand(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
     unknown. The confidence is the share of the patient's places that a face was found at again.
 
     :param kept: from :func:`roles_path`.
-    :raises TimelineError: the file is damaged.
+    :raises TimelineError: the file is damaged, or encrypted with another key.
     """
     if not kept.exists():
         return None
-    try:
-        places = pl.read_parquet(kept, glob=False, hive_partitioning=False).select(ROLES_SCHEMA.names)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise TimelineError(f"{kept}: can't be read; delete it and apply the table again.") from error
+    places = as_frame(read_table(kept))
     votes: dict[int, Counter[str]] = defaultdict(Counter)
     times = np.array([sample.time_s for sample in samples])
     found = wanted = 0

@@ -19,6 +19,7 @@ from pipeline.timeline import (
     Timeline,
     as_frame,
     faces_path,
+    read_table,
     timeline_path,
     to_table,
     write_table,
@@ -99,10 +100,10 @@ def read_roles(faces: Path) -> dict[int, str]:
 
 
 def _read_faces(faces: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(faces, glob=False, hive_partitioning=False).select(FACES_SCHEMA.names)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise TimelineError(f"{faces}: can't be read; process the video again.") from error
+    table = read_table(faces)
+    if table.schema.names != FACES_SCHEMA.names:
+        raise TimelineError(f"{faces}: of another version; process the video again.")
+    return as_frame(table)
 
 
 def status_of(sample: FrameFaces, patient: Face | None, quality: QualityLimits) -> str:

@@ -1,5 +1,6 @@
 """Finished stretches of a session, kept until all of it is done: a power cut costs minutes, not the night."""
 
+import io
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.encryption import seal, unseal
 from pipeline.records import EMOTIONS, Face, FrameFaces
 from pipeline.timeline import atomic
 
@@ -40,7 +42,7 @@ class Stretches:
     def read(self, number: int) -> Stretch | None:
         """None where it is not there, damaged, or another's."""
         try:
-            with np.load(self._path(number), allow_pickle=False) as file:
+            with np.load(io.BytesIO(unseal(self._path(number).read_bytes())), allow_pickle=False) as file:
                 columns = dict(file)
         except (OSError, EOFError, KeyError, ValueError, BadZipFile):
             return None
@@ -50,10 +52,12 @@ class Stretches:
 
     def write(self, number: int, stretch: Stretch) -> None:
         """:raises OutputError: it can't be written."""
-        with atomic(self._path(number)) as partial, partial.open("wb") as file:
-            columns = _columns(stretch.samples)
-            columns |= {"key": np.array(self._key), "decoders": np.array(stretch.decoders, str)}
-            np.savez(file, **columns)  # type: ignore[arg-type]  # its types take every name for allow_pickle
+        columns = _columns(stretch.samples)
+        columns |= {"key": np.array(self._key), "decoders": np.array(stretch.decoders, str)}
+        file = io.BytesIO()
+        np.savez(file, **columns)  # type: ignore[arg-type]  # its types take every name for allow_pickle
+        with atomic(self._path(number)) as partial:
+            partial.write_bytes(seal(file.getvalue()))
 
     def remove(self) -> None:
         """Nothing is left of them, nor of the patient's folder if it is empty."""

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.encryption import WRONG_KEY, for_reading, for_writing
 from pipeline.errors import OutputError, TimelineError
 from pipeline.records import EMOTIONS
 
@@ -95,14 +96,14 @@ def to_table(schema: pa.Schema, rows: Mapping[str, list[Any]]) -> pa.Table:
 
 
 def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
-    """A table → Parquet, whole or not at all, readable by its owner only.
+    """A table → Parquet, whole or not at all, readable by its owner only, encrypted where a key is in use.
 
     :param metadata: anything JSON can hold; stored under :data:`METADATA_KEY`.
     :raises OutputError: it can't be written.
     """
     described = table.replace_schema_metadata({METADATA_KEY: json.dumps(dict(metadata))})
     with atomic(path) as partial:
-        pq.write_table(described, partial, compression="zstd")
+        pq.write_table(described, partial, compression="zstd", encryption_properties=for_writing())
 
 
 @contextmanager
@@ -140,15 +141,31 @@ def make_private_folder(folder: Path) -> None:
             missing.mkdir(mode=0o700, exist_ok=True)
 
 
-def read_timeline(path: Path) -> Timeline:
-    """:raises TimelineError: the file is missing, damaged, or not a timeline of this version."""
+def read_table(path: Path) -> pa.Table:
+    """The inverse of :func:`write_table`.
+
+    :raises TimelineError: the file is missing, damaged, or encrypted with another key.
+    :raises InputError: it is encrypted, and no key is in use.
+    """
     try:
-        table = pq.read_table(path, partitioning=None)
-        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
-        version = metadata["schema_version"]
+        return pq.read_table(path, partitioning=None, decryption_properties=for_reading(path))
     except FileNotFoundError as error:
         raise TimelineError(f"{path}: not found.") from error
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    except (OSError, pa.ArrowException, ValueError) as error:
+        if WRONG_KEY in str(error):
+            raise TimelineError(f"{path}: is {WRONG_KEY}; give the right one with --key.") from error
+        raise TimelineError(
+            f"{path}: not a file of this program, or damaged; run `emonext process` again."
+        ) from error
+
+
+def read_timeline(path: Path) -> Timeline:
+    """:raises TimelineError: not a timeline of this version, or as for :func:`read_table`."""
+    table = read_table(path)
+    try:
+        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
+        version = metadata["schema_version"]
+    except (KeyError, TypeError, ValueError) as error:
         raise TimelineError(
             f"{path}: not a timeline of this program; run `emonext process` again."
         ) from error

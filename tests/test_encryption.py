@@ -1,0 +1,116 @@
+"""pipeline.encryption: what is written with a key nobody reads without it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from videos import encode, with_faces
+
+from pipeline.batch import process_sessions
+from pipeline.encryption import is_encrypted, seal, unseal, use_key, write_key
+from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.jobs import in_this_process
+from pipeline.people import apply_people, find_people, read_people, write_people
+from pipeline.session import Instruments, Session, Settings
+from pipeline.timeline import read_timeline
+from reports import write_reports
+
+
+@pytest.fixture(autouse=True)
+def no_key_is_left() -> Iterator[None]:
+    yield
+    use_key(None)
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    return write_key(tmp_path / "study.key")
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session("P1", "S1", encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 30, rate=10))
+
+
+def process(session: Session, out: Path, instruments: Instruments) -> str:
+    engine = in_this_process(instruments)
+    (outcome,) = process_sessions([session], out, Settings(), engine, "0" * 64)
+    return outcome.state
+
+
+def test_a_key_is_new_private_and_never_overwritten(tmp_path: Path, key: Path) -> None:
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert write_key(tmp_path / "other.key").read_text() != key.read_text()
+    with pytest.raises(OutputError, match=r"study\.key: exists already"):
+        write_key(key)
+
+
+@pytest.mark.parametrize("content", [b"", b"hunter2", b"AAAA\n", b"\xff\xfe", b"A" * 64])
+def test_what_is_no_key_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.key").write_bytes(content)
+    with pytest.raises(InputError, match=r"bad\.key: "):
+        use_key(tmp_path / "bad.key")
+    with pytest.raises(InputError, match=r"none\.key: can't be read as a key"):
+        use_key(tmp_path / "none.key")
+
+
+def test_all_that_holds_numbers_is_encrypted_and_read_back_with_the_key(
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+) -> None:
+    out = tmp_path / "out"
+    assert process(session, tmp_path / "open", fake_instruments) == "done"
+    use_key(key)
+    assert process(session, out, fake_instruments) == "done"
+    table = write_people(find_people(out, None), out)
+    apply_people(out, read_people(out, table)[0])
+    files = [path for path in out.rglob("*.parquet") if path.name != "status.parquet"]
+    assert {path.relative_to(out).parts[0] for path in files} == {"timelines", "faces", "roles"}
+    assert all(is_encrypted(path) for path in files)
+    assert not any(b"p_happy" in path.read_bytes() or b"a.mp4" in path.read_bytes() for path in files)
+    plain = read_timeline(session.timeline_path(tmp_path / "open")).rows
+    assert read_timeline(session.timeline_path(out)).rows.equals(plain)
+    assert write_reports(out).exists()
+    with pytest.raises((pl.exceptions.PolarsError, OSError)):
+        pl.read_parquet(session.timeline_path(out))
+
+
+def test_without_the_key_or_with_another_there_is_one_clear_line(
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+) -> None:
+    out = tmp_path / "out"
+    use_key(key)
+    process(session, out, fake_instruments)
+    use_key(write_key(tmp_path / "other.key"))
+    with pytest.raises(TimelineError, match=r"S1\.parquet: is encrypted with another key; give"):
+        read_timeline(session.timeline_path(out))
+    use_key(None)
+    for read in (read_timeline, lambda _: process(session, out, fake_instruments)):
+        with pytest.raises(InputError, match=r"S1\.parquet: is encrypted; give its key with --key"):
+            read(session.timeline_path(out))
+    use_key(key)
+    assert process(session, out, fake_instruments) == "skipped"
+
+
+def test_what_was_open_is_made_anew_when_a_key_is_given(
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+) -> None:
+    process(session, tmp_path / "out", fake_instruments)
+    use_key(key)
+    assert process(session, tmp_path / "out", fake_instruments) == "done"
+    assert is_encrypted(session.timeline_path(tmp_path / "out"))
+    assert is_encrypted(session.faces_path(tmp_path / "out"))
+
+
+def test_unfinished_stretches_are_sealed(tmp_path: Path, key: Path) -> None:
+    assert unseal(seal(b"numbers")) == b"numbers"
+    use_key(key)
+    sealed = seal(b"numbers")
+    assert b"numbers" not in sealed
+    assert seal(b"numbers") != sealed, "a nonce is used once"
+    assert unseal(sealed) == b"numbers"
+    with pytest.raises(ValueError, match="another key"):
+        unseal(sealed[:-1] + bytes([sealed[-1] ^ 1]))
+    use_key(write_key(tmp_path / "other.key"))
+    with pytest.raises(ValueError, match="another key"):
+        unseal(sealed)
