@@ -198,29 +198,36 @@ def study_check(path: Annotated[Path, typer.Argument(help="The sessions.csv.", m
 def status(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
     csv: Annotated[Path | None, typer.Option(help="Write it there too.")] = None,
+    html: Annotated[Path | None, typer.Option(help="And as a page.")] = None,
 ) -> None:
-    """How every session of a folder ended.
+    """How every session of a folder ended, and which are at work.
 
-    Example: emonext status study
+    Example: emonext status study --csv status.csv --html status.html
     """
-    from pipeline.status import read_status
+    from pipeline.lock import is_held
+    from pipeline.spreadsheet import write_rows
+    from pipeline.status import overview
+    from reports.status_page import write_status_page
 
-    found = read_status(directory)
+    found = overview(directory, running=is_held(directory))
     table = Table("patient", "session", "state", "seen", "identity", "× real time", "why", box=SIMPLE)
-    for row in found.iter_rows(named=True):
-        speed = row["video_s"] / row["took_s"] if row["video_s"] and row["took_s"] else None
+    rows = found.to_dicts()
+    for row in rows:
         table.add_row(
             row["patient_id"],
             row["session_id"],
             row["state"],
             "–" if row["coverage"] is None else f"{row['coverage']:.0%}",
             "–" if row["identity"] is None else f"{row['identity']:.2f}",
-            "–" if speed is None else f"{speed:.1f}",
+            "–" if row["speed"] is None else f"{row['speed']:.1f}",
             escape(row["reason"]),
         )
     out_console.print(table)
     if csv:
-        found.write_csv(csv)
+        texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
+        write_rows(csv, found.columns, texts)
+    if html:
+        write_status_page(found, html)
 
 
 @app.command()

@@ -92,7 +92,8 @@ def process_sessions(
             else:
                 ended[key] = settled
                 on_session(session, 1, 1)
-        for outcome in engine(jobs, on_session):
+        record(out, *(replace(failed(job, ""), state="waiting") for job in jobs))
+        for outcome in engine(jobs, _starting(out, jobs, on_session)):
             record(out, outcome)
             ended[outcome.patient_id, outcome.session_id] = outcome
     return [ended[session.patient_id, session.session_id] for session in sessions]
@@ -100,13 +101,26 @@ def process_sessions(
 
 def _settled(job: Job, before: Outcome | None) -> Outcome | None:
     """The outcome of a session that needs no work."""
-    if before is None or before.fingerprint != job.fingerprint:
+    if before is None or before.fingerprint != job.fingerprint or before.state in ("waiting", "running"):
         return None
     if before.state == "failed":
         return before if before.lasting else None
     if not job.session.timeline_path(job.out).exists():
         return None
     return replace(before, state="skipped", reason="is up to date; --overwrite makes it anew")
+
+
+def _starting(out: Path, jobs: Sequence[Job], on_session: OnSession) -> OnSession:
+    """Also records which sessions are at work."""
+    waiting = {(job.session.patient_id, job.session.session_id): job for job in jobs}
+
+    def on_progress(session: Session, done: int, total: int) -> None:
+        job = waiting.pop((session.patient_id, session.session_id), None)
+        if job is not None:
+            record(out, replace(failed(job, ""), state="running"))
+        on_session(session, done, total)
+
+    return on_progress
 
 
 def _videos(path: Path) -> list[Path]:

@@ -38,3 +38,15 @@ def holding(out: Path) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {started},\n")
         file.flush()
         yield
+
+
+def is_held(out: Path) -> bool:
+    """Whether a run is at work in the folder."""
+    try:
+        with (out / ".lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

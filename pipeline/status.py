@@ -9,13 +9,15 @@ import polars as pl
 from pipeline.errors import OutputError
 from pipeline.timeline import atomic
 
-State = Literal["done", "partial", "failed", "skipped"]
+State = Literal["waiting", "running", "done", "partial", "failed", "skipped"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one session ended; a row of ``status.parquet``.
+    """How one session ended, or that it has not yet; a row of ``status.parquet``.
 
+    :param state: ``running`` too where a run was killed: whether one is at work tells
+        :func:`pipeline.lock.is_held`.
     :param reason: why it is not ``done``; warnings where it is.
     :param coverage: observed seconds / session seconds; none without a timeline.
     :param seconds_lost: of the video, s.
@@ -76,16 +78,39 @@ def read_status(out: Path) -> pl.DataFrame:
         raise OutputError(f"{path}: can't be read; delete it and run again.") from error
 
 
+def overview(out: Path, *, running: bool) -> pl.DataFrame:
+    """What a coordinator wants to know of each session: without paths and checksums.
+
+    :param running: whether a run is at work; if none is, what was being processed was interrupted.
+    :returns: patient_id, session_id, state, coverage, identity, seconds_lost, video_s, took_s, speed (seconds
+        of video per second), finished_at, reason.
+    """
+    state = pl.when((pl.col("state") == "running") & (not running)).then(pl.lit("interrupted"))
+    speed = pl.when(pl.col("took_s") > 0).then(pl.col("video_s") / pl.col("took_s"))
+    return read_status(out).select(
+        "patient_id",
+        "session_id",
+        state.otherwise("state").alias("state"),
+        "coverage",
+        "identity",
+        "seconds_lost",
+        "video_s",
+        "took_s",
+        speed.alias("speed"),
+        "finished_at",
+        "reason",
+    )
+
+
 def read_outcomes(out: Path) -> list[Outcome]:
     """The rows of ``status.parquet``."""
     rows = read_status(out).rows(named=True)
     return [Outcome(**row | {"videos": tuple(row["videos"])}) for row in rows]
 
 
-def record(out: Path, outcome: Outcome) -> None:
-    """Replaces the session's row."""
-    same = (pl.col("patient_id") == outcome.patient_id) & (pl.col("session_id") == outcome.session_id)
-    row = pl.DataFrame([asdict(outcome)], schema=STATUS_SCHEMA)
-    table = pl.concat([read_status(out).filter(~same), row]).sort("patient_id", "session_id")
+def record(out: Path, *outcomes: Outcome) -> None:
+    """Replaces the rows of these sessions."""
+    rows = pl.DataFrame([asdict(outcome) for outcome in outcomes], schema=STATUS_SCHEMA)
+    others = read_status(out).join(rows, on=["patient_id", "session_id"], how="anti")
     with atomic(out / "status.parquet") as partial:
-        table.write_parquet(partial)
+        pl.concat([others, rows]).sort("patient_id", "session_id").write_parquet(partial)

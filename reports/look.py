@@ -39,4 +39,12 @@ STATUS_WORDS = {
 }
 """The keys of ``Summary.status_s``, in the order in which they are shown."""
 
-STATE_WORDS = {"done": "Done", "partial": "Partial", "failed": "Failed", "skipped": "Skipped"}
+STATE_WORDS = {
+    "done": "Done",
+    "partial": "Partial",
+    "failed": "Failed",
+    "skipped": "Skipped",
+    "waiting": "Waiting",
+    "running": "Running",
+    "interrupted": "Interrupted",
+}

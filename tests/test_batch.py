@@ -13,8 +13,9 @@ from videos import cut_off, remux, sound_only
 from pipeline.batch import check_id, plan_sessions, process_sessions
 from pipeline.errors import InputError, OutputError
 from pipeline.jobs import in_this_process
+from pipeline.lock import is_held
 from pipeline.session import Instruments, Session, Settings
-from pipeline.status import Outcome, read_status
+from pipeline.status import Outcome, overview, read_status
 from pipeline.timeline import read_timeline
 
 FACE = [(40, 60)]
@@ -315,7 +316,8 @@ def test_ctrl_c_leaves_a_folder_that_can_be_gone_on_with(
 
     with pytest.raises(KeyboardInterrupt):
         process(recordings, out, Settings(), replace(fake_instruments, detect=detect))
-    assert states(out) == {"S1": "done"}
+    # the second had not shown progress yet
+    assert states(out) == {"S1": "done", "S2": "waiting", "S3": "waiting"}
     assert not partial_files(out)
     assert not recordings[1].timeline_path(out).exists()
     outcomes = process(recordings, out, Settings(), fake_instruments)
@@ -333,7 +335,7 @@ def test_ctrl_c_while_writing_leaves_no_partial_file(
     with pytest.raises(KeyboardInterrupt):
         process(recordings, out, Settings(), fake_instruments)
     assert not partial_files(out)
-    assert not list(out.rglob("*.parquet"))
+    assert [path.name for path in out.rglob("*.parquet")] == ["status.parquet"]
 
 
 # --- the folder
@@ -390,3 +392,42 @@ def test_a_damaged_status_is_refused_before_any_work(
     (out / "status.parquet").write_text("damaged")
     with pytest.raises(OutputError, match=r"status\.parquet"):
         process(recordings, out, Settings(), replace(fake_instruments, detect=never))
+
+
+# --- how they stand
+
+
+def test_while_a_run_is_at_work_its_status_says_so(
+    recordings: Sessions, out: Path, fake_instruments: Instruments
+) -> None:
+    seen: dict[str, dict[str, str]] = {}
+
+    def look(session: Session, done: int, total: int) -> None:
+        seen.setdefault(session.session_id, states(out))
+        assert is_held(out)
+
+    engine = in_this_process(fake_instruments)
+    process_sessions(recordings, out, Settings(), engine, "0" * 64, on_session=look)
+    assert seen["S1"] == {"S1": "running", "S2": "waiting", "S3": "waiting"}
+    assert seen["S3"] == {"S1": "done", "S2": "done", "S3": "running"}
+    assert not is_held(out)
+    assert states(out) == dict.fromkeys(("S1", "S2", "S3"), "done")
+
+
+def test_a_run_that_was_killed_shows_and_is_done_again(
+    recordings: Sessions, out: Path, fake_instruments: Instruments
+) -> None:
+    engine = in_this_process(fake_instruments)
+    process_sessions(recordings, out, Settings(), engine, "0" * 64)
+    changed = Settings(sample_fps=2)
+
+    def die(session: Session, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        process_sessions(recordings, out, changed, engine, "0" * 64, on_session=die)
+    assert overview(out, running=False)["state"].to_list() == ["interrupted", "waiting", "waiting"]
+    outcomes = process_sessions(recordings, out, changed, engine, "0" * 64)
+    assert [outcome.state for outcome in outcomes] == ["done"] * 3
+    for session in recordings:
+        assert read_timeline(session.timeline_path(out)).metadata["settings"]["sample_fps"] == 2

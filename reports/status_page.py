@@ -1,0 +1,39 @@
+"""The page on which a coordinator sees how a study's sessions stand."""
+
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+from markupsafe import Markup
+
+from reports import words
+from reports.look import STATE_WORDS
+from reports.render import content_policy, render, style, write_page
+
+
+def write_status_page(overview: pl.DataFrame, path: Path) -> Path:
+    """Writes the page; returns its path.
+
+    :param overview: from :func:`pipeline.status.overview`.
+    :raises pipeline.errors.OutputError: it can't be written.
+    """
+    return write_page(path, status_page(overview))
+
+
+def status_page(overview: pl.DataFrame) -> Markup:
+    """The page as HTML: what needs a person first."""
+    urgent = ("failed", "interrupted", "partial", "running", "waiting")
+    rows = sorted(
+        overview.iter_rows(named=True),
+        key=lambda row: urgent.index(row["state"]) if row["state"] in urgent else len(urgent),
+    )
+    counts = Counter(row["state"] for row in rows)
+    return render(
+        "status.html",
+        rows=rows,
+        counts=[(state, word, counts[state]) for state, word in STATE_WORDS.items() if counts[state]],
+        video_s=overview["video_s"].sum(),
+        reason_text=words.sentence,
+        policy=content_policy(),
+        style=style(),
+    )
