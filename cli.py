@@ -542,9 +542,11 @@ def data_import(
             size=size,
             on_progress=lambda done, total: update(done, total, ""),
         )
-    table = Table("split", "faces", *LABELS)
+    others = [name for name in ("no label", "left out") if any(name in found for found in counts.values())]
+    table = Table("split", "faces", *LABELS, *others)
     for split, by_class in counts.items():
-        table.add_row(split, str(sum(by_class.values())), *(str(by_class.get(label, 0)) for label in LABELS))
+        kept = sum(count for name, count in by_class.items() if name != "left out")
+        table.add_row(split, str(kept), *(str(by_class.get(name, 0)) for name in (*LABELS, *others)))
     _say(str(out))
     out_console.print(table)
 

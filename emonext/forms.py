@@ -10,6 +10,7 @@ Each form is first listed, a row a picture; the rows of each split then become o
 import contextlib
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -86,7 +87,7 @@ def load_faces(
     """
     if _knows_its_labels(source, label_map, votes):
         return _load_sheets(source, split, size) if source.is_dir() else _load_imported(source, split)
-    parts = _read(source, label_map, votes, size, lambda done, total: None)
+    parts, _ = _read(source, label_map, votes, size, lambda done, total: None)
     return parts[_part_for(split, parts, source)]
 
 
@@ -103,26 +104,27 @@ def import_faces(
 
     :func:`load_faces`, whose parameters it shares, gives the same faces for both.
 
-    :returns: faces by class of each split; ``all`` where the source has no splits, and ``no label`` for
-        faces with votes only.
+    :returns: faces by class of each split; ``all`` where the source has no splits, ``no label`` for faces
+        with votes only, and ``left out`` for those of classes that are none of ours.
     :raises DataError: as :func:`load_faces`, or the file can't be written.
     """
     if target.suffix != ".npz":
         raise DataError(f"{target}: name it .npz, by which it is recognised.")
     if source.suffix == ".npz":
         raise DataError(f"{source}: it is imported already; use it as it is.")
+    left_out: Mapping[str, int] = {}
     if _knows_its_labels(source, label_map, votes):
         parts = {split: _load_sheets(source, split, size) for split in ("train", "val")}
     else:
-        parts = _read(source, label_map, votes, size, on_progress)
+        parts, left_out = _read(source, label_map, votes, size, on_progress)
     _write(target, parts)
-    return {part: _count(faces) for part, faces in parts.items()}
+    return {part: _count(faces, left_out.get(part, 0)) for part, faces in parts.items()}
 
 
-def _count(faces: FaceSet) -> dict[str, int]:
+def _count(faces: FaceSet, left_out: int) -> dict[str, int]:
     counts = {label: int((faces.labels == index).sum()) for index, label in enumerate(LABELS)}
-    unlabelled = int((faces.labels < 0).sum())
-    return {**counts, "no label": unlabelled} if unlabelled else counts
+    others = {"no label": int((faces.labels < 0).sum()), "left out": left_out}
+    return counts | {name: count for name, count in others.items() if count}
 
 
 def _knows_its_labels(source: Path, label_map: Mapping[str, str] | None, votes: Path | None) -> bool:
@@ -145,13 +147,14 @@ def _part_for(split: Split, parts: Collection[str], source: Path) -> str:
 
 def _read(
     source: Path, label_map: Mapping[str, str] | None, votes: Path | None, size: int, on_progress: Progress
-) -> dict[str, FaceSet]:
-    """The parts of the source that have faces, in the source's order."""
+) -> tuple[dict[str, FaceSet], Counter[str]]:
+    """The parts of the source that have faces, in its order, and how many faces of each are left out."""
     listed, numbers = list_faces(source)
     rows = list(listed)
     if votes:
         rows = with_votes(rows, votes, source)
     labelled = _labelled(rows, label_map, numbers, source, unlabelled=votes is not None)
+    left_out = Counter(row.part for row in rows) - Counter(row.part for row, _ in labelled)
     if not labelled:
         raise DataError(_no_face(source, left_out=bool(rows)))
     done = itertools.count(1)
@@ -160,7 +163,7 @@ def _read(
         chosen = [(row, label) for row, label in labelled if row.part == part]
         if chosen:
             parts[part] = _faces(chosen, size, lambda: on_progress(next(done), len(labelled)))
-    return {part: replace(faces, unseen=_unseen(part, parts)) for part, faces in parts.items()}
+    return {part: replace(faces, unseen=_unseen(part, parts)) for part, faces in parts.items()}, left_out
 
 
 def _no_face(source: Path, *, left_out: bool) -> str:
