@@ -53,6 +53,8 @@ weights_app = typer.Typer(
 app.add_typer(weights_app, name="weights")
 study_app = typer.Typer(help="A study's list of sessions: make it, check it.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
+audit_app = typer.Typer(help="What was done in a folder, when and by whom.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
 data_app = typer.Typer(help="Labelled faces for training and evaluation.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
@@ -139,9 +141,10 @@ def process(
             verify_weights(find_weights(model)),
             overwrite=overwrite,
             on_session=_overall(update, len(sessions)),
+            write_pages=write_reports,
         )
     if any(out.glob("timelines/*/*.parquet")):
-        _say(f"Report: {write_reports(out)}")
+        _say(f"Report: {out / 'reports' / 'index.html'}")
     _tell(sessions, outcomes)
 
 
@@ -223,11 +226,62 @@ def report(
 
     Example: emonext report study
     """
+    from pipeline.audit import audited
+    from pipeline.lock import holding
+    from pipeline.status import sessions_in
     from reports import write_reports
 
-    with _progress("Reports") as update:
+    sessions = sessions_in(directory)
+    with holding(directory), audited(directory, "report", sessions), _progress("Reports") as update:
         index = write_reports(directory, lambda done, total: update(done, total, ""))
     _say(f"Report: {index}")
+
+
+@audit_app.command("verify")
+def audit_verify(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    head: Annotated[str, typer.Option(help="A head of an earlier time that was kept elsewhere.")] = "",
+) -> None:
+    """Whether the audit log is as it was written.
+
+    Exits 1 where a line was changed, removed or moved. Keep the head that is told outside the folder: whoever
+    may write to it could write the whole log anew, and only --head with an earlier head shows that.
+
+    Example: emonext audit verify study
+    """
+    from pipeline.audit import verify
+
+    found = verify(directory, head)
+    for line in (*found.faults, *found.notes):
+        err_console.print(f"{directory}: {line}", markup=False, soft_wrap=True)
+    chain = "chain broken" if found.faults else "chain whole"
+    _say(f"{found.entries} entries, {chain}, head {found.head}")
+    if found.faults:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@audit_app.command("show")
+def audit_show(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    patient: Annotated[str | None, typer.Option(help="Only what touched this patient.")] = None,
+) -> None:
+    """The audit log as a table: one row for each command.
+
+    Example: emonext audit show study --patient P012
+    """
+    from pipeline.audit import read_runs
+
+    table = Table("entry", "begun", "by", "command", "ended", "weights", "sessions", box=SIMPLE)
+    for run in read_runs(directory, patient):
+        ended = f"{run.ended}: {run.how}" if run.ended else "not ended"
+        touched = [
+            f"{'/'.join(session) if session else 'purged'} {state}".strip()
+            for session, state in run.sessions
+            if patient is None or (session and session[0] == patient)
+        ]
+        cells = (run.begun, run.who, run.command, ended, run.weights, "\n".join(touched))
+        table.add_row(str(run.number), *map(escape, cells))
+    out_console.print(table)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from pipeline.errors import OutputError
+from pipeline.errors import InputError, OutputError
 from pipeline.timeline import atomic
 
 State = Literal["done", "partial", "failed", "skipped"]
@@ -76,6 +76,19 @@ def read_status(out: Path) -> pl.DataFrame:
 def read_outcomes(out: Path) -> list[Outcome]:
     """The rows of ``status.parquet``."""
     return [Outcome(**row) for row in read_status(out).rows(named=True)]
+
+
+def sessions_in(out: Path) -> list[tuple[str, str]]:
+    """Patient and session of every row, and of every timeline.
+
+    :raises InputError: there is none.
+    """
+    paths = out.glob("timelines/patient_id=*/*.parquet")
+    written = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
+    found = written | set(read_status(out).select("patient_id", "session_id").rows())
+    if not found:
+        raise InputError(f"{out}: no session in this folder; run `emonext process` with --out {out} first.")
+    return sorted(found)
 
 
 def record(out: Path, outcome: Outcome) -> None:

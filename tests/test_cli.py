@@ -432,6 +432,30 @@ def test_a_folder_without_timelines_is_told(emonext: Emonext, tmp_path: Path, ki
     assert_one_line_naming(ended, str(folder))
 
 
+def test_the_audit_log_is_shown_and_verified(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "out_console", Console(width=200))
+    out = tmp_path / "out"
+    assert emonext("process", video, "--out", out, *model).code == DONE
+    assert emonext("report", out).code == DONE
+    shown = emonext("audit", "show", out, "--patient", "P1")
+    assert shown.code == DONE
+    assert [line for line in shown.out.splitlines() if "process" in line and "P1/S1 done" in line]
+    assert [line for line in shown.out.splitlines() if "report" in line and ": done" in line]
+    whole = emonext("audit", "verify", out)
+    assert (whole.code, whole.err) == (DONE, "")
+    assert whole.out.startswith("4 entries, chain whole, head ")
+    log = out / "audit.jsonl"
+    log.write_text(log.read_text().replace('"process"', '"nothing"', 1))
+    broken = emonext("audit", "verify", out)
+    assert broken.code == INCOMPLETE
+    assert_one_line_naming(broken, "line 1: was changed")
+    assert "chain broken" in broken.out
+    assert emonext("audit", "show", out, "--patient", "P2").code == BAD_INPUT
+    assert emonext("audit", "verify", tmp_path).code == BAD_INPUT
+
+
 def test_the_demo_names_what_it_made(
     emonext: Emonext, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
