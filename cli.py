@@ -237,6 +237,51 @@ def report(
     _say(f"Report: {index}")
 
 
+@app.command()
+def purge(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    patient: Annotated[str, typer.Option(help="Whose data goes.")],
+    session: Annotated[str | None, typer.Option(help="Only this session of theirs.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Deletes everything of a person, or of one session, from a folder, and searches it for what is left.
+
+    Originals (videos, photos, sessions.csv), backups and snapshots are not touched. Exits 1 where something
+    still mentions the id, and names it. What was interrupted is done by doing it again.
+
+    Example: emonext purge study --patient P012
+    """
+    from pipeline.errors import InputError
+    from pipeline.purge import plan_purge
+    from pipeline.purge import purge as carry_out
+    from reports import own_text, write_reports
+
+    plan = plan_purge(directory, patient, session, own_text())
+    for path in plan.files:
+        _say(f"{path}: goes")
+    for path, count in plan.rows.items():
+        _say(f"{path}: {'1 row of it goes' if count == 1 else f'{count} rows of it go'}")
+    for path in plan.pages:
+        _say(f"{path}: is made again")
+    if not yes and not sys.stdin.isatty():
+        raise InputError(f"--yes: is needed where nobody can be asked; nothing of {plan.words} was deleted.")
+    if not yes and not typer.confirm(f"Delete this of {plan.words}? It can't be undone.", err=True):
+        err_console.print("Nothing was deleted.")
+        raise typer.Exit(EXIT_BAD_INPUT)
+    found = carry_out(directory, patient, session, write_reports, own_text())
+    for line in found.mentions:
+        err_console.print(f"Still mentions {plan.words}: {directory / line}", markup=False, soft_wrap=True)
+    went = (
+        ", ".join(f"{kind} {count}" for kind, count in found.counts.items()) or "nothing was left to delete"
+    )
+    left = (
+        f"{len(found.mentions)} places still mention it" if found.mentions else "nothing mentions it any more"
+    )
+    _say(f"{plan.words}: {went}; {left}. Originals and backups were not touched.")
+    if found.mentions:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
 @audit_app.command("verify")
 def audit_verify(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
