@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -274,9 +275,7 @@ def purge(
     went = (
         ", ".join(f"{kind} {count}" for kind, count in found.counts.items()) or "nothing was left to delete"
     )
-    left = (
-        f"{len(found.mentions)} places still mention it" if found.mentions else "nothing mentions it any more"
-    )
+    left = "something still mentions it" if found.mentions else "nothing mentions it any more"
     _say(f"{plan.words}: {went}; {left}. Originals and backups were not touched.")
     if found.mentions:
         raise typer.Exit(EXIT_INCOMPLETE)
@@ -316,15 +315,17 @@ def audit_show(
     """
     from pipeline.audit import read_runs
 
-    table = Table("entry", "begun", "by", "command", "ended", "weights", "sessions", box=SIMPLE)
+    table = Table("entry", "begun, UTC", "by", "command", "ended", "weights", "sessions", box=SIMPLE)
     for run in read_runs(directory, patient):
-        ended = f"{run.ended}: {run.how}" if run.ended else "not ended"
-        touched = [
-            f"{'/'.join(session) if session else 'purged'} {state}".strip()
-            for session, state in run.sessions
-            if patient is None or (session and session[0] == patient)
+        of_patient = [
+            f"{session[1]} {how}".strip()
+            for session, how in run.sessions
+            if session and patient == session[0]
         ]
-        cells = (run.begun, run.who, run.command, ended, run.weights, "\n".join(touched))
+        states = Counter(how for _, how in run.sessions)
+        touched = of_patient or [f"{count} {how}".strip() for how, count in states.items()]
+        begun = run.begun[:16].replace("T", " ")
+        cells = (begun, run.who, run.command, run.how or "not ended", run.weights, ", ".join(touched))
         table.add_row(str(run.number), *map(escape, cells))
     out_console.print(table)
 
