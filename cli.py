@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -54,6 +55,8 @@ weights_app = typer.Typer(
 app.add_typer(weights_app, name="weights")
 study_app = typer.Typer(help="A study's list of sessions: make it, check it.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
+audit_app = typer.Typer(help="What was done in a folder, when and by whom.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
 data_app = typer.Typer(help="Labelled faces for training and evaluation.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
@@ -147,9 +150,10 @@ def process(
             verify_weights(find_weights(model)),
             overwrite=overwrite,
             on_session=_overall(update, len(sessions)),
+            write_pages=write_reports,
         )
     if any(out.glob("timelines/*/*.parquet")):
-        _say(f"Report: {write_reports(out)}")
+        _say(f"Report: {out / 'reports' / 'index.html'}")
     _tell(sessions, outcomes)
 
 
@@ -275,11 +279,15 @@ def report(
 
     Example: emonext report study
     """
+    from pipeline.audit import audited
     from pipeline.encryption import use_key
+    from pipeline.lock import holding
+    from pipeline.status import sessions_in
     from reports import write_reports
 
     use_key(key)
-    with _progress("Reports") as update:
+    sessions = sessions_in(directory)
+    with holding(directory), audited(directory, "report", sessions), _progress("Reports") as update:
         index = write_reports(directory, lambda done, total: update(done, total, ""))
     _say(f"Report: {index}")
 
@@ -295,6 +303,101 @@ def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     from pipeline.encryption import write_key
 
     _say(f"{write_key(path)}: keep a copy in a safe place; without it nothing can be read again.")
+
+
+@app.command()
+def purge(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    patient: Annotated[str, typer.Option(help="Whose data goes.")],
+    session: Annotated[str | None, typer.Option(help="Only this session of theirs.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    key: KeyFile = None,
+) -> None:
+    """Deletes everything of a person, or of one session, from a folder, and searches it for what is left.
+
+    Originals (videos, photos, sessions.csv), backups and snapshots are not touched. Exits 1 where something
+    still mentions the id, and names it. What was interrupted is done by doing it again.
+
+    Example: emonext purge study --patient P012
+    """
+    from pipeline.encryption import use_key
+    from pipeline.errors import InputError
+    from pipeline.purge import plan_purge
+    from pipeline.purge import purge as carry_out
+    from reports import own_text, write_reports
+
+    use_key(key)
+    plan = plan_purge(directory, patient, session, own_text())
+    for path in plan.files:
+        _say(f"{path}: goes")
+    for path, count in plan.rows.items():
+        _say(f"{path}: {'1 row of it goes' if count == 1 else f'{count} rows of it go'}")
+    for path in plan.pages:
+        _say(f"{path}: is made again")
+    if not yes and not sys.stdin.isatty():
+        raise InputError(f"--yes: is needed where nobody can be asked; nothing of {plan.words} was deleted.")
+    if not yes and not typer.confirm(f"Delete this of {plan.words}? It can't be undone.", err=True):
+        err_console.print("Nothing was deleted.")
+        raise typer.Exit(EXIT_BAD_INPUT)
+    found = carry_out(directory, patient, session, write_reports, own_text())
+    for line in found.mentions:
+        err_console.print(f"Still mentions {plan.words}: {directory / line}", markup=False, soft_wrap=True)
+    went = (
+        ", ".join(f"{kind} {count}" for kind, count in found.counts.items()) or "nothing was left to delete"
+    )
+    left = "something still mentions it" if found.mentions else "nothing mentions it any more"
+    _say(f"{plan.words}: {went}; {left}. Originals and backups were not touched.")
+    if found.mentions:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    head: Annotated[str, typer.Option(help="A head of an earlier time that was kept elsewhere.")] = "",
+) -> None:
+    """Whether the audit log is as it was written.
+
+    Exits 1 where a line was changed, removed or moved. Keep the head that is told outside the folder: whoever
+    may write to it could write the whole log anew, and only --head with an earlier head shows that.
+
+    Example: emonext audit verify study
+    """
+    from pipeline.audit import verify
+
+    found = verify(directory, head)
+    for line in (*found.faults, *found.notes):
+        err_console.print(f"{directory}: {line}", markup=False, soft_wrap=True)
+    chain = "chain broken" if found.faults else "chain whole"
+    _say(f"{found.entries} entries, {chain}, head {found.head}")
+    if found.faults:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@audit_app.command("show")
+def audit_show(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    patient: Annotated[str | None, typer.Option(help="Only what touched this patient.")] = None,
+) -> None:
+    """The audit log as a table: one row for each command.
+
+    Example: emonext audit show study --patient P012
+    """
+    from pipeline.audit import read_runs
+
+    table = Table("entry", "begun, UTC", "by", "command", "ended", "weights", "sessions", box=SIMPLE)
+    for run in read_runs(directory, patient):
+        of_patient = [
+            f"{session[1]} {how}".strip()
+            for session, how in run.sessions
+            if session and patient == session[0]
+        ]
+        states = Counter(how for _, how in run.sessions)
+        touched = of_patient or [f"{count} {how}".strip() for how, count in states.items()]
+        begun = run.begun[:16].replace("T", " ")
+        cells = (begun, run.who, run.command, run.how or "not ended", run.weights, ", ".join(touched))
+        table.add_row(str(run.number), *map(escape, cells))
+    out_console.print(table)
 
 
 @app.command()

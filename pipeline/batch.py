@@ -2,10 +2,11 @@
 
 import itertools
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from pipeline.audit import audited
 from pipeline.container import VIDEO_SUFFIXES
 from pipeline.encryption import for_reading
 from pipeline.errors import InputError, OutputError
@@ -66,22 +67,26 @@ def process_sessions(
     *,
     overwrite: bool = False,
     on_session: OnSession = lambda session, done, total: None,
+    write_pages: Callable[[Path], object] = lambda out: None,
 ) -> list[Outcome]:
-    """Processes what is missing or changed; keeps ``status.parquet`` and ``logs/`` up to date.
+    """Processes what is missing or changed; keeps ``status.parquet``, ``logs/`` and the audit log up to date.
 
     A session is skipped while its video, the settings and the weights are what its timeline was made from.
     One that failed is tried again, unless the reason lies in these and they are the same.
 
+    :param write_pages: called last, where there is a timeline, while the folder is still held: no purge comes
+        between.
     :returns: how each session ended, in their order.
     :raises OutputError: the folder can't be written to, or another run is at work in it.
     """
     _claim(out)
-    with holding(out):
+    keys = [(session.patient_id, session.session_id) for session in sessions]
+    options = {"settings": asdict(settings), "overwrite": overwrite}
+    with holding(out), audited(out, "process", keys, options, weights_sha256) as ending:
         before = {(o.patient_id, o.session_id): o for o in read_outcomes(out)}
         ended: dict[tuple[str, str], Outcome] = {}
         jobs = []
-        for session in sessions:
-            key = (session.patient_id, session.session_id)
+        for key, session in zip(keys, sessions, strict=True):
             job = make_job(session, out, settings, weights_sha256, before.get(key))
             settled = None if overwrite else _settled(job, before.get(key))
             if not session.consent:
@@ -90,13 +95,16 @@ def process_sessions(
             if settled is None:
                 jobs.append(job)
             else:
-                ended[key] = settled
+                ended[key], ending.states[key] = settled, settled.state
                 on_session(session, 1, 1)
         record(out, *(replace(failed(job, ""), state="waiting") for job in jobs))
         for outcome in engine(jobs, _starting(out, jobs, on_session)):
             record(out, outcome)
-            ended[outcome.patient_id, outcome.session_id] = outcome
-    return [ended[session.patient_id, session.session_id] for session in sessions]
+            key = (outcome.patient_id, outcome.session_id)
+            ended[key], ending.states[key] = outcome, outcome.state
+        if any(out.glob("timelines/*/*.parquet")):
+            write_pages(out)
+    return [ended[key] for key in keys]
 
 
 def _settled(job: Job, before: Outcome | None) -> Outcome | None:

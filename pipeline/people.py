@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.audit import audited
 from pipeline.embedding import Embedder, align
 from pipeline.errors import InputError, VideoError
 from pipeline.identity import TrackInfo, best_faces, describe_tracks, is_mixed, link_tracks, recognise
@@ -117,7 +118,7 @@ def apply_people(out: Path, said: Mapping[Ids, Mapping[int, str]]) -> list[Outco
     :raises OutputError: a file can't be written, or a run is at work in the folder.
     """
     outcomes = []
-    with holding(out):
+    with holding(out), audited(out, "people", list(said)) as ending:
         before = {(o.patient_id, o.session_id): o for o in read_outcomes(out)}
         for ids, roles in said.items():
             timeline, samples = _read(out, ids)
@@ -140,6 +141,7 @@ def apply_people(out: Path, said: Mapping[Ids, Mapping[int, str]]) -> list[Outco
                     )
                 )
                 record(out, outcomes[-1])
+                ending.states[ids] = "roles put right"
     return outcomes
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from pipeline.errors import OutputError
+from pipeline.errors import InputError, OutputError
 from pipeline.timeline import atomic
 
 State = Literal["waiting", "running", "done", "partial", "failed", "skipped"]
@@ -106,6 +106,19 @@ def read_outcomes(out: Path) -> list[Outcome]:
     """The rows of ``status.parquet``."""
     rows = read_status(out).rows(named=True)
     return [Outcome(**row | {"videos": tuple(row["videos"])}) for row in rows]
+
+
+def sessions_in(out: Path) -> list[tuple[str, str]]:
+    """Patient and session of every row, and of every timeline.
+
+    :raises InputError: there is none.
+    """
+    paths = out.glob("timelines/patient_id=*/*.parquet")
+    written = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
+    found = written | set(read_status(out).select("patient_id", "session_id").rows())
+    if not found:
+        raise InputError(f"{out}: no session in this folder; run `emonext process` with --out {out} first.")
+    return sorted(found)
 
 
 def record(out: Path, *outcomes: Outcome) -> None:

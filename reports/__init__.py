@@ -9,7 +9,8 @@ A page is one file that opens from disk: no network, nothing beside it.
 
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
+from reports.render import own_text
 from reports.session_page import write_session_report
 from reports.study import write_reports
 
-__all__ = ["IndexEntry", "ReportError", "write_index", "write_reports", "write_session_report"]
+__all__ = ["IndexEntry", "ReportError", "own_text", "write_index", "write_reports", "write_session_report"]

@@ -61,6 +61,11 @@ def scripts() -> tuple[Markup, ...]:
     return _trusted(f"static/{PLOTLY_FILE}"), _trusted("templates/draw.js")
 
 
+def own_text() -> tuple[bytes, ...]:
+    """What pages bring along that is the same for everybody: scripts and style sheet."""
+    return tuple(str(text).encode() for text in (*scripts(), style()))
+
+
 def content_policy(allowed: tuple[Markup, ...] = ()) -> str:
     """A Content-Security-Policy under which only these very scripts run and nothing is fetched.
 

@@ -434,6 +434,82 @@ def test_a_folder_without_timelines_is_told(emonext: Emonext, tmp_path: Path, ki
     assert_one_line_naming(ended, str(folder))
 
 
+def test_the_audit_log_is_shown_and_verified(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "out_console", Console(width=200))
+    out = tmp_path / "out"
+    assert emonext("process", video, "--out", out, *model).code == DONE
+    assert emonext("report", out).code == DONE
+    shown = emonext("audit", "show", out, "--patient", "P1")
+    assert shown.code == DONE
+    assert [line for line in shown.out.splitlines() if "process" in line and "S1 done" in line]
+    assert [line for line in shown.out.splitlines() if "report" in line and "done" in line]
+    assert "1 done" in emonext("audit", "show", out).out
+    whole = emonext("audit", "verify", out)
+    assert (whole.code, whole.err) == (DONE, "")
+    assert whole.out.startswith("4 entries, chain whole, head ")
+    log = out / "audit.jsonl"
+    log.write_text(log.read_text().replace('"process"', '"nothing"', 1))
+    broken = emonext("audit", "verify", out)
+    assert broken.code == INCOMPLETE
+    assert_one_line_naming(broken, "line 1: was changed")
+    assert "chain broken" in broken.out
+    assert emonext("audit", "show", out, "--patient", "P2").code == BAD_INPUT
+    assert emonext("audit", "verify", tmp_path).code == BAD_INPUT
+
+
+@pytest.fixture
+def two(emonext: Emonext, video: Path, tmp_path: Path, model: list[str]) -> Path:
+    """The folder of two patients."""
+    shutil.copy(video, tmp_path / "P2_S1.mp4")
+    assert emonext("process", video, tmp_path / "P2_S1.mp4", "--out", tmp_path / "out", *model).code == DONE
+    return tmp_path / "out"
+
+
+def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> None:
+    (two / "notes.txt").write_text("P1 likes music")
+    left = emonext("purge", two, "--patient", "P1", "--yes")
+    assert left.code == INCOMPLETE
+    assert_one_line_naming(left, str(two / "notes.txt"))
+    assert f"{two / 'timelines/patient_id=P1/S1.parquet'}: goes" in left.out.splitlines()
+    assert f"{two / 'status.parquet'}: 1 row of it goes" in left.out.splitlines()
+    (two / "notes.txt").unlink()
+    ended = emonext("purge", two, "--patient", "P2", "--session", "S1", "--yes")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert ended.out.splitlines()[-1] == (
+        "P2/S1: faces 1, logs 1, reports 1, timelines 1, rows 1; nothing mentions it any more. "
+        "Originals and backups were not touched."
+    )
+    assert emonext("audit", "verify", two).code == DONE
+
+
+@pytest.mark.parametrize("options", [["--patient", "P9"], ["--patient", "P1", "--session", "S9"]])
+def test_purging_somebody_unknown_is_told_in_one_line(
+    emonext: Emonext, two: Path, options: list[str]
+) -> None:
+    ended = emonext("purge", two, *options, "--yes")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "nothing of P")
+    assert ended.out == ""
+
+
+def test_a_purge_asks_on_a_terminal_and_elsewhere_wants_yes(
+    emonext: Emonext, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = emonext("purge", two, "--patient", "P1")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "--yes")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(typer, "confirm", lambda question, err: False)
+    ended = emonext("purge", two, "--patient", "P1")
+    assert (ended.code, ended.err_lines) == (BAD_INPUT, ["Nothing was deleted."])
+    assert (two / "timelines/patient_id=P1/S1.parquet").exists()
+    monkeypatch.setattr(typer, "confirm", lambda question, err: "P1" in question)
+    assert emonext("purge", two, "--patient", "P1").code == DONE
+    assert not (two / "timelines/patient_id=P1").exists()
+
+
 def test_the_demo_names_what_it_made(
     emonext: Emonext, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,489 @@
+"""pipeline.purge, pipeline.leftovers: a person goes wholly, nobody else loses a byte."""
+
+import csv
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.audit import IDS_FILE, LOG_FILE, read_runs, verify
+from pipeline.batch import process_sessions
+from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.jobs import in_this_process
+from pipeline.leftovers import Words, mentions
+from pipeline.purge import Purged, plan_purge, purge
+from pipeline.session import Instruments, Session, Settings
+from pipeline.status import read_status
+from reports import own_text, write_reports
+
+ROOT = Path(__file__).parents[1]
+
+Process = Callable[..., None]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "study"
+
+
+@pytest.fixture
+def process(make_recording: Callable[..., Path], fake_instruments: Instruments, out: Path) -> Process:
+    """Sessions of a second each, by names like P1/S1."""
+    video = make_recording("recording.mp4", [(40, 60)])
+
+    def run(*names: str, consent: bool = True) -> None:
+        sessions = [Session(*name.split("/"), video, consent=consent) for name in names]
+        engine = in_this_process(fake_instruments)
+        process_sessions(sessions, out, Settings(), engine, "0" * 64, write_pages=write_reports)
+
+    return run
+
+
+def do_purge(out: Path, patient: str, session: str | None = None) -> Purged:
+    return purge(out, patient, session, write_reports, own_text())
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def theirs(out: Path, name: str) -> dict[str, bytes]:
+    return {path: content for path, content in files(out).items() if name in path.split("/")}
+
+
+def paths_with(out: Path, text: str) -> list[str]:
+    """By another means than the program's: grep, and names."""
+    command = ["grep", "-rlaw", "--", text, "."]
+    found = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False).stdout.split("\n")
+    names = [path for path in files(out) if text in path]
+    tables = [p.name for p in out.rglob("*.parquet") if text in str(pq.ParquetFile(p).read().to_pydict())]
+    return [*filter(None, found), *names, *tables]
+
+
+# --- a whole person
+
+
+def test_everything_of_a_person_goes_and_of_nobody_else(out: Path, process: Process) -> None:
+    process("P012/S01", "P012/S02", "P013/S01")
+    kept = theirs(out, "P013") | theirs(out, "patient_id=P013")
+    (out / ".unfinished" / "P012" / "S03").mkdir(parents=True)
+    (out / ".unfinished" / "P012" / "S03" / "00000.npz").touch()
+    for name in (
+        "thumbnails/P012_S01_3.jpg",
+        "people/P012.html",
+        "embeddings/P012.npz",
+        "summaries/P013_S01.json",
+    ):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("a")
+    (out / "status.parquet.partial").write_text("P012")
+    assert paths_with(out, "P012")
+    found = do_purge(out, "P012")
+    assert found.mentions == ()
+    assert paths_with(out, "P012") == []
+    assert found.counts == {
+        "timelines": 2,
+        "faces": 2,
+        "logs": 2,
+        "reports": 2,
+        ".unfinished": 1,
+        "thumbnails": 1,
+        "people": 1,
+        "embeddings": 1,
+        "rows": 2,
+    }
+    now = files(out)
+    assert kept
+    assert all(now[path] == content for path, content in kept.items())
+    assert "summaries/P013_S01.json" in now
+    assert read_status(out).rows()[0][:3] == ("P013", "S01", "done")
+    assert "P013" in (out / "reports/index.html").read_text()
+    assert not [path for path in out.rglob("*") if path.is_dir() and not any(path.iterdir())]
+
+
+def test_the_log_says_that_somebody_was_purged_and_not_who(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    do_purge(out, "P012")
+    assert verify(out).faults == ()
+    last = read_runs(out)[-1]
+    assert (last.command, last.how, last.sessions) == ("purge", "done", ((None, "purged"),))
+    assert "P012" not in (out / LOG_FILE).read_text() + (out / IDS_FILE).read_text()
+    assert '"timelines": 1' in (out / LOG_FILE).read_text()
+
+
+def test_of_the_last_person_nothing_is_left_but_the_log(out: Path, process: Process) -> None:
+    process("P012/S01")
+    assert do_purge(out, "P012").mentions == ()
+    assert sorted(files(out)) == [IDS_FILE, ".lock", "audit.head", LOG_FILE]
+    assert verify(out).faults == ()
+
+
+def test_a_person_without_a_timeline_can_be_purged(out: Path, process: Process) -> None:
+    process("P012/S01", consent=False)
+    process("P013/S01")
+    assert do_purge(out, "P012").counts == {"rows": 1}
+    assert paths_with(out, "P012") == []
+
+
+@pytest.mark.parametrize(
+    ("purged", "kept"),
+    [
+        ("P01", "P012"),
+        ("P012", "P01"),
+        ("P.1", "Px1"),
+        ("P.1", "P.1.1"),
+        ("P", "P.1"),
+        ("P1-b", "P1"),
+        ("P1", "P1-b"),
+        ("P1", "X_P1"),
+        ("parquet", "P1"),
+        ("html", "P1"),
+        ("S01", "P1"),
+        ("timelines", "P1"),
+        ("p1", "P1"),
+        ("A" * 64, "A" * 63),
+    ],
+)
+def test_ids_that_look_alike_are_kept_apart(out: Path, process: Process, purged: str, kept: str) -> None:
+    process(f"{kept}/S01", f"{purged}/S01", f"{kept}/S02")
+    before = theirs(out, kept) | theirs(out, f"patient_id={kept}")
+    found = do_purge(out, purged)
+    now = files(out)
+    assert len(before) == 8
+    assert {path: now.get(path) for path in before} == before
+    assert read_status(out)["patient_id"].to_list() == [kept, kept]
+    assert not any((out / kind / purged).exists() for kind in ("logs", "reports", ".unfinished"))
+    assert not list(out.glob(f"*/patient_id={purged}"))
+    if purged not in ("parquet", "html", "S01", "timelines"):
+        assert found.mentions == ()
+
+
+@pytest.mark.parametrize("patient", ["../P1", "P1/S1", ".*", "Zoë", "", "index"])
+def test_an_id_that_is_none_is_refused(out: Path, process: Process, patient: str) -> None:
+    process("P1/S1")
+    before = files(out)
+    with pytest.raises(InputError, match="--patient"):
+        plan_purge(out, patient)
+    assert files(out) == before
+
+
+def test_somebody_unknown_is_told_and_nothing_is_done(out: Path, process: Process) -> None:
+    process("P012/S01")
+    before = files(out)
+    for patient, session in (("P01", None), ("P01", "S01"), ("P012", "S02")):
+        with pytest.raises(InputError, match=f"nothing of {patient}.* in this folder.$"):
+            plan_purge(out, patient, session)
+    (out / "notes.txt").write_text("P01 came late")
+    with pytest.raises(InputError, match=r"nothing of P01 in this folder. But 1 files mention it: notes.txt"):
+        plan_purge(out, "P01")
+    with pytest.raises(InputError, match="nothing of P1"):
+        plan_purge(out / "none", "P1")
+    assert {path: content for path, content in files(out).items() if path != "notes.txt"} == before
+
+
+# --- a session
+
+
+def test_one_session_goes_and_the_others_stay(out: Path, process: Process) -> None:
+    process("P1/S01", "P1/S01-b", "P1/S012", "P2/S01", "X-P1/S01")
+    before = files(out)
+    found = do_purge(out, "P1", "S01")
+    assert found.mentions == ()
+    gone = before.keys() - files(out).keys()
+    assert gone == {
+        "timelines/patient_id=P1/S01.parquet",
+        "faces/patient_id=P1/S01.parquet",
+        "logs/P1/S01.log",
+        "reports/P1/S01.html",
+    }
+    left = read_status(out).select("patient_id", "session_id").rows()
+    assert left == [("P1", "S01-b"), ("P1", "S012"), ("P2", "S01"), ("X-P1", "S01")]
+    assert 'href="P1/S01.html"' not in (out / "reports/index.html").read_text()
+
+
+def test_a_session_named_as_its_patient_is_not_the_whole_folder(out: Path, process: Process) -> None:
+    process("P1/P1", "P1/S2")
+    do_purge(out, "P1", "P1")
+    assert read_status(out)["session_id"].to_list() == ["S2"]
+    assert (out / "timelines/patient_id=P1/S2.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["P1/S01", "P1_S01.mp4", '{"patient_id": "P1", "session_id": "S01"}', "P1;S01", "P1\tS01"],
+)
+def test_a_session_is_found_by_both_its_ids(out: Path, process: Process, text: str) -> None:
+    process("P1/S01", "P1/S02", "P2/S01")
+    (out / "notes.txt").write_text(text)
+    (out / "other.txt").write_text("P1/S02 P2/S01 P1/S010 XP1/S01 S01")
+    assert do_purge(out, "P1", "S01").mentions == ("notes.txt",)
+
+
+# --- tables of several people
+
+
+def test_tables_of_several_people_lose_rows_and_nothing_else(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    lines = [
+        '\ufeffpatient_id;"note"\r\n',
+        'P013;"a ""b""; c\r\nP012"\r\n',
+        "P012;x\r\n",
+        ' "P014";\udcff\r\n',
+    ]
+    (out / "people.csv").write_bytes("".join(lines).encode(errors="surrogateescape"))
+    (out / "only.csv").write_text("session_id,patient_id\nS01,P012\n")
+    table = pa.table({"patient_id": ["P012", "P013"], "x": [1, 2]}).replace_schema_metadata({"by": "hand"})
+    names = table["patient_id"].combine_chunks().dictionary_encode()
+    pq.write_table(table.set_column(0, "patient_id", names), out / "ratings.parquet", compression="none")
+    plan = plan_purge(out, "P012")
+    assert {path.name: count for path, count in plan.rows.items()} == {
+        "people.csv": 1,
+        "only.csv": 1,
+        "ratings.parquet": 1,
+        "status.parquet": 1,
+    }
+    found = do_purge(out, "P012")
+    assert (out / "people.csv").read_bytes() == (lines[0] + lines[1] + lines[3]).encode(
+        errors="surrogateescape"
+    )
+    assert not (out / "only.csv").exists()
+    ratings = pq.read_table(out / "ratings.parquet")
+    assert ratings.to_pydict() == {"patient_id": ["P013"], "x": [2]}
+    assert ratings.schema.metadata[b"by"] == b"hand"
+    assert b"P012" not in (out / "ratings.parquet").read_bytes()
+    assert found.mentions == ("people.csv",), "somebody's note mentions them"
+
+
+def test_a_table_without_sessions_keeps_its_person_when_a_session_goes(out: Path, process: Process) -> None:
+    process("P1/S1", "P1/S2")
+    (out / "people.csv").write_text("patient_id,seat\nP1,left\n")
+    assert do_purge(out, "P1", "S1").mentions == ()
+    assert (out / "people.csv").exists()
+
+
+def test_originals_stay_and_are_named(out: Path, process: Process) -> None:
+    process("P012/S01")
+    (out / "P012_S01.mp4").write_bytes(b"video")
+    (out / "P012").mkdir()
+    (out / "P012" / "photo.jpg").write_bytes(b"photo")
+    with (out / "sessions.csv").open("w") as file:
+        csv.writer(file).writerows([("patient_id", "session_id", "video"), ("P012", "S01", "a.mp4")])
+    found = do_purge(out, "P012")
+    assert found.mentions == ("P012 (its name)", "P012_S01.mp4 (its name)", "sessions.csv")
+    assert (out / "P012" / "photo.jpg").exists()
+
+
+# --- links
+
+
+def test_no_link_is_followed_out_of_the_folder(out: Path, process: Process, tmp_path: Path) -> None:
+    process("P012/S01", "P013/S01")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "S09.parquet").write_text("P012")
+    (outside / "P012.csv").write_text("patient_id\nP012\n")
+    (outside / "empty").mkdir()
+    (out / "timelines/patient_id=P012/link.parquet").symlink_to(outside / "S09.parquet")
+    (out / "faces/patient_id=P012/folder").symlink_to(outside)
+    (out / "episodes").symlink_to(outside)
+    (out / "people.csv").symlink_to(outside / "P012.csv")
+    (out / "recordings").symlink_to(outside)
+    found = do_purge(out, "P012")
+    assert sorted(path.name for path in outside.iterdir()) == ["P012.csv", "S09.parquet", "empty"]
+    assert (outside / "P012.csv").read_text() == "patient_id\nP012\n"
+    assert not (out / "timelines/patient_id=P012").exists()
+    assert not (out / "faces/patient_id=P012").exists()
+    assert found.mentions == (
+        "episodes (a link out of the folder: look there yourself)",
+        "people.csv (where it leads to)",
+    )
+
+
+def test_the_folder_itself_may_be_a_link(out: Path, process: Process, tmp_path: Path) -> None:
+    process("P012/S01")
+    (tmp_path / "link").symlink_to(out)
+    assert do_purge(tmp_path / "link", "P012").mentions == ()
+    assert paths_with(out, "P012") == []
+
+
+# --- what is left
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a P012 b",
+        b"\0\1P012\2",
+        "P012".encode("utf-16"),
+        "x;P012;y".encode("utf-16-le"),
+        "x;P012;y".encode("utf-16-be"),
+        "P012".encode("utf-32"),
+        gzip.compress(b"P012_S01"),
+        b"\x1f\x8bP012",
+        b"PAR1 P012",
+        b"PK\3\4 P012",
+        "é-P012-é".encode(),
+        b"x" * 5_000_000 + b" P012",
+    ],
+)
+def test_what_still_mentions_them_is_named(out: Path, process: Process, content: bytes) -> None:
+    process("P012/S01", "P013/S01")
+    (out / "left").write_bytes(content)
+    assert do_purge(out, "P012").mentions == ("left",)
+
+
+def test_packed_tables_are_looked_into(out: Path, tmp_path: Path) -> None:
+    words = Words("P012", None, {})
+    names = [f"P{number:03}" for number in range(100)]
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"who": pl.Series(names, dtype=pl.Categorical), "n": range(100)}).write_parquet(path)
+    assert mentions(path, words)
+    pl.DataFrame({"who": [["P011"], ["P012", "P013"]]}).write_parquet(path)
+    assert mentions(path, words)
+    pq.write_table(pa.table({"n": [1]}).replace_schema_metadata({"video": "P012_S01.mp4"}), path)
+    assert mentions(path, words)
+    pl.DataFrame({"who": ["P011", "P0123"]}).write_parquet(path)
+    assert not mentions(path, words)
+    np.savez_compressed(tmp_path / "a.npz", who=np.array(names))
+    assert mentions(tmp_path / "a.npz", words)
+
+
+def test_what_can_t_be_read_is_named(out: Path, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    process("P012/S01", "P013/S01")
+    (out / "locked").write_text("x")
+    opened = Path.open
+
+    def refuse(path: Path, *args: object, **options: object) -> object:
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert do_purge(out, "P012").mentions == ("locked (can't be read: Permission denied)",)
+
+
+def test_the_program_s_own_scripts_are_about_nobody(out: Path, process: Process) -> None:
+    """Plotly has variables called P1 and S1."""
+    process("P1/S1", "P2/S1")
+    assert b"P1" in (out / "reports/P2/S1.html").read_bytes()
+    assert plan_purge(out, "P1", None, own_text()).pages == (out / "reports/index.html",)
+    assert do_purge(out, "P1").mentions == ()
+
+
+# --- interruptions
+
+
+def test_a_purge_that_was_stopped_anywhere_is_done_by_doing_it_again(
+    out: Path, process: Process, tmp_path: Path
+) -> None:
+    process("P012/S01", "P012/S02", "P013/S01")
+    for step in count():
+        study = shutil.copytree(out, tmp_path / f"stopped{step}")
+        finished = purge_in_steps(study, step)
+        with suppress(InputError):  # it had been done
+            assert do_purge(study, "P012").mentions == ()
+        assert paths_with(study, "P012") == [], step
+        assert "P013" in (study / "reports/index.html").read_text(), step
+        assert verify(study).faults == (), step
+        if finished:
+            break
+    assert step > 30
+
+
+def purge_in_steps(out: Path, count: int) -> bool:
+    """Whether so many changes of the disk were enough; after them nothing is done, as by a killed process."""
+
+    def stops(do: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            nonlocal count
+            count -= 1
+            if count < 0:
+                raise KeyboardInterrupt
+            return do(*arguments, **options)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((Path, "unlink"), (Path, "rmdir"), (os, "replace"), (os, "fsync")):
+            patch.setattr(module, name, stops(getattr(module, name)))
+        try:
+            do_purge(out, "P012")
+        except KeyboardInterrupt:
+            return False
+    return True
+
+
+def test_somebody_else_s_damaged_timeline_keeps_nothing_of_this_person(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    (out / "timelines/patient_id=P013/S01.parquet").write_bytes(b"damaged")
+    with pytest.raises(TimelineError, match="P013"):
+        do_purge(out, "P012")
+    assert not [path for path, content in files(out).items() if b"P012" in content or "P012" in path]
+    assert read_runs(out)[-1].how == "TimelineError"
+
+
+def test_a_folder_at_work_is_not_purged(out: Path, process: Process) -> None:
+    process("P012/S01")
+    before = files(out)
+    program = """
+import sys
+from pathlib import Path
+from pipeline.lock import holding
+with holding(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(out)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(OutputError, match="at work"):
+        do_purge(out, "P012")
+    holder.communicate()
+    assert {**files(out), ".lock": b""} == {**before, ".lock": b""}
+
+
+def test_a_file_that_can_t_be_removed_is_named(
+    out: Path, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process("P012/S01")
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "S01.log":
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OutputError, match=r"S01\.log: can't be removed \(Permission denied\)"):
+        do_purge(out, "P012")
+    monkeypatch.undo()
+    assert do_purge(out, "P012").mentions == ()
+    assert paths_with(out, "P012") == []
+
+
+def test_whoever_was_purged_can_come_again(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    do_purge(out, "P012")
+    process("P012/S01")
+    assert read_status(out)["state"].to_list() == ["done", "done"]
+    assert len(read_runs(out, "P012")) == 1
