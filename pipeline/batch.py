@@ -11,7 +11,7 @@ from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
 from pipeline.session import Session, Settings
 from pipeline.status import Outcome, read_outcomes, read_status, record
-from pipeline.timeline import make_private_folder
+from pipeline.timeline import make_private_folder, remove_partials
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -93,6 +93,7 @@ def process_sessions(
         for outcome in engine(jobs, on_session):
             record(out, outcome)
             ended[outcome.patient_id, outcome.session_id] = outcome
+        remove_partials(out)
     return [ended[session.patient_id, session.session_id] for session in sessions]
 
 

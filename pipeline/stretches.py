@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import OutputError
 from pipeline.records import EMOTIONS, Face, FrameFaces
 from pipeline.timeline import atomic
 
@@ -50,10 +51,15 @@ class Stretches:
 
     def write(self, number: int, stretch: Stretch) -> None:
         """:raises OutputError: it can't be written."""
-        with atomic(self._path(number)) as partial, partial.open("wb") as file:
-            columns = _columns(stretch.samples)
-            columns |= {"key": np.array(self._key), "decoders": np.array(stretch.decoders, str)}
-            np.savez(file, **columns)  # type: ignore[arg-type]  # its types take every name for allow_pickle
+        columns = _columns(stretch.samples)
+        columns |= {"key": np.array(self._key), "decoders": np.array(stretch.decoders, str)}
+        try:
+            with atomic(self._path(number)) as partial, partial.open("wb") as file:
+                np.savez(file, **columns)  # type: ignore[arg-type]  # its types take every name for allow_pickle
+        except OutputError as error:
+            # whoever else was at work on this session is done with it, and has removed the folder meanwhile
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
 
     def remove(self) -> None:
         """Nothing is left of them, nor of the patient's folder if it is empty."""
