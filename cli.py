@@ -862,4 +862,6 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import cli  # as the installed command: processes on other machines look for its functions in this module
+
+    cli.main()
