@@ -194,7 +194,7 @@ class _Seat:
         stall_s: float,
     ) -> None:
         self.node, self.host = node["NodeID"], node["NodeManagerHostname"]
-        self.alive, self.ready = True, False
+        self.alive, self.ready, self.error = True, False, ""
         self.job: Job | None = None
         self._stall_s, self._heard = stall_s, 0.0
         actor: Any = ray.remote(_Watcher).options(
@@ -233,7 +233,8 @@ class _Seat:
         except RayTaskError as error:
             error.cause.args = (f"{self.host}: {error.cause}",)
             raise error.cause from error
-        except RayError:
+        except RayError as error:
+            self.error = str(error).strip().rpartition("\n")[2]
             return self._lost(f"its machine {self.host} was lost")
         if self.job is not None and time.monotonic() - self._heard > self._stall_s + _GRACE_S:
             return self._lost(f"its machine {self.host} did not answer any more")
@@ -265,11 +266,14 @@ def _is_tried_again(end: _End, tries: Counter[tuple[str, str, int]]) -> bool:
 
 def _check_starts(seats: Sequence[_Seat], failed: Counter[str]) -> None:
     """:raises InputError: on a node that lives, nothing can be started."""
-    failed.update(seat.node for seat in seats if not (seat.alive or seat.ready))
-    for node in ray.nodes() if failed else ():
-        if node["Alive"] and failed[node["NodeID"]] >= _START_TRIES:
+    for seat in seats:
+        if seat.alive or seat.ready:
+            continue
+        failed[seat.node] += 1
+        lives = any(node["Alive"] for node in ray.nodes() if node["NodeID"] == seat.node)
+        if lives and failed[seat.node] >= _START_TRIES:
             raise InputError(
-                f"{node['NodeManagerHostname']}: no session can be started there; is emonext-care installed?"
+                f"{seat.host}: no session can be started there ({seat.error}); install the same."
             )
 
 
