@@ -6,9 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 from types import ModuleType
 from typing import Any
 
@@ -260,6 +260,36 @@ def test_nobody_answers(make_session: Callable[..., Session], tmp_path: Path) ->
 
 # --- Ctrl-C
 
+
+@pytest.fixture
+def hangs_later(tmp_path: Path) -> Session:
+    """Ten seconds of a video like others, then those at which its decoder hangs."""
+    pictures = [with_faces([(40, 60)]) for _ in range(200)]
+    for picture in pictures[100:]:
+        picture[-16:, -16:] = HANG
+    return Session("P1", "S1", encode(tmp_path / "P1_S1.mp4", pictures, rate=10))
+
+
+def test_ctrl_c_ends_a_decoder_that_hangs(cluster: Any, hangs_later: Session, tmp_path: Path) -> None:
+    raylet = psutil.Process(cluster.head_node.all_processes["raylet"][0].process.pid)
+    at_work: list[psutil.Process] = []
+
+    def interrupt() -> None:
+        at_work.extend(p for p in raylet.children(recursive=True) if "spawn_main" in " ".join(p.cmdline()))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = Timer(3.0, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            cluster,
+            [hangs_later],
+            tmp_path / "out",
+            on_session=lambda *_: timer.start() if not timer.ident else None,
+        )
+    assert at_work
+    assert not psutil.wait_procs(at_work, timeout=10)[1]
+
+
 RUN = """
 import sys
 from pathlib import Path
@@ -273,15 +303,10 @@ process_sessions(sessions, Path(sys.argv[1]), Settings(), RayCluster(test_worker
 """
 
 
-def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
-    """Not even a decoder that hangs."""
-    pictures = [with_faces([(40, 60)]) for _ in range(200)]
-    for picture in pictures[100:]:
-        picture[-16:, -16:] = HANG
-    video = encode(tmp_path / "P1_S1.mp4", pictures, rate=10)
+def test_ctrl_c_leaves_nothing_running(hangs_later: Session, tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(tmp_path / "out"), str(video)],
+        [sys.executable, "-c", RUN, str(tmp_path / "out"), str(hangs_later.video)],
         env=env | {"HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -289,7 +314,6 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     assert int(process.stdout.readline()) > 0
-    time.sleep(2.0)
     at_work = psutil.Process(process.pid).children(recursive=True)
     assert any("spawn_main" in " ".join(child.cmdline()) for child in at_work)
     process.send_signal(signal.SIGINT)
