@@ -288,21 +288,23 @@ def _absolute(job: Job) -> Job:
 def _connect(address: str | None) -> None:
     """:raises InputError: no cluster answers there."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        # Ray listens on all of the machine's addresses, and lets in who knows this; else it writes a file
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        ray.init("local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
-        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        host, _, port = address.rpartition(":")
-        if host:  # Ray itself tries for more than a minute, and then ends this process
+        if address is None:
+            # Ray listens on all of the machine's addresses, and lets in who knows this; else it writes a file
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            options |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+        elif ":" in address:  # Ray itself tries for more than a minute, and then ends this process
+            host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), _CONNECT_S).close()
-        ray.init(address, **quiet)
-    except (OSError, ValueError, RuntimeError, RayError) as error:
+        ray.init(address or "local", **options)
+    except Exception as error:
+        ray.shutdown()
+        if address is None:
+            raise InputError(f"--engine ray: Ray can't be started on this machine ({error}).") from error
         raise InputError(
-            f"--ray-address {address}: no Ray cluster can be had there ({error}). "
-            "Start one with `ray start`; this machine must belong to it."
+            f"--ray-address {address}: no Ray cluster can be had there ({error}). Start one with "
+            "`ray start`; this machine must belong to it, and have the same RAY_AUTH_MODE."
         ) from error
 
 

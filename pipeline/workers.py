@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 
 import psutil
@@ -141,6 +141,9 @@ def _work(connection: Connection, make_instruments: Callable[[], Instruments]) -
     """A worker's life: until there are no more jobs, or nobody left who gives them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gave the jobs
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # even where a decoder hangs
+    parent = parent_process()
+    if parent is None or not parent.is_alive():
+        return
     try:
         instruments = make_instruments()
     except Exception as error:  # noqa: BLE001 — raised again where it is waited for
