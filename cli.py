@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.box import SIMPLE
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from emonext.checkpoint import Card
     from emonext.evaluation import Evaluation, Reading, Recut
     from pipeline.embedding import Embedder
-    from pipeline.jobs import OnSession
+    from pipeline.jobs import Engine, OnSession
     from pipeline.session import Instruments, Session
     from pipeline.spreadsheet import Problem
     from pipeline.status import Outcome
@@ -74,6 +74,13 @@ LabelMap = Annotated[
 ]
 Votes = Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv, beside FER2013's CSV.")]
 Jobs = Annotated[int | None, typer.Option(help="Sessions at once; else as cores and memory allow.", min=1)]
+EngineName = Annotated[
+    Literal["local", "ray"], typer.Option("--engine", help="This machine, or a Ray cluster of several.")
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="The cluster's head, such as 10.0.0.5:6379, or auto; else a new one of this machine."),
+]
 PatientTrack = Annotated[
     str, typer.Option(help="Who the patient is: longest (seen longest), largest, or a track's number.")
 ]
@@ -99,6 +106,8 @@ def process(
     min_face: MinFace = 40,
     patient_track: PatientTrack = "longest",
     jobs: Jobs = None,
+    engine: EngineName = "local",
+    ray_address: RayAddress = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make existing timelines anew.")] = False,
     encrypt: Annotated[
         Path | None, typer.Option(help="Encrypt timelines and faces with this key (see `key`).")
@@ -115,9 +124,9 @@ def process(
     from pipeline.batch import plan_sessions, process_sessions
     from pipeline.encryption import use_key
     from pipeline.session import QualityLimits, Settings
-    from pipeline.workers import Workers, default_jobs
     from reports import write_reports
 
+    encrypt = encrypt.absolute() if encrypt else None
     use_key(encrypt)
     options = {
         "sample_fps": ("fps", fps),
@@ -139,15 +148,23 @@ def process(
             chosen[name] = value
     model, device, jobs = chosen.pop("model"), chosen.pop("device"), chosen.pop("jobs")
     settings = Settings(**{**chosen, "quality": QualityLimits(**chosen.get("quality", {}))})
-    count = min(jobs or default_jobs(), len(sessions))
-    workers = Workers(partial(_instruments, model, device, settings.min_face_px, count), count)
+    weights = find_weights(model)
+    sha256 = verify_weights(weights)
+    if weights == Path(model):
+        model = str(weights.absolute())  # the working folder of another machine is another
+    make = partial(_instruments, model, device, settings.min_face_px, sha256=sha256, key=encrypt)
+    run = (
+        _on_cluster(make, ray_address, jobs, device)
+        if engine == "ray"
+        else _on_this_machine(make, jobs, len(sessions))
+    )
     with _progress("Processing") as update:
         outcomes = process_sessions(
             sessions,
             out,
             settings,
-            workers,
-            verify_weights(find_weights(model)),
+            run,
+            sha256,
             overwrite=overwrite,
             on_session=_overall(update, len(sessions)),
             write_pages=write_reports,
@@ -155,6 +172,25 @@ def process(
     if any(out.glob("timelines/*/*.parquet")):
         _say(f"Report: {out / 'reports' / 'index.html'}")
     _tell(sessions, outcomes)
+
+
+def _on_this_machine(make: "Callable[..., Instruments]", jobs: int | None, sessions: int) -> "Engine":
+    """Sessions in processes that share the cores."""
+    from pipeline.workers import Workers, default_jobs
+
+    count = min(jobs or default_jobs(), sessions)
+    return Workers(partial(make, cores=len(os.sched_getaffinity(0)) // count), count)
+
+
+def _on_cluster(
+    make: "Callable[..., Instruments]", address: str | None, jobs: int | None, device: str
+) -> "Engine":
+    """Sessions on all machines of a Ray cluster."""
+    with _extra("ray"):
+        from pipeline.ray_engine import RayCluster
+    from pipeline.workers import WORKER_CORES
+
+    return RayCluster(partial(make, cores=WORKER_CORES), address, jobs, device)
 
 
 def _read_study(path: Path) -> "tuple[list[Session], dict[str, Any]]":
@@ -776,24 +812,41 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     return EmoNeXtError, PipelineError, ReportError
 
 
-def _instruments(model: str, device: str, min_face_px: int = 40, processes: int = 1) -> "Instruments":
+def _instruments(
+    model: str,
+    device: str,
+    min_face_px: int = 40,
+    *,
+    cores: int | None = None,
+    sha256: str | None = None,
+    key: Path | None = None,
+) -> "Instruments":
     """Where the two trained parts meet: the detector and the classifier, on one device.
 
-    :param processes: that share the processor.
+    :param cores: of the processor; none is all of them.
+    :param sha256: what the weights must be.
+    :param key: with which this process encrypts; other machines read it from the same path.
     """
     import decord
     import torch
 
     from emonext import Classifier
+    from emonext.errors import WeightsError
     from pipeline.cascade import Cascade
+    from pipeline.encryption import use_key
     from pipeline.faces import Framing
     from pipeline.session import Instruments
 
+    use_key(key)
     # its messages about damaged frames say nothing that the timeline does not
     decord.logging.set_level(decord.logging.QUIET)
     # decoding goes on meanwhile and needs the other half: more threads than cores wait for each other
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // (2 * processes)))
+    torch.set_num_threads(max(1, (cores or len(os.sched_getaffinity(0))) // 2))
     classify = Classifier(model, device)
+    if sha256 not in (None, classify.sha256):
+        raise WeightsError(
+            f"{model}: its sha256 is {classify.sha256[:12]}…, not {sha256[:12]}… as elsewhere."
+        )
     prepare = classify.card.preprocessing
     cascade = Cascade(min_face_px, classify.device)
     return Instruments(
@@ -878,7 +931,8 @@ def _overall(update: Callable[[int, int, str], None], count: int) -> "OnSession"
     shares: dict[tuple[str, str], float] = {}
 
     def on_session(session: "Session", done: int, total: int) -> None:
-        shares[session.patient_id, session.session_id] = done / total
+        key = (session.patient_id, session.session_id)
+        shares[key] = max(shares.get(key, 0.0), done / total)  # a second try does not take the bar back
         ended = sum(share == 1 for share in shares.values())
         note = f"{session.patient_id} {session.session_id}, {ended} of {count} sessions"
         update(round(1000 * sum(shares.values())), 1000 * count, note)
@@ -1002,4 +1056,6 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import cli  # as the installed command: processes on other machines look for its functions in this module
+
+    cli.main()

@@ -14,7 +14,7 @@ from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
 from pipeline.session import Session, Settings
 from pipeline.status import Outcome, read_outcomes, read_status, record
-from pipeline.timeline import make_private_folder
+from pipeline.timeline import make_private_folder, remove_partials
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -102,6 +102,7 @@ def process_sessions(
             record(out, outcome)
             key = (outcome.patient_id, outcome.session_id)
             ended[key], ending.states[key] = outcome, outcome.state
+        remove_partials(out)
         if any(out.glob("timelines/*/*.parquet")):
             write_pages(out)
     return [ended[key] for key in keys]

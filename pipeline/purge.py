@@ -25,7 +25,7 @@ from pipeline.leftovers import Words, find_mentions, mentions
 from pipeline.lock import holding
 from pipeline.status import read_status
 from pipeline.study import SESSIONS_FILE
-from pipeline.timeline import atomic
+from pipeline.timeline import atomic, remove_partials
 
 # What the program makes lies below these; nothing else is ever deleted.
 _BY_SESSION = (
@@ -112,6 +112,7 @@ def purge(
     """
     with holding(out):
         plan = plan_purge(out, patient_id, session_id, own_text)
+        remove_partials(out)  # the folder is held: whoever wrote them is dead
         kinds = Counter(path.relative_to(out).parts[0] for path in plan.files)
         counts = dict(kinds) | ({"rows": sum(plan.rows.values())} if plan.rows else {})
         options = {"of": "a patient" if session_id is None else "a session"}
@@ -198,11 +199,7 @@ def _remove(out: Path, plan: Plan) -> None:
     """:raises OutputError: a file can't be removed or written."""
     for path, count in plan.rows.items():
         _drop_rows(path, plan.words, count)
-    # half-written tables: the folder is held, so whoever wrote them is dead
-    halves = [
-        path for path in out.glob("*.partial") if Path(path.stem).suffix in (".parquet", ".csv", ".ids")
-    ]
-    for path in (*plan.files, *plan.pages, *halves):
+    for path in (*plan.files, *plan.pages):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.encryption import seal, unseal
+from pipeline.errors import OutputError
 from pipeline.records import EMOTIONS, Face, FrameFaces
 from pipeline.timeline import atomic
 
@@ -56,8 +57,13 @@ class Stretches:
         columns |= {"key": np.array(self._key), "decoders": np.array(stretch.decoders, str)}
         file = io.BytesIO()
         np.savez(file, **columns)  # type: ignore[arg-type]  # its types take every name for allow_pickle
-        with atomic(self._path(number)) as partial:
-            partial.write_bytes(seal(file.getvalue()))
+        try:
+            with atomic(self._path(number)) as partial:
+                partial.write_bytes(seal(file.getvalue()))
+        except OutputError as error:
+            # whoever else was at work on this session is done with it, and has removed the folder meanwhile
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
 
     def remove(self) -> None:
         """Nothing is left of them, nor of the patient's folder if it is empty."""

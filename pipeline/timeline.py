@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
@@ -110,16 +111,16 @@ def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> Non
 def atomic(path: Path) -> Iterator[Path]:
     """A ``*.partial`` path to write to, renamed to ``path`` on success and removed on failure.
 
-    Folders are made 0700 and the file 0600.
+    Folders are made 0700 and the file 0600. The name is this writer's own: on another machine a process that
+    was given up may still be writing the same file.
 
     :raises OutputError: it can't be written.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
     try:
         make_private_folder(path.parent)
         # made before anything is written, so that what is written is never readable by others
-        partial.unlink(missing_ok=True)
-        partial.touch(mode=0o600)
+        partial.touch(mode=0o600, exist_ok=False)
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())  # or a power cut leaves an empty file of the right name
@@ -129,6 +130,12 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """What killed processes left of :func:`atomic`, in the folder and all below it."""
+    for partial in folder.rglob("*." + 8 * "[0-9a-f]" + ".partial"):
+        partial.unlink(missing_ok=True)
 
 
 def make_private_folder(folder: Path) -> None:

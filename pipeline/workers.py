@@ -1,12 +1,13 @@
 """Sessions in processes of their own: a decoder that crashes or hangs fails its session, and no other."""
 
+import ctypes
 import os
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 
 import psutil
@@ -18,19 +19,24 @@ from pipeline.status import Outcome
 # No sample for so long, from loading the weights to the last: the slowest machine and share are faster.
 DEFAULT_STALL_S = 600.0
 
-# What a worker needs beside its share of the cores: measured at 1920×1080, rounded up.
-_WORKER_BYTES = 2 * 2**30
+# What a worker needs: decoding takes one core and the networks another; memory as measured at 1920×1080,
+# rounded up.
+WORKER_CORES = 2
+WORKER_BYTES = 2 * 2**30
 
 _POLL_S = 1.0
+
+# Of Linux's prctl: the signal to get when the parent dies.
+_DIE_WITH_PARENT = 1
 
 # A fork would share the locks of threads that it does not have: torch's and FFmpeg's.
 _processes = get_context("spawn")
 
 
 def default_jobs() -> int:
-    """Sessions at once: decoding takes one core and the networks another, and memory must do for all."""
+    """Sessions at once: as many as cores and memory do for."""
     cores, memory = len(os.sched_getaffinity(0)), psutil.virtual_memory().available
-    return max(1, min(cores // 2, memory // _WORKER_BYTES))
+    return max(1, min(cores // WORKER_CORES, memory // WORKER_BYTES))
 
 
 class Workers:
@@ -48,13 +54,13 @@ class Workers:
 
     def __call__(self, jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
         """:raises Exception: what ``make_instruments`` raised."""
-        left, workers = deque(jobs), list[_Worker]()
+        left, workers = deque(jobs), list[Worker]()
         try:
             while left or any(worker.job for worker in workers):
                 while left and sum(worker.job is not None for worker in workers) < self._count:
                     idle = next((worker for worker in workers if worker.job is None), None)
                     if idle is None:
-                        workers.append(idle := _Worker(self._make))
+                        workers.append(idle := Worker(self._make))
                     idle.give(left.popleft())
                 busy = [worker for worker in workers if worker.job]
                 wait([worker.connection for worker in busy], timeout=_POLL_S)
@@ -68,7 +74,7 @@ class Workers:
                 worker.stop()
 
 
-class _Worker:
+class Worker:
     """One process, and the job that it has."""
 
     def __init__(self, make_instruments: Callable[[], Instruments]) -> None:
@@ -101,10 +107,10 @@ class _Worker:
                 on_session(job.session, *message)
         except (EOFError, ConnectionResetError):
             self.stop()
-            return _given_up(job, _ending(self._process.exitcode))
+            return given_up(job, _ending(self._process.exitcode))
         if time.monotonic() - self._heard > stall_s:
             self.stop()
-            return _given_up(job, f"no progress for {stall_s:.0f} s; it was ended")
+            return given_up(job, f"no progress for {stall_s:.0f} s; it was ended")
         return None
 
     def stop(self) -> None:
@@ -116,7 +122,8 @@ class _Worker:
         self._process.join()
 
 
-def _given_up(job: Job, reason: str) -> Outcome:
+def given_up(job: Job, reason: str) -> Outcome:
+    """Of a session whose process could not say how it ended."""
     write_log(job, reason)
     return failed(job, reason)
 
@@ -133,6 +140,10 @@ def _ending(exitcode: int | None) -> str:
 def _work(connection: Connection, make_instruments: Callable[[], Instruments]) -> None:
     """A worker's life: until there are no more jobs, or nobody left who gives them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gave the jobs
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # even where a decoder hangs
+    parent = parent_process()
+    if parent is None or not parent.is_alive():
+        return
     try:
         instruments = make_instruments()
     except Exception as error:  # noqa: BLE001 — raised again where it is waited for

@@ -91,7 +91,7 @@ def test_everything_of_a_person_goes_and_of_nobody_else(out: Path, process: Proc
     ):
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("a")
-    (out / "status.parquet.partial").write_text("P012")
+    (out / "status.parquet.0123abcd.partial").write_text("P012")
     assert paths_with(out, "P012")
     found = do_purge(out, "P012")
     assert found.mentions == ()

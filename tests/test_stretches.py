@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,22 @@ def test_removing_leaves_other_sessions_alone(tmp_path: Path, stretch: Stretch) 
     assert not root.exists()
 
 
+def test_who_comes_last_does_not_mind_that_the_folder_is_gone(
+    tmp_path: Path, stretch: Stretch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine's attempt ends, and removes the folder, while this one writes to it."""
+    kept = Stretches(tmp_path / ".unfinished" / "P1" / "S1", "key")
+
+    def meanwhile(content: bytes) -> bytes:
+        kept.remove()
+        return content
+
+    monkeypatch.setattr("pipeline.stretches.seal", meanwhile)
+    kept.write(0, stretch)
+    assert kept.read(0) is None
+    assert not (tmp_path / ".unfinished").exists()
+
+
 # --- a session in stretches
 
 
@@ -127,6 +144,25 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     for path in (session.timeline_path, session.faces_path):
         assert pq.read_table(path(tmp_path / "cut")).equals(pq.read_table(path(tmp_path / "whole")))
     assert not (tmp_path / "cut" / ".unfinished").exists()
+
+
+def test_two_attempts_at_once_do_no_harm(
+    session: Session, tmp_path: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a machine was taken for lost, and another does all of it meanwhile."""
+    monkeypatch.setattr("pipeline.session.STRETCH_S", 1.0)
+    attempt = partial(process_session, session, settings=Settings(), instruments=fake_instruments)
+    attempt(out=tmp_path / "one")
+
+    def meanwhile(done: int, total: int) -> None:
+        if done in (12, 13):  # in the middle of a stretch, with two that are kept; and once more
+            attempt(out=tmp_path / "two")
+
+    attempt(out=tmp_path / "two", on_progress=meanwhile)
+    for path in (session.timeline_path, session.faces_path):
+        assert pq.read_table(path(tmp_path / "two")).equals(pq.read_table(path(tmp_path / "one")))
+    assert not (tmp_path / "two" / ".unfinished").exists()
+    assert not list((tmp_path / "two").rglob("*.partial"))
 
 
 def test_other_settings_start_anew(

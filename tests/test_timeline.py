@@ -18,6 +18,7 @@ from pipeline.timeline import (
     atomic,
     make_private_folder,
     read_timeline,
+    remove_partials,
     to_table,
     write_table,
 )
@@ -171,9 +172,36 @@ def test_what_was_begun_is_removed_when_it_fails_and_the_old_file_stays(
 def test_until_it_is_whole_a_file_has_another_name(tmp_path: Path) -> None:
     with atomic(tmp_path / "a.txt") as partial:
         partial.write_text("new")
-        assert partial.name == "a.txt.partial"
+        assert partial.name.startswith("a.txt.")
+        assert partial.name.endswith(".partial")
         assert not (tmp_path / "a.txt").exists()
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.txt", "new")]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    """As when a machine that was taken for lost is still at work on a session that another has by now."""
+    path = tmp_path / "a.txt"
+    with atomic(path) as one:
+        one.write_text("the first, which is")
+        with atomic(path) as other:
+            other.write_text("the second")
+        assert path.read_text() == "the second"
+        with one.open("a") as file:
+            file.write(" slower")
+    assert path.read_text() == "the first, which is slower"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / ".unfinished" / "a.txt"
+    with atomic(path) as partial:
+        killed = partial.name
+    others = [path, tmp_path / "film.mp4.partial", tmp_path / "film.download.partial"]
+    for file in [*others, path.with_name(killed)]:
+        file.touch()
+    remove_partials(tmp_path)
+    assert all(file.exists() for file in others)
+    assert not path.with_name(killed).exists()
 
 
 def test_a_file_in_the_place_of_a_folder_is_an_output_error(tmp_path: Path) -> None:

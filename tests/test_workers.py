@@ -217,3 +217,37 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_result(tmp_path: Path, w
         assert one.equals(other)
     assert not (tmp_path / "cut" / ".unfinished").exists()
     assert not list((tmp_path / "cut").rglob("*.partial"))
+
+
+HANG_LATER = """
+import sys
+from pathlib import Path
+if __name__ == "__main__":
+    from pipeline.batch import process_sessions
+    from pipeline.session import Session, Settings
+    from pipeline.workers import Workers
+    from test_workers import make_instruments
+    sessions, tell = [Session("P1", "S1", Path(sys.argv[1]))], lambda *_: print("progress", flush=True)
+    engine = Workers(make_instruments)
+    process_sessions(sessions, Path(sys.argv[2]), Settings(), engine, "0" * 64, on_session=tell)
+"""
+
+
+def test_a_decoder_that_hangs_dies_with_the_run(tmp_path: Path) -> None:
+    pictures = [with_faces([(40, 60)]) for _ in range(200)]
+    for picture in pictures[100:]:
+        picture[-16:, -16:] = HANG
+    video = encode(tmp_path / "P1_S1.mp4", pictures, rate=10)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANG_LATER, str(video), str(tmp_path / "out")],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "progress\n"
+    time.sleep(2.0)
+    below = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    assert not psutil.wait_procs(below, timeout=20)[1]
