@@ -130,6 +130,15 @@ def make_private_folder(folder: Path) -> None:
 
 def read_timeline(path: Path) -> Timeline:
     """:raises TimelineError: the file is missing, damaged, or not a timeline of this version."""
+    return _read(path, TIMELINE_SCHEMA)
+
+
+def read_faces(path: Path) -> Timeline:
+    """Every face of every sample, in :data:`FACES_SCHEMA`'s columns; errors as :func:`read_timeline`."""
+    return _read(path, FACES_SCHEMA)
+
+
+def _read(path: Path, schema: pa.Schema) -> Timeline:
     try:
         table = pq.read_table(path, partitioning=None)
         metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
@@ -140,7 +149,7 @@ def read_timeline(path: Path) -> Timeline:
         raise TimelineError(
             f"{path}: not a timeline of this program; run `emonext process` again."
         ) from error
-    if version != SCHEMA_VERSION or table.schema.names != TIMELINE_SCHEMA.names:
+    if version != SCHEMA_VERSION or table.schema.names != schema.names:
         raise TimelineError(
             f"{path}: schema version {version}, not {SCHEMA_VERSION}; process the video again."
         )

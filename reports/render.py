@@ -61,15 +61,23 @@ def scripts() -> tuple[Markup, ...]:
     return _trusted(f"static/{PLOTLY_FILE}"), _trusted("templates/draw.js")
 
 
-def content_policy(allowed: tuple[Markup, ...] = ()) -> str:
+@cache
+def review_script() -> Markup:
+    """The one that joins a video to its timeline; it comes after :func:`scripts`."""
+    return _trusted("templates/review.js")
+
+
+def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'") -> str:
     """A Content-Security-Policy under which only these very scripts run and nothing is fetched.
 
     Styles stay free because Plotly writes its own.
+
+    :param media: where videos may come from.
     """
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in allowed) or "'none'"
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
 
 
