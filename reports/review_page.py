@@ -17,12 +17,15 @@ from pipeline.summary import Span, spans, summarize
 from pipeline.timeline import Timeline
 from reports.errors import ReportError
 from reports.figures import expression_figure
-from reports.look import EMOTION_ORDER, EMOTION_WORDS, STATUS_WORDS
+from reports.look import EMOTION_WORDS, STATUS_WORDS
 from reports.render import content_policy, render, review_script, scripts, style, write_page
 from reports.series import FIGURE_STEPS_S, MAX_FIGURE_STEPS, cut, step_length
 
 MIN_STRETCH_S = 2.0
 """Shorter ones are not listed."""
+
+_FIGURE_PX = 300
+"""Low enough that a screen holds it together with the video."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def review_page(
     films = [copy] if blur else recording
     duration_s = float(timeline.metadata["video"]["duration_s"])
     step_s = step_length(duration_s, FIGURE_STEPS_S, MAX_FIGURE_STEPS)
+    expression = expression_figure(cut(timeline, step_s))
+    expression["layout"]["height"] = _FIGURE_PX
     page_scripts = (*scripts(), review_script())
     return render(
         "review.html",
@@ -83,11 +88,10 @@ def review_page(
         stretches=[_moment(span) for span in spans(timeline) if _is_long(span)],
         min_stretch_s=MIN_STRETCH_S,
         step_s=step_s,
-        order=EMOTION_ORDER,
-        expression=expression_figure(cut(timeline, step_s)),
+        expression=expression,
         data=_data(timeline, films),
         software_version=timeline.metadata["software_version"],
-        policy=content_policy(page_scripts, "'self' file:" if recording else "'self'"),
+        policy=content_policy(page_scripts, "'self' file:"),
         style=style(),
         scripts=page_scripts,
     )
@@ -99,19 +103,16 @@ def _is_long(span: Span) -> bool:
 
 
 def _moment(span: Span) -> dict[str, Any]:
-    """:returns: its first and last moment as the script counts them, ms, and the span."""
-    return {"span": span, "start_ms": ceil(1000 * span.start_s), "end_ms": ceil(1000 * span.end_s)}
+    """:returns: the span, and where it begins and ends as the script counts."""
+    return {"span": span, "start_ms": _milliseconds(span.start_s), "end_ms": _milliseconds(span.end_s)}
 
 
 def _data(timeline: Timeline, films: Sequence[Film]) -> dict[str, Any]:
-    """What the script needs: the files, and of each sample its time and what is said of it.
-
-    Rounded up: a hair before its time a video still shows the picture before.
-    """
+    """What the script needs: the files, and of each sample its time and what is said of it."""
     rows = timeline.rows
     return {
-        "films": [{"url": film.url, "start_ms": ceil(1000 * film.start_s)} for film in films],
-        "sample_ms": [ceil(1000 * time_s) for time_s in rows["time_s"]],
+        "films": [{"url": film.url, "start_ms": _milliseconds(film.start_s)} for film in films],
+        "sample_ms": [_milliseconds(time_s) for time_s in rows["time_s"]],
         "said": [_said(row) for row in rows.iter_rows(named=True)],
     }
 
@@ -120,3 +121,8 @@ def _said(row: dict[str, Any]) -> str:
     if row["emotion"] is None:
         return STATUS_WORDS[row["status"]]
     return f"{EMOTION_WORDS[row['emotion']].capitalize()} {100 * row['p_' + row['emotion']]:.0f} %"
+
+
+def _milliseconds(time_s: float) -> int:
+    """Rounded up: a hair before its time a video still shows the picture before."""
+    return ceil(round(1000 * time_s, 3))
