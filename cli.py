@@ -307,6 +307,53 @@ def people(
 
 
 @app.command()
+def review(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    patient: Annotated[str, typer.Argument(metavar="PATIENT")],
+    session: Annotated[str, typer.Argument(metavar="SESSION")],
+    blur: Annotated[
+        Literal["others", "all", "none"],
+        typer.Option(help="Whose faces are blurred: those of others than the patient, all, none."),
+    ] = "others",
+    no_video: Annotated[
+        bool, typer.Option("--no-video", help="The page alone; it plays the copy that is there.")
+    ] = False,
+    video: Annotated[
+        list[Path] | None, typer.Option(help="Where the recording lies now; again for each of its files.")
+    ] = None,
+    original: Annotated[
+        bool, typer.Option("--original", help="The page leads to the recording, which shows everybody.")
+    ] = False,
+    key: KeyFile = None,
+) -> None:
+    """One session's video beside its timeline, with what was read drawn in, for a person to check.
+
+    Example: emonext review study P012 S01
+    """
+    from pipeline.encryption import use_key
+    from pipeline.faces import FACE_THRESHOLD
+    from pipeline.review import blur_of_copy, open_material, review_folder, write_copy
+    from reports.review_page import Film, write_review_page
+
+    use_key(key)
+    material = open_material(directory, patient, session, video or ())
+    folder = review_folder(directory, patient)
+    copy = folder / f"{session}.mp4"
+    if not no_video:
+        with _progress("Drawing") as update:
+            write_copy(material, copy, blur, lambda done, total: update(done, total, ""))
+    files = zip(material.recording.files, material.recording.starts, strict=True)
+    page = write_review_page(
+        material.timeline,
+        folder / f"{session}.html",
+        blur=blur_of_copy(copy, material.timeline),
+        face_threshold=FACE_THRESHOLD,
+        recording=[Film(info.path.resolve().as_uri(), start_s) for info, (start_s, _) in files if original],
+    )
+    _say(f"Review: {page}")
+
+
+@app.command()
 def report(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
     key: KeyFile = None,

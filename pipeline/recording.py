@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.container import VideoInfo, probe
 from pipeline.errors import VideoError
-from pipeline.video import SampledVideo, picture_at, sample_grid
+from pipeline.video import SampledVideo, picture_at, pictures, sample_grid
 
 Span = tuple[float, float]
 """Start and end of a stretch, s; the end is not part of it."""
@@ -55,6 +55,12 @@ class Recording:
         frames = np.cumsum([0, *(len(info.time_s) for info in self.files)])
         return list(zip(time_s[:-1].tolist(), frames[:-1].tolist(), strict=True))
 
+    @property
+    def time_s(self) -> NDArray[np.float64]:
+        """(F,) of every frame, ascending."""
+        files = zip(self.files, self.starts, strict=True)
+        return np.concatenate([start_s + info.time_s for info, (start_s, _) in files])
+
     def sampled(
         self, sample_fps: float, group: int, parts: Sequence[Span]
     ) -> Iterator[tuple[SampledVideo, float, int]]:
@@ -63,14 +69,10 @@ class Recording:
         :param group: as for :class:`pipeline.video.SampledVideo`.
         :param parts: the stretches of the recording that count.
         """
-        starts = self.starts
-        time_s = np.concatenate(
-            [start_s + info.time_s for info, (start_s, _) in zip(self.files, starts, strict=True)]
-        )
+        time_s = self.time_s
         grid = sample_grid(time_s, sample_fps)
-        inside = [(start <= time_s[grid]) & (time_s[grid] < end) for start, end in parts]
-        grid = grid[np.any(inside, axis=0)]
-        for info, (start_s, first) in zip(self.files, starts, strict=True):
+        grid = grid[within(time_s[grid], parts)]
+        for info, (start_s, first) in zip(self.files, self.starts, strict=True):
             index = grid[(first <= grid) & (grid < first + len(info.time_s))] - first
             if len(index):
                 yield SampledVideo(info, sample_fps, group, index), start_s, first
@@ -82,6 +84,21 @@ class Recording:
         """
         number = max(n for n, (_, first) in enumerate(self.starts) if first <= frame)
         return picture_at(self.files[number], frame - self.starts[number][1])
+
+    def pictures(
+        self, frames: NDArray[np.int64], size: tuple[int, int]
+    ) -> Iterator[NDArray[np.uint8] | None]:
+        """Frames by their numbers, ascending; as :func:`pipeline.video.pictures`."""
+        for info, (_, first) in zip(self.files, self.starts, strict=True):
+            index = frames[(first <= frames) & (frames < first + len(info.time_s))] - first
+            if len(index):
+                yield from pictures(info, index, size)
+
+
+def within(time_s: NDArray[np.float64], parts: Sequence[Span]) -> NDArray[np.bool_]:
+    """(n,) whether each moment lies in one of the stretches."""
+    inside: NDArray[np.bool_] = np.any([(start <= time_s) & (time_s < end) for start, end in parts], axis=0)
+    return inside
 
 
 def open_recording(videos: Sequence[Path]) -> Recording:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline.errors import TimelineError
 from pipeline.patient import Patient
 from pipeline.records import EMOTIONS, NEGATIVE, Face, FrameFaces
 from pipeline.stretches import NO_PICTURE
@@ -19,7 +18,7 @@ from pipeline.timeline import (
     Timeline,
     as_frame,
     faces_path,
-    read_table,
+    read_faces,
     timeline_path,
     to_table,
     write_table,
@@ -81,7 +80,7 @@ def read_samples(timeline: Timeline, faces: Path) -> list[FrameFaces]:
     :raises TimelineError: it is missing, damaged, or not of this version.
     """
     found: dict[int, list[Face]] = {}
-    for row in _read_faces(faces).iter_rows(named=True):
+    for row in read_faces(faces).rows.iter_rows(named=True):
         found.setdefault(row["sample"], []).append(_face(row))
     columns = timeline.rows.select("sample", "frame", "time_s", pl.col("status").cast(pl.String))
     return [
@@ -95,15 +94,8 @@ def read_roles(faces: Path) -> dict[int, str]:
 
     :raises TimelineError: as for :func:`read_samples`.
     """
-    rows = _read_faces(faces).select("track", pl.col("role").cast(pl.String)).unique("track")
+    rows = read_faces(faces).rows.select("track", pl.col("role").cast(pl.String)).unique("track")
     return dict(rows.iter_rows())
-
-
-def _read_faces(faces: Path) -> pl.DataFrame:
-    table = read_table(faces)
-    if table.schema.names != FACES_SCHEMA.names:
-        raise TimelineError(f"{faces}: of another version; process the video again.")
-    return as_frame(table)
 
 
 def status_of(sample: FrameFaces, patient: Face | None, quality: QualityLimits) -> str:

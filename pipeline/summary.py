@@ -12,11 +12,15 @@ from pipeline.timeline import Timeline
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of one status, in seconds from the first frame."""
+    """A stretch of one status, in seconds from the first frame.
+
+    :param emotion: the largest in all of it; none unless that was asked for and the status is ``ok``.
+    """
 
     start_s: float
     end_s: float
     status: str
+    emotion: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,7 @@ class Summary:
 def summarize(timeline: Timeline) -> Summary:
     """Seconds, shares and unseen stretches of one timeline."""
     duration_s = sum(end - start for start, end in _parts(timeline))
-    rows = timeline.rows.select(
-        "time_s", "valence", pl.col("status").cast(pl.String), pl.col("emotion").cast(pl.String)
-    ).with_columns(
-        pl.Series("seconds", sample_seconds(timeline)),
-    )
+    rows = _rows(timeline)
     status_s = _seconds_by(rows, "status", STATUSES)
     status_s["gap"] = max(duration_s - sum(status_s.values()), 0.0)
     emotion_s = _seconds_by(rows, "emotion", EMOTIONS)
@@ -75,8 +75,13 @@ def summarize(timeline: Timeline) -> Summary:
         neutral_s=emotion_s["neutral"],
         negative_s=sum(emotion_s[name] for name in NEGATIVE),
         mean_valence=float(valence_s) / observed_s if observed_s else None,
-        unseen=_unseen(rows),
+        unseen=tuple(span for span in _spans(rows, "status") if span.status != "ok"),
     )
+
+
+def spans(timeline: Timeline) -> list[Span]:
+    """The whole timeline in stretches of one emotion, or of one status where there is none."""
+    return _spans(_rows(timeline), "status", "emotion")
 
 
 def sample_seconds(timeline: Timeline) -> np.ndarray:
@@ -100,16 +105,24 @@ def _parts(timeline: Timeline) -> list[tuple[float, float]]:
     return [(start, end) for start, end in timeline.metadata["session"]["parts"]]
 
 
+def _rows(timeline: Timeline) -> pl.DataFrame:
+    return timeline.rows.select(
+        "time_s", "valence", pl.col("status").cast(pl.String), pl.col("emotion").cast(pl.String)
+    ).with_columns(
+        pl.Series("seconds", sample_seconds(timeline)),
+    )
+
+
 def _seconds_by(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> dict[str, float]:
     found = dict(rows.group_by(column).agg(pl.col("seconds").sum()).iter_rows())
     return {name: float(found.get(name, 0.0)) for name in names}
 
 
-def _unseen(rows: pl.DataFrame) -> tuple[Span, ...]:
+def _spans(rows: pl.DataFrame, *same: str) -> list[Span]:
+    """Consecutive rows in which these columns stay the same."""
     runs = (
-        rows.with_columns(run=pl.col("status").rle_id(), end_s=pl.col("time_s") + pl.col("seconds"))
+        rows.with_columns(run=pl.struct(same).rle_id(), end_s=pl.col("time_s") + pl.col("seconds"))
         .group_by("run", maintain_order=True)
-        .agg(pl.col("status").first(), pl.col("time_s").first(), pl.col("end_s").last())
-        .filter(pl.col("status") != "ok")
+        .agg(pl.col("time_s").first(), pl.col("end_s").last(), *(pl.col(name).first() for name in same))
     )
-    return tuple(Span(start, end, status) for _, status, start, end in runs.iter_rows())
+    return [Span(start, end, *values) for _, start, end, *values in runs.iter_rows()]

@@ -168,6 +168,15 @@ def read_table(path: Path) -> pa.Table:
 
 def read_timeline(path: Path) -> Timeline:
     """:raises TimelineError: not a timeline of this version, or as for :func:`read_table`."""
+    return _read(path, TIMELINE_SCHEMA)
+
+
+def read_faces(path: Path) -> Timeline:
+    """Every face of every sample, in :data:`FACES_SCHEMA`'s columns; errors as :func:`read_timeline`."""
+    return _read(path, FACES_SCHEMA)
+
+
+def _read(path: Path, schema: pa.Schema) -> Timeline:
     table = read_table(path)
     try:
         metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
@@ -176,7 +185,7 @@ def read_timeline(path: Path) -> Timeline:
         raise TimelineError(
             f"{path}: not a timeline of this program; run `emonext process` again."
         ) from error
-    if version != SCHEMA_VERSION or table.schema.names != TIMELINE_SCHEMA.names:
+    if version != SCHEMA_VERSION or table.schema.names != schema.names:
         raise TimelineError(
             f"{path}: schema version {version}, not {SCHEMA_VERSION}; process the video again."
         )

@@ -111,13 +111,13 @@ class SampledVideo:
     def _with_pyav(self, first: int, end: int) -> Iterator[Frames]:
         """Batches; what can't be decoded is marked."""
         self._used("pyav")
-        info, pictures = self.info, _pyav_pictures(self.info, self.index[first:end])
+        info, found = self.info, pictures(self.info, self.index[first:end])
         for start in range(first, end, self._batch):
             count = min(self._batch, end - start)
             images = np.zeros((count, info.height, info.width, 3), np.uint8)
             decoded = np.zeros(count, bool)
             for row in range(count):
-                picture = next(pictures)
+                picture = next(found)
                 if picture is not None:
                     images[row], decoded[row] = picture, True
             yield self._frames(start, images, decoded)
@@ -137,7 +137,24 @@ def picture_at(info: VideoInfo, frame: int) -> NDArray[np.uint8] | None:
 
     :raises VideoError: the file can't be opened any more.
     """
-    return next(_pyav_pictures(info, np.array([frame])))
+    return next(pictures(info, np.array([frame])))
+
+
+def pictures(
+    info: VideoInfo, index: NDArray[np.int64], size: tuple[int, int] | None = None
+) -> Iterator[NDArray[np.uint8] | None]:
+    """For each wanted frame, in order: (H, W, 3) uint8 RGB, upright; or nothing where it can't be decoded.
+
+    :param size: width and height that the picture is scaled to; none is its own.
+    :raises VideoError: the file can't be opened any more.
+    """
+    pts = info.pts[index]
+    decoded = _pyav_frames(info, int(pts[0]))
+    frame = next(decoded, None)
+    for wanted in pts:
+        while frame is not None and frame.pts < wanted:
+            frame = next(decoded, None)
+        yield _upright(frame, info, size) if frame is not None and frame.pts == wanted else None
 
 
 def _same_frames(reader: decord.VideoReader, info: VideoInfo) -> bool:
@@ -148,17 +165,6 @@ def _same_frames(reader: decord.VideoReader, info: VideoInfo) -> bool:
     # decord keeps float32 seconds, whose step grows with the time
     tolerance = _SAME_TIME_S + np.spacing(np.float32(start_s[-1])) * 2
     return bool(np.all(np.abs(start_s - start_s[0] - info.time_s) < tolerance))
-
-
-def _pyav_pictures(info: VideoInfo, index: NDArray[np.int64]) -> Iterator[NDArray[np.uint8] | None]:
-    """For each wanted frame, in order: (H, W, 3) uint8 RGB, upright; or nothing where it can't be decoded."""
-    pts = info.pts[index]
-    decoded = _pyav_frames(info, int(pts[0]))
-    frame = next(decoded, None)
-    for wanted in pts:
-        while frame is not None and frame.pts < wanted:
-            frame = next(decoded, None)
-        yield _upright(frame, info) if frame is not None and frame.pts == wanted else None
 
 
 def _pyav_frames(info: VideoInfo, from_pts: int) -> Iterator[av.VideoFrame]:
@@ -215,8 +221,9 @@ def _trusted_frames(
                     yield frame
 
 
-def _upright(frame: av.VideoFrame, info: VideoInfo) -> NDArray[np.uint8]:
-    sideways = info.rotation % 180 != 0
-    width, height = (info.height, info.width) if sideways else (info.width, info.height)
+def _upright(frame: av.VideoFrame, info: VideoInfo, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    width, height = size or (info.width, info.height)
+    if info.rotation % 180 != 0:
+        width, height = height, width
     stored = frame.to_ndarray(format="rgb24", width=width, height=height)
     return np.rot90(stored, info.rotation // 90)

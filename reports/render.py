@@ -63,18 +63,26 @@ def scripts() -> tuple[Markup, ...]:
 
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
-    return tuple(str(text).encode() for text in (*scripts(), style()))
+    return tuple(str(text).encode() for text in (*scripts(), review_script(), style()))
 
 
-def content_policy(allowed: tuple[Markup, ...] = ()) -> str:
+@cache
+def review_script() -> Markup:
+    """The one that joins a video to its timeline; it comes after :func:`scripts`."""
+    return _trusted("templates/review.js")
+
+
+def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'") -> str:
     """A Content-Security-Policy under which only these very scripts run and nothing is fetched.
 
     Styles stay free because Plotly writes its own.
+
+    :param media: where videos may come from.
     """
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in allowed) or "'none'"
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
 
 

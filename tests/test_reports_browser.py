@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from test_reports import TWENTY_SECONDS, make_timeline, put
+from videos import encode, numbered
 
 from reports import write_reports
+from reports.review_page import Film, write_review_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")
@@ -144,3 +146,130 @@ def test_a_print_is_complete(browser: Any, pages: Path) -> None:
     assert before[0] == 0
     assert visit.page.pdf(format="A4").startswith(b"%PDF")
     assert visit.complaints == []
+
+
+# --- the review
+
+
+@pytest.fixture(scope="module")
+def review(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a session of 20 s, and the copy that it plays."""
+    folder = tmp_path_factory.mktemp("review")
+    encode(folder / "S1.mp4", numbered(200), rate=10)
+    return write_review_page(
+        make_timeline(TWENTY_SECONDS), folder / "S1.html", blur="others", face_threshold=0.9
+    )
+
+
+PLAYED_S = "document.querySelector('video').currentTime"
+
+
+def wait_until(visit: Visit, condition: str) -> None:
+    """Asked from outside: playwright's own waiting evaluates in the page, which its policy forbids."""
+    for _ in range(200):
+        if visit.page.evaluate(condition):
+            return
+        visit.page.wait_for_timeout(50)
+    pytest.fail(f"never came true: {condition}")
+
+
+def watch(browser: Any, page: Path, viewport: dict[str, int]) -> Visit:
+    visit = Visit(browser, page, viewport)
+    wait_until(visit, "document.querySelector('video').readyState >= 2")
+    return visit
+
+
+@pytest.fixture
+def watched(browser: Any, review: Path) -> Visit:
+    return watch(browser, review, {"width": 1200, "height": 1000})
+
+
+def settled_s(visit: Visit) -> float:
+    """Where the video is, once it has got there."""
+    wait_until(visit, "!document.querySelector('video').seeking")
+    return float(visit.page.evaluate(PLAYED_S))
+
+
+def cursor_s(visit: Visit) -> float:
+    """Which moment of the session the line on the timeline is at."""
+    place = """
+    (() => {
+      const axis = document.querySelector('.figure')._fullLayout.xaxis;
+      return (parseFloat(document.querySelector('.cursor').style.left) - axis._offset) / axis._length * 20;
+    })()
+    """
+    return float(visit.page.evaluate(place))
+
+
+@pytest.mark.parametrize("viewport", [SCREEN, PHONE], ids=["screen", "phone"])
+def test_a_review_opens_from_disk(browser: Any, review: Path, viewport: dict[str, int]) -> None:
+    visit = watch(browser, review, viewport)
+    assert visit.complaints == []
+    assert set(visit.requests) == {review.as_uri(), review.with_suffix(".mp4").as_uri()}
+    assert visit.page.evaluate("document.querySelector('video').duration") == pytest.approx(20, abs=0.1)
+    assert visit.count(".figure.js-plotly-plot") == 1
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert visit.page.evaluate(overflow) == 0
+
+
+def test_a_click_on_the_timeline_leads_there(watched: Visit) -> None:
+    plot = watched.page.locator(".figure .draglayer .nsewdrag").first.bounding_box()
+    mouse, y = watched.page.mouse, plot["y"] + 5
+    for moment_s in (12.5, 3.0):
+        mouse.click(plot["x"] + plot["width"] * moment_s / 20, y)
+        assert settled_s(watched) == pytest.approx(moment_s, abs=0.05)
+        assert cursor_s(watched) == pytest.approx(moment_s, abs=0.05)
+    mouse.move(plot["x"] + plot["width"] * 0.2, y)
+    mouse.down()
+    mouse.move(plot["x"] + plot["width"] * 0.6, y, steps=4)
+    mouse.up()
+    assert settled_s(watched) == pytest.approx(3.0, abs=0.05), "dragging looks closer, and leads nowhere"
+    assert watched.complaints == []
+
+
+def test_a_click_on_a_stretch_leads_to_its_start(watched: Visit) -> None:
+    watched.page.get_by_role("button", name="0:14–0:16").click()
+    assert settled_s(watched) == pytest.approx(14)
+    assert "Face not visible" in str(watched.page.locator(".now").text_content())
+    assert "0:14" in str(watched.page.locator("tr[aria-current]").text_content())
+    watched.page.locator("tr", has_text="Happy").click()
+    assert settled_s(watched) == pytest.approx(10)
+
+
+def test_the_keys_lead_through_samples_and_stretches(watched: Visit) -> None:
+    keys = ("ArrowRight", "ArrowRight", "ArrowLeft", "]", "]", "ArrowLeft", "[", "[", "[")
+    expected_s = (0.2, 0.4, 0.2, 10, 14, 13.8, 10, 0, 0)
+    for key, moment_s in zip(keys, expected_s, strict=True):
+        watched.page.keyboard.press(key)
+        assert settled_s(watched) == pytest.approx(moment_s, abs=0.002), key
+    watched.page.keyboard.press(" ")
+    wait_until(watched, f"{PLAYED_S} > 0.3")
+    assert cursor_s(watched) > 0.1
+    watched.page.keyboard.press(" ")
+    assert watched.page.evaluate("document.querySelector('video').paused")
+
+
+def test_a_recording_of_several_files_is_one(browser: Any, tmp_path: Path) -> None:
+    """Its second file begins at 8 s."""
+    files = [encode(tmp_path / f"{n}.mp4", numbered(count), rate=10) for n, count in ((1, 80), (2, 120))]
+    films = [Film(file.as_uri(), start_s) for file, start_s in zip(files, (0.0, 8.0), strict=True)]
+    timeline = make_timeline(TWENTY_SECONDS)
+    page = write_review_page(timeline, tmp_path / "S1.html", blur=None, face_threshold=0.9, recording=films)
+    visit = watch(browser, page, SCREEN)
+    for button, film, moment_s in (("0:14–0:16", 1, 6), ("0:00–0:10", 0, 0), ("0:10–0:14", 1, 2)):
+        visit.page.get_by_role("button", name=button).click()
+        wait_until(visit, "document.querySelector('video').readyState >= 2")
+        assert settled_s(visit) == pytest.approx(moment_s)
+        assert visit.page.evaluate("document.querySelector('video').currentSrc") == films[film].url
+        assert cursor_s(visit) == pytest.approx(films[film].start_s + moment_s, abs=0.05)
+    assert visit.complaints == []
+
+
+def test_a_video_that_cannot_be_played_is_told(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "S1.mp4").write_bytes(b"no video")
+    page = write_review_page(
+        make_timeline(TWENTY_SECONDS), tmp_path / "S1.html", blur="all", face_threshold=0.9
+    )
+    alert = Visit(browser, page, SCREEN).page.get_by_role("alert")
+    alert.wait_for()
+    assert "can’t play the video" in str(alert.text_content())

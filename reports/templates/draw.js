@@ -8,7 +8,9 @@
   for (const figure of figures) {
     const { data, layout } = JSON.parse(document.getElementById(figure.dataset.figure).textContent);
     layout.xaxis.nticks = Math.max(2, Math.floor(figure.clientWidth / 110));
-    Plotly.newPlot(figure, data, { ...layout, dragmode }, { responsive: true, displayModeBar: false });
+    // Else a double-click where nothing was zoomed would zoom out, beyond the session's ends.
+    const config = { responsive: true, displayModeBar: false, doubleClick: "reset" };
+    Plotly.newPlot(figure, data, { ...layout, dragmode }, config);
   }
   // On paper a figure can't be resized later, and what is folded away can't be opened.
   addEventListener("beforeprint", () => {
