@@ -271,10 +271,11 @@ def preflight(
     from emonext.weight_files import find_weights
     from pipeline.cascade import Cascade
     from pipeline.container import probe
-    from pipeline.preflight import judge, look, overall, smallest_face_px, write_pictures
+    from pipeline.preflight import SMALLEST_FACE_PX, judge, look, overall, write_pictures
 
     found = probe(video)
-    detect = Cascade(smallest_face_px(found), choose_device())
+    _share_processor()
+    detect = Cascade(SMALLEST_FACE_PX, choose_device())
     framing = _framing(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
     with _progress("Looking") as update:
         looks = look(found, detect, framing, lambda done, total: update(done, total, ""))
@@ -648,7 +649,6 @@ def _instruments(model: str, device: str, min_face_px: int = 40, processes: int 
     :param processes: that share the processor.
     """
     import decord
-    import torch
 
     from emonext import Classifier
     from pipeline.cascade import Cascade
@@ -656,8 +656,7 @@ def _instruments(model: str, device: str, min_face_px: int = 40, processes: int 
 
     # its messages about damaged frames say nothing that the timeline does not
     decord.logging.set_level(decord.logging.QUIET)
-    # decoding goes on meanwhile and needs the other half: more threads than cores wait for each other
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // (2 * processes)))
+    _share_processor(processes)
     classify = Classifier(model, device)
     prepare = classify.card.preprocessing
     cascade = Cascade(min_face_px, classify.device)
@@ -675,6 +674,13 @@ def _instruments(model: str, device: str, min_face_px: int = 40, processes: int 
         },
         device=str(classify.device),
     )
+
+
+def _share_processor(processes: int = 1) -> None:
+    """Decoding goes on meanwhile and needs half: more threads than cores wait for each other."""
+    import torch
+
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // (2 * processes)))
 
 
 def _framing(prepare: "Preprocessing") -> "Framing":
@@ -769,19 +775,18 @@ def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Fi
     from pipeline.preflight import clock, overall
 
     span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
-    _say(f"{video}: {len(looks)} pictures, {span}")
+    _say(f"{video}: {len(looks)} pictures looked at, {span}")
     table = Table(show_header=False, box=SIMPLE)
     for finding in findings:
         colour = _VERDICT_COLOURS[finding.verdict]
         table.add_row(finding.name, f"[{colour}]{finding.verdict}[/]", escape(finding.measured))
     out_console.print(table)
     to_change = sorted((f for f in findings if f.advice), key=lambda f: f.verdict != "will not work")
+    changes = Table.grid(padding=(0, 1))
+    for finding in to_change:
+        changes.add_row(" •", escape(finding.advice))
     if to_change:
-        changes = Table("What to change", box=None, padding=(0, 0, 0, 2), header_style="bold")
-        for finding in to_change:
-            changes.add_row(f"• {escape(finding.advice)}")
-        out_console.print(changes)
-        out_console.print()
+        out_console.print("[bold]What to change[/]", changes, "", sep="\n")
     verdict = overall(findings)
     out_console.print(f"[bold {_VERDICT_COLOURS[verdict]}]{_VERDICTS[verdict]}[/]")
 

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.ahead import read_ahead
 from pipeline.container import VideoInfo
 from pipeline.errors import VideoError
-from pipeline.faces import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
+from pipeline.faces import Detector, Framing, find_faces
 from pipeline.records import Face, FrameFaces
 from pipeline.session import OnProgress, QualityLimits, Settings
 from pipeline.timeline import atomic
@@ -28,19 +28,21 @@ from pipeline.video import picture_at, read_frames
 
 Verdict = Literal["good", "could be better", "will not work"]
 
-# So many pictures tell a share to within 7 points (95 % interval).
-PICTURES = 200
+# So many pictures tell a share to within 7 points (95 % interval). Pictures larger than 1080 lines cost more,
+# and fewer are taken.
+PICTURES, _FULL_COUNT_PX = 200, 1080
 
 # Frames beside key frames cost the decoding of all that lies between. So many are decoded at most, where
 # there are key frames enough to be spread over the video.
 _READ_ON, _FEWEST_KEYS = 1200, 20
 
-# The smallest face looked for, as a share of the picture's shorter side: 45 px of 1080. Looking for smaller
-# ones costs by the square; those a little smaller are found too.
-_SMALLEST_SHARE = 1 / 24
+# What a detector for this should look for. It finds what is a third smaller too: of faces in four real clips,
+# shrunk, all of 30 px and three quarters of those of 24 px.
+SMALLEST_FACE_PX = 45
 
-# The patient leans back and turns: from 60 px a face can lose a third and is still looked for by `process`.
-GOOD_FACE_PX, USABLE_FACE_PX = 60.0, float(DEFAULT_MIN_FACE_PX)
+# Below 30 px `process` begins to miss faces too, and reads them less well (84.4 % at 28 px). From 60 px on a
+# face can lose half, when the patient leans back and turns.
+GOOD_FACE_PX, USABLE_FACE_PX = 60.0, 30.0
 
 # A quarter of the light leaves FER2013's median face at 27 % of white, and 83.5 %; from 80 % of white on, or
 # with a fifth of the face burnt out, a face is brighter than all but a few of those that were learnt from.
@@ -115,22 +117,18 @@ def overall(findings: Sequence[Finding]) -> Verdict:
 _WORST_FIRST: tuple[Verdict, ...] = ("will not work", "could be better")
 
 
-def smallest_face_px(info: VideoInfo) -> int:
-    """What a detector for :func:`look` should look for, px: not below what can be read."""
-    return max(int(QualityLimits().min_face_px), round(min(info.width, info.height) * _SMALLEST_SHARE))
-
-
-def choose_frames(info: VideoInfo, count: int = PICTURES) -> NDArray[np.int64]:
+def choose_frames(info: VideoInfo) -> NDArray[np.int64]:
     """Which frames to look at: (n,) ascending, spread evenly over the video, no more than are sampled later.
 
     Key frames where there are enough, since others cost the decoding of what lies before them.
     """
+    most = PICTURES * min(1, _FULL_COUNT_PX / min(info.width, info.height))
+    count = max(1, round(min(most, info.duration_s * Settings().sample_fps)))
     frames = np.arange(len(info.time_s))
     if len(info.key) >= _FEWEST_KEYS:
         reach = _READ_ON // len(info.key) if info.seekable and len(info.key) < count else 0
         before = info.key[np.maximum(np.searchsorted(info.key, frames, side="right") - 1, 0)]
         frames = frames[(frames >= before) & (frames <= before + reach)]
-    count = min(count, max(1, round(info.duration_s * Settings().sample_fps)))
     instants = (np.arange(count) + 0.5) / count * info.time_s[-1]
     times = info.time_s[frames]
     return np.unique(frames[np.searchsorted((times[1:] + times[:-1]) / 2, instants)])
@@ -166,11 +164,9 @@ def judge(looks: Sequence[Look], info: VideoInfo) -> tuple[Finding, ...]:
     """
     seen = [look for look in looks if look.sample.decoded]
     faces = [look.face for look in seen if look.face]
-    of_faces = (_light, _sharpness, _side, _height, _tilt)
     return (
-        _readable(seen, info),
-        *([_face_size(faces, info), _backlight(seen)] if faces else [_resolution(info)]),
-        *(judge_one(faces) for judge_one in of_faces if faces),
+        _readable(seen),
+        *(_of_faces(faces, seen, info) if faces else [_resolution(info)]),
         _people(seen),
         _rate(info),
         _recording(looks, info),
@@ -207,18 +203,18 @@ def _with_boxes(picture: NDArray[np.uint8], faces: Sequence[Face]) -> Image.Imag
     return drawn
 
 
-def _readable(looks: Sequence[Look], info: VideoInfo) -> Finding:
+def _readable(looks: Sequence[Look]) -> Finding:
     limits = QualityLimits()
     readable = np.array([any(limits.accept(face) for face in look.sample.faces) for look in looks])
     in_view = float(np.mean([bool(look.sample.faces) for look in looks]))
     share = float(readable.mean())
-    measured = f"readable in {share:.0%} of {len(looks)} pictures, in view in {in_view:.0%}"
+    measured = f"in view in {in_view:.0%}, readable in {share:.0%}"
     verdict = _graded(share, GOOD_READABLE, USABLE_READABLE)
     if verdict != "good":
         measured += _longest_without(readable, looks)
     faults = Counter(fault for look in looks if look.face for fault in limits.faults(look.face))
     if not in_view:
-        advice = _why_nobody(looks, info)
+        advice = _why_nobody(looks)
     elif faults and in_view - share > 1 - in_view:
         advice = f"Make the face readable: where it is in view it is mostly {faults.most_common(1)[0][0]}."
     else:
@@ -237,13 +233,18 @@ def _longest_without(readable: NDArray[np.bool_], looks: Sequence[Look]) -> str:
     return f"; not from {clock(looks[start].sample.time_s)} to {clock(looks[end - 1].sample.time_s)}"
 
 
-def _why_nobody(looks: Sequence[Look], info: VideoInfo) -> str:
+def _why_nobody(looks: Sequence[Look]) -> str:
     if np.median([look.brightness for look in looks]) < QualityLimits().min_brightness:
         return "Switch on the light and uncover the lens: the picture is nearly black."
     return (
-        "Point the camera at the patient's face, from the front and with the picture upright: "
-        f"nobody's face is {smallest_face_px(info)} px or larger."
+        "Point the camera at the patient's face from the front, with the picture upright: "
+        f"nobody's face is to be seen at {USABLE_FACE_PX:.0f} px or more."
     )
+
+
+def _of_faces(faces: Sequence[Face], looks: Sequence[Look], info: VideoInfo) -> list[Finding]:
+    light, rest = _light(faces), (_sharpness(faces), _side(faces), _height(faces), _tilt(faces))
+    return [_face_size(faces, info), light, _backlight(looks), *rest]
 
 
 def _face_size(faces: Sequence[Face], info: VideoInfo) -> Finding:
@@ -263,7 +264,7 @@ def _light(faces: Sequence[Face]) -> Finding:
     limits = QualityLimits()
     light = _median(faces, lambda face: face.brightness)
     burnt = _median(faces, lambda face: float((face.crop >= BURNT_LEVEL).mean()))
-    measured = f"the face is at {light:.0%} of white"
+    measured = f"face at {light:.0%} of white"
     if light > TOO_BRIGHT or burnt > BURNT_SHARE:
         verdict: Verdict = "could be better" if light <= limits.max_brightness else "will not work"
         advice = "Dim the lamp or draw the curtain: the face is too bright to show its lines."
@@ -283,7 +284,7 @@ def _backlight(looks: Sequence[Look]) -> Finding:
     return _finding(
         "light from behind",
         "could be better" if shaded and ratio > BACKLIGHT else "good",
-        f"the picture is {ratio:.1f} times as bright as the face",
+        f"picture {ratio:.1f} times as bright as the face",
         "Turn chair or camera until the window is behind the camera, or draw the curtain.",
     )
 
@@ -293,7 +294,7 @@ def _sharpness(faces: Sequence[Face]) -> Finding:
     return _finding(
         "sharpness",
         _graded(sharpness, GOOD_SHARPNESS, QualityLimits().min_sharpness),
-        f"{sharpness:.0f} (grey levels² of the face's edges)",
+        f"{sharpness:.0f} grey levels² of detail",
         f"Clean the lens, focus on the face, and give more light: {GOOD_SHARPNESS:.0f} or more are wanted.",
     )
 
@@ -307,7 +308,7 @@ def _side(faces: Sequence[Face]) -> Finding:
     return _finding(
         "camera to the side",
         _graded(-turned, -GOOD_YAW, -QualityLimits().max_yaw),
-        f"the face is turned {turned:.0f}° away",
+        f"face turned {turned:.0f}° away",
         f"{advice}; {GOOD_YAW:.0f}° or less are wanted.",
     )
 
@@ -319,7 +320,7 @@ def _height(faces: Sequence[Face]) -> Finding:
     return _finding(
         "camera height",
         "good" if abs(pitch) <= GOOD_PITCH else "could be better",
-        f"the face points {abs(pitch):.0f}° {way}",
+        f"face points {abs(pitch):.0f}° {way}",
         f"{move} the camera to the height of the eyes; {GOOD_PITCH:.0f}° or less are wanted.",
     )
 
@@ -329,7 +330,7 @@ def _tilt(faces: Sequence[Face]) -> Finding:
     return _finding(
         "camera level",
         _graded(-roll, -GOOD_ROLL, -USABLE_ROLL),
-        f"the head is askew by {roll:.0f}°",
+        f"head askew by {roll:.0f}°",
         f"Set the camera level with the patient's eyes; {GOOD_ROLL:.0f}° or less are wanted.",
     )
 
@@ -338,14 +339,14 @@ def _people(looks: Sequence[Look]) -> Finding:
     counts = np.array([len(look.sample.faces) for look in looks])
     share = float((counts > 1).mean())
     if share <= OTHERS_SHARE:
-        return Finding("other people", "good", f"more than one face in {share:.0%} of the pictures")
+        return Finding("other people", "good", f"two or more faces in {share:.0%}")
     apart = _sit_apart([look for look in looks if len(look.sample.faces) > 1])
     photo = "a photo of the patient (patient_face)"
     seat = "where the patient sits (patient_region) or " if apart else ""
     return Finding(
         "other people",
         "could be better",
-        f"more than one face in {share:.0%} of the pictures, at most {counts.max()}",
+        f"two or more faces in {share:.0%}, at most {counts.max()}",
         f"Film the patient alone, or give {seat}{photo} in sessions.csv, to tell who is who.",
     )
 
