@@ -775,7 +775,7 @@ def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Fi
     from pipeline.preflight import clock, overall
 
     span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
-    _say(f"{video}: {len(looks)} pictures looked at, {span}")
+    _say(f"{video}: {len(looks)} {'picture' if len(looks) == 1 else 'pictures'} looked at, {span}")
     table = Table(show_header=False, box=SIMPLE)
     for finding in findings:
         colour = _VERDICT_COLOURS[finding.verdict]

@@ -295,7 +295,7 @@ def _sharpness(faces: Sequence[Face]) -> Finding:
         "sharpness",
         _graded(sharpness, GOOD_SHARPNESS, QualityLimits().min_sharpness),
         f"{sharpness:.0f} grey levels² of detail",
-        f"Clean the lens, focus on the face, and give more light: {GOOD_SHARPNESS:.0f} or more are wanted.",
+        f"Clean the lens, focus on the face, and give more light: {GOOD_SHARPNESS:.0f} or more is sharp.",
     )
 
 
@@ -339,7 +339,8 @@ def _people(looks: Sequence[Look]) -> Finding:
     counts = np.array([len(look.sample.faces) for look in looks])
     share = float((counts > 1).mean())
     if share <= OTHERS_SHARE:
-        return Finding("other people", "good", f"two or more faces in {share:.0%}")
+        measured = f"two or more faces in {share:.0%}" if share else "never two faces at once"
+        return Finding("other people", "good", measured)
     apart = _sit_apart([look for look in looks if len(look.sample.faces) > 1])
     photo = "a photo of the patient (patient_face)"
     seat = "where the patient sits (patient_region) or " if apart else ""
@@ -390,15 +391,16 @@ def _rate(info: VideoInfo) -> Finding:
 def _recording(looks: Sequence[Look], info: VideoInfo) -> Finding:
     """What the container promises and does not hold, holes in it, and what can't be decoded."""
     steps_s = np.diff(info.time_s)
-    missing_s = info.missing_s + float(steps_s[steps_s > _HOLE_S].sum())
+    holes_s = steps_s[steps_s > max(_HOLE_S, 3 / info.frame_rate)]
+    missing_s = info.missing_s + float(holes_s.sum())
     broken = sum(not look.sample.decoded for look in looks)
     lost = max(missing_s / info.duration_s, broken / len(looks))
+    losses = [f"{missing_s:.1f} s missing"] if missing_s else []
+    losses += [f"{broken} of {len(looks)} pictures damaged"] if broken else []
     return _finding(
         "recording",
         "good" if not lost else _graded(-lost, 0.0, -USABLE_LOST),
-        f"{missing_s:.1f} s of {clock(info.duration_s)} missing, {broken} of {len(looks)} pictures damaged"
-        if lost
-        else f"{clock(info.duration_s)}, nothing missing",
+        f"{clock(info.duration_s)}, {' and '.join(losses) or 'nothing missing'}",
         "Let the recorder finish before it is switched off, try another card, and copy the file again.",
     )
 
