@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 
     from emonext.checkpoint import Card
     from emonext.evaluation import Evaluation, Reading, Recut
+    from emonext.preprocessing import Preprocessing
+    from pipeline.container import VideoInfo
     from pipeline.embedding import Embedder
+    from pipeline.faces import Framing
     from pipeline.jobs import Engine, OnSession
+    from pipeline.preflight import Finding, Look
     from pipeline.session import Instruments, Session
     from pipeline.spreadsheet import Problem
     from pipeline.status import Outcome
@@ -495,11 +499,46 @@ def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
     rows = {
         "picture": f"{found.width} × {found.height} px upright, turned by {found.rotation}°",
         "length": f"{found.duration_s:.2f} s, {len(found.time_s)} frames, {found.frame_rate:.2f}/s",
-        "rate": _describe_rate(found.time_s),
+        "rate": _describe_rate(found),
         "codec": found.codec,
         "missing": f"{found.missing_s:.1f} s that the header promises" if found.missing_s else "nothing",
     }
     _print_table(str(video), rows)
+
+
+@app.command()
+def preflight(
+    video: Annotated[Path, typer.Argument(help="A trial recording.", metavar="VIDEO")],
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder for a few of the pictures, with boxes. They show faces.")
+    ] = None,
+) -> None:
+    """Whether this camera set-up will do, and what to change: before a study, in seconds.
+
+    Film somebody in the patient's chair for some minutes, as the study will. Exit code 1: it won't do.
+
+    Example: emonext preflight trial.mp4
+    """
+    from emonext.checkpoint import read_card
+    from emonext.device import choose_device
+    from emonext.weight_files import find_weights
+    from pipeline.cascade import Cascade
+    from pipeline.container import probe
+    from pipeline.preflight import SMALLEST_FACE_PX, judge, look, overall, write_pictures
+
+    found = probe(video)
+    _share_processor()
+    detect = Cascade(SMALLEST_FACE_PX, choose_device())
+    framing = _framing(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
+    with _progress("Looking") as update:
+        looks = look(found, detect, framing, lambda done, total: update(done, total, ""))
+    findings = judge(looks, found)
+    _tell_preflight(video, looks, findings)
+    if pictures:
+        count = len(write_pictures(found, looks, pictures))
+        _say(f"Pictures: {pictures} ({count}; they show faces: delete them when you have looked)")
+    if overall(findings) == "will not work":
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 @app.command()
@@ -875,20 +914,17 @@ def _instruments(
     :param key: with which this process encrypts; other machines read it from the same path.
     """
     import decord
-    import torch
 
     from emonext import Classifier
     from emonext.errors import WeightsError
     from pipeline.cascade import Cascade
     from pipeline.encryption import use_key
-    from pipeline.faces import Framing
     from pipeline.session import Instruments
 
     use_key(key)
     # its messages about damaged frames say nothing that the timeline does not
     decord.logging.set_level(decord.logging.QUIET)
-    # decoding goes on meanwhile and needs the other half: more threads than cores wait for each other
-    torch.set_num_threads(max(1, (cores or len(os.sched_getaffinity(0))) // 2))
+    _share_processor(cores)
     classify = Classifier(model, device)
     if sha256 not in (None, classify.sha256):
         raise WeightsError(
@@ -900,7 +936,7 @@ def _instruments(
         detect=cascade,
         refine=cascade.refine,
         classify=classify,
-        framing=Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift),
+        framing=_framing(prepare),
         weights={
             "name": classify.card.name,
             "sha256": classify.sha256,
@@ -922,6 +958,20 @@ def _embedder() -> "Embedder | None":
     except InputError as error:
         err_console.print(f"People are told apart by place and time alone. {escape(str(error))}")
         return None
+
+
+def _share_processor(cores: int | None = None) -> None:
+    """Decoding goes on meanwhile and needs half: more threads than cores wait for each other."""
+    import torch
+
+    torch.set_num_threads(max(1, (cores or len(os.sched_getaffinity(0))) // 2))
+
+
+def _framing(prepare: "Preprocessing") -> "Framing":
+    """How a classifier wants its faces cut, in the pipeline's terms."""
+    from pipeline.faces import Framing
+
+    return Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
 
 
 def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
@@ -1005,6 +1055,35 @@ def _print_table(title: str, rows: dict[str, str]) -> None:
     out_console.print(table)
 
 
+def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Finding]") -> None:
+    """What was judged, what to change (what will not work first), and the verdict on all."""
+    from pipeline.preflight import clock, overall
+
+    span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
+    _say(f"{video}: {len(looks)} {'picture' if len(looks) == 1 else 'pictures'} looked at, {span}")
+    table = Table(show_header=False, box=SIMPLE)
+    for finding in findings:
+        colour = _VERDICT_COLOURS[finding.verdict]
+        table.add_row(finding.name, f"[{colour}]{finding.verdict}[/]", escape(finding.measured))
+    out_console.print(table)
+    to_change = sorted((f for f in findings if f.advice), key=lambda f: f.verdict != "will not work")
+    changes = Table.grid(padding=(0, 1))
+    for finding in to_change:
+        changes.add_row(" •", escape(finding.advice))
+    if to_change:
+        out_console.print("[bold]What to change[/]", changes, "", sep="\n")
+    verdict = overall(findings)
+    out_console.print(f"[bold {_VERDICT_COLOURS[verdict]}]{_VERDICTS[verdict]}[/]")
+
+
+_VERDICT_COLOURS = {"good": "green", "could be better": "yellow", "will not work": "red"}
+_VERDICTS = {
+    "good": "This set-up will work.",
+    "could be better": "This set-up will work, and could be better.",
+    "will not work": "This set-up will not work as it is.",
+}
+
+
 def _tell_costs(found: dict[str, Any]) -> None:
     """Of a benchmark, with or without the baseline."""
     rows = {"decoding alone": f"{found['decode_fps']:.0f} frames/s"}
@@ -1075,10 +1154,8 @@ def _recut(card: "Card", device: str) -> "Recut":
     from emonext.device import choose_device
     from pipeline.as_used import recut
     from pipeline.cascade import Cascade
-    from pipeline.faces import Framing
 
-    prepare = card.preprocessing
-    framing = Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
+    framing = _framing(card.preprocessing)
     detect = Cascade(device=choose_device(device))
 
     def cut(images: "NDArray[np.uint8]") -> "tuple[NDArray[np.uint8], NDArray[np.bool_]]":
@@ -1089,11 +1166,11 @@ def _recut(card: "Card", device: str) -> "Recut":
     return cut
 
 
-def _describe_rate(time_s: Any) -> str:
-    if len(time_s) < 2:
+def _describe_rate(found: "VideoInfo") -> str:
+    if len(found.time_s) < 2:
         return "one frame"
-    steps_ms = (time_s[1:] - time_s[:-1]) * 1000
-    kind = "constant" if steps_ms.max() - steps_ms.min() < 1.1 else "variable"
+    steps_ms = (found.time_s[1:] - found.time_s[:-1]) * 1000
+    kind = "constant" if found.constant_rate else "variable"
     return f"{kind}, {steps_ms.min():.1f}–{steps_ms.max():.1f} ms between frames"
 
 

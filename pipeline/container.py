@@ -29,6 +29,8 @@ _REORDERING_CODECS = ("h264", "hevc")
 # reads only files that may lie in memory whole; PyAV decodes what is asked for, and is no slower.
 _DECORD_BYTES = 256 * 2**20
 
+_SAME_STEP_S = 0.0011
+
 # A header that promises this much more than the packets hold belongs to a file that was cut off.
 _TRUNCATION_S = 1.0
 
@@ -39,6 +41,7 @@ class VideoInfo:
 
     :param pts: (F,) int64, presentation time of every shown frame in the stream's time base, ascending.
     :param time_s: (F,) float64, the same in s from the first.
+    :param key: (K,) int64, ascending: which of the frames stand alone, so that decoding can begin there.
     :param duration_s: until the end of the last frame; the header's claim where the file was cut off.
     :param missing_s: seconds that the header promises and the file does not hold.
     :param frame_rate: usual one, 1/s: of the median step. A hole in the recording does not change it.
@@ -58,8 +61,15 @@ class VideoInfo:
     missing_s: float
     pts: NDArray[np.int64]
     time_s: NDArray[np.float64]
+    key: NDArray[np.int64]
     seekable: bool
     decord_reads_it: bool
+
+    @property
+    def constant_rate(self) -> bool:
+        """Whether frames follow one another in equal steps, but for the rounding of a container in ms."""
+        steps_s = np.diff(self.time_s)
+        return not len(steps_s) or bool(np.ptp(steps_s) < _SAME_STEP_S)
 
 
 def probe(path: Path) -> VideoInfo:
@@ -99,11 +109,13 @@ class _Packets:
     """What the packets of the video stream say.
 
     :param pts: (F,) int64, ascending, of the frames that are shown, in the stream's time base.
+    :param key_pts: (K,) int64, ascending: of those that stand alone.
     :param last_length: of the last one, in the same; 0 where it is not known.
     :param plain: no frame is hidden by an edit list, and none is shown before the key frame that it follows.
     """
 
     pts: NDArray[np.int64]
+    key_pts: NDArray[np.int64]
     last_length: int
     plain: bool
 
@@ -138,6 +150,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         missing_s=missing_s,
         pts=packets.pts,
         time_s=time_s,
+        key=np.searchsorted(packets.pts, packets.key_pts),
         seekable=seekable,
         decord_reads_it=fits and known and packets.plain and not missing_s,
     )
@@ -145,6 +158,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
 
 def _read_packets(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
     lengths: dict[int, int] = {}
+    keys: set[int] = set()
     plain, key = True, None
     try:
         for packet in container.demux(stream):
@@ -156,12 +170,13 @@ def _read_packets(path: Path, container: av.container.InputContainer, stream: av
             plain = plain and not packet.is_discard and key is not None and packet.pts >= key
             if not packet.is_discard:
                 lengths[packet.pts] = packet.duration or 0
+                keys |= {packet.pts} if packet.is_keyframe else set()
     except av.error.FFmpegError:
         pass  # the rest can't be read: what was promised and is missing shows in the duration
     if not lengths:
         raise VideoError(f"{path}: holds no frame that can be shown.")
     pts = np.array(sorted(lengths), np.int64)
-    return _Packets(pts, lengths[int(pts[-1])], plain)
+    return _Packets(pts, np.array(sorted(keys), np.int64), lengths[int(pts[-1])], plain)
 
 
 def _no_times(path: Path) -> VideoError:

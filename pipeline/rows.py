@@ -40,12 +40,18 @@ class QualityLimits:
     max_yaw: float = 60.0
 
     def accept(self, face: Face) -> bool:
-        return (
-            face.face_px >= self.min_face_px
-            and face.sharpness >= self.min_sharpness
-            and self.min_brightness <= face.brightness <= self.max_brightness
-            and abs(face.yaw) <= self.max_yaw
-        )
+        return not self.faults(face)
+
+    def faults(self, face: Face) -> list[str]:
+        """What keeps a face from being judged, in words."""
+        within = {
+            "too small": face.face_px >= self.min_face_px,
+            "blurred": face.sharpness >= self.min_sharpness,
+            "too dark": face.brightness >= self.min_brightness,
+            "too bright": face.brightness <= self.max_brightness,
+            "turned away": abs(face.yaw) <= self.max_yaw,
+        }
+        return [fault for fault, good in within.items() if not good]
 
 
 def write_session(

@@ -71,7 +71,7 @@ class SampledVideo:
         self.info = info
         self.index = sample_grid(info.time_s, sample_fps) if index is None else index
         self.decoders: list[str] = []
-        most = max(1, min(_MAX_BATCH, _BATCH_BYTES // (3 * info.width * info.height)))
+        most = _batch_size(info)
         self._batch = most - most % min(group, most)
 
     def __len__(self) -> int:
@@ -101,31 +101,21 @@ class SampledVideo:
             if not _same_frames(reader, self.info):
                 return
             for start in range(first, end, self._batch):
-                index = self.index[start : min(start + self._batch, end)]
+                sample = np.arange(start, min(start + self._batch, end))
+                index = self.index[sample]
                 images = reader.get_batch(index).asnumpy()
                 self._used("decord")
-                yield self._frames(start, images, np.ones(len(index), bool))
+                yield Frames(sample, index, self.info.time_s[index], images, np.ones(len(index), bool))
         except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError):
             return
 
     def _with_pyav(self, first: int, end: int) -> Iterator[Frames]:
         """Batches; what can't be decoded is marked."""
         self._used("pyav")
-        info, found = self.info, pictures(self.info, self.index[first:end])
+        found = pictures(self.info, self.index[first:end])
         for start in range(first, end, self._batch):
-            count = min(self._batch, end - start)
-            images = np.zeros((count, info.height, info.width, 3), np.uint8)
-            decoded = np.zeros(count, bool)
-            for row in range(count):
-                picture = next(found)
-                if picture is not None:
-                    images[row], decoded[row] = picture, True
-            yield self._frames(start, images, decoded)
-
-    def _frames(self, start: int, images: NDArray[np.uint8], decoded: NDArray[np.bool_]) -> Frames:
-        sample = np.arange(start, start + len(images))
-        index = self.index[sample]
-        return Frames(sample, index, self.info.time_s[index], images, decoded)
+            sample = np.arange(start, min(start + self._batch, end))
+            yield _frames(self.info, sample, self.index[sample], found)
 
     def _used(self, decoder: str) -> None:
         if decoder not in self.decoders:
@@ -155,6 +145,42 @@ def pictures(
         while frame is not None and frame.pts < wanted:
             frame = next(decoded, None)
         yield _upright(frame, info, size) if frame is not None and frame.pts == wanted else None
+
+
+def read_frames(info: VideoInfo, index: NDArray[np.int64]) -> Iterator[Frames]:
+    """Frames by their index, ascending, in batches; those far apart are sought where the container allows.
+
+    The ``sample`` of a frame is its place in ``index``.
+
+    :raises VideoError: the file can't be opened any more.
+    """
+    group = np.searchsorted(info.key, index, side="right") if info.seekable else np.zeros(len(index))
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    found = (picture for part in np.split(index, starts[1:]) for picture in pictures(info, part))
+    batch = _batch_size(info)
+    for start in range(0, len(index), batch):
+        sample = np.arange(start, min(start + batch, len(index)))
+        yield _frames(info, sample, index[sample], found)
+
+
+def _batch_size(info: VideoInfo) -> int:
+    return max(1, min(_MAX_BATCH, _BATCH_BYTES // (3 * info.width * info.height)))
+
+
+def _frames(
+    info: VideoInfo,
+    sample: NDArray[np.int64],
+    index: NDArray[np.int64],
+    found: Iterator[NDArray[np.uint8] | None],
+) -> Frames:
+    """The next pictures; what can't be decoded is marked."""
+    images = np.zeros((len(index), info.height, info.width, 3), np.uint8)
+    decoded = np.zeros(len(index), bool)
+    for row in range(len(index)):
+        picture = next(found)
+        if picture is not None:
+            images[row], decoded[row] = picture, True
+    return Frames(sample, index, info.time_s[index], images, decoded)
 
 
 def _same_frames(reader: decord.VideoReader, info: VideoInfo) -> bool:

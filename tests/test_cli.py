@@ -741,6 +741,42 @@ def test_the_command_line_has_the_pipelines_defaults() -> None:
     assert found["model"].default == DEFAULT
 
 
+# --- preflight
+
+
+def test_preflight_tells_what_to_change_and_leaves_nothing(
+    emonext: Emonext, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = emonext("preflight", clips / "single_face.mp4")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert "12 pictures looked at, from 0:00 to 0:02" in ended.out
+    assert ended.out.splitlines()[-1] == "This set-up will work."
+    assert not list(tmp_path.iterdir())
+
+
+def test_preflight_ends_with_1_where_it_will_not_work(emonext: Emonext, video: Path) -> None:
+    ended = emonext("preflight", video)
+    assert ended.code == INCOMPLETE
+    assert "nearly black" in ended.out
+    assert ended.out.splitlines()[-1] == "This set-up will not work as it is."
+
+
+def test_preflight_s_pictures_are_made_on_request_and_announced(
+    emonext: Emonext, clips: Path, tmp_path: Path
+) -> None:
+    ended = emonext("preflight", clips / "single_face.mp4", "--pictures", tmp_path / "seen")
+    assert "they show faces" in ended.out
+    assert len(list((tmp_path / "seen").iterdir())) == 8
+
+
+def test_preflight_of_what_is_no_video(emonext: Emonext, tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("no video")
+    ended = emonext("preflight", tmp_path / "notes.mp4")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "notes.mp4")
+
+
 # --- a study
 
 

@@ -1,0 +1,394 @@
+"""pipeline.preflight: made samples for each finding, and real clips made worse."""
+
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from videos import encode, first_pictures, remux, with_faces
+
+from pipeline.cascade import Cascade
+from pipeline.container import VideoInfo, probe
+from pipeline.errors import VideoError
+from pipeline.faces import Framing
+from pipeline.preflight import (
+    PICTURES,
+    SMALLEST_FACE_PX,
+    USABLE_FACE_PX,
+    Finding,
+    Look,
+    choose_frames,
+    judge,
+    look,
+    overall,
+    write_pictures,
+)
+from pipeline.records import Face, FrameFaces
+from pipeline.session import QualityLimits
+
+GOOD, BETTER, NOT = "good", "could be better", "will not work"
+
+Pictures = Sequence[NDArray[np.uint8]]
+
+
+def video(
+    seconds: float = 600, rate: float = 25, width: int = 1280, height: int = 720, **changes: object
+) -> VideoInfo:
+    """A recording of constant rate, with a key frame every second."""
+    frames = np.arange(round(seconds * rate))
+    values = {
+        "path": Path("trial.mp4"),
+        "codec": "h264",
+        "width": width,
+        "height": height,
+        "rotation": 0,
+        "frame_rate": rate,
+        "duration_s": seconds,
+        "missing_s": 0.0,
+        "pts": frames,
+        "time_s": frames / rate,
+        "key": frames[:: round(rate)],
+        "seekable": True,
+        "decord_reads_it": False,
+    }
+    return VideoInfo(**{**values, **changes})
+
+
+def looks_at(*faces: tuple[Face, ...] | None, light: float = 0.5, times: int = 1) -> list[Look]:
+    """A look for each tuple of faces, and a damaged picture for none."""
+    return [
+        Look(FrameFaces(n, n * 25, float(n), found is not None, found or ()), light)
+        for n, found in enumerate(faces * times)
+    ]
+
+
+def found(name: str, looks: list[Look], info: VideoInfo | None = None) -> Finding:
+    (finding,) = (finding for finding in judge(looks, info or video()) if finding.name == name)
+    return finding
+
+
+@pytest.fixture
+def one(make_face: Callable[..., Face]) -> Callable[..., list[Look]]:
+    """Twenty looks at one face of 100 px."""
+
+    def make(light: float = 0.5, side: float = 100, **changes: object) -> list[Look]:
+        return looks_at((make_face(640, 360, side, **changes),), light=light, times=20)
+
+    return make
+
+
+# --- which pictures
+
+
+def test_an_hour_is_looked_at_in_key_frames_spread_over_it() -> None:
+    info = video(3600)
+    index = choose_frames(info)
+    assert len(index) == PICTURES
+    assert np.isin(index, info.key).all()
+    assert np.ptp(np.diff(info.time_s[index])) <= 1
+    assert info.time_s[index[0]] < 18
+    assert info.time_s[index[-1]] > 3600 - 18
+
+
+def test_few_key_frames_are_read_on_from_and_not_far() -> None:
+    frames = np.arange(600 * 25)
+    info = video(600, key=frames[::250])
+    index = choose_frames(info)
+    assert 60 < len(index) <= PICTURES
+    assert (index % 250).max() == 20  # 1200 frames in 60 places
+
+
+def test_what_can_not_be_sought_is_looked_at_in_key_frames() -> None:
+    info = video(60, key=np.arange(0, 1500, 50), seekable=False)
+    assert np.isin(choose_frames(info), info.key).all()
+
+
+def test_almost_no_key_frames_are_no_reason_to_look_at_the_beginning_alone() -> None:
+    index = choose_frames(video(600, key=np.array([0])))
+    assert len(index) == PICTURES
+    assert index[-1] > 14_900
+
+
+def test_a_clip_is_not_looked_at_more_often_than_it_would_be_sampled() -> None:
+    assert len(choose_frames(video(4, key=np.arange(100)))) == 20
+    assert choose_frames(video(0.04)).tolist() == [0]
+
+
+def test_of_larger_pictures_fewer_are_looked_at() -> None:
+    assert len(choose_frames(video(3600, width=2160, height=3840))) == PICTURES / 2
+
+
+# --- judging
+
+
+def test_a_good_set_up_is_good_in_everything(one: Callable[..., list[Look]]) -> None:
+    findings = judge(one(), video())
+    assert {finding.verdict for finding in findings} == {GOOD}
+    assert not any(finding.advice for finding in findings)
+    assert all(finding.measured for finding in findings)
+    assert overall(findings) == GOOD
+
+
+def test_the_worst_verdict_is_the_overall_one() -> None:
+    good, better, bad = (Finding("a thing", verdict, "5 px") for verdict in (GOOD, BETTER, NOT))
+    assert overall([good, better]) == BETTER
+    assert overall([bad, better, good]) == NOT
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "verdict", "measured", "advice"),
+    [
+        ("face size", {"side": 60}, GOOD, "60 px in 1280 × 720", ""),
+        ("face size", {"side": 38}, BETTER, "38 px", "to 60 % of its distance or zoom in, or choose 3840"),
+        ("face size", {"side": 44}, BETTER, "44 px", "to 70 % of its distance or zoom in, or choose 1920"),
+        ("face size", {"side": 29}, NOT, "29 px", "60 px or more are wanted"),
+        ("light on the face", {"brightness": 0.25}, GOOD, "25%", ""),
+        ("light on the face", {"brightness": 0.2}, BETTER, "20%", "more light"),
+        ("light on the face", {"brightness": 0.09}, NOT, "9%", "more light"),
+        ("light on the face", {"brightness": 0.85}, BETTER, "85%", "too bright"),
+        ("light on the face", {"brightness": 0.96}, NOT, "96%", "too bright"),
+        ("light on the face", {"crop": np.full((48, 48, 3), 255)}, BETTER, "100% burnt out", "Dim"),
+        ("light from behind", {"brightness": 0.35, "light": 0.7}, BETTER, "2.0 times", "window"),
+        ("light from behind", {"brightness": 0.45, "light": 0.9}, GOOD, "2.0 times", ""),
+        ("sharpness", {"sharpness": 99}, BETTER, "99 grey levels²", "lens"),
+        ("sharpness", {"sharpness": 11}, NOT, "11", "lens"),
+        ("camera to the side", {"yaw": 40}, BETTER, "40°", "to its right"),
+        ("camera to the side", {"yaw": -40}, BETTER, "40°", "to its left"),
+        ("camera to the side", {"yaw": -61}, NOT, "61°", "to its left"),
+        ("camera height", {"pitch": -25}, BETTER, "25° down", "Lower"),
+        ("camera height", {"pitch": 25}, BETTER, "25° up", "Raise"),
+        ("camera level", {"roll": -21}, BETTER, "21°", "level"),
+        ("camera level", {"roll": 41}, NOT, "41°", "level"),
+    ],
+)
+def test_of_a_face(
+    one: Callable[..., list[Look]],
+    name: str,
+    changes: dict[str, object],
+    verdict: str,
+    measured: str,
+    advice: str,
+) -> None:
+    finding = found(name, one(**changes))
+    assert finding.verdict == verdict
+    assert measured in finding.measured
+    assert advice in finding.advice
+    assert bool(finding.advice) == (verdict != GOOD)
+
+
+def test_a_head_that_turns_to_both_sides_does_not_move_the_camera(make_face: Callable[..., Face]) -> None:
+    left, right = (make_face(640, 360, 100, yaw=yaw) for yaw in (-40, 40))
+    finding = found("camera to the side", looks_at((left,), (right,), times=10))
+    assert finding.verdict == BETTER
+    assert "both sides" in finding.advice
+
+
+def test_the_largest_face_is_judged(make_face: Callable[..., Face]) -> None:
+    near, far = make_face(300, 300, 120), make_face(900, 300, 31, brightness=0.05)
+    looks = looks_at((far, near), times=20)
+    assert found("face size", looks).measured.startswith("120 px")
+    assert found("light on the face", looks).verdict == GOOD
+
+
+@pytest.mark.parametrize(("readable", "verdict"), [(8, GOOD), (7, BETTER), (5, BETTER), (4, NOT)])
+def test_how_often_a_face_is_readable(make_face: Callable[..., Face], readable: int, verdict: str) -> None:
+    face = make_face(640, 360, 100)
+    looks = looks_at(*[(face,)] * readable, *[()] * (10 - readable))
+    finding = found("face", looks)
+    assert finding.verdict == verdict
+    assert f"readable in {readable}0%" in finding.measured
+    assert (f"not from 0:0{readable} to 0:09" in finding.measured) == (verdict != GOOD)
+
+
+def test_readable_is_what_the_session_s_limits_accept(make_face: Callable[..., Face]) -> None:
+    turned = make_face(640, 360, 100, yaw=61)
+    assert not QualityLimits().accept(turned)
+    finding = found("face", looks_at((turned,), times=10))
+    assert finding.verdict == NOT
+    assert "in view in 100%, readable in 0%" in finding.measured
+    assert "turned away" in finding.advice
+
+
+def test_nobody_in_view_is_told_from_darkness() -> None:
+    lit, dark = (found("face", looks_at((), times=9, light=light)) for light in (0.5, 0.02))
+    assert lit.verdict == dark.verdict == NOT
+    assert f"{USABLE_FACE_PX:.0f} px" in lit.advice
+    assert "nearly black" in dark.advice
+    assert found("picture size", looks_at(()), video(width=640, height=360)).verdict == BETTER
+    assert found("picture size", looks_at(())).verdict == GOOD
+
+
+def test_one_false_face_in_fifty_is_nobody(make_face: Callable[..., Face]) -> None:
+    face, hand = make_face(640, 360, 100), make_face(200, 600, 50)
+    assert found("other people", looks_at(*[(face,)] * 49, (face, hand))).verdict == GOOD
+
+
+def test_two_who_keep_their_seats_can_be_told_by_region(make_face: Callable[..., Face]) -> None:
+    patient, carer = make_face(300, 360, 100), make_face(900, 360, 110)
+    finding = found("other people", looks_at((patient,), (patient, carer), (carer, patient), times=5))
+    assert finding.verdict == BETTER
+    assert "67%, at most 2" in finding.measured
+    assert "patient_region" in finding.advice
+    assert "patient_face" in finding.advice
+
+
+@pytest.mark.parametrize("seats", [[(300, 900), (900, 1500)], [(300, 420)], [(300, 900, 1200)]])
+def test_who_changes_seats_or_sits_close_or_in_threes_needs_a_photo(
+    make_face: Callable[..., Face], seats: list[tuple[int, ...]]
+) -> None:
+    pictures = [tuple(make_face(x, 360, 100) for x in places) for places in seats]
+    advice = found("other people", looks_at(*pictures, times=8)).advice
+    assert "patient_face" in advice
+    assert "patient_region" not in advice
+
+
+# --- the container
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(5, GOOD), (4, BETTER), (1, NOT)])
+def test_a_rate_below_the_sampling_rate(one: Callable[..., list[Look]], rate: float, verdict: str) -> None:
+    finding = found("pictures a second", one(), video(rate=rate))
+    assert (finding.verdict, finding.measured) == (verdict, f"{rate}, constant")
+
+
+def test_a_variable_rate_is_named_and_does_no_harm(one: Callable[..., list[Look]]) -> None:
+    times = video().time_s + np.arange(15_000) % 2 * 0.01
+    finding = found("pictures a second", one(), video(time_s=times))
+    assert finding.verdict == GOOD
+    assert "variable" in finding.measured
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "measured"),
+    [
+        ({}, GOOD, "10:00, nothing missing"),
+        ({"missing_s": 12.0}, BETTER, "10:00, 12.0 s missing"),
+        ({"missing_s": 61.0}, NOT, "61.0 s missing"),
+        ({"time_s": np.arange(15_000) / 25 + 30 * (np.arange(15_000) > 100)}, BETTER, "30.0 s missing"),
+    ],
+)
+def test_seconds_that_are_missing(
+    one: Callable[..., list[Look]], changes: dict[str, object], verdict: str, measured: str
+) -> None:
+    finding = found("recording", one(), video(**changes))
+    assert finding.verdict == verdict
+    assert measured in finding.measured
+
+
+def test_damaged_pictures_count_as_lost_and_not_as_empty(make_face: Callable[..., Face]) -> None:
+    face = make_face(640, 360, 100)
+    looks = looks_at(*[(face,)] * 15, *[None] * 5)
+    finding = found("recording", looks)
+    assert finding.verdict == NOT
+    assert finding.measured == "10:00, 5 of 20 pictures damaged"
+    assert found("face", looks).verdict == GOOD
+
+
+# --- real recordings, and made ones
+
+
+def looked_at(path: Path, detect: object) -> tuple[list[Look], VideoInfo]:
+    info = probe(path)
+    return look(info, detect, Framing()), info
+
+
+@pytest.fixture(scope="module")
+def detector() -> Cascade:
+    return Cascade(SMALLEST_FACE_PX)
+
+
+@pytest.fixture(scope="module")
+def person(clips: Path) -> Pictures:
+    return first_pictures(clips / "single_face.mp4", 10)
+
+
+def test_a_good_clip_is_good(detector: Cascade, person: Pictures, tmp_path: Path) -> None:
+    looks, info = looked_at(encode(tmp_path / "good.mp4", person), detector)
+    assert overall(judge(looks, info)) == GOOD
+
+
+def test_a_darkened_clip_wants_light(detector: Cascade, person: Pictures, tmp_path: Path) -> None:
+    dark = [(picture * 0.15).astype(np.uint8) for picture in person]
+    looks, info = looked_at(encode(tmp_path / "dark.mp4", dark), detector)
+    findings = judge(looks, info)
+    assert overall(findings) == NOT
+    assert any("light" in finding.advice for finding in findings)
+
+
+def test_a_small_face_is_found_and_measured(detector: Cascade, person: Pictures, tmp_path: Path) -> None:
+    """A face of about 180 px in 640 × 360 at a fifth of its size."""
+    frames = [np.full((360, 640, 3), 90, np.uint8) for _ in person]
+    for frame, picture in zip(frames, person, strict=True):
+        frame[100:172, 200:328] = np.asarray(Image.fromarray(picture).resize((128, 72)))
+    looks, info = looked_at(encode(tmp_path / "far.mp4", frames, options={"crf": "15"}), detector)
+    finding = found("face size", looks, info)
+    assert finding.verdict == BETTER
+    assert 30 <= int(finding.measured.split()[0]) <= 40
+
+
+def test_two_people_side_by_side(detector: Cascade, person: Pictures, tmp_path: Path) -> None:
+    pairs = [np.concatenate([picture, picture[:, ::-1]], axis=1) for picture in person]
+    looks, info = looked_at(encode(tmp_path / "two.mp4", pairs), detector)
+    finding = found("other people", looks, info)
+    assert "100%, at most 2" in finding.measured
+    assert "patient_region" in finding.advice
+
+
+def test_nobody(detector: Cascade, clips: Path) -> None:
+    looks, info = looked_at(clips / "no_face.mp4", detector)
+    assert found("face", looks, info).verdict == NOT
+
+
+def test_a_file_of_which_nothing_can_be_decoded(detector: Cascade, tmp_path: Path) -> None:
+    broken = encode(tmp_path / "broken.mp4", [with_faces([])] * 20, damage=lambda number: True)
+    with pytest.raises(VideoError, match=r"broken\.mp4"):
+        looked_at(broken, detector)
+
+
+def test_pictures_far_apart_are_those_that_were_chosen(fake_instruments, tmp_path: Path) -> None:
+    """Half-way through a face comes in: who sees it when is told by the container's times."""
+    pictures = [with_faces([])] * 300 + [with_faces([(40, 40)])] * 300
+    path = encode(tmp_path / "comes.mp4", pictures, rate=10, gop=20)
+    looks, info = looked_at(path, fake_instruments.detect)
+    assert all(len(look.sample.faces) == (look.sample.time_s >= 30) for look in looks)
+    assert [look.sample.time_s for look in looks] == info.time_s[choose_frames(info)].tolist()
+
+
+def test_what_can_not_be_sought_is_read_through(fake_instruments, tmp_path: Path) -> None:
+    pictures = [with_faces([])] * 100 + [with_faces([(40, 40)])] * 100
+    source = encode(tmp_path / "comes.mp4", pictures, rate=10, gop=5, options={"bf": "0"})
+    looks, info = looked_at(remux(source, tmp_path / "comes.ts"), fake_instruments.detect)
+    assert not info.seekable
+    assert [bool(look.sample.faces) for look in looks] == [look.sample.time_s >= 10 for look in looks]
+
+
+# --- pictures
+
+
+def test_pictures_are_for_their_owner_alone(fake_instruments, tmp_path: Path) -> None:
+    path = encode(tmp_path / "trial.mp4", [with_faces([(40, 60)])] * 50, rate=10)
+    looks, info = looked_at(path, fake_instruments.detect)
+    looks[0] = replace(looks[0], sample=replace(looks[0].sample, decoded=False))
+    written = write_pictures(info, looks, tmp_path / "seen")
+    assert sorted((tmp_path / "seen").iterdir()) == written
+    assert len(written) == 8
+    assert stat.S_IMODE((tmp_path / "seen").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in written} == {0o600}
+    drawn = np.asarray(Image.open(written[0]).convert("RGB")).astype(int)
+    edge = drawn[80:100, 40:42].mean(axis=(0, 1))
+    assert edge[1] > edge[0] + 60  # a green box around a readable face
+
+
+def test_an_unreadable_face_is_boxed_in_another_colour(
+    fake_instruments, make_face: Callable[..., Face], tmp_path: Path
+) -> None:
+    info = probe(encode(tmp_path / "trial.mp4", [with_faces([])] * 5))
+    (written,) = write_pictures(info, looks_at((make_face(100, 90, 60, yaw=80),)), tmp_path / "seen")
+    red, green, _ = (
+        np.asarray(Image.open(written).convert("RGB")).astype(int)[80:100, 70:72].mean(axis=(0, 1))
+    )
+    assert red > green + 60
