@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
+# How the list of commands is grouped.
+SESSIONS, PRIVACY, CLASSIFIER, MACHINE = "Sessions", "Privacy", "Classifier", "This machine"
+
 app = typer.Typer(
     add_completion=False,
     help="Reads facial expression in recorded care sessions: video in, emotion timelines and reports out.",
@@ -56,13 +59,13 @@ app = typer.Typer(
 weights_app = typer.Typer(
     help="The classifier's weights: list, import, convert, verify.", no_args_is_help=True
 )
-app.add_typer(weights_app, name="weights")
+app.add_typer(weights_app, name="weights", rich_help_panel=CLASSIFIER)
 study_app = typer.Typer(help="A study's list of sessions: make it, check it.", no_args_is_help=True)
-app.add_typer(study_app, name="study")
+app.add_typer(study_app, name="study", rich_help_panel=SESSIONS)
 audit_app = typer.Typer(help="What was done in a folder, when and by whom.", no_args_is_help=True)
-app.add_typer(audit_app, name="audit")
+app.add_typer(audit_app, name="audit", rich_help_panel=PRIVACY)
 data_app = typer.Typer(help="Labelled faces for training and evaluation.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(data_app, name="data", rich_help_panel=CLASSIFIER)
 
 out_console = Console()
 err_console = Console(stderr=True)
@@ -94,7 +97,7 @@ KeyFile = Annotated[Path | None, typer.Option("--key", help="The key, where resu
 DEFAULT_MODEL = "atto"
 
 
-@app.command()
+@app.command(rich_help_panel=SESSIONS)
 def process(
     context: typer.Context,
     inputs: Annotated[
@@ -238,7 +241,7 @@ def study_check(path: Annotated[Path, typer.Argument(help="The sessions.csv.", m
     _say(f"{path}: {len(sessions)} sessions, {patients} patients, nothing to be put right.")
 
 
-@app.command()
+@app.command(rich_help_panel=SESSIONS)
 def status(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
     csv: Annotated[Path | None, typer.Option(help="Write it there too.")] = None,
@@ -274,7 +277,7 @@ def status(
         write_status_page(found, html)
 
 
-@app.command()
+@app.command(rich_help_panel=SESSIONS)
 def people(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
     apply: Annotated[
@@ -310,7 +313,7 @@ def people(
     _say(f"Put right: {table}")
 
 
-@app.command()
+@app.command(rich_help_panel=SESSIONS)
 def review(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
     patient: Annotated[str, typer.Argument(metavar="PATIENT")],
@@ -357,7 +360,7 @@ def review(
     _say(f"Review: {page}")
 
 
-@app.command()
+@app.command(rich_help_panel=SESSIONS)
 def report(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
     key: KeyFile = None,
@@ -379,7 +382,7 @@ def report(
     _say(f"Report: {index}")
 
 
-@app.command("key")
+@app.command("key", rich_help_panel=PRIVACY)
 def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Makes a key with which `process --encrypt` encrypts what it writes.
 
@@ -392,7 +395,7 @@ def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     _say(f"{write_key(path)}: keep a copy in a safe place; without it nothing can be read again.")
 
 
-@app.command()
+@app.command(rich_help_panel=PRIVACY)
 def purge(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
     patient: Annotated[str, typer.Option(help="Whose data goes.")],
@@ -487,7 +490,7 @@ def audit_show(
     out_console.print(table)
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE)
 def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
     """What a video's container says.
 
@@ -506,7 +509,7 @@ def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
     _print_table(str(video), rows)
 
 
-@app.command()
+@app.command(rich_help_panel=SESSIONS)
 def preflight(
     video: Annotated[Path, typer.Argument(help="A trial recording.", metavar="VIDEO")],
     pictures: Annotated[
@@ -541,7 +544,7 @@ def preflight(
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the sample video and its results.")] = Path("demo"),
     model: Model = DEFAULT_MODEL,
@@ -582,7 +585,7 @@ def demo(
     _say(f"Report:   {index}")
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE)
 def bench(
     video: Annotated[Path, typer.Argument(metavar="VIDEO")],
     fps: SampleFps = 5.0,
@@ -628,7 +631,7 @@ def bench(
         draw_benchmark(costs, picture)
 
 
-@app.command()
+@app.command(rich_help_panel=CLASSIFIER)
 def train(
     data: Annotated[Path, typer.Argument(help="FER2013, or another set; see `data import`.", metavar="DATA")],
     out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")],
@@ -682,7 +685,7 @@ def train(
     _print_evaluation(str(path), found)
 
 
-@app.command()
+@app.command(rich_help_panel=CLASSIFIER)
 def evaluate(
     weights: Annotated[str, typer.Argument(help="Weights by name, or a file.", metavar="WEIGHTS")],
     data: Annotated[Path, typer.Argument(help="FER2013, or another set; see `data import`.", metavar="DATA")],
@@ -845,7 +848,7 @@ def weights_verify(
     _say(f"{weights}: whole, sha256 {load_weights(weights).sha256}.")
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE)
 def doctor() -> None:
     """What this machine has: device, decoders, weights.
 
