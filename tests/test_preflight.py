@@ -154,6 +154,7 @@ def test_the_worst_verdict_is_the_overall_one() -> None:
         ("light on the face", {"crop": np.full((48, 48, 3), 255)}, BETTER, "100% burnt out", "Dim"),
         ("light from behind", {"brightness": 0.35, "light": 0.7}, BETTER, "2.0 times", "window"),
         ("light from behind", {"brightness": 0.45, "light": 0.9}, GOOD, "2.0 times", ""),
+        ("light from behind", {"brightness": 0.35, "light": 0.56}, GOOD, "1.6 times", ""),
         ("sharpness", {"sharpness": 99}, BETTER, "99 grey levels²", "lens"),
         ("sharpness", {"sharpness": 11}, NOT, "11", "lens"),
         ("camera to the side", {"yaw": 40}, BETTER, "40°", "to its right"),
