@@ -80,7 +80,7 @@ def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outc
     except PipelineError as error:
         write_log(job, str(error))
         reason = _without_paths(session.videos, str(error))
-        outcome = failed(job, reason, lasting=isinstance(error, VideoError | InputError))
+        outcome = failed(job, reason, lasting=_is_lasting(job, error))
     except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on
         write_log(job, traceback.format_exc())
         what = f"unexpected {type(error).__name__}: {_without_paths(session.videos, str(error))}"
@@ -98,6 +98,14 @@ def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outc
             identity=found["patient"]["confidence"],
         )
     return replace(outcome, took_s=time.monotonic() - started)
+
+
+def _is_lasting(job: Job, error: PipelineError) -> bool:
+    """Not where a disk or a share failed, or the file was changed meanwhile: it may be there again tomorrow."""
+    unchanged = " ".join(map(_stamp, job.session.videos)) == job.video_stamp
+    return (
+        isinstance(error, VideoError | InputError) and unchanged and not isinstance(error.__cause__, OSError)
+    )
 
 
 def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:

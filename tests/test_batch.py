@@ -1,5 +1,7 @@
 """pipeline.batch: what fails is a row, the others go on, and nothing half-written stays."""
 
+import errno
+import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -431,3 +433,48 @@ def test_a_run_that_was_killed_shows_and_is_done_again(
     assert [outcome.state for outcome in outcomes] == ["done"] * 3
     for session in recordings:
         assert read_timeline(session.timeline_path(out)).metadata["settings"]["sample_fps"] == 2
+
+
+# --- what is not the video's fault
+
+
+def test_a_video_that_was_away_for_a_while_is_tried_again(
+    recordings: Sessions, out: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.session.STRETCH_S", 0.4)
+    video, away = recordings[0].video, recordings[0].video.with_name("away")
+    engine = in_this_process(fake_instruments)
+
+    def take_away(session: Session, done: int, total: int) -> None:
+        if video.exists():
+            os.utime(video, ns=(1, 1))
+            video.rename(away)
+
+    (outcome,) = process_sessions(
+        recordings[:1], out, Settings(), engine, "0" * 64, on_session=take_away, overwrite=True
+    )
+    assert (outcome.state, outcome.lasting) == ("failed", False)
+    assert "not found" in outcome.reason or "No such file" in outcome.reason
+    away.rename(video)
+    (outcome,) = process_sessions(recordings[:1], out, Settings(), engine, "0" * 64)
+    assert outcome.state == "done"
+
+
+def test_a_disk_that_is_full_fails_with_its_reason_and_leaves_nothing_half_written(
+    recordings: Sessions, out: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = in_this_process(fake_instruments)
+
+    def full(table: object, where: Path, **options: object) -> None:
+        Path(where).write_bytes(b"PAR1")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.timeline.pq.write_table", full)
+        outcomes = process_sessions(recordings, out, Settings(), engine, "0" * 64)
+    assert {outcome.state for outcome in outcomes} == {"failed"}
+    assert all("No space left on device" in outcome.reason for outcome in outcomes)
+    assert not any(outcome.lasting for outcome in outcomes)
+    assert not partial_files(out)
+    outcomes = process_sessions(recordings, out, Settings(), engine, "0" * 64)
+    assert {outcome.state for outcome in outcomes} == {"done"}
