@@ -101,11 +101,10 @@ def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outc
 
 
 def _is_lasting(job: Job, error: PipelineError) -> bool:
-    """Not where a disk or a share failed, or the file was changed meanwhile: it may be there again tomorrow."""
-    unchanged = " ".join(map(_stamp, job.session.videos)) == job.video_stamp
-    return (
-        isinstance(error, VideoError | InputError) and unchanged and not isinstance(error.__cause__, OSError)
-    )
+    """Not where a disk or a share failed, or the file was changed meanwhile: tomorrow it may be there."""
+    if not isinstance(error, VideoError | InputError) or isinstance(error.__cause__, OSError):
+        return False
+    return " ".join(map(_stamp, job.session.videos)) == job.video_stamp
 
 
 def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:
