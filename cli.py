@@ -92,6 +92,9 @@ PatientTrack = Annotated[
     str, typer.Option(help="Who the patient is: longest (seen longest), largest, or a track's number.")
 ]
 
+Identity = Annotated[
+    str, typer.Option(help="Compares faces: dlib, or FILE:SHA256 of facenet-pytorch's InceptionResnetV1.")
+]
 KeyFile = Annotated[Path | None, typer.Option("--key", help="The key, where results are encrypted.")]
 
 DEFAULT_MODEL = "atto"
@@ -112,6 +115,7 @@ def process(
     batch_size: BatchSize = 64,
     min_face: MinFace = 40,
     patient_track: PatientTrack = "longest",
+    identity: Identity = "dlib",
     jobs: Jobs = None,
     engine: EngineName = "local",
     ray_address: RayAddress = None,
@@ -140,6 +144,7 @@ def process(
         "min_face_px": ("min_face", min_face),
         "batch_size": ("batch_size", batch_size),
         "patient_track": ("patient_track", patient_track),
+        "identity": ("identity", identity),
         "model": ("model", model),
         "device": ("device", device),
         "jobs": ("jobs", jobs),
@@ -154,12 +159,14 @@ def process(
         if name not in chosen or (source and source.name != "DEFAULT"):
             chosen[name] = value
     model, device, jobs = chosen.pop("model"), chosen.pop("device"), chosen.pop("jobs")
+    network = _identity_file(chosen["identity"])
+    chosen["identity"] = network[1] if network else "dlib"
     settings = Settings(**{**chosen, "quality": QualityLimits(**chosen.get("quality", {}))})
     weights = find_weights(model)
     sha256 = verify_weights(weights)
     if weights == Path(model):
         model = str(weights.absolute())  # the working folder of another machine is another
-    make = partial(_instruments, model, device, settings.min_face_px, sha256=sha256, key=encrypt)
+    make = partial(_instruments, model, device, settings.min_face_px, network, sha256=sha256, key=encrypt)
     run = (
         _on_cluster(make, ray_address, jobs, device)
         if engine == "ray"
@@ -257,7 +264,7 @@ def status(
     from reports.status_page import write_status_page
 
     found = overview(directory, running=is_held(directory))
-    table = Table("patient", "session", "state", "seen", "identity", "× real time", "why", box=SIMPLE)
+    table = Table("patient", "session", "state", "seen", "identity", "× real time", box=SIMPLE)
     rows = found.to_dicts()
     for row in rows:
         table.add_row(
@@ -267,9 +274,11 @@ def status(
             "–" if row["coverage"] is None else f"{row['coverage']:.0%}",
             "–" if row["identity"] is None else f"{row['identity']:.2f}",
             "–" if row["speed"] is None else f"{row['speed']:.1f}",
-            escape(row["reason"]),
         )
     out_console.print(table)
+    for row in rows:
+        if row["reason"]:
+            _say(f"{row['patient_id']} {row['session_id']}: {row['reason']}")
     if csv:
         texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
         write_rows(csv, found.columns, texts)
@@ -283,6 +292,7 @@ def people(
     apply: Annotated[
         Path | None, typer.Option(help="The table with its roles put right; rewrites the timelines.")
     ] = None,
+    identity: Identity = "dlib",
     key: KeyFile = None,
 ) -> None:
     """Who is on the screen: a page of small pictures (it shows faces) and a table to correct.
@@ -293,6 +303,7 @@ def people(
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
     from pipeline.encryption import use_key
+    from pipeline.errors import InputError
     from pipeline.people import apply_people, find_people, read_people, write_people
     from reports import write_reports
     from reports.people_page import write_people_page
@@ -306,8 +317,16 @@ def people(
         apply_people(directory, roles)
         _say(f"{len(roles)} timelines made anew. Report: {write_reports(directory)}")
         return
+    network = _identity_file(identity)
+    try:
+        embed = _embedder(network)
+    except InputError as error:
+        if network:
+            raise
+        err_console.print(f"People are told apart by place and time alone. {escape(str(error))}")
+        embed = None
     with _progress("Looking for people") as update:
-        found = find_people(directory, _embedder(), lambda done, total: update(done, total, ""))
+        found = find_people(directory, embed, lambda done, total: update(done, total, ""))
     table = write_people(found, directory)
     _say(f"Look at:   {write_people_page(found, table, directory / 'people.html')}")
     _say(f"Put right: {table}")
@@ -905,6 +924,7 @@ def _instruments(
     model: str,
     device: str,
     min_face_px: int = 40,
+    network: tuple[Path, str] | None = None,
     *,
     cores: int | None = None,
     sha256: str | None = None,
@@ -912,6 +932,7 @@ def _instruments(
 ) -> "Instruments":
     """Where the two trained parts meet: the detector and the classifier, on one device.
 
+    :param network: for faces, as :func:`_identity_file` gives it.
     :param cores: of the processor; none is all of them.
     :param sha256: what the weights must be.
     :param key: with which this process encrypts; other machines read it from the same path.
@@ -948,19 +969,34 @@ def _instruments(
             "preprocessing": prepare.to_dict(),
         },
         device=str(classify.device),
+        make_embedder=partial(_embedder, network),
     )
 
 
-def _embedder() -> "Embedder | None":
-    """To compare faces with, where it is installed."""
-    from pipeline.embedding import DlibEmbedder
+def _identity_file(identity: str) -> tuple[Path, str] | None:
+    """File and sha256 of :data:`Identity`, checked; none for dlib."""
+    from pipeline.embedding import check_sha256
     from pipeline.errors import InputError
 
-    try:
-        return DlibEmbedder()
-    except InputError as error:
-        err_console.print(f"People are told apart by place and time alone. {escape(str(error))}")
+    if identity == "dlib":
         return None
+    path, _, sha256 = identity.rpartition(":")
+    if not path:
+        raise InputError(f"--identity {identity}: give dlib, or FILE:SHA256.")
+    return check_sha256(
+        Path(path).absolute(), sha256, "give the sha256 that its maker states"
+    ), sha256.lower()
+
+
+def _embedder(file: tuple[Path, str] | None) -> "Embedder":
+    """To compare faces with."""
+    if file is None:
+        from pipeline.embedding import DlibEmbedder
+
+        return DlibEmbedder()
+    from pipeline.facenet import FacenetEmbedder
+
+    return FacenetEmbedder(*file)
 
 
 def _share_processor(cores: int | None = None) -> None:

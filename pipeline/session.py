@@ -43,6 +43,7 @@ class Settings:
     :param min_face_px: smallest face that is looked for.
     :param patient_track: ``longest``, ``largest``, or the number of a track.
     :param max_gap_s: a face that is away for longer comes back as a new track.
+    :param identity: what compares faces with photos: ``dlib``, or facenet-pytorch's weights by their sha256.
     :param key_interval_s: from one sample with full detection to the next; in between faces are followed.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     min_face_px: int = DEFAULT_MIN_FACE_PX
     batch_size: int = DEFAULT_BATCH_SIZE
     patient_track: str = "longest"
+    identity: str = "dlib"
     max_gap_s: float = DEFAULT_MAX_GAP_S
     key_interval_s: float = KEY_INTERVAL_S
     quality: QualityLimits = field(default_factory=QualityLimits)

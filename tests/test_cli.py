@@ -865,3 +865,21 @@ def test_of_several_sessions_at_once_the_bar_shows_all() -> None:
     assert [done for done, _, _ in seen] == [500, 1000, 1500, 2000]
     assert {total for _, total, _ in seen} == {2000}
     assert seen[2][2] == "P1 S1, 1 of 2 sessions"
+
+
+@pytest.mark.parametrize(
+    ("identity", "reason"),
+    [
+        ("arcface", "give dlib, or FILE:SHA256"),
+        ("nowhere.pt:00", "can't be read"),
+        ("cli.py:00", "its sha256 is"),
+    ],
+)
+def test_another_network_for_faces_is_checked_before_anything_starts(
+    emonext: Emonext, video: Path, tmp_path: Path, identity: str, reason: str
+) -> None:
+    ids = ("--patient", "P1", "--session", "S1")
+    ended = emonext("process", video, *ids, "--out", tmp_path / "out", "--identity", identity)
+    assert ended.code == BAD_INPUT
+    assert reason in ended.err
+    assert not (tmp_path / "out").exists()
