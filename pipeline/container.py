@@ -31,6 +31,9 @@ _DECORD_BYTES = 256 * 2**20
 
 _SAME_STEP_S = 0.0011
 
+# No camera stretches its pixels more; a header that says so is wrong.
+_MOST_STRETCHED = 3.0
+
 # A header that promises this much more than the packets hold belongs to a file that was cut off.
 _TRUNCATION_S = 1.0
 
@@ -45,7 +48,7 @@ class VideoInfo:
     :param duration_s: until the end of the last frame; the header's claim where the file was cut off.
     :param missing_s: seconds that the header promises and the file does not hold.
     :param frame_rate: usual one, 1/s: of the median step. A hole in the recording does not change it.
-    :param width, height: px, of the upright picture.
+    :param width, height: px, of the upright picture, with square pixels.
     :param rotation: degrees by which stored frames are turned counterclockwise to stand upright.
     :param seekable: a seek leads to the key frame before the time that is asked for.
     :param decord_reads_it: decord is known to return the right frames, and may hold them all.
@@ -134,6 +137,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     end_s = float(time_s[-1]) + (packets.last_length * base or step_s)
     missing_s = _promised_end_s(container, stream) - float(packets.pts[0]) * base - end_s
     missing_s = missing_s if missing_s > _TRUNCATION_S else 0.0
+    shown_width = _shown_width(stream)
     fits = len(time_s) * stream.width * stream.height * 3 <= _DECORD_BYTES
     seekable = container.format.name.startswith(_INDEXED_CONTAINERS)
     known = seekable and codec.name in _DECORD_CODECS
@@ -142,8 +146,8 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     return VideoInfo(
         path=path,
         codec=codec.name,
-        width=stream.height if sideways else stream.width,
-        height=stream.width if sideways else stream.height,
+        width=stream.height if sideways else shown_width,
+        height=shown_width if sideways else stream.height,
         rotation=rotation,
         frame_rate=1 / step_s,
         duration_s=end_s + missing_s,
@@ -152,8 +156,15 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         time_s=time_s,
         key=np.searchsorted(packets.pts, packets.key_pts),
         seekable=seekable,
-        decord_reads_it=fits and known and packets.plain and not missing_s,
+        decord_reads_it=fits and known and packets.plain and not missing_s and shown_width == stream.width,
     )
+
+
+def _shown_width(stream: av.VideoStream) -> int:
+    """px, with square pixels: camcorders store 1440×1080 and mean 1920×1080, and faces would be narrow."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    usable = 1 / _MOST_STRETCHED <= aspect <= _MOST_STRETCHED
+    return round(stream.width * aspect) if usable else stream.width
 
 
 def _read_packets(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:

@@ -1,6 +1,7 @@
 """pipeline.video against PyAV's decoded frames, hand-made grids, and files as recorders leave them."""
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -448,3 +449,19 @@ def test_a_file_that_vanishes_before_it_is_read_is_a_video_error(tmp_path: Path)
 
 def test_the_numbers_of_drawn_pictures_can_be_read_back() -> None:
     assert [read_number(picture) for picture in numbered(1 << BITS)] == list(range(1 << BITS))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize(("aspect", "width"), [(Fraction(4, 3), 240), (Fraction(8, 9), 160), (None, 180)])
+def test_pictures_have_square_pixels(
+    tmp_path: Path, suffix: str, aspect: Fraction | None, width: int
+) -> None:
+    stored = np.zeros((90, 180, 3), np.uint8)
+    stored[20:70, 60:120] = 255
+    path = encode(tmp_path / f"a.{suffix}", [stored] * 10, pixel_aspect=aspect)
+    info = probe(path)
+    assert (info.width, info.height) == (width, 90)
+    picture = collect(SampledVideo(info, 5))[3][0]
+    assert picture.shape == (90, width, 3)
+    light = picture[45, :, 0] > 128
+    assert light.sum() == pytest.approx(60 * width / 180, abs=3)

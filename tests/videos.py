@@ -55,10 +55,12 @@ def encode(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     damage: Callable[[int], bool] = lambda number: False,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
     """Writes the pictures at a constant rate, or at the given times.
 
     :param damage: frame's number → whether its packet is overwritten, as by a failing memory card.
+    :param pixel_aspect: width ÷ height of a pixel.
     """
     time_base = Fraction(1, 1000) if times_ms is not None else Fraction(1, rate)
     with av.open(str(path), "w", options=container_options or {}) as container:
@@ -69,6 +71,8 @@ def encode(
         for number, picture in enumerate(pictures):
             if not times:
                 stream.height, stream.width = picture.shape[:2]
+                if pixel_aspect is not None:
+                    stream.codec_context.sample_aspect_ratio = pixel_aspect
             frame = av.VideoFrame.from_ndarray(picture)
             frame.pts = times_ms[number] if times_ms is not None else number
             frame.time_base = time_base
