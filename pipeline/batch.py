@@ -1,6 +1,5 @@
 """Many sessions: what fails is a row in ``status.parquet`` and the others go on."""
 
-import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -8,13 +7,12 @@ from pathlib import Path
 
 from pipeline.audit import audited
 from pipeline.container import VIDEO_SUFFIXES
-from pipeline.encryption import for_reading
 from pipeline.errors import InputError, OutputError
 from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
 from pipeline.session import Session, Settings
 from pipeline.status import Outcome, read_outcomes, read_status, record
-from pipeline.timeline import make_private_folder, remove_partials
+from pipeline.timeline import check_key, make_private_folder, remove_partials
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -173,7 +171,6 @@ def _claim(out: Path) -> None:
         probe.touch()
         probe.unlink()
         read_status(out)
-        for written in itertools.islice(out.glob("timelines/*/*.parquet"), 1):
-            for_reading(written)  # an encrypted folder is not gone on with in the open
+        check_key(out)
     except OSError as error:
         raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error

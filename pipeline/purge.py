@@ -25,7 +25,7 @@ from pipeline.leftovers import Words, find_mentions, mentions
 from pipeline.lock import holding
 from pipeline.status import read_status
 from pipeline.study import SESSIONS_FILE
-from pipeline.timeline import atomic, remove_partials
+from pipeline.timeline import atomic, check_key, remove_partials
 
 # What the program makes lies below these; nothing else is ever deleted.
 _BY_SESSION = (
@@ -110,6 +110,7 @@ def purge(
     :raises InputError: as :func:`plan_purge`.
     :raises OutputError: another run is at work in the folder, or a file can't be removed.
     """
+    check_key(out)  # the pages are made again from them
     with holding(out):
         plan = plan_purge(out, patient_id, session_id, own_text)
         remove_partials(out)  # the folder is held: whoever wrote them is dead

@@ -1,5 +1,6 @@
 """The timeline: one row per sample of the patient, in Parquet. The only hand-off to what follows."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -164,6 +165,15 @@ def read_table(path: Path) -> pa.Table:
         raise TimelineError(
             f"{path}: not a file of this program, or damaged; run `emonext process` again."
         ) from error
+
+
+def check_key(out: Path) -> None:
+    """What a folder holds encrypted is not gone on with in the open.
+
+    :raises InputError: its timelines are encrypted, and no key is in use.
+    """
+    for written in itertools.islice(out.glob("timelines/*/*.parquet"), 1):
+        for_reading(written)
 
 
 def read_timeline(path: Path) -> Timeline:

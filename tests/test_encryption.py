@@ -1,6 +1,7 @@
 """pipeline.encryption: what is written with a key nobody reads without it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ from pipeline.encryption import is_encrypted, seal, unseal, use_key, write_key
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.jobs import in_this_process
 from pipeline.people import apply_people, find_people, read_people, write_people
+from pipeline.purge import purge
 from pipeline.session import Instruments, Session, Settings
 from pipeline.timeline import read_timeline
 from reports import write_reports
@@ -114,3 +116,20 @@ def test_unfinished_stretches_are_sealed(tmp_path: Path, key: Path) -> None:
     use_key(write_key(tmp_path / "other.key"))
     with pytest.raises(ValueError, match="another key"):
         unseal(sealed)
+
+
+def test_a_purge_needs_the_key_before_it_deletes_anything(
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+) -> None:
+    out = tmp_path / "out"
+    use_key(key)
+    for patient in ("P1", "P2"):
+        process(replace(session, patient_id=patient), out, fake_instruments)
+    use_key(None)
+    with pytest.raises(InputError, match="is encrypted; give its key"):
+        purge(out, "P1", None, write_reports)
+    assert session.timeline_path(out).exists()
+    use_key(key)
+    assert purge(out, "P1", None, write_reports).counts["timelines"] == 1
+    assert not session.timeline_path(out).exists()
+    assert read_timeline(replace(session, patient_id="P2").timeline_path(out))
