@@ -14,7 +14,7 @@ from pipeline.batch import check_id, plan_sessions, process_sessions
 from pipeline.errors import InputError, OutputError
 from pipeline.jobs import in_this_process
 from pipeline.lock import is_held
-from pipeline.session import Instruments, Session, Settings
+from pipeline.session import Instruments, QualityLimits, Session, Settings
 from pipeline.status import Outcome, overview, read_status
 from pipeline.timeline import read_timeline
 
@@ -249,6 +249,16 @@ def test_a_session_without_a_face_is_done_with_a_warning(
     assert "no face" in outcome.reason
 
 
+def test_a_session_of_poor_pictures_is_done_with_a_warning(
+    make_recording: Callable[..., Path], out: Path, fake_instruments: Instruments
+) -> None:
+    session = Session("P1", "S1", make_recording("a.mp4", [(40, 40)]))
+    settings = Settings(quality=QualityLimits(min_brightness=0.99))
+    (outcome,) = process([session], out, settings, fake_instruments)
+    assert (outcome.state, outcome.coverage) == ("done", 0)
+    assert outcome.reason == "the patient's face was found, but never well enough to be read"
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"), [("empty", "empty"), ("sound", "only audio"), ("missing", "not found")]
 )
@@ -266,6 +276,17 @@ def test_what_is_no_video_fails_and_the_row_does_not_tell_its_name(
     assert reason in outcome.reason
     assert "Marie" not in outcome.reason
     assert "\n" not in outcome.reason
+
+
+def test_nor_does_the_row_tell_the_photos_name(
+    make_recording: Callable[..., Path], tmp_path: Path, out: Path, fake_instruments: Instruments
+) -> None:
+    photo = tmp_path / "Marie Curie.jpg"
+    photo.write_text("no picture")
+    instruments = replace(fake_instruments, make_embedder=lambda: None)
+    session = Session("P1", "S1", make_recording("a.mp4", [(40, 40)]), patient_face=(photo,))
+    (outcome,) = process([session], out, Settings(), instruments)
+    assert outcome.reason == "the photo: can't be read as a picture; save it again as JPEG or PNG."
 
 
 # --- again
