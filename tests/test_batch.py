@@ -4,8 +4,10 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from videos import cut_off, remux, sound_only
@@ -15,7 +17,7 @@ from pipeline.errors import InputError, OutputError
 from pipeline.jobs import in_this_process
 from pipeline.lock import is_held
 from pipeline.session import Instruments, QualityLimits, Session, Settings
-from pipeline.status import Outcome, overview, read_status
+from pipeline.status import Outcome, overview, read_status, record
 from pipeline.timeline import read_timeline
 
 FACE = [(40, 60)]
@@ -321,6 +323,30 @@ def test_what_failed_is_tried_again_and_its_row_replaced(
     recordings[0].video.write_bytes(whole)
     process(recordings[:1], out, Settings(), fake_instruments)
     assert states(out) == {"S1": "done"}
+
+
+def test_consent_that_is_given_later_counts(
+    recordings: Sessions, out: Path, fake_instruments: Instruments
+) -> None:
+    without = replace(recordings[0], consent=False)
+    for _ in range(2):
+        (outcome,) = process([without], out, Settings(), fake_instruments)
+        assert (outcome.state, outcome.reason) == ("failed", "there is no consent; nothing was processed")
+        assert not without.timeline_path(out).exists()
+    process(recordings[:1], out, Settings(), fake_instruments)
+    assert states(out) == {"S1": "done"}
+
+
+def test_the_status_can_be_read_while_it_is_replaced(
+    recordings: Sessions, out: Path, fake_instruments: Instruments
+) -> None:
+    """Files of two sizes: of a mixture of both nothing can be read."""
+    (outcome,) = process(recordings[:1], out, Settings(), fake_instruments)
+    texts = [str(np.random.default_rng(n).bytes(4000 * n)) for n in (1, 2)]
+    writer = Thread(target=lambda: [record(out, replace(outcome, reason=text)) for text in texts * 100])
+    writer.start()
+    while writer.is_alive():
+        assert read_status(out).height == 1
 
 
 def test_ctrl_c_leaves_a_folder_that_can_be_gone_on_with(
