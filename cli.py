@@ -135,7 +135,7 @@ def process(
     from pipeline.batch import plan_sessions, process_sessions
     from pipeline.encryption import use_key
     from pipeline.session import QualityLimits, Settings
-    from reports import write_reports
+    from reports import update_reports
 
     encrypt = encrypt.absolute() if encrypt else None
     use_key(encrypt)
@@ -181,7 +181,7 @@ def process(
             sha256,
             overwrite=overwrite,
             on_session=_overall(update, len(sessions)),
-            write_pages=write_reports,
+            write_pages=update_reports,
         )
     if any(out.glob("timelines/*/*.parquet")):
         _say(f"Report: {out / 'reports' / 'index.html'}")

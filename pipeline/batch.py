@@ -88,8 +88,9 @@ def process_sessions(
             job = make_job(session, out, settings, weights_sha256, before.get(key))
             settled = None if overwrite else _settled(job, before.get(key))
             if not session.consent:
-                settled = failed(job, "there is no consent; nothing was processed", lasting=True)
-                record(out, settled)
+                settled = _refused(job, before.get(key))
+                if settled is not before.get(key):
+                    record(out, settled)
             if settled is None:
                 jobs.append(job)
             else:
@@ -104,6 +105,13 @@ def process_sessions(
         if any(out.glob("timelines/*/*.parquet")):
             write_pages(out)
     return [ended[key] for key in keys]
+
+
+def _refused(job: Job, before: Outcome | None) -> Outcome:
+    """The outcome of a session without consent; it does not last, since consent may yet be given."""
+    refused = failed(job, "there is no consent; nothing was processed")
+    same = before is not None and (before.reason, before.lasting) == (refused.reason, False)
+    return before if before is not None and same else refused
 
 
 def _settled(job: Job, before: Outcome | None) -> Outcome | None:

@@ -79,11 +79,11 @@ def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outc
         timeline = process_session(session, job.out, job.settings, instruments, on_progress, job.fingerprint)
     except PipelineError as error:
         write_log(job, str(error))
-        reason = _without_paths(session.videos, str(error))
+        reason = _without_paths(session, str(error))
         outcome = failed(job, reason, lasting=_is_lasting(job, error))
     except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on
         write_log(job, traceback.format_exc())
-        what = f"unexpected {type(error).__name__}: {_without_paths(session.videos, str(error))}"
+        what = f"unexpected {type(error).__name__}: {_without_paths(session, str(error))}"
         outcome = failed(job, f"{what}; the log has the details")
     else:
         found = timeline.metadata
@@ -166,9 +166,11 @@ def _sha256_of_all(videos: Sequence[Path]) -> str:
     return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()
 
 
-def _without_paths(videos: Sequence[Path], message: str) -> str:
-    """The error without the videos' names: they can hold a person's, and the reason gets into reports."""
-    for video in videos:
-        message = message.removeprefix(f"{video}: ").replace(str(video), "the video")
-        message = message.replace(video.name, "the video")
+def _without_paths(session: Session, message: str) -> str:
+    """The error without the files' names: they can hold a person's, and the reason gets into reports."""
+    called = dict.fromkeys(session.videos, "the video") | dict.fromkeys(session.patient_face, "the photo")
+    for video in session.videos:
+        message = message.removeprefix(f"{video}: ")
+    for path, name in called.items():
+        message = message.replace(str(path), name).replace(path.name, name)
     return message

@@ -201,6 +201,8 @@ def _findings(timeline: Timeline) -> dict[str, Any]:
         warnings.append("no face was found in this video")
     elif patient["track"] is None:
         warnings.append(f"the patient was not recognised: {patient['reason']}")
+    elif not summary.observed_s and summary.status_s["low_quality"]:
+        warnings.append("the patient's face was found, but never well enough to be read")
     if lost_s:
         warnings.append(f"{lost_s:.1f} s of the video could not be decoded")
     return {"coverage": summary.coverage, "seconds_lost": lost_s, "warnings": warnings}

@@ -1,5 +1,6 @@
 """How each session of a folder ended: one row each in ``status.parquet``."""
 
+import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -73,7 +74,8 @@ def read_status(out: Path) -> pl.DataFrame:
     if not path.exists():
         return pl.DataFrame(schema=STATUS_SCHEMA)
     try:
-        return pl.read_parquet(path, glob=False).select(STATUS_SCHEMA.names())
+        # read at once: by its path polars opens it several times, and a run may replace it meanwhile
+        return pl.read_parquet(io.BytesIO(path.read_bytes())).select(STATUS_SCHEMA.names())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise OutputError(f"{path}: can't be read; delete it and run again.") from error
 

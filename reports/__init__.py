@@ -1,6 +1,7 @@
 """Timelines and summaries → pages that a carer can read. Draws, and computes nothing a summary holds.
 
     write_reports(out)                           every timeline of a folder, and an index over them
+    update_reports(out)                          the same, where something changed since
     write_session_report(timeline, summary, path)
     write_index(entries, path)
 
@@ -11,6 +12,14 @@ from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
 from reports.render import own_text
 from reports.session_page import write_session_report
-from reports.study import write_reports
+from reports.study import update_reports, write_reports
 
-__all__ = ["IndexEntry", "ReportError", "own_text", "write_index", "write_reports", "write_session_report"]
+__all__ = [
+    "IndexEntry",
+    "ReportError",
+    "own_text",
+    "update_reports",
+    "write_index",
+    "write_reports",
+    "write_session_report",
+]

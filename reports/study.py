@@ -50,6 +50,18 @@ def write_reports(out: Path, progress: Progress | None = None) -> Path:
     return write_index(entries + _without_timeline(statuses, entries), out / "reports" / "index.html")
 
 
+def update_reports(out: Path) -> Path:
+    """As :func:`write_reports`, but nothing where the index, written last, is newer than the status.
+
+    The status is recorded whenever a session is worked on; a run that was killed while it wrote pages left an
+    older index.
+    """
+    index, status = out / "reports" / "index.html", out / "status.parquet"
+    if index.exists() and status.exists() and index.stat().st_mtime_ns > status.stat().st_mtime_ns:
+        return index
+    return write_reports(out)
+
+
 def _write_one(path: Path, reports: Path, statuses: _Statuses) -> IndexEntry:
     timeline = read_timeline(path)
     patient_id, session_id = _ids(path, timeline)

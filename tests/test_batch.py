@@ -6,8 +6,10 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from videos import cut_off, remux, sound_only
@@ -16,8 +18,8 @@ from pipeline.batch import check_id, plan_sessions, process_sessions
 from pipeline.errors import InputError, OutputError
 from pipeline.jobs import in_this_process
 from pipeline.lock import is_held
-from pipeline.session import Instruments, Session, Settings
-from pipeline.status import Outcome, overview, read_status
+from pipeline.session import Instruments, QualityLimits, Session, Settings
+from pipeline.status import Outcome, overview, read_status, record
 from pipeline.timeline import read_timeline
 
 FACE = [(40, 60)]
@@ -251,6 +253,16 @@ def test_a_session_without_a_face_is_done_with_a_warning(
     assert "no face" in outcome.reason
 
 
+def test_a_session_of_poor_pictures_is_done_with_a_warning(
+    make_recording: Callable[..., Path], out: Path, fake_instruments: Instruments
+) -> None:
+    session = Session("P1", "S1", make_recording("a.mp4", [(40, 40)]))
+    settings = Settings(quality=QualityLimits(min_brightness=0.99))
+    (outcome,) = process([session], out, settings, fake_instruments)
+    assert (outcome.state, outcome.coverage) == ("done", 0)
+    assert outcome.reason == "the patient's face was found, but never well enough to be read"
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"), [("empty", "empty"), ("sound", "only audio"), ("missing", "not found")]
 )
@@ -268,6 +280,17 @@ def test_what_is_no_video_fails_and_the_row_does_not_tell_its_name(
     assert reason in outcome.reason
     assert "Marie" not in outcome.reason
     assert "\n" not in outcome.reason
+
+
+def test_nor_does_the_row_tell_the_photos_name(
+    make_recording: Callable[..., Path], tmp_path: Path, out: Path, fake_instruments: Instruments
+) -> None:
+    photo = tmp_path / "Marie Curie.jpg"
+    photo.write_text("no picture")
+    instruments = replace(fake_instruments, make_embedder=lambda: None)
+    session = Session("P1", "S1", make_recording("a.mp4", [(40, 40)]), patient_face=(photo,))
+    (outcome,) = process([session], out, Settings(), instruments)
+    assert outcome.reason == "the photo: can't be read as a picture; save it again as JPEG or PNG."
 
 
 # --- again
@@ -302,6 +325,30 @@ def test_what_failed_is_tried_again_and_its_row_replaced(
     recordings[0].video.write_bytes(whole)
     process(recordings[:1], out, Settings(), fake_instruments)
     assert states(out) == {"S1": "done"}
+
+
+def test_consent_that_is_given_later_counts(
+    recordings: Sessions, out: Path, fake_instruments: Instruments
+) -> None:
+    without = replace(recordings[0], consent=False)
+    for _ in range(2):
+        (outcome,) = process([without], out, Settings(), fake_instruments)
+        assert (outcome.state, outcome.reason) == ("failed", "there is no consent; nothing was processed")
+        assert not without.timeline_path(out).exists()
+    process(recordings[:1], out, Settings(), fake_instruments)
+    assert states(out) == {"S1": "done"}
+
+
+def test_the_status_can_be_read_while_it_is_replaced(
+    recordings: Sessions, out: Path, fake_instruments: Instruments
+) -> None:
+    """Files of two sizes: of a mixture of both nothing can be read."""
+    (outcome,) = process(recordings[:1], out, Settings(), fake_instruments)
+    texts = [str(np.random.default_rng(n).bytes(4000 * n)) for n in (1, 2)]
+    writer = Thread(target=lambda: [record(out, replace(outcome, reason=text)) for text in texts * 100])
+    writer.start()
+    while writer.is_alive():
+        assert read_status(out).height == 1
 
 
 def test_ctrl_c_leaves_a_folder_that_can_be_gone_on_with(

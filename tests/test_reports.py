@@ -21,7 +21,14 @@ from pipeline.records import EMOTIONS
 from pipeline.status import Outcome, State, record
 from pipeline.summary import Summary, summarize
 from pipeline.timeline import TIMELINE_SCHEMA, Timeline, as_frame, to_table, write_table
-from reports import IndexEntry, ReportError, write_index, write_reports, write_session_report
+from reports import (
+    IndexEntry,
+    ReportError,
+    update_reports,
+    write_index,
+    write_reports,
+    write_session_report,
+)
 from reports.figures import expression_figure
 from reports.look import EMOTION_COLOURS, EMOTION_ORDER, STATUS_WORDS
 from reports.series import cut, step_length
@@ -549,3 +556,15 @@ def test_a_patient_who_was_not_recognised_is_told_so(tmp_path: Path) -> None:
     assert (
         f"The patient was not recognised in this video, so nobody’s expression was counted ({reason})" in text
     )
+
+
+def test_pages_are_made_anew_only_where_the_status_changed_since(study: Path) -> None:
+    """The index is written last: a run that was killed before leaves one that is older than the status."""
+    _write_status(study, [("P1", "S1", "done", "")])
+    page = write_reports(study).with_name("P1") / "S1.html"
+    page.write_text("seen")
+    update_reports(study)
+    assert page.read_text() == "seen"
+    _write_status(study, [("P1", "S1", "done", "")])
+    update_reports(study)
+    assert page.read_text() != "seen"
