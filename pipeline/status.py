@@ -124,7 +124,9 @@ def sessions_in(out: Path) -> list[tuple[str, str]]:
 
 
 def record(out: Path, *outcomes: Outcome) -> None:
-    """Replaces the rows of these sessions."""
+    """Replaces the rows of these sessions; without any the file stays as it is."""
+    if not outcomes:
+        return
     rows = pl.DataFrame([asdict(outcome) for outcome in outcomes], schema=STATUS_SCHEMA)
     others = read_status(out).join(rows, on=["patient_id", "session_id"], how="anti")
     with atomic(out / "status.parquet") as partial:
