@@ -258,13 +258,13 @@ def status(
     rows = found.to_dicts()
     for row in rows:
         table.add_row(
-            row["patient_id"],
-            row["session_id"],
+            _on_screen(row["patient_id"]),
+            _on_screen(row["session_id"]),
             row["state"],
             "–" if row["coverage"] is None else f"{row['coverage']:.0%}",
             "–" if row["identity"] is None else f"{row['identity']:.2f}",
             "–" if row["speed"] is None else f"{row['speed']:.1f}",
-            escape(row["reason"]),
+            _on_screen(row["reason"]),
         )
     out_console.print(table)
     if csv:
@@ -483,7 +483,7 @@ def audit_show(
         touched = of_patient or [f"{count} {how}".strip() for how, count in states.items()]
         begun = run.begun[:16].replace("T", " ")
         cells = (begun, run.who, run.command, run.how or "not ended", run.weights, ", ".join(touched))
-        table.add_row(str(run.number), *map(escape, cells))
+        table.add_row(str(run.number), *map(_on_screen, cells))
     out_console.print(table)
 
 
@@ -886,7 +886,7 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
-        err_console.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
+        err_console.print(f"[red]Error:[/red] {_on_screen(str(error))}", soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)
 
 
@@ -1172,6 +1172,11 @@ def _describe_rate(found: "VideoInfo") -> str:
     steps_ms = (found.time_s[1:] - found.time_s[:-1]) * 1000
     kind = "constant" if found.constant_rate else "variable"
     return f"{kind}, {steps_ms.min():.1f}–{steps_ms.max():.1f} ms between frames"
+
+
+def _on_screen(text: str) -> str:
+    """Text of a file, with nothing in it that a terminal would obey or could not write."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def _say(line: str) -> None:
