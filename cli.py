@@ -268,8 +268,8 @@ def status(
     rows = found.to_dicts()
     for row in rows:
         table.add_row(
-            row["patient_id"],
-            row["session_id"],
+            _on_screen(row["patient_id"]),
+            _on_screen(row["session_id"]),
             row["state"],
             "–" if row["coverage"] is None else f"{row['coverage']:.0%}",
             "–" if row["identity"] is None else f"{row['identity']:.2f}",
@@ -278,7 +278,8 @@ def status(
     out_console.print(table)
     for row in rows:
         if row["reason"]:
-            _say(f"{row['patient_id']} {row['session_id']}: {row['reason']}")
+            line = f"{row['patient_id']} {row['session_id']}: {row['reason']}"
+            out_console.print(_on_screen(line), soft_wrap=True)
     if csv:
         texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
         write_rows(csv, found.columns, texts)
@@ -505,7 +506,7 @@ def audit_show(
         touched = of_patient or [f"{count} {how}".strip() for how, count in states.items()]
         begun = run.begun[:16].replace("T", " ")
         cells = (begun, run.who, run.command, run.how or "not ended", run.weights, ", ".join(touched))
-        table.add_row(str(run.number), *map(escape, cells))
+        table.add_row(str(run.number), *map(_on_screen, cells))
     out_console.print(table)
 
 
@@ -908,7 +909,7 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
-        err_console.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
+        err_console.print(f"[red]Error:[/red] {_on_screen(str(error))}", soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)
 
 
@@ -1211,6 +1212,11 @@ def _describe_rate(found: "VideoInfo") -> str:
     steps_ms = (found.time_s[1:] - found.time_s[:-1]) * 1000
     kind = "constant" if found.constant_rate else "variable"
     return f"{kind}, {steps_ms.min():.1f}–{steps_ms.max():.1f} ms between frames"
+
+
+def _on_screen(text: str) -> str:
+    """Text of a file, with nothing in it that a terminal would obey or could not write."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def _say(line: str) -> None:

@@ -33,6 +33,9 @@ from emonext.weight_files import (
 
 METADATA_KEY = "emonext"
 
+# Of a network's widths, depths and its picture's side: far above any.
+_MAX_NUMBER = 10_000
+
 
 @dataclass(frozen=True)
 class Card:
@@ -113,17 +116,35 @@ def load_weights(name_or_file: str | Path = DEFAULT) -> Weights:
     card, tensors = _read(path)
     check_labels(card.labels, str(path))
     try:
-        model = EmoNeXt(card.architecture)
+        model = build(card.architecture, tensors)
         model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, strict=True)
-    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, AssertionError) as error:
         raise WeightsError(f"{path}: not the tensors that its card describes; fetch it again.") from error
     return Weights(model.eval(), card, digest)
 
 
+def build(architecture: Architecture, tensors: Mapping[str, Tensor]) -> EmoNeXt:
+    """A new network that these tensors fit. It takes no memory before it is known that they do.
+
+    :raises RuntimeError, TypeError, ValueError: they don't, or there is no such network.
+    """
+    numbers = (*architecture.depths, *architecture.dims, architecture.image_size)
+    if not all(type(number) is int and 0 < number <= _MAX_NUMBER for number in numbers):
+        raise ValueError("its numbers are no network's")
+    if sum(architecture.depths) > len(tensors):
+        raise ValueError("it has fewer tensors than blocks")
+    with torch.device("meta"):
+        shapes = {key: tensor.shape for key, tensor in EmoNeXt(architecture).state_dict().items()}
+    if {key: tensor.shape for key, tensor in tensors.items()} != shapes:
+        raise ValueError("its tensors are of other shapes")
+    return EmoNeXt(architecture)
+
+
 def check_labels(labels: Sequence[str], where: str) -> None:
     """:raises WeightsError: they are not the seven classes, each once."""
-    if sorted(labels) != sorted(LABELS):
-        raise WeightsError(f"{where}: its labels are {', '.join(labels)}; they must be {', '.join(LABELS)}.")
+    if len(labels) != len(LABELS) or set(labels) != set(LABELS):
+        found = ", ".join(map(str, labels))
+        raise WeightsError(f"{where}: its labels are {found}; they must be {', '.join(LABELS)}.")
 
 
 def import_weights(source: Path, name: str) -> Path:
@@ -159,14 +180,14 @@ def _read(path: Path, *, tensors: bool = True) -> tuple[Card, dict[str, Tensor]]
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"{path}: not a whole safetensors file ({error}). An older checkpoint is made into one by "
             "`emonext weights convert`."
         ) from error
     try:
         return Card.from_json(metadata[METADATA_KEY]), state
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise WeightsError(f"{path}: safetensors, but not of this program (no model card in it).") from error
 
 
@@ -185,6 +206,11 @@ def save_weights(model: EmoNeXt, card: Card, path: Path, *, half: bool = True) -
     os.replace(partial, path)
     path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n")
     return digest
+
+
+def is_whole(value: object, path: Path) -> bool:
+    """Whether it is a tensor whose numbers the file holds: a few bytes can be said to stand for terabytes."""
+    return isinstance(value, Tensor) and value.numel() <= path.stat().st_size
 
 
 def load_without_code(path: Path, error_type: type[EmoNeXtError], device: torch.device | str = "cpu") -> Any:

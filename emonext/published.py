@@ -9,9 +9,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from emonext.checkpoint import Card, check_labels, load_without_code, save_weights
+from emonext.checkpoint import Card, build, check_labels, is_whole, load_without_code, save_weights
 from emonext.errors import WeightsError
-from emonext.model import LABELS, Architecture, EmoNeXt
+from emonext.model import LABELS, Architecture
 from emonext.preprocessing import Preprocessing
 
 # Published key → ours, in order; the first pattern that matches the whole key applies.
@@ -90,9 +90,10 @@ def convert_published(source: Path, target: Path, labels: tuple[str, ...] = PUBL
             labels=labels,
             recipe="converted from the authors' code",
         )
-        model = EmoNeXt(card.architecture)
-        model.load_state_dict(remap_published(state), strict=True)
-    except (WeightsError, RuntimeError) as error:
+        tensors = remap_published(state)
+        model = build(card.architecture, tensors)
+        model.load_state_dict(tensors, strict=True)
+    except (WeightsError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise WeightsError(f"{source}: not a checkpoint of the published EmoNeXt ({error}).") from error
     save_weights(model, card, target, half=False)
     return card
@@ -107,6 +108,6 @@ def _published_state(source: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{source}: not a state dict. Expected tensors by name.")
     # ema_pytorch keeps the average beside the network it follows, and counts its steps
     average = {key: value for key, value in loaded.items() if key.startswith("ema_model.")} or loaded
-    if not all(isinstance(value, Tensor) for value in average.values()):
+    if not all(is_whole(value, source) for value in average.values()):
         raise WeightsError(f"{source}: not a state dict. Expected tensors by name.")
     return {re.sub(r"^(ema_model\.|module\.)+", "", key): value for key, value in average.items()}

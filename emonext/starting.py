@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from emonext.checkpoint import load_without_code
+from emonext.checkpoint import is_whole, load_without_code
 from emonext.errors import WeightsError
 from emonext.model import ARCHITECTURES, EmoNeXt
 from emonext.weight_files import find_weights, verify_weights
@@ -29,6 +29,7 @@ _IMAGENET = {
 # The localisation network's first linear map, whose width depends on the input size.
 _AFFINE = "transformer.affine.0.weight"
 _AFFINE_CHANNELS = 10
+_AFFINE_WIDTHS = {_AFFINE_CHANNELS * side * side for side in range(1, 1000)}
 
 
 def start_from(model: EmoNeXt, source: str) -> None:
@@ -48,6 +49,8 @@ def start_from(model: EmoNeXt, source: str) -> None:
     if "stem.0.weight" in found:  # a trunk alone, with a head for other classes
         found = {f"backbone.{key}": value for key, value in found.items() if not key.startswith("head.fc")}
     if _AFFINE in found and _AFFINE in ours:
+        if found[_AFFINE].ndim != 2 or found[_AFFINE].shape[1] not in _AFFINE_WIDTHS:
+            raise WeightsError(f"--init {source}: of another architecture ({_AFFINE} does not fit).")
         found[_AFFINE] = _resize_affine(found[_AFFINE], ours[_AFFINE].shape[1])
     # the trunk must be the same block for block; squeeze-and-excitation is not in every one
     trunks = [{key for key in state if _is_trunk(key)} for state in (ours, found)]
@@ -85,12 +88,14 @@ def _from_file(source: str) -> dict[str, Tensor]:
     if path.suffix != ".safetensors":
         state = load_without_code(path, WeightsError)
         state = state.get("model", state) if isinstance(state, dict) else state
-        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        if not isinstance(state, dict) or not all(
+            isinstance(key, str) and is_whole(value, path) for key, value in state.items()
+        ):
             raise WeightsError(f"{path}: not a state dict. Expected tensors by name.")
     else:
         try:
             state = load_file(path)
-        except SafetensorError as error:
+        except (SafetensorError, OSError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{path}: not a whole safetensors file ({error}).") from error
     return {key: value.float() for key, value in state.items()}
 

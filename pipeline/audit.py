@@ -17,6 +17,7 @@ import os
 import pwd
 import secrets
 import socket
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -137,10 +138,13 @@ def read_ids(out: Path) -> dict[str, dict[str, str]]:
     path = out / IDS_FILE
     try:
         ids = json.loads(path.read_bytes())
-        return {patient: dict(sessions) for patient, sessions in ids.items()}
+        ids = {patient: dict(sessions) for patient, sessions in ids.items()}
+        if not all(isinstance(token, str) for sessions in ids.values() for token in sessions.values()):
+            raise ValueError("a token is no text")  # noqa: TRY301  # told as any other damage
+        return ids
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise OutputError(
             f"{path}: can't be read. Put it back from a backup; or delete it: the log stays whole, but whose "
             "its entries are is then lost."
@@ -206,10 +210,10 @@ def verify(out: Path, kept_head: str = "") -> Verdict:
 
 def _misplaced(numbers: Sequence[int]) -> list[str]:
     """What the entries' own numbers tell: some are missing, or not in their order."""
-    faults, missing = [], 0
+    faults, missing, known = [], 0, sorted(numbers)
     for line, number in enumerate(numbers, start=1):
         expected = line + missing
-        if number > expected and not set(range(expected, number)) & set(numbers):
+        if number > expected and known[bisect_left(known, expected)] == number:
             faults.append(f"line {line}: before it {_entries(expected, number - 1)} missing")
             missing += number - expected
         elif number != expected:
@@ -297,9 +301,25 @@ def _read_log(out: Path) -> tuple[list[bytes], list[dict[str, Any] | None]]:
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
-        return entry if isinstance(entry["number"], int) and isinstance(entry["previous"], str) else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError):
         return None
+    return entry if isinstance(entry, dict) and _is_entry(entry) else None
+
+
+def _is_entry(entry: Mapping[str, Any]) -> bool:
+    """Whether its values are of the kinds that are written."""
+    kinds = {"number": int, "begun": int} | dict.fromkeys(_TEXTS, str)
+    if not {"number", "previous"} <= entry.keys():
+        return False
+    if not all(type(entry[name]) is kind for name, kind in kinds.items() if name in entry):
+        return False
+    begun = entry.get("event") == "begun"
+    sessions = entry.get("sessions", [] if begun else {})
+    texts = sessions.values() if isinstance(sessions, dict) else sessions
+    return type(sessions) is (list if begun else dict) and all(isinstance(text, str) for text in texts)
+
+
+_TEXTS = ("previous", "event", "command", "user", "host", "at", "how", "weights")
 
 
 def _read_head(out: Path) -> tuple[int, str]:

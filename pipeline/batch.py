@@ -1,6 +1,5 @@
 """Many sessions: what fails is a row in ``status.parquet`` and the others go on."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,26 +11,7 @@ from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
 from pipeline.session import Session, Settings
 from pipeline.status import Outcome, read_outcomes, read_status, record
-from pipeline.timeline import check_key, make_private_folder, remove_partials
-
-ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-# Names that the reports' own pages have.
-RESERVED_IDS = ("index", "index.html")
-
-
-def check_id(where: str, value: str) -> str:
-    """The id itself.
-
-    :param where: the option or the file that it comes from, for the message.
-    :raises InputError: it could not safely become part of a path, or looks like a name.
-    """
-    if not ID_PATTERN.fullmatch(value) or value.lower() in RESERVED_IDS:
-        raise InputError(
-            f"{where} {value!r}: not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', "
-            "at most 64, starting with a letter or digit; never a person's name."
-        )
-    return value
+from pipeline.timeline import check_id, check_key, make_private_folder, remove_partials
 
 
 def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: str | None) -> list[Session]:
@@ -139,14 +119,23 @@ def _starting(out: Path, jobs: Sequence[Job], on_session: OnSession) -> OnSessio
 
 
 def _videos(path: Path) -> list[Path]:
-    if not path.exists():
-        raise InputError(f"{path}: not found.")
-    if not path.is_dir():
-        return [path]
-    videos = sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
+    try:
+        # not path.exists(): of a name that is too long it says nothing, and raises
+        videos = sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
+    except NotADirectoryError:
+        return [_named_with_text(path)]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not found, or can't be read.") from error
     if not videos:
         raise InputError(f"{path}: no video in this folder ({', '.join(VIDEO_SUFFIXES)}).")
-    return videos
+    return [_named_with_text(video) for video in videos]
+
+
+def _named_with_text(video: Path) -> Path:
+    """It will be written to the status, which is text."""
+    if any("\ud800" <= character <= "\udfff" for character in str(video)):
+        raise InputError(f"{str(video)!r}: this name is not text; rename the video.")
+    return video
 
 
 def _session(video: Path, patient_id: str | None, session_id: str | None) -> Session:

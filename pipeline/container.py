@@ -29,6 +29,13 @@ _REORDERING_CODECS = ("h264", "hevc")
 # reads only files that may lie in memory whole; PyAV decodes what is asked for, and is no slower.
 _DECORD_BYTES = 256 * 2**20
 
+# FFmpeg's names of what is opened. Among its others are playlists, which it would follow to anywhere.
+_FORMATS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,dv,h264,hevc,m4v"
+
+# No camera's picture is larger (8K has half as many pixels): a header that says so lies, and what it promises
+# would not fit into the memory.
+_MAX_PIXELS = 2**26
+
 _SAME_STEP_S = 0.0011
 
 # No camera stretches its pixels more; a header that says so is wrong.
@@ -85,7 +92,7 @@ def probe(path: Path) -> VideoInfo:
     if path.is_file() and path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty.")
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             if not container.streams.video:
                 raise VideoError(f"{path}: holds no video, only {_stream_kinds(container)}.")
             return _read_info(path, container)
@@ -93,6 +100,16 @@ def probe(path: Path) -> VideoInfo:
         raise VideoError(
             f"{path}: can't be read as a video ({error.strerror}); it may be cut off or of another kind."
         ) from error
+
+
+def open_container(path: Path) -> av.container.InputContainer:
+    """The file, by this process alone: playlists and the like, which lead to other files, are refused.
+
+    :raises av.error.FFmpegError: it is of none of the kinds that cameras write.
+    """
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    # a title that is not UTF-8 says nothing of the picture
+    return av.open(str(path), container_options=options, metadata_errors="replace")
 
 
 def sha256_of(path: Path) -> str:
@@ -126,8 +143,13 @@ class _Packets:
 def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     stream = container.streams.video[0]
     codec = stream.codec_context
-    if stream.time_base is None or not stream.width:
+    if codec is None or not stream.time_base or not (stream.width and stream.height):
         raise VideoError(f"{path}: its header does not describe the picture; it may be cut off.")
+    if stream.width * stream.height > _MAX_PIXELS:
+        raise VideoError(
+            f"{path}: its header says {stream.width} × {stream.height} px, which no camera records; "
+            "it may be damaged."
+        )
     packets = _read_packets(path, container, stream)
     if container.format.name == "avi" and codec.name in _REORDERING_CODECS and codec.has_b_frames:
         raise _no_times(path)
@@ -170,7 +192,7 @@ def _shown_width(stream: av.VideoStream) -> int:
 def _read_packets(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
     lengths: dict[int, int] = {}
     keys: set[int] = set()
-    plain, key = True, None
+    plain, key, size = True, None, path.stat().st_size
     try:
         for packet in container.demux(stream):
             if packet.pts is None and packet.size == 0:
@@ -179,6 +201,10 @@ def _read_packets(path: Path, container: av.container.InputContainer, stream: av
                 raise _no_times(path)
             key = packet.pts if packet.is_keyframe else key
             plain = plain and not packet.is_discard and key is not None and packet.pts >= key
+            if len(lengths) > size:
+                raise VideoError(
+                    f"{path}: its header names more frames than the file has bytes; it is damaged."
+                )
             if not packet.is_discard:
                 lengths[packet.pts] = packet.duration or 0
                 keys |= {packet.pts} if packet.is_keyframe else set()

@@ -8,7 +8,6 @@ The key in use holds for the whole process, and for the processes that it starts
 """
 
 import base64
-import binascii
 import hashlib
 import os
 import secrets
@@ -130,7 +129,7 @@ def _key() -> bytes | None:
 def _read_key(path: Path) -> bytes:
     try:
         key = base64.b64decode(path.read_text().strip(), validate=True)
-    except (OSError, UnicodeDecodeError, binascii.Error) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be read as a key; `emonext key FILE` makes one.") from error
     if len(key) != _KEY_BYTES:
         raise InputError(f"{path}: holds {len(key)} bytes, not a key's {_KEY_BYTES}; is it the right file?")

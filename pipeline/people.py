@@ -29,7 +29,7 @@ from pipeline.rows import read_roles, read_samples, write_session
 from pipeline.spreadsheet import Problem, plain, read_table, shown, write_rows
 from pipeline.status import Outcome, read_outcomes, record
 from pipeline.summary import sample_seconds
-from pipeline.timeline import Timeline, faces_path, read_timeline, timeline_path
+from pipeline.timeline import Timeline, faces_path, read_timeline, timeline_path, understood
 
 PEOPLE_FILE = "people.csv"
 
@@ -38,6 +38,9 @@ Ids = tuple[str, str]
 
 # Each has to be sought in the video: so many of a track are compared, and so many of a person shown.
 _MOST_COMPARED, _MOST_SHOWN, _SHOWN_PX = 12, 6, 112
+
+# Of a track's number; more than an int32 has are none that was written.
+_MAX_DIGITS = 10
 
 # Between the sessions of one patient there is no place and time.
 _NEVER_S = 1e9
@@ -63,7 +66,8 @@ def find_people(
     sessions = _sessions(out)
     people: list[Person] = []
     for done, ids in enumerate(sessions, start=1):
-        people += _people_of(out, ids, videos.get(ids, []), embed)
+        with understood(timeline_path(out, *ids)):
+            people += _people_of(out, ids, videos.get(ids, []), embed)
         on_session(done, len(sessions))
     if embed is None:
         return people
@@ -263,7 +267,7 @@ class _Sessions:
             return "source", "the session was processed again since; make the table anew."
         if role not in ROLES:
             return "role", f"{shown(role)}: write {', '.join(ROLES)}."
-        if not tracks or not all(track.isdecimal() for track in tracks):
+        if not tracks or not all(track.isdecimal() and len(track) <= _MAX_DIGITS for track in tracks):
             return "tracks", "not as it was written; make the table anew."
         return None
 

@@ -19,13 +19,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.audit import SessionId, audited, forget, read_ids
-from pipeline.batch import ID_PATTERN, check_id
 from pipeline.errors import InputError, OutputError
 from pipeline.leftovers import Words, find_mentions, mentions
 from pipeline.lock import holding
 from pipeline.status import read_status
 from pipeline.study import SESSIONS_FILE
-from pipeline.timeline import atomic, check_key, remove_partials
+from pipeline.timeline import ID_PATTERN, atomic, check_id, check_key, remove_partials
 
 # What the program makes lies below these; nothing else is ever deleted.
 _BY_SESSION = (

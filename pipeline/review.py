@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.ahead import read_ahead
-from pipeline.batch import check_id
 from pipeline.blur import FaceTrack, face_tracks, hold_time, pixelate
 from pipeline.container import sha256_of
 from pipeline.errors import InputError, TimelineError
@@ -22,7 +21,7 @@ from pipeline.recording import Recording, open_recording, within
 from pipeline.session import Session
 from pipeline.status import read_outcomes
 from pipeline.summary import sample_seconds
-from pipeline.timeline import Timeline, atomic, read_faces, read_timeline
+from pipeline.timeline import Timeline, atomic, check_id, read_faces, read_timeline
 from pipeline.video import sample_grid
 
 Blur = Literal["others", "all", "none"]

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.patient import Patient
-from pipeline.records import Face, FrameFaces
-from pipeline.timeline import as_frame, read_table, to_table, write_table
+from pipeline.records import ROLES, Face, FrameFaces
+from pipeline.timeline import as_frame, read_table, to_table, understood, write_table
 
 ROLES_SCHEMA = pa.schema(
     [
@@ -70,14 +71,21 @@ def by_hand(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
     if not kept.exists():
         return None
     places = as_frame(read_table(kept))
+    with understood(kept):
+        return _found_again(samples, places)
+
+
+def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient:
     votes: dict[int, Counter[str]] = defaultdict(Counter)
     times = np.array([sample.time_s for sample in samples])
     found = wanted = 0
-    for role, time_s, *box in places.iter_rows():
+    for role, time_s, *box in places.select(ROLES_SCHEMA.names).iter_rows():
         sample = samples[int(np.abs(times - time_s).argmin())]
         face = _face_at(sample, np.array(box)) if abs(sample.time_s - time_s) <= _SAME_TIME_S else None
         if face is not None and face.track is not None:
             votes[face.track][role] += 1
+        if role not in ROLES:
+            raise ValueError(f"{role} is no role")
         wanted += role == "patient"
         found += role == "patient" and face is not None
     roles = {track: _most(counts) for track, counts in votes.items()}

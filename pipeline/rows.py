@@ -21,6 +21,7 @@ from pipeline.timeline import (
     read_faces,
     timeline_path,
     to_table,
+    understood,
     write_table,
 )
 
@@ -86,8 +87,10 @@ def read_samples(timeline: Timeline, faces: Path) -> list[FrameFaces]:
     :raises TimelineError: it is missing, damaged, or not of this version.
     """
     found: dict[int, list[Face]] = {}
-    for row in read_faces(faces).rows.iter_rows(named=True):
-        found.setdefault(row["sample"], []).append(_face(row))
+    rows = read_faces(faces).rows
+    with understood(faces):
+        for row in rows.iter_rows(named=True):
+            found.setdefault(row["sample"], []).append(_face(row))
     columns = timeline.rows.select("sample", "frame", "time_s", pl.col("status").cast(pl.String))
     return [
         FrameFaces(sample, frame, time_s, status != "decode_error", tuple(found.get(sample, ())))

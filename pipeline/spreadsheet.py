@@ -18,7 +18,8 @@ MAX_COLUMNS = 500
 
 # A text like this a spreadsheet would run as a formula (OWASP, CSV injection), or trim. An apostrophe before
 # it prevents both; what has apostrophes already gets one more, so that taking one off is always right.
-_FORMULA = re.compile(r"'*[=+\-@\s]")
+# The wide signs are those of Japanese and Chinese keyboards.
+_FORMULA = re.compile(r"'*[=+\-@＝＋－＠\s]")
 
 # So much of a cell is shown in a message.
 MAX_SHOWN = 80
@@ -90,7 +91,11 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, s
 
     :raises OutputError: it can't be written.
     """
-    with atomic(path) as partial, partial.open("w", encoding="utf-8-sig", newline="") as file:
+    with (
+        atomic(path) as partial,
+        # what is no character in the data is a question mark in the table
+        partial.open("w", encoding="utf-8-sig", errors="replace", newline="") as file,
+    ):
         writer = csv.DictWriter(file, list(columns), restval="", delimiter=";")
         writer.writeheader()
         writer.writerows({name: protect(cell) for name, cell in row.items()} for row in rows)
@@ -109,8 +114,9 @@ def protect(cell: str) -> str:
 
 def plain(cell: str) -> str:
     """The cell without the blanks around it and :func:`protect`'s apostrophe."""
-    cell = cell.strip()
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    cell = cell.lstrip()
+    # blanks at its end come last: of a cell of blanks they are what the apostrophe was put before
+    return (cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell).rstrip()
 
 
 def is_file(path: Path) -> bool:

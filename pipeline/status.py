@@ -1,14 +1,15 @@
 """How each session of a folder ended: one row each in ``status.parquet``."""
 
-import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, OutputError
-from pipeline.timeline import atomic
+from pipeline.timeline import as_frame, atomic
 
 State = Literal["waiting", "running", "done", "partial", "failed", "skipped"]
 
@@ -68,15 +69,25 @@ STATUS_SCHEMA = pl.Schema(
 )
 
 
+_STATES = get_args(State)
+
+# The columns that every row has.
+_ALWAYS = [name for name, kind in STATUS_SCHEMA.items() if kind != pl.Float64 or name == "took_s"]
+
+
 def read_status(out: Path) -> pl.DataFrame:
     """The rows of ``status.parquet`` in :data:`STATUS_SCHEMA`; none where there is no such file."""
     path = out / "status.parquet"
     if not path.exists():
         return pl.DataFrame(schema=STATUS_SCHEMA)
     try:
-        # read at once: by its path polars opens it several times, and a run may replace it meanwhile
-        return pl.read_parquet(io.BytesIO(path.read_bytes())).select(STATUS_SCHEMA.names())
-    except (pl.exceptions.PolarsError, OSError) as error:
+        # read at once, since a run may replace it meanwhile; polars' own reader panics on some damaged files
+        rows = as_frame(pq.read_table(pa.BufferReader(path.read_bytes()))).select(STATUS_SCHEMA.names())
+        rows = rows.cast(STATUS_SCHEMA)
+        if rows.select(_ALWAYS).null_count().sum_horizontal().sum() or not rows["state"].is_in(_STATES).all():
+            raise ValueError("not as this program writes it")  # noqa: TRY301  # told as any other damage
+        return rows
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError, ValueError) as error:
         raise OutputError(f"{path}: can't be read; delete it and run again.") from error
 
 

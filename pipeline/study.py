@@ -34,7 +34,6 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
-from pipeline.batch import check_id
 from pipeline.container import VIDEO_SUFFIXES
 from pipeline.errors import InputError
 from pipeline.session import QualityLimits, Session, Settings
@@ -49,6 +48,7 @@ from pipeline.spreadsheet import (
     shown,
     write_rows,
 )
+from pipeline.timeline import check_id
 
 SESSIONS_FILE = "sessions.csv"
 SETTINGS_FILE = "study.toml"
@@ -56,6 +56,9 @@ SETTINGS_FILE = "study.toml"
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _MAX_CONDITION = 64
+
+# Characters of study.toml. What reading a key with thousands of dots takes grows with their square.
+_MAX_SETTINGS = 10_000
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 _NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
@@ -140,7 +143,10 @@ def read_settings(folder: Path) -> dict[str, object]:
     if not os.path.lexists(path):
         return {}
     try:
-        found: dict[str, Any] = tomllib.loads(read_text(path, "write it as plain text in UTF-8"))
+        text = read_text(path, "write it as plain text in UTF-8")
+        if len(text) > _MAX_SETTINGS:
+            raise InputError(f"{path}: {len(text)} characters, above {_MAX_SETTINGS}; is it another file?")
+        found: dict[str, Any] = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not TOML ({error}); a line is like: sample_fps = 5.0") from error
     settings: dict[str, Any] = {}
@@ -329,6 +335,8 @@ def _read_region(cell: str) -> tuple[float, float, float, float]:
 
 def _four(cell: str) -> Sequence[str]:
     """The numbers of ``10,20,55,90``; of ``10,5;20;55;90`` and ``10,5 20 55 90``, with decimal commas."""
+    if len(cell) > MAX_SHOWN:  # of a long run of blanks the expressions would try every part
+        return ("",) * 4
     ways = (r"\s*;\s*",) if ";" in cell else (r"\s*,\s*|\s+", r"\s+")
     splits = (re.split(way, cell) for way in ways)
     return next((parts for parts in splits if len(parts) == 4), ("",) * 4)
@@ -433,7 +441,7 @@ def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, t
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name.casefold(), known, n=1)
+    close = difflib.get_close_matches(name[:MAX_SHOWN].casefold(), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}."
 
 

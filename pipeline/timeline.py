@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,14 +13,35 @@ from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.encryption import WRONG_KEY, for_reading, for_writing
-from pipeline.errors import OutputError, TimelineError
-from pipeline.records import EMOTIONS
+from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.records import EMOTIONS, ROLES, STATUSES
 
 SCHEMA_VERSION = 3
 METADATA_KEY = b"emonext_care"
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+# Names that the reports' own pages have.
+RESERVED_IDS = ("index", "index.html")
+
+
+def check_id(where: str, value: str) -> str:
+    """The id itself.
+
+    :param where: the option or the file that it comes from, for the message.
+    :raises InputError: it could not safely become part of a path, or looks like a name.
+    """
+    if not ID_PATTERN.fullmatch(value) or value.lower() in RESERVED_IDS:
+        raise InputError(
+            f"{where} {value!r}: not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', "
+            "at most 64, starting with a letter or digit; never a person's name."
+        )
+    return value
+
 
 _DICTIONARY = pa.dictionary(pa.int8(), pa.string())
 
@@ -195,11 +217,44 @@ def _read(path: Path, schema: pa.Schema) -> Timeline:
         raise TimelineError(
             f"{path}: not a timeline of this program; run `emonext process` again."
         ) from error
-    if version != SCHEMA_VERSION or table.schema.names != schema.names:
+    if version != SCHEMA_VERSION or not table.schema.equals(schema):
         raise TimelineError(
             f"{path}: schema version {version}, not {SCHEMA_VERSION}; process the video again."
         )
+    with understood(path):
+        table.validate(full=True)
+        for field in schema:
+            if table[field.name].null_count and not field.nullable:
+                raise ValueError(f"{field.name} is missing")
+        for name in _WORDS.keys() & set(schema.names):
+            if not {*pc.unique(table[name].drop_null()).to_pylist()} <= {*_WORDS[name]}:
+                raise ValueError(f"{name} is another word")
+        times = pc.drop_null(table["time_s"])
+        if not pc.all(pc.is_finite(times)).as_py() and len(times):
+            raise ValueError("a time is no number")
     return Timeline(as_frame(table), metadata)
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """What the body can't make sense of is the file's fault: it holds what this program never writes.
+
+    :raises TimelineError: instead of what a missing or senseless value leads to.
+    """
+    try:
+        yield
+    except _SENSELESS as error:
+        raise TimelineError(
+            f"{path}: holds what this program does not write; run `emonext process` again."
+        ) from error
+
+
+_SENSELESS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError),
+    *(pa.ArrowException, pl.exceptions.PolarsError),
+)
+
+_WORDS = {"status": STATUSES, "emotion": EMOTIONS, "role": ROLES}
 
 
 def as_frame(table: pa.Table) -> pl.DataFrame:

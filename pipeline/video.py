@@ -11,7 +11,7 @@ import decord
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.container import VideoInfo
+from pipeline.container import VideoInfo, open_container
 from pipeline.errors import InputError, VideoError
 from pipeline.records import Frames
 
@@ -223,7 +223,7 @@ def _trusted_frames(
     :raises av.error.InvalidDataError: a packet is damaged, and ``threads`` is not ``SLICE``.
     """
     damaged_pts: int | None = None
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = threads
         if start_pts is not None:

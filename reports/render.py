@@ -92,7 +92,8 @@ def write_page(path: Path, html: str) -> Path:
     :raises pipeline.errors.OutputError: it can't be written.
     """
     with atomic(path) as partial:
-        partial.write_text(html, encoding="utf-8", newline="\n")
+        # what is no character in the data is none on the page
+        partial.write_text(html, encoding="utf-8", errors="replace", newline="\n")
     return path
 
 

@@ -18,6 +18,9 @@ TABLE_STEPS_S = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 MAX_FIGURE_STEPS = 900
 MAX_TABLE_STEPS = 15
 
+# No session has more: the longest steps are of ten minutes.
+_MAX_STEPS = 100_000
+
 _NOTHING_S = 1e-6
 
 
@@ -50,8 +53,13 @@ def step_length(duration_s: float, lengths_s: Sequence[int], at_most: int) -> in
 
 
 def cut(timeline: Timeline, step_s: float) -> Steps:
-    """The timeline in steps of ``step_s`` seconds. Every sample counts for the time it stands for."""
+    """The timeline in steps of ``step_s`` seconds. Every sample counts for the time it stands for.
+
+    :raises ValueError: it says that it lasts for weeks.
+    """
     duration_s = float(timeline.metadata["video"]["duration_s"])
+    if not 0 <= duration_s <= _MAX_STEPS * step_s:
+        raise ValueError(f"{duration_s} s is no length of a session")
     edges_s = np.append(np.arange(0, duration_s, step_s), duration_s)
     rows = timeline.rows
     start_s, seconds = rows["time_s"].to_numpy(), sample_seconds(timeline)

@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 from pipeline.status import read_status
 from pipeline.summary import summarize
-from pipeline.timeline import Timeline, read_timeline
+from pipeline.timeline import Timeline, check_id, read_timeline, understood
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
-from reports.session_page import write_session_report
+from reports.render import write_page
+from reports.session_page import session_page
 
 Progress = Callable[[int, int], None]
 """Called with (pages written, pages in all)."""
@@ -65,9 +66,11 @@ def update_reports(out: Path) -> Path:
 def _write_one(path: Path, reports: Path, statuses: _Statuses) -> IndexEntry:
     timeline = read_timeline(path)
     patient_id, session_id = _ids(path, timeline)
-    summary = summarize(timeline)
-    write_session_report(timeline, summary, reports / patient_id / f"{session_id}.html")
-    status = statuses.get((patient_id, session_id)) or _status_of(timeline)
+    with understood(path):
+        summary = summarize(timeline)
+        page = session_page(timeline, summary)
+        status = statuses.get((patient_id, session_id)) or _status_of(timeline)
+    write_page(reports / patient_id / f"{session_id}.html", page)
     return IndexEntry(
         patient_id=patient_id,
         session_id=session_id,
@@ -92,6 +95,8 @@ def _ids(path: Path, timeline: Timeline) -> tuple[str, str]:
             f"{path}: holds patient {patient_id}, session {session_id}; move it back to "
             f"patient_id={patient_id}/{session_id}.parquet or process the video again."
         )
+    for value in ids[0]:
+        check_id(f"{path}:", value)  # or the page of a patient named .. would be written elsewhere
     return ids[0]
 
 
