@@ -76,7 +76,8 @@ def process_sessions(
             else:
                 ended[key], ending.states[key] = settled, settled.state
                 on_session(session, 1, 1)
-        record(out, *(replace(failed(job, ""), state="waiting") for job in jobs))
+        if jobs:  # else the status stays as it is, also its date: no page is older
+            record(out, *(replace(failed(job, ""), state="waiting") for job in jobs))
         for outcome in engine(jobs, _starting(out, jobs, on_session)):
             record(out, outcome)
             key = (outcome.patient_id, outcome.session_id)

@@ -338,12 +338,14 @@ def try_study(work: Path) -> None:
         if case.side:
             assert side_of(out, *ids(number)) == case.side, case
 
-    before = stamps(out)
+    before, index = stamps(out), out / "reports" / "index.html"
+    indexed_ns = index.stat().st_mtime_ns
     again = emonext("process", listed, "--out", out)
     print(f"again: {again}")
     assert again.code == 1, again
     assert "0 done, 0 partial, 8 failed, 32 skipped" in again.said, again
     assert stamps(out) == before, "nothing was made anew"
+    assert index.stat().st_mtime_ns == indexed_ns, "nor were pages"
 
     bad = next(number for number, case in enumerate(planned) if case.what == "empty file")
     shutil.copyfile(listed.parent / "sources/plain.mp4", listed.parent / f"{'_'.join(ids(bad))}.mp4")
