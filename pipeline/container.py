@@ -36,8 +36,8 @@ _FORMATS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,dv,h264,hevc,
 # promises would not fit into the memory.
 _MAX_PIXELS = 2**26
 
-# The smallest frame takes more. Of frames that are promised and not there FFmpeg makes an index in the memory,
-# and a seek takes a time that grows with their square.
+# The smallest frame takes more. Of frames that are promised and not there FFmpeg makes an index in the
+# memory, and a seek takes a time that grows with their square.
 _FRAME_BYTES = 4
 
 _SAME_STEP_S = 0.0011

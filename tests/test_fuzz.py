@@ -66,8 +66,7 @@ def fuzz(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> 
     """Checks each seed, then what hypothesis thinks up; in a long run for this target's share of the time."""
 
     def run(check: Callable[[Any], object], inputs: st.SearchStrategy[Any], *seeds: Any, few: int) -> None:
-        tried, ends = 0, time.monotonic() + 60 * MINUTES / TARGETS
-        faults = []
+        tried, faults = 0, []
         for number, value in enumerate(seeds):
             try:
                 check(value)
@@ -76,6 +75,8 @@ def fuzz(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> 
                 faults.append(error)
         if faults:
             raise ExceptionGroup(f"{len(faults)} of {len(seeds)} seeds", faults)
+
+        ends = time.monotonic() + 60 * MINUTES / TARGETS
 
         def attempt(value: Any) -> None:
             nonlocal tried
