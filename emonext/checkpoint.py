@@ -142,7 +142,7 @@ def build(architecture: Architecture, tensors: Mapping[str, Tensor]) -> EmoNeXt:
 
 def check_labels(labels: Sequence[str], where: str) -> None:
     """:raises WeightsError: they are not the seven classes, each once."""
-    if len(labels) != len(LABELS) or set(labels) != set(LABELS):
+    if sorted(map(str, labels)) != sorted(LABELS):
         found = ", ".join(map(str, labels))
         raise WeightsError(f"{where}: its labels are {found}; they must be {', '.join(LABELS)}.")
 

@@ -32,9 +32,13 @@ _DECORD_BYTES = 256 * 2**20
 # FFmpeg's names of what is opened. Among its others are playlists, which it would follow to anywhere.
 _FORMATS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,dv,h264,hevc,m4v"
 
-# No camera's picture is larger (8K has half as many pixels): a header that says so lies, and what it promises
-# would not fit into the memory.
+# No camera's picture is larger (8K has half as many pixels): a header that says so lies, and what it
+# promises would not fit into the memory.
 _MAX_PIXELS = 2**26
+
+# The smallest frame takes more. Of frames that are promised and not there FFmpeg makes an index in the
+# memory, and a seek takes a time that grows with their square.
+_FRAME_BYTES = 4
 
 _SAME_STEP_S = 0.0011
 
@@ -150,6 +154,10 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
             f"{path}: its header says {stream.width} × {stream.height} px, which no camera records; "
             "it may be damaged."
         )
+    if stream.frames * _FRAME_BYTES > path.stat().st_size:
+        raise VideoError(
+            f"{path}: its header names {stream.frames} frames, more than it can hold; it is damaged."
+        )
     packets = _read_packets(path, container, stream)
     if container.format.name == "avi" and codec.name in _REORDERING_CODECS and codec.has_b_frames:
         raise _no_times(path)
@@ -192,7 +200,7 @@ def _shown_width(stream: av.VideoStream) -> int:
 def _read_packets(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
     lengths: dict[int, int] = {}
     keys: set[int] = set()
-    plain, key, size = True, None, path.stat().st_size
+    plain, key = True, None
     try:
         for packet in container.demux(stream):
             if packet.pts is None and packet.size == 0:
@@ -201,10 +209,6 @@ def _read_packets(path: Path, container: av.container.InputContainer, stream: av
                 raise _no_times(path)
             key = packet.pts if packet.is_keyframe else key
             plain = plain and not packet.is_discard and key is not None and packet.pts >= key
-            if len(lengths) > size:
-                raise VideoError(
-                    f"{path}: its header names more frames than the file has bytes; it is damaged."
-                )
             if not packet.is_discard:
                 lengths[packet.pts] = packet.duration or 0
                 keys |= {packet.pts} if packet.is_keyframe else set()

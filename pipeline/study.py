@@ -145,7 +145,7 @@ def read_settings(folder: Path) -> dict[str, object]:
     try:
         text = read_text(path, "write it as plain text in UTF-8")
         if len(text) > _MAX_SETTINGS:
-            raise InputError(f"{path}: {len(text)} characters, above {_MAX_SETTINGS}; is it another file?")
+            raise InputError(f"{path}: not TOML of settings: {len(text)} characters, above {_MAX_SETTINGS}.")
         found: dict[str, Any] = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not TOML ({error}); a line is like: sample_fps = 5.0") from error
