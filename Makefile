@@ -15,7 +15,7 @@ test: .venv/ready  ## Lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --dist loadfile
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
