@@ -842,6 +842,7 @@ def test_results(fuzz: Fuzz, study: Path, tmp_path: Path, capsys: pytest.Capture
         ),
         ("timeline", "metadata", [(("session", "condition"), "\ud800")]),
         ("timeline", "metadata", [(("weights",), None)]),
+        ("status", "columns", [(6, "nan")]),
     ]
     for read in contained(read_results, capsys):
 
