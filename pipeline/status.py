@@ -84,6 +84,8 @@ def read_status(out: Path) -> pl.DataFrame:
         # read at once, since a run may replace it meanwhile; polars' own reader panics on some damaged files
         rows = as_frame(pq.read_table(pa.BufferReader(path.read_bytes()))).select(STATUS_SCHEMA.names())
         rows = rows.cast(STATUS_SCHEMA)
+        if not rows.select(pl.col(pl.Float64).drop_nulls().is_finite().all()).row(0) == (True,) * 5:
+            raise ValueError("a number is none")  # noqa: TRY301  # told as any other damage
         if rows.select(_ALWAYS).null_count().sum_horizontal().sum() or not rows["state"].is_in(_STATES).all():
             raise ValueError("not as this program writes it")  # noqa: TRY301  # told as any other damage
         return rows

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
 from pipeline.timeline import atomic
@@ -44,9 +44,15 @@ def environment() -> Environment:
 
 
 def render(template: str, **values: Any) -> Markup:
-    """The filled-in template, safe to put into another one."""
-    # Jinja has escaped the values
-    return Markup(environment().get_template(template).render(**values))  # noqa: S704
+    """The filled-in template, safe to put into another one.
+
+    :raises ValueError: a value lacks what the template shows of it.
+    """
+    try:
+        # Jinja has escaped the values
+        return Markup(environment().get_template(template).render(**values))  # noqa: S704
+    except UndefinedError as error:
+        raise ValueError(f"{template}: {error}") from error
 
 
 @cache

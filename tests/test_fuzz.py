@@ -450,7 +450,7 @@ def test_the_status_as_a_spreadsheet(fuzz: Fuzz, tmp_path: Path) -> None:
         for row in csv_module.reader(io.StringIO(text, newline=""), delimiter=";"):
             assert not any(cell[:1] in tuple("=+-@\t\r\n ＝＋－＠") for cell in row)
 
-    fuzz(check, TEXTS, *FORMULAS, *MARKUP, few=15)
+    fuzz(check, TEXTS, *FORMULAS[::3], *MARKUP, few=3)
 
 
 # --- videos
@@ -556,7 +556,7 @@ def test_videos_with_lying_headers(
         )
         heads = st.lists(st.tuples(st.just("set"), st.integers(0, 700), NASTY), min_size=1, max_size=4)
         any_film = st.tuples(st.integers(0, 4), st.one_of(EDITS, heads))
-        fuzz(check, st.one_of(mp4, any_film), *FILMS_SEEDS, few=40)
+        fuzz(check, st.one_of(mp4, any_film), *FILMS_SEEDS, few=20)
     if MINUTES:
         with capsys.disabled():
             print(dict(ends.most_common()))  # noqa: T201
@@ -689,7 +689,7 @@ def test_weights(fuzz: Fuzz, small_weights: Path, tmp_path: Path, capsys: pytest
 
         in_head = st.lists(st.tuples(st.just("set"), st.integers(0, head + 8), NASTY), min_size=1, max_size=3)
         values = st.builds(in_card, st.integers(0, 100), JSON)
-        fuzz(check, st.one_of(EDITS.map(raw), in_head.map(raw), values), *nasty, few=15)
+        fuzz(check, st.one_of(EDITS.map(raw), in_head.map(raw), values), *nasty, few=5)
     assert not path.with_name("new.safetensors").exists()
 
 
@@ -841,6 +841,8 @@ def test_results(fuzz: Fuzz, study: Path, tmp_path: Path, capsys: pytest.Capture
             for value in (None, "", 0, -1, 1e300, 1e12, float("nan"), [[0.0, 1e12]], [])
         ),
         ("timeline", "metadata", [(("session", "condition"), "\ud800")]),
+        ("timeline", "metadata", [(("weights",), None)]),
+        ("status", "columns", [(6, "nan")]),
     ]
     for read in contained(read_results, capsys):
 
@@ -866,7 +868,8 @@ def test_results(fuzz: Fuzz, study: Path, tmp_path: Path, capsys: pytest.Capture
                 st.lists(st.tuples(st.integers(0, 200), JSON), min_size=1, max_size=2),
             ),
         )
-        fuzz(check, inputs, *seeds, few=30)
+        # one in four in the suite, which has to be quick; all of them in a long run
+        fuzz(check, inputs, *(seeds if MINUTES else seeds[::4]), few=5)
     if MINUTES:
         with capsys.disabled():
             print(dict(ends.most_common(8)))  # noqa: T201
@@ -1011,7 +1014,7 @@ def test_audit_logs(fuzz: Fuzz, tmp_path: Path) -> None:
         st.builds(in_line, st.integers(0, 3), st.integers(0, 60), JSON),
         st.builds(in_ids, st.integers(0, 9), JSON),
     )
-    fuzz(check, st.one_of(raw, values), *nasty, few=25)
+    fuzz(check, st.one_of(raw, values), *nasty, few=5)
 
 
 # --- pages
@@ -1084,4 +1087,4 @@ def test_pages_show_texts_and_obey_none(fuzz: Fuzz) -> None:
         if text.strip():
             assert [shape(html) for html in pages(text)] == plain_shapes
 
-    fuzz(check, st.one_of(TEXTS, st.lists(st.sampled_from(MARKUP), max_size=4).map("".join)), *MARKUP, few=10)
+    fuzz(check, st.one_of(TEXTS, st.lists(st.sampled_from(MARKUP), max_size=4).map("".join)), *MARKUP, few=3)
