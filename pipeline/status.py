@@ -84,13 +84,18 @@ def read_status(out: Path) -> pl.DataFrame:
         # read at once, since a run may replace it meanwhile; polars' own reader panics on some damaged files
         rows = as_frame(pq.read_table(pa.BufferReader(path.read_bytes()))).select(STATUS_SCHEMA.names())
         rows = rows.cast(STATUS_SCHEMA)
-        if not rows.select(pl.col(pl.Float64).drop_nulls().is_finite().all()).row(0) == (True,) * 5:
-            raise ValueError("a number is none")  # noqa: TRY301  # told as any other damage
-        if rows.select(_ALWAYS).null_count().sum_horizontal().sum() or not rows["state"].is_in(_STATES).all():
+        if not _is_whole(rows):
             raise ValueError("not as this program writes it")  # noqa: TRY301  # told as any other damage
         return rows
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError, ValueError) as error:
         raise OutputError(f"{path}: can't be read; delete it and run again.") from error
+
+
+def _is_whole(rows: pl.DataFrame) -> bool:
+    """Whether known states, finite numbers, and nothing missing are all that the rows hold."""
+    complete = rows.select(pl.col(_ALWAYS).is_not_null().all()).row(0)
+    finite = rows.select(pl.col(pl.Float64).drop_nulls().is_finite().all()).row(0)
+    return all(complete) and all(finite) and bool(rows["state"].is_in(_STATES).all())
 
 
 def overview(out: Path, *, running: bool) -> pl.DataFrame:
