@@ -1,6 +1,6 @@
 """Many sessions: what fails is a row in ``status.parquet`` and the others go on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -76,9 +76,7 @@ def process_sessions(
             else:
                 ended[key], ending.states[key] = settled, settled.state
                 on_session(session, 1, 1)
-        if jobs:  # else the status stays as it is, also its date: no page is older
-            record(out, *(replace(failed(job, ""), state="waiting") for job in jobs))
-        for outcome in engine(jobs, _starting(out, jobs, on_session)):
+        for outcome in engine(jobs, _starting(out, jobs, ended, on_session)):
             record(out, outcome)
             key = (outcome.patient_id, outcome.session_id)
             ended[key], ending.states[key] = outcome, outcome.state
@@ -106,14 +104,17 @@ def _settled(job: Job, before: Outcome | None) -> Outcome | None:
     return replace(before, state="skipped", reason="is up to date; --overwrite makes it anew")
 
 
-def _starting(out: Path, jobs: Sequence[Job], on_session: OnSession) -> OnSession:
-    """Also records which sessions are at work."""
-    waiting = {(job.session.patient_id, job.session.session_id): job for job in jobs}
+def _starting(
+    out: Path, jobs: Sequence[Job], ended: Collection[tuple[str, str]], on_session: OnSession
+) -> OnSession:
+    """Also records which sessions are at work or wait; nothing before the first of them got going."""
+    left = {(job.session.patient_id, job.session.session_id): failed(job, "") for job in jobs}
 
     def on_progress(session: Session, done: int, total: int) -> None:
-        job = waiting.pop((session.patient_id, session.session_id), None)
-        if job is not None:
-            record(out, replace(failed(job, ""), state="running"))
+        begun = left.pop((session.patient_id, session.session_id), None)
+        if begun is not None:
+            waiting = [replace(row, state="waiting") for key, row in left.items() if key not in ended]
+            record(out, replace(begun, state="running"), *waiting)
         on_session(session, done, total)
 
     return on_progress
