@@ -22,10 +22,12 @@ from pipeline.batch import process_sessions
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.jobs import in_this_process
 from pipeline.leftovers import Words, mentions
+from pipeline.people import apply_people, find_people, read_people, write_people
 from pipeline.purge import Purged, plan_purge, purge
 from pipeline.session import Instruments, Session, Settings
 from pipeline.status import read_status
 from reports import own_text, write_reports
+from reports.people_page import write_people_page
 
 ROOT = Path(__file__).parents[1]
 
@@ -487,3 +489,21 @@ def test_whoever_was_purged_can_come_again(out: Path, process: Process) -> None:
     process("P012/S01")
     assert read_status(out)["state"].to_list() == ["done", "done"]
     assert len(read_runs(out, "P012")) == 1
+
+
+def test_roles_reviews_and_the_people_s_page_go_too(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    write_people_page(people := find_people(out, None), write_people(people, out), out / "people.html")
+    apply_people(out, read_people(out, out / "people.csv")[0])
+    for patient in ("P012", "P013"):
+        (out / "review" / patient).mkdir(parents=True)
+        (out / "review" / patient / "S01.mp4").touch()
+    assert paths_with(out, "P012")
+    found = do_purge(out, "P012")
+    assert found.mentions == ()
+    assert paths_with(out, "P012") == []
+    assert found.counts["roles"] == found.counts["review"] == 1
+    assert not (out / "people.html").exists()
+    assert "P013" in (out / "people.csv").read_text()
+    assert (out / "roles/patient_id=P013/S01.parquet").exists()
+    assert (out / "review/P013/S01.mp4").exists()
