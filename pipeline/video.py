@@ -104,6 +104,8 @@ class SampledVideo:
                 sample = np.arange(start, min(start + self._batch, end))
                 index = self.index[sample]
                 images = reader.get_batch(index).asnumpy()
+                if images.shape[1:3] != (self.info.height, self.info.width):
+                    return  # the pictures are not of the header's size; PyAV scales them
                 self._used("decord")
                 yield Frames(sample, index, self.info.time_s[index], images, np.ones(len(index), bool))
         except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError):
