@@ -243,7 +243,7 @@ def _rotation(container: av.container.InputContainer, stream: av.VideoStream) ->
     try:
         container.seek(0)
         for frame in container.decode(stream):
-            return int(frame.rotation)
+            return round(frame.rotation / 90) * 90 % 360  # a header can say anything
     except av.error.FFmpegError:
         pass
     return 0
