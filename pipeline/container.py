@@ -194,7 +194,7 @@ def _shown_width(stream: av.VideoStream) -> int:
     """px, with square pixels: camcorders store 1440×1080 and mean 1920×1080, and faces would be narrow."""
     aspect = float(stream.sample_aspect_ratio or 1)
     usable = 1 / _MOST_STRETCHED <= aspect <= _MOST_STRETCHED
-    return round(stream.width * aspect) if usable else stream.width
+    return max(1, round(stream.width * aspect)) if usable else stream.width
 
 
 def _read_packets(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:

@@ -515,6 +515,8 @@ FILMS_SEEDS: list[tuple[int, list[Edit]]] = [
     *((film, [box("stsd", 40, number)]) for film in (0, 4) for number in (128 << 16, 0, 1 << 16 | 65535)),
     # pictures of another size than the header's
     (0, [box("moov", 44, 0)]),
+    # one pixel wide, and narrower than it is stored
+    (3, [("set", 445, b"\x00\x00\x00\x00")]),
     # 10⁹ frames; of no length, of the greatest, at negative times
     (0, [box("stsz", 8, 10**9)]),
     (0, [box("stsz", 4, 1), box("stsz", 8, 10**9), box("stts", 8, 10**9), box("stsc", 12, 10**9)]),
