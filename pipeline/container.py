@@ -158,6 +158,8 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         raise VideoError(
             f"{path}: its header names {stream.frames} frames, more than it can hold; it is damaged."
         )
+    # decoding can change what the stream says
+    width, height, shown_width = stream.width, stream.height, _shown_width(stream)
     packets = _read_packets(path, container, stream)
     if container.format.name == "avi" and codec.name in _REORDERING_CODECS and codec.has_b_frames:
         raise _no_times(path)
@@ -167,8 +169,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     end_s = float(time_s[-1]) + (packets.last_length * base or step_s)
     missing_s = _promised_end_s(container, stream) - float(packets.pts[0]) * base - end_s
     missing_s = missing_s if missing_s > _TRUNCATION_S else 0.0
-    shown_width = _shown_width(stream)
-    fits = len(time_s) * stream.width * stream.height * 3 <= _DECORD_BYTES
+    fits = len(time_s) * width * height * 3 <= _DECORD_BYTES
     seekable = container.format.name.startswith(_INDEXED_CONTAINERS)
     known = seekable and codec.name in _DECORD_CODECS
     rotation = _rotation(container, stream)
@@ -176,8 +177,8 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     return VideoInfo(
         path=path,
         codec=codec.name,
-        width=stream.height if sideways else shown_width,
-        height=shown_width if sideways else stream.height,
+        width=height if sideways else shown_width,
+        height=shown_width if sideways else height,
         rotation=rotation,
         frame_rate=1 / step_s,
         duration_s=end_s + missing_s,
@@ -186,7 +187,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         time_s=time_s,
         key=np.searchsorted(packets.pts, packets.key_pts),
         seekable=seekable,
-        decord_reads_it=fits and known and packets.plain and not missing_s and shown_width == stream.width,
+        decord_reads_it=fits and known and packets.plain and not missing_s and shown_width == width,
     )
 
 
