@@ -315,8 +315,8 @@ def people(
         if problems:
             _tell_problems(apply, problems)
             raise typer.Exit(EXIT_BAD_INPUT)
-        apply_people(directory, roles)
-        _say(f"{len(roles)} timelines made anew. Report: {write_reports(directory)}")
+        apply_people(directory, roles, write_reports)
+        _say(f"{len(roles)} timelines made anew. Report: {directory / 'reports' / 'index.html'}")
         return
     network = _identity_file(identity)
     try:
@@ -1068,7 +1068,7 @@ def _overall(update: Callable[[int, int, str], None], count: int) -> "OnSession"
     shares: dict[tuple[str, str], float] = {}
 
     def on_session(session: "Session", done: int, total: int) -> None:
-        key = (session.patient_id, session.session_id)
+        key = session.ids
         shares[key] = max(shares.get(key, 0.0), done / total)  # a second try does not take the bar back
         ended = sum(share == 1 for share in shares.values())
         note = f"{session.patient_id} {session.session_id}, {ended} of {count} sessions"

@@ -10,6 +10,7 @@ from pipeline.errors import InputError, OutputError
 from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
 from pipeline.session import Session, Settings
+from pipeline.spreadsheet import is_text
 from pipeline.status import Outcome, read_outcomes, read_status, record
 from pipeline.timeline import check_id, check_key, make_private_folder, remove_partials
 
@@ -29,7 +30,7 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
     sessions = [_session(video, patient_id, session_id) for video in videos]
     seen: dict[tuple[str, str], Path] = {}
     for session in sessions:
-        key = (session.patient_id, session.session_id)
+        key = session.ids
         if key in seen:
             raise InputError(f"{session.video}: the same patient and session as {seen[key]}; rename one.")
         seen[key] = session.video
@@ -58,10 +59,10 @@ def process_sessions(
     :raises OutputError: the folder can't be written to, or another run is at work in it.
     """
     _claim(out)
-    keys = [(session.patient_id, session.session_id) for session in sessions]
+    keys = [session.ids for session in sessions]
     options = {"settings": asdict(settings), "overwrite": overwrite}
     with holding(out), audited(out, "process", keys, options, weights_sha256) as ending:
-        before = {(o.patient_id, o.session_id): o for o in read_outcomes(out)}
+        before = read_outcomes(out)
         ended: dict[tuple[str, str], Outcome] = {}
         jobs = []
         for key, session in zip(keys, sessions, strict=True):
@@ -78,8 +79,7 @@ def process_sessions(
                 on_session(session, 1, 1)
         for outcome in engine(jobs, _starting(out, jobs, ended, on_session)):
             record(out, outcome)
-            key = (outcome.patient_id, outcome.session_id)
-            ended[key], ending.states[key] = outcome, outcome.state
+            ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
         remove_partials(out)
         if any(out.glob("timelines/*/*.parquet")):
             write_pages(out)
@@ -108,10 +108,10 @@ def _starting(
     out: Path, jobs: Sequence[Job], ended: Collection[tuple[str, str]], on_session: OnSession
 ) -> OnSession:
     """Also records which sessions are at work or wait; nothing before the first of them got going."""
-    left = {(job.session.patient_id, job.session.session_id): failed(job, "") for job in jobs}
+    left = {job.session.ids: failed(job, "") for job in jobs}
 
     def on_progress(session: Session, done: int, total: int) -> None:
-        begun = left.pop((session.patient_id, session.session_id), None)
+        begun = left.pop(session.ids, None)
         if begun is not None:
             waiting = [replace(row, state="waiting") for key, row in left.items() if key not in ended]
             record(out, replace(begun, state="running"), *waiting)
@@ -135,7 +135,7 @@ def _videos(path: Path) -> list[Path]:
 
 def _named_with_text(video: Path) -> Path:
     """It will be written to the status, which is text."""
-    if any("\ud800" <= character <= "\udfff" for character in str(video)):
+    if not is_text(str(video)):
         raise InputError(f"{str(video)!r}: this name is not text; rename the video.")
     return video
 

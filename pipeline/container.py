@@ -212,7 +212,8 @@ def _read_packets(path: Path, container: av.container.InputContainer, stream: av
             plain = plain and not packet.is_discard and key is not None and packet.pts >= key
             if not packet.is_discard:
                 lengths[packet.pts] = packet.duration or 0
-                keys |= {packet.pts} if packet.is_keyframe else set()
+                if packet.is_keyframe:
+                    keys.add(packet.pts)
     except av.error.FFmpegError:
         pass  # the rest can't be read: what was promised and is missing shows in the duration
     if not lengths:

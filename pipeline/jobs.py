@@ -86,17 +86,8 @@ def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outc
         what = f"unexpected {type(error).__name__}: {_without_paths(session, str(error))}"
         outcome = failed(job, f"{what}; the log has the details")
     else:
-        found = timeline.metadata
-        reason = "; ".join(found["warnings"])
-        write_log(job, reason or "done")
-        outcome = replace(
-            failed(job, reason),
-            state="partial" if found["seconds_lost"] else "done",
-            coverage=found["coverage"],
-            seconds_lost=found["seconds_lost"],
-            video_s=found["video"]["duration_s"],
-            identity=found["patient"]["confidence"],
-        )
+        outcome = failed(job, "").with_result(timeline.metadata)
+        write_log(job, outcome.reason or "done")
     return replace(outcome, took_s=time.monotonic() - started)
 
 

@@ -29,7 +29,7 @@ from pipeline.rows import read_roles, read_samples, write_session
 from pipeline.spreadsheet import Problem, plain, read_table, shown, write_rows
 from pipeline.status import Outcome, read_outcomes, record
 from pipeline.summary import sample_seconds
-from pipeline.timeline import Timeline, faces_path, read_timeline, timeline_path, understood
+from pipeline.timeline import Timeline, faces_path, read_timeline, timeline_path, understood, written_sessions
 
 PEOPLE_FILE = "people.csv"
 
@@ -62,12 +62,12 @@ def find_people(
     :raises InputError: there is no session.
     :raises TimelineError: a file can't be read.
     """
-    videos = {(o.patient_id, o.session_id): [Path(v) for v in o.videos] for o in read_outcomes(out)}
+    before = read_outcomes(out)
     sessions = _sessions(out)
     people: list[Person] = []
     for done, ids in enumerate(sessions, start=1):
         with understood(timeline_path(out, *ids)):
-            people += _people_of(out, ids, videos.get(ids, []), embed)
+            people += _people_of(out, ids, _videos(before.get(ids)), embed)
         on_session(done, len(sessions))
     if embed is None:
         return people
@@ -116,14 +116,19 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
     return said, problems
 
 
-def apply_people(out: Path, said: Mapping[Ids, Mapping[int, str]]) -> list[Outcome]:
+def apply_people(
+    out: Path,
+    said: Mapping[Ids, Mapping[int, str]],
+    write_pages: Callable[[Path], object] = lambda out: None,
+) -> list[Outcome]:
     """Makes the timelines of these sessions anew; what was said is kept for runs to come.
 
+    :param write_pages: called last, while the folder is still held: no purge comes between.
     :raises OutputError: a file can't be written, or a run is at work in the folder.
     """
     outcomes = []
     with holding(out), audited(out, "people", list(said)) as ending:
-        before = {(o.patient_id, o.session_id): o for o in read_outcomes(out)}
+        before = read_outcomes(out)
         for ids, roles in said.items():
             timeline, samples = _read(out, ids)
             write_roles(roles_path(out, *ids), samples, roles)
@@ -134,26 +139,22 @@ def apply_people(out: Path, said: Mapping[Ids, Mapping[int, str]]) -> list[Outco
             patient = replace(patient, tracks=tracks, roles=roles)
             found = write_session(out, *ids, samples, patient, timeline.metadata).metadata
             if ids in before:
-                reason = "; ".join(found["warnings"])
-                outcomes.append(
-                    replace(
-                        before[ids],
-                        state="partial" if found["seconds_lost"] else "done",
-                        reason=reason,
-                        coverage=found["coverage"],
-                        identity=found["patient"]["confidence"],
-                    )
-                )
+                outcomes.append(before[ids].with_result(found))
                 record(out, outcomes[-1])
                 ending.states[ids] = "roles put right"
+        write_pages(out)
     return outcomes
 
 
 def _sessions(out: Path) -> list[Ids]:
-    paths = sorted(out.glob("timelines/patient_id=*/*.parquet"))
-    if not paths:
+    found = written_sessions(out)
+    if not found:
         raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
-    return [(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths]
+    return found
+
+
+def _videos(before: Outcome | None) -> list[Path]:
+    return [Path(video) for video in before.videos] if before else []
 
 
 def _people_of(out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder | None) -> Iterator[Person]:
@@ -239,14 +240,17 @@ def _noted(people: Sequence[Person], same_person: float) -> list[Person]:
     if not sure:
         return list(people)
     references = np.concatenate([person.embeddings for person in sure])
+    sessions = ", ".join(sorted({person.session_id for person in sure}))
+    by_session: dict[str, dict[int, NDArray[np.float32]]] = defaultdict(dict)
+    for person in people:
+        by_session[person.session_id][person.number] = person.embeddings
+    found = {name: recognise(row, references, same_person).person for name, row in by_session.items()}
     noted = []
     for person in people:
-        of_session = {p.number: p.embeddings for p in people if p.session_id == person.session_id}
-        found = recognise(of_session, references, same_person)
-        alike = found.person == person.number
-        if not person.confidence and alike != (person.role == "patient") and found.person is not None:
-            looks = "looks" if alike else f"does not look, but person {found.person} does,"
-            sessions = ", ".join(sorted({p.session_id for p in sure}))
+        like = found[person.session_id]
+        alike = like == person.number
+        if not person.confidence and alike != (person.role == "patient") and like is not None:
+            looks = "looks" if alike else f"does not look, but person {like} does,"
             person = replace(person, note=f"{looks} like the patient of {sessions}: please check")
         noted.append(person)
     return noted

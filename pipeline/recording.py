@@ -72,27 +72,32 @@ class Recording:
         time_s = self.time_s
         grid = sample_grid(time_s, sample_fps)
         grid = grid[within(time_s[grid], parts)]
-        for info, (start_s, first) in zip(self.files, self.starts, strict=True):
-            index = grid[(first <= grid) & (grid < first + len(info.time_s))] - first
-            if len(index):
-                yield SampledVideo(info, sample_fps, group, index), start_s, first
+        for info, index, start_s, first in self._by_file(grid):
+            yield SampledVideo(info, sample_fps, group, index), start_s, first
 
     def picture_at(self, frame: int) -> NDArray[np.uint8] | None:
         """One frame by its number: (H, W, 3) uint8 RGB, upright; none where it can't be decoded.
 
         :raises VideoError: the file can't be opened any more.
         """
-        number = max(n for n, (_, first) in enumerate(self.starts) if first <= frame)
-        return picture_at(self.files[number], frame - self.starts[number][1])
+        ((info, (index,), _, _),) = self._by_file(np.array([frame]))
+        return picture_at(info, int(index))
 
     def pictures(
         self, frames: NDArray[np.int64], size: tuple[int, int]
     ) -> Iterator[NDArray[np.uint8] | None]:
         """Frames by their numbers, ascending; as :func:`pipeline.video.pictures`."""
-        for info, (_, first) in zip(self.files, self.starts, strict=True):
+        for info, index, _, _ in self._by_file(frames):
+            yield from pictures(info, index, size)
+
+    def _by_file(
+        self, frames: NDArray[np.int64]
+    ) -> Iterator[tuple[VideoInfo, NDArray[np.int64], float, int]]:
+        """Each file that holds some of the frames: their numbers in it, the seconds and frames before it."""
+        for info, (start_s, first) in zip(self.files, self.starts, strict=True):
             index = frames[(first <= frames) & (frames < first + len(info.time_s))] - first
             if len(index):
-                yield from pictures(info, index, size)
+                yield info, index, start_s, first
 
 
 def within(time_s: NDArray[np.float64], parts: Sequence[Span]) -> NDArray[np.bool_]:

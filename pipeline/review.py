@@ -74,10 +74,12 @@ def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[
 
 def _processed(out: Path, session: Session) -> list[Path]:
     """Where the session's files lay when it was processed."""
-    ids = (session.patient_id, session.session_id)
-    found = {(o.patient_id, o.session_id): o.videos for o in read_outcomes(out)}.get(ids, ())
+    before = read_outcomes(out).get(session.ids)
+    found = before.videos if before else ()
     if not found:
-        raise InputError(f"{out}: does not say where the video of {' '.join(ids)} lies; give --video FILE.")
+        raise InputError(
+            f"{out}: does not say where the video of {' '.join(session.ids)} lies; give --video FILE."
+        )
     for video in found:
         if not Path(video).exists():
             raise InputError(f"{video}: not found; say where it lies now with --video FILE.")

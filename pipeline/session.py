@@ -119,6 +119,11 @@ class Session:
     notes: str = ""
 
     @property
+    def ids(self) -> tuple[str, str]:
+        """The patient's and its own."""
+        return self.patient_id, self.session_id
+
+    @property
     def videos(self) -> tuple[Path, ...]:
         return (self.video, *self.continued)
 
@@ -137,10 +142,10 @@ class Session:
         return parts
 
     def timeline_path(self, out: Path) -> Path:
-        return timeline_path(out, self.patient_id, self.session_id)
+        return timeline_path(out, *self.ids)
 
     def faces_path(self, out: Path) -> Path:
-        return faces_path(out, self.patient_id, self.session_id)
+        return faces_path(out, *self.ids)
 
     def unfinished_path(self, out: Path) -> Path:
         return out / ".unfinished" / self.patient_id / self.session_id
@@ -181,10 +186,10 @@ def process_session(
         raise VideoError(f"{session.video}: not one frame can be decoded.")
     samples = list(track_faces(untracked, settings.max_gap_s))
     patient, samples = find_patient(samples, session, settings, instruments, recording)
-    hand = by_hand(samples, roles_path(out, session.patient_id, session.session_id))
+    hand = by_hand(samples, roles_path(out, *session.ids))
     patient = settle(patient, hand)
     metadata = _metadata(session, settings, instruments, recording, decoders)
-    timeline = write_session(out, session.patient_id, session.session_id, samples, patient, metadata)
+    timeline = write_session(out, *session.ids, samples, patient, metadata)
     kept.remove()
     return timeline
 

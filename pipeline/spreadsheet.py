@@ -102,6 +102,11 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, s
     return path
 
 
+def is_text(name: str) -> bool:
+    """Whether a file's name can be written as text: not where its bytes are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def shown(text: str, *, quoted: bool = True) -> str:
     """A text for a message: short, on one line, and nothing in it that a terminal would obey."""
     text = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"

@@ -1,15 +1,16 @@
 """How each session of a folder ended: one row each in ``status.parquet``."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, OutputError
-from pipeline.timeline import as_frame, atomic
+from pipeline.timeline import as_frame, atomic, written_sessions
 
 State = Literal["waiting", "running", "done", "partial", "failed", "skipped"]
 
@@ -46,6 +47,23 @@ class Outcome:
     video_stamp: str = ""
     video_sha256: str = ""
     fingerprint: str = ""
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The patient's and the session's."""
+        return self.patient_id, self.session_id
+
+    def with_result(self, metadata: Mapping[str, Any]) -> "Outcome":
+        """It has a timeline now, with these metadata."""
+        return replace(
+            self,
+            state="partial" if metadata["seconds_lost"] else "done",
+            reason="; ".join(metadata["warnings"]),
+            coverage=metadata["coverage"],
+            seconds_lost=metadata["seconds_lost"],
+            video_s=metadata["video"]["duration_s"],
+            identity=metadata["patient"]["confidence"],
+        )
 
 
 STATUS_SCHEMA = pl.Schema(
@@ -122,10 +140,10 @@ def overview(out: Path, *, running: bool) -> pl.DataFrame:
     )
 
 
-def read_outcomes(out: Path) -> list[Outcome]:
-    """The rows of ``status.parquet``."""
-    rows = read_status(out).rows(named=True)
-    return [Outcome(**row | {"videos": tuple(row["videos"])}) for row in rows]
+def read_outcomes(out: Path) -> dict[tuple[str, str], Outcome]:
+    """The rows of ``status.parquet``, by patient and session."""
+    rows = (Outcome(**row | {"videos": tuple(row["videos"])}) for row in read_status(out).rows(named=True))
+    return {outcome.ids: outcome for outcome in rows}
 
 
 def sessions_in(out: Path) -> list[tuple[str, str]]:
@@ -133,9 +151,7 @@ def sessions_in(out: Path) -> list[tuple[str, str]]:
 
     :raises InputError: there is none.
     """
-    paths = out.glob("timelines/patient_id=*/*.parquet")
-    written = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
-    found = written | set(read_status(out).select("patient_id", "session_id").rows())
+    found = set(written_sessions(out)) | set(read_status(out).select("patient_id", "session_id").rows())
     if not found:
         raise InputError(f"{out}: no session in this folder; run `emonext process` with --out {out} first.")
     return sorted(found)

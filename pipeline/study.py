@@ -42,6 +42,7 @@ from pipeline.spreadsheet import (
     MAX_SHOWN,
     Problem,
     is_file,
+    is_text,
     plain,
     read_table,
     read_text,
@@ -391,7 +392,7 @@ def _find_videos(folder: Path) -> Iterator[str]:
             continue
         if is_file(path):
             name = inside.as_posix()
-            if any("\ud800" <= character <= "\udfff" for character in name):
+            if not is_text(name):
                 raise InputError(f"{folder}: the name {name!r} is not text; rename this video.")
             yield name
 

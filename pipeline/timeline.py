@@ -110,6 +110,12 @@ def faces_path(out: Path, patient_id: str, session_id: str) -> Path:
     return _path(out, "faces", patient_id, session_id)
 
 
+def written_sessions(out: Path) -> list[tuple[str, str]]:
+    """Patient and session of every timeline, in order."""
+    paths = out.glob("timelines/patient_id=*/*.parquet")
+    return sorted((path.parent.name.removeprefix("patient_id="), path.stem) for path in paths)
+
+
 def _path(out: Path, kind: str, patient_id: str, session_id: str) -> Path:
     return out / kind / f"patient_id={patient_id}" / f"{session_id}.parquet"
 

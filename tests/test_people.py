@@ -120,7 +120,7 @@ def test_a_corrected_table_makes_the_timelines_anew_without_the_videos(
     outcomes = apply_people(out, said)
     assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
     assert {(o.state, o.identity) for o in outcomes} == {("done", 1.0)}
-    assert [o.identity for o in read_outcomes(out)] == [1.0, 1.0]
+    assert [o.identity for o in read_outcomes(out).values()] == [1.0, 1.0]
     timeline = read_timeline(out / "timelines/patient_id=P1/S1.parquet")
     status = timeline.rows["status"].cast(pl.String).to_list()
     assert status == ["other_person"] * 2 + ["ok"] * 20
