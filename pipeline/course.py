@@ -121,7 +121,7 @@ class Part:
     """Sessions taken together, for pictures that have no room for each.
 
     :param first: the first one; ``sessions``: how many; ``seen``: how many of them seen enough.
-    :param shares: raw, of the observed time of those.
+    :param shares: raw, of the observed time of those. ``balance``: by reading, the mean of theirs.
     """
 
     first: Visit
@@ -130,14 +130,19 @@ class Part:
     duration_s: float
     observed_s: float
     shares: Mapping[str, float]
+    balance: Mapping[str, Number]
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Sessions at one time of the day, on one day of the week, or both. ``balance``: their mean, raw."""
+    """Sessions on one day of the week at one time of the day.
+
+    :param against_usual: the mean of their balances (raw), less that of all sessions; none without one.
+    """
 
     sessions: int
-    balance: float | None
+    seen: int
+    against_usual: float | None
 
 
 def courses(sessions: pl.DataFrame, measures: pl.DataFrame) -> tuple[Course, ...]:
@@ -256,16 +261,19 @@ def slots(course: Course) -> dict[tuple[int, str], Slot]:
     for visit in course.visits:
         if visit.recorded_at is not None and visit.time_known:
             found.setdefault((visit.recorded_at.weekday(), daytime(visit.recorded_at)), []).append(visit)
-    return {key: _slot(visits) for key, visits in found.items()}
+    all_of_them = balances(course.visits)
+    usual = float(np.mean(all_of_them)) if all_of_them else 0.0
+    return {key: _slot(visits, usual) for key, visits in found.items()}
 
 
-def _slot(visits: Sequence[Visit]) -> Slot:
-    seen = _balances(visits)
-    return Slot(len(visits), float(np.mean(seen)) if seen else None)
+def _slot(visits: Sequence[Visit], usual: float) -> Slot:
+    seen = balances(visits)
+    return Slot(len(visits), len(seen), float(np.mean(seen)) - usual if seen else None)
 
 
-def _balances(visits: Iterable[Visit]) -> list[float]:
-    return [visit.balance["raw"].value for visit in visits if "raw" in visit.balance]
+def balances(visits: Iterable[Visit], reading: str = "raw") -> list[float]:
+    """One value for each of the sessions that has one."""
+    return [visit.balance[reading].value for visit in visits if reading in visit.balance]
 
 
 def good_times(course: Course) -> dict[str | int, Difference]:
@@ -279,7 +287,7 @@ def good_times(course: Course) -> dict[str | int, Difference]:
         groups[day] = _divided(dated, [(visit.recorded_at or datetime.min).weekday() == day for visit in dated])
     enough = {name: both for name, both in groups.items() if min(map(len, both)) >= MIN_IN_SLOT}
     found = {
-        name: compare(_balances(inside), _balances(outside), len(enough))
+        name: compare(balances(inside), balances(outside), len(enough))
         for name, (inside, outside) in enough.items()
     }
     return {name: difference for name, difference in found.items() if difference is not None}
@@ -331,4 +339,5 @@ def _part(visits: Sequence[Visit]) -> Part:
         duration_s=sum(visit.duration_s for visit in visits),
         observed_s=sum(visit.observed_s for visit in visits),
         shares=shares,
+        balance={name: mean for name in READINGS if (mean := mean_of(balances(visits, name))) is not None},
     )

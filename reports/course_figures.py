@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from html import escape
 from itertools import cycle
 from typing import Any
@@ -11,6 +12,7 @@ import plotly.graph_objects as go
 
 from pipeline.course import GROUPS, MIN_SMOOTHED, Course, Number, Part, Visit, moving_median
 from reports import words
+from reports.dates import day_and_month, moment, short_month
 from reports.figures import FONT
 from reports.language import Language
 from reports.look import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, QUIET, in_words
@@ -19,6 +21,13 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexag
 """One for each condition; the first is for sessions without, or for the baseline."""
 
 MARK = "#1f5673"
+CLEAR, FAINT = "rgba(31,86,115,0.6)", "rgba(31,86,115,0.22)"
+"""Of the intervals' lines, of few sessions and of many."""
+
+PLEASANT, UNPLEASANT = "rgba(230,159,0,0.13)", "rgba(51,64,107,0.10)"
+MANY = 100
+"""Sessions from which on marks are small and their captions short."""
+
 MAX_TICKS = 6
 MIN_BALANCE = 0.25
 """The balance's axis reaches at least so far up and down: small ups and downs look small."""
@@ -27,90 +36,112 @@ MIN_BALANCE = 0.25
 _STRIP = 0.1
 
 
-def balance_figure(course: Course, reading: str, symbols: Mapping[str, str], language: Language) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Mark:
+    """A session, or some taken together, in a figure of balances.
+
+    :param place: its date, or its number in the order. ``number``: none where it was seen too little.
+    """
+
+    place: datetime | int
+    number: Number | None
+    text: str
+    link: str
+    symbol: str
+
+
+def session_marks(course: Course, reading: str, language: Language) -> list[Mark]:
+    """One for each session."""
+    symbols = condition_symbols(course)
+    write = short_caption if len(course.visits) > MANY else caption
+    return [
+        Mark(
+            place=visit.recorded_at if course.dated and visit.recorded_at is not None else number,
+            number=visit.balance.get(reading),
+            text=write(visit, language),
+            link=visit_link(visit),
+            symbol=symbols[visit.condition],
+        )
+        for number, visit in enumerate(course.visits, start=1)
+    ]
+
+
+def part_marks(
+    kind: str, found: Sequence[Part], links: Sequence[str], reading: str, language: Language
+) -> list[Mark]:
+    """One for each week or month."""
+    return [
+        Mark(
+            place=number if kind == "ten" else part.first.recorded_at or number,
+            number=part.balance.get(reading),
+            text=part_caption(kind, part, language),
+            link=link,
+            symbol=SYMBOLS[0],
+        )
+        for number, (part, link) in enumerate(zip(found, links, strict=True), start=1)
+    ]
+
+
+def balance_figure(marks: Sequence[Mark], language: Language) -> dict[str, Any]:
     """Each session's balance with its interval; sessions seen too little are empty marks in a strip below."""
     figure = go.Figure(layout=_layout(380))
-    _draw_balance(figure, course, reading, symbols, language, "")
-    if len(course.visits) > len(course.seen):
-        figure.add_trace(_too_little(course, language))
-        figure.update_layout(yaxis={"domain": [_STRIP + 0.04, 1]}, yaxis2=_strip_axis(language))
-        figure.update_xaxes(anchor="y2")
+    _draw_balance(figure, marks, language, "", _reach(marks), MAX_TICKS)
+    if any(mark.number is None for mark in marks):
+        figure.add_trace(_too_little(marks))
+        figure.update_layout(yaxis={"domain": [_STRIP + 0.04, 1]}, yaxis2=_strip_axis(), xaxis={"anchor": "y2"})
     figure.add_annotation(_corner(language.gettext("pleasant ↑"), 0.995, "top"))
     figure.add_annotation(_corner(language.gettext("unpleasant ↓"), 0.005, "bottom"))
     return _plain(figure)
 
 
-def beside_figure(course: Course, symbols: Mapping[str, str], language: Language) -> dict[str, Any]:
-    """Two panels with one axis: as read, and against the person's own calm face."""
+def beside_figure(readings: Mapping[str, Sequence[Mark]], language: Language) -> dict[str, Any]:
+    """A panel for each reading, with one axis."""
     figure = go.Figure(layout=_layout(300))
-    reach = max(_reach(course, reading) for reading in course.readings)
+    reach = max(map(_reach, readings.values()))
     titles = {"raw": language.gettext("As it was read"), "corrected": language.gettext("Corrected")}
-    for panel, reading in enumerate(course.readings):
-        ending = "" if panel == 0 else str(panel + 1)
-        _draw_balance(figure, course, reading, symbols, language, ending, reach)
-        domain = [0, 0.48] if panel == 0 else [0.52, 1]
-        figure.update_layout({f"xaxis{ending}": {"domain": domain, **_ticks(course, language, MAX_TICKS // 2)}})
-        figure.add_annotation(
-            text=f"<b>{titles[reading]}</b>", x=domain[0], y=1.1, xref="paper", yref="paper", xanchor="left",
-            showarrow=False,
-        )
-    figure.update_layout(yaxis2={"matches": "y", "showticklabels": False}, margin={"t": 36})
+    for panel, (reading, marks) in enumerate(readings.items()):
+        ending = str(panel + 1) if panel else ""
+        _draw_balance(figure, marks, language, ending, reach, MAX_TICKS // 2)
+        domain = [0.52, 1] if panel else [0, 0.48]
+        figure.update_layout({f"xaxis{ending}": {"domain": domain}})
+        figure.add_annotation(_title(titles[reading], domain[0], 1.02))
+    figure.update_layout(yaxis2={"matches": "y"}, margin={"t": 36})
     return _plain(figure)
 
 
 def shares_figure(kind: str, found: Sequence[Part], links: Sequence[str], language: Language) -> dict[str, Any]:
     """Stacked shares of what was seen, and below how much that was; a session, a week or a month side by side."""
     figure = go.Figure(layout=_layout(440))
-    captions = [part_caption(kind, part, language) for part in found]
-    common = {"x": list(range(len(found))), "customdata": list(links), "width": 0.86}
+    bars = {
+        "x": list(range(len(found))),
+        "customdata": list(links),
+        "text": [part_caption(kind, part, language) for part in found],
+        "width": 0.86,
+        **_shown(),
+    }
+    edge = {"color": PAPER, "width": 0.5}
     for of in reversed(GROUPS):
-        figure.add_trace(
-            go.Bar(
-                y=[_percent(part.shares.get(of)) for part in found],
-                text=captions,
-                marker={
-                    "color": GROUP_COLOURS[of],
-                    "line": {"color": PAPER, "width": 0.5},
-                    "pattern": GROUP_PATTERNS[of],
-                },
-                textposition="none",
-                hovertemplate="%{text}<extra></extra>",
-                **common,
-            )
-        )
-    empty = [100 if not part.seen else None for part in found]
+        look = {"color": GROUP_COLOURS[of], "line": edge, "pattern": GROUP_PATTERNS[of]}
+        figure.add_trace(go.Bar(y=[_percent(part.shares.get(of)) for part in found], marker=look, **bars))
     hollow = {"color": PAPER, "line": {"color": INK, "width": 1}}
-    figure.add_trace(go.Bar(y=empty, text=captions, textposition="none", marker=hollow,
-                            hovertemplate="%{text}<extra></extra>", **common))
-    figure.add_trace(
-        go.Bar(
-            y=[_percent(part.observed_s / part.duration_s if part.duration_s else 0) for part in found],
-            text=captions,
-            textposition="none",
-            hovertemplate="%{text}<extra></extra>",
-            marker={"color": MARK},
-            yaxis="y2",
-            **common,
-        )
-    )
+    figure.add_trace(go.Bar(y=[None if part.seen else 100 for part in found], marker=hollow, **bars))
+    read = [_percent(part.observed_s / part.duration_s if part.duration_s else 0) for part in found]
+    figure.add_trace(go.Bar(y=read, yaxis="y2", marker={"color": MARK}, **bars))
+    labels = [_label(kind, part, language) for part in found]
     figure.update_layout(
         barmode="stack",
-        margin={"l": 52},
+        margin={"l": 52, "t": 30},
         xaxis={
             "range": [-0.6, max(len(found), 8) - 0.4],
-            **_few_ticks([_label(kind, part, language) for part in found], list(range(len(found)))),
             "anchor": "y2",
             "fixedrange": True,
+            **_few_ticks(labels, range(len(found)), MAX_TICKS),
         },
-        yaxis={**_percent_axis([0, 100]), "domain": [0.32, 1]},
-        yaxis2={**_percent_axis([0, 100]), "domain": [0, 0.2]},
+        yaxis={**_percent_axis([0, 100]), "domain": [0.34, 1]},
+        yaxis2={**_percent_axis([0, 100]), "domain": [0, 0.2], "nticks": 2},
     )
-    for text, y in ((language.gettext("What was seen"), 1.0), (language.gettext("How much could be seen"), 0.2)):
-        figure.add_annotation(
-            text=f"<b>{text}</b>", x=0, y=y, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
-            showarrow=False,
-        )
-    figure.update_layout(margin={"t": 30})
+    figure.add_annotation(_title(language.gettext("What was seen"), 0, 1.01))
+    figure.add_annotation(_title(language.gettext("How much could be seen"), 0, 0.21))
     return _plain(figure)
 
 
@@ -175,6 +206,12 @@ def caption(visit: Visit, language: Language) -> str:
     return "<br>".join([", ".join(head), *_seen(visit.shares.get("raw", {}), visit.coverage, language)])
 
 
+def short_caption(visit: Visit, language: Language) -> str:
+    """``S03, 2 Mar 2026: positive 24 %, negative 10 %``."""
+    day = "" if visit.recorded_at is None else f", {language.short_date(visit.recorded_at)}"
+    return f"{visit.session_id}{day}: {_seen(visit.shares.get('raw', {}), visit.coverage, language)[0]}"
+
+
 def part_caption(kind: str, part: Part, language: Language) -> str:
     """As :func:`caption`, of sessions taken together."""
     if kind == "session":
@@ -185,12 +222,6 @@ def part_caption(kind: str, part: Part, language: Language) -> str:
     shares = {of: Number(value) for of, value in part.shares.items()}
     coverage = part.observed_s / part.duration_s if part.duration_s else 0.0
     return "<br>".join([head, *_seen(shares, coverage, language)])
-
-
-def moment(recorded_at: datetime, language: Language) -> str:
-    """``Monday 2 March 2026, 14:30``; without the time where only the date is known."""
-    day = language.date(recorded_at)
-    return day if recorded_at.time() == datetime.min.time() else f"{day}, {language.time(recorded_at)}"
 
 
 def _seen(shares: Mapping[str, Number], coverage: float, language: Language) -> list[str]:
@@ -206,64 +237,47 @@ def _seen(shares: Mapping[str, Number], coverage: float, language: Language) -> 
 
 
 def _draw_balance(
-    figure: go.Figure, course: Course, reading: str, symbols: Mapping[str, str], language: Language, ending: str,
-    reach: float | None = None,
+    figure: go.Figure, marks: Sequence[Mark], language: Language, ending: str, reach: float, ticks: int
 ) -> None:
-    """Points, intervals and the moving median on the axes of that ending."""
-    places = _places(course)
-    seen = [(place, visit) for place, visit in zip(places, course.visits, strict=True) if reading in visit.balance]
-    found = [visit.balance[reading] for _, visit in seen]
+    """Marks, intervals and the moving median on the axes of that ending."""
+    seen = [(mark, mark.number) for mark in marks if mark.number is not None]
+    many = len(seen) > MANY
+    places = [_written(mark.place) for mark, _ in seen]
     axes = {"xaxis": f"x{ending}", "yaxis": f"y{ending}"}
-    many = len(seen) > 100
     figure.add_trace(
         go.Scatter(
-            x=[place for place, _ in seen],
-            y=[number.value for number in found],
-            error_y={**_error(found, 1), "color": "rgba(31,86,115,.22)" if many else "rgba(31,86,115,.55)"},
-            customdata=[visit_link(visit) for _, visit in seen],
-            text=[caption(visit, language) for _, visit in seen],
-            mode="markers",
+            x=places,
+            y=[round(number.value, 3) for _, number in seen],
+            error_y={**_error([number for _, number in seen], 1), "color": FAINT if many else CLEAR},
+            customdata=[mark.link for mark, _ in seen],
+            text=[mark.text for mark, _ in seen],
             marker={
                 "color": MARK,
-                "symbol": [symbols[visit.condition] for _, visit in seen],
+                "symbol": [mark.symbol for mark, _ in seen],
                 "size": 6 if many else 11,
-                "line": {"color": PAPER, "width": 1},
+                "line": {"color": PAPER, "width": 0.5 if many else 1},
             },
-            hovertemplate="%{text}<extra></extra>",
+            **_shown("markers"),
             **axes,
         )
     )
     if len(seen) >= MIN_SMOOTHED:
-        figure.add_trace(
-            go.Scatter(
-                x=[place for place, _ in seen],
-                y=moving_median([number.value for number in found]),
-                mode="lines",
-                line={"color": INK, "width": 3 if many else 2, "dash": "solid" if many else "dot", "shape": "spline"},
-                hoverinfo="skip",
-                **axes,
-            )
-        )
-    reach = reach or _reach(course, reading)
-    for y0, y1, colour in ((0, reach, "rgba(230,159,0,.13)"), (-reach, 0, "rgba(51,64,107,.10)")):
-        figure.add_shape(
-            type="rect", xref=f"x{ending} domain", yref=f"y{ending}", x0=0, x1=1, y0=y0, y1=y1, fillcolor=colour,
-            line={"width": 0}, layer="below",
-        )
-    figure.update_layout(
-        {
-            f"xaxis{ending}": {"range": _span(places), **_ticks(course, language, MAX_TICKS), "anchor": f"y{ending}"},
-            f"yaxis{ending}": {
-                "range": [-reach, reach],
-                "tickvals": [0],
-                "ticktext": [""],
-                "gridcolor": INK,
-                "zeroline": True,
-                "zerolinecolor": INK,
-                "fixedrange": True,
-            },
-        }
-    )
+        line = {"color": INK, "width": 2.5, "shape": "spline", "dash": "solid" if many else "dot"}
+        middle = [round(value, 3) for value in moving_median([number.value for _, number in seen])]
+        figure.add_trace(go.Scatter(x=places, y=middle, mode="lines", line=line, hoverinfo="skip", **axes))
+    for y0, y1, colour in ((0, reach, PLEASANT), (-reach, 0, UNPLEASANT)):
+        area = {"x0": 0, "x1": 1, "y0": y0, "y1": y1, "xref": f"x{ending} domain", "yref": f"y{ending}"}
+        figure.add_shape(type="rect", fillcolor=colour, line={"width": 0}, layer="below", **area)
+    time_axis = {**_span(marks), **_ticks(marks, language, ticks), "anchor": f"y{ending}", "fixedrange": True}
+    balance_axis = {
+        "range": [-reach, reach],
+        "showticklabels": False,
+        "showgrid": False,
+        "zeroline": True,
+        "zerolinecolor": INK,
+        "fixedrange": True,
+    }
+    figure.update_layout({f"xaxis{ending}": time_axis, f"yaxis{ending}": balance_axis})
 
 
 def visit_link(visit: Visit) -> str:
@@ -271,21 +285,20 @@ def visit_link(visit: Visit) -> str:
     return f"{visit.session_id}.html"
 
 
-def _too_little(course: Course, language: Language) -> go.Scatter:
-    found = [(p, v) for p, v in zip(_places(course), course.visits, strict=True) if not v.enough]
+def _too_little(marks: Sequence[Mark]) -> go.Scatter:
+    found = [mark for mark in marks if mark.number is None]
     return go.Scatter(
-        x=[place for place, _ in found],
+        x=[_written(mark.place) for mark in found],
         y=[0] * len(found),
         yaxis="y2",
-        mode="markers",
         marker={"symbol": "circle-open", "size": 10, "color": INK, "line": {"width": 1.5}},
-        customdata=[visit_link(visit) for _, visit in found],
-        text=[caption(visit, language) for _, visit in found],
-        hovertemplate="%{text}<extra></extra>",
+        customdata=[mark.link for mark in found],
+        text=[mark.text for mark in found],
+        **_shown("markers"),
     )
 
 
-def _strip_axis(language: Language) -> dict[str, Any]:
+def _strip_axis() -> dict[str, Any]:
     return {
         "domain": [0, _STRIP],
         "range": [-1, 1],
@@ -296,8 +309,8 @@ def _strip_axis(language: Language) -> dict[str, Any]:
     }
 
 
-def _reach(course: Course, reading: str) -> float:
-    ends = [abs(end) for v in course.seen if reading in v.balance for end in _ends(v.balance[reading])]
+def _reach(marks: Sequence[Mark]) -> float:
+    ends = [abs(end) for mark in marks if mark.number is not None for end in _ends(mark.number)]
     return min(1.05, max(MIN_BALANCE, 1.12 * max(ends, default=0)))
 
 
@@ -312,52 +325,42 @@ def _error(found: Sequence[Number | None], factor: float) -> dict[str, Any]:
     return {
         "type": "data",
         "symmetric": False,
-        "array": [factor * (high - value) for value, _, high in ends],
-        "arrayminus": [factor * (value - low) for value, low, _ in ends],
+        "array": [round(factor * (high - value), 3) for value, _, high in ends],
+        "arrayminus": [round(factor * (value - low), 3) for value, low, _ in ends],
         "width": 0,
         "thickness": 1.5,
         "color": INK,
     }
 
 
-def _places(course: Course) -> list[Any]:
-    """Where each session stands: its date, or its number in the order."""
-    if course.dated:
-        return [visit.recorded_at.isoformat() for visit in course.visits if visit.recorded_at is not None]
-    return list(range(1, len(course.visits) + 1))
+def _written(place: datetime | int) -> str | int:
+    return place if isinstance(place, int) else place.isoformat(timespec="minutes")
 
 
-def _span(places: Sequence[Any]) -> list[Any]:
+def _span(marks: Sequence[Mark]) -> dict[str, Any]:
     """A little more than from the first to the last."""
-    if not places or not isinstance(places[0], str):
-        return [0.4, max(len(places), 4) + 0.6]
-    first, last = datetime.fromisoformat(places[0]), datetime.fromisoformat(places[-1])
-    edge = max((last - first) / 30, (datetime.max - datetime(9999, 12, 31)) / 2)
-    return [(first - edge).isoformat(), (last + edge).isoformat()]
+    days = [mark.place for mark in marks if isinstance(mark.place, datetime)]
+    if len(days) < len(marks):
+        return {"range": [0.4, max(len(marks), 4) + 0.6]}
+    edge = max((days[-1] - days[0]) / 30, timedelta(hours=12))
+    return {"type": "date", "range": [(days[0] - edge).isoformat(), (days[-1] + edge).isoformat()]}
 
 
-def _ticks(course: Course, language: Language, most: int) -> dict[str, Any]:
-    if not course.dated:
-        labels = [visit.session_id for visit in course.visits]
-        return _few_ticks(labels, _places(course), most)
-    days = [visit.recorded_at for visit in course.visits if visit.recorded_at is not None]
-    if not days:
-        return {}
-    step = (days[-1] - days[0]) / max(most - 1, 1)
-    marks = sorted({(days[0] + k * step).date() for k in range(most)})
-    return {
-        "type": "date",
-        "tickvals": [day.isoformat() for day in marks],
-        "ticktext": [short_day(day, days[0].year == days[-1].year, language) for day in marks],
-    }
+def _ticks(marks: Sequence[Mark], language: Language, most: int) -> dict[str, Any]:
+    days = [mark.place for mark in marks if isinstance(mark.place, datetime)]
+    if len(days) < len(marks):
+        return _few_ticks([mark.link.removesuffix(".html") for mark in marks], range(1, len(marks) + 1), most)
+    span = days[-1] - days[0]
+    shown = sorted({(days[0] + k * span / max(most - 1, 1)).date() for k in range(most)})
+    return {"tickvals": [day.isoformat() for day in shown], "ticktext": [_day(day, span, language) for day in shown]}
 
 
-def short_day(day: Any, same_year: bool, language: Language) -> str:
-    """``2 Mar``, or ``Mar 2026`` where the years differ."""
-    return language.short_date(day)
+def _day(day: date, span: timedelta, language: Language) -> str:
+    """``2 Mar``; over more than a year ``Mar 2026``."""
+    return short_month(day, language) if span.days > 300 else day_and_month(day, language)
 
 
-def _few_ticks(labels: Sequence[str], places: Sequence[Any], most: int = MAX_TICKS) -> dict[str, Any]:
+def _few_ticks(labels: Sequence[str], places: Sequence[Any], most: int) -> dict[str, Any]:
     step = max(1, -(-len(labels) // most))
     return {"tickvals": list(places[::step]), "ticktext": [escape(label) for label in labels[::step]]}
 
@@ -367,8 +370,8 @@ def _label(kind: str, part: Part, language: Language) -> str:
     if recorded_at is None or kind == "ten":
         return part.first.session_id
     if kind == "month":
-        return language.month(recorded_at)
-    return language.short_date(recorded_at)
+        return short_month(recorded_at, language)
+    return day_and_month(recorded_at, language)
 
 
 def _percent(share: float | None) -> float | None:
@@ -384,6 +387,17 @@ def _percent_axis(span: list[float]) -> dict[str, Any]:
         "zeroline": False,
         "fixedrange": True,
     }
+
+
+def _title(text: str, x: float, y: float) -> dict[str, Any]:
+    place = {"x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
+    return {"text": f"<b>{text}</b>", "showarrow": False, **place}
+
+
+def _shown(mode: str | None = None) -> dict[str, Any]:
+    """A caption when pointed at, and nothing else."""
+    shown = {"hovertemplate": "%{text}<extra></extra>"}
+    return shown | ({"textposition": "none"} if mode is None else {"mode": mode})
 
 
 def _corner(text: str, y: float, anchor: str) -> dict[str, Any]:
