@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -383,22 +384,25 @@ def review(
 @app.command(rich_help_panel=SESSIONS)
 def report(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    lang: Annotated[str | None, typer.Option(help="en or fr; else as the pages were made last.")] = None,
     key: KeyFile = None,
 ) -> None:
     """Timelines → HTML reports, anew; needs neither video nor model.
 
-    Example: emonext report study
+    Example: emonext report study --lang fr
     """
     from pipeline.audit import audited
     from pipeline.encryption import use_key
     from pipeline.lock import holding
     from pipeline.status import sessions_in
     from reports import write_reports
+    from reports.options import last_options
 
     use_key(key)
-    sessions = sessions_in(directory)
+    sessions, options = sessions_in(directory), last_options(directory)
+    options = replace(options, language=lang or options.language)
     with holding(directory), audited(directory, "report", sessions), _progress("Reports") as update:
-        index = write_reports(directory, lambda done, total: update(done, total, ""))
+        index = write_reports(directory, lambda done, total: update(done, total, ""), options)
     _say(f"Report: {index}")
 
 

@@ -10,6 +10,7 @@ A page is one file that opens from disk: no network, nothing beside it.
 
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
+from reports.options import ReportOptions
 from reports.render import own_text
 from reports.session_page import write_session_report
 from reports.study import update_reports, write_reports
@@ -17,6 +18,7 @@ from reports.study import update_reports, write_reports
 __all__ = [
     "IndexEntry",
     "ReportError",
+    "ReportOptions",
     "own_text",
     "update_reports",
     "write_index",

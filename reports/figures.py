@@ -1,7 +1,7 @@
 """Plotly figures, as the plain JSON objects that Plotly's script draws in the page."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.records import EMOTIONS
 from reports import words
-from reports.look import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, PAPER, QUIET
+from reports.language import Language
+from reports.look import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, PAPER, QUIET, in_words
 from reports.series import Floats, Steps
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -24,35 +25,40 @@ _LANE_GAP = 0.02
 _LEFT_PX = 96
 
 
-def expression_figure(steps: Steps) -> dict[str, Any]:
+def expression_figure(steps: Steps, language: Language) -> dict[str, Any]:
     """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped."""
-    figure = _figure(steps, height=460)
+    figure, looks = _figure(steps, 460, language), in_words(EMOTION_WORDS, language)
     for lane, name in enumerate(EMOTION_ORDER, start=2):
         percent = 100 * steps.probabilities[:, EMOTIONS.index(name)]
         figure.add_trace(_area(steps, percent, EMOTION_COLOURS[name], f"y{lane}"))
-        figure.update_layout({f"yaxis{lane}": _lane_axis(lane, name)})
-    figure.add_trace(_captions(steps, [_expression_caption(row) for row in steps.probabilities]))
+        figure.update_layout({f"yaxis{lane}": _lane_axis(lane, looks[name])})
+    captions = [_expression_caption(row, looks) for row in steps.probabilities]
+    figure.add_trace(_captions(steps, captions, language))
     return _plain(figure)
 
 
-def valence_figure(steps: Steps) -> dict[str, Any]:
+def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
     """Valence over time, between unpleasant (−1) and pleasant (1)."""
-    figure = _figure(steps, height=220)
+    figure = _figure(steps, 220, language)
     figure.add_trace(_area(steps, steps.valence, INK, "y2"))
-    figure.update_layout(yaxis2=_valence_axis())
-    figure.add_trace(_captions(steps, [f"balance {words.signed(value, 1)}" for value in steps.valence]))
+    figure.update_layout(yaxis2=_valence_axis(language))
+    captions = [
+        language.gettext("balance %(value)s", value=words.signed(value, 1, language))
+        for value in steps.valence
+    ]
+    figure.add_trace(_captions(steps, captions, language))
     return _plain(figure)
 
 
-def _figure(steps: Steps, height: int) -> go.Figure:
+def _figure(steps: Steps, height: int, language: Language) -> go.Figure:
     """Nothing but time and the gaps, on the axis that spans the whole height."""
-    figure = go.Figure(layout=_layout(steps, height))
+    figure = go.Figure(layout=_layout(steps, height, language))
     figure.add_trace(_gaps(steps))
     figure.update_layout(yaxis={"visible": False, "range": [0, 1], "fixedrange": True})
     return figure
 
 
-def _layout(steps: Steps, height: int) -> go.Layout:
+def _layout(steps: Steps, height: int, language: Language) -> go.Layout:
     return go.Layout(
         template="none",
         height=height,
@@ -64,11 +70,11 @@ def _layout(steps: Steps, height: int) -> go.Layout:
         hovermode="x",
         hoversubplots="axis",  # the pointer is over a lane, the captions belong to the axis of the gaps
         hoverlabel={"bgcolor": PAPER, "bordercolor": INK, "align": "left", "font": {"family": FONT}},
-        xaxis=_time_axis(float(steps.edges_s[-1])),
+        xaxis=_time_axis(float(steps.edges_s[-1]), language),
     )
 
 
-def _time_axis(duration_s: float) -> dict[str, Any]:
+def _time_axis(duration_s: float, language: Language) -> dict[str, Any]:
     # Plotly has no axis of elapsed time. A date axis gives ticks on whole minutes at every zoom, and dates
     # are never shifted by the reader's time zone.
     digits = "%-M:%S" if duration_s < 3600 else "%-H:%M:%S"
@@ -82,13 +88,13 @@ def _time_axis(duration_s: float) -> dict[str, Any]:
         "tickcolor": INK,
         "showgrid": False,
         "zeroline": False,
-        "title": {"text": "time in the video", "standoff": 8},
+        "title": {"text": language.gettext("time in the video"), "standoff": 8},
         "anchor": "free",
         "position": 0,
     }
 
 
-def _lane_axis(lane: int, name: str) -> dict[str, Any]:
+def _lane_axis(lane: int, label: str) -> dict[str, Any]:
     """:param lane: 2 is the top one; Plotly's first axis belongs to the gaps."""
     height = 1 / len(EMOTION_ORDER)
     top = 1 - (lane - 2) * height
@@ -96,7 +102,7 @@ def _lane_axis(lane: int, name: str) -> dict[str, Any]:
         "domain": [max(top - height + _LANE_GAP, 0), top],
         "range": [0, 100],
         "tickvals": [50],
-        "ticktext": [EMOTION_WORDS[name].capitalize()],
+        "ticktext": [label.capitalize()],
         "fixedrange": True,
         "showgrid": False,
         "zeroline": True,
@@ -104,11 +110,11 @@ def _lane_axis(lane: int, name: str) -> dict[str, Any]:
     }
 
 
-def _valence_axis() -> dict[str, Any]:
+def _valence_axis(language: Language) -> dict[str, Any]:
     return {
         "range": [-1.05, 1.05],
         "tickvals": [-1, 0, 1],
-        "ticktext": ["unpleasant", "even", "pleasant"],
+        "ticktext": [language.gettext("unpleasant"), language.gettext("even"), language.gettext("pleasant")],
         "fixedrange": True,
         "gridcolor": QUIET,
         "zerolinecolor": INK,
@@ -140,25 +146,23 @@ def _filled(steps: Steps, height: Floats, **look: Any) -> go.Scatter:
     )
 
 
-def _captions(steps: Steps, texts: Sequence[str]) -> go.Scatter:
+def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:
     """What is shown under the pointer: unseen points in the middle of each step."""
-    read = is_read(steps)
+    read, not_read = is_read(steps), language.gettext("face not read")
     return go.Scatter(
         x=_milliseconds((steps.edges_s[:-1] + steps.edges_s[1:]) / 2),
         y=np.full(len(texts), 0.5, np.float32),
-        text=[text if seen else "face not read" for text, seen in zip(texts, read, strict=True)],
+        text=[text if seen else not_read for text, seen in zip(texts, read, strict=True)],
         mode="markers",
         marker={"opacity": 0},
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _expression_caption(probabilities: Floats) -> str:
+def _expression_caption(probabilities: Floats, looks: Mapping[str, str]) -> str:
     """The two largest: ``happy 62 %<br>neutral 30 %``."""
     first, second = np.argsort(probabilities)[:-3:-1]
-    return "<br>".join(
-        f"{EMOTION_WORDS[EMOTIONS[k]]} {100 * probabilities[k]:.0f} %" for k in (first, second)
-    )
+    return "<br>".join(f"{looks[EMOTIONS[k]]} {100 * probabilities[k]:.0f} %" for k in (first, second))
 
 
 def is_read(steps: Steps) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from markupsafe import Markup
 
 from pipeline.summary import Summary
 from reports import words
-from reports.look import STATE_WORDS
+from reports.language import ENGLISH, Language
+from reports.look import STATE_COUNTS
+from reports.reasons import reason_text
 from reports.render import content_policy, render, style, write_page
 
 
@@ -30,15 +33,15 @@ class IndexEntry:
     link: str | None
 
 
-def write_index(entries: Iterable[IndexEntry], path: Path) -> Path:
+def write_index(entries: Iterable[IndexEntry], path: Path, language: Language = ENGLISH) -> Path:
     """Writes the index, in order of patient and session; returns its path.
 
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, index_page(entries))
+    return write_page(path, index_page(entries, language))
 
 
-def index_page(entries: Iterable[IndexEntry]) -> Markup:
+def index_page(entries: Iterable[IndexEntry], language: Language) -> Markup:
     """The index as HTML."""
     ordered = sorted(entries, key=_patient_and_session)
     patients = [
@@ -46,9 +49,10 @@ def index_page(entries: Iterable[IndexEntry]) -> Markup:
     ]
     return render(
         "index.html",
+        language,
         patients=patients,
-        overview=_overview(ordered, len(patients)),
-        reason_text=words.sentence,
+        overview=_overview(ordered, len(patients), language),
+        reason_text=partial(reason_text, language=language),
         too_little=words.seen_too_little,
         policy=content_policy(),
         style=style(),
@@ -59,11 +63,15 @@ def _patient_and_session(entry: IndexEntry) -> tuple[str, str]:
     return entry.patient_id, entry.session_id
 
 
-def _overview(entries: Sequence[IndexEntry], patients: int) -> str:
+def _overview(entries: Sequence[IndexEntry], patients: int, language: Language) -> str:
     """``4 sessions of 2 patients: 3 done, 1 failed.``"""
     if not entries:
-        return "There is no session yet."
+        return language.gettext("There is no session yet.")
     found = Counter(entry.state for entry in entries)
-    states = [f"{found[state]} {STATE_WORDS[state].lower()}" for state in STATE_WORDS if found[state]]
-    sessions, people = words.count_text(len(entries), "session"), words.count_text(patients, "patient")
-    return f"{sessions} of {people}: {', '.join(states)}."
+    counts = [(forms, found[state]) for state, forms in STATE_COUNTS.items() if found[state]]
+    return language.gettext(
+        "%(sessions)s of %(patients)s: %(states)s.",
+        sessions=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", len(entries)),
+        patients=language.ngettext("%(count)s\u00a0patient", "%(count)s\u00a0patients", patients),
+        states=", ".join(language.ngettext(*forms, count) for forms, count in counts),
+    )

@@ -12,7 +12,9 @@ from pipeline.summary import Span, Summary
 from pipeline.timeline import Timeline
 from reports import words
 from reports.figures import expression_figure, valence_figure
-from reports.look import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, STATUS_WORDS
+from reports.language import ENGLISH, Language, marked
+from reports.look import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, STATUS_WORDS, in_words
+from reports.reasons import reason_text
 from reports.render import content_policy, render, scripts, style, write_page
 from reports.series import (
     FIGURE_STEPS_S,
@@ -34,12 +36,12 @@ class Section:
     """One section of the page.
 
     :param name: where links lead to, and part of its template's name.
-    :param fill: timeline and summary → what the template ``section_<name>.html`` shows.
+    :param fill: timeline, summary and language → what the template ``section_<name>.html`` shows.
     """
 
     name: str
     title: str
-    fill: Callable[[Timeline, Summary], Mapping[str, Any]]
+    fill: Callable[[Timeline, Summary, Language], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -69,23 +71,26 @@ class Slot:
     valence: float
 
 
-def write_session_report(timeline: Timeline, summary: Summary, path: Path) -> Path:
+def write_session_report(
+    timeline: Timeline, summary: Summary, path: Path, language: Language = ENGLISH
+) -> Path:
     """Writes the page of one session; returns its path.
 
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, session_page(timeline, summary))
+    return write_page(path, session_page(timeline, summary, language))
 
 
-def session_page(timeline: Timeline, summary: Summary) -> Markup:
+def session_page(timeline: Timeline, summary: Summary, language: Language) -> Markup:
     """The page of one session as HTML."""
     page_scripts = scripts() if summary.observed_s else ()
     return render(
         "session.html",
+        language,
         summary=summary,
-        answer=words.answer(summary),
+        answer=words.answer(summary, language),
         sections=[
-            (section, render(f"section_{section.name}.html", **section.fill(timeline, summary)))
+            (section.name, language.word(section.title), _body(section, timeline, summary, language))
             for section in SECTIONS
         ],
         software_version=timeline.metadata["software_version"],
@@ -95,7 +100,11 @@ def session_page(timeline: Timeline, summary: Summary) -> Markup:
     )
 
 
-def _coverage(timeline: Timeline, summary: Summary) -> dict[str, Any]:
+def _body(section: Section, timeline: Timeline, summary: Summary, language: Language) -> Markup:
+    return render(f"section_{section.name}.html", language, **section.fill(timeline, summary, language))
+
+
+def _coverage(timeline: Timeline, summary: Summary, _: Language) -> dict[str, Any]:
     parts, start = [], 0.0
     for status in STATUS_WORDS:
         seconds = summary.status_s[status]
@@ -106,7 +115,7 @@ def _coverage(timeline: Timeline, summary: Summary) -> dict[str, Any]:
     return {"parts": parts, "summary": summary, "lost_s": timeline.metadata["seconds_lost"]}
 
 
-def _timeline(timeline: Timeline, summary: Summary) -> dict[str, Any]:
+def _timeline(timeline: Timeline, summary: Summary, language: Language) -> dict[str, Any]:
     duration_s = summary.duration_s
     step_s = step_length(duration_s, FIGURE_STEPS_S, MAX_FIGURE_STEPS)
     steps = cut(timeline, step_s)
@@ -114,8 +123,8 @@ def _timeline(timeline: Timeline, summary: Summary) -> dict[str, Any]:
     return {
         "summary": summary,
         "step_s": step_s,
-        "expression": expression_figure(steps),
-        "valence": valence_figure(steps),
+        "expression": expression_figure(steps, language),
+        "valence": valence_figure(steps, language),
         "order": EMOTION_ORDER,
         "slots": [_slot(slots, index) for index in range(len(slots.seen_s))],
     }
@@ -135,24 +144,29 @@ def _slot(slots: Steps, index: int) -> Slot:
     )
 
 
-def _shares(_: Timeline, summary: Summary) -> dict[str, Any]:
+def _shares(_: Timeline, summary: Summary, language: Language) -> dict[str, Any]:
+    looks = in_words(EMOTION_WORDS, language)
+
     def emotion(name: str) -> Bar:
-        return Bar(EMOTION_WORDS[name].capitalize(), summary.emotion_s[name], EMOTION_COLOURS[name])
+        return Bar(looks[name].capitalize(), summary.emotion_s[name], EMOTION_COLOURS[name])
 
     groups = [
-        Bar("Positive (happy)", summary.positive_s, INK),
-        Bar("Neutral", summary.neutral_s, INK),
-        Bar("Negative (sad, afraid, angry or disgusted)", summary.negative_s, INK),
-        Bar("None of these (surprised)", summary.emotion_s["surprise"], INK),
+        Bar(language.gettext("Positive (happy)"), summary.positive_s, INK),
+        Bar(language.gettext("Neutral"), summary.neutral_s, INK),
+        Bar(language.gettext("Negative (sad, afraid, angry or disgusted)"), summary.negative_s, INK),
+        Bar(language.gettext("None of these (surprised)"), summary.emotion_s["surprise"], INK),
     ]
     return {
         "summary": summary,
         "too_little": words.seen_too_little(summary),
-        "tables": [("By expression", [emotion(name) for name in EMOTION_ORDER]), ("Taken together", groups)],
+        "tables": [
+            (language.gettext("By expression"), [emotion(name) for name in EMOTION_ORDER]),
+            (language.gettext("Taken together"), groups),
+        ],
     }
 
 
-def _unseen(_: Timeline, summary: Summary) -> dict[str, Any]:
+def _unseen(_timeline: Timeline, summary: Summary, _language: Language) -> dict[str, Any]:
     long = [span for span in summary.unseen if _length_s(span) >= MIN_SPAN_S]
     longest = sorted(long, key=_length_s, reverse=True)[:MAX_SPANS]
     short = [span for span in summary.unseen if _length_s(span) < MIN_SPAN_S]
@@ -171,11 +185,12 @@ def _length_s(span: Span) -> float:
     return round(span.end_s - span.start_s, 6)
 
 
-def _about(timeline: Timeline, _: Summary) -> dict[str, Any]:
-    return {"patient": timeline.metadata["patient"]}
+def _about(timeline: Timeline, _summary: Summary, language: Language) -> dict[str, Any]:
+    patient = timeline.metadata["patient"]
+    return {"patient": patient, "reason": reason_text(patient["reason"], language)}
 
 
-def _details(timeline: Timeline, summary: Summary) -> dict[str, Any]:
+def _details(timeline: Timeline, summary: Summary, language: Language) -> dict[str, Any]:
     metadata = timeline.metadata
     return {
         "metadata": metadata,
@@ -185,6 +200,8 @@ def _details(timeline: Timeline, summary: Summary) -> dict[str, Any]:
         "flat_settings": _flat(metadata["settings"]),
         "summary": summary,
         "samples": timeline.rows.height,
+        "warnings": [reason_text(warning, language) for warning in metadata["warnings"]],
+        "reason": reason_text(metadata["patient"]["reason"], language),
     }
 
 
@@ -197,10 +214,10 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 SECTIONS = (
-    Section("coverage", "How much could be seen", _coverage),
-    Section("timeline", "The expression over time", _timeline),
-    Section("shares", "How long each expression was seen", _shares),
-    Section("unseen", "When the face could not be read", _unseen),
-    Section("about", "About this report", _about),
-    Section("details", "Technical details", _details),
+    Section("coverage", marked("How much could be seen"), _coverage),
+    Section("timeline", marked("The expression over time"), _timeline),
+    Section("shares", marked("How long each expression was seen"), _shares),
+    Section("unseen", marked("When the face could not be read"), _unseen),
+    Section("about", marked("About this report"), _about),
+    Section("details", marked("Technical details"), _details),
 )

@@ -10,6 +10,8 @@ from pipeline.summary import summarize
 from pipeline.timeline import Timeline, check_id, read_timeline, understood
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
+from reports.language import Language, language
+from reports.options import ReportOptions, last_options
 from reports.render import write_page
 from reports.session_page import session_page
 
@@ -28,8 +30,10 @@ class _Status:
 _Statuses = dict[tuple[str, str], _Status]
 
 
-def write_reports(out: Path, progress: Progress | None = None) -> Path:
+def write_reports(out: Path, progress: Progress | None = None, options: ReportOptions | None = None) -> Path:
     """Writes ``out/reports/<patient>/<session>.html`` for every timeline, and ``out/reports/index.html``.
+
+    :param options: as the pages were made last, if not given.
 
     Sessions without a timeline are in the index with the reason that ``status.parquet`` gives.
 
@@ -42,13 +46,15 @@ def write_reports(out: Path, progress: Progress | None = None) -> Path:
     paths = sorted(out.glob("timelines/patient_id=*/*.parquet"))
     if not paths:
         raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+    spoken = language((options or last_options(out)).language)
     statuses = _read_statuses(out)
     entries = []
     for done, path in enumerate(paths, start=1):
-        entries.append(_write_one(path, out / "reports", statuses))
+        entries.append(_write_one(path, out / "reports", statuses, spoken))
         if progress is not None:
             progress(done, len(paths))
-    return write_index(entries + _without_timeline(statuses, entries), out / "reports" / "index.html")
+    entries += _without_timeline(statuses, entries)
+    return write_index(entries, out / "reports" / "index.html", spoken)
 
 
 def update_reports(out: Path) -> Path:
@@ -63,12 +69,12 @@ def update_reports(out: Path) -> Path:
     return write_reports(out)
 
 
-def _write_one(path: Path, reports: Path, statuses: _Statuses) -> IndexEntry:
+def _write_one(path: Path, reports: Path, statuses: _Statuses, spoken: Language) -> IndexEntry:
     timeline = read_timeline(path)
     patient_id, session_id = _ids(path, timeline)
     with understood(path):
         summary = summarize(timeline)
-        page = session_page(timeline, summary)
+        page = session_page(timeline, summary, spoken)
         status = statuses.get((patient_id, session_id)) or _status_of(timeline)
     write_page(reports / patient_id / f"{session_id}.html", page)
     return IndexEntry(

@@ -30,6 +30,7 @@ from reports import (
     write_session_report,
 )
 from reports.figures import expression_figure
+from reports.language import ENGLISH
 from reports.look import EMOTION_COLOURS, EMOTION_ORDER, STATUS_WORDS
 from reports.series import cut, step_length
 from reports.words import answer, clock, seconds_text, seen_too_little, share_text, signed
@@ -188,7 +189,7 @@ def test_a_session_in_which_nobody_was_seen(tmp_path: Path) -> None:
 
 
 def test_the_answer_is_right() -> None:
-    assert answer(summarize(make_timeline(TWENTY_SECONDS))).replace("\u00a0", " ") == (
+    assert answer(summarize(make_timeline(TWENTY_SECONDS)), ENGLISH).replace("\u00a0", " ") == (
         "Of the 20 s recorded, the face could be read for 18 s (90 %). In that time the expression looked "
         "neutral most of the time (56 %), happy for 4 s and sad for 4 s."
     )
@@ -206,7 +207,7 @@ def test_the_answer_is_right() -> None:
     ],
 )
 def test_the_answer_fits_the_distribution(runs: Runs, expected: str) -> None:
-    assert expected in answer(summarize(make_timeline(runs))).replace("\u00a0", " ")
+    assert expected in answer(summarize(make_timeline(runs)), ENGLISH).replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def test_times_and_shares_are_those_of_the_observed_time(tmp_path: Path) -> None
     ],
 )
 def test_durations_in_words(seconds: float, expected: str) -> None:
-    assert seconds_text(seconds).replace("\u00a0", " ") == expected
+    assert seconds_text(seconds, ENGLISH).replace("\u00a0", " ") == expected
 
 
 @pytest.mark.parametrize(
@@ -268,13 +269,13 @@ def test_durations_in_words(seconds: float, expected: str) -> None:
     [(0, "0 %"), (0.4, "under 1 %"), (87.4, "87 %"), (99.7, "over 99 %"), (100, "100 %")],
 )
 def test_shares_never_round_to_nothing_or_all(part: float, expected: str) -> None:
-    assert share_text(part, 100).replace("\u00a0", " ") == expected
+    assert share_text(part, 100, ENGLISH).replace("\u00a0", " ") == expected
 
 
 def test_small_words() -> None:
-    assert share_text(0, 0) == "–"
+    assert share_text(0, 0, ENGLISH) == "–"
     assert [clock(s) for s in (0, 42, 725, 3599.6, 3723)] == ["0:00", "0:42", "12:05", "1:00:00", "1:02:03"]
-    assert [signed(v, 1) for v in (0.26, -0.26, -0.04, float("nan"))] == ["+0.3", "−0.3", "0.0", "–"]
+    assert [signed(v, 1, ENGLISH) for v in (0.26, -0.26, -0.04, float("nan"))] == ["+0.3", "−0.3", "0.0", "–"]
 
 
 @pytest.mark.parametrize(
@@ -349,7 +350,7 @@ def test_step_lengths() -> None:
 
 
 def test_a_gap_is_drawn_as_a_gap() -> None:
-    figure = expression_figure(cut(make_timeline(TWENTY_SECONDS), 1))
+    figure = expression_figure(cut(make_timeline(TWENTY_SECONDS), 1), ENGLISH)
     gaps, *lanes, captions = figure["data"]
     assert np.flatnonzero(_array(gaps["y"])).tolist() == [28, 29, 30, 31]  # both ends of 14–15 s and 15–16 s
     assert len(lanes) == 7
@@ -364,7 +365,7 @@ def test_a_gap_is_drawn_as_a_gap() -> None:
 
 def test_no_drawn_moment_can_be_taken_for_a_year() -> None:
     """Plotly reads a number of four digits on a time axis as a year."""
-    for trace in expression_figure(cut(make_timeline(TWENTY_SECONDS), 1))["data"]:
+    for trace in expression_figure(cut(make_timeline(TWENTY_SECONDS), 1), ENGLISH)["data"]:
         assert _array(trace["x"]).min() > 9999
 
 
@@ -492,14 +493,14 @@ def test_failed_sessions_are_in_the_index_with_their_reason(tmp_path: Path) -> N
     page = Page(write_reports(tmp_path).read_text())
     assert "3 sessions of 2 patients: 1 partial, 1 failed, 1 skipped." in page.text
     assert "Partial 0.6 s of the video could not be decoded" in page.text
-    assert "S9 no report Failed Not one frame can be decoded." in page.text
+    assert "S9 no report Failed not one frame can be decoded." in page.text
     assert sum(tag == "a" for tag, _ in page.tags) == 1
 
 
 def test_a_session_that_failed_after_an_earlier_run_says_so(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     _write_status(tmp_path, [("P1", "S1", "failed", "no space left")])
-    assert "No space left The report is of an earlier run." in Page(write_reports(tmp_path).read_text()).text
+    assert "no space left The report is of an earlier run." in Page(write_reports(tmp_path).read_text()).text
 
 
 def _write_status(out: Path, rows: list[tuple[str, str, State, str]]) -> None:
