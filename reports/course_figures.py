@@ -10,7 +10,17 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from pipeline.course import GROUPS, MIN_SMOOTHED, Course, Number, Part, Visit, moving_median
+from pipeline.course import (
+    GROUPS,
+    MIN_SMOOTHED,
+    Course,
+    Number,
+    Part,
+    Visit,
+    mean_of,
+    moving_median,
+    shares_of,
+)
 from reports import words
 from reports.dates import day_and_month, moment, short_month
 from reports.figures import FONT
@@ -84,19 +94,20 @@ def part_marks(
 
 def balance_figure(marks: Sequence[Mark], language: Language) -> dict[str, Any]:
     """Each session's balance with its interval; sessions seen too little are empty marks in a strip below."""
-    figure = go.Figure(layout=_layout(380))
+    figure = go.Figure(layout=plain_layout(380))
+    figure.update_layout(margin={"l": 26, "r": 30})
     _draw_balance(figure, marks, language, "", _reach(marks), MAX_TICKS)
     if any(mark.number is None for mark in marks):
         figure.add_trace(_too_little(marks))
         figure.update_layout(yaxis={"domain": [_STRIP + 0.04, 1]}, yaxis2=_strip_axis(), xaxis={"anchor": "y2"})
     figure.add_annotation(_corner(language.gettext("pleasant ↑"), 0.995, "top"))
     figure.add_annotation(_corner(language.gettext("unpleasant ↓"), 0.005, "bottom"))
-    return _plain(figure)
+    return plain(figure)
 
 
 def beside_figure(readings: Mapping[str, Sequence[Mark]], language: Language) -> dict[str, Any]:
     """A panel for each reading, with one axis."""
-    figure = go.Figure(layout=_layout(300))
+    figure = go.Figure(layout=plain_layout(300))
     reach = max(map(_reach, readings.values()))
     titles = {"raw": language.gettext("As it was read"), "corrected": language.gettext("Corrected")}
     for panel, (reading, marks) in enumerate(readings.items()):
@@ -105,13 +116,13 @@ def beside_figure(readings: Mapping[str, Sequence[Mark]], language: Language) ->
         domain = [0.52, 1] if panel else [0, 0.48]
         figure.update_layout({f"xaxis{ending}": {"domain": domain}})
         figure.add_annotation(_title(titles[reading], domain[0], 1.02))
-    figure.update_layout(yaxis2={"matches": "y"}, margin={"t": 36})
-    return _plain(figure)
+    figure.update_layout(yaxis2={"matches": "y"}, margin={"t": 36, "l": 16, "r": 30})
+    return plain(figure)
 
 
 def shares_figure(kind: str, found: Sequence[Part], links: Sequence[str], language: Language) -> dict[str, Any]:
     """Stacked shares of what was seen, and below how much that was; a session, a week or a month side by side."""
-    figure = go.Figure(layout=_layout(440))
+    figure = go.Figure(layout=plain_layout(440))
     bars = {
         "x": list(range(len(found))),
         "customdata": list(links),
@@ -137,56 +148,52 @@ def shares_figure(kind: str, found: Sequence[Part], links: Sequence[str], langua
             "fixedrange": True,
             **_few_ticks(labels, range(len(found)), MAX_TICKS),
         },
-        yaxis={**_percent_axis([0, 100]), "domain": [0.34, 1]},
-        yaxis2={**_percent_axis([0, 100]), "domain": [0, 0.2], "nticks": 2},
+        yaxis={**percent_axis([0, 100]), "domain": [0.34, 1]},
+        yaxis2={**percent_axis([0, 100]), "domain": [0, 0.2], "nticks": 2},
     )
     figure.add_annotation(_title(language.gettext("What was seen"), 0, 1.01))
     figure.add_annotation(_title(language.gettext("How much could be seen"), 0, 0.21))
-    return _plain(figure)
+    return plain(figure)
 
 
 def conditions_figure(
-    means: Mapping[str, Mapping[str, Number]], labels: Mapping[str, str], language: Language
+    found: Mapping[str, Sequence[Visit]], labels: Mapping[str, str], language: Language
 ) -> dict[str, Any]:
-    """Positive and negative under each condition: the mean over sessions with its interval."""
-    figure = go.Figure(layout=_layout(90 + 84 * len(means)))
-    names = list(means)
+    """Positive and negative under each condition: every session a faint mark, their mean with its interval."""
+    figure = go.Figure(layout=plain_layout(80 + 78 * len(found)))
     group_words = in_words(GROUP_WORDS, language)
-    # plotly draws horizontal bars from the bottom up
-    for of, place in (("negative", 0.2), ("positive", -0.2)):
-        found = [means[name].get(of) for name in names]
-        figure.add_trace(
-            go.Bar(
-                orientation="h",
-                x=[None if number is None else 100 * number.value for number in found],
-                y=[len(names) - 1 - k - place for k in range(len(names))],
-                width=0.36,
-                error_x=_error(found, 100),
-                text=[
-                    "" if number is None else f"{escape(labels[name])}<br>{group_words[of]}: "
-                    f"{words.share_text(number.value, 1, language)}"
-                    for name, number in zip(names, found, strict=True)
-                ],
-                textposition="none",
-                hovertemplate="%{text}<extra></extra>",
-                marker={"color": GROUP_COLOURS[of], "pattern": GROUP_PATTERNS[of]},
-            )
-        )
-    highest = max((n.high or n.value for each in means.values() for n in each.values()), default=0)
+    reach = 0.1
+    # from the bottom up, as plotly counts
+    for place, (name, visits) in enumerate(reversed(found.items())):
+        for of, away, sign in (("positive", 0.17, "circle"), ("negative", -0.17, "diamond")):
+            shares, mean = shares_of(visits, of), mean_of(shares_of(visits, of))
+            if mean is None:
+                continue
+            reach = max(reach, mean.high or 0, *shares)
+            said = f"{escape(labels[name])}<br>{group_words[of]}: {words.share_text(mean.value, 1, language)}"
+            level, colour = place + away, GROUP_COLOURS[of]
+            faint = {"color": colour, "symbol": f"{sign}-open", "size": 7, "opacity": 0.55}
+            if len(shares) <= MANY:
+                spread = {"x": [_percent(share) for share in shares], "y": [level] * len(shares)}
+                figure.add_trace(go.Scatter(mode="markers", marker=faint, hoverinfo="skip", **spread))
+            strong = {"color": colour, "symbol": sign, "size": 15, "line": {"color": INK, "width": 1}}
+            error = {**_error([mean], 100), "thickness": 3, "color": colour}
+            at = {"x": [_percent(mean.value)], "y": [level], "text": [said]}
+            figure.add_trace(go.Scatter(marker=strong, error_x=error, **at, **_shown("markers")))
     figure.update_layout(
-        xaxis={**_percent_axis([0, min(100, max(10, 108 * highest))]), "fixedrange": True},
+        margin={"t": 4},
+        xaxis={**percent_axis([0, min(100, 106 * reach)]), "showgrid": True},
         yaxis={
-            "tickvals": list(range(len(names))),
-            "ticktext": [f"<b>{escape(labels[name])}</b>" for name in reversed(names)],
-            "range": [-0.6, len(names) - 0.4],
+            "tickvals": list(range(len(found))),
+            "ticktext": [f"<b>{escape(labels[name])}</b>  " for name in reversed(found)],
+            "range": [-0.5, len(found) - 0.5],
             "automargin": True,
             "fixedrange": True,
             "zeroline": False,
-            "ticks": "",
             "showgrid": False,
         },
     )
-    return _plain(figure)
+    return plain(figure)
 
 
 def condition_symbols(course: Course) -> dict[str, str]:
@@ -268,7 +275,7 @@ def _draw_balance(
     for y0, y1, colour in ((0, reach, PLEASANT), (-reach, 0, UNPLEASANT)):
         area = {"x0": 0, "x1": 1, "y0": y0, "y1": y1, "xref": f"x{ending} domain", "yref": f"y{ending}"}
         figure.add_shape(type="rect", fillcolor=colour, line={"width": 0}, layer="below", **area)
-    time_axis = {**_span(marks), **_ticks(marks, language, ticks), "anchor": f"y{ending}", "fixedrange": True}
+    time_axis = {**_TIME, **_span(marks), **_ticks(marks, language, ticks), "anchor": f"y{ending}"}
     balance_axis = {
         "range": [-reach, reach],
         "showticklabels": False,
@@ -378,7 +385,7 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else round(100 * share, 2)
 
 
-def _percent_axis(span: list[float]) -> dict[str, Any]:
+def percent_axis(span: list[float]) -> dict[str, Any]:
     return {
         "range": span,
         "ticksuffix": "\u00a0%",
@@ -407,7 +414,7 @@ def _corner(text: str, y: float, anchor: str) -> dict[str, Any]:
     }
 
 
-def _layout(height: int) -> dict[str, Any]:
+def plain_layout(height: int) -> dict[str, Any]:
     return {
         "template": "none",
         "height": height,
@@ -418,10 +425,20 @@ def _layout(height: int) -> dict[str, Any]:
         "showlegend": False,
         "hovermode": "closest",
         "hoverlabel": {"bgcolor": PAPER, "bordercolor": INK, "align": "left", "font": {"family": FONT}},
-        "xaxis": {"showgrid": False, "zeroline": False, "tickangle": 0, "ticks": "outside", "tickcolor": QUIET},
+        "xaxis": _TIME,
     }
 
 
-def _plain(figure: go.Figure) -> dict[str, Any]:
+_TIME = {
+    "showgrid": False,
+    "zeroline": False,
+    "tickangle": 0,
+    "ticks": "outside",
+    "tickcolor": QUIET,
+    "fixedrange": True,
+}
+
+
+def plain(figure: go.Figure) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(figure.to_json())
     return plain

@@ -1,6 +1,6 @@
 """What is said of a patient over many sessions, in plain words; never a diagnosis, and nothing the data do not bear."""
 
-from pipeline import course as over_time
+import pipeline.course as over_time
 from pipeline.course import Course, Difference, Number, Part
 from reports import dates, words
 from reports.language import Language, marked
@@ -169,7 +169,7 @@ def _condition_said(of: str, difference: Difference, language: Language) -> str:
         return f"{said} {sure}"
     low, high = sorted((abs(difference.value.low or 0), abs(difference.value.high or 0)))
     sure = language.gettext(
-        "That is more than chance makes: likely a difference of %(low)s to %(high)s points in a hundred.",
+        "That is more than chance makes: likely a difference of %(low)s to %(high)s percentage points.",
         low=language.number(100 * low),
         high=language.number(100 * high),
     )

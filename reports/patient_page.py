@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline import course as over_time
+import pipeline.course as over_time
 from pipeline.course import BASELINE, DAYTIMES, GROUPS, Course, Number, Part, Slot, Visit
 from reports import course_words, dates, words
 from reports.course_figures import (
@@ -199,7 +199,7 @@ def _conditions(course: Course, language: Language) -> Mapping[str, Any] | None:
         return None
     labels = {name: course_words.condition_label(name, language) for name in found}
     return {
-        "figure": conditions_figure(means, labels, language),
+        "figure": conditions_figure(found, labels, language),
         "said": course_words.condition_findings(course, language),
         "rows": [
             {

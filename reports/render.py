@@ -33,6 +33,7 @@ def environment(language: Language) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     templates.policies["ext.i18n.trimmed"] = True
+    templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     translations = language.translations
     templates.install_gettext_callables(translations.gettext, translations.ngettext, newstyle=True)  # type: ignore[attr-defined]
     templates.filters |= {
@@ -47,6 +48,7 @@ def environment(language: Language) -> Environment:
         "language": language,
         "share": partial(words.share_text, language=language),
         "colours": look.EMOTION_COLOURS,
+        "group_colours": look.GROUP_COLOURS,
         "emotion_words": look.in_words(look.EMOTION_WORDS, language),
         "status_words": look.in_words(look.STATUS_WORDS, language),
         "state_words": look.in_words(look.STATE_WORDS, language),
@@ -80,13 +82,26 @@ def scripts() -> tuple[Markup, ...]:
 
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
-    return tuple(str(text).encode() for text in (*scripts(), review_script(), style()))
+    texts = (*scripts(), review_script(), mark_script(), search_script(), style())
+    return tuple(str(text).encode() for text in texts)
 
 
 @cache
 def review_script() -> Markup:
     """The one that joins a video to its timeline; it comes after :func:`scripts`."""
     return _trusted("templates/review.js")
+
+
+@cache
+def mark_script() -> Markup:
+    """The one by which a figure's marks lead to pages; it comes after :func:`scripts`."""
+    return _trusted("templates/marks.js")
+
+
+@cache
+def search_script() -> Markup:
+    """The one that searches the index."""
+    return _trusted("templates/search.js")
 
 
 def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'") -> str:

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from pipeline.course import courses
 from pipeline.status import read_status
+from pipeline.summaries import read_measures, read_sessions, update_summaries
 from pipeline.summary import summarize
 from pipeline.timeline import Timeline, check_id, read_timeline, understood
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
 from reports.language import Language, language
 from reports.options import ReportOptions, last_options
+from reports.patient_page import write_patient_page
 from reports.render import write_page
 from reports.session_page import session_page
+from reports.study_page import summaries_about, write_study_page
 
 Progress = Callable[[int, int], None]
 """Called with (pages written, pages in all)."""
@@ -54,7 +58,10 @@ def write_reports(out: Path, progress: Progress | None = None, options: ReportOp
         if progress is not None:
             progress(done, len(paths))
     entries += _without_timeline(statuses, entries)
-    return write_index(entries, out / "reports" / "index.html", spoken)
+    update_summaries(out)
+    patients = _write_patients(out, spoken)
+    write_study_page(out, out / "reports" / "study.html", spoken)
+    return write_index(entries, out / "reports" / "index.html", spoken, patients, has_study=True)
 
 
 def update_reports(out: Path) -> Path:
@@ -85,6 +92,15 @@ def _write_one(path: Path, reports: Path, statuses: _Statuses, spoken: Language)
         summary=summary,
         link=f"{quote(patient_id)}/{quote(session_id)}.html",
     )
+
+
+def _write_patients(out: Path, spoken: Language) -> set[str]:
+    """Everybody's page over all sessions; returns whose."""
+    tables = summaries_about(out)
+    found = courses(read_sessions(out), read_measures(out))
+    for course in found:
+        write_patient_page(course, out / "reports" / course.patient_id / "index.html", spoken, tables)
+    return {course.patient_id for course in found}
 
 
 def _ids(path: Path, timeline: Timeline) -> tuple[str, str]:

@@ -1,0 +1,228 @@
+"""The page over a whole study, for researchers: who is in it and who is not, what was found, and how.
+
+Drawn from ``status.parquet`` and the tables below ``summaries/``. Where a table is missing the section says
+what makes it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from pipeline.status import overview
+from pipeline.summaries import read_sessions
+from pipeline.timeline import read_metadata, timeline_path, written_sessions
+from reports import words
+from reports.language import Language, marked
+from reports.look import STATE_COUNTS
+from reports.reasons import reason_text
+from reports.render import content_policy, render, scripts, style, write_page
+from reports.study_figures import coverage_figure
+
+URGENT = ("failed", "interrupted", "partial", "skipped", "waiting", "running")
+"""States that want a reason, in this order."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the page is drawn from.
+
+    :param status: :func:`pipeline.status.overview`. ``sessions``: the table of that name.
+    :param tables: the other tables by name, as far as they were made.
+    :param methods: the methods paragraph; none where none was written.
+    :param made: how the timelines were made: software, weights and settings, each with its number of sessions.
+    """
+
+    status: pl.DataFrame
+    sessions: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    methods: str | None = None
+    made: Mapping[str, Counter[str]] = field(default_factory=dict)
+    warnings: tuple[tuple[str, str, str], ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    :param name: where links lead to, and part of its template's name.
+    :param fill: study → what the template ``study_<name>.html`` shows.
+    """
+
+    name: str
+    title: str
+    fill: Callable[[Study, Language], Mapping[str, Any]]
+
+
+def write_study_page(out: Path, path: Path, language: Language) -> Path:
+    """Writes the page over a folder; returns its path.
+
+    :raises pipeline.errors.TimelineError: a table can't be read.
+    :raises pipeline.errors.OutputError: the status is damaged, or the page can't be written.
+    """
+    return write_page(path, study_page(read_study(out), language))
+
+
+def read_study(out: Path) -> Study:
+    """Everything the page shows of a folder.
+
+    :raises pipeline.errors.TimelineError: a table can't be read.
+    """
+    made, warnings = _made(out)
+    methods = out / "summaries" / "methods.md"
+    return Study(
+        status=overview(out, running=False),
+        sessions=read_sessions(out),
+        methods=methods.read_text(encoding="utf-8") if methods.exists() else None,
+        made=made,
+        warnings=warnings,
+        about=summaries_about(out),
+    )
+
+
+def summaries_about(out: Path) -> dict[str, Any]:
+    """With which version and settings the summaries were made.
+
+    :raises pipeline.errors.TimelineError: there are none.
+    """
+    metadata = read_metadata(out / "summaries" / "sessions.parquet")
+    return {"version": metadata["software_version"], "settings": flat(metadata["settings"])}
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"episodes": {"window_s": 1}}`` → ``{"episodes.window_s": 1}``."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
+
+
+def _made(out: Path) -> tuple[dict[str, Counter[str]], tuple[tuple[str, str, str], ...]]:
+    """How the timelines were made, and what was to be warned of."""
+    made: dict[str, Counter[str]] = {}
+    warnings = []
+    for patient, session in written_sessions(out):
+        metadata = read_metadata(timeline_path(out, patient, session))
+        weights = metadata["weights"]
+        facts = {
+            "software": f"Emonext Care {metadata['software_version']}",
+            "device": metadata["device"],
+            "weights": f"{weights['name']}, sha256 {weights['sha256'][:12]}",
+            **flat(metadata["settings"]),
+        }
+        for name, value in facts.items():
+            made.setdefault(name, Counter())[str(value)] += 1
+        warnings += [(patient, session, text) for text in metadata["warnings"]]
+    return made, tuple(warnings)
+
+
+def study_page(study: Study, language: Language) -> Markup:
+    """The page as HTML."""
+    page_scripts = scripts()
+    return render(
+        "study.html",
+        language,
+        answer=_answer(study, language),
+        sections=[
+            (section.name, language.word(section.title), _body(section, study, language)) for section in SECTIONS
+        ],
+        software_version=study.about["version"],
+        policy=content_policy(page_scripts),
+        style=style(),
+        scripts=page_scripts,
+    )
+
+
+def _body(section: Section, study: Study, language: Language) -> Markup:
+    return render(f"study_{section.name}.html", language, **section.fill(study, language))
+
+
+def _answer(study: Study, language: Language) -> str:
+    patients, sessions = study.sessions["patient_id"].n_unique(), study.sessions.height
+    return language.gettext(
+        "%(sessions)s of %(patients)s have a timeline; in %(enough)s of them the face was seen enough to say "
+        "something.",
+        sessions=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", sessions),
+        patients=language.ngettext("%(count)s\u00a0patient", "%(count)s\u00a0patients", patients),
+        enough=language.number(study.sessions["enough"].sum()),
+    )
+
+
+def _finished(study: Study, language: Language) -> Mapping[str, Any]:
+    counts = Counter(study.status["state"])
+    rows = [row for state in URGENT for row in study.status.filter(state=state).iter_rows(named=True)]
+    return {
+        "counts": [
+            (state, language.ngettext(*forms, counts[state])) for state, forms in STATE_COUNTS.items() if counts[state]
+        ],
+        "rows": rows,
+        "reason_text": partial(reason_text, language=language),
+        "lost_s": study.status["seconds_lost"].sum(),
+    }
+
+
+def _coverage(study: Study, language: Language) -> Mapping[str, Any]:
+    by_patient = study.sessions.group_by("patient_id", maintain_order=True).agg(
+        pl.len().alias("sessions"),
+        pl.col("enough").sum(),
+        pl.col("corrected").any(),
+        pl.col("coverage").median(),
+        pl.col("coverage").min().alias("lowest"),
+        pl.col("observed_s").sum(),
+        pl.col("low_expressivity").sum().alias("flat"),
+    )
+    coverages = study.sessions["coverage"].to_list()
+    return {
+        "figure": coverage_figure(coverages, language),
+        "median": words.share_text(median(coverages), 1, language) if coverages else "–",
+        "rows": list(by_patient.iter_rows(named=True)),
+        "min_coverage": study.about["settings"].get("min_coverage", words.MIN_COVERAGE),
+        "min_observed_s": study.about["settings"].get("min_observed_s", words.MIN_OBSERVED_S),
+    }
+
+
+def _identity(study: Study, language: Language) -> Mapping[str, Any]:
+    sure = study.sessions.join(study.status, on=["patient_id", "session_id"], how="left")
+    found = sure.group_by("patient_id", maintain_order=True).agg(
+        pl.len().alias("sessions"),
+        pl.col("confirmed").sum(),
+        pl.col("identity").median().alias("median"),
+        pl.col("identity").min().alias("lowest"),
+    )
+    return {
+        "rows": list(found.iter_rows(named=True)),
+        "confirmed": study.sessions["confirmed"].sum(),
+        "sessions": study.sessions.height,
+    }
+
+
+def _methods(study: Study, language: Language) -> Mapping[str, Any]:
+    return {"paragraphs": [text.strip() for text in (study.methods or "").split("\n\n") if text.strip()]}
+
+
+def _details(study: Study, language: Language) -> Mapping[str, Any]:
+    return {
+        "made": study.made,
+        "about": study.about,
+        "warnings": [(patient, session, reason_text(text, language)) for patient, session, text in study.warnings],
+        "errors": [
+            (row["patient_id"], row["session_id"], reason_text(row["reason"], language))
+            for row in study.status.filter(state="failed").iter_rows(named=True)
+        ],
+    }
+
+
+SECTIONS = (
+    Section("finished", marked("Who finished, who did not, and why"), _finished),
+    Section("coverage", marked("How much was seen"), _coverage),
+    Section("identity", marked("Whether it was the patient"), _identity),
+    Section("methods", marked("Methods"), _methods),
+    Section("details", marked("Settings, versions, warnings and errors"), _details),
+)
