@@ -1,6 +1,6 @@
-"""A patient over many sessions: what the summaries' tables say of them, in order of time, and how they compare.
+"""A patient over many sessions: what the summaries say of them, in order of time, and how they compare.
 
-A session counts as one observation, whatever its length: its samples are anything but independent of each other.
+A session counts as one observation, whatever its length: its samples are anything but independent.
 Sessions in which the face was seen too little have no number, and are never counted as zero.
 """
 
@@ -22,8 +22,8 @@ GROUPS = ("positive", "surprise", "neutral", "negative")
 MIN_RECENT, MAX_RECENT, MIN_EARLIER = 3, 10, 5
 """Lately: the last quarter of the sessions, but so many; with fewer before them nothing is compared."""
 
-MIN_COMPARED = 3
-"""Sessions under a condition, and under the one it is compared with."""
+MIN_MEANT = 3
+"""Sessions from which on their mean has an interval."""
 
 MIN_IN_SLOT = 5
 """Sessions in a time of day or on a day of the week, and outside it."""
@@ -99,7 +99,7 @@ class Course:
 class Difference:
     """Between the means of two groups of sessions, first − second.
 
-    :param value: with the 95 % interval of Welch's t, or wider where several were compared.
+    :param value: with its 95 % interval, wider where several were compared.
     """
 
     first: float
@@ -177,12 +177,21 @@ def _visit(row: Mapping[str, Any], measures: Mapping[tuple[str, str], list[dict[
             balance[found["reading"]] = number
         else:
             shares.setdefault(found["reading"], {})[found["of"]] = number
-    names = ("session_id", "recorded_at", "condition", "duration_s", "observed_s", "coverage", "enough", "confirmed")
+    names = (
+        "session_id",
+        "recorded_at",
+        "condition",
+        "duration_s",
+        "observed_s",
+        "coverage",
+        "enough",
+        "confirmed",
+    )
     return Visit(**{name: row[name] for name in names}, balance=balance, shares=shares)
 
 
 def compare(first: Sequence[float], second: Sequence[float], compared: int = 1) -> Difference | None:
-    """The difference of two means; none where either has less than two values, or none varies.
+    """The difference of two means, by Welch's t; none where either has less than two values, or none varies.
 
     :param compared: how many such comparisons are made: the interval covers them together (Bonferroni).
     """
@@ -201,7 +210,7 @@ def mean_of(values: Sequence[float]) -> Number | None:
     if not values:
         return None
     value = float(np.mean(values))
-    if len(values) < MIN_COMPARED:
+    if len(values) < MIN_MEANT:
         return Number(value)
     half = float(stats.t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return Number(value, value - half, value + half)
@@ -223,7 +232,10 @@ def lately(course: Course) -> tuple[Sequence[Visit], Mapping[str, Difference]] |
     if not course.dated or len(seen) - recent < MIN_EARLIER:
         return None
     last, before = seen[-recent:], seen[:-recent]
-    found = {of: compare(shares_of(last, of), shares_of(before, of), 3) for of in ("positive", "neutral", "negative")}
+    found = {
+        of: compare(shares_of(last, of), shares_of(before, of), 3)
+        for of in ("positive", "neutral", "negative")
+    }
     return last, {of: difference for of, difference in found.items() if difference is not None}
 
 
@@ -236,17 +248,25 @@ def conditions(course: Course) -> dict[str, tuple[Visit, ...]]:
     return {name: tuple(found[name]) for name in sorted(found, key=lambda name: (name != BASELINE, name))}
 
 
-def against_baseline(course: Course) -> dict[str, dict[str, Difference]]:
-    """Condition → positive and negative → its sessions against those of the baseline, where there are enough."""
-    by_condition = conditions(course)
-    base = [visit for visit in by_condition.pop(BASELINE, ()) if visit.enough]
-    found = {}
-    for name, visits in by_condition.items():
-        seen = [visit for visit in visits if visit.enough]
-        if min(len(seen), len(base)) < MIN_COMPARED:
-            continue
-        both = {of: compare(shares_of(seen, of), shares_of(base, of)) for of in ("positive", "negative")}
-        found[name] = {of: difference for of, difference in both.items() if difference is not None}
+def against_baseline(comparisons: pl.DataFrame | None, patient_id: str) -> dict[str, dict[str, Difference]]:
+    """Condition → positive and negative → its sessions against those of the reference, as read.
+
+    :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
+    """
+    if comparisons is None:
+        return {}
+    rows = comparisons.filter(patient_id=patient_id, reading="raw", measure="share", reason="").filter(
+        pl.col("of").is_in(["positive", "negative"]) & pl.col("difference").is_not_null()
+    )
+    found: dict[str, dict[str, Difference]] = {}
+    for row in rows.sort("of", descending=True).iter_rows(named=True):
+        names = ("difference", "difference_low", "difference_high")
+        found.setdefault(row["condition"], {})[row["of"]] = Difference(
+            first=row["mean"] / 100,
+            second=row["mean_reference"] / 100,
+            counts=(row["sessions"], row["sessions_reference"]),
+            value=Number(*(row[name] / 100 for name in names)),
+        )
     return found
 
 
@@ -282,9 +302,13 @@ def good_times(course: Course) -> dict[str | int, Difference]:
     dated = [visit for visit in course.seen if visit.recorded_at is not None]
     groups: dict[str | int, tuple[list[Visit], list[Visit]]] = {}
     for name in DAYTIMES:
-        groups[name] = _divided(timed, [daytime(visit.recorded_at or datetime.min) == name for visit in timed])
+        groups[name] = _divided(
+            timed, [daytime(visit.recorded_at or datetime.min) == name for visit in timed]
+        )
     for day in range(7):
-        groups[day] = _divided(dated, [(visit.recorded_at or datetime.min).weekday() == day for visit in dated])
+        groups[day] = _divided(
+            dated, [(visit.recorded_at or datetime.min).weekday() == day for visit in dated]
+        )
     enough = {name: both for name, both in groups.items() if min(map(len, both)) >= MIN_IN_SLOT}
     found = {
         name: compare(balances(inside), balances(outside), len(enough))
@@ -327,7 +351,9 @@ def _part(visits: Sequence[Visit]) -> Part:
     seen = [visit for visit in visits if visit.shares.get("raw")]
     observed_s = sum(visit.observed_s for visit in seen)
     shares = {
-        of: sum(visit.shares["raw"][of].value * visit.observed_s for visit in seen if of in visit.shares["raw"])
+        of: sum(
+            visit.shares["raw"][of].value * visit.observed_s for visit in seen if of in visit.shares["raw"]
+        )
         / observed_s
         for of in GROUPS
         if observed_s

@@ -178,33 +178,6 @@ def summarize_folder(
     return as_frame(sessions.table())
 
 
-def update_summaries(out: Path) -> None:
-    """As :func:`summarize_folder` with the settings used last, where timelines came, changed or went since.
-
-    :raises TimelineError: a timeline or a table can't be read. :raises OutputError: a file can't be written.
-    """
-    table, ids = out / "summaries" / "sessions.parquet", written_sessions(out)
-    if not (table.exists() and (out / "summaries" / "measures.parquet").exists()):
-        summarize_folder(out)
-        return
-    newest = max((timeline_path(out, *both).stat().st_mtime_ns for both in ids), default=0)
-    known = sorted(read_sessions(out).select("patient_id", "session_id").rows())
-    if newest > table.stat().st_mtime_ns or known != ids:
-        summarize_folder(out, last_settings(out))
-
-
-def last_settings(out: Path) -> SummarySettings:
-    """Those with which a folder's tables were made.
-
-    :raises TimelineError: the table of sessions is missing or damaged.
-    """
-    path = out / "summaries" / "sessions.parquet"
-    metadata = read_metadata(path)
-    with understood(path):
-        settings = dict(metadata["settings"])
-        return SummarySettings(**settings | {"episodes": EpisodeSettings(**settings["episodes"])})
-
-
 def read_sessions(out: Path) -> pl.DataFrame:
     """In :data:`SESSIONS_SCHEMA`'s columns.
 

@@ -1,4 +1,4 @@
-"""Plotly figures of a patient over many sessions, as plain JSON objects. A mark of a session carries its link."""
+"""Plotly figures of a patient over many sessions, as plain JSON objects. A mark carries its link."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -99,7 +99,9 @@ def balance_figure(marks: Sequence[Mark], language: Language) -> dict[str, Any]:
     _draw_balance(figure, marks, language, "", _reach(marks), MAX_TICKS)
     if any(mark.number is None for mark in marks):
         figure.add_trace(_too_little(marks))
-        figure.update_layout(yaxis={"domain": [_STRIP + 0.04, 1]}, yaxis2=_strip_axis(), xaxis={"anchor": "y2"})
+        figure.update_layout(
+            yaxis={"domain": [_STRIP + 0.04, 1]}, yaxis2=_strip_axis(), xaxis={"anchor": "y2"}
+        )
     figure.add_annotation(_corner(language.gettext("pleasant ↑"), 0.995, "top"))
     figure.add_annotation(_corner(language.gettext("unpleasant ↓"), 0.005, "bottom"))
     return plain(figure)
@@ -120,8 +122,10 @@ def beside_figure(readings: Mapping[str, Sequence[Mark]], language: Language) ->
     return plain(figure)
 
 
-def shares_figure(kind: str, found: Sequence[Part], links: Sequence[str], language: Language) -> dict[str, Any]:
-    """Stacked shares of what was seen, and below how much that was; a session, a week or a month side by side."""
+def shares_figure(
+    kind: str, found: Sequence[Part], links: Sequence[str], language: Language
+) -> dict[str, Any]:
+    """Stacked shares of what was seen, and below how much that was, side by side."""
     figure = go.Figure(layout=plain_layout(440))
     bars = {
         "x": list(range(len(found))),
@@ -159,12 +163,12 @@ def shares_figure(kind: str, found: Sequence[Part], links: Sequence[str], langua
 def conditions_figure(
     found: Mapping[str, Sequence[Visit]], labels: Mapping[str, str], language: Language
 ) -> dict[str, Any]:
-    """Positive and negative under each condition: every session a faint mark, their mean with its interval."""
+    """Positive and negative under each condition: each session a faint mark, the mean with its interval."""
     figure = go.Figure(layout=plain_layout(80 + 78 * len(found)))
     group_words = in_words(GROUP_WORDS, language)
     reach = 0.1
     # from the bottom up, as plotly counts
-    for place, (name, visits) in enumerate(reversed(found.items())):
+    for place, (name, visits) in enumerate(reversed(list(found.items()))):
         for of, away, sign in (("positive", 0.17, "circle"), ("negative", -0.17, "diamond")):
             shares, mean = shares_of(visits, of), mean_of(shares_of(visits, of))
             if mean is None:
@@ -177,7 +181,7 @@ def conditions_figure(
                 spread = {"x": [_percent(share) for share in shares], "y": [level] * len(shares)}
                 figure.add_trace(go.Scatter(mode="markers", marker=faint, hoverinfo="skip", **spread))
             strong = {"color": colour, "symbol": sign, "size": 15, "line": {"color": INK, "width": 1}}
-            error = {**_error([mean], 100), "thickness": 3, "color": colour}
+            error = {**error_bars([mean], 100), "thickness": 3, "color": colour}
             at = {"x": [_percent(mean.value)], "y": [level], "text": [said]}
             figure.add_trace(go.Scatter(marker=strong, error_x=error, **at, **_shown("markers")))
     figure.update_layout(
@@ -185,7 +189,7 @@ def conditions_figure(
         xaxis={**percent_axis([0, min(100, 106 * reach)]), "showgrid": True},
         yaxis={
             "tickvals": list(range(len(found))),
-            "ticktext": [f"<b>{escape(labels[name])}</b>  " for name in reversed(found)],
+            "ticktext": [f"<b>{escape(labels[name])}</b>  " for name in reversed(list(found))],
             "range": [-0.5, len(found) - 0.5],
             "automargin": True,
             "fixedrange": True,
@@ -223,8 +227,10 @@ def part_caption(kind: str, part: Part, language: Language) -> str:
     """As :func:`caption`, of sessions taken together."""
     if kind == "session":
         return caption(part.first, language)
-    head = _label(kind, part, language) + ", " + language.ngettext(
-        "%(count)s session", "%(count)s sessions", part.sessions
+    head = (
+        _label(kind, part, language)
+        + ", "
+        + language.ngettext("%(count)s session", "%(count)s sessions", part.sessions)
     )
     shares = {of: Number(value) for of, value in part.shares.items()}
     coverage = part.observed_s / part.duration_s if part.duration_s else 0.0
@@ -255,7 +261,7 @@ def _draw_balance(
         go.Scatter(
             x=places,
             y=[round(number.value, 3) for _, number in seen],
-            error_y={**_error([number for _, number in seen], 1), "color": FAINT if many else CLEAR},
+            error_y={**error_bars([number for _, number in seen], 1), "color": FAINT if many else CLEAR},
             customdata=[mark.link for mark, _ in seen],
             text=[mark.text for mark, _ in seen],
             marker={
@@ -327,7 +333,7 @@ def _ends(number: Number) -> tuple[float, float]:
     )
 
 
-def _error(found: Sequence[Number | None], factor: float) -> dict[str, Any]:
+def error_bars(found: Sequence[Number | None], factor: float) -> dict[str, Any]:
     ends = [(0.0, 0.0, 0.0) if n is None else (n.value, *_ends(n)) for n in found]
     return {
         "type": "data",
@@ -359,7 +365,10 @@ def _ticks(marks: Sequence[Mark], language: Language, most: int) -> dict[str, An
         return _few_ticks([mark.link.removesuffix(".html") for mark in marks], range(1, len(marks) + 1), most)
     span = days[-1] - days[0]
     shown = sorted({(days[0] + k * span / max(most - 1, 1)).date() for k in range(most)})
-    return {"tickvals": [day.isoformat() for day in shown], "ticktext": [_day(day, span, language) for day in shown]}
+    return {
+        "tickvals": [day.isoformat() for day in shown],
+        "ticktext": [_day(day, span, language) for day in shown],
+    }
 
 
 def _day(day: date, span: timedelta, language: Language) -> str:
@@ -409,8 +418,14 @@ def _shown(mode: str | None = None) -> dict[str, Any]:
 
 def _corner(text: str, y: float, anchor: str) -> dict[str, Any]:
     return {
-        "text": text, "x": 0.005, "y": y, "xref": "x domain", "yref": "y domain", "xanchor": "left",
-        "yanchor": anchor, "showarrow": False,
+        "text": text,
+        "x": 0.005,
+        "y": y,
+        "xref": "x domain",
+        "yref": "y domain",
+        "xanchor": "left",
+        "yanchor": anchor,
+        "showarrow": False,
     }
 
 

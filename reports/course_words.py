@@ -1,9 +1,13 @@
-"""What is said of a patient over many sessions, in plain words; never a diagnosis, and nothing the data do not bear."""
+"""What is said of a patient over many sessions: plain words, no diagnosis, nothing the data do not bear."""
+
+from collections.abc import Mapping
 
 import pipeline.course as over_time
 from pipeline.course import Course, Difference, Number, Part
 from reports import dates, words
 from reports.language import Language, marked
+
+Differences = Mapping[str, Mapping[str, Difference]]
 
 _DAYTIMES = {
     "morning": marked("morning"),
@@ -12,7 +16,11 @@ _DAYTIMES = {
     "night": marked("night"),
 }
 
-_CONDITIONS = {"baseline": marked("ordinary (baseline)"), "music": marked("music"), "garden": marked("garden")}
+_CONDITIONS = {
+    "baseline": marked("ordinary (baseline)"),
+    "music": marked("music"),
+    "garden": marked("garden"),
+}
 """Conditions that many studies have; whatever else a study calls its own is shown as it is."""
 
 
@@ -45,8 +53,11 @@ def _how_many(course: Course, language: Language) -> str:
     )
 
 
-def findings(course: Course, language: Language) -> list[tuple[str, str]]:
-    """A title and a sentence or two each, what is surest first."""
+def findings(course: Course, differences: Differences, language: Language) -> list[tuple[str, str]]:
+    """A title and a sentence or two each.
+
+    :param differences: of conditions, as :func:`pipeline.course.against_baseline` gives them.
+    """
     if not course.seen:
         text = language.gettext(
             "In no session was the face seen enough to say how the expression looked. "
@@ -56,20 +67,24 @@ def findings(course: Course, language: Language) -> list[tuple[str, str]]:
     found = [(language.gettext("As a rule"), _usual(course, language))]
     found.append((language.gettext("Lately"), _lately(course, language)))
     found += [
-        (condition_label(name, language).capitalize(), text) for name, text in condition_findings(course, language)
+        (condition_label(name, language).capitalize(), _condition(of, language))
+        for name, of in differences.items()
     ]
     found.append((language.gettext("Good times"), _good_times(course, language)))
     return found
 
 
 def _usual(course: Course, language: Language) -> str:
-    means = {of: over_time.mean_of(over_time.shares_of(course.seen, of)) for of in ("positive", "neutral", "negative")}
+    means = {
+        of: over_time.mean_of(over_time.shares_of(course.seen, of))
+        for of in ("positive", "neutral", "negative")
+    }
     shares = {of: words.share_text(mean.value, 1, language) for of, mean in means.items() if mean is not None}
     said = language.ngettext(
-        "In the one session in which the face was seen enough, it looked positive for %(positive)s of the time "
-        "seen, neutral for %(neutral)s and negative for %(negative)s.",
-        "Over the %(count)s sessions in which the face was seen enough, it looked positive for %(positive)s of the "
+        "In the one session in which the face was seen enough, it looked positive for %(positive)s of the "
         "time seen, neutral for %(neutral)s and negative for %(negative)s.",
+        "Over the %(count)s sessions in which the face was seen enough, it looked positive for %(positive)s "
+        "of the time seen, neutral for %(neutral)s and negative for %(negative)s.",
         len(course.seen),
         **{of: shares.get(of, "–") for of in ("positive", "neutral", "negative")},
     )
@@ -87,8 +102,8 @@ def _lately(course: Course, language: Language) -> str:
     found = over_time.lately(course)
     if found is None:
         return language.gettext(
-            "There are too few sessions yet to compare the last ones with those before: at least %(least)s with a "
-            "date are needed.",
+            "There are too few sessions yet to compare the last ones with those before: at least %(least)s "
+            "with a date are needed.",
             least=over_time.MIN_RECENT + over_time.MIN_EARLIER,
         )
     visits, differences = found
@@ -96,42 +111,37 @@ def _lately(course: Course, language: Language) -> str:
     last = language.ngettext("In the last %(count)s session", "In the last %(count)s sessions", len(visits))
     if not changed:
         return language.gettext(
-            "%(last)s the face looked as it usually does in this person: no difference that chance alone would not "
-            "make.",
+            "%(last)s the face looked as it usually does in this person: no difference that chance alone "
+            "would not make.",
             last=last,
         )
     return " ".join(_changed(last, of, difference, language) for of, difference in changed)
 
 
 def _changed(last: str, of: str, difference: Difference, language: Language) -> str:
-    values = {"last": last} | _from_to(difference, language)
     texts = {
         ("positive", 1): language.gettext(
-            "%(last)s the face looked positive more often than before: %(now)s of the time seen, against %(then)s.",
-            **values,
+            "%(last)s the face looked positive more often than before.", last=last
         ),
         ("positive", -1): language.gettext(
-            "%(last)s the face looked positive less often than before: %(now)s of the time seen, against %(then)s.",
-            **values,
+            "%(last)s the face looked positive less often than before.", last=last
         ),
         ("neutral", 1): language.gettext(
-            "%(last)s the face looked neutral more often than before: %(now)s of the time seen, against %(then)s.",
-            **values,
+            "%(last)s the face looked neutral more often than before.", last=last
         ),
         ("neutral", -1): language.gettext(
-            "%(last)s the face looked neutral less often than before: %(now)s of the time seen, against %(then)s.",
-            **values,
+            "%(last)s the face looked neutral less often than before.", last=last
         ),
         ("negative", 1): language.gettext(
-            "%(last)s the face looked negative more often than before: %(now)s of the time seen, against %(then)s.",
-            **values,
+            "%(last)s the face looked negative more often than before.", last=last
         ),
         ("negative", -1): language.gettext(
-            "%(last)s the face looked negative less often than before: %(now)s of the time seen, against %(then)s.",
-            **values,
+            "%(last)s the face looked negative less often than before.", last=last
         ),
     }
-    return texts[of, difference.direction]
+    share = language.gettext("(%(now)s of the time seen, against %(then)s)", **_from_to(difference, language))
+    said = texts[of, difference.direction]
+    return f"{said[:-1]} {share}."
 
 
 def _from_to(difference: Difference, language: Language) -> dict[str, str]:
@@ -141,14 +151,9 @@ def _from_to(difference: Difference, language: Language) -> dict[str, str]:
     }
 
 
-def condition_findings(course: Course, language: Language) -> list[tuple[str, str]]:
-    """Condition → what was different from ordinary sessions, and how sure that is."""
-    found = []
-    for name, differences in over_time.against_baseline(course).items():
-        said = [_condition_said(of, difference, language) for of, difference in differences.items()]
-        if said:
-            found.append((name, " ".join(said)))
-    return found
+def _condition(differences: Mapping[str, Difference], language: Language) -> str:
+    """What was different from ordinary sessions, and how sure that is."""
+    return " ".join(_condition_said(of, difference, language) for of, difference in differences.items())
 
 
 def _condition_said(of: str, difference: Difference, language: Language) -> str:
@@ -170,7 +175,7 @@ def _condition_said(of: str, difference: Difference, language: Language) -> str:
     low, high = sorted((abs(difference.value.low or 0), abs(difference.value.high or 0)))
     sure = language.gettext(
         "That is more than chance makes: likely a difference of %(low)s to %(high)s percentage points.",
-        low=language.number(100 * low),
+        low=language.number(max(100 * low, 1)),
         high=language.number(100 * high),
     )
     return f"{said} {sure}"
@@ -180,19 +185,25 @@ def _good_times(course: Course, language: Language) -> str:
     found = over_time.good_times(course)
     if not found:
         return language.gettext(
-            "There are too few sessions yet to say whether some times of day or days of the week are better: at "
-            "least %(least)s at that time and %(least)s at others are needed.",
+            "There are too few sessions yet to say whether some times of day or days of the week are better: "
+            "at least %(least)s at that time and %(least)s at others are needed.",
             least=over_time.MIN_IN_SLOT,
         )
     good = [_time_text(name, language) for name, difference in found.items() if difference.direction > 0]
     hard = [_time_text(name, language) for name, difference in found.items() if difference.direction < 0]
     said = []
     if good:
-        said.append(language.gettext("The face looked more pleasant than at other times: %(when)s.",
-                                     when=language.listed(good)))
+        said.append(
+            language.gettext(
+                "The face looked more pleasant than at other times: %(when)s.", when=language.listed(good)
+            )
+        )
     if hard:
-        said.append(language.gettext("It looked less pleasant than at other times: %(when)s.",
-                                     when=language.listed(hard)))
+        said.append(
+            language.gettext(
+                "It looked less pleasant than at other times: %(when)s.", when=language.listed(hard)
+            )
+        )
     return " ".join(said) or language.gettext(
         "No time of day and no day of the week stands out by more than chance would make."
     )

@@ -36,7 +36,7 @@ class IndexEntry:
 
 @dataclass(frozen=True)
 class Picture:
-    """A small picture of a patient's balance, 200 wide and 40 high: lines broken where too little was seen."""
+    """A patient's balance, 200 wide and 40 high; the line is broken where too little was seen."""
 
     label: str
     lines: tuple[str, ...]
@@ -127,9 +127,7 @@ def _picture(rows: Sequence[IndexEntry], language: Language) -> Picture | None:
             above=language.number(above),
         ),
         lines=tuple(" ".join(",".join(place) for place in run) for run in lines if len(run) > 1),
-        dots=tuple(
-            place for run in lines for place in run if len(run) == 1 or len(rows) <= MAX_DOTS
-        ),
+        dots=tuple(place for run in lines for place in run if len(run) == 1 or len(rows) <= MAX_DOTS),
     )
 
 

@@ -1,4 +1,4 @@
-"""The page of one patient over all sessions, for those who care: plain words, then pictures, then how it was made.
+"""The page of one patient over all sessions, for carers: plain words, then pictures, then how it was made.
 
 Drawn from the summaries alone, so that five hundred sessions take no longer to look at than eight.
 """
@@ -9,10 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from markupsafe import Markup
 
 import pipeline.course as over_time
-from pipeline.course import BASELINE, DAYTIMES, GROUPS, Course, Number, Part, Slot, Visit
+from pipeline.course import DAYTIMES, GROUPS, Course, Number, Part, Slot, Visit
 from reports import course_words, dates, words
 from reports.course_figures import (
     Mark,
@@ -56,20 +57,31 @@ class Section:
     fill: Callable[[Course, Language], Mapping[str, Any] | None]
 
 
-def write_patient_page(course: Course, path: Path, language: Language, about: Mapping[str, Any]) -> Path:
+def write_patient_page(
+    course: Course,
+    path: Path,
+    language: Language,
+    about: Mapping[str, Any],
+    comparisons: pl.DataFrame | None = None,
+) -> Path:
     """Writes the page of one patient; returns its path.
 
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, patient_page(course, language, about))
+    return write_page(path, patient_page(course, language, about, comparisons))
 
 
-def patient_page(course: Course, language: Language, about: Mapping[str, Any]) -> Markup:
+def patient_page(
+    course: Course, language: Language, about: Mapping[str, Any], comparisons: pl.DataFrame | None = None
+) -> Markup:
     """The page as HTML.
 
     :param about: ``version`` of the software and ``settings`` of the summaries, for the details.
+    :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
     """
     page_scripts = (*scripts(), mark_script()) if course.seen else ()
+    differences = over_time.against_baseline(comparisons, course.patient_id)
+    said = course_words.findings(course, differences, language)
     filled = [(section, section.fill(course, language)) for section in SECTIONS]
     return render(
         "patient.html",
@@ -77,6 +89,7 @@ def patient_page(course: Course, language: Language, about: Mapping[str, Any]) -
         patient_id=course.patient_id,
         answer=course_words.answer(course, language),
         usual=_usual(course, language),
+        said=said,
         sections=[
             (section.name, language.word(section.title), _body(section.name, language, about, values))
             for section, values in filled
@@ -100,13 +113,11 @@ def _usual(course: Course, language: Language) -> list[dict[str, Any]]:
     for of, label in in_words(GROUP_WORDS, language).items():
         found = means[of]
         if found is not None:
-            parts.append({"of": of, "label": label, "share": found.value, "start": start, "colour": GROUP_COLOURS[of]})
+            parts.append(
+                {"of": of, "label": label, "share": found.value, "start": start, "colour": GROUP_COLOURS[of]}
+            )
             start += found.value
     return parts
-
-
-def _words(course: Course, language: Language) -> Mapping[str, Any]:
-    return {"said": course_words.findings(course, language)}
 
 
 def _balance(course: Course, language: Language) -> Mapping[str, Any] | None:
@@ -156,7 +167,11 @@ def _parts(course: Course) -> tuple[str, tuple[Part, ...], list[str]]:
     """What stands side by side, and where each leads: to its page, or into the list."""
     kind, found = over_time.parts(course, MAX_SIDE_BY_SIDE)
     folded = _is_folded(course)
-    return kind, found, [visit_link(p.first) if kind == "session" else f"#{_fold(p.first, folded)}" for p in found]
+    return (
+        kind,
+        found,
+        [visit_link(p.first) if kind == "session" else f"#{_fold(p.first, folded)}" for p in found],
+    )
 
 
 def _times(course: Course, language: Language) -> Mapping[str, Any] | None:
@@ -200,7 +215,6 @@ def _conditions(course: Course, language: Language) -> Mapping[str, Any] | None:
     labels = {name: course_words.condition_label(name, language) for name in found}
     return {
         "figure": conditions_figure(found, labels, language),
-        "said": course_words.condition_findings(course, language),
         "rows": [
             {
                 "label": labels[name],
@@ -211,8 +225,6 @@ def _conditions(course: Course, language: Language) -> Mapping[str, Any] | None:
             }
             for name, visits in found.items()
         ],
-        "min_compared": over_time.MIN_COMPARED,
-        "has_baseline": BASELINE in found,
     }
 
 
@@ -228,15 +240,25 @@ def _baseline(course: Course, language: Language) -> Mapping[str, Any] | None:
         return {"figure": None}
     looks = in_words(EMOTION_WORDS, language)
     groups = in_words(GROUP_WORDS, language)
-    lines = [("positive", groups["positive"], GROUP_COLOURS["positive"]),
-             ("negative", groups["negative"], GROUP_COLOURS["negative"])]
+    lines = [
+        ("positive", groups["positive"], GROUP_COLOURS["positive"]),
+        ("negative", groups["negative"], GROUP_COLOURS["negative"]),
+    ]
     lines += [(name, looks[name].capitalize(), EMOTION_COLOURS[name]) for name in EMOTION_ORDER]
     return {
-        "figure": beside_figure({name: _marks(course, name, language) for name in over_time.READINGS}, language),
+        "figure": beside_figure(
+            {name: _marks(course, name, language) for name in over_time.READINGS}, language
+        ),
         "sessions": len(both),
         "rows": [
-            (label, colour, [course_words.with_interval(_mean(tuple(both), of, reading), language)
-                             for reading in over_time.READINGS])
+            (
+                label,
+                colour,
+                [
+                    course_words.with_interval(_mean(tuple(both), of, reading), language)
+                    for reading in over_time.READINGS
+                ],
+            )
             for of, label, colour in lines
         ],
     }
@@ -254,7 +276,9 @@ def _marks(course: Course, reading: str, language: Language) -> list[Mark]:
 def _sessions(course: Course, language: Language) -> Mapping[str, Any]:
     folded = _is_folded(course)
     newest_first = reversed(course.visits)
-    folds = [(fold, list(group)) for fold, group in groupby(newest_first, key=lambda visit: _fold(visit, folded))]
+    folds = [
+        (fold, list(group)) for fold, group in groupby(newest_first, key=lambda visit: _fold(visit, folded))
+    ]
     return {
         "folds": [
             (fold, _fold_title(visits, course, language), _rows(visits, language)) for fold, visits in folds
@@ -303,11 +327,11 @@ def _share(visit: Visit, of: str, language: Language) -> str:
     return "–" if found is None else words.share_text(found.value, 1, language)
 
 
-def _about(course: Course, language: Language) -> Mapping[str, Any]:
+def _about(course: Course, _: Language) -> Mapping[str, Any]:
     return {"sessions": len(course.visits), "confirmed": sum(visit.confirmed for visit in course.visits)}
 
 
-def _details(course: Course, language: Language) -> Mapping[str, Any]:
+def _details(_: Course, language: Language) -> Mapping[str, Any]:
     return {
         "limits": over_time,
         "daytimes": [
@@ -318,7 +342,6 @@ def _details(course: Course, language: Language) -> Mapping[str, Any]:
 
 
 SECTIONS = (
-    Section("words", marked("In short"), _words),
     Section("balance", marked("Pleasant and unpleasant, session by session"), _balance),
     Section("shares", marked("What was seen, and how much of it"), _shares),
     Section("conditions", marked("Music and other kinds of session"), _conditions),

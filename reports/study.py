@@ -6,8 +6,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.course import courses
+from pipeline.derived import update_derived
 from pipeline.status import read_status
-from pipeline.summaries import read_measures, read_sessions, update_summaries
+from pipeline.summaries import read_measures, read_sessions
 from pipeline.summary import summarize
 from pipeline.timeline import Timeline, check_id, read_timeline, understood
 from reports.errors import ReportError
@@ -58,7 +59,7 @@ def write_reports(out: Path, progress: Progress | None = None, options: ReportOp
         if progress is not None:
             progress(done, len(paths))
     entries += _without_timeline(statuses, entries)
-    update_summaries(out)
+    update_derived(out)
     patients = _write_patients(out, spoken)
     write_study_page(out, out / "reports" / "study.html", spoken)
     return write_index(entries, out / "reports" / "index.html", spoken, patients, has_study=True)

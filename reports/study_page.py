@@ -5,7 +5,7 @@ what makes it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,16 +17,26 @@ from markupsafe import Markup
 
 from pipeline.status import overview
 from pipeline.summaries import read_sessions
-from pipeline.timeline import read_metadata, timeline_path, written_sessions
+from pipeline.timeline import as_frame, read_metadata, read_table, timeline_path, written_sessions
 from reports import words
 from reports.language import Language, marked
 from reports.look import STATE_COUNTS
 from reports.reasons import reason_text
 from reports.render import content_policy, render, scripts, style, write_page
-from reports.study_figures import coverage_figure
+from reports.study_figures import coverage_figure, forest_figure
+from reports.study_words import interval, measure_label, p_text
 
 URGENT = ("failed", "interrupted", "partial", "skipped", "waiting", "running")
 """States that want a reason, in this order."""
+
+
+READING_WORDS = {
+    "raw": marked("As it was read"),
+    "corrected": marked("Corrected by each person’s own calm face"),
+}
+"""Shown one below the other, never mixed."""
+
+TABLES = ("conditions", "trends", "events", "scales")
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Study:
     :param status: :func:`pipeline.status.overview`. ``sessions``: the table of that name.
     :param tables: the other tables by name, as far as they were made.
     :param methods: the methods paragraph; none where none was written.
-    :param made: how the timelines were made: software, weights and settings, each with its number of sessions.
+    :param made: how the timelines were made: software, weights, settings; each with how many sessions.
     """
 
     status: pl.DataFrame
@@ -80,11 +90,16 @@ def read_study(out: Path) -> Study:
     return Study(
         status=overview(out, running=False),
         sessions=read_sessions(out),
+        tables={name: as_frame(read_table(path)) for name in TABLES if (path := _table(out, name)).exists()},
         methods=methods.read_text(encoding="utf-8") if methods.exists() else None,
         made=made,
         warnings=warnings,
         about=summaries_about(out),
     )
+
+
+def _table(out: Path, name: str) -> Path:
+    return out / "summaries" / f"{name}.parquet"
 
 
 def summaries_about(out: Path) -> dict[str, Any]:
@@ -131,7 +146,8 @@ def study_page(study: Study, language: Language) -> Markup:
         language,
         answer=_answer(study, language),
         sections=[
-            (section.name, language.word(section.title), _body(section, study, language)) for section in SECTIONS
+            (section.name, language.word(section.title), _body(section, study, language))
+            for section in SECTIONS
         ],
         software_version=study.about["version"],
         policy=content_policy(page_scripts),
@@ -151,7 +167,7 @@ def _answer(study: Study, language: Language) -> str:
         "something.",
         sessions=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", sessions),
         patients=language.ngettext("%(count)s\u00a0patient", "%(count)s\u00a0patients", patients),
-        enough=language.number(study.sessions["enough"].sum()),
+        enough=language.number(int(study.sessions["enough"].sum())),
     )
 
 
@@ -160,7 +176,9 @@ def _finished(study: Study, language: Language) -> Mapping[str, Any]:
     rows = [row for state in URGENT for row in study.status.filter(state=state).iter_rows(named=True)]
     return {
         "counts": [
-            (state, language.ngettext(*forms, counts[state])) for state, forms in STATE_COUNTS.items() if counts[state]
+            (state, language.ngettext(*forms, counts[state]))
+            for state, forms in STATE_COUNTS.items()
+            if counts[state]
         ],
         "rows": rows,
         "reason_text": partial(reason_text, language=language),
@@ -188,7 +206,7 @@ def _coverage(study: Study, language: Language) -> Mapping[str, Any]:
     }
 
 
-def _identity(study: Study, language: Language) -> Mapping[str, Any]:
+def _identity(study: Study, _: Language) -> Mapping[str, Any]:
     sure = study.sessions.join(study.status, on=["patient_id", "session_id"], how="left")
     found = sure.group_by("patient_id", maintain_order=True).agg(
         pl.len().alias("sessions"),
@@ -203,7 +221,84 @@ def _identity(study: Study, language: Language) -> Mapping[str, Any]:
     }
 
 
-def _methods(study: Study, language: Language) -> Mapping[str, Any]:
+def _conditions(study: Study, language: Language) -> Mapping[str, Any]:
+    table = study.tables.get("conditions")
+    if table is None:
+        return {"readings": None}
+    readings = [
+        {
+            "name": name,
+            "title": language.word(READING_WORDS[name]),
+            "rows": [_comparison(row, language) for row in _of_study(rows)],
+            "forest": _forest(rows, language),
+            "patients": [_comparison(row, language) for row in _primary(rows)],
+        }
+        for name in READING_WORDS
+        if (rows := table.filter(reading=name)).height
+    ]
+    return {"readings": readings, "in_blocks": table.filter(patient_id="")["in_blocks"].any()}
+
+
+def _forest(rows: pl.DataFrame, language: Language) -> dict[str, Any] | None:
+    """Of the share of positive expression; none where nobody could be compared."""
+    shown = rows.filter(measure="share", of="positive").filter(pl.col("difference").is_not_null())
+    return forest_figure(shown.to_dicts(), language) if shown.height else None
+
+
+def _of_study(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    return rows.filter(patient_id="").iter_rows(named=True)
+
+
+def _primary(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """What the forest shows, and who could not be compared."""
+    own = rows.filter(pl.col("patient_id") != "").filter(measure="share", of="positive")
+    return own.sort("condition", "patient_id").iter_rows(named=True)
+
+
+def _comparison(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    def ends(name: str) -> str:
+        return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], row["unit"], language)
+
+    return {
+        **{name: row[name] for name in ("patient_id", "condition", "reference", "reason", "patients")},
+        "sessions": f"{row['sessions_reference']}, {row['sessions']}",
+        "measure": measure_label(row["measure"], row["of"], language),
+        "coverage": "–" if row["coverage"] is None else words.share_text(row["coverage"], 1, language),
+        "mean_reference": ends("mean_reference"),
+        "mean": ends("mean"),
+        "difference": ends("difference"),
+        "effect": interval(row["effect"], row["effect_low"], row["effect_high"], "", language),
+        "p": p_text(row["p_holm"], language),
+        "exact": row["exact"],
+    }
+
+
+def _trends(study: Study, language: Language) -> Mapping[str, Any]:
+    table = study.tables.get("trends")
+    if table is None:
+        return {"readings": None}
+    return {
+        "readings": [
+            (language.word(title), [_trend(row, language) for row in _of_study(table.filter(reading=name))])
+            for name, title in READING_WORDS.items()
+            if table.filter(reading=name).height
+        ]
+    }
+
+
+def _trend(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    return {
+        **{name: row[name] for name in ("reason", "sessions", "patients")},
+        "measure": measure_label(row["measure"], row["of"], language),
+        "weeks": "–" if row["weeks"] is None else language.number(row["weeks"]),
+        "per_week": interval(
+            row["per_week"], row["per_week_low"], row["per_week_high"], row["unit"], language, digits=2
+        ),
+        "p": p_text(row["p_holm"], language),
+    }
+
+
+def _methods(study: Study, _: Language) -> Mapping[str, Any]:
     return {"paragraphs": [text.strip() for text in (study.methods or "").split("\n\n") if text.strip()]}
 
 
@@ -211,7 +306,9 @@ def _details(study: Study, language: Language) -> Mapping[str, Any]:
     return {
         "made": study.made,
         "about": study.about,
-        "warnings": [(patient, session, reason_text(text, language)) for patient, session, text in study.warnings],
+        "warnings": [
+            (patient, session, reason_text(text, language)) for patient, session, text in study.warnings
+        ],
         "errors": [
             (row["patient_id"], row["session_id"], reason_text(row["reason"], language))
             for row in study.status.filter(state="failed").iter_rows(named=True)
@@ -223,6 +320,8 @@ SECTIONS = (
     Section("finished", marked("Who finished, who did not, and why"), _finished),
     Section("coverage", marked("How much was seen"), _coverage),
     Section("identity", marked("Whether it was the patient"), _identity),
+    Section("conditions", marked("Conditions compared"), _conditions),
+    Section("trends", marked("Change over the weeks"), _trends),
     Section("methods", marked("Methods"), _methods),
     Section("details", marked("Settings, versions, warnings and errors"), _details),
 )

@@ -57,9 +57,15 @@ def session_row(session_id: str = "S01", patient_id: str = "P1", **other: Any) -
     }
 
 
-def measure_rows(row: dict[str, Any], positive: float, negative: float, reading: str = "raw") -> Iterator[dict[str, Any]]:
+def measure_rows(
+    row: dict[str, Any], positive: float, negative: float, reading: str = "raw"
+) -> Iterator[dict[str, Any]]:
     """The rows of one session: what is neither is neutral but for two hundredths, which are surprise."""
-    shares = dict.fromkeys(EMOTIONS, 0.0) | {"happy": positive, "sad": 0.75 * negative, "angry": 0.25 * negative}
+    shares = dict.fromkeys(EMOTIONS, 0.0) | {
+        "happy": positive,
+        "sad": 0.75 * negative,
+        "angry": 0.25 * negative,
+    }
     shares |= {"surprise": 0.02, "neutral": max(0.98 - positive - negative, 0.0)}
     shares |= {"positive": positive, "negative": negative}
     ids = {"patient_id": row["patient_id"], "session_id": row["session_id"], "reading": reading}
@@ -73,12 +79,16 @@ def _measure(ids: dict[str, Any], measure: str, of: str, value: float | None, un
     return ids | {"measure": measure, "of": of, "value": value, "unit": unit} | around
 
 
-def tables(rows: Sequence[dict[str, Any]], measures: Sequence[dict[str, Any]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def tables(
+    rows: Sequence[dict[str, Any]], measures: Sequence[dict[str, Any]]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows as the tables of sessions and of measures."""
     return pl.DataFrame(rows, SESSIONS_SCHEMA), pl.DataFrame(measures, MEASURES_SCHEMA)
 
 
-def made(patients: int, sessions: int, every: timedelta = timedelta(days=7), seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
+def made(
+    patients: int, sessions: int, every: timedelta = timedelta(days=7), seed: int = 0
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Patients who smile more with music; every eleventh session is seen too little."""
     random = np.random.default_rng(seed)
     rows, measures = [], []
@@ -98,7 +108,9 @@ def made(patients: int, sessions: int, every: timedelta = timedelta(days=7), see
                 confirmed=bool(number % 3),
             )
             rows.append(row)
-            positive = float(np.clip(random.normal(0.24 if row["condition"] == "music" else 0.12, 0.04), 0.01, 0.6))
+            positive = float(
+                np.clip(random.normal(0.24 if row["condition"] == "music" else 0.12, 0.04), 0.01, 0.6)
+            )
             negative = float(np.clip(random.normal(0.2, 0.05), 0.01, 0.35))
             measures += measure_rows(row, positive, negative)
             if row["corrected"]:
