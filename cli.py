@@ -566,14 +566,20 @@ def preflight(
 
 @app.command(rich_help_panel=MACHINE)
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the sample video and its results.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the sample and its results.")] = Path("demo"),
+    study: Annotated[
+        bool, typer.Option("--study", help="A made study instead: 12 patients, 8 sessions each, no video.")
+    ] = False,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
 ) -> None:
-    """Makes a sample session (36 s) and processes it.
+    """Makes a sample session (36 s) and processes it; or makes the results of a whole study.
 
-    Example: emonext demo --out demo
+    Example: emonext demo --out demo, or emonext demo --study --out demo-study
     """
+    if study:
+        _demo_study(out)
+        return
     with _extra("demo"):
         from pipeline.demo import make_demo_video
     from pipeline.batch import process_sessions
@@ -603,6 +609,19 @@ def demo(
     _say(f"Video:    {sample.video}")
     _say(f"Timeline: {sample.timeline_path(out)}")
     _say(f"Report:   {index}")
+
+
+def _demo_study(out: Path) -> None:
+    """A made study whose truth is known."""
+    from pipeline.demo_study import make_study
+    from reports import write_reports
+
+    with _progress("Sample study") as update:
+        make_study(out, lambda done, total: update(done, total, ""))
+    with _progress("Reports") as update:
+        index = write_reports(out, lambda done, total: update(done, total, ""))
+    _say(f"Truth:   {out / 'truth'}")
+    _say(f"Report:  {index}")
 
 
 @app.command(rich_help_panel=MACHINE)
