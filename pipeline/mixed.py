@@ -31,7 +31,7 @@ ONE_PATIENT = "linear model"
 # Standard deviations of random effects are sought between these many residual ones. Zero itself MixedLM can't take.
 _LEAST_SD, _MOST_SD = 1e-4, 1e3
 
-_STARTS = ((0.5, 0.5), (2.0, 0.1), (0.1, 2.0))
+_START_SD = 0.5
 
 # Values are far apart from rounding: a residual below this part of the largest value is none.
 _NO_VARIATION = 1e-9
@@ -128,33 +128,33 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
     found = sm.GLS(values_w, design_w, sigma=covariance).fit()
     residual_sd = _residual_sd(found.scale, values)
     # at the lower bound it is zero
-    patient_sd, slope_sd = (float(sd) if sd > 2 * _LEAST_SD else 0.0 for sd in sds)
+    patient_sd, slope_sd = (residual_sd * float(sd) if sd > 2 * _LEAST_SD else 0.0 for sd in sds)
     return Fit(
         coefficients=found.params,
         covariance=found.cov_params(),
         residual_sd=residual_sd,
         df=df,
         model=RANDOM_EFFECTS,
-        patient_sd=patient_sd * residual_sd,
-        slope_sd=slope_sd * residual_sd / float(spread.std()),
+        patient_sd=patient_sd,
+        slope_sd=slope_sd / float(spread.std()),
     )
 
 
 def _most_likely(model: MixedLM) -> Floats:
     """(2,) standard deviations of the random effects, in residual ones."""
 
-    def lack(log_sds: Floats) -> float:
-        parameters = MixedLMParams.from_components(cov_re=np.diag(np.exp(2 * log_sds)))
+    def lack(sds: Floats) -> float:
+        parameters = MixedLMParams.from_components(cov_re=np.diag(sds**2))
         return -float(model.loglike(parameters, profile_fe=True))
 
-    model.reml = True
-    model.cov_pen = model.fe_pen = None
-    bounds = [tuple(np.log((_LEAST_SD, _MOST_SD)))] * 2
-    tries = [minimize(lack, np.log(start), method="L-BFGS-B", bounds=bounds) for start in _STARTS]
-    best = min(tries, key=lambda found: found.fun)
-    if not np.isfinite(best.fun):
+    # what MixedLM.fit sets before its own search
+    model.reml, model.cov_pen, model.fe_pen = True, None, None
+    start = np.full(2, _START_SD)
+    best = minimize(lack, start, method="L-BFGS-B", bounds=[(_LEAST_SD, _MOST_SD)] * 2)
+    if not np.isfinite(best.fun) or (best.x >= _MOST_SD).any():
         raise NotEnoughError("the model did not converge")
-    return np.exp(best.x)
+    found: Floats = best.x
+    return found
 
 
 def _check(values: Floats, design: Floats) -> int:
