@@ -23,7 +23,7 @@ import polars as pl
 import pyarrow as pa
 from statsmodels.stats.multitest import multipletests
 
-from pipeline.derived import column, write_derived
+from pipeline.result_tables import column, write_derived
 from pipeline.errors import InputError, NotEnoughError
 from pipeline.mixed import Fit, Floats, fit_patient, fit_study
 from pipeline.permutation import permutation_test
