@@ -38,7 +38,7 @@ PLEASANT, UNPLEASANT = "rgba(230,159,0,0.13)", "rgba(51,64,107,0.10)"
 MANY = 100
 """Sessions from which on marks are small and their captions short."""
 
-MAX_TICKS = 6
+MAX_TICKS = 5
 MIN_BALANCE = 0.25
 """The balance's axis reaches at least so far up and down: small ups and downs look small."""
 
@@ -114,7 +114,7 @@ def beside_figure(readings: Mapping[str, Sequence[Mark]], language: Language) ->
     titles = {"raw": language.gettext("As it was read"), "corrected": language.gettext("Corrected")}
     for panel, (reading, marks) in enumerate(readings.items()):
         ending = str(panel + 1) if panel else ""
-        _draw_balance(figure, marks, language, ending, reach, MAX_TICKS // 2)
+        _draw_balance(figure, marks, language, ending, reach, 2)
         domain = [0.52, 1] if panel else [0, 0.48]
         figure.update_layout({f"xaxis{ending}": {"domain": domain}})
         figure.add_annotation(_title(titles[reading], domain[0], 1.02))

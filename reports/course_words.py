@@ -153,32 +153,35 @@ def _from_to(difference: Difference, language: Language) -> dict[str, str]:
 
 def _condition(differences: Mapping[str, Difference], language: Language) -> str:
     """What was different from ordinary sessions, and how sure that is."""
-    return " ".join(_condition_said(of, difference, language) for of, difference in differences.items())
+    said = []
+    for of, difference in differences.items():
+        values = _from_to(difference, language)
+        if of == "positive":
+            here, there = map(language.number, difference.counts)
+            text = language.gettext(
+                "The face looked positive for %(now)s of the time seen, against %(then)s in ordinary sessions "
+                "(%(here)s sessions against %(there)s).",
+                **values,
+                here=here,
+                there=there,
+            )
+        else:
+            text = language.gettext("It looked negative for %(now)s, against %(then)s.", **values)
+        said.append(f"{text} {_surely(difference, language)}" if difference.direction else text)
+    if not any(difference.direction for difference in differences.values()):
+        said.append(language.gettext("Chance alone can make such differences."))
+    elif not all(difference.direction for difference in differences.values()):
+        said.append(language.gettext("The other difference can be chance."))
+    return " ".join(said)
 
 
-def _condition_said(of: str, difference: Difference, language: Language) -> str:
-    values = _from_to(difference, language) | {
-        "here": language.number(difference.counts[0]),
-        "there": language.number(difference.counts[1]),
-    }
-    if of == "positive":
-        said = language.gettext(
-            "The face looked positive for %(now)s of the time seen, against %(then)s in ordinary sessions "
-            "(%(here)s sessions against %(there)s).",
-            **values,
-        )
-    else:
-        said = language.gettext("It looked negative for %(now)s, against %(then)s.", **values)
-    if not difference.direction:
-        sure = language.gettext("Chance alone can make such a difference.")
-        return f"{said} {sure}"
+def _surely(difference: Difference, language: Language) -> str:
     low, high = sorted((abs(difference.value.low or 0), abs(difference.value.high or 0)))
-    sure = language.gettext(
+    return language.gettext(
         "That is more than chance makes: likely a difference of %(low)s to %(high)s percentage points.",
         low=language.number(max(100 * low, 1)),
         high=language.number(100 * high),
     )
-    return f"{said} {sure}"
 
 
 def _good_times(course: Course, language: Language) -> str:

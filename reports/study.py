@@ -8,17 +8,17 @@ from urllib.parse import quote
 from pipeline.course import courses
 from pipeline.derived import update_derived
 from pipeline.status import read_status
-from pipeline.summaries import read_measures, read_sessions
+from pipeline.summaries import read_measures
 from pipeline.summary import summarize
 from pipeline.timeline import Timeline, check_id, read_timeline, understood
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
 from reports.language import Language, language
 from reports.options import ReportOptions, last_options
-from reports.patient_page import write_patient_page
+from reports.patient_page import patient_page
 from reports.render import write_page
 from reports.session_page import session_page
-from reports.study_page import summaries_about, write_study_page
+from reports.study_page import Study, read_study, study_page
 
 Progress = Callable[[int, int], None]
 """Called with (pages written, pages in all)."""
@@ -36,7 +36,10 @@ _Statuses = dict[tuple[str, str], _Status]
 
 
 def write_reports(out: Path, progress: Progress | None = None, options: ReportOptions | None = None) -> Path:
-    """Writes ``out/reports/<patient>/<session>.html`` for every timeline, and ``out/reports/index.html``.
+    """Writes the pages of a folder below ``out/reports/``.
+
+    ``<patient>/<session>.html`` for every timeline, ``<patient>/index.html`` over a patient's sessions,
+    ``study.html`` over all, and ``index.html``. Summaries that are missing or older than timelines are made.
 
     :param options: as the pages were made last, if not given.
 
@@ -60,8 +63,9 @@ def write_reports(out: Path, progress: Progress | None = None, options: ReportOp
             progress(done, len(paths))
     entries += _without_timeline(statuses, entries)
     update_derived(out)
-    patients = _write_patients(out, spoken)
-    write_study_page(out, out / "reports" / "study.html", spoken)
+    study = read_study(out)
+    patients = _write_patients(out, study, spoken)
+    write_page(out / "reports" / "study.html", study_page(study, spoken))
     return write_index(entries, out / "reports" / "index.html", spoken, patients, has_study=True)
 
 
@@ -95,12 +99,12 @@ def _write_one(path: Path, reports: Path, statuses: _Statuses, spoken: Language)
     )
 
 
-def _write_patients(out: Path, spoken: Language) -> set[str]:
+def _write_patients(out: Path, study: Study, spoken: Language) -> set[str]:
     """Everybody's page over all sessions; returns whose."""
-    tables = summaries_about(out)
-    found = courses(read_sessions(out), read_measures(out))
+    found = courses(study.sessions, read_measures(out))
     for course in found:
-        write_patient_page(course, out / "reports" / course.patient_id / "index.html", spoken, tables)
+        page = patient_page(course, spoken, study.about, study.tables.get("conditions"))
+        write_page(out / "reports" / check_id(f"{out}:", course.patient_id) / "index.html", page)
     return {course.patient_id for course in found}
 
 

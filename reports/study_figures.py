@@ -27,6 +27,8 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
     level = {name: place for place, name in enumerate(["", *reversed(patients)])}
     figure = go.Figure(layout=plain_layout(96 + 26 * len(level)))
     width = 1 / len(conditions)
+    ends = [abs(row[name]) for row in rows for name in ("difference_low", "difference_high")]
+    step = next((step for step in (1, 2, 5, 10, 20) if max(ends) / step <= 3), 50)
     for panel, condition in enumerate(conditions, start=1):
         ending = "" if panel == 1 else str(panel)
         for of_all in (False, True):
@@ -48,7 +50,7 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
                     "gridcolor": "#e6eaed",
                     "fixedrange": True,
                     "tickangle": 0,
-                    "nticks": 5,
+                    "dtick": step,
                     **({"matches": "x"} if panel > 1 else {}),
                 }
             }

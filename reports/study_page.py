@@ -22,7 +22,7 @@ from reports import words
 from reports.language import Language, marked
 from reports.look import STATE_COUNTS
 from reports.reasons import reason_text
-from reports.render import content_policy, render, scripts, style, write_page
+from reports.render import content_policy, render, scripts, style
 from reports.study_figures import coverage_figure, forest_figure
 from reports.study_words import interval, measure_label, p_text
 
@@ -69,15 +69,6 @@ class Section:
     name: str
     title: str
     fill: Callable[[Study, Language], Mapping[str, Any]]
-
-
-def write_study_page(out: Path, path: Path, language: Language) -> Path:
-    """Writes the page over a folder; returns its path.
-
-    :raises pipeline.errors.TimelineError: a table can't be read.
-    :raises pipeline.errors.OutputError: the status is damaged, or the page can't be written.
-    """
-    return write_page(path, study_page(read_study(out), language))
 
 
 def read_study(out: Path) -> Study:

@@ -5,10 +5,10 @@ from reports.language import Language, marked
 from reports.look import EMOTION_WORDS
 
 _MEASURES = {
-    ("share", "positive"): marked("Positive, share of the time seen"),
-    ("share", "neutral"): marked("Neutral, share of the time seen"),
-    ("share", "negative"): marked("Negative, share of the time seen"),
-    ("valence", ""): marked("Valence, −1 to 1"),
+    ("share", "positive"): marked("Positive share"),
+    ("share", "neutral"): marked("Neutral share"),
+    ("share", "negative"): marked("Negative share"),
+    ("valence", ""): marked("Valence"),
 }
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from pipeline.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.batch import process_sessions
+from pipeline.derived import as_settings, derive
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.jobs import in_this_process
 from pipeline.leftovers import Words, mentions
@@ -26,6 +27,8 @@ from pipeline.people import apply_people, find_people, read_people, write_people
 from pipeline.purge import Purged, plan_purge, purge
 from pipeline.session import Instruments, Session, Settings
 from pipeline.status import read_status
+from pipeline.summaries import SummarySettings, read_measures, read_sessions
+from pipeline.timeline import read_metadata
 from reports import own_text, write_reports
 from reports.people_page import write_people_page
 
@@ -77,6 +80,38 @@ def paths_with(out: Path, text: str) -> list[str]:
     return [*filter(None, found), *names, *tables]
 
 
+# --- what follows from the timelines
+
+
+def test_summaries_are_made_anew_without_them_and_with_the_same_settings(out: Path, process: Process) -> None:
+    process("P012/S01", "P012/S02", "P013/S01")
+    settings = SummarySettings(min_coverage=0.3, min_rest_s=5.0)
+    derive(out, settings)
+    (out / "summaries" / "methods.md").write_text("3 sessions of 2 patients")
+    (out / "summaries" / "others.parquet").write_bytes(b"of everybody")
+    found = do_purge(out, "P012", "S01")
+    assert found.mentions == ()
+    assert read_sessions(out).select("patient_id", "session_id").rows() == [("P012", "S02"), ("P013", "S01")]
+    assert "S01" not in (out / "reports" / "P012" / "index.html").read_text()
+    assert not (out / "episodes" / "patient_id=P012" / "S01.parquet").exists()
+    assert not (out / "summaries" / "others.parquet").exists()
+    metadata = read_metadata(out / "summaries" / "sessions.parquet")
+    assert as_settings(metadata["settings"]) == settings
+    assert do_purge(out, "P012").mentions == ()
+    assert set(read_measures(out)["patient_id"]) == {"P013"}
+    assert not (out / "reports" / "P012").exists()
+    do_purge(out, "P013")
+    assert not (out / "summaries").exists()
+    assert not (out / "reports").exists()
+
+
+def test_damaged_summaries_do_not_keep_a_person(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    (out / "summaries" / "sessions.parquet").write_bytes(b"PAR1 P012")
+    assert do_purge(out, "P012").mentions == ()
+    assert read_sessions(out)["patient_id"].to_list() == ["P013"]
+
+
 # --- a whole person
 
 
@@ -102,7 +137,8 @@ def test_everything_of_a_person_goes_and_of_nobody_else(out: Path, process: Proc
         "timelines": 2,
         "faces": 2,
         "logs": 2,
-        "reports": 2,
+        "reports": 3,
+        "episodes": 2,
         ".unfinished": 1,
         "thumbnails": 1,
         "people": 1,
