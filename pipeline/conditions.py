@@ -7,30 +7,27 @@ The unit is the session; a session counts by its coverage, not by its seconds: s
 however long one looks, and one long session must not outweigh the others. A patient is compared with
 themselves: who has sessions under one of two conditions only does not count for that comparison.
 
-An estimate comes with its 95 % interval (:mod:`pipeline.mixed`), a p-value only with both (:mod:`pipeline.permutation`),
-once as it is and once after Holm's correction for all measures and conditions of one reading. Raw and
-corrected readings are never mixed.
+An estimate comes with its 95 % interval (:mod:`pipeline.mixed`), a p-value only with both
+(:mod:`pipeline.permutation`): as it is, and after Holm's correction for all measures and conditions of one
+reading. Raw and corrected readings are never mixed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from statsmodels.stats.multitest import multipletests
 
-from pipeline.result_tables import column, write_derived
+from pipeline.comparisons import CONDITIONS_SCHEMA, STUDY, TRENDS_SCHEMA, Comparison, Trend
 from pipeline.errors import InputError, NotEnoughError
 from pipeline.mixed import Fit, Floats, fit_patient, fit_study
 from pipeline.permutation import permutation_test
-from pipeline.summaries import read_derived, read_measures, read_sessions
-
-STUDY = ""
-"""In the place of a patient's id: all patients together."""
+from pipeline.result_tables import write_derived
+from pipeline.summaries import read_measures, read_sessions
 
 SESSION_MEASURES = (("share", "positive"), ("share", "neutral"), ("share", "negative"), ("valence", ""))
 
@@ -63,148 +60,6 @@ class ComparisonSettings:
             raise InputError("Comparisons want 2 sessions, 2 patients and 99 permutations at least.")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A condition beside the reference; numbers are none where ``reason`` says why.
-
-    Shares are in %, their differences in percentage points.
-
-    :param patient_id: whose sessions; :data:`STUDY` for those of all.
-    :param sessions_reference, sessions: how many were compared; ``patients``: of how many.
-    :param left_out: sessions of these conditions that were not: seen too little, or of a patient who has too
-        few of one of them.
-    :param coverage: mean of the sessions compared.
-    :param mean_reference, mean: with ``…_low`` and ``…_high``, the 95 % interval.
-    :param difference: ``mean`` less ``mean_reference``.
-    :param effect: the difference in standard deviations of sessions of one patient and condition (Hedges' g).
-    :param patients_sd: by how much the difference differs from patient to patient, a standard deviation.
-    :param p: by permutation, two-sided; ``p_holm``: corrected for all of this reading and patient.
-    :param permutations: how many the p-value is of; ``exact``: whether those are all there are.
-    :param in_blocks: in each patient one condition came before the other: time may be what differs.
-    """
-
-    reading: str
-    measure: str
-    of: str
-    unit: str
-    patient_id: str
-    reference: str
-    condition: str
-    reason: str = ""
-    sessions_reference: int = 0
-    sessions: int = 0
-    patients: int = 0
-    left_out: int = 0
-    coverage: float | None = None
-    mean_reference: float | None = None
-    mean_reference_low: float | None = None
-    mean_reference_high: float | None = None
-    mean: float | None = None
-    mean_low: float | None = None
-    mean_high: float | None = None
-    difference: float | None = None
-    difference_low: float | None = None
-    difference_high: float | None = None
-    effect: float | None = None
-    effect_low: float | None = None
-    effect_high: float | None = None
-    patients_sd: float | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    permutations: int | None = None
-    exact: bool | None = None
-    in_blocks: bool | None = None
-    model: str = ""
-
-
-@dataclass(frozen=True)
-class Trend:
-    """Change per week among sessions of the same condition; else as :class:`Comparison`.
-
-    :param weeks: from the first session to the last, of whoever has the longest.
-    """
-
-    reading: str
-    measure: str
-    of: str
-    unit: str
-    patient_id: str
-    reason: str = ""
-    sessions: int = 0
-    patients: int = 0
-    left_out: int = 0
-    coverage: float | None = None
-    weeks: float | None = None
-    per_week: float | None = None
-    per_week_low: float | None = None
-    per_week_high: float | None = None
-    patients_sd: float | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    permutations: int | None = None
-    exact: bool | None = None
-    model: str = ""
-
-
-_SHARED = {
-    "reading": (pa.string(), "raw, or corrected by the person's own calm face", ""),
-    "measure": (pa.string(), "as in measures.parquet", ""),
-    "of": (pa.string(), "an emotion, positive, negative, or empty", ""),
-    "unit": (pa.string(), "of the numbers; a difference of % is in percentage points", ""),
-    "patient_id": (pa.string(), "pseudonym; empty: the whole study", ""),
-    "reason": (pa.string(), "why there is not enough data to compare; empty where there is", ""),
-    "sessions": (pa.int32(), "sessions compared; of two conditions, those of the condition", ""),
-    "patients": (pa.int32(), "patients compared", ""),
-    "left_out": (pa.int32(), "sessions not compared", ""),
-    "coverage": (pa.float64(), "mean of the sessions compared", "0…1"),
-    "patients_sd": (pa.float64(), "standard deviation of it between patients", "as in unit"),
-    "p": (pa.float64(), "permutation within patients, two-sided", ""),
-    "p_holm": (pa.float64(), "Holm's correction over this reading and patient", ""),
-    "permutations": (pa.int32(), "number behind p", ""),
-    "exact": (pa.bool_(), "whether these are all there are", ""),
-    "model": (pa.string(), "what the estimate and its interval are of", ""),
-}
-
-_LIMITS = {"": "", "_low": ", lower end of the 95 % interval", "_high": ", upper end of it"}
-
-
-def _with_interval(name: str, meaning: str, unit: str) -> dict[str, tuple[pa.DataType, str, str]]:
-    return {name + end: (pa.float64(), meaning + words, unit) for end, words in _LIMITS.items()}
-
-
-_OF_CONDITIONS = {
-    **_SHARED,
-    "reference": (pa.string(), "the condition compared with", ""),
-    "condition": (pa.string(), "the condition", ""),
-    "sessions_reference": (pa.int32(), "sessions of the reference", ""),
-    **_with_interval("mean_reference", "mean of the reference", "as in unit"),
-    **_with_interval("mean", "mean of the condition", "as in unit"),
-    **_with_interval("difference", "condition less reference", "as in unit"),
-    **_with_interval("effect", "Hedges' g", "standard deviations within patients"),
-    "in_blocks": (pa.bool_(), "in each patient one condition came before the other", ""),
-}
-
-_OF_TRENDS = {
-    **_SHARED,
-    "weeks": (pa.float64(), "longest time from a patient's first session to their last", "weeks"),
-    **_with_interval("per_week", "change among sessions of one condition", "as in unit, per week"),
-}
-
-_ALWAYS = ("reading", "measure", "of", "unit", "patient_id", "reference", "condition", "reason", "model")
-
-
-def _schema(result: type, described: dict[str, tuple[pa.DataType, str, str]]) -> pa.Schema:
-    names = list(result.__dataclass_fields__)  # type: ignore[attr-defined]
-    return pa.schema([column(n, *described[n], nullable=n not in _ALWAYS) for n in names])
-
-
-CONDITIONS_SCHEMA = _schema(Comparison, _OF_CONDITIONS)
-"""Columns of ``summaries/conditions.parquet``: those of :class:`Comparison`."""
-
-TRENDS_SCHEMA = _schema(Trend, _OF_TRENDS)
-"""Columns of ``summaries/trends.parquet``: those of :class:`Trend`."""
-
-
 def write_conditions(out: Path, settings: ComparisonSettings | None = None) -> tuple[Comparison, ...]:
     """Both tables, from those of ``emonext summarize``.
 
@@ -219,16 +74,6 @@ def write_conditions(out: Path, settings: ComparisonSettings | None = None) -> t
     write_derived(folder / "conditions.parquet", CONDITIONS_SCHEMA, map(asdict, found), settings)
     write_derived(folder / "trends.parquet", TRENDS_SCHEMA, map(asdict, trends), settings)
     return found
-
-
-def read_conditions(out: Path) -> pl.DataFrame:
-    """In :data:`CONDITIONS_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
-    return read_derived(out / "summaries" / "conditions.parquet", CONDITIONS_SCHEMA)
-
-
-def read_trends(out: Path) -> pl.DataFrame:
-    """In :data:`TRENDS_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
-    return read_derived(out / "summaries" / "trends.parquet", TRENDS_SCHEMA)
 
 
 def compare_conditions(
@@ -264,11 +109,12 @@ def _by_measure(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> Iterator[pl.DataFrame]:
     """For each reading and measure: one row a session, in %, with ``week`` and whether it is ``used``."""
+    is_share = pl.col("measure") == "share"
     joined = (
         measures.join(sessions, on=["patient_id", "session_id"])
         .with_columns(
-            value=pl.when(pl.col("measure") == "share").then(100 * pl.col("value")).otherwise(pl.col("value")),
-            unit=pl.when(pl.col("measure") == "share").then(pl.lit("%")).otherwise(pl.col("unit")),
+            value=pl.when(is_share).then(100 * pl.col("value")).otherwise(pl.col("value")),
+            unit=pl.when(is_share).then(pl.lit("%")).otherwise(pl.col("unit")),
             used=pl.col("enough") & pl.col("value").is_not_null() & (pl.col("coverage") > 0),
             week=(pl.col("recorded_at") - pl.col("recorded_at").min().over("patient_id")).dt.total_seconds()
             / (_WEEK_DAYS * _DAY_S),
@@ -290,16 +136,14 @@ def _of(rows: pl.DataFrame, patient_id: str) -> pl.DataFrame:
     return rows if patient_id == STUDY else rows.filter(patient_id=patient_id)
 
 
-def _names(rows: pl.DataFrame, patient_id: str) -> dict[str, str]:
+def _names(rows: pl.DataFrame, patient_id: str) -> dict[str, Any]:
     return {name: rows[name][0] for name in ("reading", "measure", "of", "unit")} | {"patient_id": patient_id}
 
 
 # --- conditions
 
 
-def _compare(
-    rows: pl.DataFrame, patient_id: str, condition: str, settings: ComparisonSettings
-) -> Comparison:
+def _compare(rows: pl.DataFrame, patient_id: str, condition: str, settings: ComparisonSettings) -> Comparison:
     both = rows.filter(pl.col("condition").is_in([settings.reference, condition]))
     compared = _with_both(both.filter("used"), settings)
     is_other = compared["condition"] == condition
@@ -338,8 +182,8 @@ def _check_conditions(
     patients = compared["patient_id"].n_unique()
     if patient_id == STUDY and patients < settings.min_patients:
         raise NotEnoughError(
-            f"{patients} of the {settings.min_patients} patients it takes have {settings.min_sessions} sessions "
-            "of both conditions in which enough was seen"
+            f"{patients} of the {settings.min_patients} patients it takes have {settings.min_sessions} "
+            "sessions of both conditions in which enough was seen"
         )
     if not patients:
         raise NotEnoughError(
@@ -353,9 +197,7 @@ def _compared(blank: Comparison, rows: pl.DataFrame, settings: ComparisonSetting
     patients = _codes(rows, "patient_id")
     design = np.column_stack([np.ones(len(other)), other])
     fit = _fit(blank.patient_id, values, design, patients, weights)
-    test = permutation_test(
-        values, other, patients, weights, draws=settings.permutations, seed=settings.seed
-    )
+    test = permutation_test(values, other, patients, weights, draws=settings.permutations, seed=settings.seed)
     reference, mean = fit.interval(1, 0), fit.interval(1, 1)
     difference, effect = fit.interval(0, 1), fit.standardised(0, 1)
     return replace(
@@ -409,16 +251,19 @@ def _trend(rows: pl.DataFrame, patient_id: str, settings: ComparisonSettings) ->
         coverage=_mean(followed["coverage"]),
     )
     try:
-        if patients < (settings.min_patients if patient_id == STUDY else 1):
-            wanted = f"{least} dated sessions, over a week or longer, in which enough was seen"
-            raise NotEnoughError(
-                f"{patients} of the {settings.min_patients} patients it takes have {wanted}"
-                if patient_id == STUDY
-                else f"fewer than {wanted}"
-            )
+        _check_weeks(patients, patient_id, least, settings)
         return _followed(blank, followed, settings)
     except NotEnoughError as reason:
         return replace(blank, reason=str(reason))
+
+
+def _check_weeks(patients: int, patient_id: str, least: int, settings: ComparisonSettings) -> None:
+    """:raises NotEnoughError: with the reason."""
+    wanted = f"{least} dated sessions, over a week or longer, in which enough was seen"
+    if patient_id == STUDY and patients < settings.min_patients:
+        raise NotEnoughError(f"{patients} of the {settings.min_patients} patients it takes have {wanted}")
+    if not patients:
+        raise NotEnoughError(f"fewer than {wanted}")
 
 
 def _followed(blank: Trend, rows: pl.DataFrame, settings: ComparisonSettings) -> Trend:
@@ -469,14 +314,13 @@ _Result = TypeVar("_Result", Comparison, Trend)
 
 def _holm(results: Sequence[_Result]) -> tuple[_Result, ...]:
     """With p corrected for all tests of one reading and patient (Holm, *Scand J Stat* 1979)."""
-    family: Callable[[_Result], tuple[str, bool, str]] = lambda one: (
-        one.reading,
-        one.patient_id != STUDY,
-        one.patient_id,
-    )
+
+    def family(one: _Result) -> tuple[bool, str, bool, str]:
+        # raw first, and the study before its patients
+        return one.reading != "raw", one.reading, one.patient_id != STUDY, one.patient_id
+
     corrected: list[_Result] = []
-    # raw first, and the study before its patients
-    for _, members in groupby(sorted(results, key=lambda one: (one.reading != "raw", *family(one))), family):
+    for _, members in groupby(sorted(results, key=family), family):
         together = list(members)
         tested = [one.p for one in together if one.p is not None]
         holm = iter(multipletests(tested, method="holm")[1].tolist() if tested else [])

@@ -1,12 +1,12 @@
 """Linear models of sessions: of one patient, and of a study whose patients differ.
 
-A session counts by its weight: its residual variance is σ² / weight. statsmodels' mixed model knows no weights, but
-multiplying all of a row (value, intercept, covariates and the random effects' design) by √weight gives a model
-with one variance for all rows and the same parameters: what ``weights`` does in R's lme4 (Pinheiro & Bates,
-*Mixed-Effects Models in S and S-PLUS*, 2000, § 5.1.2). Nothing is approximated.
+A session counts by its weight: its residual variance is σ² / weight. statsmodels' mixed model knows no
+weights, but multiplying all of a row (value, intercept, covariates and the random effects' design) by √weight
+gives a model with one variance for all rows and the same parameters: what ``weights`` means to R's lme4
+(Pinheiro & Bates, *Mixed-Effects Models in S and S-PLUS*, 2000, § 5.1). Nothing is approximated.
 
-The likelihood (REML) is statsmodels' own, of ``MixedLM``. Only the search is not: that of ``MixedLM.fit`` has no bounds,
-and stops without an answer where a variance is near zero, as it often is with few patients.
+The likelihood (REML) is statsmodels' own, of ``MixedLM``. Only the search is not: that of ``MixedLM.fit`` has
+no bounds, and stops without an answer where a variance is near zero, as it often is with few patients.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ LEVEL = 0.95
 RANDOM_EFFECTS = "mixed model: random intercept and slope for each patient"
 ONE_PATIENT = "linear model"
 
-# Standard deviations of random effects are sought between these many residual ones. Zero itself MixedLM can't take.
+# Between so many residual ones the standard deviations of random effects are sought. MixedLM can't take zero.
 _LEAST_SD, _MOST_SD = 1e-4, 1e3
 
 _START_SD = 0.5

@@ -27,7 +27,7 @@ class Permutation:
 
 
 def permutation_test(
-    values: Floats, covariate: Floats, strata: NDArray[np.int64], weights: Floats, *, draws: int, seed: int
+    values: Floats, covariate: Floats, strata: Floats, weights: Floats, *, draws: int, seed: int
 ) -> Permutation:
     """Whether values depend on a covariate, by how it could have fallen on the sessions of each stratum.
 
@@ -36,7 +36,8 @@ def permutation_test(
     slope within strata; with 0 and 1 that is a difference of means.
 
     All arrangements are gone through where there are at most ``draws``; else so many are drawn, and the
-    observed one counts as one of them: p = (b + 1) / (m + 1) (Phipson & Smyth, *Stat Appl Genet Mol Biol* 2010).
+    observed one counts as one of them: p = (b + 1) / (m + 1) (Phipson & Smyth, *Stat Appl Genet Mol Biol*
+    2010).
 
     :param values, covariate, strata, weights: (n,); weights above 0.
     :raises NotEnoughError: there is one arrangement only, or the values are all the same.
@@ -56,9 +57,7 @@ def permutation_test(
     return Permutation((as_far + 1) / (draws + 1), draws, exact=False)
 
 
-def _slopes(
-    covariates: Floats, values: Floats, groups: list[NDArray[np.intp]], weights: Floats
-) -> Floats:
+def _slopes(covariates: Floats, values: Floats, groups: list[NDArray[np.intp]], weights: Floats) -> Floats:
     """(m,) weighted slopes within groups, of m arrangements (m, n)."""
     above, below = np.zeros(len(covariates)), np.zeros(len(covariates))
     for group in groups:
@@ -92,9 +91,7 @@ def _orders(values: tuple[float, ...]) -> Iterator[tuple[float, ...]]:
             yield first, *rest
 
 
-def _drawn(
-    covariate: Floats, groups: list[NDArray[np.intp]], draws: int, rng: np.random.Generator
-) -> Floats:
+def _drawn(covariate: Floats, groups: list[NDArray[np.intp]], draws: int, rng: np.random.Generator) -> Floats:
     arranged = np.tile(covariate, (draws, 1))
     for group in groups:
         arranged[:, group] = rng.permuted(arranged[:, group], axis=1)
