@@ -159,8 +159,8 @@ def _condition(differences: Mapping[str, Difference], language: Language) -> str
         if of == "positive":
             here, there = map(language.number, difference.counts)
             text = language.gettext(
-                "The face looked positive for %(now)s of the time seen, against %(then)s in ordinary sessions "
-                "(%(here)s sessions against %(there)s).",
+                "The face looked positive for %(now)s of the time seen, against %(then)s in ordinary "
+                "sessions (%(here)s sessions against %(there)s).",
                 **values,
                 here=here,
                 there=there,

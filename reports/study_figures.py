@@ -106,6 +106,47 @@ def _estimates(
     )
 
 
+def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[str, Any]:
+    """Mean share around events with its interval, and at matched moments; time from the event."""
+    figure = go.Figure(layout=plain_layout(260))
+    middle = [(row["from_s"] + row["to_s"]) / 2 for row in rows]
+    for name, width in (("value_low", 0), ("value_high", 0)):
+        band = [None if row[name] is None else 100 * row[name] for row in rows]
+        figure.add_trace(
+            go.Scatter(
+                x=middle,
+                y=band,
+                mode="lines",
+                line={"width": width},
+                fill="tonexty" if name == "value_high" else None,
+                fillcolor="rgba(31,86,115,0.18)",
+                hoverinfo="skip",
+            )
+        )
+    for name, line in (
+        ("matched", {"color": INK, "width": 2, "dash": "dot"}),
+        ("value", {"color": MARK, "width": 3}),
+    ):
+        found = [None if row[name] is None else round(100 * row[name], 2) for row in rows]
+        said = language.gettext("around events") if name == "value" else language.gettext("matched moments")
+        figure.add_trace(
+            go.Scatter(
+                x=middle,
+                y=found,
+                mode="lines",
+                line=line,
+                hovertemplate=f"%{{y:.0f}} % {said}<extra></extra>",
+            )
+        )
+    figure.add_vline(0, line={"color": INK, "width": 1})
+    figure.update_layout(
+        margin={"l": 52, "b": 52},
+        xaxis={"title": {"text": language.gettext("seconds from the event"), "standoff": 8}},
+        yaxis={**percent_axis([0, 1]), "range": None, "rangemode": "tozero"},
+    )
+    return plain(figure)
+
+
 def coverage_figure(coverages: Sequence[float], language: Language) -> dict[str, Any]:
     """How many sessions had how much coverage, in tenths."""
     counts, edges = np.histogram(coverages, BINS, (0, 1))

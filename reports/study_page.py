@@ -17,13 +17,13 @@ from markupsafe import Markup
 
 from pipeline.status import overview
 from pipeline.summaries import read_sessions
-from pipeline.timeline import as_frame, read_metadata, read_table, timeline_path, written_sessions
+from pipeline.timeline import as_frame, read_metadata, read_table, timeline_path, understood, written_sessions
 from reports import words
 from reports.language import Language, marked
 from reports.look import STATE_COUNTS
 from reports.reasons import reason_text
 from reports.render import content_policy, render, scripts, style
-from reports.study_figures import coverage_figure, forest_figure
+from reports.study_figures import coverage_figure, event_figure, forest_figure
 from reports.study_words import interval, measure_label, p_text
 
 URGENT = ("failed", "interrupted", "partial", "skipped", "waiting", "running")
@@ -45,6 +45,7 @@ class Study:
 
     :param status: :func:`pipeline.status.overview`. ``sessions``: the table of that name.
     :param tables: the other tables by name, as far as they were made.
+    :param scale_names: by the key under which the table has them.
     :param methods: the methods paragraph; none where none was written.
     :param made: how the timelines were made: software, weights, settings; each with how many sessions.
     """
@@ -52,6 +53,7 @@ class Study:
     status: pl.DataFrame
     sessions: pl.DataFrame
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    scale_names: Mapping[str, str] = field(default_factory=dict)
     methods: str | None = None
     made: Mapping[str, Counter[str]] = field(default_factory=dict)
     warnings: tuple[tuple[str, str, str], ...] = ()
@@ -77,11 +79,13 @@ def read_study(out: Path) -> Study:
     :raises pipeline.errors.TimelineError: a table can't be read.
     """
     made, warnings = _made(out)
+    scales = _table(out, "scales")
     methods = out / "summaries" / "methods.md"
     return Study(
         status=overview(out, running=False),
         sessions=read_sessions(out),
         tables={name: as_frame(read_table(path)) for name in TABLES if (path := _table(out, name)).exists()},
+        scale_names=_scale_names(scales) if scales.exists() else {},
         methods=methods.read_text(encoding="utf-8") if methods.exists() else None,
         made=made,
         warnings=warnings,
@@ -91,6 +95,12 @@ def read_study(out: Path) -> Study:
 
 def _table(out: Path, name: str) -> Path:
     return out / "summaries" / f"{name}.parquet"
+
+
+def _scale_names(path: Path) -> dict[str, str]:
+    metadata = read_metadata(path)
+    with understood(path):
+        return {scale["key"]: scale["name"] for scale in metadata["settings"]["scales"]}
 
 
 def summaries_about(out: Path) -> dict[str, Any]:
@@ -289,8 +299,77 @@ def _trend(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     }
 
 
+def _events(study: Study, language: Language) -> Mapping[str, Any]:
+    table = study.tables.get("events")
+    if table is None:
+        return {"kinds": None}
+    positive = table.filter(measure="share", of="positive").sort("from_s")
+    kinds = [(what, rows) for (what,), rows in positive.group_by("what", maintain_order=True)]
+    return {
+        "kinds": [
+            {
+                "title": what or language.gettext("All events"),
+                "events": rows["events"].max(),
+                "patients": rows["patients"].max(),
+                "figure": event_figure(rows.to_dicts(), language),
+                "rows": [_bin(row, language) for row in rows.iter_rows(named=True)],
+            }
+            for what, rows in sorted(kinds, key=lambda kind: str(kind[0]))
+        ]
+    }
+
+
+def _bin(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    def in_percent(name: str) -> list[float | None]:
+        return [None if row[end] is None else 100 * row[end] for end in (name, f"{name}_low", f"{name}_high")]
+
+    value, matched = in_percent("value")[0], row["matched"]
+    difference, low, high = in_percent("difference")
+    return {
+        "when": words.signed(row["from_s"], 0, language),
+        "events": row["events"],
+        "value": "–" if value is None else words.share_text(value, 100, language),
+        "matched": "–" if matched is None else words.share_text(matched, 1, language),
+        "difference": interval(difference, low, high, "%", language),
+    }
+
+
+def _scales(study: Study, language: Language) -> Mapping[str, Any]:
+    table = study.tables.get("scales")
+    if table is None:
+        return {"scales": None}
+    rated = table.filter(kind="item")
+    return {
+        "scales": [
+            {
+                "name": study.scale_names.get(str(scale), str(scale)),
+                "readings": [
+                    {"title": language.word(title), **_counts(rows)}
+                    for reading, title in READING_WORDS.items()
+                    if (rows := of_scale.filter(reading=reading)).height
+                ],
+            }
+            for (scale,), of_scale in rated.group_by("scale", maintain_order=True)
+        ]
+    }
+
+
+def _counts(rows: pl.DataFrame) -> dict[str, Any]:
+    """Windows by item and band, in the order of the bands' scores."""
+    bands = rows.select("score", "words").unique().sort("score", "words", nulls_last=True)["words"].to_list()
+    counts = Counter(rows.select("item", "words").rows())
+    items = rows["item"].unique(maintain_order=True).to_list()
+    return {
+        "bands": bands,
+        "rows": [(item, [counts[item, words] for words in bands]) for item in items],
+        "windows": rows.select("patient_id", "session_id", "window").n_unique(),
+    }
+
+
 def _methods(study: Study, _: Language) -> Mapping[str, Any]:
-    return {"paragraphs": [text.strip() for text in (study.methods or "").split("\n\n") if text.strip()]}
+    """The paragraphs alone: what the results are stands above."""
+    told = (study.methods or "").partition("## Results")[0].split("\n\n")
+    return {"paragraphs": [text.strip() for text in told if text.strip() and not text.startswith("#")]}
 
 
 def _details(study: Study, language: Language) -> Mapping[str, Any]:
@@ -313,6 +392,8 @@ SECTIONS = (
     Section("identity", marked("Whether it was the patient"), _identity),
     Section("conditions", marked("Conditions compared"), _conditions),
     Section("trends", marked("Change over the weeks"), _trends),
+    Section("events", marked("Around events"), _events),
+    Section("scales", marked("Scales, filled in by the machine"), _scales),
     Section("methods", marked("Methods"), _methods),
     Section("details", marked("Settings, versions, warnings and errors"), _details),
 )

@@ -202,7 +202,7 @@ def test_ids_that_look_alike_are_kept_apart(out: Path, process: Process, purged:
     before = theirs(out, kept) | theirs(out, f"patient_id={kept}")
     found = do_purge(out, purged)
     now = files(out)
-    assert len(before) == 8
+    assert len(before) == 11
     assert {path: now.get(path) for path in before} == before
     assert read_status(out)["patient_id"].to_list() == [kept, kept]
     assert not any((out / kind / purged).exists() for kind in ("logs", "reports", ".unfinished"))
@@ -246,6 +246,7 @@ def test_one_session_goes_and_the_others_stay(out: Path, process: Process) -> No
     assert gone == {
         "timelines/patient_id=P1/S01.parquet",
         "faces/patient_id=P1/S01.parquet",
+        "episodes/patient_id=P1/S01.parquet",
         "logs/P1/S01.log",
         "reports/P1/S01.html",
     }
@@ -338,7 +339,7 @@ def test_no_link_is_followed_out_of_the_folder(out: Path, process: Process, tmp_
     (outside / "empty").mkdir()
     (out / "timelines/patient_id=P012/link.parquet").symlink_to(outside / "S09.parquet")
     (out / "faces/patient_id=P012/folder").symlink_to(outside)
-    (out / "episodes").symlink_to(outside)
+    (out / "thumbnails").symlink_to(outside)
     (out / "people.csv").symlink_to(outside / "P012.csv")
     (out / "recordings").symlink_to(outside)
     found = do_purge(out, "P012")
@@ -347,8 +348,8 @@ def test_no_link_is_followed_out_of_the_folder(out: Path, process: Process, tmp_
     assert not (out / "timelines/patient_id=P012").exists()
     assert not (out / "faces/patient_id=P012").exists()
     assert found.mentions == (
-        "episodes (a link out of the folder: look there yourself)",
         "people.csv (where it leads to)",
+        "thumbnails (a link out of the folder: look there yourself)",
     )
 
 
@@ -419,7 +420,12 @@ def test_the_program_s_own_scripts_are_about_nobody(out: Path, process: Process)
     """Plotly has variables called P1 and S1."""
     process("P1/S1", "P2/S1")
     assert b"P1" in (out / "reports/P2/S1.html").read_bytes()
-    assert plan_purge(out, "P1", None, own_text()).pages == (out / "reports/index.html",)
+    assert {page.relative_to(out).as_posix() for page in plan_purge(out, "P1", None, own_text()).pages} == {
+        "reports/index.html",
+        "reports/study.html",
+        "summaries/measures.parquet",
+        "summaries/sessions.parquet",
+    }
     assert do_purge(out, "P1").mentions == ()
 
 

@@ -5,8 +5,8 @@
   const count = document.getElementById("search-count");
   const patients = [...document.querySelectorAll(".patient")].map((element) => ({
     element,
-    id: element.dataset.words,
-    sessions: [...element.querySelectorAll("tr[data-words]")],
+    id: element.dataset.words.toLowerCase(),
+    sessions: [...element.querySelectorAll("tr[data-words]")].map((row) => [row, row.dataset.words.toLowerCase()]),
     details: element.querySelector("details"),
     open: element.querySelector("details").open,
   }));
@@ -16,8 +16,8 @@
     let sessions = 0;
     for (const { element, id, sessions: rows, details, open } of patients) {
       let found = 0;
-      for (const row of rows) {
-        const hit = wanted.every((word) => id.includes(word) || row.dataset.words.includes(word));
+      for (const [row, words] of rows) {
+        const hit = wanted.every((word) => id.includes(word) || words.includes(word));
         row.hidden = !hit;
         found += hit;
       }
