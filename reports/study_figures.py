@@ -64,7 +64,8 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
             yanchor="bottom",
             showarrow=False,
         )
-    names = {"": f"<b>{language.gettext('all patients')}</b>"}
+    everybody = language.gettext("all patients")
+    names = {"": f"<b>{everybody}</b>"}
     figure.update_layout(
         margin={"t": 30, "b": 40},
         yaxis={
@@ -83,6 +84,7 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
 def _estimates(
     rows: Sequence[Mapping[str, Any]], level: Mapping[str, int], of_all: bool, axis: str, language: Language
 ) -> go.Scatter:
+    everybody = language.gettext("all patients")
     found = [Number(row["difference"], row["difference_low"], row["difference_high"]) for row in rows]
     return go.Scatter(
         x=[number.value for number in found],
@@ -96,7 +98,7 @@ def _estimates(
             "size": 15 if of_all else 9,
         },
         text=[
-            f"{row['patient_id'] or language.gettext('all patients')}<br>"
+            f"{row['patient_id'] or everybody}<br>"
             + interval(
                 row["difference"], row["difference_low"], row["difference_high"], row["unit"], language
             )
