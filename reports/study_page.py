@@ -128,9 +128,9 @@ def _made(out: Path) -> tuple[dict[str, Counter[str]], tuple[tuple[str, str, str
         metadata = read_metadata(timeline_path(out, patient, session))
         weights = metadata["weights"]
         facts = {
-            "software": f"Emonext Care {metadata['software_version']}",
+            "software_version": f"Emonext Care {metadata['software_version']}",
             "device": metadata["device"],
-            "weights": f"{weights['name']}, sha256 {weights['sha256'][:12]}",
+            "weights.name": f"{weights['name']}, sha256 {weights['sha256'][:12]}",
             **flat(metadata["settings"]),
         }
         for name, value in facts.items():

@@ -42,7 +42,13 @@ def course(*sessions: tuple[float, float], **columns: list[Any]) -> Course:
 def test_of_nothing_nothing_is_said() -> None:
     assert courses(*tables([], [])) == ()
     nobody = Course("P1", ())
-    assert (nobody.seen, nobody.readings, lately(nobody), good_times(nobody), slots(nobody)) == ((), (), None, {}, {})
+    assert (nobody.seen, nobody.readings, lately(nobody), good_times(nobody), slots(nobody)) == (
+        (),
+        (),
+        None,
+        {},
+        {},
+    )
     assert parts(nobody, 60) == ("session", ())
     assert mean_of([]) is None
     assert moving_median([]) == []
@@ -100,7 +106,10 @@ def test_lately_is_the_last_quarter_against_all_before() -> None:
     assert found is not None
     visits, differences = found
     assert [visit.session_id for visit in visits] == ["S10", "S11", "S12"]
-    assert {of: difference.direction for of, difference in differences.items()} == {"positive": 1, "neutral": -1}
+    assert {of: difference.direction for of, difference in differences.items()} == {
+        "positive": 1,
+        "neutral": -1,
+    }
     assert lately(course(*before[:7])) is None
 
 
