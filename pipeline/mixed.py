@@ -115,6 +115,7 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
     df = len(np.unique(patients)) - 1
     if df < 1 or left <= df:
         raise NotEnoughError("too few patients or sessions")
+    _check_variation(values, design, patients)
     root = np.sqrt(_of_mean_one(weights))
     spread = design[:, slope] - design[:, slope].mean()
     random = np.column_stack([root, root * spread / spread.std()])
@@ -164,6 +165,14 @@ def _check(values: Floats, design: Floats) -> int:
     if len(values) <= rank:
         raise NotEnoughError("too few sessions")
     return len(values) - rank
+
+
+def _check_variation(values: Floats, design: Floats, patients: Floats) -> None:
+    """:raises NotEnoughError: within patients the design explains all; the likelihood has no maximum then."""
+    own = (patients[:, None] == np.unique(patients)).astype(np.float64)
+    explained = np.column_stack([own, design])
+    left = values - explained @ np.linalg.lstsq(explained, values)[0]
+    _residual_sd(float(left @ left) / len(left), values)
 
 
 def _of_mean_one(weights: Floats) -> Floats:
