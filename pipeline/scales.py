@@ -21,9 +21,9 @@ from pipeline.episodes import observed
 from pipeline.errors import InputError
 from pipeline.measures import GROUPS
 from pipeline.records import EMOTIONS
-from pipeline.result_tables import column, write_derived
+from pipeline.result_tables import column, read_derived, write_derived
 from pipeline.spreadsheet import read_text, shown
-from pipeline.summaries import read_derived, read_episodes, read_sessions
+from pipeline.summaries import read_episodes, read_sessions
 from pipeline.timeline import Timeline, read_timeline, timeline_path, understood
 
 SCALES_FILE = "scales.toml"
