@@ -6,8 +6,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from pipeline.result_tables import column
-from pipeline.summaries import read_derived
+from pipeline.result_tables import column, read_derived
 
 STUDY = ""
 """In the place of a patient's id: all patients together."""

@@ -28,9 +28,8 @@ from pipeline.events import Event, Ids, read_events
 from pipeline.measures import GROUPS
 from pipeline.mixed import LEVEL
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.result_tables import column, write_derived
+from pipeline.result_tables import column, read_derived, write_derived
 from pipeline.spreadsheet import Problem
-from pipeline.summaries import read_derived
 from pipeline.timeline import Timeline, read_timeline, timeline_path, understood, written_sessions
 
 Floats = NDArray[np.float64]

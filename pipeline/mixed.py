@@ -15,7 +15,6 @@ import numpy as np
 import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import nctdtrinc
 from scipy.stats import t as student
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
@@ -54,13 +53,14 @@ class Fit:
     :param residual_sd: standard deviation of a session of average weight, beside the same patient's others.
     :param patient_sd, slope_sd: by how much patients differ in their level, and in the effect; none in a
         model of one patient.
-    :param df: degrees of freedom of Student's t for intervals.
+    :param df: degrees of freedom of Student's t for intervals. ``residual_df``: those of ``residual_sd``.
     """
 
     coefficients: Floats
     covariance: Floats
     residual_sd: float
     df: int
+    residual_df: int
     model: str
     patient_sd: float | None = None
     slope_sd: float | None = None
@@ -73,19 +73,17 @@ class Fit:
         return Interval(value, value - half, value + half)
 
     def standardised(self, *contrast: float) -> Interval:
-        """The same in residual standard deviations, with Hedges' correction of the estimate.
+        """The same in residual standard deviations: Hedges' g, corrected for few sessions.
 
-        The limits are those of the non-central t distribution (Steiger & Fouladi 1997; Hedges 1981), which
-        allow for the standard deviation being an estimate too.
+        Its variance is that of the difference and that of the standard deviation, which is an estimate too
+        (Hedges & Olkin, *Statistical Methods for Meta-Analysis*, 1985, § 5.E).
         """
         times = np.array(contrast)
-        value, error = float(times @ self.coefficients), self._error(times)
-        low, high = (
-            float(nctdtrinc(self.df, side, value / error)) * error / self.residual_sd
-            for side in ((1 + LEVEL) / 2, (1 - LEVEL) / 2)
-        )
-        corrected = (1 - 3 / (4 * self.df - 1)) * value / self.residual_sd
-        return Interval(corrected, low, high)
+        corrected = (1 - 3 / (4 * self.residual_df - 1)) / self.residual_sd
+        value = corrected * float(times @ self.coefficients)
+        error = np.hypot(corrected * self._error(times), value / np.sqrt(2 * self.residual_df))
+        half = float(student.ppf((1 + LEVEL) / 2, self.df) * error)
+        return Interval(value, value - half, value + half)
 
     def _error(self, times: Floats) -> float:
         return float(np.sqrt(times @ self.covariance @ times))
@@ -99,7 +97,7 @@ def fit_patient(values: Floats, design: Floats, weights: Floats) -> Fit:
     """
     df = _check(values, design)
     found = sm.WLS(values, design, _of_mean_one(weights)).fit()
-    return Fit(found.params, found.cov_params(), _residual_sd(found.scale, values), df, ONE_PATIENT)
+    return Fit(found.params, found.cov_params(), _residual_sd(found.scale, values), df, df, ONE_PATIENT)
 
 
 def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weights: Floats) -> Fit:
@@ -113,10 +111,11 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
     :param patients: (n,) whose session it is, as any numbers.
     :raises NotEnoughError: fewer sessions or patients than it takes, or sessions that don't differ.
     """
-    _check(values, design)
+    left = _check(values, design)
     df = len(np.unique(patients)) - 1
-    if df < 1:
-        raise NotEnoughError("one patient only")
+    if df < 1 or left <= df:
+        raise NotEnoughError("too few patients or sessions")
+    _check_variation(values, design, patients)
     root = np.sqrt(_of_mean_one(weights))
     spread = design[:, slope] - design[:, slope].mean()
     random = np.column_stack([root, root * spread / spread.std()])
@@ -134,6 +133,7 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
         covariance=found.cov_params(),
         residual_sd=residual_sd,
         df=df,
+        residual_df=left - df,
         model=RANDOM_EFFECTS,
         patient_sd=patient_sd,
         slope_sd=slope_sd / float(spread.std()),
@@ -165,6 +165,14 @@ def _check(values: Floats, design: Floats) -> int:
     if len(values) <= rank:
         raise NotEnoughError("too few sessions")
     return len(values) - rank
+
+
+def _check_variation(values: Floats, design: Floats, patients: Floats) -> None:
+    """:raises NotEnoughError: within patients the design explains all; the likelihood has no maximum then."""
+    own = (patients[:, None] == np.unique(patients)).astype(np.float64)
+    explained = np.column_stack([own, design])
+    left = values - explained @ np.linalg.lstsq(explained, values)[0]
+    _residual_sd(float(left @ left) / len(left), values)
 
 
 def _of_mean_one(weights: Floats) -> Floats:

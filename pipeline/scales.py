@@ -2,11 +2,12 @@
 
     summaries/scales.parquet    one row for each session, reading, window and item
 
-What a scale is (windows, items, bands) is data: ``scales.toml`` beside this file, or of that name in the folder
-of results. Time is counted from the session's begin; an episode over a window's end counts in both by its
-parts. A last window shorter than half of one is not rated.
+What a scale is (windows, items, bands) is data: ``scales.toml`` beside this file, or of that name in the
+folder of results. Time is counted from the session's begin; an episode over a window's end counts in both by
+its parts. A last window shorter than half of one is not rated.
 """
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,18 +21,20 @@ from pipeline.episodes import observed
 from pipeline.errors import InputError
 from pipeline.measures import GROUPS
 from pipeline.records import EMOTIONS
-from pipeline.result_tables import column, write_derived
+from pipeline.result_tables import column, read_derived, write_derived
 from pipeline.spreadsheet import read_text, shown
-from pipeline.summaries import read_derived, read_episodes, read_sessions
+from pipeline.summaries import read_episodes, read_sessions
 from pipeline.timeline import Timeline, read_timeline, timeline_path, understood
 
 SCALES_FILE = "scales.toml"
 
 ITEM, BESIDE, NOT_ASSESSED, BUDGET = "item", "beside", "not assessed", "time budget"
-"""Kinds of rows: an item of the scale, rated; an expression that it has no item for; an item that the face says
-nothing of; and the time of positive, neutral and negative expression."""
+"""Kinds of rows: an item of the scale, rated; an expression that it has no item for; an item that the face
+says nothing of; and the time of positive, neutral and negative expression."""
 
 _BUDGETS = {"positive": GROUPS["positive"], "neutral": ("neutral",), "negative": GROUPS["negative"]}
+
+_LEAST_WINDOW_S = 1.0
 
 # Durations are sums of binary fractions: 80 samples of 0.2 s are 16 s.
 _DIGITS = 3
@@ -253,8 +256,10 @@ def _scale(key: str, table: Mapping[str, Any]) -> Scale:
     """:raises KeyError, TypeError, ValueError: what is wrong with it."""
     scale = Scale(
         key=key,
-        **{name: str(table[name]) for name in ("name", "source")},
-        **{name: float(table[name]) for name in ("window_s", "min_coverage")},
+        name=str(table["name"]),
+        source=str(table["source"]),
+        window_s=float(table["window_s"]),
+        min_coverage=float(table["min_coverage"]),
         not_in_view=int(table["not_in_view"]),
         items={str(item): str(emotion) for item, emotion in dict(table["items"]).items()},
         bands=tuple(Band(**band) for band in table["bands"]),
@@ -264,8 +269,8 @@ def _scale(key: str, table: Mapping[str, Any]) -> Scale:
     unknown = {*scale.items.values(), *scale.beside} - {*EMOTIONS}
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))}: there are {', '.join(EMOTIONS)}")
-    if not scale.window_s > 0 or not 0 < scale.min_coverage <= 1:
-        raise ValueError("window_s must be above 0, min_coverage above 0 and at most 1")
+    if not _LEAST_WINDOW_S <= scale.window_s < math.inf or not 0 < scale.min_coverage <= 1:
+        raise ValueError("window_s must be at least 1, min_coverage above 0 and at most 1")
     _check_bands(scale.bands)
     return scale
 
