@@ -102,7 +102,7 @@ EPISODES_SCHEMA = pa.schema(
 SESSIONS_SCHEMA = pa.schema(
     [
         *_IDS,
-        _field("recorded_at", pa.timestamp("s"), "local time", nullable=True),
+        _field("recorded_at", pa.timestamp("ms"), "local time", nullable=True),
         _field("condition", pa.string(), "as the study names it; may be empty"),
         _field("duration_s", pa.float64(), "length of the parts that count", "s"),
         _field("observed_s", pa.float64(), "of it could be read", "s"),

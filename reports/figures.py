@@ -25,13 +25,17 @@ _LANE_GAP = 0.02
 _LEFT_PX = 96
 
 
-def expression_figure(steps: Steps, language: Language) -> dict[str, Any]:
-    """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped."""
+def expression_figure(steps: Steps, language: Language, events_s: Sequence[float] = ()) -> dict[str, Any]:
+    """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped.
+
+    :param events_s: marked by upright lines, and numbered from 1.
+    """
     figure, looks = _figure(steps, 460, language), in_words(EMOTION_WORDS, language)
     for lane, name in enumerate(EMOTION_ORDER, start=2):
         percent = 100 * steps.probabilities[:, EMOTIONS.index(name)]
         figure.add_trace(_area(steps, percent, EMOTION_COLOURS[name], f"y{lane}"))
         figure.update_layout({f"yaxis{lane}": _lane_axis(lane, looks[name])})
+    _mark(figure, events_s)
     captions = [_expression_caption(row, looks) for row in steps.probabilities]
     figure.add_trace(_captions(steps, captions, language))
     return _plain(figure)
@@ -144,6 +148,24 @@ def _filled(steps: Steps, height: Floats, **look: Any) -> go.Scatter:
         hoverinfo="skip",
         **look,
     )
+
+
+def _mark(figure: go.Figure, events_s: Sequence[float]) -> None:
+    """A line across all lanes for each event, with its number above."""
+    for number, moment_ms in enumerate(_milliseconds(np.asarray(events_s, np.float64)).tolist(), start=1):
+        place = {"xref": "x", "x0": moment_ms, "x1": moment_ms, "yref": "paper", "y0": 0, "y1": 1}
+        figure.add_shape(type="line", line={"color": INK, "width": 1.5, "dash": "dot"}, **place)
+        figure.add_annotation(
+            x=moment_ms,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            text=str(number),
+            showarrow=False,
+            font={"size": 13},
+        )
+    if events_s:
+        figure.update_layout(margin={"t": 26})
 
 
 def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:

@@ -11,10 +11,11 @@ from markupsafe import Markup
 
 from pipeline.summary import Summary
 from reports import words
+from reports.assets import INLINE, Assets
 from reports.language import ENGLISH, Language
 from reports.look import STATE_COUNTS
 from reports.reasons import reason_text
-from reports.render import content_policy, render, style, write_page
+from reports.render import render, write_page
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,17 @@ class IndexEntry:
     link: str | None
 
 
-def write_index(entries: Iterable[IndexEntry], path: Path, language: Language = ENGLISH) -> Path:
+def write_index(
+    entries: Iterable[IndexEntry], path: Path, language: Language = ENGLISH, assets: Assets = INLINE
+) -> Path:
     """Writes the index, in order of patient and session; returns its path.
 
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, index_page(entries, language))
+    return write_page(path, index_page(entries, language, assets))
 
 
-def index_page(entries: Iterable[IndexEntry], language: Language) -> Markup:
+def index_page(entries: Iterable[IndexEntry], language: Language, assets: Assets) -> Markup:
     """The index as HTML."""
     ordered = sorted(entries, key=_patient_and_session)
     patients = [
@@ -54,8 +57,7 @@ def index_page(entries: Iterable[IndexEntry], language: Language) -> Markup:
         overview=_overview(ordered, len(patients), language),
         reason_text=partial(reason_text, language=language),
         too_little=words.seen_too_little,
-        policy=content_policy(),
-        style=style(),
+        **assets.of_page(with_figures=False),
     )
 
 

@@ -89,16 +89,21 @@ def review_script() -> Markup:
     return _trusted("templates/review.js")
 
 
-def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'") -> str:
+def content_policy(
+    allowed: tuple[Markup, ...] = (), media: str = "'none'", nonce: str | None = None
+) -> str:
     """A Content-Security-Policy under which only these very scripts run and nothing is fetched.
 
     Styles stay free because Plotly writes its own.
 
     :param media: where videos may come from.
+    :param nonce: of the scripts beside the page, instead of those in it.
     """
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in allowed) or "'none'"
+    hashes = [f"'sha256-{_digest(script)}'" for script in allowed]
+    own = " ".join(hashes if nonce is None else [f"'nonce-{nonce}'"]) or "'none'"
+    beside = "" if nonce is None else " 'self' file:"
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src {own}; style-src 'unsafe-inline'{beside}; img-src data:; "
         f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
 
