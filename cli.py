@@ -406,6 +406,43 @@ def report(
     _say(f"Report: {index}")
 
 
+@app.command(rich_help_panel=SESSIONS)
+def summarize(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    enter: Annotated[float, typer.Option(help="Smoothed probability at which an episode begins.")] = 0.5,
+    leave: Annotated[float, typer.Option(help="And at which it ends.")] = 0.4,
+    smoothing: Annotated[float, typer.Option(help="Window of the smoothing, s.")] = 1.0,
+    min_duration: Annotated[float, typer.Option(help="Shorter episodes are left out, s.")] = 1.0,
+    bridge: Annotated[float, typer.Option(help="Interruptions up to so long are bridged, s.")] = 0.6,
+    max_unobserved: Annotated[float, typer.Option(help="And so long without a readable face, s.")] = 1.0,
+    min_coverage: Annotated[float, typer.Option(help="With less seen, no number is given, 0…1.")] = 0.2,
+    baseline: Annotated[
+        str, typer.Option(help="Condition of sessions in which patients were calm.")
+    ] = "baseline",
+    key: KeyFile = None,
+) -> None:
+    """Timelines → episodes, measures with intervals, comparisons: tables for statistics and for the reports.
+
+    Needs neither video nor model, and can be done again with other settings; `report` then shows them.
+
+    Example: emonext summarize study --min-duration 2
+    """
+    from pipeline.derived import derive
+    from pipeline.encryption import use_key
+    from pipeline.episodes import EpisodeSettings
+    from pipeline.lock import holding
+    from pipeline.summaries import SummarySettings
+
+    use_key(key)
+    episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
+    settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
+    with holding(directory), _progress("Summaries") as update:
+        sessions = derive(directory, settings, lambda done, total: update(done, total, ""))
+    enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
+    _say(f"{sessions.height} sessions, {enough} seen enough, {calm} with the person's own baseline.")
+    _say(f"Tables: {directory / 'summaries'}")
+
+
 @app.command("key", rich_help_panel=PRIVACY)
 def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Makes a key with which `process --encrypt` encrypts what it writes.
