@@ -3,6 +3,7 @@
 Of tables that are not there, or are older than the session's timeline, nothing is said.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,11 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.errors import InputError
 from pipeline.moments import Moment, clearest_moments
+from pipeline.spreadsheet import plain, read_table, shown
 from pipeline.summaries import CORRECTED, RAW, read_episodes, read_measures, read_sessions
-from pipeline.timeline import timeline_path, written_sessions
+from pipeline.timeline import timeline_path
 from pipeline.usual import MIN_OTHERS, is_unusual, usual_range
 
 Ids = tuple[str, str]
@@ -53,6 +56,14 @@ class Unusual:
 
 
 @dataclass(frozen=True)
+class Event:
+    """Something that happened in the session, as the study noted it; ``time_s`` in the video."""
+
+    time_s: float
+    what: str
+
+
+@dataclass(frozen=True)
 class SessionFacts:
     """What is known of a session beyond its timeline.
 
@@ -62,7 +73,7 @@ class SessionFacts:
     :param still: whether the face moved so little that little can be read of it; none where not known.
     :param others: the person's other sessions of which enough was seen.
     :param unusual: how it differs from them; empty also where there are too few to tell.
-    :param good, hard: the clearest moments, in order of time.
+    :param good, hard: the clearest moments, in order of time. ``events``: likewise.
     """
 
     reading: str
@@ -73,6 +84,7 @@ class SessionFacts:
     unusual: tuple[Unusual, ...]
     good: tuple[Moment, ...]
     hard: tuple[Moment, ...]
+    events: tuple[Event, ...]
 
     @property
     def is_corrected(self) -> bool:
@@ -116,6 +128,7 @@ class FolderFacts:
             unusual=tuple(self._unusual(numbers, reading, others)),
             good=tuple(good),
             hard=tuple(hard),
+            events=tuple(self._events.get(ids, ())),
         )
 
     def _unusual(self, numbers: Mapping[Key, Number], reading: str, others: Sequence[Ids]) -> list[Unusual]:
@@ -135,6 +148,10 @@ class FolderFacts:
         return {(row["patient_id"], row["session_id"]): row for row in read_sessions(self._out).to_dicts()}
 
     @cached_property
+    def _events(self) -> dict[Ids, list[Event]]:
+        return read_events(self._out / "events.csv")
+
+    @cached_property
     def _numbers(self) -> dict[Ids, Numbers]:
         if not (self._out / "summaries" / "measures.parquet").exists():
             return {}
@@ -147,13 +164,37 @@ class FolderFacts:
         return found
 
 
+def read_events(path: Path) -> dict[Ids, list[Event]]:
+    """A study's list of events: columns ``patient_id``, ``session_id``, ``time_s`` and ``what``.
+
+    :returns: by session, in order of time; nothing where there is no list.
+    :raises pipeline.errors.InputError: it can't be understood.
+    """
+    if not path.exists():
+        return {}
+    (_, header), *rows = read_table(path) or [(1, [])]
+    names = [plain(name) for name in header]
+    if not set(_EVENT_COLUMNS) <= set(names):
+        raise InputError(f"{path}: its first line must name {', '.join(_EVENT_COLUMNS)}.")
+    places = [names.index(name) for name in _EVENT_COLUMNS]
+    found: dict[Ids, list[Event]] = {}
+    for number, cells in rows:
+        patient, session, time_s, what = (plain(cells[k]) if k < len(cells) else "" for k in places)
+        try:
+            moment_s = float(time_s)
+        except ValueError as error:
+            raise InputError(f"{path}, row {number}: {shown(time_s)} is no time in seconds.") from error
+        if not 0 <= moment_s < math.inf:
+            raise InputError(f"{path}, row {number}: {shown(time_s)} is no time in a video.")
+        found.setdefault((patient, session), []).append(Event(moment_s, what))
+    return {ids: sorted(events, key=lambda event: event.time_s) for ids, events in found.items()}
+
+
+_EVENT_COLUMNS = ("patient_id", "session_id", "time_s", "what")
+
+
 def is_current(out: Path, patient_id: str, session_id: str) -> bool:
     """Whether the session was summarized since its timeline was written."""
     timeline = timeline_path(out, patient_id, session_id)
     episodes = out / "episodes" / timeline.parent.name / timeline.name
     return episodes.exists() and episodes.stat().st_mtime_ns >= timeline.stat().st_mtime_ns
-
-
-def all_current(out: Path) -> bool:
-    """Whether every timeline of the folder was summarized since."""
-    return all(is_current(out, *ids) for ids in written_sessions(out))

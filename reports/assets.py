@@ -33,12 +33,13 @@ class Assets:
         if self.folder is None:
             within = scripts() if with_figures else ()
             return {"policy": content_policy(within), "style": style(), "scripts": within}
+        names = (PLOTLY_FILE, _DRAW_FILE) if with_figures else ()
         nonce = secrets.token_urlsafe(16)
         return {
             "policy": content_policy(nonce=nonce),
             "style": Markup(),
             "style_file": f"{self.folder}/{_STYLE_FILE}",
-            "script_files": [f"{self.folder}/{name}" for name in (PLOTLY_FILE, _DRAW_FILE)] if with_figures else [],
+            "script_files": [f"{self.folder}/{name}" for name in names],
             "nonce": nonce,
         }
 

@@ -18,10 +18,12 @@ class ReportOptions:
 
     :param language: a key of :data:`reports.language.LOCALES`.
     :param assets: scripts and style in each page, or once in ``reports/assets/``.
+    :param thumbnails: small pictures of moments: none, with all faces blurred, or with the patient's shown.
     """
 
     language: str = SOURCE
     assets: Literal["inline", "shared"] = "inline"
+    thumbnails: Literal["off", "blur", "plain"] = "off"
 
     def assets_of(self, folders_up: int) -> Assets:
         """Those of a page so many folders below ``reports/``."""
@@ -29,7 +31,10 @@ class ReportOptions:
 
 
 def last_options(out: Path) -> ReportOptions:
-    """As the folder's pages were made last, or else the defaults: a page made anew stays as it was."""
+    """As the folder's pages were made last, or else the defaults: a page made anew stays as it was.
+
+    But pictures of faces come only where they are asked for.
+    """
     reports = out / "reports"
     try:
         with (reports / "index.html").open(encoding="utf-8", errors="replace") as index:

@@ -89,9 +89,7 @@ def review_script() -> Markup:
     return _trusted("templates/review.js")
 
 
-def content_policy(
-    allowed: tuple[Markup, ...] = (), media: str = "'none'", nonce: str | None = None
-) -> str:
+def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'", nonce: str | None = None) -> str:
     """A Content-Security-Policy under which only these very scripts run and nothing is fetched.
 
     Styles stay free because Plotly writes its own.

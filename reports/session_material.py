@@ -6,19 +6,11 @@ from datetime import datetime, time, timedelta
 from typing import Literal
 
 from pipeline.records import EMOTIONS
-from pipeline.session_facts import SessionFacts
+from pipeline.session_facts import Event, SessionFacts
 from pipeline.summary import Summary
 from pipeline.timeline import Timeline
 from reports.language import Language
 from reports.words import clock
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened in the session, as the study noted it."""
-
-    time_s: float
-    what: str
 
 
 @dataclass(frozen=True)
@@ -46,10 +38,14 @@ class SessionMaterial:
     timeline: Timeline
     summary: Summary
     facts: SessionFacts | None = None
-    events: Sequence[Event] = ()
     pictures: Pictures | None = None
     review: str | None = None
     methods: str = ""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What the study noted of the session, in order of time."""
+        return self.facts.events if self.facts else ()
 
     @property
     def recorded_at(self) -> datetime | None:

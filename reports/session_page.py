@@ -1,4 +1,4 @@
-"""The page of one session: an ordered list of named sections. Plain words first, then figures, then details."""
+"""The page of one session: plain words, then an ordered list of named sections."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline.moments import Moment
@@ -33,6 +34,9 @@ READING_WORDS = {
     "raw": marked("As estimated"),
     "corrected": marked("Compared with this person’s own calm face"),
 }
+
+_SHORT_WORDS = {"raw": marked("estimated"), "corrected": marked("own calm face")}
+"""The same where there is little room."""
 
 _SURE = ((0.8, marked("very clear")), (0.65, marked("clear")), (0.0, marked("less clear")))
 """From which mean probability on a moment is called how."""
@@ -115,6 +119,7 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
     slots = cut(material.timeline, step_length(duration_s, TABLE_STEPS_S, MAX_TABLE_STEPS))
     return {
         "summary": material.summary,
+        "corrected": material.facts is not None and material.facts.is_corrected,
         "step_s": step_s,
         "expression": expression_figure(steps, language, [event.time_s for event in material.events]),
         "valence": valence_figure(steps, language),
@@ -155,13 +160,14 @@ def shares(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "summary": material.summary,
         "too_little": words.seen_too_little(material.summary),
         "readings": [language.word(READING_WORDS[reading]) for reading in readings],
+        "short": [language.word(_SHORT_WORDS[reading]) for reading in readings],
         "tables": [
             (title, [(of, label, [bars[of] for bars in readings.values()]) for of, label in rows.items()])
             for title, rows in tables
         ],
         "stacks": [[(name, bars[name].share) for name in EMOTION_ORDER] for bars in readings.values()],
         "intervals": any(bar.low is not None for bars in readings.values() for bar in bars.values()),
-        "interval": words.interval_text,
+        "interval": partial(words.interval_text, language=language),
         "rest_s": material.facts.rest_s if material.facts else 0,
     }
 

@@ -86,7 +86,7 @@ def _group_word(group: str, material: SessionMaterial, language: Language) -> st
     most = max(NEGATIVE, key=lambda name: emotion_s[name])
     if emotion_s[most] >= _ALMOST_ALL * sum(emotion_s[name] for name in NEGATIVE):
         return looks[most]
-    return language.gettext("negative, mostly %(emotion)s,", emotion=looks[most])
+    return language.gettext("negative (mostly %(emotion)s)", emotion=looks[most])
 
 
 # --- the first lines

@@ -59,8 +59,10 @@ def seen_too_little(summary: Summary) -> bool:
     return summary.observed_s < MIN_OBSERVED_S or summary.coverage < MIN_COVERAGE
 
 
-def interval_text(low: float, high: float) -> str:
+def interval_text(low: float, high: float, language: Language) -> str:
     """Two shares: ``18–27 %``."""
+    if high < 0.005:
+        return share_text(high, 1.0, language)
     return f"{100 * low:.0f}–{100 * high:.0f}{NBSP}%"
 
 

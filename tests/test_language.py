@@ -11,7 +11,15 @@ from messages import Message, messages
 from test_reports import TWENTY_SECONDS, Page, chosen, make_timeline, put
 
 from pipeline.summary import summarize
-from reports import IndexEntry, ReportError, ReportOptions, write_index, write_reports, write_session_report
+from reports import (
+    IndexEntry,
+    ReportError,
+    ReportOptions,
+    SessionMaterial,
+    write_index,
+    write_reports,
+    write_session_report,
+)
 from reports.language import ENGLISH, LOCALES, SOURCE, catalogues, language
 from reports.options import last_options
 from reports.reasons import REASONS, reason_text
@@ -164,7 +172,7 @@ def test_a_french_session_holds_no_english(by: str | None, tmp_path: Path) -> No
     }
     warnings = ["0.6 s of the video could not be decoded"]
     timeline = make_timeline(GAPS, patient=patient, warnings=warnings, seconds_lost=0.6)
-    page = write_session_report(timeline, summarize(timeline), tmp_path / "a.html", FRENCH)
+    page = write_session_report(SessionMaterial(timeline, summarize(timeline)), tmp_path / "a.html", FRENCH)
     assert_no_english(page)
     assert "l’expression semblait" in page.read_text()
 
@@ -174,7 +182,9 @@ def test_a_french_session_that_shows_little_holds_no_english(
     runs: list[tuple[str, int]], tmp_path: Path
 ) -> None:
     timeline = make_timeline(runs)
-    assert_no_english(write_session_report(timeline, summarize(timeline), tmp_path / "a.html", FRENCH))
+    assert_no_english(
+        write_session_report(SessionMaterial(timeline, summarize(timeline)), tmp_path / "a.html", FRENCH)
+    )
 
 
 def test_a_french_index_holds_no_english(tmp_path: Path) -> None:
