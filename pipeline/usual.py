@@ -25,7 +25,8 @@ def usual_range(others: Sequence[float]) -> tuple[float, float] | None:
     """
     if len(others) < MIN_OTHERS:
         return None
-    angles = np.arcsin(np.sqrt(np.asarray(others, np.float64)))
+    # sums of seconds can come out a hair above the whole
+    angles = np.arcsin(np.sqrt(np.clip(others, 0.0, 1.0)))
     count = len(angles)
     reach = student.ppf((1 + _LEVEL) / 2, count - 1) * angles.std(ddof=1) * math.sqrt(1 + 1 / count)
     ends = np.clip([angles.mean() - reach, angles.mean() + reach], 0, math.pi / 2)

@@ -10,7 +10,7 @@ A page is one file that opens from disk: no network, nothing beside it.
 
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
-from reports.options import ReportOptions
+from reports.options import ReportOptions, last_options
 from reports.render import own_text
 from reports.session_material import SessionMaterial
 from reports.session_page import write_session_report
@@ -21,6 +21,7 @@ __all__ = [
     "ReportError",
     "ReportOptions",
     "SessionMaterial",
+    "last_options",
     "own_text",
     "update_reports",
     "write_index",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from reports.assets import FOLDER, INLINE, Assets
+from reports.assets import FOLDER, INLINE, Assets, has_assets
 from reports.language import LOCALES, SOURCE
 
 _LANGUAGE = re.compile(r'<html lang="(\w+)"')
@@ -42,4 +42,4 @@ def last_options(out: Path) -> ReportOptions:
     except OSError:
         return ReportOptions()
     language = found[1] if found and found[1] in LOCALES else SOURCE
-    return ReportOptions(language, "shared" if (reports / FOLDER).is_dir() else "inline")
+    return ReportOptions(language, "shared" if has_assets(reports) else "inline")
