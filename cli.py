@@ -385,9 +385,19 @@ def review(
 def report(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
     lang: Annotated[str | None, typer.Option(help="en or fr; else as the pages were made last.")] = None,
+    assets: Annotated[
+        Literal["inline", "shared"] | None,
+        typer.Option(help="Scripts and style in each page, or once beside them; else as last."),
+    ] = None,
+    thumbnails: Annotated[
+        Literal["off", "blur", "plain"],
+        typer.Option(help="Small pictures of moments: none, all faces blurred, or the patient's shown."),
+    ] = "off",
     key: KeyFile = None,
 ) -> None:
-    """Timelines → HTML reports, anew; needs neither video nor model.
+    """Timelines → HTML reports, anew; needs no model, and the videos only for small pictures.
+
+    Pictures show people: keep the reports then as carefully as the recordings.
 
     Example: emonext report study --lang fr
     """
@@ -395,14 +405,18 @@ def report(
     from pipeline.encryption import use_key
     from pipeline.lock import holding
     from pipeline.status import sessions_in
-    from reports import write_reports
-    from reports.options import last_options
+    from pipeline.thumbnails import Thumbnails
+    from reports import last_options, write_reports
 
     use_key(key)
     sessions, options = sessions_in(directory), last_options(directory)
-    options = replace(options, language=lang or options.language)
-    with holding(directory), audited(directory, "report", sessions), _progress("Reports") as update:
-        index = write_reports(directory, lambda done, total: update(done, total, ""), options)
+    options = replace(
+        options, language=lang or options.language, assets=assets or options.assets, thumbnails=thumbnails
+    )
+    take_pictures = None if thumbnails == "off" else Thumbnails(directory, thumbnails)
+    shown = {"thumbnails": thumbnails}
+    with holding(directory), audited(directory, "report", sessions, shown), _progress("Reports") as update:
+        index = write_reports(directory, lambda done, total: update(done, total, ""), options, take_pictures)
     _say(f"Report: {index}")
 
 

@@ -25,13 +25,18 @@ _LANE_GAP = 0.02
 _LEFT_PX = 96
 
 
-def expression_figure(steps: Steps, language: Language) -> dict[str, Any]:
-    """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped."""
+def expression_figure(steps: Steps, language: Language, events_s: Sequence[float] = ()) -> dict[str, Any]:
+    """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped.
+
+    :param events_s: marked by upright lines, and numbered from 1.
+    """
     figure, looks = _figure(steps, 460, language), in_words(EMOTION_WORDS, language)
     for lane, name in enumerate(EMOTION_ORDER, start=2):
         percent = 100 * steps.probabilities[:, EMOTIONS.index(name)]
-        figure.add_trace(_area(steps, percent, EMOTION_COLOURS[name], f"y{lane}"))
+        # whole percents, a byte each: floats would take four times as much of the page
+        figure.add_trace(_area(steps, percent.round(), EMOTION_COLOURS[name], f"y{lane}", np.uint8))
         figure.update_layout({f"yaxis{lane}": _lane_axis(lane, looks[name])})
+    _mark(figure, events_s)
     captions = [_expression_caption(row, looks) for row in steps.probabilities]
     figure.add_trace(_captions(steps, captions, language))
     return _plain(figure)
@@ -40,7 +45,7 @@ def expression_figure(steps: Steps, language: Language) -> dict[str, Any]:
 def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
     """Valence over time, between unpleasant (−1) and pleasant (1)."""
     figure = _figure(steps, 220, language)
-    figure.add_trace(_area(steps, steps.valence, INK, "y2"))
+    figure.add_trace(_area(steps, steps.valence, INK, "y2", np.float32))
     figure.update_layout(yaxis2=_valence_axis(language))
     captions = [
         language.gettext("balance %(value)s", value=words.signed(value, 1, language))
@@ -121,29 +126,47 @@ def _valence_axis(language: Language) -> dict[str, Any]:
     }
 
 
-def _area(steps: Steps, values: Floats, colour: str, axis: str) -> go.Scatter:
+def _area(steps: Steps, values: Floats, colour: str, axis: str, kind: type[np.number]) -> go.Scatter:
     # Plotly fills straight across missing values. Zeros without a line leave the gap empty.
     height = np.where(is_read(steps), values, 0.0)
-    return _filled(steps, height, yaxis=axis, fillcolor=colour)
+    return _filled(steps, height.astype(kind), yaxis=axis, fillcolor=colour)
 
 
 def _gaps(steps: Steps) -> go.Scatter:
     stripes = {"shape": "/", "fgcolor": "#9aa3aa", "bgcolor": "#eef0f2", "size": 7, "solidity": 0.2}
-    return _filled(steps, np.where(is_read(steps), 0.0, 1.0), fillpattern=stripes)
+    return _filled(steps, (~is_read(steps)).astype(np.uint8), fillpattern=stripes)
 
 
-def _filled(steps: Steps, height: Floats, **look: Any) -> go.Scatter:
+def _filled(steps: Steps, height: NDArray[Any], **look: Any) -> go.Scatter:
     """Both ends of each step, so that its edges are upright."""
     edges_ms = _milliseconds(steps.edges_s)
     return go.Scatter(
         x=np.stack([edges_ms[:-1], edges_ms[1:]], 1).ravel(),
-        y=np.repeat(height, 2).astype(np.float32),
+        y=np.repeat(height, 2),
         mode="lines",
         line={"width": 0},
         fill="tozeroy",
         hoverinfo="skip",
         **look,
     )
+
+
+def _mark(figure: go.Figure, events_s: Sequence[float]) -> None:
+    """A line across all lanes for each event, with its number above."""
+    for number, moment_ms in enumerate(_milliseconds(np.asarray(events_s, np.float64)).tolist(), start=1):
+        place = {"xref": "x", "x0": moment_ms, "x1": moment_ms, "yref": "paper", "y0": 0, "y1": 1}
+        figure.add_shape(type="line", line={"color": INK, "width": 1.5, "dash": "dot"}, **place)
+        figure.add_annotation(
+            x=moment_ms,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            text=str(number),
+            showarrow=False,
+            font={"size": 13},
+        )
+    if events_s:
+        figure.update_layout(margin={"t": 26})
 
 
 def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:
@@ -167,7 +190,7 @@ def _expression_caption(probabilities: Floats, looks: Mapping[str, str]) -> str:
 
 def is_read(steps: Steps) -> NDArray[np.bool_]:
     """(n,) whether enough of each step was read to draw it."""
-    return steps.seen_s >= MIN_READ * steps.length_s
+    return (steps.seen_s >= MIN_READ * steps.length_s) & (steps.seen_s > 0)
 
 
 def _milliseconds(seconds: Floats) -> NDArray[np.int32]:

@@ -12,10 +12,11 @@ from markupsafe import Markup
 
 from pipeline.summary import Summary
 from reports import words
+from reports.assets import INLINE, SEARCH_FILE, Assets
 from reports.language import ENGLISH, Language
 from reports.look import STATE_COUNTS
 from reports.reasons import reason_text
-from reports.render import content_policy, render, search_script, style, write_page
+from reports.render import render, write_page
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def write_index(
     entries: Iterable[IndexEntry],
     path: Path,
     language: Language = ENGLISH,
+    assets: Assets = INLINE,
     patient_pages: Collection[str] = (),
     *,
     has_study: bool = False,
@@ -63,12 +65,13 @@ def write_index(
     :param patient_pages: patients who have a page of their own. ``has_study``: the study has one.
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, index_page(entries, language, patient_pages, has_study=has_study))
+    return write_page(path, index_page(entries, language, assets, patient_pages, has_study=has_study))
 
 
 def index_page(
     entries: Iterable[IndexEntry],
     language: Language,
+    assets: Assets,
     patient_pages: Collection[str] = (),
     *,
     has_study: bool = False,
@@ -76,7 +79,6 @@ def index_page(
     """The index as HTML."""
     ordered = sorted(entries, key=_patient_and_session)
     groups = [(patient, list(rows)) for patient, rows in groupby(ordered, key=lambda entry: entry.patient_id)]
-    page_scripts = (search_script(),) if ordered else ()
     return render(
         "index.html",
         language,
@@ -96,9 +98,7 @@ def index_page(
         study_link="study.html" if has_study else None,
         reason_text=partial(reason_text, language=language),
         too_little=words.seen_too_little,
-        policy=content_policy(page_scripts),
-        style=style(),
-        scripts=page_scripts,
+        **assets.of_page(with_figures=False, script=SEARCH_FILE if ordered else None),
     )
 
 

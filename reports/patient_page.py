@@ -6,7 +6,6 @@ Drawn from the summaries alone, so that five hundred sessions take no longer to 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,6 +14,7 @@ from markupsafe import Markup
 import pipeline.course as over_time
 from pipeline.course import DAYTIMES, GROUPS, Course, Number, Part, Slot, Visit
 from reports import course_words, dates, words
+from reports.assets import INLINE, MARKS_FILE, Assets
 from reports.course_figures import (
     Mark,
     balance_figure,
@@ -28,7 +28,7 @@ from reports.course_figures import (
 )
 from reports.language import Language, marked
 from reports.look import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, GROUP_COLOURS, GROUP_WORDS, in_words
-from reports.render import content_policy, mark_script, render, scripts, style, write_page
+from reports.render import render
 
 MAX_SIDE_BY_SIDE = 60
 """Of more sessions, weeks or months are shown side by side, and the list is folded by month."""
@@ -57,29 +57,18 @@ class Section:
     fill: Callable[[Course, Language], Mapping[str, Any] | None]
 
 
-def write_patient_page(
+def patient_page(
     course: Course,
-    path: Path,
     language: Language,
     about: Mapping[str, Any],
     comparisons: pl.DataFrame | None = None,
-) -> Path:
-    """Writes the page of one patient; returns its path.
-
-    :raises pipeline.errors.OutputError: it can't be written.
-    """
-    return write_page(path, patient_page(course, language, about, comparisons))
-
-
-def patient_page(
-    course: Course, language: Language, about: Mapping[str, Any], comparisons: pl.DataFrame | None = None
+    assets: Assets = INLINE,
 ) -> Markup:
     """The page as HTML.
 
     :param about: ``version`` of the software and ``settings`` of the summaries, for the details.
     :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
     """
-    page_scripts = (*scripts(), mark_script()) if course.seen else ()
     differences = over_time.against_baseline(comparisons, course.patient_id)
     said = course_words.findings(course, differences, language)
     filled = [(section, section.fill(course, language)) for section in SECTIONS]
@@ -96,9 +85,7 @@ def patient_page(
             if values is not None
         ],
         software_version=about["version"],
-        policy=content_policy(page_scripts),
-        style=style(),
-        scripts=page_scripts,
+        **assets.of_page(with_figures=bool(course.seen), script=MARKS_FILE if course.seen else None),
     )
 
 

@@ -82,7 +82,7 @@ def scripts() -> tuple[Markup, ...]:
 
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
-    texts = (*scripts(), review_script(), mark_script(), search_script(), style())
+    texts = (*scripts(), review_script(), own_script("marks.js"), own_script("search.js"), style())
     return tuple(str(text).encode() for text in texts)
 
 
@@ -93,27 +93,24 @@ def review_script() -> Markup:
 
 
 @cache
-def mark_script() -> Markup:
-    """The one by which a figure's marks lead to pages; it comes after :func:`scripts`."""
-    return _trusted("templates/marks.js")
+def own_script(file: str) -> Markup:
+    """A small script of one kind of page; it comes after :func:`scripts`."""
+    return _trusted(f"templates/{file}")
 
 
-@cache
-def search_script() -> Markup:
-    """The one that searches the index."""
-    return _trusted("templates/search.js")
-
-
-def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'") -> str:
+def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'", nonce: str | None = None) -> str:
     """A Content-Security-Policy under which only these very scripts run and nothing is fetched.
 
     Styles stay free because Plotly writes its own.
 
     :param media: where videos may come from.
+    :param nonce: of the scripts beside the page, instead of those in it.
     """
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in allowed) or "'none'"
+    hashes = [f"'sha256-{_digest(script)}'" for script in allowed]
+    own = " ".join(hashes if nonce is None else [f"'nonce-{nonce}'"]) or "'none'"
+    beside = "" if nonce is None else " 'self' file:"
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src {own}; style-src 'unsafe-inline'{beside}; img-src data:; "
         f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
 

@@ -1,22 +1,25 @@
 """A folder of timelines → a page for each, and the index over them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.course import courses
 from pipeline.derived import update_derived
+from pipeline.session_facts import FolderFacts, SessionFacts
 from pipeline.status import read_status
 from pipeline.summaries import read_measures
-from pipeline.summary import summarize
+from pipeline.summary import Summary, summarize
 from pipeline.timeline import Timeline, check_id, read_timeline, understood
+from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
-from reports.language import Language, language
+from reports.language import language
 from reports.options import ReportOptions, last_options
 from reports.patient_page import patient_page
 from reports.render import write_page
+from reports.session_material import Pictures, SessionMaterial
 from reports.session_page import session_page
 from reports.study_page import Study, read_study, study_page
 
@@ -35,13 +38,54 @@ class _Status:
 _Statuses = dict[tuple[str, str], _Status]
 
 
-def write_reports(out: Path, progress: Progress | None = None, options: ReportOptions | None = None) -> Path:
+TakePictures = Callable[[str, str, Sequence[float]], Mapping[float, bytes]]
+"""Patient, session and times in s → small pictures, JPEG, of those times that can be had."""
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What the pages of a folder have in common."""
+
+    out: Path
+    facts: FolderFacts
+    methods: str
+    options: ReportOptions
+    take_pictures: TakePictures | None
+
+    def material(self, timeline: Timeline, summary: Summary) -> SessionMaterial:
+        ids = summary.patient_id, summary.session_id
+        facts = self.facts.of(*ids)
+        patient, session = (quote(part) for part in ids)
+        is_reviewed = (self.out / "review" / ids[0] / f"{ids[1]}.html").is_file()
+        return SessionMaterial(
+            timeline=timeline,
+            summary=summary,
+            facts=facts,
+            pictures=self._pictures(ids, facts),
+            review=f"../../review/{patient}/{session}.html" if is_reviewed else None,
+            methods=self.methods,
+        )
+
+    def _pictures(self, ids: tuple[str, str], facts: SessionFacts | None) -> Pictures | None:
+        if self.take_pictures is None or self.options.thumbnails == "off" or facts is None:
+            return None
+        peaks_s = [moment.peak_s for moment in (*facts.good, *facts.hard)]
+        return Pictures(self.take_pictures(*ids, peaks_s) if peaks_s else {}, self.options.thumbnails)
+
+
+def write_reports(
+    out: Path,
+    progress: Progress | None = None,
+    options: ReportOptions | None = None,
+    take_pictures: TakePictures | None = None,
+) -> Path:
     """Writes the pages of a folder below ``out/reports/``.
 
     ``<patient>/<session>.html`` for every timeline, ``<patient>/index.html`` over a patient's sessions,
     ``study.html`` over all, and ``index.html``. Summaries that are missing or older than timelines are made.
 
     :param options: as the pages were made last, if not given.
+    :param take_pictures: of the moments to look at, where the options ask for them.
 
     Sessions without a timeline are in the index with the reason that ``status.parquet`` gives.
 
@@ -54,19 +98,23 @@ def write_reports(out: Path, progress: Progress | None = None, options: ReportOp
     paths = sorted(out.glob("timelines/patient_id=*/*.parquet"))
     if not paths:
         raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
-    spoken = language((options or last_options(out)).language)
+    update_derived(out)
+    options = options or last_options(out)
+    folder = _Folder(out, FolderFacts(out), _methods(out), options, take_pictures)
     statuses = _read_statuses(out)
     entries = []
     for done, path in enumerate(paths, start=1):
-        entries.append(_write_one(path, out / "reports", statuses, spoken))
+        entries.append(_write_one(path, folder, statuses))
         if progress is not None:
             progress(done, len(paths))
     entries += _without_timeline(statuses, entries)
-    update_derived(out)
     study = read_study(out)
-    patients = _write_patients(out, study, spoken)
-    write_page(out / "reports" / "study.html", study_page(study, spoken))
-    return write_index(entries, out / "reports" / "index.html", spoken, patients, has_study=True)
+    patients = _write_patients(folder, study)
+    spoken, assets = language(options.language), options.assets_of(0)
+    write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
+    (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
+    index = out / "reports" / "index.html"
+    return write_index(entries, index, spoken, assets, patients, has_study=True)
 
 
 def update_reports(out: Path) -> Path:
@@ -81,14 +129,15 @@ def update_reports(out: Path) -> Path:
     return write_reports(out)
 
 
-def _write_one(path: Path, reports: Path, statuses: _Statuses, spoken: Language) -> IndexEntry:
+def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
     timeline = read_timeline(path)
     patient_id, session_id = _ids(path, timeline)
     with understood(path):
         summary = summarize(timeline)
-        page = session_page(timeline, summary, spoken)
+        material, options = folder.material(timeline, summary), folder.options
+        page = session_page(material, language(options.language), options.assets_of(1))
         status = statuses.get((patient_id, session_id)) or _status_of(timeline)
-    write_page(reports / patient_id / f"{session_id}.html", page)
+    write_page(folder.out / "reports" / patient_id / f"{session_id}.html", page)
     return IndexEntry(
         patient_id=patient_id,
         session_id=session_id,
@@ -99,12 +148,13 @@ def _write_one(path: Path, reports: Path, statuses: _Statuses, spoken: Language)
     )
 
 
-def _write_patients(out: Path, study: Study, spoken: Language) -> set[str]:
+def _write_patients(folder: _Folder, study: Study) -> set[str]:
     """Everybody's page over all sessions; returns whose."""
-    found = courses(study.sessions, read_measures(out))
+    found = courses(study.sessions, read_measures(folder.out))
+    spoken, assets = language(folder.options.language), folder.options.assets_of(1)
     for course in found:
-        page = patient_page(course, spoken, study.about, study.tables.get("conditions"))
-        write_page(out / "reports" / check_id(f"{out}:", course.patient_id) / "index.html", page)
+        page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
+        write_page(folder.out / "reports" / check_id("--patient", course.patient_id) / "index.html", page)
     return {course.patient_id for course in found}
 
 
@@ -130,6 +180,12 @@ def _ids(path: Path, timeline: Timeline) -> tuple[str, str]:
 def _status_of(timeline: Timeline) -> _Status:
     state = "partial" if timeline.metadata["seconds_lost"] else "done"
     return _Status(state, "; ".join(timeline.metadata["warnings"]))
+
+
+def _methods(out: Path) -> str:
+    """The text that says how the folder's summaries were made; empty where there is none."""
+    path = out / "summaries" / "methods.md"
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _read_statuses(out: Path) -> _Statuses:

@@ -19,10 +19,11 @@ from pipeline.status import overview
 from pipeline.summaries import read_sessions
 from pipeline.timeline import as_frame, read_metadata, read_table, timeline_path, understood, written_sessions
 from reports import words
+from reports.assets import INLINE, Assets
 from reports.language import Language, marked
 from reports.look import STATE_COUNTS
 from reports.reasons import reason_text
-from reports.render import content_policy, render, scripts, style
+from reports.render import render
 from reports.study_figures import coverage_figure, event_figure, forest_figure
 from reports.study_words import interval, measure_label, p_text
 
@@ -139,9 +140,8 @@ def _made(out: Path) -> tuple[dict[str, Counter[str]], tuple[tuple[str, str, str
     return made, tuple(warnings)
 
 
-def study_page(study: Study, language: Language) -> Markup:
+def study_page(study: Study, language: Language, assets: Assets = INLINE) -> Markup:
     """The page as HTML."""
-    page_scripts = scripts()
     return render(
         "study.html",
         language,
@@ -151,9 +151,7 @@ def study_page(study: Study, language: Language) -> Markup:
             for section in SECTIONS
         ],
         software_version=study.about["version"],
-        policy=content_policy(page_scripts),
-        style=style(),
-        scripts=page_scripts,
+        **assets.of_page(with_figures=True),
     )
 
 

@@ -4,7 +4,6 @@ import math
 
 from pipeline.summary import Summary
 from reports.language import Language
-from reports.look import EMOTION_ORDER, EMOTION_WORDS, in_words
 
 MIN_OBSERVED_S = 10.0
 MIN_COVERAGE = 0.2
@@ -60,28 +59,11 @@ def seen_too_little(summary: Summary) -> bool:
     return summary.observed_s < MIN_OBSERVED_S or summary.coverage < MIN_COVERAGE
 
 
-def answer(summary: Summary, language: Language) -> str:
-    """The session in one or two sentences; never a diagnosis."""
-    recorded = seconds_text(summary.duration_s, language)
-    if summary.observed_s == 0:
-        return language.gettext(
-            "In the %(recorded)s recorded, the face could not be read at any time, "
-            "so nothing can be said about the expression.",
-            recorded=recorded,
-        )
-    share = share_text(summary.observed_s, summary.duration_s, language)
-    seen = f"{seconds_text(summary.observed_s, language)} ({share})"
-    if seen_too_little(summary):
-        return language.gettext(
-            "Of the %(recorded)s recorded, the face could be read for only %(seen)s. "
-            "It was seen too little to say how the expression looked.",
-            recorded=recorded,
-            seen=seen,
-        )
-    read = language.gettext(
-        "Of the %(recorded)s recorded, the face could be read for %(seen)s.", recorded=recorded, seen=seen
-    )
-    return f"{read} {_looked(summary, language)}"
+def interval_text(low: float, high: float, language: Language) -> str:
+    """Two shares: ``18–27 %``."""
+    if high < 0.005:
+        return share_text(high, 1.0, language)
+    return f"{100 * low:.0f}–{100 * high:.0f}{NBSP}%"
 
 
 def count_text(number: int, thing: str) -> str:
@@ -92,26 +74,3 @@ def count_text(number: int, thing: str) -> str:
 def sentence(reason: str) -> str:
     """A reason with a capital letter."""
     return reason[:1].upper() + reason[1:]
-
-
-def _looked(summary: Summary, language: Language) -> str:
-    looks = in_words(EMOTION_WORDS, language)
-    ranked = sorted(EMOTION_ORDER, key=lambda name: -summary.emotion_s[name])
-    first, others = ranked[0], [name for name in ranked[1:] if summary.emotion_s[name] >= 1]
-    values = {
-        "emotion": looks[first],
-        "share": share_text(summary.emotion_s[first], summary.observed_s, language),
-    }
-    if not others and summary.emotion_s[first] == summary.observed_s:
-        said = language.gettext("%(emotion)s all the time (%(share)s)", **values)
-    elif not others:
-        said = language.gettext("%(emotion)s nearly all the time (%(share)s)", **values)
-    elif summary.emotion_s[first] > summary.observed_s / 2:
-        said = language.gettext("%(emotion)s most of the time (%(share)s)", **values)
-    else:
-        said = language.gettext("%(emotion)s more than anything else (%(share)s)", **values)
-    parts = [said]
-    for name in others:
-        lasted = seconds_text(summary.emotion_s[name], language)
-        parts.append(language.gettext("%(emotion)s for %(lasted)s", emotion=looks[name], lasted=lasted))
-    return language.gettext("In that time the expression looked %(how)s.", how=language.listed(parts))

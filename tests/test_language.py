@@ -4,17 +4,29 @@ import re
 from datetime import date, datetime
 from pathlib import Path
 from string import Formatter
+from typing import Literal
 
 import pytest
 from babel.messages.pofile import read_po
 from messages import Message, messages
 from test_reports import TWENTY_SECONDS, Page, chosen, make_timeline, put
+from test_session_page import corrected, facts, material
 
+from pipeline.session_facts import Event, SessionFacts, Unusual
 from pipeline.summary import summarize
-from reports import IndexEntry, ReportError, ReportOptions, write_index, write_reports, write_session_report
+from reports import (
+    IndexEntry,
+    ReportError,
+    ReportOptions,
+    SessionMaterial,
+    write_index,
+    write_reports,
+    write_session_report,
+)
 from reports.language import ENGLISH, LOCALES, SOURCE, catalogues, language
 from reports.options import last_options
 from reports.reasons import REASONS, reason_text
+from reports.session_material import Pictures
 from reports.words import seconds_text, share_text, signed
 
 FRENCH = language("fr")
@@ -164,9 +176,33 @@ def test_a_french_session_holds_no_english(by: str | None, tmp_path: Path) -> No
     }
     warnings = ["0.6 s of the video could not be decoded"]
     timeline = make_timeline(GAPS, patient=patient, warnings=warnings, seconds_lost=0.6)
-    page = write_session_report(timeline, summarize(timeline), tmp_path / "a.html", FRENCH)
+    page = write_session_report(SessionMaterial(timeline, summarize(timeline)), tmp_path / "a.html", FRENCH)
     assert_no_english(page)
     assert "l’expression semblait" in page.read_text()
+
+
+@pytest.mark.parametrize("faces", ["plain", "blur", None])
+@pytest.mark.parametrize("recorded_at", ["2026-03-02T14:05:00", None])
+def test_a_french_session_with_all_that_can_be_known_holds_no_english(
+    faces: Literal["plain", "blur"] | None, recorded_at: str | None, tmp_path: Path
+) -> None:
+    unusual = [Unusual(of, value, 0.2, 0.4) for of in ("positive", "negative", "") for value in (0.1, 0.5)]
+    known = corrected(still=True, unusual=tuple(unusual), events=(Event(3.0, "chanson"),))
+    pictures = Pictures({12.0: b"jpeg"}, faces) if faces else Pictures({}, "blur")
+    made = material(TWENTY_SECONDS, recorded_at, facts=known, pictures=pictures, review="../../review/a.html")
+    page = write_session_report(made, tmp_path / "a.html", FRENCH)
+    assert_no_english(page)
+    assert "par rapport à son propre visage au calme" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    "known", [facts(good=(), hard=()), facts(others=2), facts()], ids=["no moment", "few", "usual"]
+)
+def test_a_french_session_of_which_less_is_known_holds_no_english(
+    known: SessionFacts, tmp_path: Path
+) -> None:
+    page = write_session_report(material(facts=known), tmp_path / "a.html", FRENCH)
+    assert_no_english(page)
 
 
 @pytest.mark.parametrize("runs", [[("no_face", 50)], [("happy", 3), ("no_face", 97)], [("happy", 100)]])
@@ -174,7 +210,9 @@ def test_a_french_session_that_shows_little_holds_no_english(
     runs: list[tuple[str, int]], tmp_path: Path
 ) -> None:
     timeline = make_timeline(runs)
-    assert_no_english(write_session_report(timeline, summarize(timeline), tmp_path / "a.html", FRENCH))
+    assert_no_english(
+        write_session_report(SessionMaterial(timeline, summarize(timeline)), tmp_path / "a.html", FRENCH)
+    )
 
 
 def test_a_french_index_holds_no_english(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from pipeline.timeline import TIMELINE_SCHEMA, Timeline, as_frame, to_table, wri
 from reports import (
     IndexEntry,
     ReportError,
+    SessionMaterial,
     update_reports,
     write_index,
     write_reports,
@@ -33,7 +34,8 @@ from reports.figures import expression_figure
 from reports.language import ENGLISH
 from reports.look import EMOTION_COLOURS, EMOTION_ORDER, STATUS_WORDS
 from reports.series import cut, step_length
-from reports.words import answer, clock, seconds_text, seen_too_little, share_text, signed
+from reports.session_words import answer
+from reports.words import clock, seconds_text, seen_too_little, share_text, signed
 
 SAMPLE_S = 0.2
 Runs = Sequence[tuple[str, int]]
@@ -147,8 +149,13 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.tags)
 
 
+def material(runs: Runs) -> SessionMaterial:
+    timeline = make_timeline(runs)
+    return SessionMaterial(timeline, summarize(timeline))
+
+
 def page_of(timeline: Timeline, folder: Path) -> Page:
-    path = write_session_report(timeline, summarize(timeline), folder / "page.html")
+    path = write_session_report(SessionMaterial(timeline, summarize(timeline)), folder / "page.html")
     return Page(path.read_text(encoding="utf-8"))
 
 
@@ -164,7 +171,7 @@ def test_a_folder_without_timelines_is_an_error_that_names_it(tmp_path: Path) ->
 
 def test_a_timeline_without_samples_is_an_error_that_names_it(tmp_path: Path) -> None:
     path = put(tmp_path, make_timeline([]))
-    with pytest.raises(ReportError, match=re.escape(str(path))):
+    with pytest.raises((ReportError, TimelineError), match=re.escape(str(path))):
         write_reports(tmp_path)
 
 
@@ -189,7 +196,7 @@ def test_a_session_in_which_nobody_was_seen(tmp_path: Path) -> None:
 
 
 def test_the_answer_is_right() -> None:
-    assert answer(summarize(make_timeline(TWENTY_SECONDS)), ENGLISH).replace("\u00a0", " ") == (
+    assert answer(material(TWENTY_SECONDS), ENGLISH).replace("\u00a0", " ") == (
         "Of the 20 s recorded, the face could be read for 18 s (90 %). In that time the expression looked "
         "neutral most of the time (56 %), happy for 4 s and sad for 4 s."
     )
@@ -201,13 +208,21 @@ def test_the_answer_is_right() -> None:
         ([("happy", 100)], "looked happy all the time (100 %)."),
         (
             [("sad", 40), ("fear", 35), ("angry", 25)],
-            "sad more than anything else (40 %), afraid for 7 s and",
+            "negative (mostly sad) all the time (100 %).",
+        ),
+        (
+            [("sad", 40), ("fear", 20), ("happy", 25), ("surprise", 15)],
+            "negative (mostly sad) most of the time (60 %), happy for 5 s and surprised for 3 s.",
+        ),
+        (
+            [("neutral", 40), ("happy", 35), ("angry", 25)],
+            "neutral more than anything else (40 %), happy for 7 s and angry for 5 s.",
         ),
         ([("happy", 98), ("sad", 2)], "looked happy nearly all the time (98 %)."),
     ],
 )
 def test_the_answer_fits_the_distribution(runs: Runs, expected: str) -> None:
-    assert expected in answer(summarize(make_timeline(runs)), ENGLISH).replace("\u00a0", " ")
+    assert expected in answer(material(runs), ENGLISH).replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize(
@@ -375,7 +390,7 @@ def _array(encoded: Any) -> np.ndarray:
 
 def test_an_hour_stays_small(tmp_path: Path) -> None:
     hour = make_timeline([("happy", 60), ("no_face", 30), ("neutral", 60)] * 120)
-    path = write_session_report(hour, summarize(hour), tmp_path / "hour.html")
+    path = write_session_report(SessionMaterial(hour, summarize(hour)), tmp_path / "hour.html")
     assert path.stat().st_size < 1_500_000
     page = Page(path.read_text())
     assert "Of the 1 h 00 min recorded, the face could be read for 48 min 00 s (80 %)" in page.text
@@ -422,9 +437,7 @@ def test_the_index_is_escaped(tmp_path: Path) -> None:
 
 
 def test_the_name_of_the_video_is_not_shown(tmp_path: Path) -> None:
-    path = write_session_report(
-        make_timeline(TWENTY_SECONDS), summarize(make_timeline(TWENTY_SECONDS)), tmp_path / "a.html"
-    )
+    path = write_session_report(material(TWENTY_SECONDS), tmp_path / "a.html")
     assert "Jane" not in path.read_text()
 
 
@@ -531,7 +544,7 @@ def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "page.html").mkdir()
     timeline = make_timeline(TWENTY_SECONDS)
     with pytest.raises(OutputError, match=r"page\.html"):
-        write_session_report(timeline, summarize(timeline), tmp_path / "page.html")
+        write_session_report(SessionMaterial(timeline, summarize(timeline)), tmp_path / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 

@@ -17,7 +17,10 @@ FORBIDDEN = {
     "reports": {"emonext", "cli", "torch", "decord", "av", "facenet_pytorch", "typer", "rich"},
 }
 # what a report may know of the pipeline: its results, not how they are made
-RESULTS = ("records", "summary", "summaries", "derived", "course", "timeline", "status", "errors")
+RESULTS = (
+    *("records", "summary", "summaries", "derived", "course", "moments", "session_facts"),
+    *("timeline", "status", "errors"),
+)
 FOR_REPORTS = {f"pipeline.{name}" for name in RESULTS}
 
 FOR_THE_COMMAND_LINE = {

@@ -121,5 +121,12 @@
   video.addEventListener("error", () => {
     document.querySelector(".unplayable").hidden = false;
   });
+  // A report's page leads to a moment by #t=12.5.
+  const goToHash = () => {
+    const wanted = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash);
+    if (wanted) jump(Math.round(1000 * Number(wanted[1])));
+  };
+  addEventListener("hashchange", goToHash);
+  goToHash();
   show();
 }
