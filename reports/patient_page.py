@@ -12,7 +12,7 @@ import polars as pl
 from markupsafe import Markup
 
 import pipeline.course as over_time
-from pipeline.course import DAYTIMES, GROUPS, Course, Number, Part, Slot, Visit
+from pipeline.course import DAYTIMES, Course, Number, Part, Slot, Visit
 from reports import course_words, dates, words
 from reports.assets import INLINE, MARKS_FILE, Assets
 from reports.course_figures import (
@@ -93,18 +93,21 @@ def _body(name: str, language: Language, about: Mapping[str, Any], values: Mappi
     return render(f"patient_{name}.html", language, about=about, **values)
 
 
-def _usual(course: Course, language: Language) -> list[dict[str, Any]]:
-    """The parts of a usual session, as a strip under the first sentence; they add up to 1."""
-    means = {of: over_time.mean_of(over_time.shares_of(course.seen, of)) for of in GROUPS}
-    parts, start = [], 0.0
-    for of, label in in_words(GROUP_WORDS, language).items():
-        found = means[of]
-        if found is not None:
-            parts.append(
-                {"of": of, "label": label, "share": found.value, "start": start, "colour": GROUP_COLOURS[of]}
-            )
-            start += found.value
-    return parts
+def _usual(course: Course, language: Language) -> list[tuple[str, list[dict[str, Any]]]]:
+    """For each reading its name and the parts of a usual session, which add up to 1."""
+    titles = {"raw": language.gettext("As it was read"), "corrected": language.gettext("Corrected")}
+    groups = in_words(GROUP_WORDS, language)
+    found = []
+    for reading in course.readings:
+        parts, start = [], 0.0
+        for of, label in groups.items():
+            mean = _mean(course.seen, of, reading)
+            if mean is not None:
+                look = {"of": of, "label": label, "colour": GROUP_COLOURS[of]}
+                parts.append(look | {"share": mean.value, "start": start})
+                start += mean.value
+        found.append((titles[reading], parts))
+    return found
 
 
 def _balance(course: Course, language: Language) -> Mapping[str, Any] | None:
