@@ -21,6 +21,9 @@ MAX_COLUMNS = 500
 # The wide signs are those of Japanese and Chinese keyboards.
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\s]")
 
+NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
+_CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
+
 # So much of a cell is shown in a message.
 MAX_SHOWN = 80
 
@@ -129,3 +132,22 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that is too long, a folder that may not be entered
         return False
+
+
+def read_seconds(cell: str) -> float:
+    """Of ``90``, ``90.5``, ``mm:ss`` or ``h:mm:ss``.
+
+    :raises InputError: it is no time; the message is the reason.
+    """
+    clock = _CLOCK.fullmatch(cell)
+    if clock:
+        hours, minutes, seconds = (as_float(part or "0") for part in clock.groups())
+        if seconds < 60 and (minutes < 60 or clock[1] is None):
+            return 3600 * hours + 60 * minutes + seconds
+    elif NUMBER.fullmatch(cell):
+        return as_float(cell)
+    raise InputError(f"{shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
+
+
+def as_float(number: str) -> float:
+    return float(number.replace(",", "."))
