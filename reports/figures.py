@@ -190,7 +190,7 @@ def _expression_caption(probabilities: Floats, looks: Mapping[str, str]) -> str:
 
 def is_read(steps: Steps) -> NDArray[np.bool_]:
     """(n,) whether enough of each step was read to draw it."""
-    return (steps.seen_s >= MIN_READ * steps.length_s) & (steps.seen_s > 0)
+    return (steps.seen_s >= MIN_READ * steps.length_s) & ~np.isnan(steps.valence)
 
 
 def _milliseconds(seconds: Floats) -> NDArray[np.int32]:
