@@ -364,7 +364,7 @@ def _ticks(marks: Sequence[Mark], language: Language, most: int) -> dict[str, An
     if len(days) < len(marks):
         return _few_ticks([mark.link.removesuffix(".html") for mark in marks], range(1, len(marks) + 1), most)
     span = days[-1] - days[0]
-    shown = sorted({(days[0] + k * span / max(most - 1, 1)).date() for k in range(most)})
+    shown = sorted({(days[0] + (k + 0.5) * span / most).date() for k in range(most)})
     return {
         "tickvals": [day.isoformat() for day in shown],
         "ticktext": [_day(day, span, language) for day in shown],
