@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
-from statsmodels.stats.multitest import multipletests
 
 from pipeline.comparisons import CONDITIONS_SCHEMA, STUDY, TRENDS_SCHEMA, Comparison, Trend
 from pipeline.errors import InputError, NotEnoughError
@@ -322,7 +321,14 @@ def _holm(results: Sequence[_Result]) -> tuple[_Result, ...]:
     corrected: list[_Result] = []
     for _, members in groupby(sorted(results, key=family), family):
         together = list(members)
-        tested = [one.p for one in together if one.p is not None]
-        holm = iter(multipletests(tested, method="holm")[1].tolist() if tested else [])
+        holm = iter(_stepped([one.p for one in together if one.p is not None]))
         corrected += [one if one.p is None else replace(one, p_holm=next(holm)) for one in together]
     return tuple(corrected)
+
+
+def _stepped(tested: Sequence[float]) -> list[float]:
+    """Holm's p of each. statsmodels has it too, but collects all garbage of the process each time."""
+    p = np.array(tested)
+    order = p.argsort()
+    stepped = np.minimum(np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]), 1.0)
+    return [float(stepped[place]) for place in order.argsort()]
