@@ -19,16 +19,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import norm as normal
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit
 
 from pipeline.episodes import Observed, observed
 from pipeline.errors import InputError
 from pipeline.events import Event, Ids, read_events
 from pipeline.measures import GROUPS
-from pipeline.mixed import LEVEL
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.result_tables import column, write_derived
+from pipeline.result_tables import LEVEL, column, write_derived
 from pipeline.spreadsheet import Problem
 from pipeline.summaries import read_derived
 from pipeline.timeline import Timeline, read_timeline, timeline_path, understood, written_sessions
@@ -310,8 +308,8 @@ def _resampling(events: Sequence[Event], settings: EventSettings) -> _Resampling
         if count >= settings.clusters:
             random = np.random.default_rng(settings.seed)
             times = random.multinomial(count, np.full(count, 1 / count), size=settings.resamples)
-            wide = np.sqrt(count / (count - 1)) * student.ppf((1 - LEVEL) / 2, count - 1)
-            return _Resampling(unit, times[:, cluster].astype(np.float64), float(normal.cdf(wide)))
+            wide = np.sqrt(count / (count - 1)) * stdtrit(count - 1, (1 - LEVEL) / 2)
+            return _Resampling(unit, times[:, cluster].astype(np.float64), float(ndtr(wide)))
     return _Resampling("nothing", np.empty((0, len(events))), 0.0)
 
 

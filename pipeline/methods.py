@@ -31,7 +31,8 @@ def write_methods(out: Path) -> tuple[str, ...]:
     """Both files, from the tables in the folder.
 
     :returns: the paragraphs.
-    :raises TimelineError: ``summaries/`` was not made, or is damaged. :raises InputError: no timeline is left.
+    :raises TimelineError: ``summaries/`` was not made, or is damaged.
+    :raises InputError: there is no timeline any more.
     :raises OutputError: a file can't be written.
     """
     told, rows = methods(out), paper_table(out)

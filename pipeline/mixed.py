@@ -19,10 +19,9 @@ from scipy.stats import t as student
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.errors import NotEnoughError
+from pipeline.result_tables import LEVEL
 
 Floats = NDArray[np.float64]
-
-LEVEL = 0.95
 
 RANDOM_EFFECTS = "mixed model: random intercept and slope for each patient"
 ONE_PATIENT = "linear model"
