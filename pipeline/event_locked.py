@@ -26,9 +26,8 @@ from pipeline.errors import InputError
 from pipeline.events import Event, Ids, read_events
 from pipeline.measures import GROUPS
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.result_tables import LEVEL, column, write_derived
+from pipeline.result_tables import LEVEL, column, read_derived, write_derived
 from pipeline.spreadsheet import Problem
-from pipeline.summaries import read_derived
 from pipeline.timeline import Timeline, read_timeline, timeline_path, understood, written_sessions
 
 Floats = NDArray[np.float64]
@@ -146,7 +145,7 @@ def write_events(out: Path, events_csv: Path, settings: EventSettings | None = N
 
 
 def read_event_averages(out: Path) -> pl.DataFrame:
-    """In :data:`EVENTS_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
+    """In :data:`EVENTS_SCHEMA`'s columns; errors as :func:`pipeline.result_tables.read_derived`."""
     return read_derived(out / "summaries" / "events.parquet", EVENTS_SCHEMA)
 
 

@@ -6,9 +6,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pyarrow as pa
 
-from pipeline.timeline import to_table, write_table
+from pipeline.errors import TimelineError
+from pipeline.timeline import as_frame, read_table, to_table, write_table
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -34,3 +36,17 @@ def write_derived(
     metadata = {"settings": asdict(settings), "software_version": version("emonext-care")}
     write_table(path, to_table(schema, columns), metadata)
     return path
+
+
+def read_derived(path: Path, schema: pa.Schema) -> pl.DataFrame:
+    """A table that was made from timelines.
+
+    :raises TimelineError: it is missing, damaged, or has other columns.
+    """
+    if not path.exists():
+        raise TimelineError(f"{path}: not there; run `emonext summarize` first.")
+    table = read_table(path)
+    if not table.schema.equals(schema):
+        raise TimelineError(f"{path}: of another version; run `emonext summarize` again.")
+    frame = as_frame(table)
+    return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))

@@ -21,9 +21,9 @@ from pipeline.episodes import observed
 from pipeline.errors import InputError
 from pipeline.measures import GROUPS
 from pipeline.records import EMOTIONS
-from pipeline.result_tables import column, write_derived
+from pipeline.result_tables import column, read_derived, write_derived
 from pipeline.spreadsheet import read_text, shown
-from pipeline.summaries import read_derived, read_episodes, read_sessions
+from pipeline.summaries import read_episodes, read_sessions
 from pipeline.timeline import Timeline, read_timeline, timeline_path, understood
 
 SCALES_FILE = "scales.toml"
@@ -139,7 +139,7 @@ def write_scales(out: Path) -> pl.DataFrame:
 
 
 def read_ratings(out: Path) -> pl.DataFrame:
-    """In :data:`SCALES_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
+    """In :data:`SCALES_SCHEMA`'s columns; errors as :func:`pipeline.result_tables.read_derived`."""
     return read_derived(_path(out), SCALES_SCHEMA)
 
 
