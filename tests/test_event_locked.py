@@ -34,7 +34,6 @@ def session(
     *,
     end_s: float = 60,
     step_s: float = 0.2,
-    condition: str = "music",
 ) -> Recorded:
     """Smiling in these stretches, with nothing else to be seen; and not seen in others."""
     start_s = np.round(np.arange(0, end_s, step_s), 6)
@@ -43,7 +42,7 @@ def session(
     values = np.zeros((len(happy), len(MEASURES)))
     values[:, SHARE] = happy
     samples = Observed(start_s[seen], np.full(len(happy), step_s), np.zeros((len(happy), 7)))
-    return Recorded(samples, values, 0.0, end_s, condition)
+    return Recorded(samples, values, 0.0, end_s)
 
 
 def within(times: np.ndarray, stretches: list[tuple[float, float]]) -> np.ndarray:
@@ -58,9 +57,12 @@ def rows(
     recorded: dict[Ids, Recorded],
     settings: EventSettings = BY_HAND,
     what: str | None = None,
+    conditions: dict[Ids, str] | None = None,
 ) -> pl.DataFrame:
     """Of the share of smiling."""
-    found = pl.DataFrame(around_events(events, recorded, settings), infer_schema_length=None)
+    conditions = conditions or dict.fromkeys(recorded, "music")
+    made = around_events(events, conditions, recorded.__getitem__, settings)
+    found = pl.DataFrame(made, infer_schema_length=None)
     chosen = found.filter(measure="share", of="positive")
     return chosen if what is None else chosen.filter(what=what)
 
@@ -125,12 +127,15 @@ def test_where_a_session_has_no_room_another_of_the_same_condition_is_taken() ->
     recorded = {
         ("A", "S1"): session([], end_s=8),
         ("A", "S2"): session([(0, 60)]),
-        ("A", "S3"): session([], condition="baseline"),
+        ("A", "S3"): session([]),
         ("B", "S1"): session([]),
     }
-    assert rows([at("A", 4)], recorded)["matched"].to_list() == pytest.approx([1] * 5)
-    alone = {ids: recorded[ids] for ids in [("A", "S1"), ("A", "S3"), ("B", "S1")]}
-    found = rows([at("A", 4)], alone)
+    conditions = dict.fromkeys(recorded, "music") | {("A", "S3"): "baseline"}
+    found = rows([at("A", 4)], recorded, conditions=conditions)
+    assert found["matched"].to_list() == pytest.approx([1] * 5)
+    del conditions["A", "S2"]
+    alone = {ids: recorded[ids] for ids in conditions}
+    found = rows([at("A", 4)], alone, conditions=conditions)
     assert found["moments"].to_list() == found["pairs"].to_list() == [0] * 5
     assert found["difference"].null_count() == 5
     assert found["value"].null_count() == 0
@@ -245,12 +250,9 @@ def test_values_are_those_of_the_timeline(made_study: Path) -> None:
     timeline = read_timeline(timeline_path(made_study, "P01", "S01"))
     ok = timeline.rows.filter(pl.col("p_happy").is_not_null())
     time_s = float(ok["time_s"][200])
-    found = pl.DataFrame(
-        around_events(
-            [at("P01", time_s, session_id="S01")], {("P01", "S01"): recorded_of(timeline)}, BY_HAND
-        ),
-        infer_schema_length=None,
-    ).filter(from_s=0)
+    event, recorded = at("P01", time_s, session_id="S01"), recorded_of(timeline)
+    made = around_events([event], {event.ids: ""}, lambda ids: recorded, BY_HAND)
+    found = pl.DataFrame(made, infer_schema_length=None).filter(from_s=0)
     second = ok.filter(pl.col("time_s") >= time_s - 1e-9, pl.col("time_s") < time_s + 1 - 1e-9)
     assert second.height == 5
     value = {(row["measure"], row["of"]): row["value"] for row in found.iter_rows(named=True)}
