@@ -167,7 +167,7 @@ def write_events(out: Path, events_csv: Path, settings: EventSettings | None = N
     return problems
 
 
-def read_eventaverages(out: Path) -> pl.DataFrame:
+def read_event_averages(out: Path) -> pl.DataFrame:
     """In :data:`EVENTS_SCHEMA`'s columns; errors as :func:`pipeline.result_tables.read_derived`."""
     return read_derived(out / "summaries" / "events.parquet", EVENTS_SCHEMA)
 
