@@ -8,7 +8,6 @@ its parts. A last window shorter than half of one is not rated.
 """
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from pipeline.errors import InputError
 from pipeline.measures import GROUPS
 from pipeline.records import EMOTIONS
 from pipeline.result_tables import column, read_derived, write_derived
-from pipeline.spreadsheet import read_text, shown
+from pipeline.spreadsheet import read_toml, shown
 from pipeline.summaries import read_episodes, read_sessions
 from pipeline.timeline import Timeline, read_timeline, timeline_path, understood
 
@@ -139,7 +138,7 @@ def write_scales(out: Path) -> pl.DataFrame:
 
 
 def read_ratings(out: Path) -> pl.DataFrame:
-    """In :data:`SCALES_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
+    """In :data:`SCALES_SCHEMA`'s columns; errors as :func:`pipeline.result_tables.read_derived`."""
     return read_derived(_path(out), SCALES_SCHEMA)
 
 
@@ -234,10 +233,7 @@ def read_scales(out: Path) -> Scales:
     """
     own = out / SCALES_FILE
     path = own if own.exists() else Path(__file__).with_name(SCALES_FILE)
-    try:
-        found = tomllib.loads(read_text(path, "write it as plain text in UTF-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not TOML ({error}).") from error
+    found = read_toml(path, "window_s = 600")
     scales = []
     for key, table in found.items():
         try:

@@ -1,11 +1,13 @@
-"""Tables as people keep them in a spreadsheet: CSV, with whatever Excel makes of it."""
+"""What people write by hand: tables of a spreadsheet (CSV, with whatever Excel makes of it), and TOML."""
 
 import csv
 import io
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.timeline import atomic
@@ -15,6 +17,9 @@ _MAX_BYTES = 50 * 2**20
 _MAX_ROWS = 10_000
 _MAX_LINES = 2**20  # empty ones too; a spreadsheet has no more
 MAX_COLUMNS = 500
+
+# Characters. What reading a key with thousands of dots takes grows with their square.
+_MAX_TOML = 10_000
 
 # A text like this a spreadsheet would run as a formula (OWASP, CSV injection), or trim. An apostrophe before
 # it prevents both; what has apostrophes already gets one more, so that taking one off is always right.
@@ -60,6 +65,21 @@ def read_text(path: Path, advice: str) -> str:
     if "\0" in text:
         raise InputError(f"{path}: not text; {advice}.")
     return text
+
+
+def read_toml(path: Path, like: str) -> dict[str, Any]:
+    """The tables and values of a short file.
+
+    :param like: a line as it may be, for the message.
+    :raises InputError: it can't be read, or is no TOML.
+    """
+    text = read_text(path, "write it as plain text in UTF-8")
+    if len(text) > _MAX_TOML:
+        raise InputError(f"{path}: not TOML as it is meant here: {len(text)} characters, above {_MAX_TOML}.")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not TOML ({error}); a line is like: {like}") from error
 
 
 def read_table(path: Path) -> list[tuple[int, list[str]]]:
