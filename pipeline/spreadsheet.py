@@ -59,8 +59,8 @@ def read_text(path: Path, advice: str) -> str:
     return text
 
 
-def read_table(path: Path) -> list[tuple[int, list[str]]]:
-    """(row, cells) of the first line, and of each other that is not empty.
+def read_table(path: Path, max_rows: int = _MAX_ROWS) -> list[tuple[int, list[str]]]:
+    """(row, cells) of the first line, and of each other that is not empty; parted by ``;``, ``,`` or tabs.
 
     Rows are counted as a spreadsheet does, to which a cell of several lines is still one row.
     """
@@ -68,14 +68,14 @@ def read_table(path: Path) -> list[tuple[int, list[str]]]:
     with io.StringIO(text, newline="") as lines:
         header = lines.readline()
         lines.seek(0)
-        reader = csv.reader(lines, delimiter=max(";", ",", key=header.count), strict=True)
+        reader = csv.reader(lines, delimiter=max(";", ",", "\t", key=header.count), strict=True)
         table: list[tuple[int, list[str]]] = []
         try:
             for number, cells in enumerate(reader, start=1):
                 if number == 1 or any(cell.strip() for cell in cells):
                     table.append((number, cells))
-                if len(table) > _MAX_ROWS + 1 or number > _MAX_LINES:
-                    raise InputError(f"{path}: more than {_MAX_ROWS} rows; give several lists.")
+                if len(table) > max_rows + 1 or number > _MAX_LINES:
+                    raise InputError(f"{path}: more than {max_rows} rows; give several lists.")
         except csv.Error as error:
             raise InputError(
                 f"{path}, line {reader.line_num}: can't be read ({error}); is a quote (\") not closed?"

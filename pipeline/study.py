@@ -292,7 +292,8 @@ def _read_condition(cell: str) -> str:
     return cell
 
 
-def _read_seconds(cell: str) -> float:
+def read_seconds(cell: str) -> float:
+    """:raises InputError: neither seconds nor a time like ``mm:ss``."""
     clock = _CLOCK.fullmatch(cell)
     if clock:
         hours, minutes, seconds = (_as_float(part or "0") for part in clock.groups())
@@ -314,7 +315,7 @@ def _read_stretch(text: str) -> tuple[float, float]:
     # spreadsheets make a long dash of a hyphen, and a date of 10-12
     start, _, end = text.replace("–", "-").partition("-")
     try:
-        start_s, end_s = _read_seconds(start.strip()), _read_seconds(end.strip())
+        start_s, end_s = read_seconds(start.strip()), read_seconds(end.strip())
     except InputError as error:
         raise InputError(
             f"{shown(text)} is no stretch; write seconds like 120-180;300-310, in cells formatted as text."
@@ -355,8 +356,8 @@ _READERS: Mapping[str, Callable[[str, Path], Any]] = {
     "video": _read_file,
     "recorded_at": lambda cell, folder: _read_date(cell),
     "condition": lambda cell, folder: _read_condition(cell),
-    "start_s": lambda cell, folder: _read_seconds(cell),
-    "end_s": lambda cell, folder: _read_seconds(cell),
+    "start_s": lambda cell, folder: read_seconds(cell),
+    "end_s": lambda cell, folder: read_seconds(cell),
     "exclude": lambda cell, folder: _read_stretches(cell),
     "patient_face": _read_pictures,
     "patient_region": lambda cell, folder: _read_region(cell),
