@@ -183,8 +183,28 @@ def read_table(path: Path) -> pa.Table:
     :raises TimelineError: the file is missing, damaged, or encrypted with another key.
     :raises InputError: it is encrypted, and no key is in use.
     """
-    try:
+    with _reading(path):
         return pq.read_table(path, partitioning=None, decryption_properties=for_reading(path))
+
+
+def read_metadata(path: Path) -> Mapping[str, Any]:
+    """What stands beside the rows of a table, without reading them.
+
+    :raises TimelineError: it is not a file of this program, or as for :func:`read_table`.
+    :raises InputError: as for :func:`read_table`.
+    """
+    with _reading(path):
+        schema = pq.read_schema(path, decryption_properties=for_reading(path))
+    with understood(path):
+        metadata: dict[str, Any] = json.loads(schema.metadata[METADATA_KEY])
+        return metadata
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """:raises TimelineError: what Parquet's readers say of a missing or damaged file."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise TimelineError(f"{path}: not found.") from error
     except (OSError, pa.ArrowException, ValueError) as error:
