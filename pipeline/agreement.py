@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.codes import NONE
 from pipeline.errors import InputError
-from pipeline.machine import machine_reads
+from pipeline.machine import Machine
 from pipeline.matching import Matched, match
 from pipeline.ratings import Ratings
 from pipeline.reliability import (
@@ -39,7 +39,7 @@ from pipeline.seconds import (
     Steps,
     by_person,
     make_grid,
-    read_stretches,
+    readable,
     steps,
 )
 from pipeline.spreadsheet import write_rows
@@ -147,6 +147,7 @@ class _Session:
     grid: Grid
     readable: tuple[tuple[float, float], ...]
     reads: Mapping[Reader, Read]
+    steps: Mapping[tuple[Reader, str], Steps]
 
 
 def agree(
@@ -166,9 +167,9 @@ def agree(
     for name in ("sklearn.metrics", "krippendorff", "pingouin"):
         library(name)  # rather now than after minutes
     rated = sorted({rating.ids for rating in ratings.ratings})
-    sessions = []
+    machine, sessions = Machine(out), []
     for done, ids in enumerate(rated, start=1):
-        sessions.append(_read_session(out, ids, ratings, step_s))
+        sessions.append(_read_session(out, ids, machine, ratings, step_s))
         on_progress(done, 2 * len(rated))
     if not any(session.grid.observed.any() for session in sessions):
         raise InputError(f"{out}: of the rated sessions nothing could be read; there is nothing to compare.")
@@ -188,13 +189,21 @@ def agree(
     )
 
 
-def _read_session(out: Path, ids: tuple[str, str], ratings: Ratings, step_s: float) -> _Session:
+def _read_session(
+    out: Path, ids: tuple[str, str], machine: Machine, ratings: Ratings, step_s: float
+) -> _Session:
     timeline = read_timeline(timeline_path(out, *ids))
     people = {
         Reader(rating.rater, "person"): by_person(rating) for rating in ratings.ratings if rating.ids == ids
     }
-    machine = machine_reads(out, ids, timeline)
-    return _Session(ids, make_grid(timeline, step_s), read_stretches(timeline), {**machine, **people})
+    samples, reads = machine.reads(ids, timeline)
+    grid, everybody = make_grid(timeline, samples, step_s), {**reads, **people}
+    said = {
+        (reader, level): steps(read, level, grid)
+        for reader, read in everybody.items()
+        for level in read.levels
+    }
+    return _Session(ids, grid, readable(samples), everybody, said)
 
 
 def _covered(grid: Grid) -> float:
@@ -259,7 +268,7 @@ def _comparison(sessions: Sequence[_Session], first: Reader, second: Reader, lev
 
 def _both(session: _Session, first: Reader, second: Reader, level: str) -> tuple[Steps, Steps]:
     """What both say of the steps that count."""
-    one, two = (steps(session.reads[reader], level, session.grid) for reader in (first, second))
+    one, two = session.steps[first, level], session.steps[second, level]
     counts = session.grid.observed & (one != MISSING) & (two != MISSING)
     return one[counts], two[counts]
 
@@ -354,7 +363,7 @@ def _together(sessions: Sequence[_Session], readers: Sequence[Reader], level: st
 def _counts(session: _Session, readers: Sequence[Reader], level: str) -> NDArray[np.int64]:
     """(steps that at least two judged, labels): by how many readers each label was said."""
     labels = len(LEVELS[level])
-    said = [steps(session.reads[one], level, session.grid) for one in readers if one in session.reads]
+    said = [session.steps[one, level] for one in readers if one in session.reads]
     one_hot = [(each[:, None] == np.arange(labels)) & session.grid.observed[:, None] for each in said]
     counts: NDArray[np.int64] = np.sum(one_hot, axis=0, dtype=np.int64)
     return counts[counts.sum(axis=1) > 1] if said else np.zeros((0, labels), np.int64)
@@ -380,7 +389,7 @@ def _runs(session: _Session, first: Reader, second: Reader) -> Iterator[Disagree
     both = set(session.reads[first].levels) & set(session.reads[second].levels)
     level = "emotions" if "emotions" in both else "groups"
     labels = LEVELS[level]
-    one, two = (steps(session.reads[reader], level, session.grid) for reader in (first, second))
+    one, two = session.steps[first, level], session.steps[second, level]
     apart = session.grid.observed & (one != MISSING) & (two != MISSING) & (one != two)
     code = np.where(apart, one.astype(np.int64) * len(labels) + two, -1)
     bounds = np.flatnonzero(np.diff(code, prepend=-2, append=-2))

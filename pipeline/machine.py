@@ -1,32 +1,46 @@
-"""What the machine says of a session, in the ways in which it is compared with people."""
+"""What the machine says of sessions, in the ways in which it is compared with people."""
 
+from functools import cache
 from pathlib import Path
 
 import polars as pl
 
-from pipeline.episodes import EpisodeSettings, find_episodes, observed
+from pipeline.episodes import Observed, observed
+from pipeline.own_baseline import OwnBaseline, corrected
 from pipeline.seconds import Read, Reader, by_episodes, by_samples
-from pipeline.timeline import Timeline, as_frame, read_table
+from pipeline.summaries import CORRECTED, RAW, baseline_of, read_episodes, read_sessions, read_settings
+from pipeline.timeline import Timeline, timeline_path, written_sessions
 
 
-def machine_reads(out: Path, ids: tuple[str, str], timeline: Timeline) -> dict[Reader, Read]:
-    """By samples and by episodes."""
-    found = {Reader("machine", "samples", "raw"): by_samples(timeline)}
-    for reading, episodes in episodes_of(out, ids, timeline).items():
-        name = "machine, episodes" if reading == "raw" else f"machine, {reading}, episodes"
-        found[Reader(name, "episodes", reading)] = by_episodes(episodes, timeline)
-    return found
+class Machine:
+    """A folder's timelines and episodes, read as they are needed.
 
+    :raises TimelineError: there are no summaries.
+    """
 
-def episodes_of(out: Path, ids: tuple[str, str], timeline: Timeline) -> dict[str, pl.DataFrame]:
-    """By reading: those that were written, else as they would be with the usual settings."""
-    path = out / "episodes" / f"patient_id={ids[0]}" / f"{ids[1]}.parquet"
-    if path.exists():
-        rows = as_frame(read_table(path)).with_columns(pl.col("reading", "emotion").cast(pl.String))
-        return {reading: rows.filter(reading=reading) for reading in sorted(set(rows["reading"]) | {"raw"})}
-    found = find_episodes(observed(timeline), EpisodeSettings())
-    columns = {
-        name: [getattr(one, name) for one in found]
-        for name in ("emotion", "start_s", "end_s", "peak_s", "observed_s", "mean_p", "peak_p")
-    }
-    return {"raw": pl.DataFrame(columns, schema_overrides={"emotion": pl.String})}
+    def __init__(self, out: Path) -> None:
+        self._out, self._settings = out, read_settings(out)
+        rows = read_sessions(out).filter("corrected").select("patient_id", "session_id").rows()
+        self._corrected = set(rows)
+        self._baseline = cache(self._find_baseline)
+
+    def reads(self, ids: tuple[str, str], timeline: Timeline) -> tuple[Observed, dict[Reader, Read]]:
+        """What could be read, and what is said of it, by samples and by episodes, raw and corrected.
+
+        :raises TimelineError: the session's episodes are not there, or are damaged.
+        """
+        samples = observed(timeline)
+        episodes = read_episodes(self._out, *ids)
+        baseline = self._baseline(ids[0]) if ids in self._corrected else None
+        readings = {RAW: samples} | ({CORRECTED: corrected(samples, baseline)} if baseline else {})
+        found: dict[Reader, Read] = {}
+        for reading, probabilities in readings.items():
+            name = "machine" if reading == RAW else f"machine, {reading}"
+            found[Reader(name, "samples", reading)] = by_samples(probabilities)
+            own = episodes.filter(pl.col("reading") == reading)
+            found[Reader(f"{name}, episodes", "episodes", reading)] = by_episodes(own, samples)
+        return samples, found
+
+    def _find_baseline(self, patient_id: str) -> OwnBaseline | None:
+        own = [ids for ids in written_sessions(self._out) if ids[0] == patient_id]
+        return baseline_of([timeline_path(self._out, *ids) for ids in own], self._settings)

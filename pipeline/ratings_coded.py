@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 
 from pipeline.errors import InputError
-from pipeline.timeline import read_timeline, timeline_path, written_sessions
+from pipeline.timeline import read_metadata, timeline_path, understood, written_sessions
 
 SessionIds = tuple[str, str]
 """Patient and session."""
@@ -102,8 +102,10 @@ def session_names(out: Path) -> SessionNames:
     media: dict[str, SessionIds] = {}
     double: set[str] = set()
     for ids in known:
-        for file in read_timeline(timeline_path(out, *ids)).metadata["video"]["files"]:
-            name = file["name"].lower()
+        path = timeline_path(out, *ids)
+        with understood(path):
+            files = [file["name"].lower() for file in read_metadata(path)["video"]["files"]]
+        for name in files:
             if media.setdefault(name, ids) != ids:
                 double.add(name)  # cameras begin anew at MVI_0001
     return SessionNames(frozenset(known), {name: ids for name, ids in media.items() if name not in double})

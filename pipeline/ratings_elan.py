@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import unquote
 from xml.parsers import expat
 
 from pipeline.codes import CodeMap
@@ -38,7 +39,7 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
     try:
         file = pympi().Eaf(str(path), suppress_version_warning=True)
         tiers = {name: _annotations(file, name, codes) for name in file.get_tier_names()}
-        media = [str(one.get("MEDIA_URL", "")) for one in file.get_linked_files()]
+        media = [unquote(str(one.get("MEDIA_URL", ""))) for one in file.get_linked_files()]
     except _SENSELESS as error:
         raise InputError(f"{path}: can't be read as a file of ELAN; save it there again.") from error
     ids, rest = names.of(str(path), path.stem, media)

@@ -8,8 +8,7 @@ from pipeline.codes import CodeMap
 from pipeline.errors import InputError
 from pipeline.ratings_boris import paired, point_notes, rater_of
 from pipeline.ratings_coded import Coded, CodedSession, SessionNames
-from pipeline.spreadsheet import Problem, plain, read_table, shown
-from pipeline.study import read_seconds
+from pipeline.spreadsheet import Problem, plain, read_seconds, read_table, shown
 from pipeline.timeline import check_id
 
 Row = dict[str, str]
@@ -37,7 +36,9 @@ def read_coded_table(path: Path, names: SessionNames, codes: CodeMap) -> Found:
     :raises InputError: its columns are not those of a known kind, or rows can't be read.
     """
     del codes
-    table = [(number, [plain(cell) for cell in cells]) for number, cells in read_table(path, _MAX_ROWS)]
+    table = [
+        (number, [plain(cell) for cell in cells]) for number, cells in read_table(path, _MAX_ROWS, ";,\t")
+    ]
     for place, (_, cells) in enumerate(table[:_MOST_LINES_ABOVE]):
         header = [cell.lower() for cell in cells]
         rows = [(number, dict(zip(header, row, strict=False))) for number, row in table[place + 1 :]]

@@ -13,9 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.codes import GROUP_OF, GROUPS, NONE
+from pipeline.episodes import Observed
 from pipeline.ratings import Rating
 from pipeline.records import EMOTIONS
-from pipeline.summary import spans
 from pipeline.timeline import Timeline
 
 Floats = NDArray[np.float64]
@@ -90,10 +90,10 @@ class Grid:
     duration_s: float
 
 
-def make_grid(timeline: Timeline, step_s: float) -> Grid:
+def make_grid(timeline: Timeline, samples: Observed, step_s: float) -> Grid:
     duration_s = float(timeline.metadata["video"]["duration_s"])
     edges_s = step_s * np.arange(int(np.ceil(duration_s / step_s - 1e-9)) + 1, dtype=np.float64)
-    read_s = covered(read_stretches(timeline), edges_s)
+    read_s = covered(readable(samples), edges_s)
     parts_s = sum(end - start for start, end in timeline.metadata["session"]["parts"])
     return Grid(edges_s, read_s >= MIN_READ * step_s - 1e-6, float(parts_s))
 
@@ -142,16 +142,16 @@ def by_person(rating: Rating) -> Read:
     return Read(found, rating.unrateable, rating.uncoded, levels=levels)
 
 
-def by_samples(timeline: Timeline) -> Read:
+def by_samples(samples: Observed) -> Read:
     """The largest probability of each sample."""
     found: Stretches = {}
-    for span in spans(timeline):
-        if span.emotion is not None:
-            found.setdefault(span.emotion, []).append((span.start_s, span.end_s))
-    return Read(found, within=read_stretches(timeline))
+    largest = samples.probabilities.argmax(axis=1).tolist()
+    for emotion, part in zip(largest, _parts(samples), strict=True):
+        found.setdefault(EMOTIONS[emotion], []).append(part)
+    return Read(found, within=readable(samples))
 
 
-def by_episodes(episodes: pl.DataFrame, timeline: Timeline) -> Read:
+def by_episodes(episodes: pl.DataFrame, samples: Observed) -> Read:
     """Where there is no episode, the machine is not sure.
 
     :param episodes: with the columns emotion, start_s and end_s.
@@ -159,9 +159,13 @@ def by_episodes(episodes: pl.DataFrame, timeline: Timeline) -> Read:
     found: Stretches = {}
     for emotion, start_s, end_s in episodes.select("emotion", "start_s", "end_s").iter_rows():
         found.setdefault(str(emotion), []).append((start_s, end_s))
-    return Read(found, within=read_stretches(timeline))
+    return Read(found, within=readable(samples))
 
 
-def read_stretches(timeline: Timeline) -> tuple[tuple[float, float], ...]:
+def readable(samples: Observed) -> tuple[tuple[float, float], ...]:
     """Where the face could be read."""
-    return tuple((span.start_s, span.end_s) for span in spans(timeline) if span.status == "ok")
+    return tuple(united(_parts(samples)))
+
+
+def _parts(samples: Observed) -> list[tuple[float, float]]:
+    return list(zip(samples.start_s.tolist(), samples.end_s.tolist(), strict=True))

@@ -21,6 +21,9 @@ MAX_COLUMNS = 500
 # The wide signs are those of Japanese and Chinese keyboards.
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\s]")
 
+NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
+_CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
+
 # So much of a cell is shown in a message.
 MAX_SHOWN = 80
 
@@ -59,8 +62,8 @@ def read_text(path: Path, advice: str) -> str:
     return text
 
 
-def read_table(path: Path, max_rows: int = _MAX_ROWS) -> list[tuple[int, list[str]]]:
-    """(row, cells) of the first line, and of each other that is not empty; parted by ``;``, ``,`` or tabs.
+def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") -> list[tuple[int, list[str]]]:
+    """(row, cells) of the first line, and of each other that is not empty.
 
     Rows are counted as a spreadsheet does, to which a cell of several lines is still one row.
     """
@@ -68,7 +71,7 @@ def read_table(path: Path, max_rows: int = _MAX_ROWS) -> list[tuple[int, list[st
     with io.StringIO(text, newline="") as lines:
         header = lines.readline()
         lines.seek(0)
-        reader = csv.reader(lines, delimiter=max(";", ",", "\t", key=header.count), strict=True)
+        reader = csv.reader(lines, delimiter=max(delimiters, key=header.count), strict=True)
         table: list[tuple[int, list[str]]] = []
         try:
             for number, cells in enumerate(reader, start=1):
@@ -122,6 +125,23 @@ def plain(cell: str) -> str:
     cell = cell.lstrip()
     # blanks at its end come last: of a cell of blanks they are what the apostrophe was put before
     return (cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell).rstrip()
+
+
+def read_seconds(cell: str) -> float:
+    """:raises InputError: neither seconds nor a time like ``mm:ss``."""
+    clock = _CLOCK.fullmatch(cell)
+    if clock:
+        hours, minutes, seconds = (as_float(part or "0") for part in clock.groups())
+        if seconds < 60 and (minutes < 60 or clock[1] is None):
+            return 3600 * hours + 60 * minutes + seconds
+    elif NUMBER.fullmatch(cell):
+        return as_float(cell)
+    raise InputError(f"{shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
+
+
+def as_float(number: str) -> float:
+    """With a point or a comma."""
+    return float(number.replace(",", "."))
 
 
 def is_file(path: Path) -> bool:

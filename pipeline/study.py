@@ -40,10 +40,13 @@ from pipeline.session import QualityLimits, Session, Settings
 from pipeline.spreadsheet import (
     MAX_COLUMNS,
     MAX_SHOWN,
+    NUMBER,
     Problem,
+    as_float,
     is_file,
     is_text,
     plain,
+    read_seconds,
     read_table,
     read_text,
     shown,
@@ -62,8 +65,6 @@ _MAX_CONDITION = 64
 _MAX_SETTINGS = 10_000
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
-_NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
-_CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
 
 _YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
     ("no", "false", "0", "non"), False
@@ -292,18 +293,6 @@ def _read_condition(cell: str) -> str:
     return cell
 
 
-def read_seconds(cell: str) -> float:
-    """:raises InputError: neither seconds nor a time like ``mm:ss``."""
-    clock = _CLOCK.fullmatch(cell)
-    if clock:
-        hours, minutes, seconds = (_as_float(part or "0") for part in clock.groups())
-        if seconds < 60 and (minutes < 60 or clock[1] is None):
-            return 3600 * hours + 60 * minutes + seconds
-    elif _NUMBER.fullmatch(cell):
-        return _as_float(cell)
-    raise InputError(f"{shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
-
-
 def _read_stretches(cell: str) -> tuple[tuple[float, float], ...]:
     stretches = tuple(_read_stretch(part.strip()) for part in cell.rstrip("; ").split(";"))
     if any(later[0] < earlier[1] for earlier, later in pairwise(stretches)):
@@ -327,9 +316,9 @@ def _read_stretch(text: str) -> tuple[float, float]:
 
 def _read_region(cell: str) -> tuple[float, float, float, float]:
     numbers = _four(cell)
-    if not all(_NUMBER.fullmatch(number) for number in numbers):
+    if not all(NUMBER.fullmatch(number) for number in numbers):
         raise InputError(f"{shown(cell)} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.")
-    x1, y1, x2, y2 = (_as_float(number) / 100 for number in numbers)
+    x1, y1, x2, y2 = (as_float(number) / 100 for number in numbers)
     if not (x1 < x2 <= 1 and y1 < y2 <= 1):
         raise InputError(f"{shown(cell)}: left before right, upper before lower, none above 100 %.")
     return x1, y1, x2, y2
@@ -445,7 +434,3 @@ def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, t
 def _nearest(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name[:MAX_SHOWN].casefold(), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}."
-
-
-def _as_float(number: str) -> float:
-    return float(number.replace(",", "."))

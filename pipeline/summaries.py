@@ -102,7 +102,7 @@ EPISODES_SCHEMA = pa.schema(
 SESSIONS_SCHEMA = pa.schema(
     [
         *_IDS,
-        _field("recorded_at", pa.timestamp("s"), "local time", nullable=True),
+        _field("recorded_at", pa.timestamp("ms"), "local time", nullable=True),
         _field("condition", pa.string(), "as the study names it; may be empty"),
         _field("duration_s", pa.float64(), "length of the parts that count", "s"),
         _field("observed_s", pa.float64(), "of it could be read", "s"),
@@ -157,7 +157,7 @@ def summarize_folder(
     done = 0
     for _, of_patient in groupby(ids, key=lambda both: both[0]):
         paths = [timeline_path(out, *both) for both in of_patient]
-        baseline = _own_baseline(paths, settings)
+        baseline = baseline_of(paths, settings)
         for path in paths:
             timeline = read_timeline(path)
             with understood(path):
@@ -194,6 +194,19 @@ def read_measures(out: Path) -> pl.DataFrame:
 def read_episodes(out: Path, patient_id: str, session_id: str) -> pl.DataFrame:
     """In :data:`EPISODES_SCHEMA`'s columns; errors as :func:`read_sessions`."""
     return read_derived(_episodes_path(out, patient_id, session_id), EPISODES_SCHEMA)
+
+
+def read_settings(out: Path) -> SummarySettings:
+    """Those with which the summaries were made.
+
+    :raises TimelineError: as :func:`read_sessions`.
+    """
+    path = out / "summaries" / "sessions.parquet"
+    if not path.exists():
+        raise TimelineError(f"{path}: not there; run `emonext summarize` first.")
+    with understood(path):
+        kept = read_metadata(path)["settings"]
+        return SummarySettings(**{**kept, "episodes": EpisodeSettings(**kept["episodes"])})
 
 
 def read_derived(path: Path, schema: pa.Schema) -> pl.DataFrame:
@@ -239,7 +252,7 @@ class _Rows:
         return to_table(self._schema, self._columns)
 
 
-def _own_baseline(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline | None:
+def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline | None:
     """Of the patient whose timelines these are; none where too little of their calm was seen."""
     calm, rest_s = [], 0.0
     for path in paths:
