@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,11 @@ def write_bids(sessions: Sequence[Exported], folder: Path) -> list[Path]:
     :raises InputError: two ids are the same label. :raises OutputError: a file can't be written.
     """
     subjects = labels((session.patient_id for session in sessions), "patients")
+    by_patient = {patient: [one for one in sessions if one.patient_id == patient] for patient in subjects}
+    names = {
+        patient: labels((session.session_id for session in own), f"sessions of {patient}")
+        for patient, own in by_patient.items()
+    }
     written = [
         _write_json(folder / "dataset_description.json", _description()),
         _write_json(folder / "participants.json", _PARTICIPANT_COLUMNS),
@@ -50,9 +54,8 @@ def write_bids(sessions: Sequence[Exported], folder: Path) -> list[Path]:
         ),
         _write_text(folder / "README", _README),
     ]
-    for patient, group in groupby(sessions, key=lambda session: session.patient_id):
-        own = list(group)
-        written += _write_subject(own, subjects[patient], folder / f"sub-{subjects[patient]}")
+    for patient, own in by_patient.items():
+        written += _write_subject(own, subjects[patient], names[patient], folder)
     return written
 
 
@@ -76,8 +79,10 @@ def labels(ids: Iterable[str], what: str) -> dict[str, str]:
     return found
 
 
-def _write_subject(sessions: Sequence[Exported], subject: str, folder: Path) -> list[Path]:
-    names = labels((session.session_id for session in sessions), f"sessions of {sessions[0].patient_id}")
+def _write_subject(
+    sessions: Sequence[Exported], subject: str, names: Mapping[str, str], root: Path
+) -> list[Path]:
+    folder = root / f"sub-{subject}"
     written: list[Path] = []
     for session in sessions:
         name = names[session.session_id]

@@ -120,7 +120,8 @@ def _named(one: CodedSession, path: Path, names: SessionNames) -> CodedSession:
         rater = clean_name(path.stem)  # it holds several sessions, so its name is not one's
     if not rater and path.parent.name.lower() not in _NOT_A_NAME:
         rater = clean_name(path.parent.name)
-    return one.by(rater or "rater")
+    # the machine's own ways have names too
+    return one.by(f"rater {rater}" if rater.lower().startswith("machine") else rater or "rater")
 
 
 def _joined(found: Sequence[CodedSession], codes: CodeMap) -> Iterator[Rating]:

@@ -20,9 +20,7 @@ LABEL_WORDS = {**EMOTION_WORDS, "positive": "positive", "negative": "negative", 
 
 _LABEL_ORDER = ("positive", "negative", *EMOTION_ORDER, "none")
 
-KIND_WORDS = {"samples": "largest probability", "episodes": "episodes", "person": ""}
-
-_BOTH_ENDS_S = 2.0
+_BEFORE_S = 2.0
 """A review begins so long before a disagreement."""
 
 
@@ -50,7 +48,6 @@ def agreement_page(found: Agreement, review: Path) -> Markup:
         ],
         several=found.several,
         details=[one for one in found.comparisons if one.first.kind != "samples" or one in leading],
-        leading=leading,
         listed=[_listed(one, review) for one in shown[:LISTED]],
         more=len(shown) - LISTED,
         coverage=_mean([coverage for _, _, coverage in found.sessions]),
@@ -58,7 +55,6 @@ def agreement_page(found: Agreement, review: Path) -> Markup:
         few=FEW_SESSIONS,
         ordered=_ordered,
         label_words=LABEL_WORDS,
-        kind_words=KIND_WORDS,
         number=_number,
         interval=_interval,
         place=_place,
@@ -74,7 +70,7 @@ def lead(found: Agreement) -> str:
     machine = [one for one in coarse if one.first.kind == "samples" and one.first.reading == "raw"]
     people = [one for one in coarse if one.first.kind == "person"]
     parts = [f"{_pair(one)} {_kappa(one.kappa)}" for one in [*machine, *people][:4]]
-    return f"On positive, neutral and negative: {'; '.join(parts)}. Compared: {_compared(machine or people)}."
+    return f"On positive, neutral and negative, {'; '.join(parts)}. Compared: {_compared(machine)}."
 
 
 def _pair(one: Comparison) -> str:
@@ -108,7 +104,7 @@ def _names(comparisons: Sequence[Comparison]) -> set[str]:
 def _listed(one: Disagreement, review: Path) -> dict[str, Any]:
     """:returns: it, and where its review begins; none where there is none."""
     page = review / one.patient_id / f"{one.session_id}.html"
-    start_s = max(one.start_s - _BOTH_ENDS_S, 0.0)
+    start_s = max(one.start_s - _BEFORE_S, 0.0)
     folder = quote(review.name)
     link = f"../{folder}/{quote(one.patient_id)}/{quote(one.session_id)}.html#t={start_s:g}"
     return {"run": one, "link": link if page.is_file() else None}
