@@ -403,6 +403,43 @@ def report(
 
 
 @app.command(rich_help_panel=SESSIONS)
+def summarize(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    enter: Annotated[float, typer.Option(help="Smoothed probability at which an episode begins.")] = 0.5,
+    leave: Annotated[float, typer.Option(help="And at which it ends.")] = 0.4,
+    smoothing: Annotated[float, typer.Option(help="Window of the smoothing, s.")] = 1.0,
+    min_duration: Annotated[float, typer.Option(help="Shorter episodes are left out, s.")] = 1.0,
+    bridge: Annotated[float, typer.Option(help="Interruptions up to so long are bridged, s.")] = 0.6,
+    max_unobserved: Annotated[float, typer.Option(help="And so long without a readable face, s.")] = 1.0,
+    min_coverage: Annotated[float, typer.Option(help="With less seen, no number is given, 0…1.")] = 0.2,
+    baseline: Annotated[
+        str, typer.Option(help="Condition of sessions in which patients were calm.")
+    ] = "baseline",
+    key: KeyFile = None,
+) -> None:
+    """Timelines → episodes, measures with intervals, comparisons: tables for statistics and for the reports.
+
+    Needs neither video nor model, and can be done again with other settings; `report` then shows them.
+
+    Example: emonext summarize study --min-duration 2
+    """
+    from pipeline.derived import derive
+    from pipeline.encryption import use_key
+    from pipeline.episodes import EpisodeSettings
+    from pipeline.lock import holding
+    from pipeline.summaries import SummarySettings
+
+    use_key(key)
+    episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
+    settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
+    with holding(directory), _progress("Summaries") as update:
+        sessions = derive(directory, settings, lambda done, total: update(done, total, ""))
+    enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
+    _say(f"{sessions.height} sessions, {enough} seen enough, {calm} with the person's own baseline.")
+    _say(f"Tables: {directory / 'summaries'}")
+
+
+@app.command(rich_help_panel=SESSIONS)
 def agree(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
     ratings: Annotated[
@@ -431,6 +468,7 @@ def agree(
     from pipeline.agreement import write_disagreements, write_figures
     from pipeline.codes import read_codes
     from pipeline.encryption import use_key
+    from pipeline.lock import holding
     from pipeline.ratings import read_ratings
     from pipeline.ratings_coded import session_names
     from reports.agreement_page import lead, write_agreement_page
@@ -439,11 +477,11 @@ def agree(
     rated = read_ratings(ratings or [directory / "ratings"], session_names(directory), read_codes(codes))
     for note in rated.notes:
         err_console.print(note, markup=False, soft_wrap=True)
-    with _progress("Comparing") as update:
+    with holding(directory), _progress("Comparing") as update:
         found = compare(directory, rated, step, lambda done, total: update(done, total, ""))
-    write_figures(found, directory / "agreement" / "figures.json")
-    table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
-    page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
+        write_figures(found, directory / "agreement" / "figures.json")
+        table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
+        page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
     _say(lead(found))
     _say(f"Disagreements: {table}")
     _say(f"Report: {page}")
@@ -470,10 +508,11 @@ def export(
     """
     from pipeline.encryption import use_key
     from pipeline.exporting import export as write
+    from pipeline.lock import holding
 
     use_key(key)
     folder = out or directory / "exports" / kind
-    with _progress("Exporting") as update:
+    with holding(directory), _progress("Exporting") as update:
         written = write(directory, kind, folder, reading, lambda done, total: update(done, total, ""))
     place = written[0] if len(written) == 1 else folder
     _say(f"{len(written)} {'file' if len(written) == 1 else 'files'}: {place}")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from pipeline.records import EMOTIONS, NEGATIVE
 from pipeline.session import Settings
@@ -196,8 +197,7 @@ def as_classified(
         state[(time_s >= episode.start_s) & (time_s < episode.end_s)] = EMOTIONS.index(episode.emotion)
     logits[np.arange(len(time_s)), state] = _SHOWN
     noise = random.normal(0, _NOISE * np.sqrt(1 - _NOISE_LASTS**2), logits.shape)
-    for index in range(1, len(noise)):
-        noise[index] += _NOISE_LASTS * noise[index - 1]
+    noise = lfilter([1.0], [1.0, -_NOISE_LASTS], noise, axis=0)
     # what the face has at rest gives way to what it shows
     logits += noise + rest * (state == _NEUTRAL)[:, None]
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))

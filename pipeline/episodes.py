@@ -3,9 +3,11 @@
 The probabilities are smoothed over a window of time. An emotion begins where its smoothed probability
 reaches ``enter`` and lasts until it falls below ``leave`` or another reaches ``enter``; in between nothing is
 said ("uncertain"). Short interruptions are bridged and short episodes left out. Time in which the face could
-not be read ends an episode, unless it is as short as stated.
+not be read ends an episode, unless it is as short as stated. Smoothing blurs where an emotion begins and
+ends: each edge is put where the unsmoothed probability has its step.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,13 +104,12 @@ def find_episodes(samples: Observed, settings: EpisodeSettings) -> list[Episode]
         return []
     smooth = smoothed(samples, settings)
     states = emotional_states(samples, smooth, settings)
-    stretches = _stretches(samples, states, settings)
-    found = [
-        _episode(samples, smooth, *stretch)
-        for stretch in stretches
-        if samples.end_s[stretch[2] - 1] - samples.start_s[stretch[1]] >= settings.min_duration_s - _HAIR_S
+    stretches = sorted(_stretches(samples, states, settings), key=lambda stretch: stretch[1])
+    return [
+        _episode(samples, smooth, emotion, start, end)
+        for emotion, start, end in _sharpened(samples, stretches, settings)
+        if samples.end_s[end - 1] - samples.start_s[start] >= settings.min_duration_s - _HAIR_S
     ]
-    return sorted(found, key=lambda episode: episode.start_s)
 
 
 # Times are binary fractions: five samples of 0.2 s can come out a hair under a second.
@@ -199,6 +200,48 @@ def _is_bridged(samples: Observed, end: int, start: int, settings: EpisodeSettin
         apart_s - unobserved_s <= settings.bridge_s + _HAIR_S
         and unobserved_s <= settings.max_unobserved_s + _HAIR_S
     )
+
+
+def _sharpened(
+    samples: Observed, stretches: Sequence[tuple[int, int, int]], settings: EpisodeSettings
+) -> Iterator[tuple[int, int, int]]:
+    """The stretches, each edge where the step is, at most half a window from where it was; none overlap."""
+    runs = _runs(samples, settings.max_unobserved_s)
+    last_end = 0
+    for emotion, start, end in stretches:
+        probability = samples.probabilities[:, emotion]
+        first = _step(samples, probability, start, _run_of(runs, start), settings.smoothing_s)
+        first = max(first, last_end)
+        if first >= end:
+            continue  # the one before it reaches over it
+        last = _step(samples, -probability, end, _run_of(runs, end - 1), settings.smoothing_s)
+        last_end = max(last, first + 1)
+        yield emotion, first, last_end
+
+
+def _run_of(runs: NDArray[np.int64], sample: int) -> tuple[int, int]:
+    """First sample, and last + 1, of the run in which one is."""
+    low, high = np.searchsorted(runs, runs[sample], "left"), np.searchsorted(runs, runs[sample], "right")
+    return int(low), int(high)
+
+
+def _step(samples: Observed, values: Floats, edge: int, run: tuple[int, int], window_s: float) -> int:
+    """The sample near ``edge`` with which the values step up: least squares, with one change between means.
+
+    :param run: first sample and last sample + 1 of those without a gap, in which the edge lies.
+    """
+    if edge in run:
+        return edge  # it is where the face came into view, or went out of it
+    near_s = samples.start_s[edge] + window_s * np.array([-1, 1])
+    low, high = np.clip(np.searchsorted(samples.start_s, near_s), *run)
+    near = values[low:high]
+    before = np.arange(1, len(near))
+    sums = np.cumsum(near)[:-1]
+    rise = (near.sum() - sums) / (len(near) - before) - sums / before
+    gain = np.where(rise > 0, rise**2 * before * (len(near) - before), 0.0)
+    far = np.abs(samples.start_s[low + before] - samples.start_s[edge]) > window_s / 2 + _HAIR_S
+    gain[far] = -1.0
+    return int(low + before[gain.argmax()]) if gain.size and gain.max() > 0 else edge
 
 
 def _episode(samples: Observed, smooth: Floats, emotion: int, start: int, end: int) -> Episode:

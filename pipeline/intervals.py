@@ -26,7 +26,7 @@ _STUDENT = float(stdtrit(BLOCKS - 1, 1 - _TAIL))
 _FEWER = float((ndtri(1 - _TAIL) / _STUDENT) ** 2)
 
 # Of so few stretches the variance can't be known: with them the number of stretches bounds what is known.
-_FEW_STRETCHES = 5
+_FEW_STRETCHES = 8
 
 
 def standard_error(totals: Floats, weights: Floats) -> float:

@@ -173,6 +173,18 @@ def study(make_recording: Callable[..., Path], fake_instruments: Instruments, tm
     return tmp_path / "study"
 
 
+@pytest.fixture(scope="session")
+def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve patients, eight sessions each, and all that follows from them; to be read only."""
+    from pipeline.demo_study import make_study
+    from pipeline.derived import derive
+
+    out = tmp_path_factory.mktemp("made-study")
+    make_study(out)
+    derive(out)
+    return out
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What costs most comes last, so that a slip shows early."""
     items.sort(key=lambda item: item.path.stem in ("test_memory", "test_demo"))
