@@ -460,13 +460,15 @@ def agree(
 ) -> None:
     """How far people who rated sessions agree with the machine, and with each other.
 
-    Files are named after their session, like P012_S01.eaf or P012_S01_anna.eaf. Run `summarize` before.
+    Files are named after their session, like P012_S01.eaf or P012_S01_anna.eaf; a table has the columns
+    patient_id, session_id, start_s, end_s and code.
 
     Example: emonext agree study ratings/ --codes smile=happy,none=neutral
     """
     from pipeline.agreement import agree as compare
     from pipeline.agreement import write_disagreements, write_figures
     from pipeline.codes import read_codes
+    from pipeline.derived import update_derived
     from pipeline.encryption import use_key
     from pipeline.lock import holding
     from pipeline.ratings import read_ratings
@@ -477,8 +479,11 @@ def agree(
     rated = read_ratings(ratings or [directory / "ratings"], session_names(directory), read_codes(codes))
     for note in rated.notes:
         err_console.print(note, markup=False, soft_wrap=True)
-    with holding(directory), _progress("Comparing") as update:
-        found = compare(directory, rated, step, lambda done, total: update(done, total, ""))
+    with holding(directory):
+        with _progress("Summaries") as update:
+            update_derived(directory, lambda done, total: update(done, total, ""))
+        with _progress("Comparing") as update:
+            found = compare(directory, rated, step, lambda done, total: update(done, total, ""))
         write_figures(found, directory / "agreement" / "figures.json")
         table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
         page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
@@ -502,18 +507,22 @@ def export(
 ) -> None:
     """Results for other programs: tables with a data dictionary, episodes over the video, or BIDS.
 
-    What is written is not encrypted. Run `summarize` before. ELAN and BORIS find videos that lie beside.
+    What is written is not encrypted. ELAN and BORIS find videos that lie beside; they show episodes.
 
     Example: emonext export study --format elan
     """
+    from pipeline.derived import update_derived
     from pipeline.encryption import use_key
     from pipeline.exporting import export as write
     from pipeline.lock import holding
 
     use_key(key)
     folder = out or directory / "exports" / kind
-    with holding(directory), _progress("Exporting") as update:
-        written = write(directory, kind, folder, reading, lambda done, total: update(done, total, ""))
+    with holding(directory):
+        with _progress("Summaries") as update:
+            update_derived(directory, lambda done, total: update(done, total, ""))
+        with _progress("Exporting") as update:
+            written = write(directory, kind, folder, reading, lambda done, total: update(done, total, ""))
     place = written[0] if len(written) == 1 else folder
     _say(f"{len(written)} {'file' if len(written) == 1 else 'files'}: {place}")
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.derived import as_settings
 from pipeline.episodes import Observed, observed
 from pipeline.own_baseline import OwnBaseline, corrected
 from pipeline.seconds import Read, Reader, by_episodes, by_samples
-from pipeline.summaries import CORRECTED, RAW, baseline_of, read_episodes, read_sessions, read_settings
-from pipeline.timeline import Timeline, timeline_path, written_sessions
+from pipeline.summaries import CORRECTED, RAW, baseline_of, read_episodes, read_sessions
+from pipeline.timeline import Timeline, read_metadata, timeline_path, understood, written_sessions
 
 
 class Machine:
@@ -19,9 +20,11 @@ class Machine:
     """
 
     def __init__(self, out: Path) -> None:
-        self._out, self._settings = out, read_settings(out)
         rows = read_sessions(out).filter("corrected").select("patient_id", "session_id").rows()
-        self._corrected = set(rows)
+        path = out / "summaries" / "sessions.parquet"
+        with understood(path):
+            self._settings = as_settings(read_metadata(path)["settings"])
+        self._out, self._corrected = out, set(rows)
         self._baseline = cache(self._find_baseline)
 
     def reads(self, ids: tuple[str, str], timeline: Timeline) -> tuple[Observed, dict[Reader, Read]]:

@@ -196,19 +196,6 @@ def read_episodes(out: Path, patient_id: str, session_id: str) -> pl.DataFrame:
     return read_derived(_episodes_path(out, patient_id, session_id), EPISODES_SCHEMA)
 
 
-def read_settings(out: Path) -> SummarySettings:
-    """Those with which the summaries were made.
-
-    :raises TimelineError: as :func:`read_sessions`.
-    """
-    path = out / "summaries" / "sessions.parquet"
-    if not path.exists():
-        raise TimelineError(f"{path}: not there; run `emonext summarize` first.")
-    with understood(path):
-        kept = read_metadata(path)["settings"]
-        return SummarySettings(**{**kept, "episodes": EpisodeSettings(**kept["episodes"])})
-
-
 def read_derived(path: Path, schema: pa.Schema) -> pl.DataFrame:
     """A table that was made from timelines.
 
