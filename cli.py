@@ -467,6 +467,7 @@ def agree(
     """
     from pipeline.agreement import agree as compare
     from pipeline.agreement import write_disagreements, write_figures
+    from pipeline.audit import audited
     from pipeline.codes import read_codes
     from pipeline.derived import update_derived
     from pipeline.encryption import use_key
@@ -479,7 +480,8 @@ def agree(
     rated = read_ratings(ratings or [directory / "ratings"], session_names(directory), read_codes(codes))
     for note in rated.notes:
         err_console.print(note, markup=False, soft_wrap=True)
-    with holding(directory):
+    sessions = {rating.ids for rating in rated.ratings}
+    with holding(directory), audited(directory, "agree", sessions):
         with _progress("Summaries") as update:
             update_derived(directory, lambda done, total: update(done, total, ""))
         with _progress("Comparing") as update:
@@ -507,18 +509,22 @@ def export(
 ) -> None:
     """Results for other programs: tables with a data dictionary, episodes over the video, or BIDS.
 
-    What is written is not encrypted. ELAN and BORIS find videos that lie beside; they show episodes.
+    What is written is not encrypted. ELAN and BORIS show episodes over videos that lie beside; of a recording
+    in several files ELAN shows the first, and BORIS all.
 
     Example: emonext export study --format elan
     """
+    from pipeline.audit import audited
     from pipeline.derived import update_derived
     from pipeline.encryption import use_key
     from pipeline.exporting import export as write
     from pipeline.lock import holding
+    from pipeline.status import sessions_in
 
     use_key(key)
     folder = out or directory / "exports" / kind
-    with holding(directory):
+    sessions = sessions_in(directory)
+    with holding(directory), audited(directory, "export", sessions, {"format": kind}):
         with _progress("Summaries") as update:
             update_derived(directory, lambda done, total: update(done, total, ""))
         with _progress("Exporting") as update:

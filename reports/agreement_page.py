@@ -65,31 +65,33 @@ def agreement_page(found: Agreement, review: Path) -> Markup:
 
 
 def lead(found: Agreement) -> str:
-    """The result in a sentence or two, by the coarse labels; what people reach among themselves beside it."""
+    """The raw reading against each person, by the coarse labels, and what people reach among themselves."""
     coarse = [one for one in found.comparisons if one.level == "groups"]
     machine = [one for one in coarse if one.first.kind == "samples" and one.first.reading == "raw"]
     people = [one for one in coarse if one.first.kind == "person"]
-    parts = [f"{_pair(one)} {_kappa(one.kappa)}" for one in [*machine, *people][:4]]
-    return f"On positive, neutral and negative, {'; '.join(parts)}. Compared: {_compared(machine)}."
+    parts = [f"{_kappa(one.kappa)} between {_pair(one)}" for one in [*machine, *people][:4]]
+    kappas = ", ".join(parts[:-1]) + (" and " if parts[1:] else "") + "".join(parts[-1:])
+    return f"On positive, neutral and negative, kappa is {kappas or 'not known'}. {_compared(machine)}"
 
 
 def _pair(one: Comparison) -> str:
-    return f"{one.first.name} and {one.second.name}"
+    first = "the machine (raw)" if one.first.kind == "samples" else one.first.name
+    return f"{first} and {one.second.name}"
 
 
 def _kappa(figure: Figure) -> str:
     if figure.value is None:
-        return f"kappa {figure.why}"
+        return figure.why
     span = f" ({_interval(figure)})" if figure.low is not None else ""
-    return f"kappa {_number(figure)}{span}"
+    return f"{_number(figure)}{span}"
 
 
 def _compared(comparisons: Sequence[Comparison]) -> str:
     most = max(comparisons, key=lambda one: one.seconds, default=None)
     if most is None:
-        return "nothing"
+        return "Nothing could be compared."
     sessions = words.count_text(most.sessions, "session")
-    return f"{most.seconds:,.0f} s of {sessions}, {_percent(most.coverage)} of their time"
+    return f"Compared were {most.seconds:,.0f} s of {sessions}, {_percent(most.coverage)} of their time."
 
 
 def _is_leading(one: Comparison) -> bool:

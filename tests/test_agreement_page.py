@@ -44,7 +44,9 @@ def test_figures_stand_with_their_time_coverage_and_sessions(tmp_path: Path) -> 
     said = lead(found)
     kappa = found.comparisons[0].kappa
     assert kappa.value is not None
-    assert f"machine and anna kappa {kappa.value:.2f} ({kappa.low:.2f} to {kappa.high:.2f})" in said
+    assert (
+        f"{kappa.value:.2f} ({kappa.low:.2f} to {kappa.high:.2f}) between the machine (raw) and anna" in said
+    )
     assert "75 s of 1\u00a0session, 83\u00a0% of their time" in said
     page = agreement_page(found, tmp_path / "review")
     assert f"{kappa.value:.2f}" in page
@@ -115,7 +117,7 @@ def out(tmp_path: Path) -> Path:
 def test_agree(out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "agree", out, "--codes", "smile=happy,none=neutral") == 0
     said = capsys.readouterr()
-    assert "machine and anna kappa" in said.out
+    assert "between the machine (raw) and anna" in said.out
     assert said.err == ""
     for name in ("agreement/figures.json", "agreement/disagreements.csv", "reports/agreement.html"):
         assert (out / name).is_file()
