@@ -218,10 +218,10 @@ def _read_study(path: Path) -> "tuple[list[Session], dict[str, Any]]":
     return list(study.sessions), read_settings(path.parent)
 
 
-def _tell_problems(path: Path, problems: "Sequence[Problem]") -> None:
+def _tell_problems(path: Path, problems: "Sequence[Problem]", rest: str = "nothing was done.") -> None:
     for problem in problems:
         err_console.print(f"{path}: {problem}", markup=False, soft_wrap=True)
-    err_console.print(f"{len(problems)} to be put right; nothing was done.")
+    err_console.print(f"{len(problems)} to be put right; {rest}")
 
 
 @study_app.command("init")
@@ -426,17 +426,22 @@ def summarize(
     from pipeline.derived import derive
     from pipeline.encryption import use_key
     from pipeline.episodes import EpisodeSettings
+    from pipeline.events import EVENTS_FILE
     from pipeline.lock import holding
-    from pipeline.summaries import SummarySettings
+    from pipeline.summaries import SummarySettings, read_sessions
 
     use_key(key)
     episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
     settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
     with holding(directory), _progress("Summaries") as update:
-        sessions = derive(directory, settings, lambda done, total: update(done, total, ""))
+        problems = derive(directory, settings, lambda done, total: update(done, total, ""))
+    sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
     _say(f"{sessions.height} sessions, {enough} seen enough, {calm} with the person's own baseline.")
     _say(f"Tables: {directory / 'summaries'}")
+    if problems:
+        _tell_problems(directory / EVENTS_FILE, problems, "the rest is done, without events.")
+        raise typer.Exit(EXIT_BAD_INPUT)
 
 
 @app.command(rich_help_panel=SESSIONS)

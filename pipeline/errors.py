@@ -4,9 +4,10 @@
     ├── VideoError       a video that can't be opened or decoded
     ├── InputError       an id, a setting or a list of sessions that can't be used
     ├── OutputError      a folder or file that can't be written, or that exists already
-    └── TimelineError    a file that is not a timeline of this program
+    ├── TimelineError    a file that is not a timeline of this program
+    └── NotEnoughError   too little data to say something; the message is the reason
 
-Every message names the file and says what to do.
+Every message names the file and says what to do, but for the last, which the tables of results hold as it is.
 """
 
 
@@ -28,3 +29,7 @@ class OutputError(PipelineError):
 
 class TimelineError(PipelineError):
     """A file is not a timeline of this program."""
+
+
+class NotEnoughError(PipelineError):
+    """Too little data to compare; a table of results gives the message as the reason, instead of a number."""

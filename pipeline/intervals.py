@@ -39,9 +39,7 @@ def standard_error(totals: Floats, weights: Floats) -> float:
     residual = (totals - weights * (totals.sum() / whole)) / whole
     sums = np.concatenate([[0.0], np.cumsum(np.concatenate([residual, residual[:length]]))])
     blocks = sums[length:] - sums[:-length]
-    # of one block the mean is known: what blocks vary is a little more than what is seen
-    inflation = BLOCKS / (BLOCKS - 1)
-    return float(np.sqrt(inflation * (blocks[:count] ** 2).mean() * count / length))
+    return float(np.sqrt((blocks[:count] ** 2).mean() * count / length))
 
 
 def effective_count(values: Floats, weights: Floats) -> float:

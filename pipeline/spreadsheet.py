@@ -127,8 +127,18 @@ def plain(cell: str) -> str:
     return (cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell).rstrip()
 
 
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return False
+
+
 def read_seconds(cell: str) -> float:
-    """:raises InputError: neither seconds nor a time like ``mm:ss``."""
+    """Of ``90``, ``90.5``, ``mm:ss`` or ``h:mm:ss``.
+
+    :raises InputError: it is no time; the message is the reason.
+    """
     clock = _CLOCK.fullmatch(cell)
     if clock:
         hours, minutes, seconds = (as_float(part or "0") for part in clock.groups())
@@ -140,12 +150,4 @@ def read_seconds(cell: str) -> float:
 
 
 def as_float(number: str) -> float:
-    """With a point or a comma."""
     return float(number.replace(",", "."))
-
-
-def is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, a folder that may not be entered
-        return False

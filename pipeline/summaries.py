@@ -9,9 +9,8 @@ Each number comes in the reading ``raw``, and where the person was recorded at r
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,20 +19,17 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.episodes import Episode, EpisodeSettings, find_episodes, observed
-from pipeline.errors import InputError, TimelineError
+from pipeline.errors import InputError
 from pipeline.measures import measure_session
 from pipeline.own_baseline import OwnBaseline, corrected, own_baseline, resting
+from pipeline.result_tables import column, read_derived, write_derived
 from pipeline.summary import summarize
 from pipeline.timeline import (
     Timeline,
-    as_frame,
     read_metadata,
-    read_table,
     read_timeline,
     timeline_path,
-    to_table,
     understood,
-    write_table,
     written_sessions,
 )
 
@@ -73,28 +69,24 @@ class SummarySettings:
 _DICTIONARY = pa.dictionary(pa.int8(), pa.string())
 
 
-def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = False) -> pa.Field:
-    return pa.field(name, kind, nullable, {"meaning": meaning, "unit": unit})
-
-
 _IDS = [
-    _field("patient_id", pa.string(), "pseudonym of the patient"),
-    _field("session_id", pa.string(), "session of that patient"),
+    column("patient_id", pa.string(), "pseudonym of the patient"),
+    column("session_id", pa.string(), "session of that patient"),
 ]
-_READING = _field("reading", _DICTIONARY, "raw, or corrected by the person's own calm face")
+_READING = column("reading", _DICTIONARY, "raw, or corrected by the person's own calm face")
 
 EPISODES_SCHEMA = pa.schema(
     [
         *_IDS,
         _READING,
-        _field("episode", pa.int32(), "1, 2 … in order of start, for each reading"),
-        _field("emotion", _DICTIONARY, "one of the seven"),
-        _field("start_s", pa.float64(), "presentation time of its first sample", "s"),
-        _field("end_s", pa.float64(), "end of its last sample", "s"),
-        _field("peak_s", pa.float64(), "sample at which it was surest", "s"),
-        _field("observed_s", pa.float64(), "how much of it could be read; bridged gaps don't count", "s"),
-        _field("mean_p", pa.float32(), "mean of its smoothed probability", "0…1"),
-        _field("peak_p", pa.float32(), "the largest of it", "0…1"),
+        column("episode", pa.int32(), "1, 2 … in order of start, for each reading"),
+        column("emotion", _DICTIONARY, "one of the seven"),
+        column("start_s", pa.float64(), "presentation time of its first sample", "s"),
+        column("end_s", pa.float64(), "end of its last sample", "s"),
+        column("peak_s", pa.float64(), "sample at which it was surest", "s"),
+        column("observed_s", pa.float64(), "how much of it could be read; bridged gaps don't count", "s"),
+        column("mean_p", pa.float32(), "mean of its smoothed probability", "0…1"),
+        column("peak_p", pa.float32(), "the largest of it", "0…1"),
     ]
 )
 """Columns of ``episodes/``."""
@@ -102,21 +94,21 @@ EPISODES_SCHEMA = pa.schema(
 SESSIONS_SCHEMA = pa.schema(
     [
         *_IDS,
-        _field("recorded_at", pa.timestamp("ms"), "local time", nullable=True),
-        _field("condition", pa.string(), "as the study names it; may be empty"),
-        _field("duration_s", pa.float64(), "length of the parts that count", "s"),
-        _field("observed_s", pa.float64(), "of it could be read", "s"),
-        _field("coverage", pa.float64(), "observed_s / duration_s", "0…1"),
-        _field("enough", pa.bool_(), "whether so much was seen that numbers are given"),
-        _field("corrected", pa.bool_(), "whether there is a reading beside raw"),
-        _field("rest_s", pa.float64(), "seconds of calm behind the person's own baseline", "s"),
-        _field(
+        column("recorded_at", pa.timestamp("ms"), "local time", nullable=True),
+        column("condition", pa.string(), "as the study names it; may be empty"),
+        column("duration_s", pa.float64(), "length of the parts that count", "s"),
+        column("observed_s", pa.float64(), "of it could be read", "s"),
+        column("coverage", pa.float64(), "observed_s / duration_s", "0…1"),
+        column("enough", pa.bool_(), "whether so much was seen that numbers are given"),
+        column("corrected", pa.bool_(), "whether there is a reading beside raw"),
+        column("rest_s", pa.float64(), "seconds of calm behind the person's own baseline", "s"),
+        column(
             "low_expressivity",
             pa.bool_(),
             f"other than neutral for less than {LOW_EXPRESSIVE_SHARE:.0%}; null where seen too little",
             nullable=True,
         ),
-        _field("confirmed", pa.bool_(), "whether a person or a photo said who the patient is"),
+        column("confirmed", pa.bool_(), "whether a person or a photo said who the patient is"),
     ]
 )
 """Columns of ``summaries/sessions.parquet``."""
@@ -125,12 +117,12 @@ MEASURES_SCHEMA = pa.schema(
     [
         *_IDS,
         _READING,
-        _field("measure", pa.string(), "what was measured; shares are of the observed time"),
-        _field("of", pa.string(), "an emotion, positive (happy), negative (the four), or empty: of all"),
-        _field("value", pa.float64(), "null where it can't be said", "as in unit", nullable=True),
-        _field("low", pa.float64(), "lower end of the 95 % interval", "as in unit", nullable=True),
-        _field("high", pa.float64(), "upper end of it", "as in unit", nullable=True),
-        _field("unit", pa.string(), "of value, low and high"),
+        column("measure", pa.string(), "what was measured; shares are of the observed time"),
+        column("of", pa.string(), "an emotion, positive (happy), negative (the four), or empty: of all"),
+        column("value", pa.float64(), "null where it can't be said", "as in unit", nullable=True),
+        column("low", pa.float64(), "lower end of the 95 % interval", "as in unit", nullable=True),
+        column("high", pa.float64(), "upper end of it", "as in unit", nullable=True),
+        column("unit", pa.string(), "of value, low and high"),
     ]
 )
 """Columns of ``summaries/measures.parquet``."""
@@ -152,9 +144,8 @@ def summarize_folder(
     ids = written_sessions(out)
     if not ids:
         raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
-    metadata = {"settings": asdict(settings), "software_version": version("emonext-care")}
-    sessions, measures = _Rows(SESSIONS_SCHEMA), _Rows(MEASURES_SCHEMA)
-    done = 0
+    sessions: list[dict[str, Any]] = []
+    measures: list[dict[str, Any]] = []
     for _, of_patient in groupby(ids, key=lambda both: both[0]):
         paths = [timeline_path(out, *both) for both in of_patient]
         baseline = baseline_of(paths, settings)
@@ -162,20 +153,17 @@ def summarize_folder(
             timeline = read_timeline(path)
             with understood(path):
                 found = _summarize(timeline, baseline, settings)
-            sessions.add(found.session)
-            measures.add(*found.measures)
-            episodes = _Rows(EPISODES_SCHEMA)
-            episodes.add(*found.episodes)
-            write_table(_episodes_path(out, *found.ids), episodes.table(), metadata)
-            done += 1
-            on_progress(done, len(ids))
+            sessions.append(found.session)
+            measures += found.measures
+            write_derived(_episodes_path(out, *found.ids), EPISODES_SCHEMA, found.episodes, settings)
+            on_progress(len(sessions), len(ids))
     for gone in set(out.glob("episodes/patient_id=*/*.parquet")) - {
         _episodes_path(out, *both) for both in ids
     }:
         gone.unlink()
-    write_table(out / "summaries" / "measures.parquet", measures.table(), metadata)
-    write_table(out / "summaries" / "sessions.parquet", sessions.table(), metadata)
-    return as_frame(sessions.table())
+    write_derived(out / "summaries" / "measures.parquet", MEASURES_SCHEMA, measures, settings)
+    write_derived(out / "summaries" / "sessions.parquet", SESSIONS_SCHEMA, sessions, settings)
+    return read_sessions(out)
 
 
 def read_sessions(out: Path) -> pl.DataFrame:
@@ -196,20 +184,6 @@ def read_episodes(out: Path, patient_id: str, session_id: str) -> pl.DataFrame:
     return read_derived(_episodes_path(out, patient_id, session_id), EPISODES_SCHEMA)
 
 
-def read_derived(path: Path, schema: pa.Schema) -> pl.DataFrame:
-    """A table that was made from timelines.
-
-    :raises TimelineError: it is missing, damaged, or has other columns.
-    """
-    if not path.exists():
-        raise TimelineError(f"{path}: not there; run `emonext summarize` first.")
-    table = read_table(path)
-    if not table.schema.equals(schema):
-        raise TimelineError(f"{path}: of another version; run `emonext summarize` again.")
-    frame = as_frame(table)
-    return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
-
-
 # --- one session
 
 
@@ -221,22 +195,6 @@ class _Summarized:
     session: dict[str, Any]
     measures: list[dict[str, Any]]
     episodes: list[dict[str, Any]]
-
-
-class _Rows:
-    """Rows of a table, column by column."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._columns: dict[str, list[Any]] = {name: [] for name in schema.names}
-
-    def add(self, *rows: Mapping[str, Any]) -> None:
-        for row in rows:
-            for name, column in self._columns.items():
-                column.append(row[name])
-
-    def table(self) -> pa.Table:
-        return to_table(self._schema, self._columns)
 
 
 def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline | None:

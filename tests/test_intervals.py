@@ -29,8 +29,7 @@ def test_the_closed_form_is_what_resampling_blocks_gives() -> None:
     taken = (starts[:, :, None] + np.arange(length)) % 500
     totals, whole = (values * weights)[taken].sum((1, 2)), weights[taken].sum((1, 2))
     drawn = (totals / whole).std()
-    ours = standard_error(values * weights, weights) / math.sqrt(BLOCKS / (BLOCKS - 1))
-    assert ours == pytest.approx(drawn, rel=0.03)
+    assert standard_error(values * weights, weights) == pytest.approx(drawn, rel=0.03)
 
 
 def test_independent_samples_have_the_textbook_error() -> None:
@@ -120,8 +119,7 @@ def holds(kind: tuple[float, float, int], seed: int) -> bool:
 def test_95_of_100_intervals_hold_the_share(
     held: dict[tuple[float, float, int], float], kind: tuple[float, float, int]
 ) -> None:
-    # of a thousand the share itself is known to ±0.013
-    assert 0.93 <= held[kind] <= 0.98
+    assert 0.93 <= held[kind] <= 0.97
 
 
 def test_over_all_kinds_they_do(held: dict[tuple[float, float, int], float]) -> None:

@@ -1,0 +1,122 @@
+"""What the face did around events, such as the begin of a song.
+
+``events.csv`` is a table as people keep it, one line for each event:
+
+===============  ====================================================================
+session_id       required; ``session`` will do
+time_s           required, ``time`` will do: s of the video, ``mm:ss`` or ``h:mm:ss``
+what             required: a short text; events of the same are averaged
+patient_id       where sessions of two patients have the same id; ``patient`` will do
+===============  ====================================================================
+
+Columns of the study's own begin with ``x_`` and are left alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.spreadsheet import MAX_COLUMNS, Problem, plain, read_seconds, read_table, shown
+
+Ids = tuple[str, str]
+"""A patient's and a session's."""
+
+EVENTS_FILE = "events.csv"
+
+_MAX_WHAT = 64
+_REQUIRED = ("session_id", "time_s", "what")
+_SAME = {"session": "session_id", "time": "time_s", "patient": "patient_id"}
+_LEFT_ALONE = "x_"
+
+
+@dataclass(frozen=True)
+class Event:
+    """:param time_s: s of the video, from its first frame."""
+
+    patient_id: str
+    session_id: str
+    time_s: float
+    what: str
+
+    @property
+    def ids(self) -> Ids:
+        return self.patient_id, self.session_id
+
+
+def read_events(path: Path, ends_s: Mapping[Ids, float]) -> tuple[tuple[Event, ...], tuple[Problem, ...]]:
+    """The events in the list's order, and everything that is wrong with it at once.
+
+    :param ends_s: the sessions there are, and when each ends.
+    :raises InputError: the file can't be read as such a table at all.
+    """
+    (_, header), *lines = read_table(path) or [(1, [])]
+    names = [_SAME.get(name, name) for name in (cell.strip().casefold() for cell in header)]
+    missing = [name for name in _REQUIRED if name not in names]
+    if missing or len(names) > MAX_COLUMNS:
+        raise InputError(f"{path}: its first line does not name {', '.join(missing) or 'few columns'}.")
+    problems = list(_header_problems(names))
+    sessions: dict[str, list[str]] = defaultdict(list)
+    for patient_id, session_id in ends_s:
+        sessions[session_id].append(patient_id)
+    events = []
+    for number, cells in lines:
+        row = dict(zip_longest(names, map(plain, cells), fillvalue=""))
+        found = _read_event(number, row, sessions, ends_s)
+        if isinstance(found, Event):
+            events.append(found)
+        else:
+            problems += found
+    if not lines:
+        problems.append(Problem(2, "", "no event; write one line for each."))
+    return tuple(events), tuple(problems)
+
+
+def _header_problems(names: Sequence[str]) -> list[Problem]:
+    problems = []
+    for place, name in enumerate(names):
+        known = name in (*_REQUIRED, "patient_id")
+        if known and name in names[:place]:
+            problems.append(Problem(1, name, "two columns have this name; keep one."))
+        elif name and not known and not name.startswith(_LEFT_ALONE):
+            reason = f"no such column. Begin the names of your own columns with {_LEFT_ALONE}."
+            problems.append(Problem(1, shown(name, quoted=False), reason))
+    return problems
+
+
+def _read_event(
+    number: int, row: Mapping[str, str], sessions: Mapping[str, list[str]], ends_s: Mapping[Ids, float]
+) -> Event | list[Problem]:
+    problems = []
+    patient_id, reason = _patient(row, sessions)
+    if reason:
+        problems.append(Problem(number, "patient_id" if row.get("patient_id") else "session_id", reason))
+    time_s = 0.0
+    try:
+        time_s = read_seconds(row["time_s"])
+        end_s = ends_s.get((patient_id, row["session_id"]))
+        if end_s is not None and time_s > end_s:
+            raise InputError(f"{time_s:g} s is after the session's end, {end_s:g} s.")  # noqa: TRY301
+    except InputError as error:
+        problems.append(Problem(number, "time_s", str(error)))
+    what = row["what"]
+    if not what:
+        problems.append(Problem(number, "what", "empty; say what happened."))
+    elif len(what) > _MAX_WHAT or not what.isprintable():
+        problems.append(Problem(number, "what", f"write one line of at most {_MAX_WHAT} characters."))
+    return problems or Event(patient_id, row["session_id"], time_s, what)
+
+
+def _patient(row: Mapping[str, str], sessions: Mapping[str, list[str]]) -> tuple[str, str]:
+    """Whose session it is, and what is wrong with that."""
+    session, patient = row["session_id"], row.get("patient_id", "")
+    of = sessions.get(session, [])
+    if not session:
+        return patient, "empty; give the session's id."
+    if not of:
+        return patient, f"there is no session {shown(session)} here."
+    if not patient:
+        return of[0], "" if len(of) == 1 else f"{len(of)} patients have a session {shown(session)}; name one."
+    return patient, "" if patient in of else f"{shown(patient)} has no session {shown(session)} here."

@@ -1,0 +1,186 @@
+"""Linear models of sessions: of one patient, and of a study whose patients differ.
+
+A session counts by its weight: its residual variance is σ² / weight. statsmodels' mixed model knows no
+weights, but multiplying all of a row (value, intercept, covariates and the random effects' design) by √weight
+gives a model with one variance for all rows and the same parameters: what ``weights`` means to R's lme4
+(Pinheiro & Bates, *Mixed-Effects Models in S and S-PLUS*, 2000, § 5.1). Nothing is approximated.
+
+The likelihood (REML) is statsmodels' own, of ``MixedLM``. Only the search is not: that of ``MixedLM.fit`` has
+no bounds, and stops without an answer where a variance is near zero, as it often is with few patients.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import statsmodels.api as sm
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.stats import t as student
+from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
+
+from pipeline.errors import NotEnoughError
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.95
+
+RANDOM_EFFECTS = "mixed model: random intercept and slope for each patient"
+ONE_PATIENT = "linear model"
+
+# Between so many residual ones the standard deviations of random effects are sought. MixedLM can't take zero.
+_LEAST_SD, _MOST_SD = 1e-4, 1e3
+
+_START_SD = 0.5
+
+# Values are far apart from rounding: a residual below this part of the largest value is none.
+_NO_VARIATION = 1e-9
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A model fitted.
+
+    :param coefficients: (k,) of the design's columns; ``covariance``: (k, k) of these.
+    :param residual_sd: standard deviation of a session of average weight, beside the same patient's others.
+    :param patient_sd, slope_sd: by how much patients differ in their level, and in the effect; none in a
+        model of one patient.
+    :param df: degrees of freedom of Student's t for intervals. ``residual_df``: those of ``residual_sd``.
+    """
+
+    coefficients: Floats
+    covariance: Floats
+    residual_sd: float
+    df: int
+    residual_df: int
+    model: str
+    patient_sd: float | None = None
+    slope_sd: float | None = None
+
+    def interval(self, *contrast: float) -> Interval:
+        """Of the sum of coefficients times ``contrast``, by Student's t."""
+        times = np.array(contrast)
+        value = float(times @ self.coefficients)
+        half = float(student.ppf((1 + LEVEL) / 2, self.df)) * self._error(times)
+        return Interval(value, value - half, value + half)
+
+    def standardised(self, *contrast: float) -> Interval:
+        """The same in residual standard deviations: Hedges' g, corrected for few sessions.
+
+        Its variance is that of the difference and that of the standard deviation, which is an estimate too
+        (Hedges & Olkin, *Statistical Methods for Meta-Analysis*, 1985, § 5.E).
+        """
+        times = np.array(contrast)
+        corrected = (1 - 3 / (4 * self.residual_df - 1)) / self.residual_sd
+        value = corrected * float(times @ self.coefficients)
+        error = np.hypot(corrected * self._error(times), value / np.sqrt(2 * self.residual_df))
+        half = float(student.ppf((1 + LEVEL) / 2, self.df) * error)
+        return Interval(value, value - half, value + half)
+
+    def _error(self, times: Floats) -> float:
+        return float(np.sqrt(times @ self.covariance @ times))
+
+
+def fit_patient(values: Floats, design: Floats, weights: Floats) -> Fit:
+    """Weighted least squares over the sessions of one patient.
+
+    :param values: (n,); ``design``: (n, k); ``weights``: (n,), above 0; only their ratios count.
+    :raises NotEnoughError: fewer sessions than it takes, or sessions that don't differ.
+    """
+    df = _check(values, design)
+    found = sm.WLS(values, design, _of_mean_one(weights)).fit()
+    return Fit(found.params, found.cov_params(), _residual_sd(found.scale, values), df, df, ONE_PATIENT)
+
+
+def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weights: Floats) -> Fit:
+    """A mixed model over the sessions of several patients, by restricted maximum likelihood.
+
+    Patients differ in their level and in the effect of column ``slope`` (independently of each other, the
+    column centred). Without the second the interval would be of these patients alone, and too narrow for
+    others (Barr et al., *J Mem Lang* 2013). Student's t has as many degrees of freedom as there are patients,
+    less one: the effect is told from patient to patient.
+
+    :param patients: (n,) whose session it is, as any numbers.
+    :raises NotEnoughError: fewer sessions or patients than it takes, or sessions that don't differ.
+    """
+    left = _check(values, design)
+    df = len(np.unique(patients)) - 1
+    if df < 1 or left <= df:
+        raise NotEnoughError("too few patients or sessions")
+    _check_variation(values, design, patients)
+    root = np.sqrt(_of_mean_one(weights))
+    spread = design[:, slope] - design[:, slope].mean()
+    random = np.column_stack([root, root * spread / spread.std()])
+    values_w, design_w = values * root, design * root[:, None]
+    model = MixedLM(values_w, design_w, patients, exog_re=random)
+    sds = _most_likely(model)
+    same = patients[:, None] == patients[None, :]
+    covariance = np.eye(len(values)) + same * ((random * sds**2) @ random.T)
+    found = sm.GLS(values_w, design_w, sigma=covariance).fit()
+    residual_sd = _residual_sd(found.scale, values)
+    # at the lower bound it is zero
+    patient_sd, slope_sd = (residual_sd * float(sd) if sd > 2 * _LEAST_SD else 0.0 for sd in sds)
+    return Fit(
+        coefficients=found.params,
+        covariance=found.cov_params(),
+        residual_sd=residual_sd,
+        df=df,
+        residual_df=left - df,
+        model=RANDOM_EFFECTS,
+        patient_sd=patient_sd,
+        slope_sd=slope_sd / float(spread.std()),
+    )
+
+
+def _most_likely(model: MixedLM) -> Floats:
+    """(2,) standard deviations of the random effects, in residual ones."""
+
+    def lack(sds: Floats) -> float:
+        parameters = MixedLMParams.from_components(cov_re=np.diag(sds**2))
+        return -float(model.loglike(parameters, profile_fe=True))
+
+    # what MixedLM.fit sets before its own search
+    model.reml, model.cov_pen, model.fe_pen = True, None, None
+    start = np.full(2, _START_SD)
+    best = minimize(lack, start, method="L-BFGS-B", bounds=[(_LEAST_SD, _MOST_SD)] * 2)
+    if not np.isfinite(best.fun) or (best.x >= _MOST_SD).any():
+        raise NotEnoughError("the model did not converge")
+    found: Floats = best.x
+    return found
+
+
+def _check(values: Floats, design: Floats) -> int:
+    """Degrees of freedom that are left."""
+    rank = int(np.linalg.matrix_rank(design)) if len(values) else 0
+    if rank < design.shape[1]:
+        raise NotEnoughError("the sessions do not tell the effects apart")
+    if len(values) <= rank:
+        raise NotEnoughError("too few sessions")
+    return len(values) - rank
+
+
+def _check_variation(values: Floats, design: Floats, patients: Floats) -> None:
+    """:raises NotEnoughError: within patients the design explains all; the likelihood has no maximum then."""
+    own = (patients[:, None] == np.unique(patients)).astype(np.float64)
+    explained = np.column_stack([own, design])
+    left = values - explained @ np.linalg.lstsq(explained, values)[0]
+    _residual_sd(float(left @ left) / len(left), values)
+
+
+def _of_mean_one(weights: Floats) -> Floats:
+    return weights / weights.mean()
+
+
+def _residual_sd(variance: float, values: Floats) -> float:
+    sd = float(np.sqrt(variance))
+    if not sd > _NO_VARIATION * float(np.abs(values).max()):
+        raise NotEnoughError("no variation between sessions")
+    return sd

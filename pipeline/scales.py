@@ -1,0 +1,290 @@
+"""Scales that carers know, filled in from episodes: a machine's ratings, which no person has made.
+
+    summaries/scales.parquet    one row for each session, reading, window and item
+
+What a scale is (windows, items, bands) is data: ``scales.toml`` beside this file, or of that name in the
+folder of results. Time is counted from the session's begin; an episode over a window's end counts in both by
+its parts. A last window shorter than half of one is not rated.
+"""
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from pipeline.episodes import observed
+from pipeline.errors import InputError
+from pipeline.measures import GROUPS
+from pipeline.records import EMOTIONS
+from pipeline.result_tables import column, read_derived, write_derived
+from pipeline.spreadsheet import read_text, shown
+from pipeline.summaries import read_episodes, read_sessions
+from pipeline.timeline import Timeline, read_timeline, timeline_path, understood
+
+SCALES_FILE = "scales.toml"
+
+ITEM, BESIDE, NOT_ASSESSED, BUDGET = "item", "beside", "not assessed", "time budget"
+"""Kinds of rows: an item of the scale, rated; an expression that it has no item for; an item that the face
+says nothing of; and the time of positive, neutral and negative expression."""
+
+_BUDGETS = {"positive": GROUPS["positive"], "neutral": ("neutral",), "negative": GROUPS["negative"]}
+
+_LEAST_WINDOW_S = 1.0
+
+# Durations are sums of binary fractions: 80 samples of 0.2 s are 16 s.
+_DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Band:
+    """Durations that get a score: below ``below_s``, or up to and with ``up_to_s``; with neither, all."""
+
+    score: int
+    words: str
+    below_s: float | None = None
+    up_to_s: float | None = None
+
+    def holds(self, seconds: float) -> bool:
+        if self.below_s is not None:
+            return seconds < self.below_s
+        return self.up_to_s is None or seconds <= self.up_to_s
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A scale as data.
+
+    :param key: its name in the file. ``source``: where it was published.
+    :param min_coverage: of a window, 0…1; below, it is rated ``not_in_view``.
+    :param items: item → the expression that stands for it.
+    :param bands: in order; the first that holds a duration gives the score.
+    :param beside: expressions without an item. ``not_assessed``: items without an expression.
+    """
+
+    key: str
+    name: str
+    source: str
+    window_s: float
+    min_coverage: float
+    not_in_view: int
+    items: Mapping[str, str]
+    bands: tuple[Band, ...]
+    beside: tuple[str, ...] = ()
+    not_assessed: tuple[str, ...] = ()
+
+    def band(self, seconds: float) -> Band:
+        """Of the summed duration of an item's episodes in a window."""
+        rounded = round(seconds, _DIGITS)
+        return next(band for band in self.bands if band.holds(rounded))
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What stood in the file, stored with the ratings."""
+
+    scales: tuple[Scale, ...]
+    file: str
+
+
+SCALES_SCHEMA = pa.schema(
+    [
+        column("patient_id", pa.string(), "pseudonym of the patient"),
+        column("session_id", pa.string(), "session of that patient"),
+        column("reading", pa.string(), "raw, or corrected by the person's own calm face"),
+        column("scale", pa.string(), "its name in scales.toml"),
+        column("window", pa.int32(), "1, 2 … from the session's begin"),
+        column("start_s", pa.float64(), "begin of the window in the video", "s"),
+        column("end_s", pa.float64(), "end of the window in the video", "s"),
+        column("coverage", pa.float64(), "observed part of the window", "0…1"),
+        column("kind", pa.string(), f"{ITEM}, {BESIDE}, {NOT_ASSESSED}, {BUDGET}"),
+        column("item", pa.string(), "item of the scale, expression, or positive, neutral, negative"),
+        column("emotion", pa.string(), "expression that stands for it; empty: several, or none"),
+        column("seconds", pa.float64(), "summed episodes within the window", "s", nullable=True),
+        column("score", pa.int8(), "by the bands; a machine's, null where there is none", nullable=True),
+        column("words", pa.string(), "what the score, or its absence, means"),
+    ]
+)
+"""Columns of ``summaries/scales.parquet``."""
+
+
+def write_scales(out: Path) -> pl.DataFrame:
+    """Ratings of every session, from its episodes.
+
+    :returns: the table.
+    :raises InputError: the study's own ``scales.toml`` can't be used.
+    :raises TimelineError: a table is missing or damaged. :raises OutputError: this one can't be written.
+    """
+    scales = read_scales(out)
+    rows: list[dict[str, Any]] = []
+    for patient_id, session_id in read_sessions(out).select("patient_id", "session_id").iter_rows():
+        path = timeline_path(out, patient_id, session_id)
+        timeline = read_timeline(path)
+        episodes = read_episodes(out, patient_id, session_id)
+        readings = ["raw", *sorted(set(episodes["reading"]) - {"raw"})]
+        with understood(path):
+            for scale in scales.scales:
+                windows = list(_windows(timeline, scale))
+                for reading in readings:
+                    of_reading = episodes.filter(reading=reading)
+                    for window in windows:
+                        named = {"patient_id": patient_id, "session_id": session_id, "reading": reading}
+                        rows += [{**named, **row} for row in _rate(scale, window, of_reading)]
+    write_derived(_path(out), SCALES_SCHEMA, rows, scales)
+    return read_ratings(out)
+
+
+def read_ratings(out: Path) -> pl.DataFrame:
+    """In :data:`SCALES_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
+    return read_derived(_path(out), SCALES_SCHEMA)
+
+
+def _path(out: Path) -> Path:
+    return out / "summaries" / "scales.parquet"
+
+
+# --- ratings
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a session. ``counted_s``: what of it is in the parts that count."""
+
+    number: int
+    start_s: float
+    end_s: float
+    counted_s: float
+    observed_s: float
+
+    @property
+    def coverage(self) -> float:
+        return min(self.observed_s / self.counted_s, 1.0)
+
+
+def _windows(timeline: Timeline, scale: Scale) -> Iterator[Window]:
+    """Those of which at least half counts."""
+    samples = observed(timeline)
+    parts = [(float(start), float(end)) for start, end in timeline.metadata["session"]["parts"]]
+    seen = list(zip(samples.start_s.tolist(), samples.end_s.tolist(), strict=True))
+    start_s, last_s = parts[0][0], parts[-1][1]
+    number = 1
+    while start_s < last_s:
+        end_s = min(start_s + scale.window_s, last_s)
+        counted_s = _overlap(parts, start_s, end_s)
+        if counted_s >= scale.window_s / 2:
+            yield Window(number, start_s, end_s, counted_s, _overlap(seen, start_s, end_s))
+        start_s, number = start_s + scale.window_s, number + 1
+
+
+def _rate(scale: Scale, window: Window, episodes: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows of a window, without the ids."""
+    same = {
+        "scale": scale.key,
+        "window": window.number,
+        "start_s": window.start_s,
+        "end_s": window.end_s,
+        "coverage": window.coverage,
+    }
+    in_view = window.coverage >= scale.min_coverage
+
+    def row(kind: str, item: str, emotions: Sequence[str], score: int | None, words: str) -> dict[str, Any]:
+        return {
+            **same,
+            "kind": kind,
+            "item": item,
+            "emotion": emotions[0] if len(emotions) == 1 else "",
+            "seconds": _seconds(episodes, emotions, window) if emotions and in_view else None,
+            "score": score,
+            "words": words,
+        }
+
+    for item, emotion in scale.items.items():
+        band = scale.band(_seconds(episodes, [emotion], window))
+        rated = (band.score, band.words) if in_view else (scale.not_in_view, "not in view")
+        yield row(ITEM, item, [emotion], *rated)
+    unrated = "no item of the scale" if in_view else "not in view"
+    for emotion in scale.beside:
+        yield row(BESIDE, emotion, [emotion], None, unrated)
+    for item in scale.not_assessed:
+        yield row(NOT_ASSESSED, item, [], None, "not assessed")
+    for group, emotions in _BUDGETS.items():
+        yield row(BUDGET, group, emotions, None, unrated)
+
+
+def _seconds(episodes: pl.DataFrame, emotions: Sequence[str], window: Window) -> float:
+    chosen = episodes.filter(pl.col("emotion").is_in(list(emotions)))
+    return _overlap(list(chosen.select("start_s", "end_s").iter_rows()), window.start_s, window.end_s)
+
+
+def _overlap(stretches: Sequence[tuple[float, float]], start_s: float, end_s: float) -> float:
+    return sum(max(min(end, end_s) - max(start, start_s), 0.0) for start, end in stretches)
+
+
+# --- the file
+
+
+def read_scales(out: Path) -> Scales:
+    """The study's own, or else those that come with the program.
+
+    :raises InputError: it is no TOML, or holds what is no scale.
+    """
+    own = out / SCALES_FILE
+    path = own if own.exists() else Path(__file__).with_name(SCALES_FILE)
+    try:
+        found = tomllib.loads(read_text(path, "write it as plain text in UTF-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not TOML ({error}).") from error
+    scales = []
+    for key, table in found.items():
+        try:
+            scales.append(_scale(key, table))
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise InputError(
+                f"{path}: {shown(key)} is no scale: {reason}; compare it with {SCALES_FILE} of the program."
+            ) from error
+    if not scales:
+        raise InputError(f"{path}: holds no scale; remove it, or copy the program's.")
+    return Scales(tuple(scales), own.name if path == own else "that of the program")
+
+
+def _scale(key: str, table: Mapping[str, Any]) -> Scale:
+    """:raises KeyError, TypeError, ValueError: what is wrong with it."""
+    scale = Scale(
+        key=key,
+        name=str(table["name"]),
+        source=str(table["source"]),
+        window_s=float(table["window_s"]),
+        min_coverage=float(table["min_coverage"]),
+        not_in_view=int(table["not_in_view"]),
+        items={str(item): str(emotion) for item, emotion in dict(table["items"]).items()},
+        bands=tuple(Band(**band) for band in table["bands"]),
+        beside=tuple(map(str, table.get("beside", ()))),
+        not_assessed=tuple(map(str, table.get("not_assessed", ()))),
+    )
+    unknown = {*scale.items.values(), *scale.beside} - {*EMOTIONS}
+    if unknown:
+        raise ValueError(f"{', '.join(sorted(unknown))}: there are {', '.join(EMOTIONS)}")
+    if not _LEAST_WINDOW_S <= scale.window_s < math.inf or not 0 < scale.min_coverage <= 1:
+        raise ValueError("window_s must be at least 1, min_coverage above 0 and at most 1")
+    _check_bands(scale.bands)
+    return scale
+
+
+def _check_bands(bands: Sequence[Band]) -> None:
+    """:raises ValueError: they are not in order, or leave something out."""
+    if not bands or bands[-1].below_s is not None or bands[-1].up_to_s is not None:
+        raise ValueError("the last band must have no end")
+    ends = []
+    for band in bands[:-1]:
+        if (band.below_s is None) == (band.up_to_s is None):
+            raise ValueError(f"band {band.score} must have one of below_s and up_to_s")
+        ends.append(float(band.below_s if band.up_to_s is None else band.up_to_s))  # type: ignore[arg-type]
+    if ends != sorted(set(ends)):
+        raise ValueError("bands must be in order of their ends")
+    if any(not -128 <= int(band.score) <= 127 or not str(band.words) for band in bands):
+        raise ValueError("a score is a whole number, with words")

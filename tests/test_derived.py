@@ -1,0 +1,98 @@
+"""pipeline.derived: everything that follows is made, and made again where something changed."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from pipeline import demo_study
+from pipeline.demo_study import make_study
+from pipeline.derived import as_settings, derive, update_derived
+from pipeline.episodes import EpisodeSettings
+from pipeline.errors import InputError
+from pipeline.summaries import SummarySettings
+from pipeline.timeline import read_metadata
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(demo_study, "PATIENTS", 1)
+    make_study(tmp_path)
+    return tmp_path
+
+
+def made(out: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (out / "summaries").iterdir()}
+
+
+def test_a_folder_without_timelines_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no timeline"):
+        update_derived(tmp_path)
+
+
+def test_every_table_is_made_and_the_progress_ends_at_all(out: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    assert derive(out, on_progress=lambda done, total: calls.append((done, total))) == ()
+    names = ("sessions", "measures", "conditions", "trends", "scales", "events")
+    assert {f"{name}.parquet" for name in names} | {"methods.md", "table.csv"} == made(out).keys()
+    assert [done for done, _ in calls] == list(range(1, 13))
+    assert {total for _, total in calls} == {12}
+
+
+def test_nothing_changed_is_nothing_made(out: Path) -> None:
+    update_derived(out)
+    before = made(out)
+    update_derived(out)
+    assert made(out) == before
+
+
+@pytest.mark.parametrize("changed", ["timelines/patient_id=P01/S03.parquet", "events.csv"])
+def test_what_changed_is_taken_up_with_the_settings_of_the_last_time(out: Path, changed: str) -> None:
+    settings = SummarySettings(EpisodeSettings(min_duration_s=3), min_coverage=0.3)
+    derive(out, settings)
+    before = made(out)
+    os.utime(out / changed)
+    update_derived(out)
+    assert made(out)["sessions.parquet"] > before["sessions.parquet"]
+    stored = read_metadata(out / "summaries" / "sessions.parquet")["settings"]
+    assert as_settings(stored) == settings
+
+
+def test_a_session_that_is_gone_is_gone_everywhere(out: Path) -> None:
+    derive(out)
+    (out / "timelines" / "patient_id=P01" / "S03.parquet").unlink()
+    problems = update_derived(out)
+    # music's events stand in other sessions; the list names none that is gone
+    assert problems == ()
+    assert not (out / "episodes" / "patient_id=P01" / "S03.parquet").exists()
+
+
+def test_what_is_wrong_with_the_events_is_told_and_the_rest_is_made(out: Path) -> None:
+    derive(out)
+    (out / "events.csv").write_text("session_id;time_s;what\nS99;10;song\nS01;never;song\n")
+    problems = update_derived(out)
+    assert [problem.row for problem in problems] == [2, 3]
+    assert "events.parquet" not in made(out)
+    assert "conditions.parquet" in made(out)
+
+
+def test_without_events_there_is_nothing_about_them(out: Path) -> None:
+    derive(out)
+    (out / "events.csv").unlink()
+    derive(out)
+    assert "events.parquet" not in made(out)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and no more"])
+def test_a_damaged_summary_is_made_anew(out: Path, damage: bytes) -> None:
+    derive(out)
+    path = out / "summaries" / "sessions.parquet"
+    path.write_bytes(damage)
+    update_derived(out)
+    assert read_metadata(path)["settings"]["min_coverage"] == 0.2
+
+
+def test_settings_survive_being_stored() -> None:
+    settings = SummarySettings(EpisodeSettings(smoothing_s=2), baseline_condition="rest")
+    assert as_settings(asdict(settings)) == settings
