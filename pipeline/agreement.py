@@ -59,7 +59,8 @@ class OneClass:
     """One label against all others.
 
     :param first_s, second_s: seconds of it, by each reader.
-    :param kappa: of this label against the rest. ``durations``: its seconds per session.
+    :param kappa: of this label against the rest; of two classes, the weighted one is the same.
+    :param durations: its seconds per session.
     """
 
     label: str

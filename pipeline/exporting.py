@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, OutputError
 from pipeline.summaries import RAW, read_episodes, read_sessions
 from pipeline.timeline import check_id, read_metadata, timeline_path, understood
 
@@ -68,10 +68,10 @@ def export(
     """Writes a folder's results for another program.
 
     :param folder: where to; made where it is missing.
-    :param reading: whose episodes an annotation program shows; tables and BIDS hold all.
+    :param reading: whose episodes ELAN and BORIS show, of sessions that have it; the others hold all.
     :returns: what was written.
-    :raises InputError: there are no summaries. :raises TimelineError: results can't be read.
-    :raises OutputError: a file can't be written.
+    :raises InputError: there is no such reading. :raises TimelineError: results can't be read.
+    :raises OutputError: a file can't be written, or is there and somebody may have worked on it.
     """
     if kind in ("csv", "xlsx"):
         from pipeline.export_tables import derived_tables, write_csv, write_xlsx
@@ -85,13 +85,26 @@ def export(
         from pipeline.export_bids import write_bids
 
         return write_bids(list(sessions), folder)
+    rateable = [one for one in sessions if reading == RAW or one.facts["corrected"]]
+    if not rateable:
+        raise InputError(f"{out}: no session has a reading {reading}; leave out --reading.")
     if kind == "boris":
         from pipeline.export_boris import write_boris
 
-        return [write_boris(list(sessions), folder / "emonext-care.boris", reading)]
+        return [write_boris(rateable, _new(folder / "emonext-care.boris"), reading)]
     from pipeline.export_elan import write_elan
 
-    return [write_elan(one, folder / f"{one.name}.eaf", reading) for one in sessions]
+    paths = [_new(folder / f"{one.name}.eaf") for one in rateable]
+    return [write_elan(one, path, reading) for one, path in zip(rateable, paths, strict=True)]
+
+
+def _new(path: Path) -> Path:
+    """:raises OutputError: it is there, and somebody may have worked on it."""
+    if path.exists():
+        raise OutputError(
+            f"{path}: is there, perhaps with a rater's corrections; move it away, or give another --out."
+        )
+    return path
 
 
 def sessions_to_export(out: Path, on_progress: Progress) -> Iterator[Exported]:

@@ -87,8 +87,8 @@ def _refuse_traps(path: Path) -> None:
 
     :raises InputError: it has a document type, or is no XML.
     """
-    text = read_text(path, "save it in ELAN again")
-    parser = expat.ParserCreate()
+    read_text(path, "save it in ELAN again")  # not too large, and in UTF-8
+    parser = expat.ParserCreate(namespace_separator="}")  # as the library's own parser will
 
     def refuse(*_: object) -> None:
         raise InputError(f"{path}: declares a document type, which ELAN's files do not; not opened.")
@@ -97,6 +97,6 @@ def _refuse_traps(path: Path) -> None:
     for name, handler in handlers.items():
         setattr(parser, name, handler)
     try:
-        parser.Parse(text.encode(), True)
+        parser.Parse(path.read_bytes(), True)
     except expat.ExpatError as error:
         raise InputError(f"{path}: damaged ({error}); save it in ELAN again.") from error

@@ -241,11 +241,28 @@ def test_an_elan_file_leads_to_the_first_of_several_videos(out: Path) -> None:
     assert ids(root, "HEADER/MEDIA_DESCRIPTOR", "RELATIVE_MEDIA_URL") == ["./a%20b.mp4"]
 
 
-def test_exporting_again_replaces_the_file(out: Path) -> None:
-    export(out, "elan", out / "x")
-    export(out, "elan", out / "x", "corrected")
-    assert {path.suffix for path in (out / "x").iterdir()} == {".eaf"}
-    assert all(not one.stretches for one in read_back(out, out / "x").ratings), "none had a calm session"
+@pytest.mark.parametrize("kind", ["elan", "boris"])
+def test_what_somebody_may_have_corrected_is_not_overwritten(out: Path, kind: Format) -> None:
+    *_, last = export(out, kind, out / "x")
+    last.write_text("corrected")
+    with pytest.raises(OutputError, match="perhaps with a rater's corrections"):
+        export(out, kind, out / "x")
+    assert last.read_text() == "corrected"
+
+
+def test_a_reading_that_no_session_has_is_refused(out: Path) -> None:
+    with pytest.raises(InputError, match="no session has a reading corrected"):
+        export(out, "elan", out / "x", "corrected")
+    assert not (out / "x").exists()
+
+
+def test_the_corrected_reading(made_study: Path, tmp_path: Path) -> None:
+    assert len(export(made_study, "elan", tmp_path, "corrected")) == 96
+    own = read_episodes(made_study, "P03", "S01").filter(pl.col("reading") == "corrected")
+    root = etree.parse(tmp_path / "P03_S01.eaf").getroot()
+    assert [one.text for one in root.iterfind("TIER/ANNOTATION/*/ANNOTATION_VALUE")] == own[
+        "emotion"
+    ].to_list()
 
 
 # --- BORIS

@@ -207,7 +207,14 @@ def test_entities_are_never_expanded(tmp_path: Path, trap: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [("TIME_SLOT_REF1", "X"), ("TIER_ID", "X"), ("</TIER>", ""), ('TIME_VALUE="', 'TIME_VALUE="x')]
+    "change",
+    [
+        ("TIME_SLOT_REF1", "X"),
+        ("TIER_ID", "X"),
+        ("</TIER>", ""),
+        ("<TIER ", "<x:TIER "),
+        ('TIME_VALUE="', 'TIME_VALUE="x'),
+    ],
 )
 def test_a_damaged_elan_file_is_refused_by_name(tmp_path: Path, change: tuple[str, str]) -> None:
     path = eaf(tmp_path / "P1_S1.eaf", {"expression": [(0, 1000, "happy")]})
