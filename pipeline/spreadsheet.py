@@ -82,7 +82,7 @@ def read_toml(path: Path, like: str) -> dict[str, Any]:
         raise InputError(f"{path}: not TOML ({error}); a line is like: {like}") from error
 
 
-def read_table(path: Path) -> list[tuple[int, list[str]]]:
+def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") -> list[tuple[int, list[str]]]:
     """(row, cells) of the first line, and of each other that is not empty.
 
     Rows are counted as a spreadsheet does, to which a cell of several lines is still one row.
@@ -91,14 +91,14 @@ def read_table(path: Path) -> list[tuple[int, list[str]]]:
     with io.StringIO(text, newline="") as lines:
         header = lines.readline()
         lines.seek(0)
-        reader = csv.reader(lines, delimiter=max(";", ",", key=header.count), strict=True)
+        reader = csv.reader(lines, delimiter=max(delimiters, key=header.count), strict=True)
         table: list[tuple[int, list[str]]] = []
         try:
             for number, cells in enumerate(reader, start=1):
                 if number == 1 or any(cell.strip() for cell in cells):
                     table.append((number, cells))
-                if len(table) > _MAX_ROWS + 1 or number > _MAX_LINES:
-                    raise InputError(f"{path}: more than {_MAX_ROWS} rows; give several lists.")
+                if len(table) > max_rows + 1 or number > _MAX_LINES:
+                    raise InputError(f"{path}: more than {max_rows} rows; give several lists.")
         except csv.Error as error:
             raise InputError(
                 f"{path}, line {reader.line_num}: can't be read ({error}); is a quote (\") not closed?"
