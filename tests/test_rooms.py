@@ -17,7 +17,10 @@ FORBIDDEN = {
     "reports": {"emonext", "cli", "torch", "decord", "av", "facenet_pytorch", "typer", "rich"},
 }
 # what a report may know of the pipeline: its results, not how they are made
-FOR_REPORTS = {f"pipeline.{name}" for name in ("records", "summary", "timeline", "status", "errors")}
+FOR_REPORTS = {
+    f"pipeline.{name}"
+    for name in ("records", "summary", "timeline", "status", "errors", "agreement", "reliability")
+}
 
 FOR_THE_COMMAND_LINE = {
     "print",

@@ -121,5 +121,12 @@
   video.addEventListener("error", () => {
     document.querySelector(".unplayable").hidden = false;
   });
+  // Other pages lead to a moment: S01.html#t=12.5
+  const asked = () => {
+    const seconds = Number(/^#t=([0-9.]+)$/.exec(location.hash)?.[1]);
+    if (seconds >= 0) jump(1000 * seconds);
+  };
+  window.addEventListener("hashchange", asked);
+  asked();
   show();
 }
