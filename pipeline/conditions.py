@@ -114,7 +114,7 @@ def _by_measure(
         .with_columns(
             value=pl.when(is_share).then(100 * pl.col("value")).otherwise(pl.col("value")),
             unit=pl.when(is_share).then(pl.lit("%")).otherwise(pl.col("unit")),
-            used=pl.col("enough") & pl.col("value").is_not_null() & (pl.col("coverage") > 0),
+            used=pl.col("enough") & pl.col("value").is_finite().fill_null(False) & (pl.col("coverage") > 0),
             week=(pl.col("recorded_at") - pl.col("recorded_at").min().over("patient_id")).dt.total_seconds()
             / (_WEEK_DAYS * _DAY_S),
         )

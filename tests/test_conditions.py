@@ -173,6 +173,16 @@ def test_sessions_seen_too_little_are_left_out_and_counted(tables: Tables) -> No
     assert as_left_out == as_changed
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
+def test_a_value_that_is_none_is_left_out(tables: Tables, value: float | None) -> None:
+    sessions, measures = tables
+    first = (pl.col("session_id") == "S01") & (pl.col("patient_id") == "P01")
+    without = measures.with_columns(value=pl.when(first).then(pl.lit(value, pl.Float64)).otherwise("value"))
+    found = study_of(compare_conditions(sessions, without, ONE_MEASURE))
+    assert found.left_out == 1
+    assert found.difference is not None
+
+
 def test_who_has_one_condition_only_does_not_count(tables: Tables) -> None:
     sessions, measures = tables
     first = pl.col("patient_id") == "P01"
