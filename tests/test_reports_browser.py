@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from test_reports import TWENTY_SECONDS, make_timeline, put
-from test_session_page import corrected, jpeg, material
+from test_session_page import corrected, jpeg, material, rated
 from videos import encode, numbered
 
-from pipeline.session_facts import Event, Unusual
+from pipeline.events import Event
+from pipeline.session_facts import Unusual
 from reports import ReportOptions, write_reports, write_session_report
 from reports.language import language
 from reports.review_page import Film, write_review_page
@@ -166,7 +167,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The page of a session of which all is known, in each language."""
     folder = tmp_path_factory.mktemp("full")
     unusual = [Unusual(of, value, 0.2, 0.4) for of, value in (("positive", 0.5), ("", 0.1))]
-    known = corrected(still=True, unusual=tuple(unusual), events=(Event(3.0, "song"), Event(12.0, "visit")))
+    events = (Event("P1", "S1", 3.0, "song"), Event("P1", "S1", 12.0, "visit"))
+    both = rated() + rated("corrected")
+    known = corrected(still=True, unusual=tuple(unusual), events=events, rated=both)
     made = material(
         recorded_at="2026-03-02T14:05:00",
         facts=known,

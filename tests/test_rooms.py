@@ -17,10 +17,8 @@ FORBIDDEN = {
     "reports": {"emonext", "cli", "torch", "decord", "av", "facenet_pytorch", "typer", "rich"},
 }
 # what a report may know of the pipeline: its results, not how they are made
-FOR_REPORTS = {
-    f"pipeline.{name}"
-    for name in ("records", "summary", "timeline", "status", "errors", "derived", "moments", "session_facts")
-}
+RESULTS = ("records", "summary", "timeline", "status", "errors", "derived", "moments", "session_facts")
+FOR_REPORTS = {f"pipeline.{name}" for name in (*RESULTS, "events", "scales")}
 
 FOR_THE_COMMAND_LINE = {
     "print",
