@@ -148,7 +148,7 @@ def summarize_folder(
     measures: list[dict[str, Any]] = []
     for _, of_patient in groupby(ids, key=lambda both: both[0]):
         paths = [timeline_path(out, *both) for both in of_patient]
-        baseline = _own_baseline(paths, settings)
+        baseline = baseline_of(paths, settings)
         for path in paths:
             timeline = read_timeline(path)
             _check_ids(path, timeline)
@@ -211,7 +211,7 @@ class _Summarized:
     episodes: list[dict[str, Any]]
 
 
-def _own_baseline(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline | None:
+def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline | None:
     """Of the patient whose timelines these are; none where too little of their calm was seen."""
     calm, rest_s = [], 0.0
     for path in paths:

@@ -404,3 +404,15 @@ def test_a_video_that_cannot_be_played_is_told(browser: Any, tmp_path: Path) -> 
     alert = Visit(browser, page, SCREEN).page.get_by_role("alert")
     alert.wait_for()
     assert "can’t play the video" in str(alert.text_content())
+
+
+def test_another_page_leads_to_a_moment(browser: Any, review: Path) -> None:
+    visit = Visit(browser, review, SCREEN)
+    visit.page.goto(review.as_uri() + "#t=12.5")
+    visit.page.wait_for_selector(".figure.js-plotly-plot")
+    assert settled_s(visit) == pytest.approx(12.5, abs=0.05)
+    visit.page.evaluate("location.hash = '#t=3'")
+    assert settled_s(visit) == pytest.approx(3, abs=0.05)
+    visit.page.evaluate("location.hash = '#t=nonsense'")
+    assert settled_s(visit) == pytest.approx(3, abs=0.05)
+    assert visit.complaints == []

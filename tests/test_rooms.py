@@ -18,7 +18,7 @@ FORBIDDEN = {
 }
 # what a report may know of the pipeline: its results, not how they are made
 RESULTS = ("records", "summary", "timeline", "status", "errors", "derived", "moments", "session_facts")
-FOR_REPORTS = {f"pipeline.{name}" for name in (*RESULTS, "events", "scales")}
+FOR_REPORTS = {f"pipeline.{name}" for name in (*RESULTS, "events", "scales", "agreement", "reliability")}
 
 FOR_THE_COMMAND_LINE = {
     "print",
