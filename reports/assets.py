@@ -13,10 +13,14 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.timeline import atomic
-from reports.render import PLOTLY_FILE, content_policy, scripts, style
+from reports.render import PLOTLY_FILE, content_policy, own_script, scripts, style
 
 FOLDER = "assets"
 _STYLE_FILE, _DRAW_FILE = "style.css", "draw.js"
+MARKS_FILE, SEARCH_FILE = "marks.js", "search.js"
+"""By which a figure's marks lead to pages; which searches the index."""
+
+_FILES = (PLOTLY_FILE, _DRAW_FILE, MARKS_FILE, SEARCH_FILE, _STYLE_FILE)
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,16 @@ class Assets:
 
     folder: str | None = None
 
-    def of_page(self, *, with_figures: bool) -> dict[str, Any]:
-        """What ``page.html`` needs of them."""
+    def of_page(self, *, with_figures: bool, script: str | None = None) -> dict[str, Any]:
+        """What ``page.html`` needs of them.
+
+        :param script: one of the page's own, such as :data:`MARKS_FILE`.
+        """
+        own = (script,) if script else ()
         if self.folder is None:
-            within = scripts() if with_figures else ()
+            within = (*(scripts() if with_figures else ()), *map(own_script, own))
             return {"policy": content_policy(within), "style": style(), "scripts": within}
-        names = (PLOTLY_FILE, _DRAW_FILE) if with_figures else ()
+        names = (*((PLOTLY_FILE, _DRAW_FILE) if with_figures else ()), *own)
         nonce = secrets.token_urlsafe(16)
         return {
             "policy": content_policy(nonce=nonce),
@@ -52,7 +60,8 @@ def write_assets(reports: Path) -> None:
 
     :raises pipeline.errors.OutputError: they can't be written.
     """
-    for name, text in zip((PLOTLY_FILE, _DRAW_FILE, _STYLE_FILE), (*scripts(), style()), strict=True):
+    own = (own_script(name) for name in (MARKS_FILE, SEARCH_FILE))
+    for name, text in zip(_FILES, (*scripts(), *own, style()), strict=True):
         with atomic(reports / FOLDER / name) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
 
@@ -64,7 +73,7 @@ def has_assets(reports: Path) -> bool:
 
 def remove_assets(reports: Path) -> None:
     """Removes what :func:`write_assets` wrote; what else is there stays."""
-    for name in (PLOTLY_FILE, _DRAW_FILE, _STYLE_FILE):
+    for name in _FILES:
         (reports / FOLDER / name).unlink(missing_ok=True)
     if (reports / FOLDER).is_dir() and not any((reports / FOLDER).iterdir()):
         (reports / FOLDER).rmdir()

@@ -30,6 +30,31 @@ EMOTION_COLOURS = {
     "disgust": "#009e73",
 }
 
+GROUP_WORDS = {
+    "positive": marked("Positive"),
+    "surprise": marked("Surprised"),
+    "neutral": marked("Neutral"),
+    "negative": marked("Negative"),
+}
+"""What people agree on best. From top to bottom, as :data:`EMOTION_ORDER`."""
+
+# Happy is all of positive. Negative is four expressions and has none of their colours: the darkest, so that a
+# print without colour tells it too.
+GROUP_COLOURS = {
+    "positive": EMOTION_COLOURS["happy"],
+    "surprise": EMOTION_COLOURS["surprise"],
+    "neutral": "#c3c8cc",
+    "negative": "#33406b",
+}
+
+GROUP_PATTERNS = {
+    "positive": {"shape": ""},
+    "surprise": {"shape": ".", "fgcolor": "#1d2b36", "fillmode": "overlay", "size": 5, "solidity": 0.3},
+    "neutral": {"shape": ""},
+    "negative": {"shape": "/", "fgcolor": "#ffffff", "fillmode": "overlay", "size": 8, "solidity": 0.12},
+}
+"""Plotly's: colours are told apart by them in black and white."""
+
 INK = "#1d2b36"
 PAPER = "#ffffff"
 QUIET = "#c9cfd4"

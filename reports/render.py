@@ -33,6 +33,7 @@ def environment(language: Language) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     templates.policies["ext.i18n.trimmed"] = True
+    templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     translations = language.translations
     templates.install_gettext_callables(translations.gettext, translations.ngettext, newstyle=True)  # type: ignore[attr-defined]
     templates.filters |= {
@@ -47,6 +48,7 @@ def environment(language: Language) -> Environment:
         "language": language,
         "share": partial(words.share_text, language=language),
         "colours": look.EMOTION_COLOURS,
+        "group_colours": look.GROUP_COLOURS,
         "emotion_words": look.in_words(look.EMOTION_WORDS, language),
         "status_words": look.in_words(look.STATUS_WORDS, language),
         "state_words": look.in_words(look.STATE_WORDS, language),
@@ -80,13 +82,20 @@ def scripts() -> tuple[Markup, ...]:
 
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
-    return tuple(str(text).encode() for text in (*scripts(), review_script(), style()))
+    texts = (*scripts(), review_script(), own_script("marks.js"), own_script("search.js"), style())
+    return tuple(str(text).encode() for text in texts)
 
 
 @cache
 def review_script() -> Markup:
     """The one that joins a video to its timeline; it comes after :func:`scripts`."""
     return _trusted("templates/review.js")
+
+
+@cache
+def own_script(file: str) -> Markup:
+    """A small script of one kind of page; it comes after :func:`scripts`."""
+    return _trusted(f"templates/{file}")
 
 
 def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'", nonce: str | None = None) -> str:

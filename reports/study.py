@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from pipeline.course import courses
 from pipeline.derived import update_derived
 from pipeline.session_facts import FolderFacts, SessionFacts
 from pipeline.status import read_status
+from pipeline.summaries import read_measures
 from pipeline.summary import Summary, summarize
 from pipeline.timeline import Timeline, check_id, read_timeline, understood
 from reports.assets import remove_assets, write_assets
@@ -15,9 +17,11 @@ from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
 from reports.language import language
 from reports.options import ReportOptions, last_options
+from reports.patient_page import patient_page
 from reports.render import write_page
 from reports.session_material import Pictures, SessionMaterial
 from reports.session_page import session_page
+from reports.study_page import Study, read_study, study_page
 
 Progress = Callable[[int, int], None]
 """Called with (pages written, pages in all)."""
@@ -75,7 +79,10 @@ def write_reports(
     options: ReportOptions | None = None,
     take_pictures: TakePictures | None = None,
 ) -> Path:
-    """Writes ``out/reports/<patient>/<session>.html`` for every timeline, and ``out/reports/index.html``.
+    """Writes the pages of a folder below ``out/reports/``.
+
+    ``<patient>/<session>.html`` for every timeline, ``<patient>/index.html`` over a patient's sessions,
+    ``study.html`` over all, and ``index.html``. Summaries that are missing or older than timelines are made.
 
     :param options: as the pages were made last, if not given.
     :param take_pictures: of the moments to look at, where the options ask for them.
@@ -101,9 +108,13 @@ def write_reports(
         if progress is not None:
             progress(done, len(paths))
     entries += _without_timeline(statuses, entries)
+    study = read_study(out)
+    patients = _write_patients(folder, study)
+    spoken, assets = language(options.language), options.assets_of(0)
+    write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
     (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
     index = out / "reports" / "index.html"
-    return write_index(entries, index, language(options.language), options.assets_of(0))
+    return write_index(entries, index, spoken, assets, patients, has_study=True)
 
 
 def update_reports(out: Path) -> Path:
@@ -135,6 +146,16 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
         summary=summary,
         link=f"{quote(patient_id)}/{quote(session_id)}.html",
     )
+
+
+def _write_patients(folder: _Folder, study: Study) -> set[str]:
+    """Everybody's page over all sessions; returns whose."""
+    found = courses(study.sessions, read_measures(folder.out))
+    spoken, assets = language(folder.options.language), folder.options.assets_of(1)
+    for course in found:
+        page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
+        write_page(folder.out / "reports" / check_id("--patient", course.patient_id) / "index.html", page)
+    return {course.patient_id for course in found}
 
 
 def _ids(path: Path, timeline: Timeline) -> tuple[str, str]:
