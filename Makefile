@@ -20,6 +20,8 @@ test: .venv/ready  ## Lint, types, tests
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	# a test opens a project with BORIS's own code; its windows, and so Qt, are not needed
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps boris-behav-obs
 	touch $@
 
 clean:

@@ -462,6 +462,100 @@ def summarize(
         raise typer.Exit(EXIT_BAD_INPUT)
 
 
+@app.command(rich_help_panel=SESSIONS)
+def agree(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    ratings: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Files (.eaf, .boris, .csv, .tsv) or folders; else DIR/ratings.", metavar="RATINGS…"
+        ),
+    ] = None,
+    codes: Annotated[
+        str | None,
+        typer.Option(
+            help="What codes mean, such as smile=happy,talk=- (left out),away=? (could not be judged),"
+            "none=neutral (time without a code), or a .toml file with [codes]."
+        ),
+    ] = None,
+    step: Annotated[float, typer.Option(help="Length of the steps that are compared, s.")] = 1.0,
+    key: KeyFile = None,
+) -> None:
+    """How far people who rated sessions agree with the machine, and with each other.
+
+    Files are named after their session, like P012_S01.eaf or P012_S01_anna.eaf; a table has the columns
+    patient_id, session_id, start_s, end_s and code.
+
+    Example: emonext agree study ratings/ --codes smile=happy,none=neutral
+    """
+    from pipeline.agreement import agree as compare
+    from pipeline.agreement import write_disagreements, write_figures
+    from pipeline.audit import audited
+    from pipeline.codes import read_codes
+    from pipeline.derived import update_derived
+    from pipeline.encryption import use_key
+    from pipeline.lock import holding
+    from pipeline.ratings import read_ratings
+    from pipeline.ratings_coded import session_names
+    from reports.agreement_page import lead, write_agreement_page
+
+    use_key(key)
+    rated = read_ratings(ratings or [directory / "ratings"], session_names(directory), read_codes(codes))
+    for note in rated.notes:
+        err_console.print(note, markup=False, soft_wrap=True)
+    sessions = {rating.ids for rating in rated.ratings}
+    with holding(directory), audited(directory, "agree", sessions):
+        with _progress("Summaries") as update:
+            update_derived(directory, lambda done, total: update(done, total, ""))
+        with _progress("Comparing") as update:
+            found = compare(directory, rated, step, lambda done, total: update(done, total, ""))
+        write_figures(found, directory / "agreement" / "figures.json")
+        table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
+        page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
+    _say(lead(found))
+    _say(f"Disagreements: {table}")
+    _say(f"Report: {page}")
+
+
+@app.command(rich_help_panel=SESSIONS)
+def export(
+    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    kind: Annotated[
+        Literal["csv", "xlsx", "elan", "boris", "bids"],
+        typer.Option("--format", help="csv and xlsx: all tables; elan, boris: over the video; bids."),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Where to; else DIR/exports/FORMAT.")] = None,
+    reading: Annotated[
+        Literal["raw", "corrected"], typer.Option(help="Whose episodes elan and boris show.")
+    ] = "raw",
+    key: KeyFile = None,
+) -> None:
+    """Results for other programs: tables with a data dictionary, episodes over the video, or BIDS.
+
+    What is written is not encrypted. ELAN and BORIS show episodes over videos that lie beside; of a recording
+    in several files ELAN shows the first, and BORIS all.
+
+    Example: emonext export study --format elan
+    """
+    from pipeline.audit import audited
+    from pipeline.derived import update_derived
+    from pipeline.encryption import use_key
+    from pipeline.exporting import export as write
+    from pipeline.lock import holding
+    from pipeline.status import sessions_in
+
+    use_key(key)
+    folder = out or directory / "exports" / kind
+    sessions = sessions_in(directory)
+    with holding(directory), audited(directory, "export", sessions, {"format": kind}):
+        with _progress("Summaries") as update:
+            update_derived(directory, lambda done, total: update(done, total, ""))
+        with _progress("Exporting") as update:
+            written = write(directory, kind, folder, reading, lambda done, total: update(done, total, ""))
+    place = written[0] if len(written) == 1 else folder
+    _say(f"{len(written)} {'file' if len(written) == 1 else 'files'}: {place}")
+
+
 @app.command("key", rich_help_panel=PRIVACY)
 def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Makes a key with which `process --encrypt` encrypts what it writes.

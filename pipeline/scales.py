@@ -8,21 +8,22 @@ its parts. A last window shorter than half of one is not rated.
 """
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipeline.episodes import observed
 from pipeline.errors import InputError
 from pipeline.measures import GROUPS
 from pipeline.records import EMOTIONS
 from pipeline.result_tables import column, read_derived, write_derived
-from pipeline.spreadsheet import read_text, shown
+from pipeline.spreadsheet import read_toml, shown
 from pipeline.summaries import read_episodes, read_sessions
 from pipeline.timeline import Timeline, read_timeline, timeline_path, understood
 
@@ -35,6 +36,9 @@ says nothing of; and the time of positive, neutral and negative expression."""
 _BUDGETS = {"positive": GROUPS["positive"], "neutral": ("neutral",), "negative": GROUPS["negative"]}
 
 _LEAST_WINDOW_S = 1.0
+
+# Of a session; far above any, and low enough that a damaged one is refused before it fills the memory.
+_MAX_WINDOWS = 100_000
 
 # Durations are sums of binary fractions: 80 samples of 0.2 s are 16 s.
 _DIGITS = 3
@@ -139,7 +143,7 @@ def write_scales(out: Path) -> pl.DataFrame:
 
 
 def read_ratings(out: Path) -> pl.DataFrame:
-    """In :data:`SCALES_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
+    """In :data:`SCALES_SCHEMA`'s columns; errors as :func:`pipeline.result_tables.read_derived`."""
     return read_derived(_path(out), SCALES_SCHEMA)
 
 
@@ -168,9 +172,11 @@ class Window:
 def _windows(timeline: Timeline, scale: Scale) -> Iterator[Window]:
     """Those of which at least half counts."""
     samples = observed(timeline)
-    parts = [(float(start), float(end)) for start, end in timeline.metadata["session"]["parts"]]
-    seen = list(zip(samples.start_s.tolist(), samples.end_s.tolist(), strict=True))
-    start_s, last_s = parts[0][0], parts[-1][1]
+    parts = np.array(timeline.metadata["session"]["parts"], np.float64)
+    seen = np.stack([samples.start_s, samples.end_s], 1)
+    start_s, last_s = float(parts[0, 0]), float(parts[-1, 1])
+    if not last_s - start_s <= _MAX_WINDOWS * scale.window_s:
+        raise ValueError(f"{last_s} s is no end of a session")
     number = 1
     while start_s < last_s:
         end_s = min(start_s + scale.window_s, last_s)
@@ -217,11 +223,13 @@ def _rate(scale: Scale, window: Window, episodes: pl.DataFrame) -> Iterator[dict
 
 def _seconds(episodes: pl.DataFrame, emotions: Sequence[str], window: Window) -> float:
     chosen = episodes.filter(pl.col("emotion").is_in(list(emotions)))
-    return _overlap(list(chosen.select("start_s", "end_s").iter_rows()), window.start_s, window.end_s)
+    return _overlap(chosen.select("start_s", "end_s").to_numpy(), window.start_s, window.end_s)
 
 
-def _overlap(stretches: Sequence[tuple[float, float]], start_s: float, end_s: float) -> float:
-    return sum(max(min(end, end_s) - max(start, start_s), 0.0) for start, end in stretches)
+def _overlap(stretches: NDArray[np.float64], start_s: float, end_s: float) -> float:
+    """:param stretches: (n, 2) begin and end, s."""
+    overlap_s = np.minimum(stretches[:, 1], end_s) - np.maximum(stretches[:, 0], start_s)
+    return float(np.maximum(overlap_s, 0.0).sum())
 
 
 # --- the file
@@ -234,10 +242,7 @@ def read_scales(out: Path) -> Scales:
     """
     own = out / SCALES_FILE
     path = own if own.exists() else Path(__file__).with_name(SCALES_FILE)
-    try:
-        found = tomllib.loads(read_text(path, "write it as plain text in UTF-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not TOML ({error}).") from error
+    found = read_toml(path, "window_s = 600")
     scales = []
     for key, table in found.items():
         try:

@@ -5,16 +5,16 @@ Of tables that are not there, or are older than the session's timeline, nothing 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline.errors import InputError
+from pipeline.events import EVENTS_FILE, Event, read_events
 from pipeline.moments import Moment, clearest_moments
-from pipeline.spreadsheet import plain, read_table, shown
+from pipeline.scales import read_ratings, read_scales
 from pipeline.summaries import CORRECTED, RAW, read_episodes, read_measures, read_sessions
 from pipeline.timeline import timeline_path
 from pipeline.usual import MIN_OTHERS, is_unusual, usual_range
@@ -56,11 +56,19 @@ class Unusual:
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that happened in the session, as the study noted it; ``time_s`` in the video."""
+class Rated:
+    """One cell of a scale, filled in by the machine; as :data:`pipeline.scales.SCALES_SCHEMA` has it."""
 
-    time_s: float
-    what: str
+    reading: str
+    scale: str
+    window: int
+    start_s: float
+    end_s: float
+    kind: str
+    item: str
+    seconds: float | None
+    score: int | None
+    words: str
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class SessionFacts:
     :param others: the person's other sessions of which enough was seen.
     :param unusual: how it differs from them; empty also where there are too few to tell.
     :param good, hard: the clearest moments, in order of time. ``events``: likewise.
+    :param rated: what scales say of it. ``scale_names``: of each scale.
     """
 
     reading: str
@@ -85,6 +94,8 @@ class SessionFacts:
     good: tuple[Moment, ...]
     hard: tuple[Moment, ...]
     events: tuple[Event, ...]
+    rated: tuple[Rated, ...]
+    scale_names: Mapping[str, str]
 
     @property
     def is_corrected(self) -> bool:
@@ -129,6 +140,8 @@ class FolderFacts:
             good=tuple(good),
             hard=tuple(hard),
             events=tuple(self._events.get(ids, ())),
+            rated=tuple(self._scales.get(ids, ())),
+            scale_names=self._scale_names,
         )
 
     def _unusual(self, numbers: Mapping[Key, Number], reading: str, others: Sequence[Ids]) -> list[Unusual]:
@@ -149,7 +162,30 @@ class FolderFacts:
 
     @cached_property
     def _events(self) -> dict[Ids, list[Event]]:
-        return read_events(self._out / "events.csv")
+        """In order of time; lines of the list that can't be understood are left out."""
+        listed = self._out / EVENTS_FILE
+        if not listed.exists():
+            return {}
+        events, _ = read_events(listed, dict.fromkeys(self._sessions, math.inf))
+        found: dict[Ids, list[Event]] = {}
+        for event in sorted(events, key=lambda event: event.time_s):
+            found.setdefault(event.ids, []).append(event)
+        return found
+
+    @cached_property
+    def _scales(self) -> dict[Ids, list[Rated]]:
+        if not (self._out / "summaries" / "scales.parquet").exists():
+            return {}
+        columns = [field.name for field in fields(Rated)]
+        rows = read_ratings(self._out).select("patient_id", "session_id", *columns)
+        found: dict[Ids, list[Rated]] = {}
+        for patient, session, *values in rows.iter_rows():
+            found.setdefault((patient, session), []).append(Rated(*values))
+        return found
+
+    @cached_property
+    def _scale_names(self) -> dict[str, str]:
+        return {scale.key: scale.name for scale in read_scales(self._out).scales}
 
     @cached_property
     def _numbers(self) -> dict[Ids, Numbers]:
@@ -162,35 +198,6 @@ class FolderFacts:
             key = reading, measure, of
             found.setdefault((patient, session), {})[key] = Number(value, low, high)
         return found
-
-
-def read_events(path: Path) -> dict[Ids, list[Event]]:
-    """A study's list of events: columns ``patient_id``, ``session_id``, ``time_s`` and ``what``.
-
-    :returns: by session, in order of time; nothing where there is no list.
-    :raises pipeline.errors.InputError: it can't be understood.
-    """
-    if not path.exists():
-        return {}
-    (_, header), *rows = read_table(path) or [(1, [])]
-    names = [plain(name) for name in header]
-    if not set(_EVENT_COLUMNS) <= set(names):
-        raise InputError(f"{path}: its first line must name {', '.join(_EVENT_COLUMNS)}.")
-    places = [names.index(name) for name in _EVENT_COLUMNS]
-    found: dict[Ids, list[Event]] = {}
-    for number, cells in rows:
-        patient, session, time_s, what = (plain(cells[k]) if k < len(cells) else "" for k in places)
-        try:
-            moment_s = float(time_s)
-        except ValueError as error:
-            raise InputError(f"{path}, row {number}: {shown(time_s)} is no time in seconds.") from error
-        if not 0 <= moment_s < math.inf:
-            raise InputError(f"{path}, row {number}: {shown(time_s)} is no time in a video.")
-        found.setdefault((patient, session), []).append(Event(moment_s, what))
-    return {ids: sorted(events, key=lambda event: event.time_s) for ids, events in found.items()}
-
-
-_EVENT_COLUMNS = ("patient_id", "session_id", "time_s", "what")
 
 
 def is_current(out: Path, patient_id: str, session_id: str) -> bool:

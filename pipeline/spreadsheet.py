@@ -1,11 +1,13 @@
-"""Tables as people keep them in a spreadsheet: CSV, with whatever Excel makes of it."""
+"""What people write by hand: tables of a spreadsheet (CSV, with whatever Excel makes of it), and TOML."""
 
 import csv
 import io
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.timeline import atomic
@@ -15,6 +17,9 @@ _MAX_BYTES = 50 * 2**20
 _MAX_ROWS = 10_000
 _MAX_LINES = 2**20  # empty ones too; a spreadsheet has no more
 MAX_COLUMNS = 500
+
+# Characters. What reading a key with thousands of dots takes grows with their square.
+_MAX_TOML = 10_000
 
 # A text like this a spreadsheet would run as a formula (OWASP, CSV injection), or trim. An apostrophe before
 # it prevents both; what has apostrophes already gets one more, so that taking one off is always right.
@@ -62,7 +67,22 @@ def read_text(path: Path, advice: str) -> str:
     return text
 
 
-def read_table(path: Path) -> list[tuple[int, list[str]]]:
+def read_toml(path: Path, like: str) -> dict[str, Any]:
+    """The tables and values of a short file.
+
+    :param like: a line as it may be, for the message.
+    :raises InputError: it can't be read, or is no TOML.
+    """
+    text = read_text(path, "write it as plain text in UTF-8")
+    if len(text) > _MAX_TOML:
+        raise InputError(f"{path}: not TOML as it is meant here: {len(text)} characters, above {_MAX_TOML}.")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not TOML ({error}); a line is like: {like}") from error
+
+
+def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") -> list[tuple[int, list[str]]]:
     """(row, cells) of the first line, and of each other that is not empty.
 
     Rows are counted as a spreadsheet does, to which a cell of several lines is still one row.
@@ -71,14 +91,14 @@ def read_table(path: Path) -> list[tuple[int, list[str]]]:
     with io.StringIO(text, newline="") as lines:
         header = lines.readline()
         lines.seek(0)
-        reader = csv.reader(lines, delimiter=max(";", ",", key=header.count), strict=True)
+        reader = csv.reader(lines, delimiter=max(delimiters, key=header.count), strict=True)
         table: list[tuple[int, list[str]]] = []
         try:
             for number, cells in enumerate(reader, start=1):
                 if number == 1 or any(cell.strip() for cell in cells):
                     table.append((number, cells))
-                if len(table) > _MAX_ROWS + 1 or number > _MAX_LINES:
-                    raise InputError(f"{path}: more than {_MAX_ROWS} rows; give several lists.")
+                if len(table) > max_rows + 1 or number > _MAX_LINES:
+                    raise InputError(f"{path}: more than {max_rows} rows; give several lists.")
         except csv.Error as error:
             raise InputError(
                 f"{path}, line {reader.line_num}: can't be read ({error}); is a quote (\") not closed?"

@@ -24,7 +24,6 @@ patients in one video are two lines with that video.
 import difflib
 import os
 import re
-import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -48,7 +47,7 @@ from pipeline.spreadsheet import (
     plain,
     read_seconds,
     read_table,
-    read_text,
+    read_toml,
     shown,
     write_rows,
 )
@@ -60,9 +59,6 @@ SETTINGS_FILE = "study.toml"
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _MAX_CONDITION = 64
-
-# Characters of study.toml. What reading a key with thousands of dots takes grows with their square.
-_MAX_SETTINGS = 10_000
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 
@@ -144,13 +140,7 @@ def read_settings(folder: Path) -> dict[str, object]:
     path = folder / SETTINGS_FILE
     if not os.path.lexists(path):
         return {}
-    try:
-        text = read_text(path, "write it as plain text in UTF-8")
-        if len(text) > _MAX_SETTINGS:
-            raise InputError(f"{path}: not TOML of settings: {len(text)} characters, above {_MAX_SETTINGS}.")
-        found: dict[str, Any] = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not TOML ({error}); a line is like: sample_fps = 5.0") from error
+    found = read_toml(path, "sample_fps = 5.0")
     settings: dict[str, Any] = {}
     for key, value in found.items():
         if key == "quality" and isinstance(value, dict):

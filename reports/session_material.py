@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Literal
 
+from pipeline.events import Event
 from pipeline.records import EMOTIONS
-from pipeline.session_facts import Event, SessionFacts
+from pipeline.session_facts import SessionFacts
 from pipeline.summary import Summary
 from pipeline.timeline import Timeline
 from reports.language import Language

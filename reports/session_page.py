@@ -11,6 +11,7 @@ from reports.assets import INLINE, Assets
 from reports.language import ENGLISH, Language, marked
 from reports.render import render, write_page
 from reports.session_material import SessionMaterial
+from reports.session_scales import scales
 from reports.session_sections import about, coverage, details, moments, shares, timeline, unseen
 from reports.session_words import answer, in_short
 
@@ -33,6 +34,7 @@ SECTIONS = (
     Section("moments", marked("Moments to look at"), moments),
     Section("timeline", marked("The expression over time"), timeline),
     Section("shares", marked("How long each expression was seen"), shares),
+    Section("scales", marked("A scale that carers know"), scales),
     Section("unseen", marked("When the face could not be read"), unseen),
     Section("about", marked("About this report"), about),
     Section("details", marked("Technical details"), details),

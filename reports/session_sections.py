@@ -25,15 +25,11 @@ from reports.series import (
     step_length,
 )
 from reports.session_material import SessionMaterial
+from reports.session_scales import READING_WORDS
 
 MIN_SPAN_S = 1.0
 MAX_SPANS = 20
 """Unseen stretches shorter than the one are counted, not listed; of more than the other, the longest are."""
-
-READING_WORDS = {
-    "raw": marked("As estimated"),
-    "corrected": marked("Compared with this person’s own calm face"),
-}
 
 _SHORT_WORDS = {"raw": marked("estimated"), "corrected": marked("own calm face")}
 """The same where there is little room."""

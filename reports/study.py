@@ -183,9 +183,12 @@ def _status_of(timeline: Timeline) -> _Status:
 
 
 def _methods(out: Path) -> str:
-    """The text that says how the folder's summaries were made; empty where there is none."""
+    """How the folder's summaries were made, without what came out; empty where nobody says."""
     path = out / "summaries" / "methods.md"
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    if not path.is_file():
+        return ""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text.partition("## Results")[0].replace("## Methods", "")
 
 
 def _read_statuses(out: Path) -> _Statuses:

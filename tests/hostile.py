@@ -169,6 +169,7 @@ def read_video(path: Path | None = None) -> str:
 
 def read_results(folder: Path | None = None) -> str:
     """All that reads a folder of results; each thing either works or says which file is at fault."""
+    from pipeline.derived import derive
     from pipeline.errors import PipelineError
     from pipeline.people import find_people
     from pipeline.roles import by_hand, roles_path
@@ -191,6 +192,7 @@ def read_results(folder: Path | None = None) -> str:
         lambda: read_roles(faces),
         lambda: by_hand(read_samples(read_timeline(timeline), faces), roles_path(folder, "P1", "S1")),
         lambda: find_people(folder, None),
+        lambda: derive(folder),
         lambda: write_reports(folder),
     ]
     said = []

@@ -55,7 +55,7 @@ from reports.status_page import status_page
 
 MINUTES = float(os.environ.get("EMONEXT_FUZZ_MINUTES", "0"))
 
-TARGETS = 15
+TARGETS = 17
 """Tests that share the minutes."""
 
 Fuzz = Callable[..., None]
@@ -373,6 +373,76 @@ def test_settings_of_a_study(fuzz: Fuzz, tmp_path: Path) -> None:
         b'patient_track = "' + b"9" * 9999 + b'"',
     ]
     fuzz(check, st.one_of(EDITS.map(lambda e: edited(good, e)), st.binary(max_size=60)), *nasty, few=80)
+
+
+def test_lists_of_events(fuzz: Fuzz, tmp_path: Path) -> None:
+    from pipeline.events import read_events
+
+    path = tmp_path / "events.csv"
+    good = b"patient_id;session_id;time_s;what\nP1;S1;12.5;song\nP1;S1;1:20;carer comes in\n"
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        began = time.process_time()
+        own_errors(lambda: _read(path), path)
+        assert time.process_time() - began < 5
+
+    def _read(path: Path) -> None:
+        events, problems = read_events(path, {("P1", "S1"): 100.0, ("P2", "S1"): 50.0})
+        assert all(0 <= event.time_s <= 100 for event in events)
+        for problem in problems:
+            assert str(problem).isprintable(), repr(problem)
+            assert len(str(problem)) < 1000
+
+    head = b"session_id,time_s,what\n"
+    nasty = [
+        b"",
+        b"\0",
+        head,
+        head + b"S1,nan,a",
+        head + b"S1,-1,a",
+        head + b"S1,1e9,a",
+        head + b"S1,9999999,a",
+        head + b"S1,1,",
+        head + "S1,1,\u202e\x1b[2J".encode(),
+        head + b"S1,1," + b"a" * 10**5,
+        head + b"../..,1,a",
+        b"session,session_id,time,what\nS1,S1,1,a",
+        b"time_s," * 10**5,
+    ]
+    rows = st.lists(st.lists(st.one_of(TEXTS, st.sampled_from(["P1", "S1", "1:00"])), max_size=6), max_size=4)
+    tables = rows.map(lambda cells: good + _csv(cells))
+    fuzz(check, st.one_of(EDITS.map(lambda edits: edited(good, edits)), tables), *nasty, few=60)
+
+
+def test_scales_of_a_study(fuzz: Fuzz, tmp_path: Path) -> None:
+    from importlib import resources
+
+    from pipeline.scales import read_scales
+
+    path = tmp_path / "scales.toml"
+    good = (resources.files("pipeline") / "scales.toml").read_bytes()
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        began = time.process_time()
+        own_errors(lambda: read_scales(tmp_path), path)
+        assert time.process_time() - began < 5
+
+    nasty = [
+        good,
+        b"",
+        b"\0",
+        b"a." * 10**5 + b"b = 1",
+        b"scale = 1",
+        b"[[scale]]",
+        good.replace(b"600", b"0"),
+        good.replace(b"600", b"nan"),
+        good.replace(b"600", b"-1"),
+        good.replace(b'"happy"', b'"joy"'),
+        good.replace(b"16", b"1e400"),
+    ]
+    fuzz(check, EDITS.map(lambda edits: edited(good, edits)), *nasty, few=80)
 
 
 def test_tables_of_people(fuzz: Fuzz, study: Path, tmp_path: Path) -> None:
@@ -733,6 +803,9 @@ def replaced(values: Any, place: int, value: Any, found: tuple[Any, ...] | None 
 
 FILES = ("timeline", "faces", "roles", "status")
 
+MADE = ("reports", "episodes", "summaries")
+"""Folders that are made anew from the others."""
+
 COLUMN_KINDS = ("missing", "null", "text", "list", "huge", "nan", "minus", "same", "int8", "binary")
 
 
@@ -853,14 +926,15 @@ def test_results(fuzz: Fuzz, study: Path, tmp_path: Path, capsys: pytest.Capture
         def check(altered: tuple[str, str, Any], read: Contained = read) -> None:
             for name, path in of.items():
                 path.write_bytes(good[name])
-            shutil.rmtree(study / "reports", ignore_errors=True)
-            before = {path for path in tmp_path.rglob("*") if study / "reports" not in path.parents}
+            for made in MADE:
+                shutil.rmtree(study / made, ignore_errors=True)
+            before = set(tmp_path.rglob("*"))
             write(*altered)
             said = read(study)
             ends[said] += 1
             assert not said.startswith("signal"), said
-            after = {path for path in tmp_path.rglob("*") if study / "reports" not in path.parents}
-            assert after - before <= {study / "reports"}
+            new = {path.relative_to(study).parts[0] for path in set(tmp_path.rglob("*")) - before}
+            assert new <= set(MADE)
 
         names, columns = st.sampled_from(FILES), st.tuples(st.integers(0, 40), st.sampled_from(COLUMN_KINDS))
         inputs = st.one_of(

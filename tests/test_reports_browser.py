@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from test_reports import TWENTY_SECONDS, make_timeline, put
-from test_session_page import corrected, jpeg, material
+from test_session_page import corrected, jpeg, material, rated
 from videos import encode, numbered
 
-from pipeline.session_facts import Event, Unusual
+from pipeline.events import Event
+from pipeline.session_facts import Unusual
 from reports import ReportOptions, write_reports, write_session_report
 from reports.language import language
 from reports.review_page import Film, write_review_page
@@ -166,7 +167,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The page of a session of which all is known, in each language."""
     folder = tmp_path_factory.mktemp("full")
     unusual = [Unusual(of, value, 0.2, 0.4) for of, value in (("positive", 0.5), ("", 0.1))]
-    known = corrected(still=True, unusual=tuple(unusual), events=(Event(3.0, "song"), Event(12.0, "visit")))
+    events = (Event("P1", "S1", 3.0, "song"), Event("P1", "S1", 12.0, "visit"))
+    both = rated() + rated("corrected")
+    known = corrected(still=True, unusual=tuple(unusual), events=events, rated=both)
     made = material(
         recorded_at="2026-03-02T14:05:00",
         facts=known,
@@ -401,3 +404,15 @@ def test_a_video_that_cannot_be_played_is_told(browser: Any, tmp_path: Path) -> 
     alert = Visit(browser, page, SCREEN).page.get_by_role("alert")
     alert.wait_for()
     assert "can’t play the video" in str(alert.text_content())
+
+
+def test_another_page_leads_to_a_moment(browser: Any, review: Path) -> None:
+    visit = Visit(browser, review, SCREEN)
+    visit.page.goto(review.as_uri() + "#t=12.5")
+    visit.page.wait_for_selector(".figure.js-plotly-plot")
+    assert settled_s(visit) == pytest.approx(12.5, abs=0.05)
+    visit.page.evaluate("location.hash = '#t=3'")
+    assert settled_s(visit) == pytest.approx(3, abs=0.05)
+    visit.page.evaluate("location.hash = '#t=nonsense'")
+    assert settled_s(visit) == pytest.approx(3, abs=0.05)
+    assert visit.complaints == []

@@ -19,7 +19,7 @@ FORBIDDEN = {
 # what a report may know of the pipeline: its results, not how they are made
 RESULTS = (
     *("records", "summary", "summaries", "derived", "course", "moments", "session_facts"),
-    *("timeline", "status", "errors"),
+    *("events", "scales", "agreement", "reliability", "timeline", "status", "errors"),
 )
 FOR_REPORTS = {f"pipeline.{name}" for name in RESULTS}
 

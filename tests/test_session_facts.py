@@ -7,8 +7,9 @@ import pytest
 from test_reports import make_timeline, put
 
 from pipeline.derived import derive
-from pipeline.errors import InputError, TimelineError
-from pipeline.session_facts import Event, FolderFacts, SessionFacts, read_events
+from pipeline.errors import TimelineError
+from pipeline.events import Event
+from pipeline.session_facts import FolderFacts, SessionFacts
 from pipeline.timeline import timeline_path
 
 RUNS = [("neutral", 400), ("happy", 100), ("sad", 50), ("no_face", 20)]
@@ -97,35 +98,20 @@ def test_a_damaged_table_is_an_error_that_names_it(folder: Path) -> None:
 # events
 
 
-def test_no_list_is_no_event(tmp_path: Path) -> None:
-    assert read_events(tmp_path / "events.csv") == {}
-    (tmp_path / "events.csv").write_text("")
-    with pytest.raises(InputError, match="its first line must name patient_id"):
-        read_events(tmp_path / "events.csv")
-
-
-def test_events_are_those_of_their_session_in_order(tmp_path: Path) -> None:
-    path = tmp_path / "events.csv"
-    path.write_text(
-        "what;time_s;session_id;patient_id;note\nsong;12.5;S1;P1;x\nvisit;3;S1;P1\n'=1+1;0;S2;P1;\n",
-        encoding="utf-8-sig",
-    )
-    assert read_events(path) == {
-        ("P1", "S1"): [Event(3.0, "visit"), Event(12.5, "song")],
-        ("P1", "S2"): [Event(0.0, "=1+1")],
-    }
-
-
-@pytest.mark.parametrize("time_s", ["soon", "", "-1", "nan", "inf"])
-def test_an_event_without_a_time_is_an_error_that_names_the_row(tmp_path: Path, time_s: str) -> None:
-    path = tmp_path / "events.csv"
-    path.write_text(f"patient_id,session_id,time_s,what\nP1,S1,1,a\nP1,S1,{time_s},b\n")
-    with pytest.raises(InputError, match=r"events\.csv, row 3: "):
-        read_events(path)
-
-
 def test_events_belong_to_the_facts(folder: Path) -> None:
-    (folder / "events.csv").write_text("patient_id,session_id,time_s,what\nP1,S1,4,song\n")
+    lines = ["patient_id,session_id,time_s,what", "P1,S1,9,song", "P1,S1,4,visit", "P1,S1,soon,nap"]
+    (folder / "events.csv").write_text("\n".join(lines))
     derive(folder)
-    assert facts_of(folder).events == (Event(4.0, "song"),)
+    assert facts_of(folder).events == (Event("P1", "S1", 4.0, "visit"), Event("P1", "S1", 9.0, "song"))
     assert facts_of(folder, "S2").events == ()
+
+
+def test_scales_belong_to_the_facts(folder: Path) -> None:
+    put(folder, make_timeline([("happy", 3000)], session_id="S8"), session_id="S8")
+    derive(folder)
+    facts = facts_of(folder, "S8")
+    assert facts.scale_names == {"oers": "Observed Emotion Rating Scale"}
+    pleasure = next(one for one in facts.rated if one.item == "pleasure")
+    assert (pleasure.score, pleasure.words, pleasure.kind) == (5, "more than 5 minutes", "item")
+    assert (pleasure.start_s, pleasure.end_s) == pytest.approx((0, 600))
+    assert facts_of(folder, "S1").rated == (), "shorter than half a window"

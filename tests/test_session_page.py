@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from test_reports import HOSTILE, TWENTY_SECONDS, Page, Runs, make_timeline, put
 
+from pipeline.events import Event
 from pipeline.moments import Moment
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.session_facts import Event, Key, Number, SessionFacts, Unusual
+from pipeline.session_facts import Key, Number, Rated, SessionFacts, Unusual
 from pipeline.summary import summarize
 from reports import ReportOptions, SessionMaterial, last_options, write_reports, write_session_report
 from reports.assets import Assets
@@ -48,6 +49,8 @@ def facts(**given: Any) -> SessionFacts:
         "good": GOOD,
         "hard": HARD,
         "events": (),
+        "rated": (),
+        "scale_names": {"oers": "Observed Emotion Rating Scale"},
     }
     return SessionFacts(**(values | given))
 
@@ -219,7 +222,9 @@ def test_pictures_are_shown_and_what_they_show_is_said(tmp_path: Path) -> None:
 
 
 def test_events_are_marked_and_listed(tmp_path: Path) -> None:
-    made = material(facts=facts(events=(Event(3.0, "song <b>"), Event(12.5, "visit"))))
+    made = material(
+        facts=facts(events=(Event("P1", "S1", 3.0, "song <b>"), Event("P1", "S1", 12.5, "visit")))
+    )
     page = page_of(made, tmp_path)
     assert "0:03 song <b> 0:12 visit" in page.text
     html = (tmp_path / "page.html").read_text()
@@ -228,12 +233,54 @@ def test_events_are_marked_and_listed(tmp_path: Path) -> None:
 
 
 def test_everything_is_escaped(tmp_path: Path) -> None:
-    made = material(facts=facts(events=(Event(3.0, HOSTILE),)), methods=f"# {HOSTILE}\n\nsecond")
+    made = material(facts=facts(events=(Event("P1", "S1", 3.0, HOSTILE),)), methods=f"# {HOSTILE}\n\nsecond")
     made.timeline.metadata["session"]["condition"] = HOSTILE
     page = page_of(made, tmp_path)
     assert page.count("img") == 0
     assert page.count("script") == 4
     assert page.text.count("<script>alert(1)</script>") == 3
+
+
+# scales
+
+
+def rated(reading: str = "raw") -> tuple[Rated, ...]:
+    """Two windows: in the second too little was seen."""
+    cells: list[tuple[str, str, float | None, int | None, str]] = [
+        ("item", "pleasure", 12.0, 2, "less than 16 seconds"),
+        ("item", "x <own>", 0.0, 1, "never"),
+        ("beside", "surprise", 3.0, None, "no item of the scale"),
+        ("not assessed", "general alertness", None, None, "not assessed"),
+        ("time budget", "positive", 12.0, None, "no item of the scale"),
+    ]
+    unseen = [
+        (k, i, None, 7 if k == "item" else None, "not in view" if k != "not assessed" else w)
+        for k, i, _, _, w in cells
+    ]
+    return tuple(
+        Rated(reading, "oers", window, 600.0 * (window - 1), 600.0 * window, *cell)
+        for window, row in ((1, cells), (2, unseen))
+        for cell in row
+    )
+
+
+def test_a_scale_is_shown_as_filled_in_by_the_computer(tmp_path: Path) -> None:
+    text = page_of(material(facts=facts(rated=rated())), tmp_path).text
+    assert "Filled in by the computer, from the face alone." in text
+    assert "Time in the video Pleasure X <own> 0:00–10:00 2 less than 16 seconds 1 never" in text
+    assert "10:00–20:00 7 not in view 7 not in view" in text
+    assert "Time in the video Surprised Positive 0:00–10:00 3 s 12 s 10:00–20:00 – –" in text
+    assert "because a face does not tell it: general alertness." in text
+    assert text.count("Scores, by the computer") == 1
+
+
+def test_a_scale_of_both_readings_is_shown_twice(tmp_path: Path) -> None:
+    both = corrected(rated=rated() + rated("corrected"))
+    assert page_of(material(facts=both), tmp_path).text.count("Scores, by the computer") == 2
+
+
+def test_without_a_scale_there_is_no_section(tmp_path: Path) -> None:
+    assert "Filled in by the computer" not in page_of(material(facts=facts()), tmp_path).text
 
 
 # assets

@@ -121,12 +121,12 @@
   video.addEventListener("error", () => {
     document.querySelector(".unplayable").hidden = false;
   });
-  // A report's page leads to a moment by #t=12.5.
-  const goToHash = () => {
-    const wanted = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash);
-    if (wanted) jump(Math.round(1000 * Number(wanted[1])));
+  // Other pages lead to a moment: S01.html#t=12.5
+  const asked = () => {
+    const seconds = Number(/^#t=([0-9.]+)$/.exec(location.hash)?.[1]);
+    if (seconds >= 0) jump(1000 * seconds);
   };
-  addEventListener("hashchange", goToHash);
-  goToHash();
+  window.addEventListener("hashchange", asked);
+  asked();
   show();
 }

@@ -1,0 +1,111 @@
+"""What the readers of rating files have in common: coded stretches, and whose session a file is about."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PureWindowsPath
+
+from pipeline.errors import InputError
+from pipeline.timeline import read_metadata, timeline_path, understood, written_sessions
+
+SessionIds = tuple[str, str]
+"""Patient and session."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A stretch as it stands in the file, in seconds of the video."""
+
+    start_s: float
+    end_s: float
+    code: str
+
+
+@dataclass(frozen=True)
+class CodedSession:
+    """One session as one person coded it, before the code map.
+
+    :param rater: empty where the file does not say.
+    :param source: the file's name.
+    """
+
+    patient_id: str
+    session_id: str
+    rater: str
+    coded: tuple[Coded, ...]
+    source: str
+
+    @property
+    def ids(self) -> SessionIds:
+        return self.patient_id, self.session_id
+
+    def by(self, rater: str) -> "CodedSession":
+        return replace(self, rater=rater)
+
+
+@dataclass(frozen=True)
+class SessionNames:
+    """The sessions of a folder, to be recognised in names of files and observations.
+
+    :param media: name of a video, in small letters → the session that was made of it.
+    """
+
+    known: frozenset[SessionIds]
+    media: Mapping[str, SessionIds]
+
+    def find(self, name: str) -> tuple[SessionIds, str] | None:
+        """The session that a name begins with, and what else the name says.
+
+        :param name: without suffix, such as ``P012_S01`` or ``P012-S01 anna``.
+        """
+        found = [
+            ((patient, session), name[match.end() :].strip(" _-.,"))
+            for patient, session in self.known
+            if (match := re.match(rf"{re.escape(patient)}[ _.,-]+{re.escape(session)}(?![A-Za-z0-9])", name))
+        ]
+        # P1_S1 and P1_S1.b may both be sessions
+        return min(found, key=lambda one: len(one[1])) if found else None
+
+    def of_media(self, files: Sequence[str]) -> SessionIds | None:
+        """By the videos that a rater had before them, with or without their folders."""
+        for file in files:
+            name = PureWindowsPath(file).name  # knows both kinds of slashes
+            if ids := self.media.get(name.lower()):
+                return ids
+            if found := self.find(PureWindowsPath(name).stem):
+                return found[0]
+        return None
+
+    def of(self, source: str, name: str, media: Sequence[str]) -> tuple[SessionIds, str]:
+        """By the name, else by the videos; and what else the name says.
+
+        :raises InputError: by neither.
+        """
+        if found := self.find(name):
+            return found
+        if ids := self.of_media(media):
+            return ids, ""
+        raise InputError(
+            f"{source}: which session is it about? Name it after patient and session, like P012_S01_rater, "
+            "or link the video that was processed."
+        )
+
+
+def session_names(out: Path) -> SessionNames:
+    """Of every timeline of a folder.
+
+    :raises InputError: there is none.
+    """
+    known = written_sessions(out)
+    if not known:
+        raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+    media: dict[str, SessionIds] = {}
+    double: set[str] = set()
+    for ids in known:
+        path = timeline_path(out, *ids)
+        with understood(path):
+            files = [file["name"].lower() for file in read_metadata(path)["video"]["files"]]
+        for name in files:
+            if media.setdefault(name, ids) != ids:
+                double.add(name)  # cameras begin anew at MVI_0001
+    return SessionNames(frozenset(known), {name: ids for name, ids in media.items() if name not in double})

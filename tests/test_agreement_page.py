@@ -1,0 +1,162 @@
+"""The page of agreement: what it says, what it escapes, where it leads, and the commands that write it."""
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_reports import make_timeline, put
+
+import cli
+from pipeline.agreement import Agreement, agree
+from pipeline.ratings import Rating, Ratings, Stretch
+from pipeline.summaries import summarize_folder
+from reports.agreement_page import agreement_page, lead, write_agreement_page
+
+pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
+pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")
+
+SECONDS = [("happy", 50), ("neutral", 50), ("no_face", 25), ("sad", 25)]
+HOSTILE = "<script>alert(1)</script>"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def found_in(out: Path, *raters: str) -> Agreement:
+    put(out, make_timeline(SECONDS * 3))
+    summarize_folder(out)
+    stretches = Stretch(0, 8, "happy"), Stretch(8, 20, "neutral"), Stretch(20, 29, "sad")
+    return agree(out, Ratings(tuple(Rating("P1", "S1", rater, stretches) for rater in raters), (HOSTILE,)))
+
+
+def test_nothing_to_show_is_a_page_too(tmp_path: Path) -> None:
+    empty = replace(
+        found_in(tmp_path, "anna"), comparisons=(), several=(), disagreements=(), sessions=(), notes=()
+    )
+    page = agreement_page(empty, tmp_path / "review")
+    assert "Nowhere." in page
+    assert "None" not in page
+
+
+def test_figures_stand_with_their_time_coverage_and_sessions(tmp_path: Path) -> None:
+    found = found_in(tmp_path, "anna")
+    said = lead(found)
+    kappa = found.comparisons[0].kappa
+    assert kappa.value is not None
+    assert (
+        f"{kappa.value:.2f} ({kappa.low:.2f} to {kappa.high:.2f}) between the machine (raw) and anna" in said
+    )
+    assert "75 s of 1\u00a0session, 83\u00a0% of their time" in said
+    page = agreement_page(found, tmp_path / "review")
+    assert f"{kappa.value:.2f}" in page
+    assert "which says nothing about other sessions" in page
+
+
+def test_everything_is_escaped(tmp_path: Path) -> None:
+    page = agreement_page(found_in(tmp_path, HOSTILE), tmp_path / "review")
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_disagreement_leads_to_the_review_where_there_is_one(tmp_path: Path) -> None:
+    found = found_in(tmp_path, "anna")
+    link = '<a href="../review/P1/S1.html#t=6">0:08–0:10</a>'
+    assert link not in agreement_page(found, tmp_path / "review")
+    page = tmp_path / "review" / "P1" / "S1.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    assert link in agreement_page(found, tmp_path / "review")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")
+@pytest.mark.parametrize("width", [1200, 390])
+def test_in_the_browser(tmp_path: Path, width: int) -> None:
+    """No request, no complaint, nothing wider than the screen, and no fault of accessibility."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    path = write_agreement_page(found_in(tmp_path, "anna", "bo"), tmp_path / "a.html", tmp_path / "review")
+    complaints: list[Any] = []
+    with driver.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_context(offline=True, viewport={"width": width, "height": 900}).new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on(
+            "request", lambda request: complaints.append(request.url) if request.url != path.as_uri() else 0
+        )
+        page.goto(path.as_uri())
+        assert axe.Axe().run(page).violations_count == 0
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(overflow) == 0
+        browser.close()
+    assert complaints == []
+
+
+# --- the commands
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["emonext", *map(str, arguments)])
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    put(tmp_path / "study", make_timeline(SECONDS))
+    ratings = tmp_path / "study" / "ratings"
+    ratings.mkdir()
+    rows = "P1,S1,0,8,smile\nP1,S1,20,29,sad\n"
+    (ratings / "anna.csv").write_text(f"patient_id,session_id,start_s,end_s,code\n{rows}")
+    return tmp_path / "study"
+
+
+def test_agree(out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "agree", out, "--codes", "smile=happy,none=neutral") == 0
+    said = capsys.readouterr()
+    assert "between the machine (raw) and anna" in said.out
+    assert said.err == ""
+    for name in ("agreement/figures.json", "agreement/disagreements.csv", "reports/agreement.html"):
+        assert (out / name).is_file()
+
+
+def test_agree_names_unknown_codes_in_one_line(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "agree", out) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'smile' in anna.csv" in line
+    assert not (out / "reports" / "agreement.html").exists()
+
+
+def test_without_the_packages_it_is_said_what_to_install(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "krippendorff", None)
+    assert run(monkeypatch, "agree", out, "--codes", "smile=happy") == 2
+    assert "pip install 'emonext-care[agreement]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "elan", "boris", "bids"])
+def test_export(
+    out: Path, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "export", out, "--format", kind) == 0
+    assert str(out / "exports" / kind) in capsys.readouterr().out
+    assert any(path.is_file() for path in (out / "exports" / kind).rglob("*"))
+
+
+def test_a_purge_leaves_nothing_of_a_comparison(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page and the rows go; what was exported is named, as others may have worked on it."""
+    put(out, make_timeline(SECONDS, "P2"), "P2")
+    with (out / "ratings" / "anna.csv").open("a") as file:
+        file.write("P2,S1,0,8,smile\n")
+    assert run(monkeypatch, "agree", out, "--codes", "smile=happy") == 0
+    assert run(monkeypatch, "purge", out, "--patient", "P1", "--yes") == 0
+    assert not (out / "reports" / "agreement.html").exists()
+    for name in ("agreement/disagreements.csv", "ratings/anna.csv"):
+        assert "P2" in (out / name).read_text()
+        assert "P1" not in (out / name).read_text()
