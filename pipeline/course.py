@@ -6,7 +6,7 @@ Sessions in which the face was seen too little have no number, and are never cou
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from itertools import groupby
 from typing import Any
@@ -54,6 +54,7 @@ class Visit:
     :param enough: seen enough to say something; without, ``balance`` and ``shares`` are empty.
     :param balance: by reading: mean valence, −1…1.
     :param shares: by reading and by :data:`GROUPS` and emotions: of the observed time, 0…1.
+    :param reading: the one that the patient's sessions are compared in, the same for all of them.
     """
 
     session_id: str
@@ -66,6 +67,17 @@ class Visit:
     confirmed: bool
     balance: Mapping[str, Number]
     shares: Mapping[str, Mapping[str, Number]]
+    reading: str = "raw"
+
+    @property
+    def own_shares(self) -> Mapping[str, Number]:
+        """Those of :attr:`reading`."""
+        return self.shares.get(self.reading, {})
+
+    @property
+    def own_balance(self) -> Number | None:
+        """That of :attr:`reading`."""
+        return self.balance.get(self.reading)
 
     @property
     def time_known(self) -> bool:
@@ -88,6 +100,11 @@ class Course:
     def seen(self) -> tuple[Visit, ...]:
         """Those in which the face was seen enough to say something."""
         return tuple(visit for visit in self.visits if visit.enough)
+
+    @property
+    def reading(self) -> str:
+        """Corrected by the person's own calm face where every session is, else raw; never both."""
+        return self.visits[0].reading if self.visits else "raw"
 
     @property
     def readings(self) -> tuple[str, ...]:
@@ -121,7 +138,8 @@ class Part:
     """Sessions taken together, for pictures that have no room for each.
 
     :param first: the first one; ``sessions``: how many; ``seen``: how many of them seen enough.
-    :param shares: raw, of the observed time of those. ``balance``: by reading, the mean of theirs.
+    :param shares: in their own reading, of the observed time of those.
+    :param balance: by reading, the mean of theirs.
     """
 
     first: Visit
@@ -137,7 +155,7 @@ class Part:
 class Slot:
     """Sessions on one day of the week at one time of the day.
 
-    :param against_usual: the mean of their balances (raw), less that of all sessions; none without one.
+    :param against_usual: the mean of their balances, less that of all sessions; none without one.
     """
 
     sessions: int
@@ -156,9 +174,15 @@ def courses(sessions: pl.DataFrame, measures: pl.DataFrame) -> tuple[Course, ...
         by_session.setdefault((row["patient_id"], row["session_id"]), []).append(row)
     rows = sessions.sort("patient_id", "session_id").iter_rows(named=True)
     return tuple(
-        Course(patient_id, _in_order(_visit(row, by_session) for row in theirs))
+        Course(patient_id, _in_one_reading(_in_order(_visit(row, by_session) for row in theirs)))
         for patient_id, theirs in groupby(rows, key=lambda row: str(row["patient_id"]))
     )
+
+
+def _in_one_reading(visits: tuple[Visit, ...]) -> tuple[Visit, ...]:
+    seen = [visit for visit in visits if visit.enough]
+    is_corrected = bool(seen) and all("corrected" in visit.balance for visit in seen)
+    return tuple(replace(visit, reading="corrected") for visit in visits) if is_corrected else visits
 
 
 def _in_order(visits: Iterable[Visit]) -> tuple[Visit, ...]:
@@ -216,9 +240,9 @@ def mean_of(values: Sequence[float]) -> Number | None:
     return Number(value, value - half, value + half)
 
 
-def shares_of(visits: Iterable[Visit], of: str, reading: str = "raw") -> list[float]:
-    """One value for each of the sessions that has one."""
-    found = (visit.shares.get(reading, {}).get(of) for visit in visits)
+def shares_of(visits: Iterable[Visit], of: str, reading: str | None = None) -> list[float]:
+    """One value for each of the sessions that has one; in their own reading, if no other is asked for."""
+    found = (visit.shares.get(reading or visit.reading, {}).get(of) for visit in visits)
     return [number.value for number in found if number is not None]
 
 
@@ -248,14 +272,16 @@ def conditions(course: Course) -> dict[str, tuple[Visit, ...]]:
     return {name: tuple(found[name]) for name in sorted(found, key=lambda name: (name != BASELINE, name))}
 
 
-def against_baseline(comparisons: pl.DataFrame | None, patient_id: str) -> dict[str, dict[str, Difference]]:
-    """Condition → positive and negative → its sessions against those of the reference, as read.
+def against_baseline(
+    comparisons: pl.DataFrame | None, patient_id: str, reading: str
+) -> dict[str, dict[str, Difference]]:
+    """Condition → positive and negative → its sessions against those of the reference.
 
     :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
     """
     if comparisons is None:
         return {}
-    rows = comparisons.filter(patient_id=patient_id, reading="raw", measure="share", reason="").filter(
+    rows = comparisons.filter(patient_id=patient_id, reading=reading, measure="share", reason="").filter(
         pl.col("of").is_in(["positive", "negative"]) & pl.col("difference").is_not_null()
     )
     found: dict[str, dict[str, Difference]] = {}
@@ -291,9 +317,10 @@ def _slot(visits: Sequence[Visit], usual: float) -> Slot:
     return Slot(len(visits), len(seen), float(np.mean(seen)) - usual if seen else None)
 
 
-def balances(visits: Iterable[Visit], reading: str = "raw") -> list[float]:
-    """One value for each of the sessions that has one."""
-    return [visit.balance[reading].value for visit in visits if reading in visit.balance]
+def balances(visits: Iterable[Visit], reading: str | None = None) -> list[float]:
+    """As :func:`shares_of`."""
+    found = (visit.balance.get(reading or visit.reading) for visit in visits)
+    return [number.value for number in found if number is not None]
 
 
 def good_times(course: Course) -> dict[str | int, Difference]:
@@ -348,12 +375,10 @@ def _date(visit: Visit) -> datetime:
 
 
 def _part(visits: Sequence[Visit]) -> Part:
-    seen = [visit for visit in visits if visit.shares.get("raw")]
+    seen = [visit for visit in visits if visit.own_shares]
     observed_s = sum(visit.observed_s for visit in seen)
     shares = {
-        of: sum(
-            visit.shares["raw"][of].value * visit.observed_s for visit in seen if of in visit.shares["raw"]
-        )
+        of: sum(visit.own_shares[of].value * visit.observed_s for visit in seen if of in visit.own_shares)
         / observed_s
         for of in GROUPS
         if observed_s

@@ -214,13 +214,13 @@ def caption(visit: Visit, language: Language) -> str:
         head.append(moment(visit.recorded_at, language))
     if visit.condition:
         head.append(escape(visit.condition))
-    return "<br>".join([", ".join(head), *_seen(visit.shares.get("raw", {}), visit.coverage, language)])
+    return "<br>".join([", ".join(head), *_seen(visit.own_shares, visit.coverage, language)])
 
 
 def short_caption(visit: Visit, language: Language) -> str:
     """``S03, 2 Mar 2026: positive 24 %, negative 10 %``."""
     day = "" if visit.recorded_at is None else f", {language.short_date(visit.recorded_at)}"
-    return f"{visit.session_id}{day}: {_seen(visit.shares.get('raw', {}), visit.coverage, language)[0]}"
+    return f"{visit.session_id}{day}: {_seen(visit.own_shares, visit.coverage, language)[0]}"
 
 
 def part_caption(kind: str, part: Part, language: Language) -> str:

@@ -69,7 +69,7 @@ def patient_page(
     :param about: ``version`` of the software and ``settings`` of the summaries, for the details.
     :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
     """
-    differences = over_time.against_baseline(comparisons, course.patient_id)
+    differences = over_time.against_baseline(comparisons, course.patient_id, course.reading)
     said = course_words.findings(course, differences, language)
     filled = [(section, section.fill(course, language)) for section in SECTIONS]
     return render(
@@ -79,6 +79,7 @@ def patient_page(
         answer=course_words.answer(course, language),
         usual=_usual(course, language),
         said=said,
+        is_corrected=course.reading == "corrected",
         sections=[
             (section.name, language.word(section.title), _body(section.name, language, about, values))
             for section, values in filled
@@ -118,7 +119,7 @@ def _balance(course: Course, language: Language) -> Mapping[str, Any] | None:
         for name, symbol in condition_symbols(course).items()
     }
     return {
-        "figure": balance_figure(session_marks(course, "raw", language), language),
+        "figure": balance_figure(session_marks(course, course.reading, language), language),
         "symbols": symbols,
         "visits": _rows(course.visits, language) if len(course.visits) <= MAX_SIDE_BY_SIDE else [],
         "too_little": len(course.visits) - len(course.seen),
@@ -218,7 +219,7 @@ def _conditions(course: Course, language: Language) -> Mapping[str, Any] | None:
     }
 
 
-def _mean(visits: tuple[Visit, ...], of: str, reading: str = "raw") -> Number | None:
+def _mean(visits: tuple[Visit, ...], of: str, reading: str | None = None) -> Number | None:
     return over_time.mean_of(over_time.shares_of(visits, of, reading))
 
 
@@ -227,7 +228,7 @@ def _baseline(course: Course, language: Language) -> Mapping[str, Any] | None:
         return None
     both = [visit for visit in course.seen if "corrected" in visit.balance]
     if not both:
-        return {"figure": None}
+        return {"figure": None, "is_corrected": False}
     looks = in_words(EMOTION_WORDS, language)
     groups = in_words(GROUP_WORDS, language)
     lines = [
@@ -239,6 +240,7 @@ def _baseline(course: Course, language: Language) -> Mapping[str, Any] | None:
         "figure": beside_figure(
             {name: _marks(course, name, language) for name in over_time.READINGS}, language
         ),
+        "is_corrected": course.reading == "corrected",
         "sessions": len(both),
         "rows": [
             (
@@ -305,7 +307,7 @@ def _rows(visits: Any, language: Language) -> list[dict[str, Any]]:
             "coverage": visit.coverage,
             "read": words.share_text(visit.observed_s, visit.duration_s, language),
             "enough": visit.enough,
-            "balance": course_words.balance_text(visit.balance.get("raw"), language),
+            "balance": course_words.balance_text(visit.own_balance, language),
             "shares": [_share(visit, of, language) for of in ("positive", "neutral", "negative")],
         }
         for visit in visits
@@ -313,7 +315,7 @@ def _rows(visits: Any, language: Language) -> list[dict[str, Any]]:
 
 
 def _share(visit: Visit, of: str, language: Language) -> str:
-    found = visit.shares.get("raw", {}).get(of)
+    found = visit.own_shares.get(of)
     return "–" if found is None else words.share_text(found.value, 1, language)
 
 

@@ -20,6 +20,7 @@ from pipeline.course import (
     mean_of,
     moving_median,
     parts,
+    shares_of,
     slots,
 )
 
@@ -52,7 +53,7 @@ def test_of_nothing_nothing_is_said() -> None:
     assert parts(nobody, 60) == ("session", ())
     assert mean_of([]) is None
     assert moving_median([]) == []
-    assert against_baseline(None, "P1") == {}
+    assert against_baseline(None, "P1", "raw") == {}
 
 
 def test_sessions_are_in_order_of_their_dates_and_else_of_their_ids() -> None:
@@ -163,11 +164,27 @@ def test_comparisons_are_those_of_the_study() -> None:
     other = [{**blank, **row, "reading": "corrected"}, {**blank, **row, "patient_id": ""}]
     few = {**blank, **dict.fromkeys(row), "of": "negative", "reason": "too few"}
     table = pl.DataFrame([{**blank, **row}, *other, few])
-    found = against_baseline(table, "P1")
+    found = against_baseline(table, "P1", "raw")
     assert found.keys() == {"music"}
     assert found["music"].keys() == {"positive"}
     difference = found["music"]["positive"]
     assert (difference.first, difference.counts, difference.direction) == (pytest.approx(0.3), (3, 4), 1)
+
+
+def test_corrected_is_compared_only_where_every_session_is() -> None:
+    rows, measures = [], []
+    for number in range(2):
+        rows.append(session_row(f"S{number}", corrected=True))
+        measures += [*measure_rows(rows[-1], 0.1, 0.4), *measure_rows(rows[-1], 0.1, 0.2, "corrected")]
+    (found,) = courses(*tables(rows, measures))
+    assert found.reading == "corrected"
+    assert shares_of(found.seen, "negative") == [0.2, 0.2]
+    assert shares_of(found.seen, "negative", "raw") == [0.4, 0.4]
+    (found,) = courses(
+        *tables(rows, [row for row in measures if row["session_id"] == "S0" or row["reading"] == "raw"])
+    )
+    assert found.reading == "raw"
+    assert shares_of(found.seen, "negative") == [0.4, 0.4]
 
 
 def test_a_moving_median_is_of_five_neighbours() -> None:
