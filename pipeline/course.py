@@ -25,6 +25,9 @@ MIN_RECENT, MAX_RECENT, MIN_EARLIER = 3, 10, 5
 MIN_MEANT = 3
 """Sessions from which on their mean has an interval."""
 
+MIN_OF_KIND = 3
+"""Sessions under a condition, and under the reference, from which on a difference is told."""
+
 MIN_IN_SLOT = 5
 """Sessions in a time of day or on a day of the week, and outside it."""
 
@@ -282,7 +285,9 @@ def against_baseline(
     if comparisons is None:
         return {}
     rows = comparisons.filter(patient_id=patient_id, reading=reading, measure="share", reason="").filter(
-        pl.col("of").is_in(["positive", "negative"]) & pl.col("difference").is_not_null()
+        pl.col("of").is_in(["positive", "negative"])
+        & pl.col("difference").is_not_null()
+        & (pl.min_horizontal("sessions", "sessions_reference") >= MIN_OF_KIND)
     )
     found: dict[str, dict[str, Difference]] = {}
     for row in rows.sort("of", descending=True).iter_rows(named=True):
@@ -294,6 +299,13 @@ def against_baseline(
             value=Number(*(row[name] / 100 for name in names)),
         )
     return found
+
+
+def too_few(course: Course) -> list[str]:
+    """Conditions of which, or of whose reference, too few sessions were seen to tell a difference."""
+    seen = {name: sum(visit.enough for visit in visits) for name, visits in conditions(course).items()}
+    base = seen.pop(BASELINE, 0)
+    return [name for name, count in seen.items() if min(count, base) < MIN_OF_KIND]
 
 
 def daytime(moment: datetime) -> str:

@@ -70,6 +70,14 @@ def findings(course: Course, differences: Differences, language: Language) -> li
         (condition_label(name, language).capitalize(), _condition(of, language))
         for name, of in differences.items()
     ]
+    few = [condition_label(name, language).capitalize() for name in over_time.too_few(course)]
+    if few:
+        text = language.gettext(
+            "There are too few sessions yet to say what was different: at least %(least)s of a kind and "
+            "%(least)s ordinary ones are needed.",
+            least=over_time.MIN_OF_KIND,
+        )
+        found.append((language.listed(few), text))
     found.append((language.gettext("Good times"), _good_times(course, language)))
     return found
 

@@ -22,6 +22,7 @@ from pipeline.course import (
     parts,
     shares_of,
     slots,
+    too_few,
 )
 
 MONDAY = datetime(2026, 3, 2, 10, 30)
@@ -155,6 +156,9 @@ def test_many_sessions_are_taken_together_by_week_and_month() -> None:
 def test_the_baseline_comes_first_and_no_condition_is_none() -> None:
     found = course(*[(0.1, 0.1)] * 4, condition=["music", "", "baseline", "art"])
     assert list(conditions(found)) == ["baseline", "art", "music"]
+    assert too_few(found) == ["art", "music"]
+    enough = course(*[(0.1, 0.1)] * 6, condition=["music", "baseline"] * 3)
+    assert too_few(enough) == []
 
 
 def test_comparisons_are_those_of_the_study() -> None:
@@ -163,7 +167,8 @@ def test_comparisons_are_those_of_the_study() -> None:
     row |= {"difference_high": 35.0, "sessions": 3, "sessions_reference": 4}
     other = [{**blank, **row, "reading": "corrected"}, {**blank, **row, "patient_id": ""}]
     few = {**blank, **dict.fromkeys(row), "of": "negative", "reason": "too few"}
-    table = pl.DataFrame([{**blank, **row}, *other, few])
+    two = {**blank, **row, "condition": "garden", "sessions": 2}
+    table = pl.DataFrame([{**blank, **row}, *other, few, two])
     found = against_baseline(table, "P1", "raw")
     assert found.keys() == {"music"}
     assert found["music"].keys() == {"positive"}
