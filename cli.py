@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -383,22 +384,39 @@ def review(
 @app.command(rich_help_panel=SESSIONS)
 def report(
     directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    lang: Annotated[str | None, typer.Option(help="en or fr; else as the pages were made last.")] = None,
+    assets: Annotated[
+        Literal["inline", "shared"] | None,
+        typer.Option(help="Scripts and style in each page, or once beside them; else as last."),
+    ] = None,
+    thumbnails: Annotated[
+        Literal["off", "blur", "plain"],
+        typer.Option(help="Small pictures of moments: none, all faces blurred, or the patient's shown."),
+    ] = "off",
     key: KeyFile = None,
 ) -> None:
-    """Timelines → HTML reports, anew; needs neither video nor model.
+    """Timelines → HTML reports, anew; needs no model, and the videos only for small pictures.
 
-    Example: emonext report study
+    Pictures show people: keep the reports then as carefully as the recordings.
+
+    Example: emonext report study --lang fr
     """
     from pipeline.audit import audited
     from pipeline.encryption import use_key
     from pipeline.lock import holding
     from pipeline.status import sessions_in
-    from reports import write_reports
+    from pipeline.thumbnails import Thumbnails
+    from reports import last_options, write_reports
 
     use_key(key)
-    sessions = sessions_in(directory)
-    with holding(directory), audited(directory, "report", sessions), _progress("Reports") as update:
-        index = write_reports(directory, lambda done, total: update(done, total, ""))
+    sessions, options = sessions_in(directory), last_options(directory)
+    options = replace(
+        options, language=lang or options.language, assets=assets or options.assets, thumbnails=thumbnails
+    )
+    take_pictures = None if thumbnails == "off" else Thumbnails(directory, thumbnails)
+    shown = {"thumbnails": thumbnails}
+    with holding(directory), audited(directory, "report", sessions, shown), _progress("Reports") as update:
+        index = write_reports(directory, lambda done, total: update(done, total, ""), options, take_pictures)
     _say(f"Report: {index}")
 
 

@@ -155,10 +155,10 @@ TRENDS_SCHEMA = _schema(Trend, _OF_TRENDS)
 
 
 def read_conditions(out: Path) -> pl.DataFrame:
-    """In :data:`CONDITIONS_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
+    """In :data:`CONDITIONS_SCHEMA`'s columns; errors as :func:`pipeline.result_tables.read_derived`."""
     return read_derived(out / "summaries" / "conditions.parquet", CONDITIONS_SCHEMA)
 
 
 def read_trends(out: Path) -> pl.DataFrame:
-    """In :data:`TRENDS_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
+    """In :data:`TRENDS_SCHEMA`'s columns; errors as :func:`pipeline.result_tables.read_derived`."""
     return read_derived(out / "summaries" / "trends.parquet", TRENDS_SCHEMA)

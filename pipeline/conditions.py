@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
-from statsmodels.stats.multitest import multipletests
 
 from pipeline.comparisons import CONDITIONS_SCHEMA, STUDY, TRENDS_SCHEMA, Comparison, Trend
 from pipeline.errors import InputError, NotEnoughError
@@ -115,7 +114,7 @@ def _by_measure(
         .with_columns(
             value=pl.when(is_share).then(100 * pl.col("value")).otherwise(pl.col("value")),
             unit=pl.when(is_share).then(pl.lit("%")).otherwise(pl.col("unit")),
-            used=pl.col("enough") & pl.col("value").is_not_null() & (pl.col("coverage") > 0),
+            used=pl.col("enough") & pl.col("value").is_finite().fill_null(False) & (pl.col("coverage") > 0),
             week=(pl.col("recorded_at") - pl.col("recorded_at").min().over("patient_id")).dt.total_seconds()
             / (_WEEK_DAYS * _DAY_S),
         )
@@ -322,7 +321,14 @@ def _holm(results: Sequence[_Result]) -> tuple[_Result, ...]:
     corrected: list[_Result] = []
     for _, members in groupby(sorted(results, key=family), family):
         together = list(members)
-        tested = [one.p for one in together if one.p is not None]
-        holm = iter(multipletests(tested, method="holm")[1].tolist() if tested else [])
+        holm = iter(_stepped([one.p for one in together if one.p is not None]))
         corrected += [one if one.p is None else replace(one, p_holm=next(holm)) for one in together]
     return tuple(corrected)
+
+
+def _stepped(tested: Sequence[float]) -> list[float]:
+    """Holm's p of each. statsmodels has it too, but collects all garbage of the process each time."""
+    p = np.array(tested)
+    order = p.argsort()
+    stepped = np.minimum(np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]), 1.0)
+    return [float(stepped[place]) for place in order.argsort()]

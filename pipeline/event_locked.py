@@ -10,8 +10,11 @@ the same patient's other sessions of the same condition. What an event did is th
 a rhythm of its own, and a smile after a song's begin may be one that would have come anyway.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +22,23 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import norm as normal
-from scipy.stats import t as student
 
+from pipeline.clustered import Resampling, averages, mean_of_known, resample
 from pipeline.episodes import Observed, observed
 from pipeline.errors import InputError
 from pipeline.events import Event, Ids, read_events
 from pipeline.measures import GROUPS
-from pipeline.mixed import LEVEL
 from pipeline.records import EMOTIONS, NEGATIVE
 from pipeline.result_tables import column, read_derived, write_derived
 from pipeline.spreadsheet import Problem
-from pipeline.timeline import Timeline, read_timeline, timeline_path, understood, written_sessions
+from pipeline.timeline import (
+    Timeline,
+    read_metadata,
+    read_timeline,
+    timeline_path,
+    understood,
+    written_sessions,
+)
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +55,15 @@ ALL = ""
 """In the place of what happened: all events together."""
 
 _MOST_BINS = 1000
+
+# Times are binary fractions.
+_HAIR_S = 1e-6
+
+# Timelines in memory at once.
+_KEPT = 8
+
+Moment = tuple[Ids, float]
+"""A session and a time in it, s."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +144,10 @@ class Recorded:
     values: Floats
     begin_s: float
     end_s: float
-    condition: str
+
+
+Load = Callable[[Ids], Recorded]
+"""A session's; asked for more than once."""
 
 
 def write_events(out: Path, events_csv: Path, settings: EventSettings | None = None) -> tuple[Problem, ...]:
@@ -138,44 +158,67 @@ def write_events(out: Path, events_csv: Path, settings: EventSettings | None = N
     :raises OutputError: the table can't be written.
     """
     settings = settings or EventSettings()
-    recorded = {ids: _recorded(timeline_path(out, *ids)) for ids in written_sessions(out)}
-    events, problems = read_events(events_csv, {ids: session.end_s for ids, session in recorded.items()})
+    conditions, ends_s = _sessions(out)
+    events, problems = read_events(events_csv, ends_s)
     if not problems:
-        rows = around_events(events, recorded, settings)
+        load = lru_cache(_KEPT)(partial(_load, out))
+        rows = around_events(events, conditions, load, settings)
         write_derived(out / "summaries" / "events.parquet", EVENTS_SCHEMA, rows, settings)
     return problems
 
 
 def read_event_averages(out: Path) -> pl.DataFrame:
-    """In :data:`EVENTS_SCHEMA`'s columns; errors as :func:`pipeline.summaries.read_derived`."""
+    """In :data:`EVENTS_SCHEMA`'s columns; errors as :func:`pipeline.result_tables.read_derived`."""
     return read_derived(out / "summaries" / "events.parquet", EVENTS_SCHEMA)
 
 
 def around_events(
-    events: Sequence[Event], recorded: Mapping[Ids, Recorded], settings: EventSettings
+    events: Sequence[Event], conditions: Mapping[Ids, str], load: Load, settings: EventSettings
 ) -> list[dict[str, Any]]:
-    """Rows of :data:`EVENTS_SCHEMA`: all events, then each kind."""
+    """Rows of :data:`EVENTS_SCHEMA`: all events, where there are several kinds, then each kind.
+
+    :param conditions: of every session there is.
+    """
     random = np.random.default_rng(settings.seed)
-    at = np.stack([_bins(recorded[event.ids], event.time_s, settings) for event in events])
-    moments = [_matched(event, events, recorded, settings, random) for event in events]
+    free = _Free(events, conditions, load, settings)
+    at, moments = [], []
+    # session by session: each is loaded once, unless others lack moments of their own
+    for place in sorted(range(len(events)), key=lambda place: (events[place].ids, place)):
+        event = events[place]
+        at.append((place, _bins(load(event.ids), event.time_s, settings)))
+        moments.append((place, _matched(free.of(event.ids), load, settings, random)))
+    in_bins = np.stack([bins for _, bins in sorted(at, key=itemgetter(0))])
+    matched = [bins for _, bins in sorted(moments, key=itemgetter(0))]
     kinds = sorted({event.what for event in events})
     rows: list[dict[str, Any]] = []
     for kind in [ALL, *kinds] if len(kinds) > 1 else kinds:
         chosen = [place for place, event in enumerate(events) if kind in (ALL, event.what)]
         of_kind = [events[place] for place in chosen]
-        rows += _rows(kind, of_kind, at[chosen], [moments[place] for place in chosen], settings)
+        rows += _rows(kind, of_kind, in_bins[chosen], [matched[place] for place in chosen], settings)
     return rows
 
 
 def recorded_of(timeline: Timeline) -> Recorded:
     """What :func:`around_events` needs of a timeline."""
-    session = timeline.metadata["session"]
     samples = observed(timeline)
-    ends = [(float(start), float(end)) for start, end in session["parts"]]
-    return Recorded(samples, _values(samples.probabilities), ends[0][0], ends[-1][1], session["condition"])
+    parts = timeline.metadata["session"]["parts"]
+    return Recorded(samples, _values(samples.probabilities), float(parts[0][0]), float(parts[-1][1]))
 
 
-def _recorded(path: Path) -> Recorded:
+def _sessions(out: Path) -> tuple[dict[Ids, str], dict[Ids, float]]:
+    """The condition and the end of every session."""
+    conditions, ends_s = {}, {}
+    for ids in written_sessions(out):
+        path = timeline_path(out, *ids)
+        metadata = read_metadata(path)
+        with understood(path):
+            conditions[ids] = str(metadata["session"]["condition"])
+            ends_s[ids] = float(metadata["session"]["parts"][-1][1])
+    return conditions, ends_s
+
+
+def _load(out: Path, ids: Ids) -> Recorded:
+    path = timeline_path(out, *ids)
     timeline = read_timeline(path)
     with understood(path):
         return recorded_of(timeline)
@@ -204,8 +247,7 @@ def _bins(session: Recorded, time_s: float, settings: EventSettings) -> Floats:
     near = ((end > edges[0]) & (start < edges[-1])).ravel()
     seconds = np.clip(np.minimum(end[near], edges[1:]) - np.maximum(start[near], edges[:-1]), 0, None)
     observed_s = seconds.sum(axis=0)[:, None]
-    # a hair: times are binary fractions
-    counts = observed_s >= settings.min_observed * settings.bin_s - 1e-6
+    counts = observed_s >= settings.min_observed * settings.bin_s - _HAIR_S
     means = np.full((len(edges) - 1, len(MEASURES)), np.nan)
     return np.divide(seconds.T @ session.values[near], observed_s, out=means, where=counts)
 
@@ -213,37 +255,44 @@ def _bins(session: Recorded, time_s: float, settings: EventSettings) -> Floats:
 # --- matched moments
 
 
-def _matched(
-    event: Event,
-    events: Sequence[Event],
-    recorded: Mapping[Ids, Recorded],
-    settings: EventSettings,
-    random: np.random.Generator,
-) -> Floats:
+class _Free:
+    """Moments at which no event is near."""
+
+    def __init__(
+        self, events: Sequence[Event], conditions: Mapping[Ids, str], load: Load, settings: EventSettings
+    ) -> None:
+        self._times: dict[Ids, list[float]] = defaultdict(list)
+        for event in events:
+            self._times[event.ids].append(event.time_s)
+        self._conditions, self._load, self._settings = conditions, load, settings
+        self._known: dict[Ids, list[Moment]] = {}
+
+    def of(self, ids: Ids) -> list[Moment]:
+        """Of the session, or where it has none, of the patient's others of the same condition."""
+        alike = (
+            other
+            for other, condition in self._conditions.items()
+            if other != ids and other[0] == ids[0] and condition == self._conditions[ids]
+        )
+        return self._own(ids) or [moment for other in alike for moment in self._own(other)]
+
+    def _own(self, ids: Ids) -> list[Moment]:
+        """A bin apart, each so that nothing of what is looked at is of an event too."""
+        if ids not in self._known:
+            session, settings = self._load(ids), self._settings
+            begin_s, end_s = session.begin_s + settings.before_s, session.end_s - settings.after_s
+            times = np.arange(begin_s, end_s + _HAIR_S, settings.bin_s)
+            for event_s in self._times[ids]:
+                times = times[np.abs(times - event_s) >= settings.before_s + settings.after_s]
+            self._known[ids] = [(ids, float(time)) for time in times]
+        return self._known[ids]
+
+
+def _matched(free: list[Moment], load: Load, settings: EventSettings, random: np.random.Generator) -> Floats:
     """(moments, bins, measures); no moment where every one is near an event."""
-    own = recorded[event.ids]
-    others = [
-        ids
-        for ids, session in recorded.items()
-        if ids != event.ids and ids[0] == event.patient_id and session.condition == own.condition
-    ]
-    free = [(event.ids, time) for time in _free(event.ids, events, own, settings)]
-    if not free:
-        free = [(ids, time) for ids in others for time in _free(ids, events, recorded[ids], settings)]
     chosen = random.permutation(len(free))[: settings.matched]
-    bins = [_bins(recorded[free[place][0]], free[place][1], settings) for place in chosen]
+    bins = [_bins(load(free[place][0]), free[place][1], settings) for place in chosen]
     return np.stack(bins) if bins else np.empty((0, len(settings.edges_s) - 1, len(MEASURES)))
-
-
-def _free(ids: Ids, events: Sequence[Event], session: Recorded, settings: EventSettings) -> list[float]:
-    """Moments, a bin apart, around which no event's time and the moment's overlap."""
-    span = settings.before_s + settings.after_s
-    last_s = session.end_s - settings.after_s
-    moments = np.arange(session.begin_s + settings.before_s, last_s + 1e-6, settings.bin_s)
-    for event in events:
-        if event.ids == ids:
-            moments = moments[np.abs(moments - event.time_s) >= span]
-    return [float(moment) for moment in moments]
 
 
 # --- averages
@@ -257,12 +306,12 @@ def _rows(
     settings: EventSettings,
 ) -> Iterator[dict[str, Any]]:
     """:param at: (events, bins, measures)."""
-    own = np.stack([_nanmean(of_event) for of_event in moments])
+    own = np.stack([mean_of_known(of_event) for of_event in moments])
     together = np.concatenate(list(moments))
     patients = np.array([event.patient_id for event in events])
     resampling = _resampling(events, settings)
-    values, differences = _averages(at, resampling), _averages(at - own, resampling)
-    matched = _nanmean(together)
+    values, differences = averages(at, resampling), averages(at - own, resampling)
+    matched = mean_of_known(together)
     seen = ~np.isnan(at)
     edges = settings.edges_s
     for place, (measure, of) in enumerate(MEASURES):
@@ -286,62 +335,12 @@ def _rows(
             }
 
 
-@dataclass(frozen=True)
-class _Resampling:
-    """:param unit: what is resampled. ``times``: (resamples, events) how often an event is in each.
-
-    :param tail: the part of resamples beyond each end of the interval.
-    """
-
-    unit: str
-    times: Floats
-    tail: float
-
-
-def _resampling(events: Sequence[Event], settings: EventSettings) -> _Resampling:
-    """Percentiles are widened for few clusters (Hesterberg, *The American Statistician* 2015, § 3.2)."""
-    for unit, names in (
-        ("patients", [event.patient_id for event in events]),
-        ("sessions", ["/".join(event.ids) for event in events]),
-    ):
-        _, cluster = np.unique(names, return_inverse=True)
-        count = int(cluster.max()) + 1
-        if count >= settings.clusters:
-            random = np.random.default_rng(settings.seed)
-            times = random.multinomial(count, np.full(count, 1 / count), size=settings.resamples)
-            wide = np.sqrt(count / (count - 1)) * student.ppf((1 - LEVEL) / 2, count - 1)
-            return _Resampling(unit, times[:, cluster].astype(np.float64), float(normal.cdf(wide)))
-    return _Resampling("nothing", np.empty((0, len(events))), 0.0)
-
-
-def _averages(values: Floats, resampling: _Resampling) -> Floats:
-    """(events, bins, measures) → (3, bins, measures): mean, and the percentile interval of resamples."""
-    weights = resampling.times
-    known = ~np.isnan(values)
-    filled = np.where(known, values, 0.0)
-    mean = _nanmean(values)
-    if not len(weights):
-        return np.stack([mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)])
-    sums = np.tensordot(weights, filled, axes=1)
-    counts = np.tensordot(weights, known.astype(np.float64), axes=1)
-    means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-    # where a bin was seen in too few clusters, resamples without any would be left out silently
-    enough = (counts > 0).mean(axis=0) > 0.99
-    ends = 100 * resampling.tail, 100 * (1 - resampling.tail)
-    low, high = np.nanpercentile(np.where(enough, means, 0.0), ends, axis=0)
-    return np.stack([mean, np.where(enough, low, np.nan), np.where(enough, high, np.nan)])
-
-
-def _nanmean(values: Floats) -> Floats:
-    """Over the first axis; NaN where nothing is known."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=0)
-    return np.divide(
-        np.where(known, values, 0.0).sum(axis=0),
-        count,
-        out=np.full(values.shape[1:], np.nan),
-        where=count > 0,
-    )
+def _resampling(events: Sequence[Event], settings: EventSettings) -> Resampling:
+    units = {
+        "patients": [event.patient_id for event in events],
+        "sessions": ["/".join(event.ids) for event in events],
+    }
+    return resample(units, settings.clusters, settings.resamples, settings.seed)
 
 
 def _named(name: str, three: Floats) -> dict[str, float | None]:

@@ -63,7 +63,12 @@ def read_events(path: Path, ends_s: Mapping[Ids, float]) -> tuple[tuple[Event, .
         sessions[session_id].append(patient_id)
     events = []
     for number, cells in lines:
-        row = dict(zip_longest(names, map(plain, cells), fillvalue=""))
+        if any(cell.strip() for cell in cells[len(names) :]):
+            reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
+            problems.append(Problem(number, "", reason))
+            continue
+        # of two columns of one name the first
+        row = dict(reversed(list(zip_longest(names, map(plain, cells), fillvalue=""))))
         found = _read_event(number, row, sessions, ends_s)
         if isinstance(found, Event):
             events.append(found)

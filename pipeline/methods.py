@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.comparisons import STUDY, read_conditions
+from pipeline.errors import InputError
 from pipeline.spreadsheet import write_rows
 from pipeline.summaries import read_sessions
 from pipeline.timeline import atomic, read_metadata, timeline_path, understood, written_sessions
@@ -31,6 +32,7 @@ def write_methods(out: Path) -> tuple[str, ...]:
 
     :returns: the paragraphs.
     :raises TimelineError: ``summaries/`` was not made, or is damaged.
+    :raises InputError: there is no timeline any more.
     :raises OutputError: a file can't be written.
     """
     told, rows = methods(out), paper_table(out)
@@ -43,7 +45,8 @@ def write_methods(out: Path) -> tuple[str, ...]:
 def methods(out: Path) -> tuple[str, ...]:
     """Paragraphs, one for each step that was done."""
     folder = out / "summaries"
-    told = [_reading(out), _episodes(folder / "sessions.parquet", read_sessions(out))]
+    sessions = read_sessions(out)
+    told = [_reading(out), _episodes(folder / "sessions.parquet", sessions)]
     for name, tell in (("conditions", _comparisons), ("events", _events), ("scales", _scales)):
         path = folder / f"{name}.parquet"
         if path.exists():
@@ -64,6 +67,8 @@ def paper_table(out: Path) -> list[dict[str, str]]:
 
 def _reading(out: Path) -> str:
     ids = written_sessions(out)
+    if not ids:
+        raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
     patients = len({patient for patient, _ in ids})
     used = set()
     for both in ids:

@@ -19,18 +19,16 @@ from scipy.stats import t as student
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.errors import NotEnoughError
+from pipeline.result_tables import LEVEL
 
 Floats = NDArray[np.float64]
-
-LEVEL = 0.95
 
 RANDOM_EFFECTS = "mixed model: random intercept and slope for each patient"
 ONE_PATIENT = "linear model"
 
-# Between so many residual ones the standard deviations of random effects are sought. MixedLM can't take zero.
-_LEAST_SD, _MOST_SD = 1e-4, 1e3
-
-_START_SD = 0.5
+# Between so many residual ones the variances of random effects are sought. MixedLM can't take zero.
+_LEAST, _MOST = 1e-8, 1e6
+_START = (0.5, 0.1)
 
 # Values are far apart from rounding: a residual below this part of the largest value is none.
 _NO_VARIATION = 1e-9
@@ -121,13 +119,15 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
     random = np.column_stack([root, root * spread / spread.std()])
     values_w, design_w = values * root, design * root[:, None]
     model = MixedLM(values_w, design_w, patients, exog_re=random)
-    sds = _most_likely(model)
+    variances = _most_likely(model)
     same = patients[:, None] == patients[None, :]
-    covariance = np.eye(len(values)) + same * ((random * sds**2) @ random.T)
+    covariance = np.eye(len(values)) + same * ((random * variances) @ random.T)
     found = sm.GLS(values_w, design_w, sigma=covariance).fit()
     residual_sd = _residual_sd(found.scale, values)
     # at the lower bound it is zero
-    patient_sd, slope_sd = (residual_sd * float(sd) if sd > 2 * _LEAST_SD else 0.0 for sd in sds)
+    patient_sd, slope_sd = (
+        residual_sd * float(np.sqrt(variance)) if variance > 2 * _LEAST else 0.0 for variance in variances
+    )
     return Fit(
         coefficients=found.params,
         covariance=found.cov_params(),
@@ -141,17 +141,17 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
 
 
 def _most_likely(model: MixedLM) -> Floats:
-    """(2,) standard deviations of the random effects, in residual ones."""
+    """(2,) variances of the random effects, by the residual one."""
 
-    def lack(sds: Floats) -> float:
-        parameters = MixedLMParams.from_components(cov_re=np.diag(sds**2))
+    def lack(variances: Floats) -> float:
+        parameters = MixedLMParams.from_components(cov_re=np.diag(variances))
         return -float(model.loglike(parameters, profile_fe=True))
 
     # what MixedLM.fit sets before its own search
     model.reml, model.cov_pen, model.fe_pen = True, None, None
-    start = np.full(2, _START_SD)
-    best = minimize(lack, start, method="L-BFGS-B", bounds=[(_LEAST_SD, _MOST_SD)] * 2)
-    if not np.isfinite(best.fun) or (best.x >= _MOST_SD).any():
+    # variances and not their roots: in a root the slope at zero is always zero, and the search stays there
+    best = minimize(lack, _START, method="L-BFGS-B", bounds=[(_LEAST, _MOST)] * 2)
+    if not np.isfinite(best.fun) or (best.x >= _MOST).any():
         raise NotEnoughError("the model did not converge")
     found: Floats = best.x
     return found

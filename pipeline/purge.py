@@ -19,12 +19,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.audit import SessionId, audited, forget, read_ids
-from pipeline.errors import InputError, OutputError
+from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.leftovers import Words, find_mentions, mentions
 from pipeline.lock import holding
 from pipeline.status import read_status
 from pipeline.study import SESSIONS_FILE
-from pipeline.timeline import ID_PATTERN, atomic, check_id, check_key, remove_partials
+from pipeline.timeline import (
+    ID_PATTERN,
+    RESERVED_IDS,
+    atomic,
+    check_id,
+    check_key,
+    read_metadata,
+    read_table,
+    remove_partials,
+    write_table,
+)
 
 # What the program makes lies below these; nothing else is ever deleted.
 _BY_SESSION = (
@@ -41,7 +51,8 @@ class Plan:
     """What goes.
 
     :param sessions: whom the audit log has it of.
-    :param files: theirs alone. ``rows``: by file that holds several people's. ``pages``: mention them.
+    :param files: theirs alone. ``rows``: by file that holds several people's.
+    :param pages: mention them, or follow from everybody's sessions; made anew from what is left.
     :param words: what is searched for afterwards.
     """
 
@@ -83,6 +94,8 @@ def plan_purge(
             files.append(path)
         elif path.is_symlink():
             continue
+        elif kind == "summaries" and patient in (None, patient_id):
+            pages.append(path)
         elif of_several and (count := _count_rows(path, patient_id, session_id)):
             rows[path] = count
         elif not (kind == "reports" or _is_own_page(path, out)):
@@ -152,8 +165,8 @@ def _known(out: Path) -> dict[str, set[str]]:
     for folder in (folder for kind in _BY_SESSION for folder in out.glob(f"{kind}/*/")):
         patient = _bare(folder.name)
         if ID_PATTERN.fullmatch(patient):
-            names = (path.name if path.is_dir() else Path(_bare(path.name)).stem for path in folder.iterdir())
-            known[patient].update(name for name in names if ID_PATTERN.fullmatch(name))
+            names = {path.name if path.is_dir() else Path(_bare(path.name)).stem for path in folder.iterdir()}
+            known[patient].update(filter(ID_PATTERN.fullmatch, names - set(RESERVED_IDS)))
     return dict(known)
 
 
@@ -201,7 +214,10 @@ def _remove(out: Path, plan: Plan) -> None:
         _drop_rows(path, plan.words, count)
     for path in (*plan.files, *plan.pages):
         try:
-            path.unlink(missing_ok=True)
+            if path == out / "summaries" / "sessions.parquet":
+                _empty(path)
+            else:
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{path}: can't be removed ({error.strerror}); then purge again.") from error
     for kind in (kind for kind in KINDS if not (out / kind).is_symlink()):
@@ -210,15 +226,24 @@ def _remove(out: Path, plan: Plan) -> None:
                 Path(folder).rmdir()
 
 
+def _empty(path: Path) -> None:
+    """The settings in it stay: with them the summaries are made anew."""
+    try:
+        write_table(path, read_table(path).slice(0, 0), read_metadata(path))
+    except TimelineError:
+        path.unlink()  # damaged
+
+
 def _remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
     if any(out.glob("timelines/patient_id=*/*.parquet")):
         write_pages(out)
         return
-    if not (out / "reports").is_symlink():
-        for page in out.glob("reports/*.html"):
-            page.unlink()
-        with suppress(OSError):  # there is something else in it, or it is not there
-            (out / "reports").rmdir()
+    for folder, names in ((out / "reports", "*.html"), (out / "summaries", "sessions.parquet")):
+        if not folder.is_symlink():
+            for page in folder.glob(names):
+                page.unlink()
+            with suppress(OSError):  # there is something else in it, or it is not there
+                folder.rmdir()
 
 
 def _count_rows(path: Path, patient_id: str, session_id: str | None) -> int:

@@ -26,7 +26,7 @@ METADATA_KEY = b"emonext_care"
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 # Names that the reports' own pages have.
-RESERVED_IDS = ("index", "index.html")
+RESERVED_IDS = ("index", "index.html", "study.html", "assets")
 
 
 def check_id(where: str, value: str) -> str:

@@ -2,7 +2,7 @@
 
     write_reports(out)                           every timeline of a folder, and an index over them
     update_reports(out)                          the same, where something changed since
-    write_session_report(timeline, summary, path)
+    write_session_report(material, path)
     write_index(entries, path)
 
 A page is one file that opens from disk: no network, nothing beside it.
@@ -10,13 +10,18 @@ A page is one file that opens from disk: no network, nothing beside it.
 
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
+from reports.options import ReportOptions, last_options
 from reports.render import own_text
+from reports.session_material import SessionMaterial
 from reports.session_page import write_session_report
 from reports.study import update_reports, write_reports
 
 __all__ = [
     "IndexEntry",
     "ReportError",
+    "ReportOptions",
+    "SessionMaterial",
+    "last_options",
     "own_text",
     "update_reports",
     "write_index",

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from pipeline.agreement import BLOCK_S, FEW_SESSIONS, Agreement, Comparison, Disagreement
 from pipeline.reliability import Figure
 from reports import words
+from reports.language import ENGLISH
 from reports.look import EMOTION_ORDER, EMOTION_WORDS
 from reports.render import content_policy, render, style, write_page
 
@@ -40,6 +41,7 @@ def agreement_page(found: Agreement, review: Path) -> Markup:
     shown = [one for one in found.disagreements if one.first in _names(leading)]
     return render(
         "agreement.html",
+        ENGLISH,
         found=found,
         answer=lead(found),
         levels=[
@@ -123,13 +125,13 @@ def _ordered(one: Comparison) -> Iterator[tuple[int, str]]:
 
 
 def _number(figure: Figure, digits: int = 2) -> str:
-    return "–" if figure.value is None else words.signed(figure.value, digits).replace("+", "")
+    return "–" if figure.value is None else words.signed(figure.value, digits, ENGLISH).replace("+", "")
 
 
 def _interval(figure: Figure) -> str:
     if figure.low is None or figure.high is None:
         return "–"
-    ends = (words.signed(end, 2).replace("+", "") for end in (figure.low, figure.high))
+    ends = (words.signed(end, 2, ENGLISH).replace("+", "") for end in (figure.low, figure.high))
     return " to ".join(ends)
 
 
@@ -139,7 +141,7 @@ def _place(value: float) -> str:
 
 
 def _percent(part: float | None) -> str:
-    return "–" if part is None else words.share_text(part, 1.0)
+    return "–" if part is None else words.share_text(part, 1.0, ENGLISH)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from reports.evaluation_sections import SECTIONS
 from reports.evaluation_words import Values, key_sentence
+from reports.language import ENGLISH
 from reports.render import content_policy, render, scripts, style, write_page
 
 NOTHING: Values = {
@@ -39,10 +40,11 @@ def evaluation_page(found: Mapping[str, Any]) -> Markup:
     page_scripts = scripts() if found["readings"] or found["robustness"] else ()
     return render(
         "evaluation.html",
+        ENGLISH,
         weights=found["weights"],
         answer=key_sentence(found),
         sections=[
-            (section, render(f"evaluation_{section.name}.html", **section.fill(found)))
+            (section, render(f"evaluation_{section.name}.html", ENGLISH, **section.fill(found)))
             for section in SECTIONS
             if section.needs is None or found[section.needs]
         ],

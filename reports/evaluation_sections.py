@@ -23,6 +23,7 @@ from reports.evaluation_words import (
     number,
     percent,
 )
+from reports.language import ENGLISH
 from reports.look import EMOTION_ORDER
 from reports.words import signed
 
@@ -140,9 +141,15 @@ def _as_used(found: Values) -> dict[str, Any]:
         Row("Faces that the detector finds", [percent(one["found"]) for one in used]),
         Row("Accuracy, cut out of the video", [percent(one["accuracy"]) for one in used]),
         Row("Accuracy, the benchmark’s own crops", [percent(one["benchmark"]) for one in used]),
-        Row("Gap, in points", [signed(100 * (one["accuracy"] - one["benchmark"]), 1) for one in used]),
+        Row(
+            "Gap, in points", [signed(100 * (one["accuracy"] - one["benchmark"]), 1, ENGLISH) for one in used]
+        ),
     ]
     return {"columns": _headings(found, "as_used"), "rows": rows}
+
+
+def _gap(used: Values) -> str:
+    return signed(100 * (used["accuracy"] - used["benchmark"]), 1, ENGLISH)
 
 
 def _robustness(found: Values) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Plotly figures, as the plain JSON objects that Plotly's script draws in the page."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.records import EMOTIONS
 from reports import words
-from reports.look import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, PAPER, QUIET
+from reports.language import Language
+from reports.look import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, PAPER, QUIET, in_words
 from reports.series import Floats, Steps
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -24,35 +25,45 @@ _LANE_GAP = 0.02
 _LEFT_PX = 96
 
 
-def expression_figure(steps: Steps) -> dict[str, Any]:
-    """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped."""
-    figure = _figure(steps, height=460)
+def expression_figure(steps: Steps, language: Language, events_s: Sequence[float] = ()) -> dict[str, Any]:
+    """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped.
+
+    :param events_s: marked by upright lines, and numbered from 1.
+    """
+    figure, looks = _figure(steps, 460, language), in_words(EMOTION_WORDS, language)
     for lane, name in enumerate(EMOTION_ORDER, start=2):
         percent = 100 * steps.probabilities[:, EMOTIONS.index(name)]
-        figure.add_trace(_area(steps, percent, EMOTION_COLOURS[name], f"y{lane}"))
-        figure.update_layout({f"yaxis{lane}": _lane_axis(lane, name)})
-    figure.add_trace(_captions(steps, [_expression_caption(row) for row in steps.probabilities]))
+        # whole percents, a byte each: floats would take four times as much of the page
+        figure.add_trace(_area(steps, percent.round(), EMOTION_COLOURS[name], f"y{lane}", np.uint8))
+        figure.update_layout({f"yaxis{lane}": _lane_axis(lane, looks[name])})
+    _mark(figure, events_s)
+    captions = [_expression_caption(row, looks) for row in steps.probabilities]
+    figure.add_trace(_captions(steps, captions, language))
     return _plain(figure)
 
 
-def valence_figure(steps: Steps) -> dict[str, Any]:
+def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
     """Valence over time, between unpleasant (−1) and pleasant (1)."""
-    figure = _figure(steps, height=220)
-    figure.add_trace(_area(steps, steps.valence, INK, "y2"))
-    figure.update_layout(yaxis2=_valence_axis())
-    figure.add_trace(_captions(steps, [f"balance {words.signed(value, 1)}" for value in steps.valence]))
+    figure = _figure(steps, 220, language)
+    figure.add_trace(_area(steps, steps.valence, INK, "y2", np.float32))
+    figure.update_layout(yaxis2=_valence_axis(language))
+    captions = [
+        language.gettext("balance %(value)s", value=words.signed(value, 1, language))
+        for value in steps.valence
+    ]
+    figure.add_trace(_captions(steps, captions, language))
     return _plain(figure)
 
 
-def _figure(steps: Steps, height: int) -> go.Figure:
+def _figure(steps: Steps, height: int, language: Language) -> go.Figure:
     """Nothing but time and the gaps, on the axis that spans the whole height."""
-    figure = go.Figure(layout=_layout(steps, height))
+    figure = go.Figure(layout=_layout(steps, height, language))
     figure.add_trace(_gaps(steps))
     figure.update_layout(yaxis={"visible": False, "range": [0, 1], "fixedrange": True})
     return figure
 
 
-def _layout(steps: Steps, height: int) -> go.Layout:
+def _layout(steps: Steps, height: int, language: Language) -> go.Layout:
     return go.Layout(
         template="none",
         height=height,
@@ -64,11 +75,11 @@ def _layout(steps: Steps, height: int) -> go.Layout:
         hovermode="x",
         hoversubplots="axis",  # the pointer is over a lane, the captions belong to the axis of the gaps
         hoverlabel={"bgcolor": PAPER, "bordercolor": INK, "align": "left", "font": {"family": FONT}},
-        xaxis=_time_axis(float(steps.edges_s[-1])),
+        xaxis=_time_axis(float(steps.edges_s[-1]), language),
     )
 
 
-def _time_axis(duration_s: float) -> dict[str, Any]:
+def _time_axis(duration_s: float, language: Language) -> dict[str, Any]:
     # Plotly has no axis of elapsed time. A date axis gives ticks on whole minutes at every zoom, and dates
     # are never shifted by the reader's time zone.
     digits = "%-M:%S" if duration_s < 3600 else "%-H:%M:%S"
@@ -82,13 +93,13 @@ def _time_axis(duration_s: float) -> dict[str, Any]:
         "tickcolor": INK,
         "showgrid": False,
         "zeroline": False,
-        "title": {"text": "time in the video", "standoff": 8},
+        "title": {"text": language.gettext("time in the video"), "standoff": 8},
         "anchor": "free",
         "position": 0,
     }
 
 
-def _lane_axis(lane: int, name: str) -> dict[str, Any]:
+def _lane_axis(lane: int, label: str) -> dict[str, Any]:
     """:param lane: 2 is the top one; Plotly's first axis belongs to the gaps."""
     height = 1 / len(EMOTION_ORDER)
     top = 1 - (lane - 2) * height
@@ -96,7 +107,7 @@ def _lane_axis(lane: int, name: str) -> dict[str, Any]:
         "domain": [max(top - height + _LANE_GAP, 0), top],
         "range": [0, 100],
         "tickvals": [50],
-        "ticktext": [EMOTION_WORDS[name].capitalize()],
+        "ticktext": [label.capitalize()],
         "fixedrange": True,
         "showgrid": False,
         "zeroline": True,
@@ -104,34 +115,34 @@ def _lane_axis(lane: int, name: str) -> dict[str, Any]:
     }
 
 
-def _valence_axis() -> dict[str, Any]:
+def _valence_axis(language: Language) -> dict[str, Any]:
     return {
         "range": [-1.05, 1.05],
         "tickvals": [-1, 0, 1],
-        "ticktext": ["unpleasant", "even", "pleasant"],
+        "ticktext": [language.gettext("unpleasant"), language.gettext("even"), language.gettext("pleasant")],
         "fixedrange": True,
         "gridcolor": QUIET,
         "zerolinecolor": INK,
     }
 
 
-def _area(steps: Steps, values: Floats, colour: str, axis: str) -> go.Scatter:
+def _area(steps: Steps, values: Floats, colour: str, axis: str, kind: type[np.number]) -> go.Scatter:
     # Plotly fills straight across missing values. Zeros without a line leave the gap empty.
     height = np.where(is_read(steps), values, 0.0)
-    return _filled(steps, height, yaxis=axis, fillcolor=colour)
+    return _filled(steps, height.astype(kind), yaxis=axis, fillcolor=colour)
 
 
 def _gaps(steps: Steps) -> go.Scatter:
     stripes = {"shape": "/", "fgcolor": "#9aa3aa", "bgcolor": "#eef0f2", "size": 7, "solidity": 0.2}
-    return _filled(steps, np.where(is_read(steps), 0.0, 1.0), fillpattern=stripes)
+    return _filled(steps, (~is_read(steps)).astype(np.uint8), fillpattern=stripes)
 
 
-def _filled(steps: Steps, height: Floats, **look: Any) -> go.Scatter:
+def _filled(steps: Steps, height: NDArray[Any], **look: Any) -> go.Scatter:
     """Both ends of each step, so that its edges are upright."""
     edges_ms = _milliseconds(steps.edges_s)
     return go.Scatter(
         x=np.stack([edges_ms[:-1], edges_ms[1:]], 1).ravel(),
-        y=np.repeat(height, 2).astype(np.float32),
+        y=np.repeat(height, 2),
         mode="lines",
         line={"width": 0},
         fill="tozeroy",
@@ -140,30 +151,46 @@ def _filled(steps: Steps, height: Floats, **look: Any) -> go.Scatter:
     )
 
 
-def _captions(steps: Steps, texts: Sequence[str]) -> go.Scatter:
+def _mark(figure: go.Figure, events_s: Sequence[float]) -> None:
+    """A line across all lanes for each event, with its number above."""
+    for number, moment_ms in enumerate(_milliseconds(np.asarray(events_s, np.float64)).tolist(), start=1):
+        place = {"xref": "x", "x0": moment_ms, "x1": moment_ms, "yref": "paper", "y0": 0, "y1": 1}
+        figure.add_shape(type="line", line={"color": INK, "width": 1.5, "dash": "dot"}, **place)
+        figure.add_annotation(
+            x=moment_ms,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            text=str(number),
+            showarrow=False,
+            font={"size": 13},
+        )
+    if events_s:
+        figure.update_layout(margin={"t": 26})
+
+
+def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:
     """What is shown under the pointer: unseen points in the middle of each step."""
-    read = is_read(steps)
+    read, not_read = is_read(steps), language.gettext("face not read")
     return go.Scatter(
         x=_milliseconds((steps.edges_s[:-1] + steps.edges_s[1:]) / 2),
         y=np.full(len(texts), 0.5, np.float32),
-        text=[text if seen else "face not read" for text, seen in zip(texts, read, strict=True)],
+        text=[text if seen else not_read for text, seen in zip(texts, read, strict=True)],
         mode="markers",
         marker={"opacity": 0},
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _expression_caption(probabilities: Floats) -> str:
+def _expression_caption(probabilities: Floats, looks: Mapping[str, str]) -> str:
     """The two largest: ``happy 62 %<br>neutral 30 %``."""
     first, second = np.argsort(probabilities)[:-3:-1]
-    return "<br>".join(
-        f"{EMOTION_WORDS[EMOTIONS[k]]} {100 * probabilities[k]:.0f} %" for k in (first, second)
-    )
+    return "<br>".join(f"{looks[EMOTIONS[k]]} {100 * probabilities[k]:.0f} %" for k in (first, second))
 
 
 def is_read(steps: Steps) -> NDArray[np.bool_]:
     """(n,) whether enough of each step was read to draw it."""
-    return steps.seen_s >= MIN_READ * steps.length_s
+    return (steps.seen_s >= MIN_READ * steps.length_s) & ~np.isnan(steps.valence)
 
 
 def _milliseconds(seconds: Floats) -> NDArray[np.int32]:

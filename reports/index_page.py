@@ -1,17 +1,22 @@
 """The page over all sessions of a folder."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from pipeline.summary import Summary
 from reports import words
-from reports.look import STATE_WORDS
-from reports.render import content_policy, render, style, write_page
+from reports.assets import INLINE, SEARCH_FILE, Assets
+from reports.language import ENGLISH, Language
+from reports.look import STATE_COUNTS
+from reports.reasons import reason_text
+from reports.render import render, write_page
 
 
 @dataclass(frozen=True)
@@ -30,40 +35,135 @@ class IndexEntry:
     link: str | None
 
 
-def write_index(entries: Iterable[IndexEntry], path: Path) -> Path:
+@dataclass(frozen=True)
+class Picture:
+    """A patient's balance, 200 wide and 40 high; the line is broken where too little was seen."""
+
+    label: str
+    lines: tuple[str, ...]
+    dots: tuple[tuple[str, str], ...]
+
+
+MAX_OPEN = 40
+"""Of more sessions than this the lists are folded, so that a study's patients are seen at one look."""
+
+MAX_DOTS = 20
+"""Of more sessions than this the small picture is a line without marks."""
+
+
+def write_index(
+    entries: Iterable[IndexEntry],
+    path: Path,
+    language: Language = ENGLISH,
+    assets: Assets = INLINE,
+    patient_pages: Collection[str] = (),
+    *,
+    has_study: bool = False,
+) -> Path:
     """Writes the index, in order of patient and session; returns its path.
 
+    :param patient_pages: patients who have a page of their own. ``has_study``: the study has one.
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, index_page(entries))
+    return write_page(path, index_page(entries, language, assets, patient_pages, has_study=has_study))
 
 
-def index_page(entries: Iterable[IndexEntry]) -> Markup:
+def index_page(
+    entries: Iterable[IndexEntry],
+    language: Language,
+    assets: Assets,
+    patient_pages: Collection[str] = (),
+    *,
+    has_study: bool = False,
+) -> Markup:
     """The index as HTML."""
     ordered = sorted(entries, key=_patient_and_session)
-    patients = [
-        (patient, list(rows)) for patient, rows in groupby(ordered, key=lambda entry: entry.patient_id)
-    ]
+    groups = [(patient, list(rows)) for patient, rows in groupby(ordered, key=lambda entry: entry.patient_id)]
     return render(
         "index.html",
-        patients=patients,
-        overview=_overview(ordered, len(patients)),
-        reason_text=words.sentence,
+        language,
+        patients=[
+            {
+                "id": patient,
+                "link": f"{quote(patient)}/index.html" if patient in patient_pages else None,
+                "picture": _picture(rows, language),
+                "overview": _read(rows, language),
+                "sessions": _states(rows, language),
+                "entries": rows,
+            }
+            for patient, rows in groups
+        ],
+        overview=_overview(ordered, len(groups), language),
+        open=len(ordered) <= MAX_OPEN,
+        study_link="study.html" if has_study else None,
+        reason_text=partial(reason_text, language=language),
         too_little=words.seen_too_little,
-        policy=content_policy(),
-        style=style(),
+        **assets.of_page(with_figures=False, script=SEARCH_FILE if ordered else None),
     )
+
+
+def _picture(rows: Sequence[IndexEntry], language: Language) -> Picture | None:
+    """None where no session was seen enough."""
+    balances = [
+        None if row.summary is None or words.seen_too_little(row.summary) else row.summary.mean_valence
+        for row in rows
+    ]
+    seen = [balance for balance in balances if balance is not None]
+    if not seen:
+        return None
+    reach = max(0.2, *map(abs, seen))
+    step = 190 / max(len(rows) - 1, 1)
+    places = [
+        None if balance is None else (f"{5 + step * k:.1f}", f"{20 - 17 * balance / reach:.1f}")
+        for k, balance in enumerate(balances)
+    ]
+    lines = [[place for place in run if place] for drawn, run in groupby(places, key=bool) if drawn]
+    above = sum(balance > 0 for balance in seen)
+    return Picture(
+        label=language.ngettext(
+            "Balance in %(count)s session: above the middle, more pleasant than unpleasant, in %(above)s.",
+            "Balance in %(count)s sessions: above the middle, more pleasant than unpleasant, in %(above)s.",
+            len(seen),
+            above=language.number(above),
+        ),
+        lines=tuple(" ".join(",".join(place) for place in run) for run in lines if len(run) > 1),
+        dots=tuple(place for run in lines for place in run if len(run) == 1 or len(rows) <= MAX_DOTS),
+    )
+
+
+def _read(rows: Sequence[IndexEntry], language: Language) -> str:
+    """How much of a patient's sessions could be read."""
+    found = [row.summary for row in rows if row.summary is not None]
+    if not found:
+        return ""
+    share = words.share_text(sum(s.observed_s for s in found), sum(s.duration_s for s in found), language)
+    return language.gettext("Face could be read for %(share)s of the time", share=share)
 
 
 def _patient_and_session(entry: IndexEntry) -> tuple[str, str]:
     return entry.patient_id, entry.session_id
 
 
-def _overview(entries: Sequence[IndexEntry], patients: int) -> str:
+def _overview(entries: Sequence[IndexEntry], patients: int, language: Language) -> str:
     """``4 sessions of 2 patients: 3 done, 1 failed.``"""
     if not entries:
-        return "There is no session yet."
+        return language.gettext("There is no session yet.")
+    return language.gettext(
+        "%(sessions)s of %(patients)s: %(states)s.",
+        sessions=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", len(entries)),
+        patients=language.ngettext("%(count)s\u00a0patient", "%(count)s\u00a0patients", patients),
+        states=_counted(entries, language),
+    )
+
+
+def _states(entries: Sequence[IndexEntry], language: Language) -> str:
+    """``8 sessions: 7 done, 1 failed``."""
+    sessions = language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", len(entries))
+    return language.gettext("%(sessions)s: %(states)s", sessions=sessions, states=_counted(entries, language))
+
+
+def _counted(entries: Sequence[IndexEntry], language: Language) -> str:
     found = Counter(entry.state for entry in entries)
-    states = [f"{found[state]} {STATE_WORDS[state].lower()}" for state in STATE_WORDS if found[state]]
-    sessions, people = words.count_text(len(entries), "session"), words.count_text(patients, "patient")
-    return f"{sessions} of {people}: {', '.join(states)}."
+    return ", ".join(
+        language.ngettext(*forms, found[state]) for state, forms in STATE_COUNTS.items() if found[state]
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pipeline.records import Person
+from reports.language import ENGLISH
 from reports.render import content_policy, render, style, write_page
 
 ROLE_WORDS = {
@@ -42,6 +43,7 @@ def people_page(people: Sequence[Person], table: str) -> Markup:
     patients = [(patient, list(rows)) for patient, rows in groupby(ordered, key=lambda p: p.patient_id)]
     return render(
         "people.html",
+        ENGLISH,
         patients=patients,
         compared=any(person.alike for person in people),
         roles=ROLE_WORDS,

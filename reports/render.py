@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,45 +12,58 @@ from markupsafe import Markup
 
 from pipeline.timeline import atomic
 from reports import look, words
+from reports.language import Language
 
 PLOTLY_FILE = "plotly-basic.min.js"
 """Plotly's own smallest bundle (MIT licence, beside it), of the version that plotly.py is made for."""
 
 
 @cache
-def environment() -> Environment:
-    """Everything put into a template is escaped, and a name it does not know is an error."""
+def environment(language: Language) -> Environment:
+    """Everything put into a template is escaped, and a name it does not know is an error.
+
+    Texts are translated by ``{% trans %}`` and ``_("…")``; numbers and words are those of the language.
+    """
     templates = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    templates.policies["ext.i18n.trimmed"] = True
+    templates.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    translations = language.translations
+    templates.install_gettext_callables(translations.gettext, translations.ngettext, newstyle=True)  # type: ignore[attr-defined]
     templates.filters |= {
-        "seconds": words.seconds_text,
+        "seconds": partial(words.seconds_text, language=language),
         "clock": words.clock,
         "count": words.count_text,
-        "signed": words.signed,
+        "number": language.number,
+        "plain": language.plain,
+        "signed": partial(words.signed, language=language),
     }
     templates.globals |= {
-        "share": words.share_text,
+        "language": language,
+        "share": partial(words.share_text, language=language),
         "colours": look.EMOTION_COLOURS,
-        "emotion_words": look.EMOTION_WORDS,
-        "status_words": look.STATUS_WORDS,
-        "state_words": look.STATE_WORDS,
+        "group_colours": look.GROUP_COLOURS,
+        "emotion_words": look.in_words(look.EMOTION_WORDS, language),
+        "status_words": look.in_words(look.STATUS_WORDS, language),
+        "state_words": look.in_words(look.STATE_WORDS, language),
     }
     return templates
 
 
-def render(template: str, **values: Any) -> Markup:
+def render(template: str, language: Language, **values: Any) -> Markup:
     """The filled-in template, safe to put into another one.
 
     :raises ValueError: a value lacks what the template shows of it.
     """
     try:
         # Jinja has escaped the values
-        return Markup(environment().get_template(template).render(**values))  # noqa: S704
+        return Markup(environment(language).get_template(template).render(**values))  # noqa: S704
     except UndefinedError as error:
         raise ValueError(f"{template}: {error}") from error
 
@@ -69,7 +82,8 @@ def scripts() -> tuple[Markup, ...]:
 
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
-    return tuple(str(text).encode() for text in (*scripts(), review_script(), style()))
+    texts = (*scripts(), review_script(), own_script("marks.js"), own_script("search.js"), style())
+    return tuple(str(text).encode() for text in texts)
 
 
 @cache
@@ -78,16 +92,25 @@ def review_script() -> Markup:
     return _trusted("templates/review.js")
 
 
-def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'") -> str:
+@cache
+def own_script(file: str) -> Markup:
+    """A small script of one kind of page; it comes after :func:`scripts`."""
+    return _trusted(f"templates/{file}")
+
+
+def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'", nonce: str | None = None) -> str:
     """A Content-Security-Policy under which only these very scripts run and nothing is fetched.
 
     Styles stay free because Plotly writes its own.
 
     :param media: where videos may come from.
+    :param nonce: of the scripts beside the page, instead of those in it.
     """
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in allowed) or "'none'"
+    hashes = [f"'sha256-{_digest(script)}'" for script in allowed]
+    own = " ".join(hashes if nonce is None else [f"'nonce-{nonce}'"]) or "'none'"
+    beside = "" if nonce is None else " 'self' file:"
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src {own}; style-src 'unsafe-inline'{beside}; img-src data:; "
         f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
 

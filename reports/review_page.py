@@ -17,6 +17,7 @@ from pipeline.summary import Span, spans, summarize
 from pipeline.timeline import Timeline
 from reports.errors import ReportError
 from reports.figures import expression_figure
+from reports.language import ENGLISH
 from reports.look import EMOTION_WORDS, STATUS_WORDS
 from reports.render import content_policy, render, review_script, scripts, style, write_page
 from reports.series import FIGURE_STEPS_S, MAX_FIGURE_STEPS, cut, step_length
@@ -74,11 +75,12 @@ def review_page(
     films = [copy] if blur else recording
     duration_s = float(timeline.metadata["video"]["duration_s"])
     step_s = step_length(duration_s, FIGURE_STEPS_S, MAX_FIGURE_STEPS)
-    expression = expression_figure(cut(timeline, step_s))
+    expression = expression_figure(cut(timeline, step_s), ENGLISH)
     expression["layout"]["height"] = _FIGURE_PX
     page_scripts = (*scripts(), review_script())
     return render(
         "review.html",
+        ENGLISH,
         summary=summary,
         blur=blur,
         face_threshold=face_threshold,

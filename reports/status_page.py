@@ -7,6 +7,7 @@ import polars as pl
 from markupsafe import Markup
 
 from reports import words
+from reports.language import ENGLISH
 from reports.look import STATE_WORDS
 from reports.render import content_policy, render, style, write_page
 
@@ -30,6 +31,7 @@ def status_page(overview: pl.DataFrame) -> Markup:
     counts = Counter(row["state"] for row in rows)
     return render(
         "status.html",
+        ENGLISH,
         rows=rows,
         counts=[(state, word, counts[state]) for state, word in STATE_WORDS.items() if counts[state]],
         video_s=overview["video_s"].sum(),

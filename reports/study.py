@@ -1,17 +1,27 @@
 """A folder of timelines → a page for each, and the index over them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from pipeline.course import courses
+from pipeline.derived import update_derived
+from pipeline.session_facts import FolderFacts, SessionFacts
 from pipeline.status import read_status
-from pipeline.summary import summarize
+from pipeline.summaries import read_measures
+from pipeline.summary import Summary, summarize
 from pipeline.timeline import Timeline, check_id, read_timeline, understood
+from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
+from reports.language import language
+from reports.options import ReportOptions, last_options
+from reports.patient_page import patient_page
 from reports.render import write_page
+from reports.session_material import Pictures, SessionMaterial
 from reports.session_page import session_page
+from reports.study_page import Study, read_study, study_page
 
 Progress = Callable[[int, int], None]
 """Called with (pages written, pages in all)."""
@@ -28,8 +38,54 @@ class _Status:
 _Statuses = dict[tuple[str, str], _Status]
 
 
-def write_reports(out: Path, progress: Progress | None = None) -> Path:
-    """Writes ``out/reports/<patient>/<session>.html`` for every timeline, and ``out/reports/index.html``.
+TakePictures = Callable[[str, str, Sequence[float]], Mapping[float, bytes]]
+"""Patient, session and times in s → small pictures, JPEG, of those times that can be had."""
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What the pages of a folder have in common."""
+
+    out: Path
+    facts: FolderFacts
+    methods: str
+    options: ReportOptions
+    take_pictures: TakePictures | None
+
+    def material(self, timeline: Timeline, summary: Summary) -> SessionMaterial:
+        ids = summary.patient_id, summary.session_id
+        facts = self.facts.of(*ids)
+        patient, session = (quote(part) for part in ids)
+        is_reviewed = (self.out / "review" / ids[0] / f"{ids[1]}.html").is_file()
+        return SessionMaterial(
+            timeline=timeline,
+            summary=summary,
+            facts=facts,
+            pictures=self._pictures(ids, facts),
+            review=f"../../review/{patient}/{session}.html" if is_reviewed else None,
+            methods=self.methods,
+        )
+
+    def _pictures(self, ids: tuple[str, str], facts: SessionFacts | None) -> Pictures | None:
+        if self.take_pictures is None or self.options.thumbnails == "off" or facts is None:
+            return None
+        peaks_s = [moment.peak_s for moment in (*facts.good, *facts.hard)]
+        return Pictures(self.take_pictures(*ids, peaks_s) if peaks_s else {}, self.options.thumbnails)
+
+
+def write_reports(
+    out: Path,
+    progress: Progress | None = None,
+    options: ReportOptions | None = None,
+    take_pictures: TakePictures | None = None,
+) -> Path:
+    """Writes the pages of a folder below ``out/reports/``.
+
+    ``<patient>/<session>.html`` for every timeline, ``<patient>/index.html`` over a patient's sessions,
+    ``study.html`` over all, and ``index.html``. Summaries that are missing or older than timelines are made.
+
+    :param options: as the pages were made last, if not given.
+    :param take_pictures: of the moments to look at, where the options ask for them.
 
     Sessions without a timeline are in the index with the reason that ``status.parquet`` gives.
 
@@ -42,13 +98,23 @@ def write_reports(out: Path, progress: Progress | None = None) -> Path:
     paths = sorted(out.glob("timelines/patient_id=*/*.parquet"))
     if not paths:
         raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+    update_derived(out)
+    options = options or last_options(out)
+    folder = _Folder(out, FolderFacts(out), _methods(out), options, take_pictures)
     statuses = _read_statuses(out)
     entries = []
     for done, path in enumerate(paths, start=1):
-        entries.append(_write_one(path, out / "reports", statuses))
+        entries.append(_write_one(path, folder, statuses))
         if progress is not None:
             progress(done, len(paths))
-    return write_index(entries + _without_timeline(statuses, entries), out / "reports" / "index.html")
+    entries += _without_timeline(statuses, entries)
+    study = read_study(out)
+    patients = _write_patients(folder, study)
+    spoken, assets = language(options.language), options.assets_of(0)
+    write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
+    (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
+    index = out / "reports" / "index.html"
+    return write_index(entries, index, spoken, assets, patients, has_study=True)
 
 
 def update_reports(out: Path) -> Path:
@@ -63,14 +129,15 @@ def update_reports(out: Path) -> Path:
     return write_reports(out)
 
 
-def _write_one(path: Path, reports: Path, statuses: _Statuses) -> IndexEntry:
+def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
     timeline = read_timeline(path)
     patient_id, session_id = _ids(path, timeline)
     with understood(path):
         summary = summarize(timeline)
-        page = session_page(timeline, summary)
+        material, options = folder.material(timeline, summary), folder.options
+        page = session_page(material, language(options.language), options.assets_of(1))
         status = statuses.get((patient_id, session_id)) or _status_of(timeline)
-    write_page(reports / patient_id / f"{session_id}.html", page)
+    write_page(folder.out / "reports" / patient_id / f"{session_id}.html", page)
     return IndexEntry(
         patient_id=patient_id,
         session_id=session_id,
@@ -79,6 +146,16 @@ def _write_one(path: Path, reports: Path, statuses: _Statuses) -> IndexEntry:
         summary=summary,
         link=f"{quote(patient_id)}/{quote(session_id)}.html",
     )
+
+
+def _write_patients(folder: _Folder, study: Study) -> set[str]:
+    """Everybody's page over all sessions; returns whose."""
+    found = courses(study.sessions, read_measures(folder.out))
+    spoken, assets = language(folder.options.language), folder.options.assets_of(1)
+    for course in found:
+        page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
+        write_page(folder.out / "reports" / check_id("--patient", course.patient_id) / "index.html", page)
+    return {course.patient_id for course in found}
 
 
 def _ids(path: Path, timeline: Timeline) -> tuple[str, str]:
@@ -103,6 +180,15 @@ def _ids(path: Path, timeline: Timeline) -> tuple[str, str]:
 def _status_of(timeline: Timeline) -> _Status:
     state = "partial" if timeline.metadata["seconds_lost"] else "done"
     return _Status(state, "; ".join(timeline.metadata["warnings"]))
+
+
+def _methods(out: Path) -> str:
+    """How the folder's summaries were made, without what came out; empty where nobody says."""
+    path = out / "summaries" / "methods.md"
+    if not path.is_file():
+        return ""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text.partition("## Results")[0].replace("## Methods", "")
 
 
 def _read_statuses(out: Path) -> _Statuses:

@@ -3,7 +3,7 @@
 import math
 
 from pipeline.summary import Summary
-from reports.look import EMOTION_ORDER, EMOTION_WORDS
+from reports.language import Language
 
 MIN_OBSERVED_S = 10.0
 MIN_COVERAGE = 0.2
@@ -12,11 +12,11 @@ MIN_COVERAGE = 0.2
 NBSP = "\u00a0"
 
 
-def seconds_text(seconds: float) -> str:
+def seconds_text(seconds: float, language: Language) -> str:
     """``8 s``, ``1 min 44 s``, ``1 h 02 min``; ``under 1 s`` where it would round to nothing."""
     whole = round(seconds)
     if whole == 0:
-        return f"under{NBSP}1{NBSP}s" if seconds > 0 else f"0{NBSP}s"
+        return language.gettext("under\u00a01\u00a0s") if seconds > 0 else f"0{NBSP}s"
     if whole < 60:
         return f"{whole}{NBSP}s"
     if whole < 3600:
@@ -25,15 +25,15 @@ def seconds_text(seconds: float) -> str:
     return f"{minutes // 60}{NBSP}h{NBSP}{minutes % 60:02}{NBSP}min"
 
 
-def share_text(part: float, whole: float) -> str:
+def share_text(part: float, whole: float, language: Language) -> str:
     """A percentage without decimals, which never rounds to nothing or to all; ``–`` of nothing."""
     if whole <= 0:
         return "–"
     percent = 100 * part / whole
     if 0 < percent < 0.5:
-        return f"under{NBSP}1{NBSP}%"
+        return language.gettext("under\u00a01\u00a0%%")
     if 99.5 <= percent < 100 - 1e-9:
-        return f"over{NBSP}99{NBSP}%"
+        return language.gettext("over\u00a099\u00a0%%")
     return f"{percent:.0f}{NBSP}%"
 
 
@@ -45,12 +45,13 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def signed(value: float, digits: int) -> str:
+def signed(value: float, digits: int, language: Language) -> str:
     """``+0.3``, ``−0.3``, ``0.0``; ``–`` for NaN."""
     if math.isnan(value):
         return "–"
     rounded = round(value, digits)
-    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
+    sign = "+" if rounded > 0 else "−" if rounded < 0 else ""
+    return sign + language.number(abs(rounded), digits)
 
 
 def seen_too_little(summary: Summary) -> bool:
@@ -58,47 +59,18 @@ def seen_too_little(summary: Summary) -> bool:
     return summary.observed_s < MIN_OBSERVED_S or summary.coverage < MIN_COVERAGE
 
 
-def answer(summary: Summary) -> str:
-    """The session in one or two sentences; never a diagnosis."""
-    recorded = seconds_text(summary.duration_s)
-    if summary.observed_s == 0:
-        return (
-            f"In the {recorded} recorded, the face could not be read at any time, "
-            "so nothing can be said about the expression."
-        )
-    seen = f"{seconds_text(summary.observed_s)} ({share_text(summary.observed_s, summary.duration_s)})"
-    if seen_too_little(summary):
-        return (
-            f"Of the {recorded} recorded, the face could be read for only {seen}. "
-            "It was seen too little to say how the expression looked."
-        )
-    return f"Of the {recorded} recorded, the face could be read for {seen}. {_looked(summary)}"
+def interval_text(low: float, high: float, language: Language) -> str:
+    """Two shares: ``18–27 %``."""
+    if high < 0.005:
+        return share_text(high, 1.0, language)
+    return f"{100 * low:.0f}–{100 * high:.0f}{NBSP}%"
 
 
 def count_text(number: int, thing: str) -> str:
-    """``1 session``, ``3 sessions``."""
+    """``1 session``, ``3 sessions``; for pages that are in English only."""
     return f"{number}{NBSP}{thing}" if number == 1 else f"{number}{NBSP}{thing}s"
 
 
 def sentence(reason: str) -> str:
     """A reason with a capital letter."""
     return reason[:1].upper() + reason[1:]
-
-
-def _looked(summary: Summary) -> str:
-    ranked = sorted(EMOTION_ORDER, key=lambda name: -summary.emotion_s[name])
-    first, others = ranked[0], [name for name in ranked[1:] if summary.emotion_s[name] >= 1]
-    share = share_text(summary.emotion_s[first], summary.observed_s)
-    if not others:
-        always = "all the time" if summary.emotion_s[first] == summary.observed_s else "nearly all the time"
-        return f"In that time the expression looked {EMOTION_WORDS[first]} {always} ({share})."
-    most = (
-        "most of the time" if summary.emotion_s[first] > summary.observed_s / 2 else "more than anything else"
-    )
-    parts = [f"{EMOTION_WORDS[first]} {most} ({share})"]
-    parts += [f"{EMOTION_WORDS[name]} for {seconds_text(summary.emotion_s[name])}" for name in others]
-    return f"In that time the expression looked {_joined(parts)}."
-
-
-def _joined(parts: list[str]) -> str:
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -19,6 +19,7 @@ import pytest
 
 from pipeline.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.batch import process_sessions
+from pipeline.derived import as_settings, derive
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.jobs import in_this_process
 from pipeline.leftovers import Words, mentions
@@ -26,6 +27,8 @@ from pipeline.people import apply_people, find_people, read_people, write_people
 from pipeline.purge import Purged, plan_purge, purge
 from pipeline.session import Instruments, Session, Settings
 from pipeline.status import read_status
+from pipeline.summaries import SummarySettings, read_measures, read_sessions
+from pipeline.timeline import read_metadata
 from reports import own_text, write_reports
 from reports.people_page import write_people_page
 
@@ -77,6 +80,38 @@ def paths_with(out: Path, text: str) -> list[str]:
     return [*filter(None, found), *names, *tables]
 
 
+# --- what follows from the timelines
+
+
+def test_summaries_are_made_anew_without_them_and_with_the_same_settings(out: Path, process: Process) -> None:
+    process("P012/S01", "P012/S02", "P013/S01")
+    settings = SummarySettings(min_coverage=0.3, min_rest_s=5.0)
+    derive(out, settings)
+    (out / "summaries" / "methods.md").write_text("3 sessions of 2 patients")
+    (out / "summaries" / "others.parquet").write_bytes(b"of everybody")
+    found = do_purge(out, "P012", "S01")
+    assert found.mentions == ()
+    assert read_sessions(out).select("patient_id", "session_id").rows() == [("P012", "S02"), ("P013", "S01")]
+    assert "S01" not in (out / "reports" / "P012" / "index.html").read_text()
+    assert not (out / "episodes" / "patient_id=P012" / "S01.parquet").exists()
+    assert not (out / "summaries" / "others.parquet").exists()
+    metadata = read_metadata(out / "summaries" / "sessions.parquet")
+    assert as_settings(metadata["settings"]) == settings
+    assert do_purge(out, "P012").mentions == ()
+    assert set(read_measures(out)["patient_id"]) == {"P013"}
+    assert not (out / "reports" / "P012").exists()
+    do_purge(out, "P013")
+    assert not (out / "summaries").exists()
+    assert not (out / "reports").exists()
+
+
+def test_damaged_summaries_do_not_keep_a_person(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    (out / "summaries" / "sessions.parquet").write_bytes(b"PAR1 P012")
+    assert do_purge(out, "P012").mentions == ()
+    assert read_sessions(out)["patient_id"].to_list() == ["P013"]
+
+
 # --- a whole person
 
 
@@ -102,7 +137,8 @@ def test_everything_of_a_person_goes_and_of_nobody_else(out: Path, process: Proc
         "timelines": 2,
         "faces": 2,
         "logs": 2,
-        "reports": 2,
+        "reports": 3,
+        "episodes": 2,
         ".unfinished": 1,
         "thumbnails": 1,
         "people": 1,
@@ -166,7 +202,7 @@ def test_ids_that_look_alike_are_kept_apart(out: Path, process: Process, purged:
     before = theirs(out, kept) | theirs(out, f"patient_id={kept}")
     found = do_purge(out, purged)
     now = files(out)
-    assert len(before) == 8
+    assert len(before) == 11
     assert {path: now.get(path) for path in before} == before
     assert read_status(out)["patient_id"].to_list() == [kept, kept]
     assert not any((out / kind / purged).exists() for kind in ("logs", "reports", ".unfinished"))
@@ -210,6 +246,7 @@ def test_one_session_goes_and_the_others_stay(out: Path, process: Process) -> No
     assert gone == {
         "timelines/patient_id=P1/S01.parquet",
         "faces/patient_id=P1/S01.parquet",
+        "episodes/patient_id=P1/S01.parquet",
         "logs/P1/S01.log",
         "reports/P1/S01.html",
     }
@@ -302,7 +339,7 @@ def test_no_link_is_followed_out_of_the_folder(out: Path, process: Process, tmp_
     (outside / "empty").mkdir()
     (out / "timelines/patient_id=P012/link.parquet").symlink_to(outside / "S09.parquet")
     (out / "faces/patient_id=P012/folder").symlink_to(outside)
-    (out / "episodes").symlink_to(outside)
+    (out / "thumbnails").symlink_to(outside)
     (out / "people.csv").symlink_to(outside / "P012.csv")
     (out / "recordings").symlink_to(outside)
     found = do_purge(out, "P012")
@@ -311,8 +348,8 @@ def test_no_link_is_followed_out_of_the_folder(out: Path, process: Process, tmp_
     assert not (out / "timelines/patient_id=P012").exists()
     assert not (out / "faces/patient_id=P012").exists()
     assert found.mentions == (
-        "episodes (a link out of the folder: look there yourself)",
         "people.csv (where it leads to)",
+        "thumbnails (a link out of the folder: look there yourself)",
     )
 
 
@@ -383,7 +420,12 @@ def test_the_program_s_own_scripts_are_about_nobody(out: Path, process: Process)
     """Plotly has variables called P1 and S1."""
     process("P1/S1", "P2/S1")
     assert b"P1" in (out / "reports/P2/S1.html").read_bytes()
-    assert plan_purge(out, "P1", None, own_text()).pages == (out / "reports/index.html",)
+    assert {page.relative_to(out).as_posix() for page in plan_purge(out, "P1", None, own_text()).pages} == {
+        "reports/index.html",
+        "reports/study.html",
+        "summaries/measures.parquet",
+        "summaries/sessions.parquet",
+    }
     assert do_purge(out, "P1").mentions == ()
 
 

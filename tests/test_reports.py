@@ -24,15 +24,18 @@ from pipeline.timeline import TIMELINE_SCHEMA, Timeline, as_frame, to_table, wri
 from reports import (
     IndexEntry,
     ReportError,
+    SessionMaterial,
     update_reports,
     write_index,
     write_reports,
     write_session_report,
 )
 from reports.figures import expression_figure
+from reports.language import ENGLISH
 from reports.look import EMOTION_COLOURS, EMOTION_ORDER, STATUS_WORDS
 from reports.series import cut, step_length
-from reports.words import answer, clock, seconds_text, seen_too_little, share_text, signed
+from reports.session_words import answer
+from reports.words import clock, seconds_text, seen_too_little, share_text, signed
 
 SAMPLE_S = 0.2
 Runs = Sequence[tuple[str, int]]
@@ -146,8 +149,13 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.tags)
 
 
+def material(runs: Runs) -> SessionMaterial:
+    timeline = make_timeline(runs)
+    return SessionMaterial(timeline, summarize(timeline))
+
+
 def page_of(timeline: Timeline, folder: Path) -> Page:
-    path = write_session_report(timeline, summarize(timeline), folder / "page.html")
+    path = write_session_report(SessionMaterial(timeline, summarize(timeline)), folder / "page.html")
     return Page(path.read_text(encoding="utf-8"))
 
 
@@ -163,7 +171,7 @@ def test_a_folder_without_timelines_is_an_error_that_names_it(tmp_path: Path) ->
 
 def test_a_timeline_without_samples_is_an_error_that_names_it(tmp_path: Path) -> None:
     path = put(tmp_path, make_timeline([]))
-    with pytest.raises(ReportError, match=re.escape(str(path))):
+    with pytest.raises(TimelineError, match=re.escape(str(path)) + ": holds no sample"):
         write_reports(tmp_path)
 
 
@@ -188,7 +196,7 @@ def test_a_session_in_which_nobody_was_seen(tmp_path: Path) -> None:
 
 
 def test_the_answer_is_right() -> None:
-    assert answer(summarize(make_timeline(TWENTY_SECONDS))).replace("\u00a0", " ") == (
+    assert answer(material(TWENTY_SECONDS), ENGLISH).replace("\u00a0", " ") == (
         "Of the 20 s recorded, the face could be read for 18 s (90 %). In that time the expression looked "
         "neutral most of the time (56 %), happy for 4 s and sad for 4 s."
     )
@@ -200,13 +208,21 @@ def test_the_answer_is_right() -> None:
         ([("happy", 100)], "looked happy all the time (100 %)."),
         (
             [("sad", 40), ("fear", 35), ("angry", 25)],
-            "sad more than anything else (40 %), afraid for 7 s and",
+            "negative (mostly sad) all the time (100 %).",
+        ),
+        (
+            [("sad", 40), ("fear", 20), ("happy", 25), ("surprise", 15)],
+            "negative (mostly sad) most of the time (60 %), happy for 5 s and surprised for 3 s.",
+        ),
+        (
+            [("neutral", 40), ("happy", 35), ("angry", 25)],
+            "neutral more than anything else (40 %), happy for 7 s and angry for 5 s.",
         ),
         ([("happy", 98), ("sad", 2)], "looked happy nearly all the time (98 %)."),
     ],
 )
 def test_the_answer_fits_the_distribution(runs: Runs, expected: str) -> None:
-    assert expected in answer(summarize(make_timeline(runs))).replace("\u00a0", " ")
+    assert expected in answer(material(runs), ENGLISH).replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +276,7 @@ def test_times_and_shares_are_those_of_the_observed_time(tmp_path: Path) -> None
     ],
 )
 def test_durations_in_words(seconds: float, expected: str) -> None:
-    assert seconds_text(seconds).replace("\u00a0", " ") == expected
+    assert seconds_text(seconds, ENGLISH).replace("\u00a0", " ") == expected
 
 
 @pytest.mark.parametrize(
@@ -268,13 +284,13 @@ def test_durations_in_words(seconds: float, expected: str) -> None:
     [(0, "0 %"), (0.4, "under 1 %"), (87.4, "87 %"), (99.7, "over 99 %"), (100, "100 %")],
 )
 def test_shares_never_round_to_nothing_or_all(part: float, expected: str) -> None:
-    assert share_text(part, 100).replace("\u00a0", " ") == expected
+    assert share_text(part, 100, ENGLISH).replace("\u00a0", " ") == expected
 
 
 def test_small_words() -> None:
-    assert share_text(0, 0) == "–"
+    assert share_text(0, 0, ENGLISH) == "–"
     assert [clock(s) for s in (0, 42, 725, 3599.6, 3723)] == ["0:00", "0:42", "12:05", "1:00:00", "1:02:03"]
-    assert [signed(v, 1) for v in (0.26, -0.26, -0.04, float("nan"))] == ["+0.3", "−0.3", "0.0", "–"]
+    assert [signed(v, 1, ENGLISH) for v in (0.26, -0.26, -0.04, float("nan"))] == ["+0.3", "−0.3", "0.0", "–"]
 
 
 @pytest.mark.parametrize(
@@ -349,7 +365,7 @@ def test_step_lengths() -> None:
 
 
 def test_a_gap_is_drawn_as_a_gap() -> None:
-    figure = expression_figure(cut(make_timeline(TWENTY_SECONDS), 1))
+    figure = expression_figure(cut(make_timeline(TWENTY_SECONDS), 1), ENGLISH)
     gaps, *lanes, captions = figure["data"]
     assert np.flatnonzero(_array(gaps["y"])).tolist() == [28, 29, 30, 31]  # both ends of 14–15 s and 15–16 s
     assert len(lanes) == 7
@@ -364,7 +380,7 @@ def test_a_gap_is_drawn_as_a_gap() -> None:
 
 def test_no_drawn_moment_can_be_taken_for_a_year() -> None:
     """Plotly reads a number of four digits on a time axis as a year."""
-    for trace in expression_figure(cut(make_timeline(TWENTY_SECONDS), 1))["data"]:
+    for trace in expression_figure(cut(make_timeline(TWENTY_SECONDS), 1), ENGLISH)["data"]:
         assert _array(trace["x"]).min() > 9999
 
 
@@ -374,7 +390,7 @@ def _array(encoded: Any) -> np.ndarray:
 
 def test_an_hour_stays_small(tmp_path: Path) -> None:
     hour = make_timeline([("happy", 60), ("no_face", 30), ("neutral", 60)] * 120)
-    path = write_session_report(hour, summarize(hour), tmp_path / "hour.html")
+    path = write_session_report(SessionMaterial(hour, summarize(hour)), tmp_path / "hour.html")
     assert path.stat().st_size < 1_500_000
     page = Page(path.read_text())
     assert "Of the 1 h 00 min recorded, the face could be read for 48 min 00 s (80 %)" in page.text
@@ -421,9 +437,7 @@ def test_the_index_is_escaped(tmp_path: Path) -> None:
 
 
 def test_the_name_of_the_video_is_not_shown(tmp_path: Path) -> None:
-    path = write_session_report(
-        make_timeline(TWENTY_SECONDS), summarize(make_timeline(TWENTY_SECONDS)), tmp_path / "a.html"
-    )
+    path = write_session_report(material(TWENTY_SECONDS), tmp_path / "a.html")
     assert "Jane" not in path.read_text()
 
 
@@ -492,14 +506,14 @@ def test_failed_sessions_are_in_the_index_with_their_reason(tmp_path: Path) -> N
     page = Page(write_reports(tmp_path).read_text())
     assert "3 sessions of 2 patients: 1 partial, 1 failed, 1 skipped." in page.text
     assert "Partial 0.6 s of the video could not be decoded" in page.text
-    assert "S9 no report Failed Not one frame can be decoded." in page.text
+    assert "S9 no report Failed not one frame can be decoded." in page.text
     assert sum(tag == "a" for tag, _ in page.tags) == 1
 
 
 def test_a_session_that_failed_after_an_earlier_run_says_so(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     _write_status(tmp_path, [("P1", "S1", "failed", "no space left")])
-    assert "No space left The report is of an earlier run." in Page(write_reports(tmp_path).read_text()).text
+    assert "no space left The report is of an earlier run." in Page(write_reports(tmp_path).read_text()).text
 
 
 def _write_status(out: Path, rows: list[tuple[str, str, State, str]]) -> None:
@@ -516,7 +530,7 @@ def test_a_damaged_status_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_a_timeline_must_be_where_its_ids_say(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS, "P1", "S1"), "P2", "S1")
-    with pytest.raises(ReportError, match="holds patient P1, session S1"):
+    with pytest.raises(TimelineError, match="holds patient P1, session S1"):
         write_reports(tmp_path)
 
 
@@ -530,7 +544,7 @@ def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "page.html").mkdir()
     timeline = make_timeline(TWENTY_SECONDS)
     with pytest.raises(OutputError, match=r"page\.html"):
-        write_session_report(timeline, summarize(timeline), tmp_path / "page.html")
+        write_session_report(SessionMaterial(timeline, summarize(timeline)), tmp_path / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 

@@ -2,15 +2,23 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from test_reports import TWENTY_SECONDS, make_timeline, put
+from test_session_page import corrected, jpeg, material, rated
 from videos import encode, numbered
 
-from reports import write_reports
+from pipeline.events import Event
+from pipeline.session_facts import Unusual
+from reports import ReportOptions, write_reports, write_session_report
+from reports.language import language
 from reports.review_page import Film, write_review_page
+from reports.session_material import Pictures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")
@@ -148,6 +156,117 @@ def test_a_print_is_complete(browser: Any, pages: Path) -> None:
     assert visit.complaints == []
 
 
+# --- everybody can read it, in both languages, also with scripts and style beside the pages
+
+AXE = Path(pytest.importorskip("axe_playwright_python").__file__).with_name("axe.min.js")
+STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The page of a session of which all is known, in each language."""
+    folder = tmp_path_factory.mktemp("full")
+    unusual = [Unusual(of, value, 0.2, 0.4) for of, value in (("positive", 0.5), ("", 0.1))]
+    events = (Event("P1", "S1", 3.0, "song"), Event("P1", "S1", 12.0, "visit"))
+    both = rated() + rated("corrected")
+    known = corrected(still=True, unusual=tuple(unusual), events=events, rated=both)
+    made = material(
+        recorded_at="2026-03-02T14:05:00",
+        facts=known,
+        pictures=Pictures({12.0: jpeg()}, "blur"),
+        review="../../review/P1/S1.html",
+        methods="# Methods\n\nAs it was done.",
+    )
+    return {
+        name: write_session_report(made, folder / f"{name}.html", language(name)) for name in ("en", "fr")
+    }
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """An index and a session, in French and with shared scripts and style; and in English with all inside."""
+    found = {}
+    for name, options in (("en", ReportOptions()), ("fr", ReportOptions("fr", "shared"))):
+        out = tmp_path_factory.mktemp(name)
+        put(out, make_timeline(TWENTY_SECONDS))
+        put(out, make_timeline([("no_face", 100)], session_id="S2"), session_id="S2")
+        found[name] = write_reports(out, options=options).parent
+    return found
+
+
+def violations(visit: Visit) -> list[str]:
+    """What axe-core finds wrong by WCAG 2.2 AA: each rule, and where."""
+    # as if typed into the console: a script in the page would be refused by its policy
+    visit.page.evaluate(AXE.read_text())
+    found = visit.page.evaluate("tags => axe.run({ runOnly: tags })", STANDARD)
+    assert found["passes"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found["violations"] for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize("viewport", [SCREEN, PHONE], ids=["screen", "phone"])
+@pytest.mark.parametrize("name", ["en", "fr"])
+def test_a_full_session_is_accessible(
+    browser: Any, full: dict[str, Path], name: str, viewport: dict[str, int]
+) -> None:
+    visit = Visit(browser, full[name], viewport)
+    visit.page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+    assert violations(visit) == []
+    assert visit.complaints == []
+    assert [url for url in visit.requests if not url.startswith("data:")] == [full[name].as_uri()]
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert visit.page.evaluate(overflow) == 0
+
+
+@pytest.mark.parametrize("page", ["index", "P1/S1", "P1/S2"])
+@pytest.mark.parametrize("name", ["en", "fr"])
+def test_pages_are_accessible(browser: Any, folders: dict[str, Path], name: str, page: str) -> None:
+    visit = Visit(browser, folders[name] / f"{page}.html", SCREEN)
+    assert violations(visit) == []
+
+
+def test_shared_scripts_and_style_work_from_disk(browser: Any, folders: dict[str, Path]) -> None:
+    path = folders["fr"] / "P1" / "S1.html"
+    visit = Visit(browser, path, SCREEN)
+    assert visit.complaints == []
+    assets = [folders["fr"] / "assets" / name for name in ("plotly-basic.min.js", "draw.js", "style.css")]
+    assert set(visit.requests) == {path.as_uri(), *(asset.as_uri() for asset in assets)}
+    assert visit.count(".figure.js-plotly-plot") == 2
+    assert visit.page.evaluate("getComputedStyle(document.querySelector('.answer')).fontWeight") == "500"
+    assert visit.page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_shared_scripts_and_style_work_from_a_server(browser: Any, folders: dict[str, Path]) -> None:
+    handler = partial(Quiet, directory=str(folders["fr"]))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_context(viewport=SCREEN).new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(f"http://127.0.0.1:{server.server_port}/P1/S1.html")
+        assert page.locator(".figure.js-plotly-plot").count() == 2
+        assert complaints == []
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_script_without_the_pages_own_word_does_not_run(
+    browser: Any, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Neither one in the page, nor one beside it."""
+    (tmp_path / "evil.js").write_text("window.injected = true")
+    html = (folders["fr"] / "P1" / "S1.html").read_text()
+    evil = "<script>window.injected = true</script><script src='evil.js'></script></main>"
+    opened = tmp_path / "injected.html"
+    opened.write_text(html.replace("</main>", evil))
+    visit = Visit(browser, opened, SCREEN)
+    assert visit.page.evaluate("window.injected") is None
+    assert sum("Content Security Policy" in complaint for complaint in visit.complaints) == 2
+
+
 # --- the review
 
 
@@ -234,6 +353,18 @@ def test_a_click_on_a_stretch_leads_to_its_start(watched: Visit) -> None:
     assert "0:14" in str(watched.page.locator("tr[aria-current]").text_content())
     watched.page.locator("tr", has_text="Happy").click()
     assert settled_s(watched) == pytest.approx(10)
+
+
+def test_a_reports_link_leads_to_its_moment(browser: Any, review: Path) -> None:
+    visit = Visit(browser, review, SCREEN)
+    visit.page.goto(f"{review.as_uri()}#t=12.40")
+    wait_until(visit, "document.querySelector('video').readyState >= 2")
+    assert settled_s(visit) == pytest.approx(12.4, abs=0.002)
+    visit.page.evaluate("location.hash = '#t=3'")
+    wait_until(visit, f"{PLAYED_S} < 4")
+    assert settled_s(visit) == pytest.approx(3)
+    visit.page.evaluate("location.hash = '#t=<b>'")
+    assert visit.complaints == []
 
 
 def test_the_keys_lead_through_samples_and_stretches(watched: Visit) -> None:

@@ -17,10 +17,11 @@ FORBIDDEN = {
     "reports": {"emonext", "cli", "torch", "decord", "av", "facenet_pytorch", "typer", "rich"},
 }
 # what a report may know of the pipeline: its results, not how they are made
-FOR_REPORTS = {
-    f"pipeline.{name}"
-    for name in ("records", "summary", "timeline", "status", "errors", "agreement", "reliability")
-}
+RESULTS = (
+    *("records", "summary", "summaries", "derived", "course", "moments", "session_facts"),
+    *("events", "scales", "agreement", "reliability", "timeline", "status", "errors"),
+)
+FOR_REPORTS = {f"pipeline.{name}" for name in RESULTS}
 
 FOR_THE_COMMAND_LINE = {
     "print",

@@ -1,0 +1,126 @@
+"""The languages of the pages: texts by gettext, numbers, lists and dates as they are written there.
+
+English is what templates and modules are written in. The texts of another language stand in
+``reports/locale/<language>/*.po``, one for each page; what two pages say alike is in ``common.po``.
+"""
+
+import gettext
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date as Date
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from io import BytesIO
+from typing import Any
+
+from babel import Locale
+from babel.dates import format_date, format_time
+from babel.lists import format_list
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+from reports.errors import ReportError
+
+SOURCE = "en"
+LOCALES = {SOURCE: "en_GB", "fr": "fr_FR"}
+"""A language's name, as ``--lang`` and ``<html lang>`` give it, and whose numbers and dates it has."""
+
+
+def marked(text: str) -> str:
+    """The text itself, so that it is found among those to be translated; where it is shown, it is."""
+    return text
+
+
+def counted(one: str, many: str) -> tuple[str, str]:
+    """The same of the two forms of a text with a number in it, for :meth:`Language.ngettext`."""
+    return one, many
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """One language; as :func:`language` returns it, the same object each time.
+
+    :param name: a key of :data:`LOCALES`.
+    """
+
+    name: str
+    locale: Locale
+    translations: gettext.NullTranslations
+
+    def gettext(self, text: str, **values: Any) -> str:
+        """The text in this language, ``%(name)s`` replaced; a percent sign is written ``%%``."""
+        return self.translations.gettext(text) % values
+
+    def ngettext(self, one: str, many: str, count: int, **values: Any) -> str:
+        """The form that goes with a number, ``%(count)s`` and others replaced."""
+        return self.translations.ngettext(one, many, count) % {"count": self.number(count), **values}
+
+    def word(self, text: str) -> str:
+        """A :func:`marked` text, in which nothing is replaced."""
+        return self.translations.gettext(text)
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """``1,234`` or ``0.3``; in French ``1 234`` and ``0,3``."""
+        # nothing is neither above nor below zero
+        return format_decimal(round(value, digits) or 0, f"#,##0.{'0' * digits}".rstrip("."), self.locale)
+
+    def plain(self, value: float) -> str:
+        """At most two decimals, and none that is zero: ``29.97``, ``5``."""
+        return format_decimal(value, "#,##0.##", self.locale)
+
+    def listed(self, parts: Sequence[str]) -> str:
+        """``happy, sad and afraid``."""
+        return format_list(parts, "standard", self.locale)
+
+    def date(self, day: Date) -> str:
+        """``Monday 2 March 2026``."""
+        return format_date(day, "full", self.locale).replace(",", "")
+
+    def short_date(self, day: Date) -> str:
+        """``2 Mar 2026``."""
+        return format_date(day, "medium", self.locale)
+
+    def time(self, moment: datetime) -> str:
+        """The time of day: ``14:05``."""
+        return format_time(moment, "short", locale=self.locale)
+
+
+@cache
+def language(name: str) -> Language:
+    """:raises ReportError: there is none of that name."""
+    if name not in LOCALES:
+        raise ReportError(f"--lang {name}: there is no such language; choose {' or '.join(LOCALES)}.")
+    return Language(name, Locale.parse(LOCALES[name]), _translations(name))
+
+
+def _translations(name: str) -> gettext.NullTranslations:
+    texts = gettext.NullTranslations()
+    if name == SOURCE:
+        return texts
+    for file in reversed(catalogues(name)):
+        more = gettext.GNUTranslations(_compiled(file))
+        more.add_fallback(texts)
+        texts = more
+    return texts
+
+
+def catalogues(name: str) -> list[Traversable]:
+    """The files that hold a language's texts."""
+    folder = resources.files("reports") / "locale" / name
+    return sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".po")), key=lambda file: file.name
+    )
+
+
+def _compiled(file: Traversable) -> BytesIO:
+    compiled = BytesIO()
+    write_mo(compiled, read_po(BytesIO(file.read_bytes())))
+    compiled.seek(0)
+    return compiled
+
+
+ENGLISH = language(SOURCE)
+"""What the pages for researchers and coordinators are in."""

@@ -1,0 +1,81 @@
+"""What the page of one session is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Literal
+
+from pipeline.events import Event
+from pipeline.records import EMOTIONS
+from pipeline.session_facts import SessionFacts
+from pipeline.summary import Summary
+from pipeline.timeline import Timeline
+from reports.language import Language
+from reports.words import clock
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Small pictures of moments.
+
+    :param jpegs: by the moment's peak, s; empty where the recording is not to be had any more.
+    :param faces: whether the patient's face can be recognised in them.
+    """
+
+    jpegs: Mapping[float, bytes]
+    faces: Literal["blur", "plain"]
+
+
+@dataclass(frozen=True)
+class SessionMaterial:
+    """One session, for :func:`reports.session_page.session_page`.
+
+    :param facts: from its derived tables; none where there are none.
+    :param pictures: none where they were not asked for.
+    :param review: the page on which it can be checked by eye, relative to this one; none where there is none.
+    :param methods: the folder's methods text, in English; empty where there is none.
+    """
+
+    timeline: Timeline
+    summary: Summary
+    facts: SessionFacts | None = None
+    pictures: Pictures | None = None
+    review: str | None = None
+    methods: str = ""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What the study noted of the session, in order of time."""
+        return self.facts.events if self.facts else ()
+
+    @property
+    def recorded_at(self) -> datetime | None:
+        """When the recording begins, local time."""
+        text = self.timeline.metadata["session"]["recorded_at"]
+        return datetime.fromisoformat(text) if text else None
+
+    @property
+    def is_time_known(self) -> bool:
+        """Whether the time of day is known; a date alone comes as midnight."""
+        return self.recorded_at is not None and self.recorded_at.time() != time()
+
+    @property
+    def condition(self) -> str:
+        """As the study names it, or empty."""
+        condition: str = self.timeline.metadata["session"]["condition"]
+        return condition
+
+    @property
+    def emotion_s(self) -> Mapping[str, float]:
+        """Seconds of each emotion, by the reading that words go by."""
+        if self.facts is None:
+            return self.summary.emotion_s
+        found = {name: self.facts.numbers.get((self.facts.reading, "seconds", name)) for name in EMOTIONS}
+        seconds = {name: number.value for name, number in found.items() if number is not None}
+        return seconds or self.summary.emotion_s
+
+    def moment(self, time_s: float, language: Language) -> str:
+        """The time of day, or where that is not known, the time in the video."""
+        if self.recorded_at is None or not self.is_time_known:
+            return clock(time_s)
+        return language.time(self.recorded_at + timedelta(seconds=time_s))

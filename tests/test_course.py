@@ -1,0 +1,180 @@
+"""pipeline.course: sessions in order, what is compared with what, and when nothing is said."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
+from summary_tables import made, measure_rows, session_row, tables
+
+from pipeline.course import (
+    Course,
+    against_baseline,
+    compare,
+    conditions,
+    courses,
+    good_times,
+    lately,
+    mean_of,
+    moving_median,
+    parts,
+    slots,
+)
+
+MONDAY = datetime(2026, 3, 2, 10, 30)
+
+
+def course(*sessions: tuple[float, float], **columns: list[Any]) -> Course:
+    """Sessions of P1 with these shares of positive and negative, a week apart; other columns by name."""
+    rows, measures = [], []
+    for number, (positive, negative) in enumerate(sessions):
+        other: dict[str, Any] = {"recorded_at": MONDAY + timedelta(weeks=number)}
+        other |= {name: values[number] for name, values in columns.items()}
+        row = session_row(f"S{number + 1:02}", **other)
+        rows.append(row)
+        measures += measure_rows(row, positive, negative)
+    found = courses(*tables(rows, measures))
+    return found[0] if found else Course("P1", ())
+
+
+def test_of_nothing_nothing_is_said() -> None:
+    assert courses(*tables([], [])) == ()
+    nobody = Course("P1", ())
+    assert (nobody.seen, nobody.readings, lately(nobody), good_times(nobody), slots(nobody)) == (
+        (),
+        (),
+        None,
+        {},
+        {},
+    )
+    assert parts(nobody, 60) == ("session", ())
+    assert mean_of([]) is None
+    assert moving_median([]) == []
+    assert against_baseline(None, "P1") == {}
+
+
+def test_sessions_are_in_order_of_their_dates_and_else_of_their_ids() -> None:
+    dates = [MONDAY + timedelta(days=days) for days in (5, 1, 3)]
+    found = course((0.1, 0.1), (0.1, 0.1), (0.1, 0.1), recorded_at=dates)
+    assert [visit.session_id for visit in found.visits] == ["S02", "S03", "S01"]
+    found = course((0.1, 0.1), (0.1, 0.1), (0.1, 0.1), recorded_at=[dates[0], None, dates[2]])
+    assert [visit.session_id for visit in found.visits] == ["S01", "S02", "S03"]
+    assert not found.dated
+    assert lately(found) is None
+
+
+def test_a_session_seen_too_little_is_never_a_zero() -> None:
+    found = course((0.4, 0.1), (0.4, 0.1), enough=[True, False])
+    assert [visit.enough for visit in found.visits] == [True, False]
+    assert found.visits[1].shares == {}
+    assert found.visits[1].balance == {}
+    (both,) = parts(found, 1)[1]
+    assert (both.sessions, both.seen) == (2, 1)
+    assert both.shares["positive"] == pytest.approx(0.4)
+
+
+def test_the_interval_of_a_difference_is_welchs() -> None:
+    """Against statsmodels' own, also at the level of three comparisons."""
+    first, second = [0.31, 0.22, 0.35, 0.4], [0.1, 0.12, 0.18, 0.08, 0.15, 0.11]
+    apart = CompareMeans(DescrStatsW(first), DescrStatsW(second))
+    for compared in (1, 3):
+        found = compare(first, second, compared)
+        assert found is not None
+        wanted = apart.tconfint_diff(alpha=0.05 / compared, usevar="unequal")
+        np.testing.assert_allclose((found.value.low, found.value.high), wanted)
+        assert found.direction == 1
+    assert compare([0.1], second) is None
+    assert compare([0.2, 0.2], [0.2, 0.2]) is None
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    values = [0.1, 0.3, 0.2, 0.25]
+    found = mean_of(values)
+    assert found is not None
+    np.testing.assert_allclose((found.low, found.high), DescrStatsW(values).tconfint_mean())
+    few = mean_of(values[:2])
+    assert few is not None
+    assert few.low is None
+
+
+def test_lately_is_the_last_quarter_against_all_before() -> None:
+    before = [(0.10 + 0.01 * (k % 3), 0.2) for k in range(9)]
+    after = [(0.30 + 0.01 * k, 0.2) for k in range(3)]
+    found = lately(course(*before, *after))
+    assert found is not None
+    visits, differences = found
+    assert [visit.session_id for visit in visits] == ["S10", "S11", "S12"]
+    assert {of: difference.direction for of, difference in differences.items()} == {
+        "positive": 1,
+        "neutral": -1,
+    }
+    assert lately(course(*before[:7])) is None
+
+
+def test_a_good_time_needs_sessions_in_it_and_outside() -> None:
+    mornings = [MONDAY + timedelta(days=7 * k) for k in range(6)]
+    evenings = [MONDAY + timedelta(days=7 * k + 2, hours=9) for k in range(6)]
+    shares = [(0.5 + 0.01 * k, 0.1) for k in range(6)] + [(0.1 + 0.01 * k, 0.1) for k in range(6)]
+    found = good_times(course(*shares, recorded_at=mornings + evenings))
+    assert {name: difference.direction for name, difference in found.items()} == {
+        "morning": 1,
+        "evening": -1,
+        0: 1,
+        2: -1,
+    }
+    assert good_times(course(*shares[:9], recorded_at=(mornings + evenings)[:9])) == {}
+
+
+def test_a_date_without_a_time_has_a_weekday_and_no_time_of_day() -> None:
+    found = course((0.1, 0.1), (0.1, 0.1), recorded_at=[datetime(2026, 3, 2), MONDAY])
+    assert list(slots(found)) == [(0, "morning")]
+    assert slots(found)[0, "morning"].sessions == 1
+
+
+def test_a_field_is_shown_against_the_persons_usual() -> None:
+    found = slots(course((0.4, 0.0), (0.0, 0.4), recorded_at=[MONDAY, MONDAY + timedelta(days=1)]))
+    assert found[0, "morning"].against_usual == pytest.approx(0.4)
+    assert found[1, "morning"].against_usual == pytest.approx(-0.4)
+
+
+def test_many_sessions_are_taken_together_by_week_and_month() -> None:
+    """Shares are weighted by the time observed: 300 s at 0.1 and 100 s at 0.5 make 0.2."""
+    dates = [MONDAY, MONDAY + timedelta(days=2), MONDAY + timedelta(days=9)]
+    found = course((0.1, 0), (0.5, 0), (0.3, 0), recorded_at=dates, observed_s=[300.0, 100.0, 300.0])
+    kind, weeks = parts(found, 2)
+    assert (kind, [week.sessions for week in weeks]) == ("week", [2, 1])
+    assert weeks[0].shares["positive"] == pytest.approx(0.2)
+    assert parts(found, 1)[0] == "month"
+    undated = course(*[(0.1, 0.1)] * 25, recorded_at=[None] * 25)
+    assert [part.sessions for part in parts(undated, 10)[1]] == [10, 10, 5]
+
+
+def test_the_baseline_comes_first_and_no_condition_is_none() -> None:
+    found = course(*[(0.1, 0.1)] * 4, condition=["music", "", "baseline", "art"])
+    assert list(conditions(found)) == ["baseline", "art", "music"]
+
+
+def test_comparisons_are_those_of_the_study() -> None:
+    blank = {"patient_id": "P1", "reading": "raw", "measure": "share", "reason": "", "condition": "music"}
+    row = {"of": "positive", "mean": 30.0, "mean_reference": 10.0, "difference": 20.0, "difference_low": 5.0}
+    row |= {"difference_high": 35.0, "sessions": 3, "sessions_reference": 4}
+    other = [{**blank, **row, "reading": "corrected"}, {**blank, **row, "patient_id": ""}]
+    few = {**blank, **dict.fromkeys(row), "of": "negative", "reason": "too few"}
+    table = pl.DataFrame([{**blank, **row}, *other, few])
+    found = against_baseline(table, "P1")
+    assert found.keys() == {"music"}
+    assert found["music"].keys() == {"positive"}
+    difference = found["music"]["positive"]
+    assert (difference.first, difference.counts, difference.direction) == (pytest.approx(0.3), (3, 4), 1)
+
+
+def test_a_moving_median_is_of_five_neighbours() -> None:
+    assert moving_median([1, 9, 2, 8, 3, 7]) == [2, 5, 3, 7, 5, 7]
+
+
+def test_each_patient_has_a_course() -> None:
+    found = courses(*made(3, 4))
+    assert [(one.patient_id, len(one.visits)) for one in found] == [("P001", 4), ("P002", 4), ("P003", 4)]
+    assert [one.readings for one in found] == [("raw", "corrected"), ("raw", "corrected"), ("raw",)]

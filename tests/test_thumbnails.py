@@ -1,0 +1,88 @@
+"""Small pictures of moments: whom they show, and what happens where the recording is gone."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from videos import encode, with_faces
+
+from pipeline.batch import process_sessions
+from pipeline.jobs import in_this_process
+from pipeline.session import Instruments, Session, Settings
+from pipeline.thumbnails import SIDE_PX, Thumbnails, _cut
+
+PATIENT, OTHER = (40, 60), (125, 60)
+"""Left upper corners of their faces, which are 64 px wide: so near that a picture of the one shows both."""
+
+
+@pytest.fixture
+def out(tmp_path: Path, fake_instruments: Instruments) -> Path:
+    """Three seconds in which both are seen, then one in which nobody is; the patient is on the left."""
+    drawn = [with_faces([PATIENT, OTHER])] * 30 + [with_faces([])] * 10
+    session = Session(
+        "P1", "S1", encode(tmp_path / "a.mp4", drawn, rate=10), patient_region=(0.0, 0.0, 0.3, 1.0)
+    )
+    folder = tmp_path / "out"
+    process_sessions([session], folder, Settings(), in_this_process(fake_instruments), "0" * 64)
+    return folder
+
+
+def opened(jpeg: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("L"))
+
+
+def contrast(picture: NDArray[np.uint8], corner: tuple[int, int], origin: tuple[int, int]) -> float:
+    """Of the middle of a face, where the picture's left upper corner lies at ``origin``."""
+    left, top = corner[0] - origin[0] + 16, corner[1] - origin[1] + 16
+    return float(picture[top : top + 32, left : left + 32].std())
+
+
+def test_without_moments_there_is_no_picture(out: Path) -> None:
+    assert Thumbnails(out, "plain")("P1", "S1", []) == {}
+
+
+def test_a_plain_picture_shows_the_patient_alone(out: Path) -> None:
+    found = Thumbnails(out, "plain")("P1", "S1", [1.0, 2.0])
+    assert sorted(found) == [1.0, 2.0]
+    picture = opened(found[1.0])
+    assert picture.shape == (142, 142)  # 1.1 faces to each side, as far as there is picture
+    origin = (1, 21)
+    assert contrast(picture, PATIENT, origin) > 30
+    others = picture[60 - origin[1] + 16 :][:32, 125 - origin[0] :]
+    assert float(others.std()) < 25
+
+
+def test_a_blurred_picture_shows_no_face(out: Path) -> None:
+    picture = opened(Thumbnails(out, "blur")("P1", "S1", [1.0])[1.0])
+    origin = (0, 0)
+    assert contrast(picture, PATIENT, origin) < 15
+    assert contrast(picture, OTHER, origin) < 15
+
+
+def test_where_the_patient_is_not_seen_there_is_no_picture(out: Path) -> None:
+    assert Thumbnails(out, "plain")("P1", "S1", [3.5]) == {}
+
+
+def test_where_the_recording_is_gone_there_is_no_picture(out: Path) -> None:
+    video = out.parent / "a.mp4"
+    kept = video.read_bytes()
+    video.write_bytes(kept + b"0")
+    assert Thumbnails(out, "plain")("P1", "S1", [1.0]) == {}, "another video"
+    video.unlink()
+    assert Thumbnails(out, "plain")("P1", "S1", [1.0]) == {}
+    video.write_bytes(kept)
+    assert Thumbnails(out, "plain")("P1", "S1", [1.0]) != {}
+
+
+def test_a_picture_is_small_and_lies_within_the_recording() -> None:
+    picture = Image.new("RGB", (1920, 1080))
+    box = np.array([900.0, 300, 1300, 800])
+    assert _cut(picture, box, 0.6).size == (1100, 1080)
+    assert _cut(picture, np.array([-50.0, -50, 10, 10]), 0.0).size == (10, 10)
+    assert _cut(picture, np.array([-50.0, -50, -10, -10]), 0.0).size == (1, 1)
+    cut = _cut(picture, box, 0.6)
+    cut.thumbnail((SIDE_PX, SIDE_PX))
+    assert max(cut.size) == SIDE_PX
