@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.spreadsheet import read_toml, shown
+from pipeline.spreadsheet import MAX_SHOWN, read_toml, shown
 
 NONE = "none"
 """The label of time to which no code was given; in a code map, what to take such time for."""
@@ -17,6 +17,8 @@ LEFT_OUT, UNRATEABLE = "-", "?"
 
 GROUPS = ("positive", "neutral", "negative", "surprise")
 """The coarser labels: people agree best on these. Surprise is neither good nor bad."""
+
+_MOST_NAMED = 30  # a transcript taken for codes has thousands
 
 LABELS = (*EMOTIONS, "positive", "negative")
 
@@ -49,16 +51,18 @@ class CodeMap:
     def check(self, codes: Iterable[tuple[str, str]]) -> None:
         """:param codes: code, and the file that has it.
 
-        :raises InputError: some are unknown; all of them are named.
+        :raises InputError: some are unknown; they are named together.
         """
         where: dict[str, str] = {}
         for code, file in codes:
             if self.label(code) is None:
                 where.setdefault(code.strip(), file)
         if where:
-            named = (f"{shown(code)} in {file}{_nearest(code, self.labels)}" for code, file in where.items())
+            first = sorted(where.items())[:_MOST_NAMED]
+            named = "; ".join(f"{shown(code)} in {file}{_nearest(code, self.labels)}" for code, file in first)
+            more = f"; and {len(where) - _MOST_NAMED} more" if len(where) > _MOST_NAMED else ""
             raise InputError(
-                f"Unknown codes: {'; '.join(sorted(named))}. Say what they mean with --codes, "
+                f"Unknown codes: {named}{more}. Say what they mean with --codes, "
                 "such as smile=happy,talk=- (left out),away=? (could not be judged)."
             )
 
@@ -98,11 +102,11 @@ def _from_option(text: str) -> dict[str, str]:
 
 
 def _from_toml(path: Path) -> dict[str, str]:
-    like = '"smile" = "happy"'
+    like = '[codes] and, below it, "smile" = "happy"'
     table = read_toml(path, like).get("codes")
-    if not isinstance(table, dict):
-        raise InputError(f"{path}: write a table [codes] with lines such as {like}.")
-    return {_key(code): str(label).strip().lower() for code, label in table.items()}
+    if not isinstance(table, dict) or not all(isinstance(label, str) for label in table.values()):
+        raise InputError(f"{path}: not a map of codes; write {like}")
+    return {_key(code): label.strip().lower() for code, label in table.items()}
 
 
 def _key(code: str) -> str:
@@ -110,5 +114,5 @@ def _key(code: str) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(_key(word), list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(_key(word)[:MAX_SHOWN], list(known), n=1, cutoff=0.6)
     return f" (nearest: {near[0]})" if near else ""

@@ -55,7 +55,7 @@ from reports.status_page import status_page
 
 MINUTES = float(os.environ.get("EMONEXT_FUZZ_MINUTES", "0"))
 
-TARGETS = 17
+TARGETS = 21
 """Tests that share the minutes."""
 
 Fuzz = Callable[..., None]
@@ -373,6 +373,75 @@ def test_settings_of_a_study(fuzz: Fuzz, tmp_path: Path) -> None:
         b'patient_track = "' + b"9" * 9999 + b'"',
     ]
     fuzz(check, st.one_of(EDITS.map(lambda e: edited(good, e)), st.binary(max_size=60)), *nasty, few=80)
+
+
+EAF = b"""<?xml version="1.0"?>
+<ANNOTATION_DOCUMENT AUTHOR="" DATE="2026-01-01T00:00:00+00:00" VERSION="3.0"
+xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="EAFv3.0.xsd">
+<HEADER TIME_UNITS="milliseconds">
+<MEDIA_DESCRIPTOR MEDIA_URL="P1_S1.mp4" MIME_TYPE="video/mp4" TIME_ORIGIN="5"/></HEADER>
+<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="0"/>
+<TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="900"/></TIME_ORDER>
+<TIER LINGUISTIC_TYPE_REF="t" TIER_ID="e" ANNOTATOR="bo"><ANNOTATION>
+<ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+<ANNOTATION_VALUE>happy</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
+<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="t" TIME_ALIGNABLE="true"/></ANNOTATION_DOCUMENT>"""
+
+BORIS = b"""{"behaviors_conf": {"0": {"type": "State event", "code": "sad"}},
+"observations": {"P1_S1": {"time offset": 0, "file": {"1": ["x.mp4"]},
+"events": [[1.5, "", "sad", "", "", "NA"], [2.5, "", "sad", "", "", "NA"]]}}}"""
+
+RATED = {
+    "eaf": EAF,
+    "boris": BORIS,
+    "csv": b"patient_id,session_id,start_s,end_s,code,rater\nP1,S1,0,1:02,happy,a\nP1,S1,63.5,64,sad,b\n",
+    "tsv": b"Observation id\tSubject\tBehavior\tBehavior type\tTime\n"
+    b"P1_S1\tBo\tsad\tSTART\t1\nP1_S1\tBo\tsad\tSTOP\t2\n",
+}
+
+
+@pytest.mark.parametrize("kind", RATED)
+def test_files_of_raters(fuzz: Fuzz, tmp_path: Path, kind: str) -> None:
+    pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
+    from pipeline.codes import DEFAULT_CODES
+    from pipeline.ratings import read_ratings
+    from pipeline.ratings_coded import SessionNames
+
+    path = tmp_path / f"P1_S1.{kind}"
+    names = SessionNames(frozenset({("P1", "S1")}), {})
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        began = time.process_time()
+        try:
+            found = read_ratings([path], names, DEFAULT_CODES)
+        except PipelineError as error:
+            assert path.name in str(error)
+            assert str(error).isprintable(), repr(error)
+            assert len(str(error)) < 10_000
+        else:
+            assert all(one.start_s < one.end_s for each in found.ratings for one in each.stretches)
+            assert all(rater.isprintable() for rater in found.raters)
+        assert time.process_time() - began < 5
+
+    good = RATED[kind]
+    bomb = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaaaaaa">' + b"".join(
+        b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(20)
+    )
+    nasty = [
+        good,
+        b"",
+        b"\0",
+        b"[" * 10**5,
+        b"<a>" * 10**5,
+        bomb + b"]><a>&u;</a>",
+        b"start_s;end_s;code\n0;1;" + "\u202e\x1b[2J".encode(),
+        b"start_s;end_s;code\n" + b"".join(b"0;1;code%d\n" % n for n in range(10**4)),
+        good.replace(b"sad", b"x" * 10**5),
+        good.replace(b"1", b"1e999"),
+        good.replace(b"1", b"NaN"),
+    ]
+    fuzz(check, st.one_of(EDITS.map(lambda e: edited(good, e)), st.binary(max_size=60)), *nasty, few=60)
 
 
 def test_lists_of_events(fuzz: Fuzz, tmp_path: Path) -> None:
