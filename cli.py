@@ -182,7 +182,7 @@ def process(
             sha256,
             overwrite=overwrite,
             on_session=_overall(update, len(sessions)),
-            write_pages=update_reports,
+            write_pages=lambda out: update_reports(out, lambda done, total: update(done, total, "reports")),
         )
     if any(out.glob("timelines/*/*.parquet")):
         _say(f"Report: {out / 'reports' / 'index.html'}")

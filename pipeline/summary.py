@@ -9,6 +9,9 @@ import polars as pl
 from pipeline.records import EMOTIONS, NEGATIVE, STATUSES
 from pipeline.timeline import Timeline
 
+# Times are binary fractions: 3,000 samples of 0.2 s can come out a hair under 600 s.
+_HAIR_S = 1e-6
+
 
 @dataclass(frozen=True)
 class Span:
@@ -58,7 +61,8 @@ def summarize(timeline: Timeline) -> Summary:
     duration_s = sum(end - start for start, end in _parts(timeline))
     rows = _rows(timeline)
     status_s = _seconds_by(rows, "status", STATUSES)
-    status_s["gap"] = max(duration_s - sum(status_s.values()), 0.0)
+    gap_s = duration_s - sum(status_s.values())
+    status_s["gap"] = gap_s if gap_s > _HAIR_S else 0.0
     emotion_s = _seconds_by(rows, "emotion", EMOTIONS)
     observed_s = status_s["ok"]
     observed = rows.filter(pl.col("status") == "ok")

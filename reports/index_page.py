@@ -1,15 +1,17 @@
 """The page over all sessions of a folder."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 from markupsafe import Markup
 
+from pipeline.course import Course
 from pipeline.summary import Summary
 from reports import words
 from reports.assets import INLINE, SEARCH_FILE, Assets
@@ -56,23 +58,23 @@ def write_index(
     path: Path,
     language: Language = ENGLISH,
     assets: Assets = INLINE,
-    patient_pages: Collection[str] = (),
+    courses: Mapping[str, Course] = MappingProxyType({}),
     *,
     has_study: bool = False,
 ) -> Path:
     """Writes the index, in order of patient and session; returns its path.
 
-    :param patient_pages: patients who have a page of their own. ``has_study``: the study has one.
+    :param courses: of the patients who have a page of their own. ``has_study``: the study has one.
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, index_page(entries, language, assets, patient_pages, has_study=has_study))
+    return write_page(path, index_page(entries, language, assets, courses, has_study=has_study))
 
 
 def index_page(
     entries: Iterable[IndexEntry],
     language: Language,
     assets: Assets,
-    patient_pages: Collection[str] = (),
+    courses: Mapping[str, Course] = MappingProxyType({}),
     *,
     has_study: bool = False,
 ) -> Markup:
@@ -85,8 +87,8 @@ def index_page(
         patients=[
             {
                 "id": patient,
-                "link": f"{quote(patient)}/index.html" if patient in patient_pages else None,
-                "picture": _picture(rows, language),
+                "link": f"{quote(patient)}/index.html" if patient in courses else None,
+                "picture": _picture(courses[patient], language) if patient in courses else None,
                 "overview": _read(rows, language),
                 "sessions": _states(rows, language),
                 "entries": rows,
@@ -102,17 +104,14 @@ def index_page(
     )
 
 
-def _picture(rows: Sequence[IndexEntry], language: Language) -> Picture | None:
-    """None where no session was seen enough."""
-    balances = [
-        None if row.summary is None or words.seen_too_little(row.summary) else row.summary.mean_valence
-        for row in rows
-    ]
+def _picture(course: Course, language: Language) -> Picture | None:
+    """In the reading of the patient's page; none where no session was seen enough."""
+    balances = [visit.own_balance.value if visit.own_balance else None for visit in course.visits]
     seen = [balance for balance in balances if balance is not None]
     if not seen:
         return None
     reach = max(0.2, *map(abs, seen))
-    step = 190 / max(len(rows) - 1, 1)
+    step = 190 / max(len(balances) - 1, 1)
     places = [
         None if balance is None else (f"{5 + step * k:.1f}", f"{20 - 17 * balance / reach:.1f}")
         for k, balance in enumerate(balances)
@@ -127,7 +126,7 @@ def _picture(rows: Sequence[IndexEntry], language: Language) -> Picture | None:
             above=language.number(above),
         ),
         lines=tuple(" ".join(",".join(place) for place in run) for run in lines if len(run) > 1),
-        dots=tuple(place for run in lines for place in run if len(run) == 1 or len(rows) <= MAX_DOTS),
+        dots=tuple(place for run in lines for place in run if len(run) == 1 or len(balances) <= MAX_DOTS),
     )
 
 

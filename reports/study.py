@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from pipeline.course import courses
+from pipeline.course import Course, courses
 from pipeline.derived import update_derived
 from pipeline.session_facts import FolderFacts, SessionFacts
 from pipeline.status import read_status
@@ -24,7 +24,7 @@ from reports.session_page import session_page
 from reports.study_page import Study, read_study, study_page
 
 Progress = Callable[[int, int], None]
-"""Called with (pages written, pages in all)."""
+"""Called with (done, in all): sessions summarised where that is to be done, then pages written."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def write_reports(
     paths = sorted(out.glob("timelines/patient_id=*/*.parquet"))
     if not paths:
         raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
-    update_derived(out)
+    update_derived(out, progress or (lambda done, total: None))
     options = options or last_options(out)
     folder = _Folder(out, FolderFacts(out), _methods(out), options, take_pictures)
     statuses = _read_statuses(out)
@@ -117,7 +117,7 @@ def write_reports(
     return write_index(entries, index, spoken, assets, patients, has_study=True)
 
 
-def update_reports(out: Path) -> Path:
+def update_reports(out: Path, progress: Progress | None = None) -> Path:
     """As :func:`write_reports`, but nothing where the index, written last, is newer than the status.
 
     The status is recorded whenever a session is worked on; a run that was killed while it wrote pages left an
@@ -126,7 +126,7 @@ def update_reports(out: Path) -> Path:
     index, status = out / "reports" / "index.html", out / "status.parquet"
     if index.exists() and status.exists() and index.stat().st_mtime_ns > status.stat().st_mtime_ns:
         return index
-    return write_reports(out)
+    return write_reports(out, progress)
 
 
 def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
@@ -148,14 +148,14 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
     )
 
 
-def _write_patients(folder: _Folder, study: Study) -> set[str]:
-    """Everybody's page over all sessions; returns whose."""
+def _write_patients(folder: _Folder, study: Study) -> dict[str, Course]:
+    """Everybody's page over all sessions; returns what they show."""
     found = courses(study.sessions, read_measures(folder.out))
     spoken, assets = language(folder.options.language), folder.options.assets_of(1)
     for course in found:
         page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
         write_page(folder.out / "reports" / check_id("--patient", course.patient_id) / "index.html", page)
-    return {course.patient_id for course in found}
+    return {course.patient_id: course for course in found}
 
 
 def _ids(path: Path, timeline: Timeline) -> tuple[str, str]:
