@@ -275,7 +275,7 @@ def _draw_balance(
         )
     )
     if len(seen) >= MIN_SMOOTHED:
-        line = {"color": INK, "width": 2.5, "shape": "spline", "dash": "solid" if many else "dot"}
+        line = {"color": INK, "width": 2.5, "dash": "solid" if many else "dot"}
         middle = [round(value, 3) for value in moving_median([number.value for _, number in seen])]
         figure.add_trace(go.Scatter(x=places, y=middle, mode="lines", line=line, hoverinfo="skip", **axes))
     for y0, y1, colour in ((0, reach, PLEASANT), (-reach, 0, UNPLEASANT)):

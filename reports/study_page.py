@@ -340,9 +340,9 @@ def _scales(study: Study, language: Language) -> Mapping[str, Any]:
     return {
         "scales": [
             {
-                "name": study.scale_names.get(str(scale), str(scale)),
+                "name": language.word(study.scale_names.get(str(scale), str(scale))),
                 "readings": [
-                    {"title": language.word(title), **_counts(rows)}
+                    {"title": language.word(title), **_counts(rows, language)}
                     for reading, title in READING_WORDS.items()
                     if (rows := of_scale.filter(reading=reading)).height
                 ],
@@ -352,14 +352,14 @@ def _scales(study: Study, language: Language) -> Mapping[str, Any]:
     }
 
 
-def _counts(rows: pl.DataFrame) -> dict[str, Any]:
+def _counts(rows: pl.DataFrame, language: Language) -> dict[str, Any]:
     """Windows by item and band, in the order of the bands' scores."""
     bands = rows.select("score", "words").unique().sort("score", "words", nulls_last=True)["words"].to_list()
     counts = Counter(rows.select("item", "words").rows())
     items = rows["item"].unique(maintain_order=True).to_list()
     return {
-        "bands": bands,
-        "rows": [(item, [counts[item, words] for words in bands]) for item in items],
+        "bands": [language.word(words) for words in bands],
+        "rows": [(language.word(item), [counts[item, words] for words in bands]) for item in items],
         "windows": rows.select("patient_id", "session_id", "window").n_unique(),
     }
 

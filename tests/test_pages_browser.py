@@ -1,14 +1,13 @@
 """The pages over several sessions in a real browser: drawn, clickable, reached by keyboard, no violation."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from summary_tables import make_small_study
 from test_reports_browser import CHROMIUM, PHONE, PLAIN_BROWSER, SCREEN, Visit, playwright
 
-from pipeline.demo_study import make_study
 from reports import ReportOptions, write_reports
 
 axe = pytest.importorskip("axe_playwright_python.base", reason="needs the axe-playwright-python package")
@@ -29,15 +28,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four patients of the made study."""
-    out = tmp_path_factory.mktemp("study")
-    make_study(out)
-    for folder in sorted(out.glob("timelines/*"))[4:]:
-        shutil.rmtree(folder)
-    (out / "status.parquet").unlink()
-    header, *events = (out / "events.csv").read_text().splitlines(keepends=True)
-    (out / "events.csv").write_text("".join([header, *(line for line in events if line[:3] <= "P04")]))
-    return out
+    return make_small_study(tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture(scope="module")
