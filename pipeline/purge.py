@@ -238,8 +238,11 @@ def _remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
     if any(out.glob("timelines/patient_id=*/*.parquet")):
         write_pages(out)
         return
-    for folder, names in ((out / "reports", "*.html"), (out / "summaries", "sessions.parquet")):
-        if not folder.is_symlink():
+    reports = out / "reports"
+    # the innermost first: what is left of a folder keeps those around it
+    left = ((reports / "assets", "*.*"), (reports, "*.html"), (out / "summaries", "sessions.parquet"))
+    for folder, names in left:
+        if not (folder.is_symlink() or folder.parent.is_symlink()):
             for page in folder.glob(names):
                 page.unlink()
             with suppress(OSError):  # there is something else in it, or it is not there

@@ -29,7 +29,7 @@ from pipeline.session import Instruments, Session, Settings
 from pipeline.status import read_status
 from pipeline.summaries import SummarySettings, read_measures, read_sessions
 from pipeline.timeline import read_metadata
-from reports import own_text, write_reports
+from reports import ReportOptions, own_text, write_reports
 from reports.people_page import write_people_page
 
 ROOT = Path(__file__).parents[1]
@@ -171,6 +171,14 @@ def test_of_the_last_person_nothing_is_left_but_the_log(out: Path, process: Proc
     assert do_purge(out, "P012").mentions == ()
     assert sorted(files(out)) == [IDS_FILE, ".lock", "audit.head", LOG_FILE]
     assert verify(out).faults == ()
+
+
+def test_scripts_beside_the_pages_go_with_the_last_person(out: Path, process: Process) -> None:
+    process("P012/S01")
+    write_reports(out, options=ReportOptions(assets="shared"))
+    assert (out / "reports" / "assets" / "style.css").exists()
+    assert do_purge(out, "P012").mentions == ()
+    assert sorted(files(out)) == [IDS_FILE, ".lock", "audit.head", LOG_FILE]
 
 
 def test_a_person_without_a_timeline_can_be_purged(out: Path, process: Process) -> None:
