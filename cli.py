@@ -219,10 +219,10 @@ def _read_study(path: Path) -> "tuple[list[Session], dict[str, Any]]":
     return list(study.sessions), read_settings(path.parent)
 
 
-def _tell_problems(path: Path, problems: "Sequence[Problem]", rest: str = "nothing was done.") -> None:
+def _tell_problems(path: Path, problems: "Sequence[Problem]") -> None:
     for problem in problems:
         err_console.print(f"{path}: {problem}", markup=False, soft_wrap=True)
-    err_console.print(f"{len(problems)} to be put right; {rest}")
+    err_console.print(f"{len(problems)} to be put right; nothing was done.")
 
 
 @study_app.command("init")
@@ -402,6 +402,7 @@ def report(
     Example: emonext report study --lang fr
     """
     from pipeline.audit import audited
+    from pipeline.derived import update_derived
     from pipeline.encryption import use_key
     from pipeline.lock import holding
     from pipeline.status import sessions_in
@@ -415,8 +416,14 @@ def report(
     )
     take_pictures = None if thumbnails == "off" else Thumbnails(directory, thumbnails)
     shown = {"thumbnails": thumbnails}
-    with holding(directory), audited(directory, "report", sessions, shown), _progress("Reports") as update:
-        index = write_reports(directory, lambda done, total: update(done, total, ""), options, take_pictures)
+    with holding(directory), audited(directory, "report", sessions, shown):
+        with _progress("Summaries") as update:
+            problems = update_derived(directory, lambda done, total: update(done, total, ""))
+        with _progress("Reports") as update:
+            index = write_reports(
+                directory, lambda done, total: update(done, total, ""), options, take_pictures
+            )
+    _tell_left_out(problems)
     _say(f"Report: {index}")
 
 
@@ -444,7 +451,6 @@ def summarize(
     from pipeline.derived import derive
     from pipeline.encryption import use_key
     from pipeline.episodes import EpisodeSettings
-    from pipeline.events import EVENTS_FILE
     from pipeline.lock import holding
     from pipeline.summaries import SummarySettings, read_sessions
 
@@ -458,8 +464,14 @@ def summarize(
     _say(f"{sessions.height} sessions, {enough} seen enough, {calm} with the person's own baseline.")
     _say(f"Tables: {directory / 'summaries'}")
     if problems:
-        _tell_problems(directory / EVENTS_FILE, problems, "the rest is done, without events.")
+        _tell_left_out(problems)
         raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def _tell_left_out(problems: "Sequence[str]") -> None:
+    """What of a study's own files could not be used."""
+    for problem in problems:
+        err_console.print(f"Left out: {problem}", markup=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=SESSIONS)

@@ -1,7 +1,7 @@
 """A folder of timelines → a page for each, and the index over them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -98,7 +98,7 @@ def write_reports(
     paths = sorted(out.glob("timelines/patient_id=*/*.parquet"))
     if not paths:
         raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
-    update_derived(out, progress or (lambda done, total: None))
+    problems = update_derived(out, progress or (lambda done, total: None))
     options = options or last_options(out)
     folder = _Folder(out, FolderFacts(out), _methods(out), options, take_pictures)
     statuses = _read_statuses(out)
@@ -108,7 +108,7 @@ def write_reports(
         if progress is not None:
             progress(done, len(paths))
     entries += _without_timeline(statuses, entries)
-    study = read_study(out)
+    study = replace(read_study(out), problems=problems)
     patients = _write_patients(folder, study)
     spoken, assets = language(options.language), options.assets_of(0)
     write_page(out / "reports" / "study.html", study_page(study, spoken, assets))

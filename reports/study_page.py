@@ -49,6 +49,7 @@ class Study:
     :param scale_names: by the key under which the table has them.
     :param methods: the methods paragraph; none where none was written.
     :param made: how the timelines were made: software, weights, settings; each with how many sessions.
+    :param problems: what is wrong with the study's own files.
     """
 
     status: pl.DataFrame
@@ -58,6 +59,7 @@ class Study:
     methods: str | None = None
     made: Mapping[str, Counter[str]] = field(default_factory=dict)
     warnings: tuple[tuple[str, str, str], ...] = ()
+    problems: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -381,6 +383,7 @@ def _details(study: Study, language: Language) -> Mapping[str, Any]:
             (row["patient_id"], row["session_id"], reason_text(row["reason"], language))
             for row in study.status.filter(state="failed").iter_rows(named=True)
         ],
+        "problems": study.problems,
     }
 
 

@@ -478,7 +478,7 @@ def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> N
     ended = emonext("purge", two, "--patient", "P2", "--session", "S1", "--yes")
     assert (ended.code, ended.err) == (DONE, "")
     assert ended.out.splitlines()[-1] == (
-        "P2/S1: faces 1, logs 1, reports 1, timelines 1, rows 1; nothing mentions it any more. "
+        "P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, rows 1; nothing mentions it any more. "
         "Originals and backups were not touched."
     )
     assert emonext("audit", "verify", two).code == DONE

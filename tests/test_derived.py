@@ -72,9 +72,37 @@ def test_what_is_wrong_with_the_events_is_told_and_the_rest_is_made(out: Path) -
     derive(out)
     (out / "events.csv").write_text("session_id;time_s;what\nS99;10;song\nS01;never;song\n")
     problems = update_derived(out)
-    assert [problem.row for problem in problems] == [2, 3]
+    assert [problem.split(",")[0] for problem in problems] == [
+        f"{out / 'events.csv'}: row 2",
+        f"{out / 'events.csv'}: row 3",
+    ]
     assert "events.parquet" not in made(out)
+    assert update_derived(out) == problems, "told until it is put right"
     assert "conditions.parquet" in made(out)
+
+
+@pytest.mark.parametrize("name", ["events.csv", "scales.toml"])
+def test_a_file_of_another_kind_stops_nothing(out: Path, name: str) -> None:
+    derive(out)
+    (out / name).write_bytes(b"\xff\xfe\0")
+    [problem] = update_derived(out)
+    assert str(out / name) in problem
+    assert f"{Path(name).stem}.parquet" not in made(out)
+    assert "methods.md" in made(out)
+
+
+def test_what_was_broken_off_is_made(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    derive(out)
+
+    def fail(out: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.derived.write_scales", fail)
+        with pytest.raises(KeyboardInterrupt):
+            derive(out)
+    update_derived(out)
+    assert "methods.md" in made(out)
 
 
 def test_without_events_there_is_nothing_about_them(out: Path) -> None:

@@ -16,6 +16,7 @@ from pipeline.status import Outcome, record
 from reports import ReportOptions, write_reports
 from reports.language import ENGLISH, Language
 from reports.patient_page import patient_page
+from reports.study_page import read_study, study_page
 
 ABOUT = {"version": "0.1.0", "settings": {"min_coverage": 0.2}}
 MAX_BYTES = 1_500_000
@@ -169,8 +170,7 @@ def test_a_table_that_is_missing_is_told_with_what_makes_it(tmp_path: Path) -> N
     for name in ("conditions", "trends", "events", "scales"):
         (tmp_path / "summaries" / f"{name}.parquet").unlink(missing_ok=True)
     (tmp_path / "summaries" / "methods.md").unlink(missing_ok=True)
-    write_reports(tmp_path)
-    text = Page((tmp_path / "reports" / "study.html").read_text()).text
+    text = Page(str(study_page(read_study(tmp_path), ENGLISH))).text
     assert text.count("Run emonext summarize with this folder") == 4
     assert "this study has no list of events" in text
 
