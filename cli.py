@@ -448,16 +448,19 @@ def summarize(
 
     Example: emonext summarize study --min-duration 2
     """
+    from pipeline.audit import audited
     from pipeline.derived import derive
     from pipeline.encryption import use_key
     from pipeline.episodes import EpisodeSettings
     from pipeline.lock import holding
+    from pipeline.status import sessions_in
     from pipeline.summaries import SummarySettings, read_sessions
 
     use_key(key)
     episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
     settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
-    with holding(directory), _progress("Summaries") as update:
+    ids = sessions_in(directory)
+    with holding(directory), audited(directory, "summarize", ids), _progress("Summaries") as update:
         problems = derive(directory, settings, lambda done, total: update(done, total, ""))
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())

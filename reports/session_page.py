@@ -63,6 +63,7 @@ def session_page(material: SessionMaterial, language: Language, assets: Assets =
         short=in_short(material, language),
         recorded=_recorded(material, language),
         condition=material.condition,
+        in_folder=material.facts is not None,
         sections=[
             (section.name, language.word(section.title), _body(section, values, language))
             for section, values in filled

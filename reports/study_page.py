@@ -50,6 +50,7 @@ class Study:
     :param methods: the methods paragraph; none where none was written.
     :param made: how the timelines were made: software, weights, settings; each with how many sessions.
     :param problems: what is wrong with the study's own files.
+    :param has_agreement: whether the page of agreement with raters lies beside it.
     """
 
     status: pl.DataFrame
@@ -60,6 +61,7 @@ class Study:
     made: Mapping[str, Counter[str]] = field(default_factory=dict)
     warnings: tuple[tuple[str, str, str], ...] = ()
     problems: tuple[str, ...] = ()
+    has_agreement: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -93,6 +95,7 @@ def read_study(out: Path) -> Study:
         made=made,
         warnings=warnings,
         about=summaries_about(out),
+        has_agreement=(out / "reports" / "agreement.html").is_file(),
     )
 
 
@@ -148,6 +151,7 @@ def study_page(study: Study, language: Language, assets: Assets = INLINE) -> Mar
         "study.html",
         language,
         answer=_answer(study, language),
+        has_agreement=study.has_agreement,
         sections=[
             (section.name, language.word(section.title), _body(section, study, language))
             for section in SECTIONS
