@@ -467,6 +467,52 @@ def two(emonext: Emonext, video: Path, tmp_path: Path, model: list[str]) -> Path
     return tmp_path / "out"
 
 
+# --- what follows from the timelines
+
+
+def test_summaries_are_made_and_told_in_two_lines(emonext: Emonext, two: Path) -> None:
+    ended = emonext("summarize", two, "--min-coverage", 0.5, "--min-duration", 2)
+    assert (ended.code, ended.err) == (DONE, "")
+    assert ended.out.splitlines() == [
+        "2 sessions, 0 seen enough, 0 with the person's own baseline.",
+        f"Tables: {two / 'summaries'}",
+    ]
+    from pipeline.timeline import read_metadata
+
+    stored = read_metadata(two / "summaries" / "sessions.parquet")["settings"]
+    assert (stored["min_coverage"], stored["episodes"]["min_duration_s"]) == (0.5, 2)
+
+
+def test_what_is_wrong_with_the_events_is_told_and_the_pages_are_made(emonext: Emonext, two: Path) -> None:
+    (two / "events.csv").write_text("session_id,time_s,what\nS9,1,song\n")
+    ended = emonext("summarize", two)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, str(two / "events.csv"))
+    ended = emonext("report", two)
+    assert ended.code == DONE
+    assert_one_line_naming(ended, str(two / "events.csv"))
+    assert "row 2" in (two / "reports" / "study.html").read_text()
+
+
+@pytest.mark.parametrize("options", [["--enter", 0.2], ["--bridge", 9], ["--min-coverage", 2]])
+def test_settings_that_contradict_each_other_are_refused(
+    emonext: Emonext, two: Path, options: list[object]
+) -> None:
+    ended = emonext("summarize", two, *options)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, str(options[0]))
+
+
+def test_a_study_is_made_without_video(
+    emonext: Emonext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.demo_study.PATIENTS", 1)
+    ended = emonext("demo", "--study", "--out", tmp_path / "made")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert (tmp_path / "made" / "reports" / "P01" / "index.html").exists()
+    assert (tmp_path / "made" / "truth" / "episodes.csv").exists()
+
+
 def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> None:
     (two / "notes.txt").write_text("P1 likes music")
     left = emonext("purge", two, "--patient", "P1", "--yes")
