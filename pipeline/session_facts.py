@@ -78,7 +78,7 @@ class SessionFacts:
     :param reading: the one that words go by: the corrected one, where there is one.
     :param numbers: by :data:`Key`; one that can't be said is left out.
     :param rest_s: seconds of calm behind the correction.
-    :param still: whether the face moved so little that little can be read of it; none where not known.
+    :param still: whether so little but neutral was shown that little can be read of it; none where not known.
     :param others: the person's other sessions of which enough was seen.
     :param unusual: how it differs from them; empty also where there are too few to tell.
     :param good, hard: the clearest moments, in order of time. ``events``: likewise.

@@ -48,8 +48,8 @@ def _how_many(course: Course, language: Language) -> str:
     return language.gettext(
         "%(sessions)s from %(first)s to %(last)s.",
         sessions=sessions,
-        first=dates.long_date(first, language),
-        last=dates.long_date(last, language),
+        first=language.long_date(first),
+        last=language.long_date(last),
     )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, time
 
-from babel.dates import format_date, format_skeleton, get_day_names
+from babel.dates import format_skeleton, get_day_names
 
 from reports.language import Language
 
@@ -17,11 +17,6 @@ def short_moment(recorded_at: datetime, language: Language) -> str:
     """``2 Mar 2026, 14:30``, for tables."""
     day = language.short_date(recorded_at)
     return day if recorded_at.time() == time.min else f"{day}, {language.time(recorded_at)}"
-
-
-def long_date(day: date, language: Language) -> str:
-    """``2 March 2026``."""
-    return format_date(day, "long", language.locale)
 
 
 def day_and_month(day: date, language: Language) -> str:

@@ -5,6 +5,7 @@ English is what templates and modules are written in. The texts of another langu
 """
 
 import gettext
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date as Date
@@ -13,7 +14,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 from babel import Locale
 from babel.dates import format_date, format_time
@@ -77,11 +78,20 @@ class Language:
 
     def date(self, day: Date) -> str:
         """``Monday 2 March 2026``."""
-        return format_date(day, "full", self.locale).replace(",", "")
+        return self._day(day, "full").replace(",", "")
+
+    def long_date(self, day: Date) -> str:
+        """``2 March 2026``."""
+        return self._day(day, "long")
 
     def short_date(self, day: Date) -> str:
         """``2 Mar 2026``."""
-        return format_date(day, "medium", self.locale)
+        return self._day(day, "medium")
+
+    def _day(self, day: Date, form: Literal["medium", "long", "full"]) -> str:
+        told = format_date(day, form, self.locale)
+        # Babel's French lacks the one ordinal that it has: le 1er mars
+        return re.sub(r"\b1 ", "1er ", told, count=1) if self.locale.language == "fr" else told
 
     def time(self, moment: datetime) -> str:
         """The time of day: ``14:05``."""

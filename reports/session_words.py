@@ -104,13 +104,13 @@ def in_short(material: SessionMaterial, language: Language) -> list[tuple[str, s
     if not words.seen_too_little(material.summary):
         told.append((language.gettext("Different from usual"), _different(facts, language)))
         if facts.still:
-            told.append((language.gettext("A still face"), language.gettext(_STILL)))
+            told.append((language.gettext("Little expression"), language.gettext(_STILL)))
     return told
 
 
 _STILL = marked(
-    "The face moved little in this session. There can be many reasons, and a face that moves little says "
-    "little about how somebody feels."
+    "The face looked neutral for nearly all of this session. There can be many reasons, and a face that "
+    "shows little says little about how somebody feels."
 )
 
 

@@ -246,3 +246,10 @@ def test_pages_keep_their_language_when_they_are_made_anew(tmp_path: Path) -> No
         assert_no_english(page)
     index.write_text('<html lang="xx">')
     assert last_options(tmp_path) == ReportOptions()
+
+
+def test_the_first_of_the_month_is_an_ordinal_in_french() -> None:
+    assert FRENCH.date(date(2026, 3, 1)) == "dimanche 1er mars 2026"
+    assert FRENCH.short_date(date(2026, 4, 1)) == "1er avr. 2026"
+    assert FRENCH.long_date(date(2026, 3, 11)) == "11 mars 2026"
+    assert ENGLISH.long_date(date(2026, 3, 1)) == "1 March 2026"

@@ -124,7 +124,9 @@ def test_with_few_other_sessions_nothing_is_called_usual() -> None:
 
 
 def test_a_still_face_is_told_and_of_a_glimpse_nothing_is() -> None:
-    assert "says little about how somebody feels" in told(material(facts=facts(still=True)))["A still face"]
+    assert (
+        "says little about how somebody feels" in told(material(facts=facts(still=True)))["Little expression"]
+    )
     glimpse = material([("happy", 30), ("no_face", 170)], facts=facts(still=True))
     assert set(told(glimpse)) == {"Good moments", "Hard moments"}
 
@@ -200,10 +202,14 @@ def test_no_moments_are_no_table(tmp_path: Path) -> None:
 
 def test_a_moment_leads_to_its_review_only_where_there_is_one(tmp_path: Path) -> None:
     without = page_of(material(facts=facts()), tmp_path)
-    assert [a["href"] for tag, a in without.tags if tag == "a"] == ["#about"]
+    assert [a["href"] for tag, a in without.tags if tag == "a"] == [
+        "../index.html",
+        "index.html",
+        "#about",
+    ]
     page = page_of(material(facts=facts(), review="../../review/P1/S1.html"), tmp_path)
     links = [a["href"] for tag, a in page.tags if tag == "a"]
-    assert links[1:3] == ["../../review/P1/S1.html#t=10.00", "../../review/P1/S1.html#t=61.00"]
+    assert links[3:5] == ["../../review/P1/S1.html#t=10.00", "../../review/P1/S1.html#t=61.00"]
 
 
 def test_pictures_are_shown_and_what_they_show_is_said(tmp_path: Path) -> None:
