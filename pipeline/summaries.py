@@ -19,13 +19,14 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.episodes import Episode, EpisodeSettings, find_episodes, observed
-from pipeline.errors import InputError, TimelineError
+from pipeline.errors import InputError
 from pipeline.measures import measure_session
 from pipeline.own_baseline import OwnBaseline, corrected, own_baseline, resting
 from pipeline.result_tables import column, read_derived, write_derived
 from pipeline.summary import summarize
 from pipeline.timeline import (
     Timeline,
+    ids_of,
     read_metadata,
     read_timeline,
     timeline_path,
@@ -151,7 +152,7 @@ def summarize_folder(
         baseline = baseline_of(paths, settings)
         for path in paths:
             timeline = read_timeline(path)
-            _check_ids(path, timeline)
+            ids_of(path, timeline)
             with understood(path):
                 found = _summarize(timeline, baseline, settings)
             sessions.append(found.session)
@@ -165,19 +166,6 @@ def summarize_folder(
     write_derived(out / "summaries" / "measures.parquet", MEASURES_SCHEMA, measures, settings)
     write_derived(out / "summaries" / "sessions.parquet", SESSIONS_SCHEMA, sessions, settings)
     return read_sessions(out)
-
-
-def _check_ids(path: Path, timeline: Timeline) -> None:
-    """:raises TimelineError: its rows and its path do not agree on whose it is, or it has none."""
-    ids = timeline.rows.select("patient_id", "session_id").unique().rows()
-    if not ids:
-        raise TimelineError(f"{path}: holds no sample; process the video again.")
-    if ids != [(path.parent.name.removeprefix("patient_id="), path.stem)]:
-        patient_id, session_id = ids[0]
-        raise TimelineError(
-            f"{path}: holds patient {patient_id}, session {session_id}; move it back to "
-            f"patient_id={patient_id}/{session_id}.parquet or process the video again."
-        )
 
 
 def read_sessions(out: Path) -> pl.DataFrame:

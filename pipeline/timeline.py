@@ -229,6 +229,27 @@ def read_timeline(path: Path) -> Timeline:
     return _read(path, TIMELINE_SCHEMA)
 
 
+def ids_of(path: Path, timeline: Timeline) -> tuple[str, str]:
+    """Patient and session, by the timeline's own rows.
+
+    :raises TimelineError: it has no row, or its rows and its path do not agree.
+    :raises InputError: an id could not safely become part of a path.
+    """
+    ids = timeline.rows.select("patient_id", "session_id").unique().rows()
+    if not ids:
+        raise TimelineError(f"{path}: holds no sample; process the video again.")
+    if ids != [(path.parent.name.removeprefix("patient_id="), path.stem)]:
+        patient_id, session_id = ids[0]
+        raise TimelineError(
+            f"{path}: holds patient {patient_id}, session {session_id}; move it back to "
+            f"patient_id={patient_id}/{session_id}.parquet or process the video again."
+        )
+    for value in ids[0]:
+        check_id(f"{path}:", value)  # or what is written of a patient named .. would be written elsewhere
+    patient_id, session_id = ids[0]
+    return patient_id, session_id
+
+
 def read_faces(path: Path) -> Timeline:
     """Every face of every sample, in :data:`FACES_SCHEMA`'s columns; errors as :func:`read_timeline`."""
     return _read(path, FACES_SCHEMA)

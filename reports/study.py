@@ -11,7 +11,7 @@ from pipeline.session_facts import FolderFacts, SessionFacts
 from pipeline.status import read_status
 from pipeline.summaries import read_measures
 from pipeline.summary import Summary, summarize
-from pipeline.timeline import Timeline, check_id, read_timeline, understood
+from pipeline.timeline import Timeline, check_id, ids_of, read_timeline, understood
 from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
@@ -131,7 +131,7 @@ def update_reports(out: Path, progress: Progress | None = None) -> Path:
 
 def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
     timeline = read_timeline(path)
-    patient_id, session_id = _ids(path, timeline)
+    patient_id, session_id = ids_of(path, timeline)
     with understood(path):
         summary = summarize(timeline)
         material, options = folder.material(timeline, summary), folder.options
@@ -156,25 +156,6 @@ def _write_patients(folder: _Folder, study: Study) -> dict[str, Course]:
         page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
         write_page(folder.out / "reports" / check_id("--patient", course.patient_id) / "index.html", page)
     return {course.patient_id: course for course in found}
-
-
-def _ids(path: Path, timeline: Timeline) -> tuple[str, str]:
-    """Whose the timeline is, by its own rows.
-
-    :raises ReportError: it has no row, or its rows and its path do not agree.
-    """
-    ids = timeline.rows.select("patient_id", "session_id").unique().rows()
-    if not ids:
-        raise ReportError(f"{path}: holds no sample; process the video again.")
-    if ids != [(path.parent.name.removeprefix("patient_id="), path.stem)]:
-        patient_id, session_id = ids[0]
-        raise ReportError(
-            f"{path}: holds patient {patient_id}, session {session_id}; move it back to "
-            f"patient_id={patient_id}/{session_id}.parquet or process the video again."
-        )
-    for value in ids[0]:
-        check_id(f"{path}:", value)  # or the page of a patient named .. would be written elsewhere
-    return ids[0]
 
 
 def _status_of(timeline: Timeline) -> _Status:
