@@ -203,7 +203,7 @@ def read_results(folder: Path | None = None) -> str:
             assert str(folder) in str(error), f"names no file: {error}"
             said.append(type(error).__name__)
     pages = {path.relative_to(folder / "reports").as_posix() for path in folder.rglob("*.html")}
-    assert pages <= {"index.html", "P1/S1.html"}, pages
+    assert pages <= {"index.html", "study.html", "P1/index.html", "P1/S1.html"}, pages
     return " ".join(said) or "all good"
 
 

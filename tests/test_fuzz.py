@@ -47,8 +47,10 @@ from pipeline.spreadsheet import plain, read_table, write_rows
 from pipeline.status import STATUS_SCHEMA, Outcome, record
 from pipeline.study import read_settings, read_study
 from pipeline.timeline import METADATA_KEY, faces_path, timeline_path
-from reports import write_reports
+from reports import SessionMaterial, write_reports
+from reports.assets import INLINE
 from reports.index_page import IndexEntry, index_page
+from reports.language import ENGLISH
 from reports.people_page import people_page
 from reports.session_page import session_page
 from reports.status_page import status_page
@@ -1210,8 +1212,8 @@ def test_pages_show_texts_and_obey_none(fuzz: Fuzz) -> None:
             schema={name: schema[name] for name in row},
         )
         return [
-            str(session_page(timeline, summarize(timeline))),
-            str(index_page([entry])),
+            str(session_page(SessionMaterial(timeline, summarize(timeline)), ENGLISH)),
+            str(index_page([entry], ENGLISH, INLINE)),
             str(people_page([person], text)),
             str(status_page(frame)),
         ]
@@ -1221,7 +1223,9 @@ def test_pages_show_texts_and_obey_none(fuzz: Fuzz) -> None:
         for tag, attributes in page.tags:
             for name, value in attributes.items():
                 if name in ("src", "href", "action", "data", "poster", "srcset", "formaction"):
-                    assert (value or "").startswith(("data:", "#", "P1/", "../", "index.html", "S1")), (
+                    assert (value or "").startswith(
+                        ("data:", "#", "P1/", "../", "index.html", "study.html", "S1")
+                    ), (
                         tag,
                         value,
                     )

@@ -54,7 +54,7 @@ def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
 def test_there_are_texts() -> None:
     assert len(messages()) > 100
     assert "Not a feeling." not in messages()
-    assert any("section_about.html:4" in where for where in messages().values())
+    assert any("caveats.html:2" in where for where in messages().values())
 
 
 @pytest.mark.parametrize("name", OTHERS)
