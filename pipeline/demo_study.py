@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from pipeline.records import EMOTIONS, NEGATIVE
+from pipeline.records import EMOTIONS, valence
 from pipeline.session import Settings
 from pipeline.spreadsheet import write_rows
 from pipeline.status import Outcome, record
@@ -227,7 +227,6 @@ def _columns(
         filled = np.broadcast_to(values, len(time_s)).tolist()
         return [value if there else None for value, there in zip(filled, mask.tolist(), strict=True)]
 
-    strongest = probabilities[:, [EMOTIONS.index(name) for name in NEGATIVE]].max(axis=1)
     box = {"x1": 380.0, "y1": 120.0, "x2": 520.0, "y2": 300.0, "face_px": 158.7}
     face = {"track": 1, "detection": 0.99, "brightness": 0.5, "yaw": 0.0, "pitch": 0.0, "roll": 0.0, **box}
     return {
@@ -239,7 +238,7 @@ def _columns(
         "sharpness": where(seen, np.where(ok, 120.0, 8.0)),
         **{f"p_{name}": where(ok, probabilities[:, place]) for place, name in enumerate(EMOTIONS)},
         "emotion": where(ok, np.array(EMOTIONS)[probabilities.argmax(axis=1)]),
-        "valence": where(ok, probabilities[:, EMOTIONS.index("happy")] - strongest),
+        "valence": where(ok, valence(probabilities)),
     }
 
 

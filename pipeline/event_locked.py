@@ -28,7 +28,7 @@ from pipeline.episodes import Observed, observed
 from pipeline.errors import InputError
 from pipeline.events import Event, Ids, read_events
 from pipeline.measures import GROUPS
-from pipeline.records import EMOTIONS, NEGATIVE
+from pipeline.records import EMOTIONS, HAIR_S, valence
 from pipeline.result_tables import column, read_derived, write_derived
 from pipeline.spreadsheet import Problem
 from pipeline.timeline import (
@@ -55,9 +55,6 @@ ALL = ""
 """In the place of what happened: all events together."""
 
 _MOST_BINS = 1000
-
-# Times are binary fractions.
-_HAIR_S = 1e-6
 
 # Timelines in memory at once.
 _KEPT = 8
@@ -235,8 +232,7 @@ def _values(probabilities: Floats) -> Floats:
         elif measure == "share":
             columns.append(np.isin(largest, places).astype(np.float64))
         else:
-            strongest = probabilities[:, [EMOTIONS.index(name) for name in NEGATIVE]].max(axis=1)
-            columns.append(probabilities[:, EMOTIONS.index("happy")] - strongest)
+            columns.append(valence(probabilities))
     return np.stack(columns, axis=1)
 
 
@@ -247,7 +243,7 @@ def _bins(session: Recorded, time_s: float, settings: EventSettings) -> Floats:
     near = ((end > edges[0]) & (start < edges[-1])).ravel()
     seconds = np.clip(np.minimum(end[near], edges[1:]) - np.maximum(start[near], edges[:-1]), 0, None)
     observed_s = seconds.sum(axis=0)[:, None]
-    counts = observed_s >= settings.min_observed * settings.bin_s - _HAIR_S
+    counts = observed_s >= settings.min_observed * settings.bin_s - HAIR_S
     means = np.full((len(edges) - 1, len(MEASURES)), np.nan)
     return np.divide(seconds.T @ session.values[near], observed_s, out=means, where=counts)
 
@@ -281,7 +277,7 @@ class _Free:
         if ids not in self._known:
             session, settings = self._load(ids), self._settings
             begin_s, end_s = session.begin_s + settings.before_s, session.end_s - settings.after_s
-            times = np.arange(begin_s, end_s + _HAIR_S, settings.bin_s)
+            times = np.arange(begin_s, end_s + HAIR_S, settings.bin_s)
             for event_s in self._times[ids]:
                 times = times[np.abs(times - event_s) >= settings.before_s + settings.after_s]
             self._known[ids] = [(ids, float(time)) for time in times]

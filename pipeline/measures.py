@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.episodes import Episode, Observed
 from pipeline.intervals import effective_count, mean_interval, rate_interval, share_interval
-from pipeline.records import EMOTIONS, NEGATIVE
+from pipeline.records import EMOTIONS, NEGATIVE, valence
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ GROUPS = {"positive": ("happy",), "negative": NEGATIVE}
 
 _MINUTE_S = 60.0
 _MIN_MINUTES = 3
-_HAPPY, _NEUTRAL = EMOTIONS.index("happy"), EMOTIONS.index("neutral")
+_NEUTRAL = EMOTIONS.index("neutral")
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,8 @@ def _names() -> Iterator[tuple[str, str, str]]:
 
 def _measures(samples: Observed, episodes: Sequence[Episode], begin_s: float) -> Iterator[Measure]:
     p = samples.probabilities
-    strongest = p[:, [EMOTIONS.index(name) for name in NEGATIVE]].max(axis=1)
-    valence = p[:, _HAPPY] - strongest
-    count = effective_count(valence, samples.seconds)
+    balance = valence(p)
+    count = effective_count(balance, samples.seconds)
     yield from _shares(samples, count)
     for emotion in EMOTIONS:
         of_it = [episode for episode in episodes if episode.emotion == emotion]
@@ -77,7 +76,7 @@ def _measures(samples: Observed, episodes: Sequence[Episode], begin_s: float) ->
         if of_it:
             yield Measure("latency_s", emotion, "s", of_it[0].start_s - begin_s)
             yield Measure("longest_s", emotion, "s", max(e.end_s - e.start_s for e in of_it))
-    yield _mean("valence", "−1…1", valence, samples)
+    yield _mean("valence", "−1…1", balance, samples)
     yield _mean("expressivity", "0…1", 1 - p[:, _NEUTRAL], samples)
     yield from _switches(samples, episodes)
     away = _within(samples, [episode for episode in episodes if episode.emotion != "neutral"])

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.records import NEGATIVE
+from pipeline.measures import GROUPS
 
 AT_MOST = 8
 """Of good and of hard moments each."""
-
-_GOOD, _HARD = ("happy",), NEGATIVE
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,8 @@ def clearest_moments(
     :param episodes: a session's, from :func:`pipeline.summaries.read_episodes`.
     """
     of_reading = episodes.filter(pl.col("reading") == reading)
-    return _clearest(of_reading, _GOOD, at_most), _clearest(of_reading, _HARD, at_most)
+    good, hard = (_clearest(of_reading, GROUPS[of], at_most) for of in ("positive", "negative"))
+    return good, hard
 
 
 def _clearest(episodes: pl.DataFrame, emotions: Sequence[str], at_most: int) -> list[Moment]:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.patient import Patient
-from pipeline.records import EMOTIONS, NEGATIVE, Face, FrameFaces
+from pipeline.records import EMOTIONS, Face, FrameFaces, valence
 from pipeline.stretches import NO_PICTURE
 from pipeline.summary import summarize
 from pipeline.timeline import (
@@ -167,7 +167,7 @@ def _emotion_values(face: Face) -> dict[str, Any]:
     of = dict(zip(EMOTIONS, face.probabilities.tolist(), strict=True))
     return {f"p_{name}": value for name, value in of.items()} | {
         "emotion": max(of, key=lambda name: of[name]),
-        "valence": of["happy"] - max(of[name] for name in NEGATIVE),
+        "valence": float(valence(face.probabilities)),
     }
 
 

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pipeline.records import EMOTIONS, NEGATIVE, STATUSES
+from pipeline.records import EMOTIONS, HAIR_S, NEGATIVE, STATUSES
 from pipeline.timeline import Timeline
-
-# Times are binary fractions: 3,000 samples of 0.2 s can come out a hair under 600 s.
-_HAIR_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def summarize(timeline: Timeline) -> Summary:
     rows = _rows(timeline)
     status_s = _seconds_by(rows, "status", STATUSES)
     gap_s = duration_s - sum(status_s.values())
-    status_s["gap"] = gap_s if gap_s > _HAIR_S else 0.0
+    status_s["gap"] = gap_s if gap_s > HAIR_S else 0.0
     emotion_s = _seconds_by(rows, "emotion", EMOTIONS)
     observed_s = status_s["ok"]
     observed = rows.filter(pl.col("status") == "ok")
