@@ -7,7 +7,7 @@ Sessions in which the face was seen too little have no number, and are never cou
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-READINGS = ("raw", "corrected")
+from pipeline.summaries import CORRECTED, RAW, READINGS, Key, Number, has_time, numbers_by_session
+
 GROUPS = ("positive", "surprise", "neutral", "negative")
 """The parts into which the observed time falls. Surprise is neither positive nor negative."""
 
@@ -36,17 +37,6 @@ MIN_SMOOTHED = 8
 
 DAYTIMES = {"morning": (5, 12), "afternoon": (12, 17), "evening": (17, 22), "night": (22, 5)}
 """From the full hour to the full hour, local time."""
-
-BASELINE = "baseline"
-
-
-@dataclass(frozen=True)
-class Number:
-    """A value and its 95 % interval, where there is one."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,7 @@ class Visit:
     confirmed: bool
     balance: Mapping[str, Number]
     shares: Mapping[str, Mapping[str, Number]]
-    reading: str = "raw"
+    reading: str = RAW
 
     @property
     def own_shares(self) -> Mapping[str, Number]:
@@ -84,16 +74,19 @@ class Visit:
 
     @property
     def time_known(self) -> bool:
-        """A date without a time is read as midnight."""
-        return self.recorded_at is not None and self.recorded_at.time() != time.min
+        return has_time(self.recorded_at)
 
 
 @dataclass(frozen=True)
 class Course:
-    """All sessions of a patient, in order of time where every one has a date, else of their ids."""
+    """All sessions of a patient, in order of time where every one has a date, else of their ids.
+
+    :param reference: the condition of ordinary sessions, with which others are compared.
+    """
 
     patient_id: str
     visits: tuple[Visit, ...]
+    reference: str
 
     @property
     def dated(self) -> bool:
@@ -107,7 +100,7 @@ class Course:
     @property
     def reading(self) -> str:
         """Corrected by the person's own calm face where every session is, else raw; never both."""
-        return self.visits[0].reading if self.visits else "raw"
+        return self.visits[0].reading if self.visits else RAW
 
     @property
     def readings(self) -> tuple[str, ...]:
@@ -166,26 +159,23 @@ class Slot:
     against_usual: float | None
 
 
-def courses(sessions: pl.DataFrame, measures: pl.DataFrame) -> tuple[Course, ...]:
+def courses(sessions: pl.DataFrame, measures: pl.DataFrame, reference: str) -> tuple[Course, ...]:
     """Every patient's, in order of their ids.
 
     :param sessions, measures: as :mod:`pipeline.summaries` reads them.
     """
-    known = measures.filter(pl.col("measure").is_in(["valence", "share"]) & pl.col("value").is_not_null())
-    by_session: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in known.iter_rows(named=True):
-        by_session.setdefault((row["patient_id"], row["session_id"]), []).append(row)
+    numbers = numbers_by_session(measures.filter(pl.col("measure").is_in(["valence", "share"])))
     rows = sessions.sort("patient_id", "session_id").iter_rows(named=True)
     return tuple(
-        Course(patient_id, _in_one_reading(_in_order(_visit(row, by_session) for row in theirs)))
+        Course(patient_id, _in_one_reading(_in_order(_visit(row, numbers) for row in theirs)), reference)
         for patient_id, theirs in groupby(rows, key=lambda row: str(row["patient_id"]))
     )
 
 
 def _in_one_reading(visits: tuple[Visit, ...]) -> tuple[Visit, ...]:
     seen = [visit for visit in visits if visit.enough]
-    is_corrected = bool(seen) and all("corrected" in visit.balance for visit in seen)
-    return tuple(replace(visit, reading="corrected") for visit in visits) if is_corrected else visits
+    is_corrected = bool(seen) and all(CORRECTED in visit.balance for visit in seen)
+    return tuple(replace(visit, reading=CORRECTED) for visit in visits) if is_corrected else visits
 
 
 def _in_order(visits: Iterable[Visit]) -> tuple[Visit, ...]:
@@ -195,15 +185,15 @@ def _in_order(visits: Iterable[Visit]) -> tuple[Visit, ...]:
     return tuple(sorted(found, key=lambda visit: (visit.recorded_at or datetime.min, visit.session_id)))
 
 
-def _visit(row: Mapping[str, Any], measures: Mapping[tuple[str, str], list[dict[str, Any]]]) -> Visit:
+def _visit(row: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[Key, Number]]) -> Visit:
     balance: dict[str, Number] = {}
     shares: dict[str, dict[str, Number]] = {}
-    for found in measures.get((row["patient_id"], row["session_id"]), ()) if row["enough"] else ():
-        number = Number(found["value"], found["low"], found["high"])
-        if found["measure"] == "valence":
-            balance[found["reading"]] = number
+    own = numbers.get((row["patient_id"], row["session_id"]), {}) if row["enough"] else {}
+    for (reading, measure, of), number in own.items():
+        if measure == "valence":
+            balance[reading] = number
         else:
-            shares.setdefault(found["reading"], {})[found["of"]] = number
+            shares.setdefault(reading, {})[of] = number
     names = (
         "session_id",
         "recorded_at",
@@ -267,15 +257,16 @@ def lately(course: Course) -> tuple[Sequence[Visit], Mapping[str, Difference]] |
 
 
 def conditions(course: Course) -> dict[str, tuple[Visit, ...]]:
-    """Sessions by condition, the baseline first; those without a condition are in none."""
+    """Sessions by condition, the reference first; those without a condition are in none."""
     found: dict[str, list[Visit]] = {}
     for visit in course.visits:
         if visit.condition:
             found.setdefault(visit.condition, []).append(visit)
-    return {name: tuple(found[name]) for name in sorted(found, key=lambda name: (name != BASELINE, name))}
+    ordered = sorted(found, key=lambda name: (name != course.reference, name))
+    return {name: tuple(found[name]) for name in ordered}
 
 
-def against_baseline(
+def against_reference(
     comparisons: pl.DataFrame | None, patient_id: str, reading: str
 ) -> dict[str, dict[str, Difference]]:
     """Condition → positive and negative → its sessions against those of the reference.
@@ -304,7 +295,7 @@ def against_baseline(
 def too_few(course: Course) -> list[str]:
     """Conditions of which, or of whose reference, too few sessions were seen to tell a difference."""
     seen = {name: sum(visit.enough for visit in visits) for name, visits in conditions(course).items()}
-    base = seen.pop(BASELINE, 0)
+    base = seen.pop(course.reference, 0)
     return [name for name, count in seen.items() if min(count, base) < MIN_OF_KIND]
 
 

@@ -10,35 +10,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from pipeline.events import EVENTS_FILE, Event, read_events
 from pipeline.moments import Moment, clearest_moments
 from pipeline.scales import read_ratings, read_scales
-from pipeline.summaries import CORRECTED, RAW, read_episodes, read_measures, read_sessions
+from pipeline.summaries import (
+    CORRECTED,
+    RAW,
+    Key,
+    Number,
+    episodes_path,
+    numbers_by_session,
+    read_episodes,
+    read_measures,
+    read_sessions,
+)
 from pipeline.timeline import timeline_path
 from pipeline.usual import MIN_OTHERS, is_unusual, usual_range
 
 Ids = tuple[str, str]
 """Patient and session."""
 
-Key = tuple[str, str, str]
-"""Reading, measure and what it is of."""
-
 _COMPARED = (("share", "positive"), ("share", "negative"), ("expressive_share", ""))
 """What is compared with a person's other sessions."""
-
-
-@dataclass(frozen=True)
-class Number:
-    """A measure. ``low``, ``high``: its 95 % interval, or none."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-Numbers = dict[Key, Number]
 
 
 @dataclass(frozen=True)
@@ -188,20 +181,14 @@ class FolderFacts:
         return {scale.key: scale.name for scale in read_scales(self._out).scales}
 
     @cached_property
-    def _numbers(self) -> dict[Ids, Numbers]:
+    def _numbers(self) -> dict[Ids, dict[Key, Number]]:
         if not (self._out / "summaries" / "measures.parquet").exists():
             return {}
-        found: dict[Ids, Numbers] = {}
-        rows = read_measures(self._out).filter(pl.col("value").is_not_null())
-        columns = ("patient_id", "session_id", "reading", "measure", "of", "value", "low", "high")
-        for patient, session, reading, measure, of, value, low, high in rows.select(columns).iter_rows():
-            key = reading, measure, of
-            found.setdefault((patient, session), {})[key] = Number(value, low, high)
-        return found
+        return numbers_by_session(read_measures(self._out))
 
 
 def is_current(out: Path, patient_id: str, session_id: str) -> bool:
     """Whether the session was summarized since its timeline was written."""
     timeline = timeline_path(out, patient_id, session_id)
-    episodes = out / "episodes" / timeline.parent.name / timeline.name
+    episodes = episodes_path(out, patient_id, session_id)
     return episodes.exists() and episodes.stat().st_mtime_ns >= timeline.stat().st_mtime_ns

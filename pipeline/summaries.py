@@ -10,7 +10,7 @@ Each number comes in the reading ``raw``, and where the person was recorded at r
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,10 @@ from pipeline.timeline import (
     written_sessions,
 )
 
-RAW, CORRECTED = "raw", "corrected"
+RAW, CORRECTED = READINGS = ("raw", "corrected")
+
+Key = tuple[str, str, str]
+"""Reading, measure and what it is of."""
 
 LOW_EXPRESSIVE_SHARE = 0.05
 """Below it a session is flagged: apathy and Parkinsonism flatten faces, and little can be read of such a one.
@@ -65,6 +68,15 @@ class SummarySettings:
         """:raises InputError: a setting is not usable."""
         if not 0 <= self.min_coverage <= 1 or self.min_observed_s < 0 or self.min_rest_s < 0:
             raise InputError("--min-coverage: from 0 to 1; --min-observed and --min-rest: 0 s or more.")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A value, and its 95 % interval where there is one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
 
 
 _DICTIONARY = pa.dictionary(pa.int8(), pa.string())
@@ -129,6 +141,11 @@ MEASURES_SCHEMA = pa.schema(
 """Columns of ``summaries/measures.parquet``."""
 
 
+def has_time(recorded_at: datetime | None) -> bool:
+    """Whether the time of day is known; a date alone is read as midnight."""
+    return recorded_at is not None and recorded_at.time() != time.min
+
+
 def summarize_folder(
     out: Path,
     settings: SummarySettings | None = None,
@@ -157,10 +174,10 @@ def summarize_folder(
                 found = _summarize(timeline, baseline, settings)
             sessions.append(found.session)
             measures += found.measures
-            write_derived(_episodes_path(out, *found.ids), EPISODES_SCHEMA, found.episodes, settings)
+            write_derived(episodes_path(out, *found.ids), EPISODES_SCHEMA, found.episodes, settings)
             on_progress(len(sessions), len(ids))
     for gone in set(out.glob("episodes/patient_id=*/*.parquet")) - {
-        _episodes_path(out, *both) for both in ids
+        episodes_path(out, *both) for both in ids
     }:
         gone.unlink()
     write_derived(out / "summaries" / "measures.parquet", MEASURES_SCHEMA, measures, settings)
@@ -181,9 +198,27 @@ def read_measures(out: Path) -> pl.DataFrame:
     return read_derived(out / "summaries" / "measures.parquet", MEASURES_SCHEMA)
 
 
+def numbers_by_session(measures: pl.DataFrame) -> dict[tuple[str, str], dict[Key, Number]]:
+    """Of each patient and session every number that can be said.
+
+    :param measures: as :func:`read_measures` gives them.
+    """
+    found: dict[tuple[str, str], dict[Key, Number]] = {}
+    columns = ("patient_id", "session_id", "reading", "measure", "of", "value", "low", "high")
+    known = measures.filter(pl.col("value").is_not_null()).select(columns)
+    for patient, session, reading, measure, of, *number in known.iter_rows():
+        found.setdefault((patient, session), {})[reading, measure, of] = Number(*number)
+    return found
+
+
 def read_episodes(out: Path, patient_id: str, session_id: str) -> pl.DataFrame:
     """In :data:`EPISODES_SCHEMA`'s columns; errors as :func:`read_sessions`."""
-    return read_derived(_episodes_path(out, patient_id, session_id), EPISODES_SCHEMA)
+    return read_derived(episodes_path(out, patient_id, session_id), EPISODES_SCHEMA)
+
+
+def episodes_path(out: Path, patient_id: str, session_id: str) -> Path:
+    """Where the episodes of a session stand."""
+    return out / "episodes" / f"patient_id={patient_id}" / f"{session_id}.parquet"
 
 
 # --- one session
@@ -254,7 +289,3 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
 def _episode_rows(same: Mapping[str, str], episodes: Sequence[Episode]) -> Iterator[dict[str, Any]]:
     for number, episode in enumerate(episodes, start=1):
         yield {**same, "episode": number, **vars(episode)}
-
-
-def _episodes_path(out: Path, patient_id: str, session_id: str) -> Path:
-    return out / "episodes" / f"patient_id={patient_id}" / f"{session_id}.parquet"

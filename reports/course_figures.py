@@ -14,13 +14,13 @@ from pipeline.course import (
     GROUPS,
     MIN_SMOOTHED,
     Course,
-    Number,
     Part,
     Visit,
     mean_of,
     moving_median,
     shares_of,
 )
+from pipeline.summaries import Number
 from reports import words
 from reports.dates import day_and_month, moment, short_month
 from reports.figures import FONT
@@ -28,7 +28,7 @@ from reports.language import Language
 from reports.look import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, QUIET, in_words
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon")
-"""One for each condition; the first is for sessions without, or for the baseline."""
+"""One for each condition; the first is for sessions without, or for ordinary ones."""
 
 MARK = "#1f5673"
 CLEAR, FAINT = "rgba(31,86,115,0.6)", "rgba(31,86,115,0.22)"
@@ -203,7 +203,7 @@ def conditions_figure(
 def condition_symbols(course: Course) -> dict[str, str]:
     """A mark for each condition, the same in every figure of a patient."""
     names = {visit.condition for visit in course.visits}
-    ordered = sorted(names, key=lambda name: (name not in ("", "baseline"), name))
+    ordered = sorted(names, key=lambda name: (name not in ("", course.reference), name))
     return dict(zip(ordered, cycle(SYMBOLS), strict=False))
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 import pipeline.course as over_time
-from pipeline.course import Course, Difference, Number, Part
+from pipeline.course import Course, Difference, Part
+from pipeline.summaries import Number
 from reports import dates, words
 from reports.language import Language, marked
 
@@ -17,7 +18,6 @@ _DAYTIMES = {
 }
 
 _CONDITIONS = {
-    "baseline": marked("ordinary (baseline)"),
     "music": marked("music"),
     "garden": marked("garden"),
 }
@@ -56,7 +56,7 @@ def _how_many(course: Course, language: Language) -> str:
 def findings(course: Course, differences: Differences, language: Language) -> list[tuple[str, str]]:
     """A title and a sentence or two each.
 
-    :param differences: of conditions, as :func:`pipeline.course.against_baseline` gives them.
+    :param differences: of conditions, as :func:`pipeline.course.against_reference` gives them.
     """
     if not course.seen:
         text = language.gettext(
@@ -67,10 +67,12 @@ def findings(course: Course, differences: Differences, language: Language) -> li
     found = [(language.gettext("As a rule"), _usual(course, language))]
     found.append((language.gettext("Lately"), _lately(course, language)))
     found += [
-        (condition_label(name, language).capitalize(), _condition(of, language))
+        (condition_label(name, course.reference, language).capitalize(), _condition(of, language))
         for name, of in differences.items()
     ]
-    few = [condition_label(name, language).capitalize() for name in over_time.too_few(course)]
+    few = [
+        condition_label(name, course.reference, language).capitalize() for name in over_time.too_few(course)
+    ]
     if few:
         text = language.gettext(
             "There are too few sessions yet to say what was different: at least %(least)s of a kind and "
@@ -229,8 +231,10 @@ def daytime_text(name: str, language: Language) -> str:
     return language.word(_DAYTIMES[name])
 
 
-def condition_label(name: str, language: Language) -> str:
+def condition_label(name: str, reference: str, language: Language) -> str:
     """A condition as it is shown."""
+    if name == reference:
+        return language.gettext("ordinary (%(name)s)", name=name)
     return language.word(_CONDITIONS[name]) if name in _CONDITIONS else name
 
 

@@ -1,22 +1,25 @@
 """Days, months and weekdays in words."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 
 from babel.dates import format_skeleton, get_day_names
 
+from pipeline.summaries import has_time
 from reports.language import Language
 
 
 def moment(recorded_at: datetime, language: Language) -> str:
     """``Monday 2 March 2026, 14:30``; without the time where only the date is known."""
-    day = language.date(recorded_at)
-    return day if recorded_at.time() == time.min else f"{day}, {language.time(recorded_at)}"
+    return _with_time(language.date(recorded_at), recorded_at, language)
 
 
 def short_moment(recorded_at: datetime, language: Language) -> str:
     """``2 Mar 2026, 14:30``, for tables."""
-    day = language.short_date(recorded_at)
-    return day if recorded_at.time() == time.min else f"{day}, {language.time(recorded_at)}"
+    return _with_time(language.short_date(recorded_at), recorded_at, language)
+
+
+def _with_time(day: str, recorded_at: datetime, language: Language) -> str:
+    return f"{day}, {language.time(recorded_at)}" if has_time(recorded_at) else day
 
 
 def day_and_month(day: date, language: Language) -> str:

@@ -4,7 +4,7 @@ Drawn from the summaries alone, so that five hundred sessions take no longer to 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +12,8 @@ import polars as pl
 from markupsafe import Markup
 
 import pipeline.course as over_time
-from pipeline.course import DAYTIMES, Course, Number, Part, Slot, Visit
+from pipeline.course import DAYTIMES, Course, Part, Slot, Visit
+from pipeline.summaries import CORRECTED, READINGS, Number
 from reports import course_words, dates, words
 from reports.assets import INLINE, MARKS_FILE, Assets
 from reports.course_figures import (
@@ -69,7 +70,7 @@ def patient_page(
     :param about: ``version`` of the software and ``settings`` of the summaries, for the details.
     :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
     """
-    differences = over_time.against_baseline(comparisons, course.patient_id, course.reading)
+    differences = over_time.against_reference(comparisons, course.patient_id, course.reading)
     said = course_words.findings(course, differences, language)
     filled = [(section, section.fill(course, language)) for section in SECTIONS]
     return render(
@@ -79,7 +80,7 @@ def patient_page(
         answer=course_words.answer(course, language),
         usual=_usual(course, language),
         said=said,
-        is_corrected=course.reading == "corrected",
+        is_corrected=course.reading == CORRECTED,
         sections=[
             (section.name, language.word(section.title), _body(section.name, language, about, values))
             for section, values in filled
@@ -115,13 +116,15 @@ def _balance(course: Course, language: Language) -> Mapping[str, Any] | None:
     if not course.seen:
         return None
     symbols = {
-        course_words.condition_label(name, language) if name else language.gettext("no kind given"): symbol
+        course_words.condition_label(name, course.reference, language)
+        if name
+        else language.gettext("no kind given"): symbol
         for name, symbol in condition_symbols(course).items()
     }
     return {
         "figure": balance_figure(session_marks(course, course.reading, language), language),
         "symbols": symbols,
-        "visits": _rows(course.visits, language) if len(course.visits) <= MAX_SIDE_BY_SIDE else [],
+        "visits": _rows(course.visits, course, language) if len(course.visits) <= MAX_SIDE_BY_SIDE else [],
         "too_little": len(course.visits) - len(course.seen),
         "smoothed": len(course.seen) >= over_time.MIN_SMOOTHED,
         "dated": course.dated,
@@ -203,7 +206,7 @@ def _conditions(course: Course, language: Language) -> Mapping[str, Any] | None:
     }
     if len(found) < 2 or not any(means.values()):
         return None
-    labels = {name: course_words.condition_label(name, language) for name in found}
+    labels = {name: course_words.condition_label(name, course.reference, language) for name in found}
     return {
         "figure": conditions_figure(found, labels, language),
         "rows": [
@@ -226,7 +229,7 @@ def _mean(visits: tuple[Visit, ...], of: str, reading: str | None = None) -> Num
 def _baseline(course: Course, language: Language) -> Mapping[str, Any] | None:
     if not course.seen:
         return None
-    both = [visit for visit in course.seen if "corrected" in visit.balance]
+    both = [visit for visit in course.seen if CORRECTED in visit.balance]
     if not both:
         return {"figure": None, "is_corrected": False}
     looks = in_words(EMOTION_WORDS, language)
@@ -237,10 +240,8 @@ def _baseline(course: Course, language: Language) -> Mapping[str, Any] | None:
     ]
     lines += [(name, looks[name].capitalize(), EMOTION_COLOURS[name]) for name in EMOTION_ORDER]
     return {
-        "figure": beside_figure(
-            {name: _marks(course, name, language) for name in over_time.READINGS}, language
-        ),
-        "is_corrected": course.reading == "corrected",
+        "figure": beside_figure({name: _marks(course, name, language) for name in READINGS}, language),
+        "is_corrected": course.reading == CORRECTED,
         "sessions": len(both),
         "rows": [
             (
@@ -248,7 +249,7 @@ def _baseline(course: Course, language: Language) -> Mapping[str, Any] | None:
                 colour,
                 [
                     course_words.with_interval(_mean(tuple(both), of, reading), language)
-                    for reading in over_time.READINGS
+                    for reading in READINGS
                 ],
             )
             for of, label, colour in lines
@@ -258,7 +259,7 @@ def _baseline(course: Course, language: Language) -> Mapping[str, Any] | None:
 
 def _marks(course: Course, reading: str, language: Language) -> list[Mark]:
     """Of the sessions that have both readings; of many sessions, by week or month."""
-    both = Course(course.patient_id, tuple(visit for visit in course.seen if "corrected" in visit.balance))
+    both = replace(course, visits=tuple(visit for visit in course.seen if CORRECTED in visit.balance))
     kind, found, links = _parts(both)
     if kind == "session":
         return session_marks(both, reading, language)
@@ -273,7 +274,8 @@ def _sessions(course: Course, language: Language) -> Mapping[str, Any]:
     ]
     return {
         "folds": [
-            (fold, _fold_title(visits, course, language), _rows(visits, language)) for fold, visits in folds
+            (fold, _fold_title(visits, course, language), _rows(visits, course, language))
+            for fold, visits in folds
         ],
         "folded": folded,
         "conditions": any(visit.condition for visit in course.visits),
@@ -297,13 +299,14 @@ def _fold_title(visits: list[Visit], course: Course, language: Language) -> str:
     return dates.month(first, language).capitalize()
 
 
-def _rows(visits: Any, language: Language) -> list[dict[str, Any]]:
+def _rows(visits: Any, course: Course, language: Language) -> list[dict[str, Any]]:
     return [
         {
             "id": visit.session_id,
             "link": visit_link(visit),
             "when": "" if visit.recorded_at is None else dates.short_moment(visit.recorded_at, language),
-            "condition": visit.condition and course_words.condition_label(visit.condition, language),
+            "condition": visit.condition
+            and course_words.condition_label(visit.condition, course.reference, language),
             "coverage": visit.coverage,
             "read": words.share_text(visit.observed_s, visit.duration_s, language),
             "enough": visit.enough,

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pipeline.events import Event
 from pipeline.records import EMOTIONS
 from pipeline.session_facts import SessionFacts
+from pipeline.summaries import has_time
 from pipeline.summary import Summary
 from pipeline.timeline import Timeline
 from reports.language import Language
@@ -56,8 +57,7 @@ class SessionMaterial:
 
     @property
     def is_time_known(self) -> bool:
-        """Whether the time of day is known; a date alone comes as midnight."""
-        return self.recorded_at is not None and self.recorded_at.time() != time()
+        return has_time(self.recorded_at)
 
     @property
     def condition(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from reports.assets import INLINE, Assets
+from reports.dates import moment
 from reports.language import ENGLISH, Language, marked
 from reports.render import render, write_page
 from reports.session_material import SessionMaterial
@@ -61,7 +62,7 @@ def session_page(material: SessionMaterial, language: Language, assets: Assets =
         summary=material.summary,
         answer=answer(material, language),
         short=in_short(material, language),
-        recorded=_recorded(material, language),
+        recorded=moment(material.recorded_at, language) if material.recorded_at else "",
         condition=material.condition,
         in_folder=material.facts is not None,
         sections=[
@@ -76,11 +77,3 @@ def session_page(material: SessionMaterial, language: Language, assets: Assets =
 
 def _body(section: Section, values: Mapping[str, Any], language: Language) -> Markup:
     return render(f"section_{section.name}.html", language, **values)
-
-
-def _recorded(material: SessionMaterial, language: Language) -> str:
-    """When, as far as that is known; or empty."""
-    if material.recorded_at is None:
-        return ""
-    day = language.date(material.recorded_at)
-    return f"{day}, {language.time(material.recorded_at)}" if material.is_time_known else day

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.moments import Moment
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.session_facts import Number
+from pipeline.summaries import Number
 from pipeline.summary import Span, Summary
 from reports import words
 from reports.figures import expression_figure, valence_figure

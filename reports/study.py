@@ -150,7 +150,8 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
 
 def _write_patients(folder: _Folder, study: Study) -> dict[str, Course]:
     """Everybody's page over all sessions; returns what they show."""
-    found = courses(study.sessions, read_measures(folder.out))
+    reference = study.about["settings"]["baseline_condition"]
+    found = courses(study.sessions, read_measures(folder.out), reference)
     spoken, assets = language(folder.options.language), folder.options.assets_of(1)
     for course in found:
         page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from pipeline.course import Number
+from pipeline.summaries import Number
 from reports.course_figures import MARK, error_bars, percent_axis, plain, plain_layout
 from reports.language import Language
 from reports.look import INK, PAPER

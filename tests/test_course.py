@@ -1,5 +1,6 @@
 """pipeline.course: sessions in order, what is compared with what, and when nothing is said."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from summary_tables import made, measure_rows, session_row, tables
 
 from pipeline.course import (
     Course,
-    against_baseline,
+    against_reference,
     compare,
     conditions,
     courses,
@@ -37,13 +38,13 @@ def course(*sessions: tuple[float, float], **columns: list[Any]) -> Course:
         row = session_row(f"S{number + 1:02}", **other)
         rows.append(row)
         measures += measure_rows(row, positive, negative)
-    found = courses(*tables(rows, measures))
-    return found[0] if found else Course("P1", ())
+    found = courses(*tables(rows, measures), "baseline")
+    return found[0] if found else Course("P1", (), "baseline")
 
 
 def test_of_nothing_nothing_is_said() -> None:
-    assert courses(*tables([], [])) == ()
-    nobody = Course("P1", ())
+    assert courses(*tables([], []), "baseline") == ()
+    nobody = Course("P1", (), "baseline")
     assert (nobody.seen, nobody.readings, lately(nobody), good_times(nobody), slots(nobody)) == (
         (),
         (),
@@ -54,7 +55,7 @@ def test_of_nothing_nothing_is_said() -> None:
     assert parts(nobody, 60) == ("session", ())
     assert mean_of([]) is None
     assert moving_median([]) == []
-    assert against_baseline(None, "P1", "raw") == {}
+    assert against_reference(None, "P1", "raw") == {}
 
 
 def test_sessions_are_in_order_of_their_dates_and_else_of_their_ids() -> None:
@@ -161,6 +162,12 @@ def test_the_baseline_comes_first_and_no_condition_is_none() -> None:
     assert too_few(enough) == []
 
 
+def test_the_reference_is_the_one_that_the_study_names() -> None:
+    found = replace(course(*[(0.1, 0.1)] * 6, condition=["art", "rest"] * 3), reference="rest")
+    assert list(conditions(found)) == ["rest", "art"]
+    assert too_few(found) == []
+
+
 def test_comparisons_are_those_of_the_study() -> None:
     blank = {"patient_id": "P1", "reading": "raw", "measure": "share", "reason": "", "condition": "music"}
     row = {"of": "positive", "mean": 30.0, "mean_reference": 10.0, "difference": 20.0, "difference_low": 5.0}
@@ -169,7 +176,7 @@ def test_comparisons_are_those_of_the_study() -> None:
     few = {**blank, **dict.fromkeys(row), "of": "negative", "reason": "too few"}
     two = {**blank, **row, "condition": "garden", "sessions": 2}
     table = pl.DataFrame([{**blank, **row}, *other, few, two])
-    found = against_baseline(table, "P1", "raw")
+    found = against_reference(table, "P1", "raw")
     assert found.keys() == {"music"}
     assert found["music"].keys() == {"positive"}
     difference = found["music"]["positive"]
@@ -181,12 +188,13 @@ def test_corrected_is_compared_only_where_every_session_is() -> None:
     for number in range(2):
         rows.append(session_row(f"S{number}", corrected=True))
         measures += [*measure_rows(rows[-1], 0.1, 0.4), *measure_rows(rows[-1], 0.1, 0.2, "corrected")]
-    (found,) = courses(*tables(rows, measures))
+    (found,) = courses(*tables(rows, measures), "baseline")
     assert found.reading == "corrected"
     assert shares_of(found.seen, "negative") == [0.2, 0.2]
     assert shares_of(found.seen, "negative", "raw") == [0.4, 0.4]
     (found,) = courses(
-        *tables(rows, [row for row in measures if row["session_id"] == "S0" or row["reading"] == "raw"])
+        *tables(rows, [row for row in measures if row["session_id"] == "S0" or row["reading"] == "raw"]),
+        "baseline",
     )
     assert found.reading == "raw"
     assert shares_of(found.seen, "negative") == [0.4, 0.4]
@@ -197,6 +205,6 @@ def test_a_moving_median_is_of_five_neighbours() -> None:
 
 
 def test_each_patient_has_a_course() -> None:
-    found = courses(*made(3, 4))
+    found = courses(*made(3, 4), "baseline")
     assert [(one.patient_id, len(one.visits)) for one in found] == [("P001", 4), ("P002", 4), ("P003", 4)]
     assert [one.readings for one in found] == [("raw", "corrected"), ("raw", "corrected"), ("raw",)]

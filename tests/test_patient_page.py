@@ -27,7 +27,7 @@ def page(course: Course, language: Language = ENGLISH, comparisons: pl.DataFrame
 
 
 def patient(sessions: int, every_days: int = 7) -> Course:
-    return courses(*made(1, sessions, timedelta(days=every_days)))[0]
+    return courses(*made(1, sessions, timedelta(days=every_days)), "baseline")[0]
 
 
 def compared(difference: float, low: float, high: float) -> pl.DataFrame:
@@ -54,12 +54,12 @@ def compared(difference: float, low: float, high: float) -> pl.DataFrame:
 
 
 def test_a_patient_without_a_session_has_a_page_that_says_so() -> None:
-    assert "There is no session yet." in page(Course("P1", ())).text
+    assert "There is no session yet." in page(Course("P1", (), "baseline")).text
 
 
 def test_a_patient_who_was_hardly_seen_gets_no_number() -> None:
     row = session_row(enough=False, coverage=0.05, observed_s=30.0)
-    course = courses(*tables([row], list(measure_rows(row, 0.5, 0.1))))[0]
+    course = courses(*tables([row], list(measure_rows(row, 0.5, 0.1))), "baseline")[0]
     found = page(course)
     assert "In no session was the face seen enough" in found.text
     assert "50 %" not in found.text
@@ -91,7 +91,7 @@ def test_a_condition_is_told_with_its_uncertainty(low: float, high: float, said:
 
 
 def test_raw_and_corrected_stand_side_by_side_only_where_there_is_a_correction() -> None:
-    with_own, _, without = courses(*made(3, 8))
+    with_own, _, without = courses(*made(3, 8), "baseline")
     assert "too little calm time" not in page(with_own).text
     assert "too little calm time of this person yet" in page(without).text
 
@@ -101,9 +101,19 @@ def test_a_condition_is_escaped() -> None:
     for number, condition in enumerate(("baseline", "<script>alert(1)</script>")):
         rows.append(session_row(f"S{number}", condition=condition))
         measures += list(measure_rows(rows[-1], 0.1, 0.1))
-    html = patient_page(courses(*tables(rows, measures))[0], ENGLISH, ABOUT)
+    html = patient_page(courses(*tables(rows, measures), "baseline")[0], ENGLISH, ABOUT)
     assert "<script>alert" not in html
     assert "alert(1)" in html
+
+
+def test_sessions_of_the_studys_own_reference_are_the_ordinary_ones() -> None:
+    rows, measures = [], []
+    for number, condition in enumerate(("rest", "baseline")):
+        rows.append(session_row(f"S{number}", condition=condition))
+        measures += list(measure_rows(rows[-1], 0.1, 0.1))
+    text = page(courses(*tables(rows, measures), "rest")[0]).text
+    assert "ordinary (rest)" in text
+    assert "ordinary (baseline)" not in text
 
 
 @pytest.mark.parametrize("sessions", [1, 8, 70])
@@ -139,7 +149,7 @@ def test_every_figure_has_words_and_a_table_behind_it() -> None:
 
 @pytest.mark.parametrize("sessions", [0, 1, 8, 70])
 def test_a_french_patient_holds_no_english(sessions: int, tmp_path: Path) -> None:
-    course = patient(sessions) if sessions else Course("P001", ())
+    course = patient(sessions) if sessions else Course("P001", (), "baseline")
     (tmp_path / "a.html").write_text(patient_page(course, FRENCH, ABOUT, compared(12.0, 4.0, 20.0)))
     assert_no_english(tmp_path / "a.html")
 

@@ -15,7 +15,8 @@ from test_reports import HOSTILE, TWENTY_SECONDS, Page, Runs, make_timeline, put
 from pipeline.events import Event
 from pipeline.moments import Moment
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.session_facts import Key, Number, Rated, SessionFacts, Unusual
+from pipeline.session_facts import Rated, SessionFacts, Unusual
+from pipeline.summaries import Key, Number
 from pipeline.summary import summarize
 from reports import ReportOptions, SessionMaterial, last_options, write_reports, write_session_report
 from reports.assets import Assets
