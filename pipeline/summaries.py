@@ -121,7 +121,7 @@ SESSIONS_SCHEMA = pa.schema(
             f"other than neutral for less than {LOW_EXPRESSIVE_SHARE:.0%}; null where seen too little",
             nullable=True,
         ),
-        column("confirmed", pa.bool_(), "whether a person or a photo said who the patient is"),
+        column("confirmed", pa.bool_(), "whether a person or a photo said who of those seen is the patient"),
     ]
 )
 """Columns of ``summaries/sessions.parquet``."""
@@ -250,6 +250,7 @@ def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline
 
 def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: SummarySettings) -> _Summarized:
     summary, session = summarize(timeline), timeline.metadata["session"]
+    patient = timeline.metadata["patient"]
     enough = 0 < summary.observed_s >= settings.min_observed_s and summary.coverage >= settings.min_coverage
     ids = {"patient_id": summary.patient_id, "session_id": summary.session_id}
     samples = observed(timeline)
@@ -279,7 +280,7 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
             "corrected": baseline is not None,
             "rest_s": baseline.rest_s if baseline else 0.0,
             "low_expressivity": None if expressive is None else expressive < LOW_EXPRESSIVE_SHARE,
-            "confirmed": timeline.metadata["patient"]["chosen_by"] not in _UNCONFIRMED,
+            "confirmed": patient["chosen_by"] not in _UNCONFIRMED and patient["track"] is not None,
         },
         measures=measures,
         episodes=episodes,

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
+from test_reports import chosen, make_timeline, put
 
 from pipeline import demo_study
 from pipeline.demo_study import make_study
@@ -108,6 +109,17 @@ def test_of_what_was_hardly_seen_no_number_is_given(made: Path, tmp_path: Path) 
     rows = read_measures(tmp_path).join(few, on=["patient_id", "session_id"], how="semi")
     assert rows["value"].null_count() == rows.height
     assert few["low_expressivity"].null_count() == few.height
+
+
+@pytest.mark.parametrize(
+    ("patient", "confirmed"),
+    [(chosen("photo", 1, 2), True), (chosen("photo", None, 2), False), (chosen("longest", 1, 2), False)],
+)
+def test_confirmed_is_who_was_seen_and_named(
+    tmp_path: Path, patient: dict[str, object], confirmed: bool
+) -> None:
+    put(tmp_path, make_timeline([("happy", 100)], patient=patient))
+    assert summarize_folder(tmp_path)["confirmed"].to_list() == [confirmed]
 
 
 def test_made_again_with_other_settings(made: Path, tmp_path: Path) -> None:
