@@ -25,7 +25,7 @@ from pipeline.records import EMOTIONS
 from pipeline.result_tables import column, read_derived, write_derived
 from pipeline.spreadsheet import read_toml, shown
 from pipeline.summaries import read_episodes, read_sessions
-from pipeline.timeline import Timeline, read_timeline, timeline_path, understood
+from pipeline.timeline import Timeline, read_metadata, read_timeline, timeline_path, understood
 
 SCALES_FILE = "scales.toml"
 
@@ -145,6 +145,19 @@ def write_scales(out: Path) -> pl.DataFrame:
 def read_ratings(out: Path) -> pl.DataFrame:
     """In :data:`SCALES_SCHEMA`'s columns; errors as :func:`pipeline.result_tables.read_derived`."""
     return read_derived(_path(out), SCALES_SCHEMA)
+
+
+def rated_scales(out: Path) -> dict[str, str]:
+    """Key → name of the scales that were filled in; empty where none was.
+
+    :raises TimelineError: the table is damaged.
+    """
+    path = _path(out)
+    if not path.exists():
+        return {}
+    metadata = read_metadata(path)
+    with understood(path):
+        return {scale["key"]: scale["name"] for scale in metadata["settings"]["scales"]}
 
 
 def _path(out: Path) -> Path:

@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import InputError
 from pipeline.events import EVENTS_FILE, Event, read_events
 from pipeline.moments import Moment, clearest_moments
-from pipeline.scales import read_ratings, read_scales
+from pipeline.scales import rated_scales, read_ratings
 from pipeline.summaries import (
     CORRECTED,
     RAW,
@@ -155,11 +156,14 @@ class FolderFacts:
 
     @cached_property
     def _events(self) -> dict[Ids, list[Event]]:
-        """In order of time; lines of the list that can't be understood are left out."""
+        """In order of time; what of the list can't be understood is left out."""
         listed = self._out / EVENTS_FILE
         if not listed.exists():
             return {}
-        events, _ = read_events(listed, dict.fromkeys(self._sessions, math.inf))
+        try:
+            events, _ = read_events(listed, dict.fromkeys(self._sessions, math.inf))
+        except InputError:  # which `pipeline.derived` tells
+            return {}
         found: dict[Ids, list[Event]] = {}
         for event in sorted(events, key=lambda event: event.time_s):
             found.setdefault(event.ids, []).append(event)
@@ -178,7 +182,7 @@ class FolderFacts:
 
     @cached_property
     def _scale_names(self) -> dict[str, str]:
-        return {scale.key: scale.name for scale in read_scales(self._out).scales}
+        return rated_scales(self._out)
 
     @cached_property
     def _numbers(self) -> dict[Ids, dict[Key, Number]]:

@@ -291,13 +291,15 @@ def understood(path: Path) -> Iterator[None]:
     try:
         yield
     except _SENSELESS as error:
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise TimelineError(
-            f"{path}: holds what this program does not write; run `emonext process` again."
+            f"{path}: holds what this program does not write ({what}); run `emonext process` again, and if "
+            "that does not help, report it as a fault of the program."
         ) from error
 
 
 _SENSELESS = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError, ValueError),
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
     *(pa.ArrowException, pl.exceptions.PolarsError),
 )
 

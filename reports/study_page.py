@@ -15,9 +15,10 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from pipeline.scales import rated_scales
 from pipeline.status import overview
 from pipeline.summaries import read_sessions
-from pipeline.timeline import as_frame, read_metadata, read_table, timeline_path, understood, written_sessions
+from pipeline.timeline import as_frame, read_metadata, read_table, timeline_path, written_sessions
 from reports import words
 from reports.assets import INLINE, Assets
 from reports.language import Language, marked
@@ -84,13 +85,12 @@ def read_study(out: Path) -> Study:
     :raises pipeline.errors.TimelineError: a table can't be read.
     """
     made, warnings = _made(out)
-    scales = _table(out, "scales")
     methods = out / "summaries" / "methods.md"
     return Study(
         status=overview(out, running=False),
         sessions=read_sessions(out),
         tables={name: as_frame(read_table(path)) for name in TABLES if (path := _table(out, name)).exists()},
-        scale_names=_scale_names(scales) if scales.exists() else {},
+        scale_names=rated_scales(out),
         methods=methods.read_text(encoding="utf-8") if methods.exists() else None,
         made=made,
         warnings=warnings,
@@ -101,12 +101,6 @@ def read_study(out: Path) -> Study:
 
 def _table(out: Path, name: str) -> Path:
     return out / "summaries" / f"{name}.parquet"
-
-
-def _scale_names(path: Path) -> dict[str, str]:
-    metadata = read_metadata(path)
-    with understood(path):
-        return {scale["key"]: scale["name"] for scale in metadata["settings"]["scales"]}
 
 
 def summaries_about(out: Path) -> dict[str, Any]:

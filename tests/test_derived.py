@@ -11,6 +11,7 @@ from pipeline.demo_study import make_study
 from pipeline.derived import as_settings, derive, update_derived
 from pipeline.episodes import EpisodeSettings
 from pipeline.errors import InputError
+from pipeline.scales import read_ratings
 from pipeline.summaries import SummarySettings
 from pipeline.timeline import read_metadata
 
@@ -34,8 +35,9 @@ def test_a_folder_without_timelines_says_so(tmp_path: Path) -> None:
 def test_every_table_is_made_and_the_progress_ends_at_all(out: Path) -> None:
     calls: list[tuple[int, int]] = []
     assert derive(out, on_progress=lambda done, total: calls.append((done, total))) == ()
-    names = ("sessions", "measures", "conditions", "trends", "scales", "events")
-    assert {f"{name}.parquet" for name in names} | {"methods.md", "table.csv"} == made(out).keys()
+    tables = ("sessions", "measures", "conditions", "trends", "scales", "events")
+    others = {"methods.md", "table.csv", "made.json"}
+    assert {f"{name}.parquet" for name in tables} | others == made(out).keys()
     assert [done for done, _ in calls] == list(range(1, 13))
     assert {total for _, total in calls} == {12}
 
@@ -57,6 +59,42 @@ def test_what_changed_is_taken_up_with_the_settings_of_the_last_time(out: Path, 
     assert made(out)["sessions.parquet"] > before["sessions.parquet"]
     stored = read_metadata(out / "summaries" / "sessions.parquet")["settings"]
     assert as_settings(stored) == settings
+
+
+def test_an_older_file_in_its_place_is_taken_up(out: Path) -> None:
+    derive(out)
+    os.utime(out / "timelines" / "patient_id=P01" / "S03.parquet", (1, 1))
+    before = made(out)
+    update_derived(out)
+    assert made(out)["sessions.parquet"] > before["sessions.parquet"]
+
+
+def test_scales_that_are_taken_away_are_gone(out: Path) -> None:
+    own = out / "scales.toml"
+    own.write_text(Path("pipeline/scales.toml").read_text().replace("oers", "ours"))
+    derive(out)
+    own.unlink()
+    update_derived(out)
+    assert "ours" not in read_ratings(out)["scale"].to_list()
+
+
+def test_another_version_keeps_the_settings(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SummarySettings(EpisodeSettings(min_duration_s=3), baseline_condition="garden")
+    derive(out, settings)
+    before = made(out)
+    monkeypatch.setattr("pipeline.derived.version", lambda _: "9.9")
+    assert update_derived(out) == ()
+    assert made(out)["sessions.parquet"] > before["sessions.parquet"]
+    assert as_settings(read_metadata(out / "summaries" / "sessions.parquet")["settings"]) == settings
+
+
+def test_problems_are_told_again_without_making_it_again(out: Path) -> None:
+    (out / "events.csv").write_text("session_id;time_s;what\nS99;10;song\n")
+    problems = update_derived(out)
+    before = made(out)
+    assert len(problems) == 1
+    assert update_derived(out) == problems
+    assert made(out) == before
 
 
 def test_a_session_that_is_gone_is_gone_everywhere(out: Path) -> None:
@@ -117,7 +155,8 @@ def test_a_damaged_summary_is_made_anew(out: Path, damage: bytes) -> None:
     derive(out)
     path = out / "summaries" / "sessions.parquet"
     path.write_bytes(damage)
-    update_derived(out)
+    [problem] = update_derived(out)
+    assert problem.startswith(f"{path}: with which settings it was made can't be read any more")
     assert read_metadata(path)["settings"]["min_coverage"] == 0.2
 
 

@@ -185,6 +185,15 @@ def test_a_table_that_is_missing_is_told_with_what_makes_it(tmp_path: Path) -> N
     assert "this study has no list of events" in text
 
 
+@pytest.mark.parametrize(("name", "text"), [("events.csv", "foo;bar\n1;2\n"), ("scales.toml", "x = [")])
+def test_a_study_file_that_cannot_be_used_stops_no_page(tmp_path: Path, name: str, text: str) -> None:
+    put(tmp_path, make_timeline(TWENTY_SECONDS))
+    (tmp_path / name).write_text(text)
+    reports = write_reports(tmp_path).parent
+    assert (reports / "P1" / "S1.html").is_file()
+    assert str(tmp_path / name) in Page((reports / "study.html").read_text()).text
+
+
 def test_pages_lead_to_each_other(study: Path) -> None:
     for path in (study / "index.html", study / "study.html", study / "P03" / "index.html"):
         links = [str(tag["href"]) for name, tag in Page(path.read_text()).tags if name == "a"]
