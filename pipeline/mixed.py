@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import statsmodels.api as sm
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from scipy.stats import t as student
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
@@ -120,9 +121,11 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
     values_w, design_w = values * root, design * root[:, None]
     model = MixedLM(values_w, design_w, patients, exog_re=random)
     variances = _most_likely(model)
-    same = patients[:, None] == patients[None, :]
-    covariance = np.eye(len(values)) + same * ((random * variances) @ random.T)
-    found = sm.GLS(values_w, design_w, sigma=covariance).fit()
+    rows = np.column_stack([values_w, design_w])
+    independent = np.concatenate(
+        [_whitened(rows[own], random[own], variances) for own in _rows_of_each(patients)]
+    )
+    found = sm.OLS(independent[:, 0], independent[:, 1:]).fit()
     residual_sd = _residual_sd(found.scale, values)
     # at the lower bound it is zero
     patient_sd, slope_sd = (
@@ -157,6 +160,21 @@ def _most_likely(model: MixedLM) -> Floats:
     return found
 
 
+def _rows_of_each(patients: Floats) -> list[NDArray[np.intp]]:
+    order = np.argsort(patients, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(patients[order])) + 1)
+
+
+def _whitened(rows: Floats, random: Floats, variances: Floats) -> Floats:
+    """(n, k) of one patient, so that its rows are independent and of one variance: generalised least squares.
+
+    Patient by patient: the sessions of two have nothing in common, and the matrix of all would be large.
+    """
+    covariance = np.eye(len(rows)) + (random * variances) @ random.T
+    found: Floats = solve_triangular(np.linalg.cholesky(covariance), rows, lower=True)
+    return found
+
+
 def _check(values: Floats, design: Floats) -> int:
     """Degrees of freedom that are left."""
     rank = int(np.linalg.matrix_rank(design)) if len(values) else 0
@@ -169,9 +187,10 @@ def _check(values: Floats, design: Floats) -> int:
 
 def _check_variation(values: Floats, design: Floats, patients: Floats) -> None:
     """:raises NotEnoughError: within patients the design explains all; the likelihood has no maximum then."""
-    own = (patients[:, None] == np.unique(patients)).astype(np.float64)
-    explained = np.column_stack([own, design])
-    left = values - explained @ np.linalg.lstsq(explained, values)[0]
+    rows = np.column_stack([values, design])
+    for own in _rows_of_each(patients):
+        rows[own] -= rows[own].mean(axis=0)
+    left = rows[:, 0] - rows[:, 1:] @ np.linalg.lstsq(rows[:, 1:], rows[:, 0])[0]
     _residual_sd(float(left @ left) / len(left), values)
 
 
