@@ -26,13 +26,10 @@ from pipeline.summaries import (
     read_sessions,
 )
 from pipeline.timeline import timeline_path
-from pipeline.usual import MIN_OTHERS, is_unusual, usual_range
+from pipeline.usual import COMPARED, MIN_OTHERS, is_unusual, usual_range
 
 Ids = tuple[str, str]
 """Patient and session."""
-
-_COMPARED = (("share", "positive"), ("share", "negative"), ("expressive_share", ""))
-"""What is compared with a person's other sessions."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ class FolderFacts:
 
     def _unusual(self, numbers: Mapping[Key, Number], reading: str, others: Sequence[Ids]) -> list[Unusual]:
         unusual = []
-        for measure, of in _COMPARED:
+        for measure, of in COMPARED:
             key = (reading, measure, of)
             theirs = [found[key].value for other in others if key in (found := self._numbers.get(other, {}))]
             usual = usual_range(theirs)

@@ -12,14 +12,22 @@ MIN_OTHERS = 5
 MIN_DIFFERENCE = 0.05
 """A share that differs by less from the middle of the others is not worth a word."""
 
-_LEVEL, _TRIFLE = 0.95, 0.01
+COMPARED = (("share", "positive"), ("share", "negative"), ("expressive_share", ""))
+"""What is compared with a person's other sessions. In one usual session of twenty one of them stands out."""
+
+_LEVEL = 1 - 0.05 / len(COMPARED)
+
+_TRIFLE = 0.01
+
+# On the angular scale: sessions without a single negative moment are alike, and still say little of the next.
+_LEAST_SPREAD = 0.03
 
 
 def usual_range(others: Sequence[float]) -> tuple[float, float] | None:
     """Where another session's share is expected; none with too few of them.
 
-    The 95 % prediction interval for one more value, on the angular scale arcsin √share, on which shares
-    spread alike wherever they lie (Bartlett 1947, *Biometrics* 3:39-52).
+    The prediction interval for one more value, on the angular scale arcsin √share, on which shares spread
+    alike wherever they lie (Bartlett 1947, *Biometrics* 3:39-52); at 95 % for all of :data:`COMPARED`.
 
     :param others: shares of the person's other sessions, 0…1.
     """
@@ -28,7 +36,8 @@ def usual_range(others: Sequence[float]) -> tuple[float, float] | None:
     # sums of seconds can come out a hair above the whole
     angles = np.arcsin(np.sqrt(np.clip(others, 0.0, 1.0)))
     count = len(angles)
-    reach = student.ppf((1 + _LEVEL) / 2, count - 1) * angles.std(ddof=1) * math.sqrt(1 + 1 / count)
+    spread = max(float(angles.std(ddof=1)), _LEAST_SPREAD)
+    reach = student.ppf((1 + _LEVEL) / 2, count - 1) * spread * math.sqrt(1 + 1 / count)
     ends = np.clip([angles.mean() - reach, angles.mean() + reach], 0, math.pi / 2)
     low, high = np.sin(ends) ** 2
     return float(low), float(high)
