@@ -10,6 +10,10 @@ themselves: who has sessions under one of two conditions only does not count for
 An estimate comes with its 95 % interval (:mod:`pipeline.mixed`), a p-value only with both
 (:mod:`pipeline.permutation`): as it is, and after Holm's correction for all measures and conditions of one
 reading. Raw and corrected readings are never mixed.
+
+Conditions are compared in the raw reading alone. The corrected one is made from the sessions of the
+reference: they are drawn towards neutral by their own data and the others are not, which looks like an effect
+(up to 24 % of made studies without one had p < 0.05). Comparing people with themselves needs no correction.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +30,7 @@ from pipeline.errors import InputError, NotEnoughError
 from pipeline.mixed import Fit, Floats, fit_patient, fit_study
 from pipeline.permutation import permutation_test
 from pipeline.result_tables import write_derived
-from pipeline.summaries import read_measures, read_sessions
+from pipeline.summaries import RAW, read_measures, read_sessions
 
 SESSION_MEASURES = (("share", "positive"), ("share", "neutral"), ("share", "negative"), ("valence", ""))
 
@@ -78,12 +82,12 @@ def write_conditions(out: Path, settings: ComparisonSettings | None = None) -> t
 def compare_conditions(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> tuple[Comparison, ...]:
-    """Each condition beside the reference: of the study, then of each patient, for each reading and measure.
+    """Each condition beside the reference: of the study, then of each patient, for each measure; raw.
 
     :param sessions, measures: as :func:`pipeline.summaries.read_sessions` and ``read_measures`` give them.
     """
     found: list[Comparison] = []
-    for rows in _by_measure(sessions, measures, settings):
+    for rows in _by_measure(sessions, measures.filter(reading=RAW), settings):
         others = sorted(set(rows["condition"]) - {settings.reference, ""}) or [""]
         for patient_id in _patients(rows):
             of_them = _of(rows, patient_id)

@@ -210,13 +210,18 @@ def test_each_patient_alone_is_the_t_test(tables: Tables) -> None:
 def test_readings_are_never_mixed(tables: Tables) -> None:
     sessions, measures = tables
     corrected = measures.with_columns(reading=pl.lit("corrected"), value=pl.lit(0.9) - pl.col("value"))
-    both = compare_conditions(sessions, pl.concat([measures, corrected]), ONE_MEASURE)
-    assert [one.reading for one in both if one.patient_id == STUDY] == ["raw", "corrected"]
+    both = pl.concat([measures, corrected])
+    raw, other = (one for one in find_trends(sessions, both, ONE_MEASURE) if one.patient_id == STUDY)
+    assert (raw.reading, other.reading) == ("raw", "corrected")
+    assert raw.per_week is not None
+    assert other.per_week == pytest.approx(-raw.per_week)
+
+
+def test_what_is_corrected_by_the_reference_is_not_compared_with_it(tables: Tables) -> None:
+    sessions, measures = tables
+    corrected = measures.with_columns(reading=pl.lit("corrected"))
     apart = compare_conditions(sessions, measures, ONE_MEASURE)
-    assert tuple(one for one in both if one.reading == "raw") == apart
-    raw, other = (one for one in both if one.patient_id == STUDY)
-    assert raw.difference is not None
-    assert other.difference == pytest.approx(-raw.difference)
+    assert compare_conditions(sessions, pl.concat([measures, corrected]), ONE_MEASURE) == apart
 
 
 def test_several_measures_are_corrected_by_holm_by_hand(tables: Tables) -> None:
