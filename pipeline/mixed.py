@@ -15,7 +15,7 @@ import numpy as np
 import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from scipy.stats import t as student
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
@@ -29,7 +29,8 @@ ONE_PATIENT = "linear model"
 
 # Between so many residual ones the variances of random effects are sought. MixedLM can't take zero.
 _LEAST, _MOST = 1e-8, 1e6
-_START = (0.5, 0.1)
+_STARTS = ((0.5, 0.1), (5.0, 5.0))
+_TIGHT = {"ftol": 1e-13, "gtol": 1e-8}
 
 # Values are far apart from rounding: a residual below this part of the largest value is none.
 _NO_VARIATION = 1e-9
@@ -150,11 +151,20 @@ def _most_likely(model: MixedLM) -> Floats:
         parameters = MixedLMParams.from_components(cov_re=np.diag(variances))
         return -float(model.loglike(parameters, profile_fe=True))
 
+    def search(start: tuple[float, float]) -> OptimizeResult:
+        # over logarithms first, as variances may be a thousandth or a hundred times the residual one; there
+        # zero is never reached
+        near = minimize(
+            lambda logs: lack(np.exp(logs)), np.log(start), method="L-BFGS-B", bounds=np.log(bounds)
+        )
+        return minimize(lack, np.exp(near.x), method="L-BFGS-B", bounds=bounds, options=_TIGHT)
+
+    bounds = [(_LEAST, _MOST)] * 2
     # what MixedLM.fit sets before its own search
     model.reml, model.cov_pen, model.fe_pen = True, None, None
-    # variances and not their roots: in a root the slope at zero is always zero, and the search stays there
-    best = minimize(lack, _START, method="L-BFGS-B", bounds=[(_LEAST, _MOST)] * 2)
-    if not np.isfinite(best.fun) or (best.x >= _MOST).any():
+    # twice: a search can stop on a ledge and call it the top
+    best = min(map(search, _STARTS), key=lambda one: one.fun if np.isfinite(one.fun) else np.inf)
+    if not np.isfinite(best.fun) or (best.x >= 0.999 * _MOST).any():
         raise NotEnoughError("the model did not converge")
     found: Floats = best.x
     return found
