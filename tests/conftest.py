@@ -1,8 +1,9 @@
 """What the tests share: the real clips, and plain functions in the place of the two trained parts."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -183,6 +184,38 @@ def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_study(out)
     derive(out)
     return out
+
+
+PLAIN_BROWSER = [
+    "--no-sandbox",  # for tests that run as root in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """For a module, not for all: playwright's event loop would run on beside tests that start their own."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("needs chromium on the PATH")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=PLAIN_BROWSER)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Iterator[Any]:
+    """With no page but the test's own: those of the tests before would go on drawing and playing."""
+    yield chromium
+    for context in chromium.contexts:
+        context.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,5 @@
 """The page of agreement: what it says, what it escapes, where it leads, and the commands that write it."""
 
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 from test_reports import make_timeline, put
+from visits import ON_BOTH, Visit
 
 import cli
 from pipeline.agreement import Agreement, agree
@@ -20,7 +20,6 @@ pytest.importorskip("pingouin", reason="needs the packages of the extra agreemen
 
 SECONDS = [("happy", 50), ("neutral", 50), ("no_face", 25), ("sad", 25)]
 HOSTILE = "<script>alert(1)</script>"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def found_in(out: Path, *raters: str) -> Agreement:
@@ -69,27 +68,15 @@ def test_a_disagreement_leads_to_the_review_where_there_is_one(tmp_path: Path) -
     assert link in agreement_page(found, tmp_path / "review")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")
-@pytest.mark.parametrize("width", [1200, 390])
-def test_in_the_browser(tmp_path: Path, width: int) -> None:
+@ON_BOTH
+def test_in_the_browser(browser: Any, tmp_path: Path, viewport: dict[str, int]) -> None:
     """No request, no complaint, nothing wider than the screen, and no fault of accessibility."""
-    driver = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     path = write_agreement_page(found_in(tmp_path, "anna", "bo"), tmp_path / "a.html", tmp_path / "review")
-    complaints: list[Any] = []
-    with driver.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_context(offline=True, viewport={"width": width, "height": 900}).new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on(
-            "request", lambda request: complaints.append(request.url) if request.url != path.as_uri() else 0
-        )
-        page.goto(path.as_uri())
-        assert axe.Axe().run(page).violations_count == 0
-        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(overflow) == 0
-        browser.close()
-    assert complaints == []
+    visit = Visit(browser, path, viewport)
+    assert visit.violations() == []
+    assert visit.overflow_px() == 0
+    assert visit.requests == [path.as_uri()]
+    assert visit.complaints == []
 
 
 # --- the commands

@@ -5,7 +5,6 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from test_figures import ROBUSTNESS, make_evaluation, make_reading
 from test_reports import HOSTILE, Page
+from visits import ON_BOTH, SCREEN, Visit
 
 from emonext.calibration import Abstaining
 from emonext.evaluation import AsUsed, Evaluation, Group, Interval, Robustness
@@ -326,30 +326,6 @@ def test_links_lead_somewhere(tmp_path: Path) -> None:
 
 # --- in a browser ---------------------------------------------------------------------------------------
 
-SCREEN = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
-
-Open = Callable[..., Any]
-"""Path and viewport → a :class:`test_reports_browser.Visit`."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    real = pytest.importorskip("test_reports_browser", reason="needs the playwright package")
-    if real.CHROMIUM is None:
-        pytest.skip("needs chromium on the PATH")
-    with real.playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=real.CHROMIUM, args=real.PLAIN_BROWSER)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def visit(browser: Any) -> Open:
-    from test_reports_browser import Visit
-
-    return lambda path, viewport: Visit(browser, path, viewport)
-
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -369,22 +345,22 @@ OVERFLOW = """
 """By how much the page is too wide, and the cells that are too narrow for their words."""
 
 
-@pytest.mark.parametrize("viewport", [SCREEN, PHONE], ids=["screen", "phone"])
+@ON_BOTH
 @pytest.mark.parametrize(("name", "figures"), [("empty", 0), ("minimal", 2), ("full", 3), ("hostile", 3)])
 def test_a_page_opens_from_disk(
-    visit: Open, pages: Path, name: str, figures: int, viewport: dict[str, int]
+    browser: Any, pages: Path, name: str, figures: int, viewport: dict[str, int]
 ) -> None:
     path = pages / f"{name}.html"
-    opened = visit(path, viewport)
-    opened.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    opened = Visit(browser, path, viewport)
+    opened.unfold()
     assert opened.complaints == []
     assert opened.requests == [path.as_uri()]
     assert opened.count(".figure.js-plotly-plot") == figures
     assert opened.page.evaluate(OVERFLOW) == [0, []]
 
 
-def test_pointing_at_a_threshold_says_what_it_gives(visit: Open, pages: Path) -> None:
-    opened = visit(pages / "minimal.html", {"width": 1280, "height": 6000})
+def test_pointing_at_a_threshold_says_what_it_gives(browser: Any, pages: Path) -> None:
+    opened = Visit(browser, pages / "minimal.html", {"width": 1280, "height": 6000})
     opened.page.locator(".figure.middle .scatterlayer .point").nth(3).hover(force=True)
     caption = opened.page.locator(".figure.middle .hoverlayer .hovertext")
     caption.wait_for()
@@ -408,8 +384,8 @@ def test_without_script_the_tables_are_there(browser: Any, pages: Path) -> None:
     assert folded.locator("table").is_visible()
 
 
-def test_a_print_is_complete(visit: Open, pages: Path) -> None:
-    opened = visit(pages / "full.html", SCREEN)
+def test_a_print_is_complete(browser: Any, pages: Path) -> None:
+    opened = Visit(browser, pages / "full.html", SCREEN)
     opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert opened.page.evaluate("document.querySelectorAll('details:not([open])').length") == 0
     assert opened.page.pdf(format="A4").startswith(b"%PDF")

@@ -1,29 +1,16 @@
 """The pages over several sessions in a real browser: drawn, clickable, reached by keyboard, no violation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from summary_tables import make_small_study
-from test_reports_browser import CHROMIUM, PHONE, PLAIN_BROWSER, SCREEN, Visit, playwright
+from visits import PHONE, SCREEN, Visit
 
 from reports import ReportOptions, write_reports
 
-axe = pytest.importorskip("axe_playwright_python.base", reason="needs the axe-playwright-python package")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")
-
-AXE = Path(axe.__file__).parent / "axe.min.js"
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PAGES = ("index", "study", "P03/index")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=PLAIN_BROWSER)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +32,6 @@ def pages_in(made: Path) -> Callable[[str], Path]:
     return make
 
 
-def violations(visit: Visit) -> list[str]:
-    """The page's own policy lets no script be put into it: axe's text is evaluated from outside."""
-    visit.page.evaluate(AXE.read_text())
-    found = visit.page.evaluate("tags => axe.run({ runOnly: { type: 'tag', values: tags } })", TAGS)
-    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
-
-
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_pages_are_whole_and_without_a_violation(
     browser: Any, pages_in: Callable[[str], Path], language: str
@@ -65,10 +45,9 @@ def test_pages_are_whole_and_without_a_violation(
             assert visit.requests == [path.as_uri()]
             assert visit.count(".figure .main-svg") >= visit.count(".figure")
             assert visit.count(".figure") == visit.count(".figure.js-plotly-plot")
-            overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            assert visit.page.evaluate(overflow) == 0, (name, viewport)
-            visit.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-            assert violations(visit) == [], (name, viewport)
+            assert visit.overflow_px() == 0, (name, viewport)
+            visit.unfold()
+            assert visit.violations() == [], (name, viewport)
             visit.page.context.close()
 
 

@@ -1,0 +1,46 @@
+"""Pages in a real browser: what they ask for, what they complain of, what axe-core finds wrong with them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCREEN = {"width": 1200, "height": 900}
+PHONE = {"width": 390, "height": 844}
+ON_BOTH = pytest.mark.parametrize("viewport", [SCREEN, PHONE], ids=["screen", "phone"])
+
+
+class Visit:
+    """An opened page, everything it asked for, and everything it complained of."""
+
+    def __init__(self, browser: Any, path: Path, viewport: dict[str, int]) -> None:
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page = browser.new_context(offline=True, viewport=viewport).new_page()
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(path.as_uri())
+
+    def count(self, selector: str) -> int:
+        return int(self.page.locator(selector).count())
+
+    def overflow_px(self) -> int:
+        """By how much the page is wider than the screen."""
+        root = "document.documentElement"
+        return int(self.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
+
+    def unfold(self) -> None:
+        self.page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+
+    def violations(self) -> list[str]:
+        """What axe-core finds wrong by WCAG 2.2 AA: each rule, and where."""
+        axe = pytest.importorskip("axe_playwright_python.base", reason="needs axe-playwright-python")
+        # as if typed into the console: a script in the page would be refused by its policy
+        self.page.evaluate(Path(axe.__file__).with_name("axe.min.js").read_text())
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+        found = self.page.evaluate("tags => axe.run({ runOnly: tags })", tags)
+        assert found["passes"]
+        return [
+            f"{rule['id']}: {node['html'][:200]}" for rule in found["violations"] for node in rule["nodes"]
+        ]
