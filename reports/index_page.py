@@ -26,7 +26,8 @@ class IndexEntry:
     """One session.
 
     :param state: ``done``, ``partial``, ``failed`` or ``skipped``. ``reason``: why it is so, or empty.
-    :param summary: none where there is no timeline. ``link``: its page, relative to the index, or none.
+    :param summary: in the reading that its page goes by; none where there is no timeline.
+    :param link: its page, relative to the index, or none.
     """
 
     patient_id: str

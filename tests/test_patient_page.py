@@ -10,13 +10,17 @@ import pytest
 from summary_tables import PATIENTS, made, make_small_study, measure_rows, session_row, tables
 from test_language import FRENCH, assert_no_english
 from test_reports import TWENTY_SECONDS, Page, make_timeline, put
+from test_session_page import spaced
 
 from pipeline.course import Course, courses
+from pipeline.session_facts import FolderFacts
 from pipeline.status import Outcome, record
+from pipeline.summaries import READINGS
 from reports import ReportOptions, write_reports
 from reports.language import ENGLISH, Language
 from reports.patient_page import patient_page
 from reports.study_page import read_study, study_page
+from reports.words import share_text
 
 ABOUT = {"version": "0.1.0", "settings": {"min_coverage": 0.2}}
 MAX_BYTES = 1_500_000
@@ -213,3 +217,16 @@ def test_a_french_study_holds_no_english(tmp_path: Path) -> None:
     write_reports(tmp_path, options=ReportOptions(language="fr"))
     for name in ("study.html", "index.html", "P1/index.html"):
         assert_no_english(tmp_path / "reports" / name)
+def test_the_index_goes_by_the_reading_of_the_pages_words(study: Path) -> None:
+    facts = FolderFacts(study.parent).of("P03", "S01")
+    assert facts is not None
+    groups = ("positive", "neutral", "negative")
+    raw, own = (
+        [spaced(share_text(facts.numbers[reading, "share", of].value, 1, ENGLISH)) for of in groups]
+        for reading in READINGS
+    )
+    assert raw != own
+    of_patient = Page((study / "index.html").read_text()).text.split("Patient P03 ")[1]
+    assert f"{' '.join(own)} Done" in of_patient.split("S02")[0]
+
+
