@@ -255,7 +255,7 @@ def rated(reading: str = "raw") -> tuple[Rated, ...]:
     """Two windows: in the second too little was seen."""
     cells: list[tuple[str, str, float | None, int | None, str]] = [
         ("item", "pleasure", 12.0, 2, "less than 16 seconds"),
-        ("item", "x <own>", 0.0, 1, "never"),
+        ("item", "x <OWN>", 0.0, 1, "never seen"),
         ("beside", "surprise", 3.0, None, "no item of the scale"),
         ("not assessed", "general alertness", None, None, "not assessed"),
         ("time budget", "positive", 12.0, None, "no item of the scale"),
@@ -265,8 +265,8 @@ def rated(reading: str = "raw") -> tuple[Rated, ...]:
         for k, i, _, _, w in cells
     ]
     return tuple(
-        Rated(reading, "oers", window, 600.0 * (window - 1), 600.0 * window, *cell)
-        for window, row in ((1, cells), (2, unseen))
+        Rated(reading, "oers", window, 600.0 * (window - 1), 600.0 * window, coverage, *cell)
+        for window, coverage, row in ((1, 0.55, cells), (2, 0.1, unseen))
         for cell in row
     )
 
@@ -274,8 +274,8 @@ def rated(reading: str = "raw") -> tuple[Rated, ...]:
 def test_a_scale_is_shown_as_filled_in_by_the_computer(tmp_path: Path) -> None:
     text = page_of(material(facts=facts(rated=rated())), tmp_path).text
     assert "Filled in by the computer, from the face alone." in text
-    assert "Time in the video Pleasure X <own> 0:00–10:00 2 less than 16 seconds 1 never" in text
-    assert "10:00–20:00 7 not in view 7 not in view" in text
+    assert "Time in the video Face read Pleasure X <OWN> 0:00–10:00 55 % 2 less than 16 seconds" in text
+    assert "1 never seen 10:00–20:00 10 % 7 not in view 7 not in view" in text
     assert "Time in the video Surprised Positive 0:00–10:00 3 s 12 s 10:00–20:00 – –" in text
     assert "because a face does not tell it: general alertness." in text
     assert text.count("Scores, by the computer") == 1
