@@ -22,7 +22,8 @@ from pipeline.course import (
 )
 from pipeline.summaries import Number
 from reports import words
-from reports.dates import day_and_month, moment, short_month
+from reports.course_words import condition_word
+from reports.dates import moment, short_month
 from reports.figures import FONT
 from reports.language import Language
 from reports.look import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, QUIET, in_words
@@ -174,7 +175,9 @@ def conditions_figure(
             if mean is None:
                 continue
             reach = max(reach, mean.high or 0, *shares)
-            said = f"{escape(labels[name])}<br>{group_words[of]}: {words.share_text(mean.value, 1, language)}"
+            share = words.share_text(mean.value, 1, language)
+            told = language.gettext("%(name)s: %(value)s", name=group_words[of], value=share)
+            said = f"{escape(labels[name])}<br>{told}"
             level, colour = place + away, GROUP_COLOURS[of]
             faint = {"color": colour, "symbol": f"{sign}-open", "size": 7, "opacity": 0.55}
             if len(shares) <= MANY:
@@ -213,14 +216,15 @@ def caption(visit: Visit, language: Language) -> str:
     if visit.recorded_at is not None:
         head.append(moment(visit.recorded_at, language))
     if visit.condition:
-        head.append(escape(visit.condition))
+        head.append(escape(condition_word(visit.condition, language)))
     return "<br>".join([", ".join(head), *_seen(visit.own_shares, visit.coverage, language)])
 
 
 def short_caption(visit: Visit, language: Language) -> str:
     """``S03, 2 Mar 2026: positive 24 %, negative 10 %``."""
     day = "" if visit.recorded_at is None else f", {language.short_date(visit.recorded_at)}"
-    return f"{visit.session_id}{day}: {_seen(visit.own_shares, visit.coverage, language)[0]}"
+    seen, _ = _seen(visit.own_shares, visit.coverage, language)
+    return language.gettext("%(name)s: %(value)s", name=f"{visit.session_id}{day}", value=seen)
 
 
 def part_caption(kind: str, part: Part, language: Language) -> str:
@@ -373,7 +377,7 @@ def _ticks(marks: Sequence[Mark], language: Language, most: int) -> dict[str, An
 
 def _day(day: date, span: timedelta, language: Language) -> str:
     """``2 Mar``; over more than a year ``Mar 2026``."""
-    return short_month(day, language) if span.days > 300 else day_and_month(day, language)
+    return short_month(day, language) if span.days > 300 else language.day_and_month(day)
 
 
 def _few_ticks(labels: Sequence[str], places: Sequence[Any], most: int) -> dict[str, Any]:
@@ -387,7 +391,7 @@ def _label(kind: str, part: Part, language: Language) -> str:
         return part.first.session_id
     if kind == "month":
         return short_month(recorded_at, language)
-    return day_and_month(recorded_at, language)
+    return language.day_and_month(recorded_at)
 
 
 def _percent(share: float | None) -> float | None:

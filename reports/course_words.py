@@ -67,19 +67,17 @@ def findings(course: Course, differences: Differences, language: Language) -> li
     found = [(language.gettext("As a rule"), _usual(course, language))]
     found.append((language.gettext("Lately"), _lately(course, language)))
     found += [
-        (condition_label(name, course.reference, language).capitalize(), _condition(of, language))
+        (words.sentence(condition_label(name, course.reference, language)), _condition(of, language))
         for name, of in differences.items()
     ]
-    few = [
-        condition_label(name, course.reference, language).capitalize() for name in over_time.too_few(course)
-    ]
+    few = [condition_label(name, course.reference, language) for name in over_time.too_few(course)]
     if few:
         text = language.gettext(
             "There are too few sessions yet to say what was different: at least %(least)s of a kind and "
             "%(least)s ordinary ones are needed.",
             least=over_time.MIN_OF_KIND,
         )
-        found.append((language.listed(few), text))
+        found.append((words.sentence(language.listed(few)), text))
     found.append((language.gettext("Good times"), _good_times(course, language)))
     return found
 
@@ -235,6 +233,11 @@ def condition_label(name: str, reference: str, language: Language) -> str:
     """A condition as it is shown."""
     if name == reference:
         return language.gettext("ordinary (%(name)s)", name=name)
+    return condition_word(name, language)
+
+
+def condition_word(name: str, language: Language) -> str:
+    """A condition as it is shown."""
     return language.word(_CONDITIONS[name]) if name in _CONDITIONS else name
 
 

@@ -253,3 +253,4 @@ def test_the_first_of_the_month_is_an_ordinal_in_french() -> None:
     assert FRENCH.short_date(date(2026, 4, 1)) == "1er avr. 2026"
     assert FRENCH.long_date(date(2026, 3, 11)) == "11 mars 2026"
     assert ENGLISH.long_date(date(2026, 3, 1)) == "1 March 2026"
+    assert [FRENCH.day_and_month(date(2026, 3, day)) for day in (1, 21)] == ["1er mars", "21 mars"]

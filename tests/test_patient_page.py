@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from summary_tables import PATIENTS, made, make_small_study, measure_rows, session_row, tables
-from test_language import FRENCH, assert_no_english
+from test_language import FRENCH, NBSP, assert_no_english
 from test_reports import TWENTY_SECONDS, Page, make_timeline, put
 from test_session_page import spaced
 
@@ -118,6 +118,23 @@ def test_sessions_of_the_studys_own_reference_are_the_ordinary_ones() -> None:
     text = page(courses(*tables(rows, measures), "rest")[0]).text
     assert "ordinary (rest)" in text
     assert "ordinary (baseline)" not in text
+
+
+def test_a_studys_own_words_keep_their_capitals() -> None:
+    rows, measures = [], []
+    for number, condition in enumerate(("calm", "music", "group PASA")):
+        rows.append(session_row(f"S{number}", condition=condition))
+        measures += list(measure_rows(rows[-1], 0.1, 0.1))
+    text = page(courses(*tables(rows, measures), "calm")[0]).text
+    assert "Group PASA and music There are too few sessions yet" in text
+
+
+def test_a_french_figure_is_captioned_in_french() -> None:
+    html = patient_page(patient(8), FRENCH, ABOUT)
+    line = "\\u003cbr\\u003e"
+    assert f"musique{line}Positive{NBSP}: " in html
+    assert f", musique{line}positive " in html
+    assert f"Matin{NBSP}: 5:00" in html
 
 
 @pytest.mark.parametrize("sessions", [1, 8, 70])

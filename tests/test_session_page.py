@@ -20,7 +20,7 @@ from pipeline.summaries import Key, Number
 from pipeline.summary import summarize
 from reports import ReportOptions, SessionMaterial, last_options, write_reports, write_session_report
 from reports.assets import Assets
-from reports.language import ENGLISH
+from reports.language import ENGLISH, language
 from reports.session_material import Pictures
 from reports.session_words import answer, in_short
 
@@ -151,6 +151,14 @@ def test_the_page_tells_when_and_under_what_condition(tmp_path: Path) -> None:
 def test_never_a_diagnosis(word: str, tmp_path: Path) -> None:
     text = page_of(material(facts=corrected(still=True)), tmp_path).text
     assert word.lower() not in text.lower()
+
+def test_a_condition_that_many_studies_have_is_in_the_pages_language(tmp_path: Path) -> None:
+    made = material()
+    for condition, shown in (("music", "musique"), ("PASA music", "PASA music")):
+        made.timeline.metadata["session"]["condition"] = condition
+        page = Page(write_session_report(made, tmp_path / "page.html", language("fr")).read_text())
+        assert f"Patient P1, séance S1 {shown} Sur " in page.text
+
 
 
 # shares
