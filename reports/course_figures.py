@@ -29,13 +29,13 @@ from reports.language import Language
 from reports.look import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, QUIET, in_words
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon")
-"""One for each condition; the first is for sessions without, or for ordinary ones."""
+"""One for each condition; the first is for sessions without, or for calm ones."""
 
 MARK = "#1f5673"
 CLEAR, FAINT = "rgba(31,86,115,0.6)", "rgba(31,86,115,0.22)"
 """Of the intervals' lines, of few sessions and of many."""
 
-PLEASANT, UNPLEASANT = "rgba(230,159,0,0.13)", "rgba(51,64,107,0.10)"
+POSITIVE, NEGATIVE = "rgba(230,159,0,0.13)", "rgba(51,64,107,0.10)"
 MANY = 100
 """Sessions from which on marks are small and their captions short."""
 
@@ -103,8 +103,8 @@ def balance_figure(marks: Sequence[Mark], language: Language) -> dict[str, Any]:
         figure.update_layout(
             yaxis={"domain": [_STRIP + 0.04, 1]}, yaxis2=_strip_axis(), xaxis={"anchor": "y2"}
         )
-    figure.add_annotation(_corner(language.gettext("pleasant ↑"), 0.995, "top"))
-    figure.add_annotation(_corner(language.gettext("unpleasant ↓"), 0.005, "bottom"))
+    figure.add_annotation(_corner(language.gettext("positive ↑"), 0.995, "top"))
+    figure.add_annotation(_corner(language.gettext("negative ↓"), 0.005, "bottom"))
     return plain(figure)
 
 
@@ -282,7 +282,7 @@ def _draw_balance(
         line = {"color": INK, "width": 2.5, "dash": "solid" if many else "dot"}
         middle = [round(value, 3) for value in moving_median([number.value for _, number in seen])]
         figure.add_trace(go.Scatter(x=places, y=middle, mode="lines", line=line, hoverinfo="skip", **axes))
-    for y0, y1, colour in ((0, reach, PLEASANT), (-reach, 0, UNPLEASANT)):
+    for y0, y1, colour in ((0, reach, POSITIVE), (-reach, 0, NEGATIVE)):
         area = {"x0": 0, "x1": 1, "y0": y0, "y1": y1, "xref": f"x{ending} domain", "yref": f"y{ending}"}
         figure.add_shape(type="rect", fillcolor=colour, line={"width": 0}, layer="below", **area)
     time_axis = {**_TIME, **_span(marks), **_ticks(marks, language, ticks), "anchor": f"y{ending}"}

@@ -121,8 +121,8 @@ def _picture(course: Course, language: Language) -> Picture | None:
     above = sum(balance > 0 for balance in seen)
     return Picture(
         label=language.ngettext(
-            "Balance in %(count)s session: above the middle, more pleasant than unpleasant, in %(above)s.",
-            "Balance in %(count)s sessions: above the middle, more pleasant than unpleasant, in %(above)s.",
+            "Balance in %(count)s session: above the middle, more positive than negative, in %(above)s.",
+            "Balance in %(count)s sessions: above the middle, more positive than negative, in %(above)s.",
             len(seen),
             above=language.number(above),
         ),

@@ -24,9 +24,11 @@ from reports import (
     write_reports,
     write_session_report,
 )
+from reports.figures import valence_figure
 from reports.language import ENGLISH, LOCALES, SOURCE, catalogues, language
 from reports.options import last_options
 from reports.reasons import REASONS, reason_text
+from reports.series import cut
 from reports.session_material import Pictures
 from reports.words import seconds_text, share_text, signed
 
@@ -234,6 +236,11 @@ def test_a_french_index_holds_no_english(tmp_path: Path) -> None:
     page = write_index(entries, tmp_path / "index.html", FRENCH)
     assert_no_english(page)
     assert "2 terminées" in page.read_text().replace(NBSP, " ")
+
+
+def test_the_words_beside_a_figure_fit_into_its_margin() -> None:
+    figure = valence_figure(cut(make_timeline(TWENTY_SECONDS), 1), FRENCH)
+    assert figure["layout"]["yaxis2"]["ticktext"] == ["négative", "ni l’une<br>ni l’autre", "positive"]
 
 
 def test_pages_keep_their_language_when_they_are_made_anew(tmp_path: Path) -> None:

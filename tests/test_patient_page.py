@@ -82,15 +82,13 @@ def test_plain_words_come_first() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (4.0, 20.0, "more than chance makes: likely a difference of 4 to 20 percentage points"),
+        (4.0, 20.0, "more than chance usually makes: likely a difference of 4 to 20 percentage points"),
         (-4.0, 28.0, "Chance alone can make such differences."),
     ],
 )
 def test_a_condition_is_told_with_its_uncertainty(low: float, high: float, said: str) -> None:
     text = page(patient(8), comparisons=compared(12.0, low, high)).text
-    assert (
-        "positive for 24 % of the time seen, against 12 % in ordinary sessions (4 sessions against 5)" in text
-    )
+    assert "for 24 % of the time seen, against 12 % in the calm sessions (4 sessions against 5)" in text
     assert said in text
 
 
@@ -110,14 +108,14 @@ def test_a_condition_is_escaped() -> None:
     assert "alert(1)" in html
 
 
-def test_sessions_of_the_studys_own_reference_are_the_ordinary_ones() -> None:
+def test_sessions_of_the_studys_own_reference_are_the_calm_ones() -> None:
     rows, measures = [], []
     for number, condition in enumerate(("rest", "baseline")):
         rows.append(session_row(f"S{number}", condition=condition))
         measures += list(measure_rows(rows[-1], 0.1, 0.1))
     text = page(courses(*tables(rows, measures), "rest")[0]).text
-    assert "ordinary (rest)" in text
-    assert "ordinary (baseline)" not in text
+    assert "calm (rest)" in text
+    assert "calm (baseline)" not in text
 
 
 def test_a_studys_own_words_keep_their_capitals() -> None:
@@ -223,17 +221,6 @@ def test_each_patient_has_a_small_picture(study: Path) -> None:
     assert all(str(tag["aria-label"]).startswith("Balance in 8 sessions") for tag in pictures)
 
 
-@pytest.mark.parametrize("name", ["study.html", "P03/index.html"])
-def test_pages_are_small(study: Path, name: str) -> None:
-    assert (study / name).stat().st_size < MAX_BYTES
-
-
-def test_a_french_study_holds_no_english(tmp_path: Path) -> None:
-    put(tmp_path, make_timeline(TWENTY_SECONDS))
-    put(tmp_path, make_timeline([("no_face", 50)], session_id="S2"), session_id="S2")
-    write_reports(tmp_path, options=ReportOptions(language="fr"))
-    for name in ("study.html", "index.html", "P1/index.html"):
-        assert_no_english(tmp_path / "reports" / name)
 def test_the_index_goes_by_the_reading_of_the_pages_words(study: Path) -> None:
     facts = FolderFacts(study.parent).of("P03", "S01")
     assert facts is not None
@@ -247,3 +234,14 @@ def test_the_index_goes_by_the_reading_of_the_pages_words(study: Path) -> None:
     assert f"{' '.join(own)} Done" in of_patient.split("S02")[0]
 
 
+@pytest.mark.parametrize("name", ["study.html", "P03/index.html"])
+def test_pages_are_small(study: Path, name: str) -> None:
+    assert (study / name).stat().st_size < MAX_BYTES
+
+
+def test_a_french_study_holds_no_english(tmp_path: Path) -> None:
+    put(tmp_path, make_timeline(TWENTY_SECONDS))
+    put(tmp_path, make_timeline([("no_face", 50)], session_id="S2"), session_id="S2")
+    write_reports(tmp_path, options=ReportOptions(language="fr"))
+    for name in ("study.html", "index.html", "P1/index.html"):
+        assert_no_english(tmp_path / "reports" / name)
