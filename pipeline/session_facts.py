@@ -55,6 +55,7 @@ class Rated:
     window: int
     start_s: float
     end_s: float
+    coverage: float
     kind: str
     item: str
     seconds: float | None

@@ -22,19 +22,20 @@ from pipeline.course import (
 )
 from pipeline.summaries import Number
 from reports import words
-from reports.dates import day_and_month, moment, short_month
+from reports.course_words import condition_word
+from reports.dates import moment, short_month
 from reports.figures import FONT
 from reports.language import Language
 from reports.look import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, QUIET, in_words
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon")
-"""One for each condition; the first is for sessions without, or for ordinary ones."""
+"""One for each condition; the first is for sessions without, or for calm ones."""
 
 MARK = "#1f5673"
 CLEAR, FAINT = "rgba(31,86,115,0.6)", "rgba(31,86,115,0.22)"
 """Of the intervals' lines, of few sessions and of many."""
 
-PLEASANT, UNPLEASANT = "rgba(230,159,0,0.13)", "rgba(51,64,107,0.10)"
+POSITIVE, NEGATIVE = "rgba(230,159,0,0.13)", "rgba(51,64,107,0.10)"
 MANY = 100
 """Sessions from which on marks are small and their captions short."""
 
@@ -102,8 +103,8 @@ def balance_figure(marks: Sequence[Mark], language: Language) -> dict[str, Any]:
         figure.update_layout(
             yaxis={"domain": [_STRIP + 0.04, 1]}, yaxis2=_strip_axis(), xaxis={"anchor": "y2"}
         )
-    figure.add_annotation(_corner(language.gettext("pleasant ↑"), 0.995, "top"))
-    figure.add_annotation(_corner(language.gettext("unpleasant ↓"), 0.005, "bottom"))
+    figure.add_annotation(_corner(language.gettext("positive ↑"), 0.995, "top"))
+    figure.add_annotation(_corner(language.gettext("negative ↓"), 0.005, "bottom"))
     return plain(figure)
 
 
@@ -174,7 +175,9 @@ def conditions_figure(
             if mean is None:
                 continue
             reach = max(reach, mean.high or 0, *shares)
-            said = f"{escape(labels[name])}<br>{group_words[of]}: {words.share_text(mean.value, 1, language)}"
+            share = words.share_text(mean.value, 1, language)
+            told = language.gettext("%(name)s: %(value)s", name=group_words[of], value=share)
+            said = f"{escape(labels[name])}<br>{told}"
             level, colour = place + away, GROUP_COLOURS[of]
             faint = {"color": colour, "symbol": f"{sign}-open", "size": 7, "opacity": 0.55}
             if len(shares) <= MANY:
@@ -213,14 +216,15 @@ def caption(visit: Visit, language: Language) -> str:
     if visit.recorded_at is not None:
         head.append(moment(visit.recorded_at, language))
     if visit.condition:
-        head.append(escape(visit.condition))
+        head.append(escape(condition_word(visit.condition, language)))
     return "<br>".join([", ".join(head), *_seen(visit.own_shares, visit.coverage, language)])
 
 
 def short_caption(visit: Visit, language: Language) -> str:
     """``S03, 2 Mar 2026: positive 24 %, negative 10 %``."""
     day = "" if visit.recorded_at is None else f", {language.short_date(visit.recorded_at)}"
-    return f"{visit.session_id}{day}: {_seen(visit.own_shares, visit.coverage, language)[0]}"
+    seen, _ = _seen(visit.own_shares, visit.coverage, language)
+    return language.gettext("%(name)s: %(value)s", name=f"{visit.session_id}{day}", value=seen)
 
 
 def part_caption(kind: str, part: Part, language: Language) -> str:
@@ -278,7 +282,7 @@ def _draw_balance(
         line = {"color": INK, "width": 2.5, "dash": "solid" if many else "dot"}
         middle = [round(value, 3) for value in moving_median([number.value for _, number in seen])]
         figure.add_trace(go.Scatter(x=places, y=middle, mode="lines", line=line, hoverinfo="skip", **axes))
-    for y0, y1, colour in ((0, reach, PLEASANT), (-reach, 0, UNPLEASANT)):
+    for y0, y1, colour in ((0, reach, POSITIVE), (-reach, 0, NEGATIVE)):
         area = {"x0": 0, "x1": 1, "y0": y0, "y1": y1, "xref": f"x{ending} domain", "yref": f"y{ending}"}
         figure.add_shape(type="rect", fillcolor=colour, line={"width": 0}, layer="below", **area)
     time_axis = {**_TIME, **_span(marks), **_ticks(marks, language, ticks), "anchor": f"y{ending}"}
@@ -373,7 +377,7 @@ def _ticks(marks: Sequence[Mark], language: Language, most: int) -> dict[str, An
 
 def _day(day: date, span: timedelta, language: Language) -> str:
     """``2 Mar``; over more than a year ``Mar 2026``."""
-    return short_month(day, language) if span.days > 300 else day_and_month(day, language)
+    return short_month(day, language) if span.days > 300 else language.day_and_month(day)
 
 
 def _few_ticks(labels: Sequence[str], places: Sequence[Any], most: int) -> dict[str, Any]:
@@ -387,7 +391,7 @@ def _label(kind: str, part: Part, language: Language) -> str:
         return part.first.session_id
     if kind == "month":
         return short_month(recorded_at, language)
-    return day_and_month(recorded_at, language)
+    return language.day_and_month(recorded_at)
 
 
 def _percent(share: float | None) -> float | None:

@@ -67,20 +67,18 @@ def findings(course: Course, differences: Differences, language: Language) -> li
     found = [(language.gettext("As a rule"), _usual(course, language))]
     found.append((language.gettext("Lately"), _lately(course, language)))
     found += [
-        (condition_label(name, course.reference, language).capitalize(), _condition(of, language))
+        (words.sentence(condition_label(name, course.reference, language)), _condition(of, language))
         for name, of in differences.items()
     ]
-    few = [
-        condition_label(name, course.reference, language).capitalize() for name in over_time.too_few(course)
-    ]
+    few = [condition_label(name, course.reference, language) for name in over_time.too_few(course)]
     if few:
         text = language.gettext(
             "There are too few sessions yet to say what was different: at least %(least)s of a kind and "
-            "%(least)s ordinary ones are needed.",
+            "%(least)s calm ones are needed.",
             least=over_time.MIN_OF_KIND,
         )
-        found.append((language.listed(few), text))
-    found.append((language.gettext("Good times"), _good_times(course, language)))
+        found.append((words.sentence(language.listed(few)), text))
+    found.append((language.gettext("Days and times"), _days_and_times(course, language)))
     return found
 
 
@@ -121,8 +119,8 @@ def _lately(course: Course, language: Language) -> str:
     last = language.ngettext("In the last %(count)s session", "In the last %(count)s sessions", len(visits))
     if not changed:
         return language.gettext(
-            "%(last)s the face looked as it usually does in this person: no difference that chance alone "
-            "would not make.",
+            "%(last)s no clear difference from the sessions before could be made out; with so few sessions a "
+            "real one can be missed.",
             last=last,
         )
     return " ".join(_changed(last, of, difference, language) for of, difference in changed)
@@ -162,14 +160,14 @@ def _from_to(difference: Difference, language: Language) -> dict[str, str]:
 
 
 def _condition(differences: Mapping[str, Difference], language: Language) -> str:
-    """What was different from ordinary sessions, and how sure that is."""
+    """What was different from the calm sessions, and how sure that is."""
     said = []
     for of, difference in differences.items():
         values = _from_to(difference, language)
         if of == "positive":
             here, there = map(language.number, difference.counts)
             text = language.gettext(
-                "The face looked positive for %(now)s of the time seen, against %(then)s in ordinary "
+                "The face looked positive for %(now)s of the time seen, against %(then)s in the calm "
                 "sessions (%(here)s sessions against %(there)s).",
                 **values,
                 here=here,
@@ -188,13 +186,14 @@ def _condition(differences: Mapping[str, Difference], language: Language) -> str
 def _surely(difference: Difference, language: Language) -> str:
     low, high = sorted((abs(difference.value.low or 0), abs(difference.value.high or 0)))
     return language.gettext(
-        "That is more than chance makes: likely a difference of %(low)s to %(high)s percentage points.",
+        "That is more than chance usually makes: likely a difference of %(low)s to %(high)s percentage "
+        "points.",
         low=language.number(max(100 * low, 1)),
         high=language.number(100 * high),
     )
 
 
-def _good_times(course: Course, language: Language) -> str:
+def _days_and_times(course: Course, language: Language) -> str:
     found = over_time.good_times(course)
     if not found:
         return language.gettext(
@@ -208,13 +207,13 @@ def _good_times(course: Course, language: Language) -> str:
     if good:
         said.append(
             language.gettext(
-                "The face looked more pleasant than at other times: %(when)s.", when=language.listed(good)
+                "The face looked more positive than at other times: %(when)s.", when=language.listed(good)
             )
         )
     if hard:
         said.append(
             language.gettext(
-                "It looked less pleasant than at other times: %(when)s.", when=language.listed(hard)
+                "The face looked less positive than at other times: %(when)s.", when=language.listed(hard)
             )
         )
     return " ".join(said) or language.gettext(
@@ -232,9 +231,14 @@ def daytime_text(name: str, language: Language) -> str:
 
 
 def condition_label(name: str, reference: str, language: Language) -> str:
-    """A condition as it is shown."""
+    """A condition as it is shown where it is known in which one the patient was calm."""
     if name == reference:
-        return language.gettext("ordinary (%(name)s)", name=name)
+        return language.gettext("calm (%(name)s)", name=name)
+    return condition_word(name, language)
+
+
+def condition_word(name: str, language: Language) -> str:
+    """A condition as it is shown."""
     return language.word(_CONDITIONS[name]) if name in _CONDITIONS else name
 
 

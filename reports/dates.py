@@ -22,11 +22,6 @@ def _with_time(day: str, recorded_at: datetime, language: Language) -> str:
     return f"{day}, {language.time(recorded_at)}" if has_time(recorded_at) else day
 
 
-def day_and_month(day: date, language: Language) -> str:
-    """``2 Mar``."""
-    return format_skeleton("MMMd", day, locale=language.locale)
-
-
 def month(day: date, language: Language) -> str:
     """``March 2026``."""
     return format_skeleton("yMMMM", day, locale=language.locale)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ _START_MS = 24 * 60 * 60 * 1000
 """The second day of 1970 at midnight: Plotly takes numbers from 1000 to 9999 for years."""
 
 _LANE_GAP = 0.02
-_LEFT_PX = 96
+_LEFT_PX, _LEFT_LETTERS = 96, 10
+"""What stands left of a figure's axis has so much room."""
 
 
 def expression_figure(steps: Steps, language: Language, events_s: Sequence[float] = ()) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def expression_figure(steps: Steps, language: Language, events_s: Sequence[float
 
 
 def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
-    """Valence over time, between unpleasant (−1) and pleasant (1)."""
+    """Valence over time, between negative (−1) and positive (1)."""
     figure = _figure(steps, 220, language)
     figure.add_trace(_area(steps, steps.valence, INK, "y2", np.float32))
     figure.update_layout(yaxis2=_valence_axis(language))
@@ -116,10 +118,11 @@ def _lane_axis(lane: int, label: str) -> dict[str, Any]:
 
 
 def _valence_axis(language: Language) -> dict[str, Any]:
+    levels = (language.gettext("negative"), language.gettext("even"), language.gettext("positive"))
     return {
         "range": [-1.05, 1.05],
         "tickvals": [-1, 0, 1],
-        "ticktext": [language.gettext("unpleasant"), language.gettext("even"), language.gettext("pleasant")],
+        "ticktext": ["<br>".join(wrap(level, _LEFT_LETTERS)) for level in levels],
         "fixedrange": True,
         "gridcolor": QUIET,
         "zerolinecolor": INK,

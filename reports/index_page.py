@@ -26,7 +26,8 @@ class IndexEntry:
     """One session.
 
     :param state: ``done``, ``partial``, ``failed`` or ``skipped``. ``reason``: why it is so, or empty.
-    :param summary: none where there is no timeline. ``link``: its page, relative to the index, or none.
+    :param summary: in the reading that its page goes by; none where there is no timeline.
+    :param link: its page, relative to the index, or none.
     """
 
     patient_id: str
@@ -120,8 +121,8 @@ def _picture(course: Course, language: Language) -> Picture | None:
     above = sum(balance > 0 for balance in seen)
     return Picture(
         label=language.ngettext(
-            "Balance in %(count)s session: above the middle, more pleasant than unpleasant, in %(above)s.",
-            "Balance in %(count)s sessions: above the middle, more pleasant than unpleasant, in %(above)s.",
+            "Balance in %(count)s session: above the middle, more positive than negative, in %(above)s.",
+            "Balance in %(count)s sessions: above the middle, more positive than negative, in %(above)s.",
             len(seen),
             above=language.number(above),
         ),

@@ -17,7 +17,7 @@ from io import BytesIO
 from typing import Any, Literal
 
 from babel import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_skeleton, format_time
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -88,10 +88,16 @@ class Language:
         """``2 Mar 2026``."""
         return self._day(day, "medium")
 
+    def day_and_month(self, day: Date) -> str:
+        """``2 Mar``."""
+        return self._with_ordinal(format_skeleton("MMMd", day, locale=self.locale))
+
     def _day(self, day: Date, form: Literal["medium", "long", "full"]) -> str:
-        told = format_date(day, form, self.locale)
+        return self._with_ordinal(format_date(day, form, self.locale))
+
+    def _with_ordinal(self, day: str) -> str:
         # Babel's French lacks the one ordinal that it has: le 1er mars
-        return re.sub(r"\b1 ", "1er ", told, count=1) if self.locale.language == "fr" else told
+        return re.sub(r"\b1 ", "1er ", day, count=1) if self.locale.language == "fr" else day
 
     def time(self, moment: datetime) -> str:
         """The time of day: ``14:05``."""

@@ -186,7 +186,7 @@ def _times(course: Course, language: Language) -> Mapping[str, Any] | None:
 
 
 def _cell(slot: Slot | None) -> dict[str, Any] | None:
-    """How a field of the table looks: towards pleasant or unpleasant, and how strongly."""
+    """How a field of the table looks: towards positive or negative, and how strongly."""
     if slot is None:
         return None
     shown = slot.against_usual if slot.seen >= MIN_SHOWN else None
@@ -337,7 +337,7 @@ def _details(_: Course, language: Language) -> Mapping[str, Any]:
 
 
 SECTIONS = (
-    Section("balance", marked("Pleasant and unpleasant, session by session"), _balance),
+    Section("balance", marked("Positive and negative, session by session"), _balance),
     Section("shares", marked("What was seen, and how much of it"), _shares),
     Section("conditions", marked("Music and other kinds of session"), _conditions),
     Section("times", marked("Days and times"), _times),

@@ -42,6 +42,7 @@ def environment(language: Language) -> Environment:
         "count": words.count_text,
         "number": language.number,
         "plain": language.plain,
+        "sentence": words.sentence,
         "signed": partial(words.signed, language=language),
     }
     templates.globals |= {

@@ -1,12 +1,12 @@
 """What the page of one session is made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from pipeline.events import Event
-from pipeline.records import EMOTIONS
+from pipeline.records import EMOTIONS, NEGATIVE
 from pipeline.session_facts import SessionFacts
 from pipeline.summaries import has_time
 from pipeline.summary import Summary
@@ -73,6 +73,18 @@ class SessionMaterial:
         found = {name: self.facts.numbers.get((self.facts.reading, "seconds", name)) for name in EMOTIONS}
         seconds = {name: number.value for name, number in found.items() if number is not None}
         return seconds or self.summary.emotion_s
+
+    @property
+    def told(self) -> Summary:
+        """The summary with :attr:`emotion_s` in it and what they make together."""
+        seconds = self.emotion_s
+        return replace(
+            self.summary,
+            emotion_s=seconds,
+            positive_s=seconds["happy"],
+            neutral_s=seconds["neutral"],
+            negative_s=sum(seconds[name] for name in NEGATIVE),
+        )
 
     def moment(self, time_s: float, language: Language) -> str:
         """The time of day, or where that is not known, the time in the video."""

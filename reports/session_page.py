@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from reports.assets import INLINE, Assets
+from reports.course_words import condition_word
 from reports.dates import moment
 from reports.language import ENGLISH, Language, marked
 from reports.render import render, write_page
@@ -63,7 +64,7 @@ def session_page(material: SessionMaterial, language: Language, assets: Assets =
         answer=answer(material, language),
         short=in_short(material, language),
         recorded=moment(material.recorded_at, language) if material.recorded_at else "",
-        condition=material.condition,
+        condition=condition_word(material.condition, language),
         in_folder=material.facts is not None,
         sections=[
             (section.name, language.word(section.title), _body(section, values, language))

@@ -15,7 +15,7 @@ SCALE_WORDS = (
     marked("anxiety or fear"),
     marked("sadness"),
     marked("general alertness"),
-    marked("never"),
+    marked("never seen"),
     marked("less than 16 seconds"),
     marked("16 to 59 seconds"),
     marked("1 to 5 minutes"),
@@ -56,7 +56,7 @@ def _table(rated: Sequence[Rated], language: Language) -> dict[str, Any]:
         return list(dict.fromkeys(one.item for one in rated if one.kind in kinds))
 
     by_cell = {(one.window, one.kind, one.item): one for one in rated}
-    windows = {one.window: (one.start_s, one.end_s) for one in rated}
+    windows = {one.window: one for one in rated}
     items, beside = named(ITEM), [(kind, item) for kind in (BESIDE, BUDGET) for item in named(kind)]
     return {
         "items": [language.word(item) for item in items],
@@ -64,12 +64,13 @@ def _table(rated: Sequence[Rated], language: Language) -> dict[str, Any]:
         "not_assessed": language.listed([language.word(item) for item in named(NOT_ASSESSED)]),
         "rows": [
             {
-                "start_s": start_s,
-                "end_s": end_s,
+                "start_s": one.start_s,
+                "end_s": one.end_s,
+                "coverage": one.coverage,
                 "scores": [_score(by_cell[window, ITEM, item], language) for item in items],
                 "seconds": [by_cell[window, kind, item].seconds for kind, item in beside],
             }
-            for window, (start_s, end_s) in windows.items()
+            for window, one in windows.items()
         ],
     }
 

@@ -26,6 +26,7 @@ from reports.series import (
 )
 from reports.session_material import SessionMaterial
 from reports.session_scales import READING_WORDS
+from reports.session_words import HAPPY_MOMENTS, NEGATIVE_MOMENTS
 
 MIN_SPAN_S = 1.0
 MAX_SPANS = 20
@@ -83,8 +84,8 @@ def moments(material: SessionMaterial, language: Language) -> dict[str, Any] | N
     if material.facts is None:
         return None
     groups = [
-        (language.gettext("Good moments"), material.facts.good),
-        (language.gettext("Hard moments"), material.facts.hard),
+        (language.word(HAPPY_MOMENTS), material.facts.good),
+        (language.word(NEGATIVE_MOMENTS), material.facts.hard),
     ]
     return {
         "groups": [(title, [_moment(one, material, language) for one in found]) for title, found in groups],

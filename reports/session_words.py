@@ -16,6 +16,9 @@ from reports.session_material import SessionMaterial
 MOMENTS_TOLD = 5
 """So many are named in the first lines; the list further down has more."""
 
+HAPPY_MOMENTS = marked("Moments that looked happy")
+NEGATIVE_MOMENTS = marked("Moments that looked sad, afraid, angry or disgusted")
+
 _ALMOST_ALL = 0.99
 
 
@@ -86,7 +89,7 @@ def _group_word(group: str, material: SessionMaterial, language: Language) -> st
     most = max(NEGATIVE, key=lambda name: emotion_s[name])
     if emotion_s[most] >= _ALMOST_ALL * sum(emotion_s[name] for name in NEGATIVE):
         return looks[most]
-    return language.gettext("negative (mostly %(emotion)s)", emotion=looks[most])
+    return language.gettext("negative (most often %(emotion)s)", emotion=looks[most])
 
 
 # --- the first lines
@@ -97,11 +100,13 @@ def in_short(material: SessionMaterial, language: Language) -> list[tuple[str, s
     facts = material.facts
     if facts is None or not material.summary.observed_s:
         return []
-    told = [
-        (language.gettext("Good moments"), _good(facts.good, material, language)),
-        (language.gettext("Hard moments"), _hard(facts.hard, material, language)),
-    ]
-    if not words.seen_too_little(material.summary):
+    enough = not words.seen_too_little(material.summary)
+    told = []
+    if facts.good or enough:
+        told.append((language.word(HAPPY_MOMENTS), _good(facts.good, material, language)))
+    if facts.hard or enough:
+        told.append((language.word(NEGATIVE_MOMENTS), _hard(facts.hard, material, language)))
+    if enough:
         told.append((language.gettext("Different from usual"), _different(facts, language)))
         if facts.still:
             told.append((language.gettext("Little expression"), language.gettext(_STILL)))
@@ -109,21 +114,25 @@ def in_short(material: SessionMaterial, language: Language) -> list[tuple[str, s
 
 
 _STILL = marked(
-    "The face looked neutral for nearly all of this session. There can be many reasons, and a face that "
-    "shows little says little about how somebody feels."
+    "The face looked neutral for nearly all of the time in which it could be read. There can be many "
+    "reasons, and a face that shows little says little about how somebody feels."
 )
 
 
 def _good(moments: Sequence[Moment], material: SessionMaterial, language: Language) -> str:
     if not moments:
-        return language.gettext("No happy moment was long and clear enough to stand out.")
+        return language.gettext(
+            "No moment looked happy long and clearly enough to stand out in the time in which the face "
+            "could be read."
+        )
     return language.gettext("The expression looked %(how)s.", how=_by_emotion(moments, material, language))
 
 
 def _hard(moments: Sequence[Moment], material: SessionMaterial, language: Language) -> str:
     if not moments:
         return language.gettext(
-            "No sad, afraid, angry or disgusted moment was long and clear enough to stand out."
+            "No moment looked sad, afraid, angry or disgusted long and clearly enough to stand out in the "
+            "time in which the face could be read."
         )
     return language.gettext("The expression looked %(how)s.", how=_by_emotion(moments, material, language))
 
@@ -152,14 +161,14 @@ _MORE = {
     "negative": marked(
         "The expression looked sad, afraid, angry or disgusted more than usual: %(share)s of the time read."
     ),
-    "": marked("The face moved more than usual: in %(share)s of the time read it looked other than neutral."),
+    "": marked("The face looked other than neutral more than usual: in %(share)s of the time read."),
 }
 _LESS = {
     "positive": marked("The expression looked happy less than usual: %(share)s of the time read."),
     "negative": marked(
         "The expression looked sad, afraid, angry or disgusted less than usual: %(share)s of the time read."
     ),
-    "": marked("The face moved less than usual: in %(share)s of the time read it looked other than neutral."),
+    "": marked("The face looked other than neutral less than usual: in %(share)s of the time read."),
 }
 
 

@@ -143,7 +143,7 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
         session_id=session_id,
         state=status.state,
         reason=status.reason,
-        summary=summary,
+        summary=material.told,
         link=f"{quote(patient_id)}/{quote(session_id)}.html",
     )
 

@@ -71,6 +71,6 @@ def count_text(number: int, thing: str) -> str:
     return f"{number}{NBSP}{thing}" if number == 1 else f"{number}{NBSP}{thing}s"
 
 
-def sentence(reason: str) -> str:
-    """A reason with a capital letter."""
-    return reason[:1].upper() + reason[1:]
+def sentence(text: str) -> str:
+    """The text with a capital letter; what follows stays as it is."""
+    return text[:1].upper() + text[1:]

@@ -24,9 +24,11 @@ from reports import (
     write_reports,
     write_session_report,
 )
+from reports.figures import valence_figure
 from reports.language import ENGLISH, LOCALES, SOURCE, catalogues, language
 from reports.options import last_options
 from reports.reasons import REASONS, reason_text
+from reports.series import cut
 from reports.session_material import Pictures
 from reports.words import seconds_text, share_text, signed
 
@@ -101,7 +103,7 @@ def test_numbers_and_dates_are_written_as_there() -> None:
     assert [FRENCH.plain(29.97), FRENCH.plain(5.0), ENGLISH.plain(0.1)] == ["29,97", "5", "0.1"]
     assert [FRENCH.number(value) for value in (-0.4, 2.6)] == ["0", "3"]
     assert signed(-0.26, 1, FRENCH) == "−0,3"
-    assert seconds_text(0.3, FRENCH) == f"moins d’1{NBSP}s"
+    assert seconds_text(0.3, FRENCH) == f"moins de 1{NBSP}s"
     assert share_text(0.1, 100, FRENCH) == f"moins de 1{NBSP}%"
     day, moment = date(2026, 3, 2), datetime(2026, 3, 2, 14, 5)
     assert [ENGLISH.date(day), FRENCH.date(day)] == ["Monday 2 March 2026", "lundi 2 mars 2026"]
@@ -199,7 +201,7 @@ def test_a_french_session_with_all_that_can_be_known_holds_no_english(
     made = material(TWENTY_SECONDS, recorded_at, facts=known, pictures=pictures, review="../../review/a.html")
     page = write_session_report(made, tmp_path / "a.html", FRENCH)
     assert_no_english(page)
-    assert "par rapport à son propre visage au calme" in page.read_text()
+    assert "par rapport au visage au repos de cette personne" in page.read_text()
 
 
 @pytest.mark.parametrize(
@@ -236,6 +238,11 @@ def test_a_french_index_holds_no_english(tmp_path: Path) -> None:
     assert "2 terminées" in page.read_text().replace(NBSP, " ")
 
 
+def test_the_words_beside_a_figure_fit_into_its_margin() -> None:
+    figure = valence_figure(cut(make_timeline(TWENTY_SECONDS), 1), FRENCH)
+    assert figure["layout"]["yaxis2"]["ticktext"] == ["négative", "ni l’une<br>ni l’autre", "positive"]
+
+
 def test_pages_keep_their_language_when_they_are_made_anew(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     assert last_options(tmp_path) == ReportOptions(language="en")
@@ -251,5 +258,6 @@ def test_pages_keep_their_language_when_they_are_made_anew(tmp_path: Path) -> No
 def test_the_first_of_the_month_is_an_ordinal_in_french() -> None:
     assert FRENCH.date(date(2026, 3, 1)) == "dimanche 1er mars 2026"
     assert FRENCH.short_date(date(2026, 4, 1)) == "1er avr. 2026"
+    assert [FRENCH.day_and_month(date(2026, 3, day)) for day in (1, 21)] == ["1er mars", "21 mars"]
     assert FRENCH.long_date(date(2026, 3, 11)) == "11 mars 2026"
     assert ENGLISH.long_date(date(2026, 3, 1)) == "1 March 2026"

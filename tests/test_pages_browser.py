@@ -121,7 +121,7 @@ def search(visit: Visit, text: str) -> str:
 
 def test_the_index_finds_patients_sessions_and_states(index: Visit) -> None:
     assert len(shown(index)) == 4
-    assert search(index, "p03") == "8 sessions found, of 1 patients"
+    assert search(index, "p03") == "8 sessions found, of 1 patient"
     assert shown(index) == ["Patient P03"]
     assert search(index, "p03 s02") == "1 session found"
     assert index.page.locator("tr[data-words]:visible").count() == 1

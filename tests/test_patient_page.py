@@ -8,15 +8,19 @@ from typing import Any
 import polars as pl
 import pytest
 from summary_tables import PATIENTS, made, make_small_study, measure_rows, session_row, tables
-from test_language import FRENCH, assert_no_english
+from test_language import FRENCH, NBSP, assert_no_english
 from test_reports import TWENTY_SECONDS, Page, make_timeline, put
+from test_session_page import spaced
 
 from pipeline.course import Course, courses
+from pipeline.session_facts import FolderFacts
 from pipeline.status import Outcome, record
+from pipeline.summaries import READINGS
 from reports import ReportOptions, write_reports
 from reports.language import ENGLISH, Language
 from reports.patient_page import patient_page
 from reports.study_page import read_study, study_page
+from reports.words import share_text
 
 ABOUT = {"version": "0.1.0", "settings": {"min_coverage": 0.2}}
 MAX_BYTES = 1_500_000
@@ -78,15 +82,13 @@ def test_plain_words_come_first() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (4.0, 20.0, "more than chance makes: likely a difference of 4 to 20 percentage points"),
+        (4.0, 20.0, "more than chance usually makes: likely a difference of 4 to 20 percentage points"),
         (-4.0, 28.0, "Chance alone can make such differences."),
     ],
 )
 def test_a_condition_is_told_with_its_uncertainty(low: float, high: float, said: str) -> None:
     text = page(patient(8), comparisons=compared(12.0, low, high)).text
-    assert (
-        "positive for 24 % of the time seen, against 12 % in ordinary sessions (4 sessions against 5)" in text
-    )
+    assert "for 24 % of the time seen, against 12 % in the calm sessions (4 sessions against 5)" in text
     assert said in text
 
 
@@ -106,14 +108,31 @@ def test_a_condition_is_escaped() -> None:
     assert "alert(1)" in html
 
 
-def test_sessions_of_the_studys_own_reference_are_the_ordinary_ones() -> None:
+def test_sessions_of_the_studys_own_reference_are_the_calm_ones() -> None:
     rows, measures = [], []
     for number, condition in enumerate(("rest", "baseline")):
         rows.append(session_row(f"S{number}", condition=condition))
         measures += list(measure_rows(rows[-1], 0.1, 0.1))
     text = page(courses(*tables(rows, measures), "rest")[0]).text
-    assert "ordinary (rest)" in text
-    assert "ordinary (baseline)" not in text
+    assert "calm (rest)" in text
+    assert "calm (baseline)" not in text
+
+
+def test_a_studys_own_words_keep_their_capitals() -> None:
+    rows, measures = [], []
+    for number, condition in enumerate(("calm", "music", "group PASA")):
+        rows.append(session_row(f"S{number}", condition=condition))
+        measures += list(measure_rows(rows[-1], 0.1, 0.1))
+    text = page(courses(*tables(rows, measures), "calm")[0]).text
+    assert "Group PASA and music There are too few sessions yet" in text
+
+
+def test_a_french_figure_is_captioned_in_french() -> None:
+    html = patient_page(patient(8), FRENCH, ABOUT)
+    line = "\\u003cbr\\u003e"
+    assert f"musique{line}Positive{NBSP}: " in html
+    assert f", musique{line}positive " in html
+    assert f"Matin{NBSP}: 5:00" in html
 
 
 @pytest.mark.parametrize("sessions", [1, 8, 70])
@@ -209,6 +228,19 @@ def test_each_patient_has_a_small_picture(study: Path) -> None:
     ]
     assert len(pictures) == PATIENTS
     assert all(str(tag["aria-label"]).startswith("Balance in 8 sessions") for tag in pictures)
+
+
+def test_the_index_goes_by_the_reading_of_the_pages_words(study: Path) -> None:
+    facts = FolderFacts(study.parent).of("P03", "S01")
+    assert facts is not None
+    groups = ("positive", "neutral", "negative")
+    raw, own = (
+        [spaced(share_text(facts.numbers[reading, "share", of].value, 1, ENGLISH)) for of in groups]
+        for reading in READINGS
+    )
+    assert raw != own
+    of_patient = Page((study / "index.html").read_text()).text.split("Patient P03 ")[1]
+    assert f"{' '.join(own)} Done" in of_patient.split("S02")[0]
 
 
 @pytest.mark.parametrize("name", ["study.html", "P03/index.html"])

@@ -208,11 +208,11 @@ def test_the_answer_is_right() -> None:
         ([("happy", 100)], "looked happy all the time (100 %)."),
         (
             [("sad", 40), ("fear", 35), ("angry", 25)],
-            "negative (mostly sad) all the time (100 %).",
+            "negative (most often sad) all the time (100 %).",
         ),
         (
             [("sad", 40), ("fear", 20), ("happy", 25), ("surprise", 15)],
-            "negative (mostly sad) most of the time (60 %), happy for 5 s and surprised for 3 s.",
+            "negative (most often sad) most of the time (60 %), happy for 5 s and surprised for 3 s.",
         ),
         (
             [("neutral", 40), ("happy", 35), ("angry", 25)],

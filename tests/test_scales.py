@@ -102,7 +102,7 @@ def test_a_session_without_episodes_is_never_at_all(tmp_path: Path) -> None:
     write_session(tmp_path, [])
     ratings = write_scales(tmp_path)
     assert ratings.filter(kind=ITEM)["score"].to_list() == [1] * 4
-    assert ratings.filter(kind=ITEM)["words"].unique().to_list() == ["never"]
+    assert ratings.filter(kind=ITEM)["words"].unique().to_list() == ["never seen"]
 
 
 def test_durations_of_a_window_add_up(tmp_path: Path) -> None:

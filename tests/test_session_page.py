@@ -20,7 +20,7 @@ from pipeline.summaries import Key, Number
 from pipeline.summary import summarize
 from reports import ReportOptions, SessionMaterial, last_options, write_reports, write_session_report
 from reports.assets import Assets
-from reports.language import ENGLISH
+from reports.language import ENGLISH, language
 from reports.session_material import Pictures
 from reports.session_words import answer, in_short
 
@@ -92,31 +92,35 @@ def test_where_nothing_is_known_the_page_says_less(made: SessionMaterial, tmp_pa
 def test_moments_are_told_by_the_time_of_day() -> None:
     made = material(recorded_at="2026-03-02T14:00:30", facts=facts())
     assert told(made) == {
-        "Good moments": "The expression looked happy around 14:00 and 14:01.",
-        "Hard moments": "The expression looked sad around 14:00 and angry around 14:02.",
+        "Moments that looked happy": "The expression looked happy around 14:00 and 14:01.",
+        "Moments that looked sad, afraid, angry or disgusted": (
+            "The expression looked sad around 14:00 and angry around 14:02."
+        ),
         "Different from usual": "Nothing stood out beside this person’s 7 other sessions.",
     }
 
 
 @pytest.mark.parametrize("recorded_at", [None, "2026-03-02T00:00:00"])
 def test_where_the_time_of_day_is_not_known_moments_are_told_by_the_video(recorded_at: str | None) -> None:
-    assert told(material(recorded_at=recorded_at, facts=facts()))["Good moments"] == (
-        "The expression looked happy at 0:10 and 1:01 of the video."
-    )
+    made = told(material(recorded_at=recorded_at, facts=facts()))
+    assert made["Moments that looked happy"] == "The expression looked happy at 0:10 and 1:01 of the video."
 
 
 def test_no_moment_is_told_as_such() -> None:
     made = told(material(facts=facts(good=(), hard=())))
-    assert made["Good moments"] == "No happy moment was long and clear enough to stand out."
-    assert made["Hard moments"].startswith("No sad, afraid, angry or disgusted moment")
+    assert made["Moments that looked happy"] == (
+        "No moment looked happy long and clearly enough to stand out in the time in which the face could "
+        "be read."
+    )
+    assert made["Moments that looked sad, afraid, angry or disgusted"].startswith("No moment looked sad,")
 
 
 def test_what_is_unlike_usual_is_told_with_what_is_usual() -> None:
     unusual = (Unusual("positive", 0.42, 0.05, 0.2), Unusual("", 0.1, 0.31, 0.6))
     assert told(material(facts=facts(unusual=unusual)))["Different from usual"] == (
         "The expression looked happy more than usual: 42 % of the time read. After this person’s 7 other "
-        "sessions one would expect 5 % to 20 %. The face moved less than usual: in 10 % of the time read it "
-        "looked other than neutral. After this person’s 7 other sessions one would expect 31 % to 60 %."
+        "sessions one would expect 5 % to 20 %. The face looked other than neutral less than usual: in 10 % "
+        "of the time read. After this person’s 7 other sessions one would expect 31 % to 60 %."
     )
 
 
@@ -129,7 +133,16 @@ def test_a_still_face_is_told_and_of_a_glimpse_nothing_is() -> None:
         "says little about how somebody feels" in told(material(facts=facts(still=True)))["Little expression"]
     )
     glimpse = material([("happy", 30), ("no_face", 170)], facts=facts(still=True))
-    assert set(told(glimpse)) == {"Good moments", "Hard moments"}
+    assert set(told(glimpse)) == {
+        "Moments that looked happy",
+        "Moments that looked sad, afraid, angry or disgusted",
+    }
+
+
+@pytest.mark.parametrize(("good", "questions"), [(GOOD, ["Moments that looked happy"]), ((), [])])
+def test_of_a_glimpse_no_moment_is_missed(good: tuple[Moment, ...], questions: list[str]) -> None:
+    glimpse = material([("happy", 30), ("no_face", 170)], facts=facts(good=good, hard=()))
+    assert list(told(glimpse)) == questions
 
 
 def test_the_answer_goes_by_the_persons_own_calm_face() -> None:
@@ -137,6 +150,14 @@ def test_the_answer_goes_by_the_persons_own_calm_face() -> None:
         "Of the 20 s recorded, the face could be read for 18 s (90 %). In that time, compared with this "
         "person’s own calm face, the expression looked neutral most of the time (90 %) and happy for 2 s."
     )
+
+
+def test_a_condition_that_many_studies_have_is_in_the_pages_language(tmp_path: Path) -> None:
+    made = material()
+    for condition, shown in (("music", "musique"), ("PASA music", "PASA music")):
+        made.timeline.metadata["session"]["condition"] = condition
+        page = Page(write_session_report(made, tmp_path / "page.html", language("fr")).read_text())
+        assert f"Patient P1, séance S1 {shown} Sur " in page.text
 
 
 def test_the_page_tells_when_and_under_what_condition(tmp_path: Path) -> None:
@@ -198,7 +219,7 @@ def test_moments_are_listed_with_how_clear_they_are(tmp_path: Path) -> None:
 def test_no_moments_are_no_table(tmp_path: Path) -> None:
     text = page_of(material(facts=facts(good=(), hard=())), tmp_path).text
     assert "No moment was long and clear enough to be listed." in text
-    assert "Good moments" in text
+    assert "Moments that looked happy" in text
 
 
 def test_a_moment_leads_to_its_review_only_where_there_is_one(tmp_path: Path) -> None:
@@ -255,7 +276,7 @@ def rated(reading: str = "raw") -> tuple[Rated, ...]:
     """Two windows: in the second too little was seen."""
     cells: list[tuple[str, str, float | None, int | None, str]] = [
         ("item", "pleasure", 12.0, 2, "less than 16 seconds"),
-        ("item", "x <own>", 0.0, 1, "never"),
+        ("item", "x <OWN>", 0.0, 1, "never seen"),
         ("beside", "surprise", 3.0, None, "no item of the scale"),
         ("not assessed", "general alertness", None, None, "not assessed"),
         ("time budget", "positive", 12.0, None, "no item of the scale"),
@@ -265,8 +286,8 @@ def rated(reading: str = "raw") -> tuple[Rated, ...]:
         for k, i, _, _, w in cells
     ]
     return tuple(
-        Rated(reading, "oers", window, 600.0 * (window - 1), 600.0 * window, *cell)
-        for window, row in ((1, cells), (2, unseen))
+        Rated(reading, "oers", window, 600.0 * (window - 1), 600.0 * window, coverage, *cell)
+        for window, coverage, row in ((1, 0.55, cells), (2, 0.1, unseen))
         for cell in row
     )
 
@@ -274,8 +295,8 @@ def rated(reading: str = "raw") -> tuple[Rated, ...]:
 def test_a_scale_is_shown_as_filled_in_by_the_computer(tmp_path: Path) -> None:
     text = page_of(material(facts=facts(rated=rated())), tmp_path).text
     assert "Filled in by the computer, from the face alone." in text
-    assert "Time in the video Pleasure X <own> 0:00–10:00 2 less than 16 seconds 1 never" in text
-    assert "10:00–20:00 7 not in view 7 not in view" in text
+    assert "Time in the video Face read Pleasure X <OWN> 0:00–10:00 55 % 2 less than 16 seconds" in text
+    assert "1 never seen 10:00–20:00 10 % 7 not in view 7 not in view" in text
     assert "Time in the video Surprised Positive 0:00–10:00 3 s 12 s 10:00–20:00 – –" in text
     assert "because a face does not tell it: general alertness." in text
     assert text.count("Scores, by the computer") == 1

@@ -27,8 +27,8 @@
       // Whoever searches for a session wants to see it, and whoever searches for a patient does not.
       details.open = wanted.length && found && !wanted.every((word) => id.includes(word)) ? true : open;
     }
-    const { one, many, nothing } = count.dataset;
-    const text = sessions === 0 ? nothing : sessions === 1 ? one : many;
+    const { one, same, many, nothing } = count.dataset;
+    const text = sessions === 0 ? nothing : sessions === 1 ? one : people === 1 ? same : many;
     count.textContent = wanted.length ? text.replace("{sessions}", sessions).replace("{patients}", people) : "";
   };
   let waiting;
