@@ -35,6 +35,8 @@ MIN_IN_SLOT = 5
 MIN_SMOOTHED = 8
 """Sessions from which on a moving median is drawn."""
 
+_CHANCE = 0.05
+
 DAYTIMES = {"morning": (5, 12), "afternoon": (12, 17), "evening": (17, 22), "night": (22, 5)}
 """From the full hour to the full hour, local time."""
 
@@ -112,19 +114,21 @@ class Course:
 class Difference:
     """Between the means of two groups of sessions, first − second.
 
-    :param value: with its 95 % interval, wider where several were compared.
+    :param value: with its 95 % interval, which by itself covers all that were compared unless there is ``p``.
+    :param p: of a test beside the interval, corrected for how many there were.
     """
 
     first: float
     second: float
     counts: tuple[int, int]
     value: Number
+    p: float | None = None
 
     @property
     def direction(self) -> int:
         """1 more, −1 less, 0 where chance alone may have made it."""
         low, high = self.value.low, self.value.high
-        if low is None or high is None:
+        if low is None or high is None or (self.p is not None and self.p >= _CHANCE):
             return 0
         return (low > 0) - (high < 0)
 
@@ -223,11 +227,11 @@ def compare(first: Sequence[float], second: Sequence[float], compared: int = 1) 
 
 
 def mean_of(values: Sequence[float]) -> Number | None:
-    """The mean over sessions; with the 95 % interval of Student's t from three on."""
+    """The mean over sessions; with the 95 % interval of Student's t from three on that are not all alike."""
     if not values:
         return None
     value = float(np.mean(values))
-    if len(values) < MIN_MEANT:
+    if len(values) < MIN_MEANT or np.ptp(values) == 0:
         return Number(value)
     half = float(stats.t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return Number(value, value - half, value + half)
@@ -266,16 +270,14 @@ def conditions(course: Course) -> dict[str, tuple[Visit, ...]]:
     return {name: tuple(found[name]) for name in ordered}
 
 
-def against_reference(
-    comparisons: pl.DataFrame | None, patient_id: str, reading: str
-) -> dict[str, dict[str, Difference]]:
-    """Condition → positive and negative → its sessions against those of the reference.
+def against_reference(comparisons: pl.DataFrame | None, patient_id: str) -> dict[str, dict[str, Difference]]:
+    """Condition → positive and negative → its sessions against those of the reference, as they were read.
 
     :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
     """
     if comparisons is None:
         return {}
-    rows = comparisons.filter(patient_id=patient_id, reading=reading, measure="share", reason="").filter(
+    rows = comparisons.filter(patient_id=patient_id, reading=RAW, measure="share", reason="").filter(
         pl.col("of").is_in(["positive", "negative"])
         & pl.col("difference").is_not_null()
         & (pl.min_horizontal("sessions", "sessions_reference") >= MIN_OF_KIND)
@@ -288,6 +290,7 @@ def against_reference(
             second=row["mean_reference"] / 100,
             counts=(row["sessions"], row["sessions_reference"]),
             value=Number(*(row[name] / 100 for name in names)),
+            p=1.0 if row["p_holm"] is None else row["p_holm"],
         )
     return found
 

@@ -67,6 +67,7 @@ class Rated:
 class SessionFacts:
     """What is known of a session beyond its timeline.
 
+    :param enough: whether so much was seen that numbers are given.
     :param reading: the one that words go by: the corrected one, where there is one.
     :param numbers: by :data:`Key`; one that can't be said is left out.
     :param rest_s: seconds of calm behind the correction.
@@ -77,6 +78,7 @@ class SessionFacts:
     :param rated: what scales say of it. ``scale_names``: of each scale.
     """
 
+    enough: bool
     reading: str
     numbers: Mapping[Key, Number]
     rest_s: float
@@ -123,6 +125,7 @@ class FolderFacts:
         numbers = self._numbers.get(ids, {})
         good, hard = clearest_moments(read_episodes(self._out, *ids), reading)
         return SessionFacts(
+            enough=session["enough"],
             reading=reading,
             numbers=numbers,
             rest_s=session["rest_s"],

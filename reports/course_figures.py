@@ -20,7 +20,7 @@ from pipeline.course import (
     moving_median,
     shares_of,
 )
-from pipeline.summaries import Number
+from pipeline.summaries import RAW, Number
 from reports import words
 from reports.course_words import condition_word
 from reports.dates import moment, short_month
@@ -164,14 +164,16 @@ def shares_figure(
 def conditions_figure(
     found: Mapping[str, Sequence[Visit]], labels: Mapping[str, str], language: Language
 ) -> dict[str, Any]:
-    """Positive and negative under each condition: each session a faint mark, the mean with its interval."""
+    """Positive and negative under each condition, as they were read: each session a faint mark, the mean with
+    its interval."""
     figure = go.Figure(layout=plain_layout(80 + 78 * len(found)))
     group_words = in_words(GROUP_WORDS, language)
     reach = 0.1
     # from the bottom up, as plotly counts
     for place, (name, visits) in enumerate(reversed(list(found.items()))):
         for of, away, sign in (("positive", 0.17, "circle"), ("negative", -0.17, "diamond")):
-            shares, mean = shares_of(visits, of), mean_of(shares_of(visits, of))
+            shares = shares_of(visits, of, RAW)
+            mean = mean_of(shares)
             if mean is None:
                 continue
             reach = max(reach, mean.high or 0, *shares)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pipeline.course as over_time
 from pipeline.course import Course, Difference, Part
-from pipeline.summaries import Number
+from pipeline.summaries import CORRECTED, Number
 from reports import dates, words
 from reports.language import Language, marked
 
@@ -66,10 +66,11 @@ def findings(course: Course, differences: Differences, language: Language) -> li
         return [(language.gettext("Seen too little"), text)]
     found = [(language.gettext("As a rule"), _usual(course, language))]
     found.append((language.gettext("Lately"), _lately(course, language)))
-    found += [
-        (words.sentence(condition_label(name, course.reference, language)), _condition(of, language))
-        for name, of in differences.items()
-    ]
+    for name, of in differences.items():
+        label = words.sentence(condition_label(name, course.reference, language))
+        if course.reading == CORRECTED:
+            label = language.gettext("%(kind)s (as it was read)", kind=label)
+        found.append((label, _condition(of, language)))
     few = [condition_label(name, course.reference, language) for name in over_time.too_few(course)]
     if few:
         text = language.gettext(
@@ -184,12 +185,13 @@ def _condition(differences: Mapping[str, Difference], language: Language) -> str
 
 
 def _surely(difference: Difference, language: Language) -> str:
-    low, high = sorted((abs(difference.value.low or 0), abs(difference.value.high or 0)))
+    low, high = sorted(100 * abs(end or 0) for end in (difference.value.low, difference.value.high))
+    digits = 0 if low >= 1 else 1
     return language.gettext(
         "That is more than chance usually makes: likely a difference of %(low)s to %(high)s percentage "
         "points.",
-        low=language.number(max(100 * low, 1)),
-        high=language.number(100 * high),
+        low=language.number(low, digits),
+        high=language.number(high, digits),
     )
 
 

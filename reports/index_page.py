@@ -28,6 +28,7 @@ class IndexEntry:
     :param state: ``done``, ``partial``, ``failed`` or ``skipped``. ``reason``: why it is so, or empty.
     :param summary: in the reading that its page goes by; none where there is no timeline.
     :param link: its page, relative to the index, or none.
+    :param enough: whether so much was seen that shares are told.
     """
 
     patient_id: str
@@ -36,6 +37,7 @@ class IndexEntry:
     reason: str
     summary: Summary | None
     link: str | None
+    enough: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,6 @@ def index_page(
         open=len(ordered) <= MAX_OPEN,
         study_link="study.html" if has_study else None,
         reason_text=partial(reason_text, language=language),
-        too_little=words.seen_too_little,
         **assets.of_page(with_figures=False, script=SEARCH_FILE if ordered else None),
     )
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 import pipeline.course as over_time
 from pipeline.course import DAYTIMES, Course, Part, Slot, Visit
-from pipeline.summaries import CORRECTED, READINGS, Number
+from pipeline.summaries import CORRECTED, RAW, READINGS, Number
 from reports import course_words, dates, words
 from reports.assets import INLINE, MARKS_FILE, Assets
 from reports.course_figures import (
@@ -70,7 +70,7 @@ def patient_page(
     :param about: ``version`` of the software and ``settings`` of the summaries, for the details.
     :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
     """
-    differences = over_time.against_reference(comparisons, course.patient_id, course.reading)
+    differences = over_time.against_reference(comparisons, course.patient_id)
     said = course_words.findings(course, differences, language)
     filled = [(section, section.fill(course, language)) for section in SECTIONS]
     return render(
@@ -199,15 +199,17 @@ def _cell(slot: Slot | None) -> dict[str, Any] | None:
 
 
 def _conditions(course: Course, language: Language) -> Mapping[str, Any] | None:
+    """As it was read: the correction is made from sessions of the reference, so it favours them."""
     found = over_time.conditions(course)
     means = {
-        name: {of: mean for of in ("positive", "negative") if (mean := _mean(visits, of)) is not None}
+        name: {of: mean for of in ("positive", "negative") if (mean := _mean(visits, of, RAW)) is not None}
         for name, visits in found.items()
     }
     if len(found) < 2 or not any(means.values()):
         return None
     labels = {name: course_words.condition_label(name, course.reference, language) for name in found}
     return {
+        "is_corrected": course.reading == CORRECTED,
         "figure": conditions_figure(found, labels, language),
         "rows": [
             {

@@ -12,7 +12,7 @@ from pipeline.summaries import has_time
 from pipeline.summary import Summary
 from pipeline.timeline import Timeline
 from reports.language import Language
-from reports.words import clock
+from reports.words import clock, seen_too_little
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class SessionMaterial:
         """As the study names it, or empty."""
         condition: str = self.timeline.metadata["session"]["condition"]
         return condition
+
+    @property
+    def enough(self) -> bool:
+        """Whether so much was seen that shares don't mislead."""
+        return not seen_too_little(self.summary) if self.facts is None else self.facts.enough
 
     @property
     def emotion_s(self) -> Mapping[str, float]:

@@ -155,7 +155,7 @@ def shares(material: SessionMaterial, language: Language) -> dict[str, Any]:
     ]
     return {
         "summary": material.summary,
-        "too_little": words.seen_too_little(material.summary),
+        "too_little": not material.enough,
         "readings": [language.word(READING_WORDS[reading]) for reading in readings],
         "short": [language.word(_SHORT_WORDS[reading]) for reading in readings],
         "tables": [

@@ -34,7 +34,7 @@ def answer(material: SessionMaterial, language: Language) -> str:
         )
     share = words.share_text(summary.observed_s, summary.duration_s, language)
     seen = f"{words.seconds_text(summary.observed_s, language)} ({share})"
-    if words.seen_too_little(summary):
+    if not material.enough:
         return language.gettext(
             "Of the %(recorded)s recorded, the face could be read for only %(seen)s. "
             "It was seen too little to say how the expression looked.",
@@ -100,8 +100,7 @@ def in_short(material: SessionMaterial, language: Language) -> list[tuple[str, s
     facts = material.facts
     if facts is None or not material.summary.observed_s:
         return []
-    enough = not words.seen_too_little(material.summary)
-    told = []
+    enough, told = material.enough, []
     if facts.good or enough:
         told.append((language.word(HAPPY_MOMENTS), _good(facts.good, material, language)))
     if facts.hard or enough:

@@ -145,6 +145,7 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
         reason=status.reason,
         summary=material.told,
         link=f"{quote(patient_id)}/{quote(session_id)}.html",
+        enough=material.enough,
     )
 
 

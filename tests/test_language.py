@@ -228,8 +228,10 @@ def test_a_french_index_holds_no_english(tmp_path: Path) -> None:
     assert_no_english(write_index([], tmp_path / "empty.html", FRENCH))
     states = ("done", "partial", "failed", "skipped", "waiting", "running", "interrupted")
     entries = [
-        IndexEntry("P1", f"S{n}", state, "not found.", summarize(make_timeline(runs)), f"P1/S{n}.html")
-        for runs in (TWENTY_SECONDS, [("no_face", 9)])
+        IndexEntry(
+            "P1", f"S{n}", state, "not found.", summarize(make_timeline(runs)), f"P1/S{n}.html", enough
+        )
+        for runs, enough in ((TWENTY_SECONDS, True), ([("no_face", 9)], False))
         for n, state in enumerate(states)
     ]
     entries.append(IndexEntry("P2", "S1", "failed", "", None, None))

@@ -34,11 +34,11 @@ def patient(sessions: int, every_days: int = 7) -> Course:
     return courses(*made(1, sessions, timedelta(days=every_days)), "baseline")[0]
 
 
-def compared(difference: float, low: float, high: float) -> pl.DataFrame:
+def compared(difference: float, low: float, high: float, p: float = 0.01) -> pl.DataFrame:
     """Music against baseline, of P001, who has a calm face of their own."""
     row: dict[str, Any] = {
         "patient_id": "P001",
-        "reading": "corrected",
+        "reading": "raw",
         "measure": "share",
         "of": "positive",
         "reason": "",
@@ -50,6 +50,7 @@ def compared(difference: float, low: float, high: float) -> pl.DataFrame:
         "difference_high": high,
         "sessions": 4,
         "sessions_reference": 5,
+        "p_holm": p,
     }
     return pl.DataFrame([row])
 
@@ -80,14 +81,17 @@ def test_plain_words_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("low", "high", "p", "said"),
     [
-        (4.0, 20.0, "more than chance usually makes: likely a difference of 4 to 20 percentage points"),
-        (-4.0, 28.0, "Chance alone can make such differences."),
+        (4.0, 20.0, 0.04, "more than chance usually makes: likely a difference of 4 to 20 percentage points"),
+        (0.2, 9.0, 0.04, "likely a difference of 0.2 to 9.0 percentage points"),
+        (-4.0, 28.0, 0.04, "Chance alone can make such differences."),
+        (4.0, 20.0, 0.06, "Chance alone can make such differences."),
     ],
 )
-def test_a_condition_is_told_with_its_uncertainty(low: float, high: float, said: str) -> None:
-    text = page(patient(8), comparisons=compared(12.0, low, high)).text
+def test_a_condition_is_told_with_its_uncertainty(low: float, high: float, p: float, said: str) -> None:
+    text = page(patient(8), comparisons=compared(12.0, low, high, p)).text
+    assert "Music (as it was read)" in text
     assert "for 24 % of the time seen, against 12 % in the calm sessions (4 sessions against 5)" in text
     assert said in text
 

@@ -558,7 +558,8 @@ def test_an_index_shows_no_shares_of_too_little(tmp_path: Path) -> None:
     text = Page(write_index([entry], tmp_path / "a.html").read_text()).text
     assert "S1 40 s 15 % seen too little to say Done" in text
     enough = replace(summary, observed_s=20.0, coverage=0.5, positive_s=5.0)
-    text = Page(write_index([replace(entry, summary=enough)], tmp_path / "b.html").read_text()).text
+    seen = replace(entry, summary=enough, enough=True)
+    text = Page(write_index([seen], tmp_path / "b.html").read_text()).text
     assert "S1 40 s 50 % 25 % 0 % 0 % Done" in text
 
 

@@ -41,6 +41,7 @@ def numbers(reading: str, shares: dict[str, float], observed_s: float) -> dict[K
 
 def facts(**given: Any) -> SessionFacts:
     values: dict[str, Any] = {
+        "enough": True,
         "reading": "raw",
         "numbers": numbers("raw", SHARES, 18.0),
         "rest_s": 0.0,
@@ -83,7 +84,7 @@ def told(made: SessionMaterial) -> dict[str, str]:
 # plain words
 
 
-@pytest.mark.parametrize("made", [material(), material([("no_face", 50)], facts=facts())])
+@pytest.mark.parametrize("made", [material(), material([("no_face", 50)], facts=facts(enough=False))])
 def test_where_nothing_is_known_the_page_says_less(made: SessionMaterial, tmp_path: Path) -> None:
     assert in_short(made, ENGLISH) == []
     assert page_of(made, tmp_path).count("dl") == 0
@@ -128,11 +129,18 @@ def test_with_few_other_sessions_nothing_is_called_usual() -> None:
     assert told(material(facts=facts(others=4)))["Different from usual"].startswith("Not known yet")
 
 
+def test_too_little_is_what_the_studys_settings_say() -> None:
+    """Not the raw reading in the place of the corrected one."""
+    made = material(facts=corrected(enough=False, numbers={}))
+    assert answer(made, ENGLISH).endswith("It was seen too little to say how the expression looked.")
+    assert "Different from usual" not in told(made)
+
+
 def test_a_still_face_is_told_and_of_a_glimpse_nothing_is() -> None:
     assert (
         "says little about how somebody feels" in told(material(facts=facts(still=True)))["Little expression"]
     )
-    glimpse = material([("happy", 30), ("no_face", 170)], facts=facts(still=True))
+    glimpse = material([("happy", 30), ("no_face", 170)], facts=facts(still=True, enough=False))
     assert set(told(glimpse)) == {
         "Moments that looked happy",
         "Moments that looked sad, afraid, angry or disgusted",
@@ -141,7 +149,7 @@ def test_a_still_face_is_told_and_of_a_glimpse_nothing_is() -> None:
 
 @pytest.mark.parametrize(("good", "questions"), [(GOOD, ["Moments that looked happy"]), ((), [])])
 def test_of_a_glimpse_no_moment_is_missed(good: tuple[Moment, ...], questions: list[str]) -> None:
-    glimpse = material([("happy", 30), ("no_face", 170)], facts=facts(good=good, hard=()))
+    glimpse = material([("happy", 30), ("no_face", 170)], facts=facts(good=good, hard=(), enough=False))
     assert list(told(glimpse)) == questions
 
 
