@@ -521,12 +521,13 @@ def agree(
     sessions = {rating.ids for rating in rated.ratings}
     with holding(directory), audited(directory, "agree", sessions):
         with _progress("Summaries") as update:
-            update_derived(directory, lambda done, total: update(done, total, ""))
+            problems = update_derived(directory, lambda done, total: update(done, total, ""))
         with _progress("Comparing") as update:
             found = compare(directory, rated, step, lambda done, total: update(done, total, ""))
         write_figures(found, directory / "agreement" / "figures.json")
         table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
         page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
+    _tell_left_out(problems)
     _say(lead(found))
     _say(f"Disagreements: {table}")
     _say(f"Report: {page}")
@@ -564,9 +565,10 @@ def export(
     sessions = sessions_in(directory)
     with holding(directory), audited(directory, "export", sessions, {"format": kind}):
         with _progress("Summaries") as update:
-            update_derived(directory, lambda done, total: update(done, total, ""))
+            problems = update_derived(directory, lambda done, total: update(done, total, ""))
         with _progress("Exporting") as update:
             written = write(directory, kind, folder, reading, lambda done, total: update(done, total, ""))
+    _tell_left_out(problems)
     place = written[0] if len(written) == 1 else folder
     _say(f"{len(written)} {'file' if len(written) == 1 else 'files'}: {place}")
 
