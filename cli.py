@@ -737,7 +737,9 @@ def preflight(
 
 @app.command(rich_help_panel=MACHINE)
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the sample and its results.")] = Path("demo"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for what is made; else demo, and with --study demo-study.")
+    ] = None,
     study: Annotated[
         bool, typer.Option("--study", help="A made study instead: 12 patients, 8 sessions each, no video.")
     ] = False,
@@ -746,8 +748,9 @@ def demo(
 ) -> None:
     """Makes a sample session (36 s) and processes it; or makes the results of a whole study.
 
-    Example: emonext demo --out demo, or emonext demo --study --out demo-study
+    Example: emonext demo, or emonext demo --study
     """
+    out = out or Path("demo-study" if study else "demo")
     if study:
         _demo_study(out)
         return
@@ -784,13 +787,16 @@ def demo(
 
 def _demo_study(out: Path) -> None:
     """A made study whose truth is known."""
-    from pipeline.demo_study import make_study
+    from pipeline.demo_study import claim, make_study
+    from pipeline.lock import holding
     from reports import write_reports
 
-    with _progress("Sample study") as update:
-        make_study(out, lambda done, total: update(done, total, ""))
-    with _progress("Reports") as update:
-        index = write_reports(out, lambda done, total: update(done, total, ""))
+    claim(out)
+    with holding(out):
+        with _progress("Sample study") as update:
+            make_study(out, lambda done, total: update(done, total, ""))
+        with _progress("Reports") as update:
+            index = write_reports(out, lambda done, total: update(done, total, ""))
     _say(f"Truth:   {out / 'truth'}")
     _say(f"Report:  {index}")
 
