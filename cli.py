@@ -548,8 +548,9 @@ def export(
 ) -> None:
     """Results for other programs: tables with a data dictionary, episodes over the video, or BIDS.
 
-    What is written is not encrypted. ELAN and BORIS show episodes over videos that lie beside; of a recording
-    in several files ELAN shows the first, and BORIS all.
+    What is written is not encrypted. It takes the place of what an earlier export wrote there, and of nothing
+    else; files for ELAN and BORIS are never replaced, as somebody may have worked on them. They show episodes
+    over videos that lie beside; of a recording in several files ELAN shows the first, and BORIS all.
 
     Example: emonext export study --format elan
     """
