@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo bench test clean
 
 demo: .venv/ready  ## Process the sample session and say where the timeline and the report lie
-	$(BIN)/emonext demo --out demo
+	$(BIN)/emonext demo
 
 bench: .venv/ready  ## Measure what a minute of 1920×1080 video costs on this machine
 	$(BIN)/python -c "import pathlib, pipeline.demo as d; d.make_demo_video(pathlib.Path('demo/1080p.mp4'), scale=2)"
@@ -25,4 +25,4 @@ test: .venv/ready  ## Lint, types, tests
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo demo-study

@@ -521,12 +521,13 @@ def agree(
     sessions = {rating.ids for rating in rated.ratings}
     with holding(directory), audited(directory, "agree", sessions):
         with _progress("Summaries") as update:
-            update_derived(directory, lambda done, total: update(done, total, ""))
+            problems = update_derived(directory, lambda done, total: update(done, total, ""))
         with _progress("Comparing") as update:
             found = compare(directory, rated, step, lambda done, total: update(done, total, ""))
         write_figures(found, directory / "agreement" / "figures.json")
         table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
         page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
+    _tell_left_out(problems)
     _say(lead(found))
     _say(f"Disagreements: {table}")
     _say(f"Report: {page}")
@@ -547,8 +548,9 @@ def export(
 ) -> None:
     """Results for other programs: tables with a data dictionary, episodes over the video, or BIDS.
 
-    What is written is not encrypted. ELAN and BORIS show episodes over videos that lie beside; of a recording
-    in several files ELAN shows the first, and BORIS all.
+    What is written is not encrypted. It takes the place of what an earlier export wrote there, and of nothing
+    else; files for ELAN and BORIS are never replaced, as somebody may have worked on them. They show episodes
+    over videos that lie beside; of a recording in several files ELAN shows the first, and BORIS all.
 
     Example: emonext export study --format elan
     """
@@ -564,9 +566,10 @@ def export(
     sessions = sessions_in(directory)
     with holding(directory), audited(directory, "export", sessions, {"format": kind}):
         with _progress("Summaries") as update:
-            update_derived(directory, lambda done, total: update(done, total, ""))
+            problems = update_derived(directory, lambda done, total: update(done, total, ""))
         with _progress("Exporting") as update:
             written = write(directory, kind, folder, reading, lambda done, total: update(done, total, ""))
+    _tell_left_out(problems)
     place = written[0] if len(written) == 1 else folder
     _say(f"{len(written)} {'file' if len(written) == 1 else 'files'}: {place}")
 
@@ -735,7 +738,9 @@ def preflight(
 
 @app.command(rich_help_panel=MACHINE)
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the sample and its results.")] = Path("demo"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for what is made; else demo, and with --study demo-study.")
+    ] = None,
     study: Annotated[
         bool, typer.Option("--study", help="A made study instead: 12 patients, 8 sessions each, no video.")
     ] = False,
@@ -744,8 +749,9 @@ def demo(
 ) -> None:
     """Makes a sample session (36 s) and processes it; or makes the results of a whole study.
 
-    Example: emonext demo --out demo, or emonext demo --study --out demo-study
+    Example: emonext demo, or emonext demo --study
     """
+    out = out or Path("demo-study" if study else "demo")
     if study:
         _demo_study(out)
         return
@@ -782,13 +788,16 @@ def demo(
 
 def _demo_study(out: Path) -> None:
     """A made study whose truth is known."""
-    from pipeline.demo_study import make_study
+    from pipeline.demo_study import claim, make_study
+    from pipeline.lock import holding
     from reports import write_reports
 
-    with _progress("Sample study") as update:
-        make_study(out, lambda done, total: update(done, total, ""))
-    with _progress("Reports") as update:
-        index = write_reports(out, lambda done, total: update(done, total, ""))
+    claim(out)
+    with holding(out):
+        with _progress("Sample study") as update:
+            make_study(out, lambda done, total: update(done, total, ""))
+        with _progress("Reports") as update:
+            index = write_reports(out, lambda done, total: update(done, total, ""))
     _say(f"Truth:   {out / 'truth'}")
     _say(f"Report:  {index}")
 

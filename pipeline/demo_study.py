@@ -18,11 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from pipeline.errors import InputError, OutputError
 from pipeline.records import EMOTIONS, valence
 from pipeline.session import Settings
 from pipeline.spreadsheet import write_rows
 from pipeline.status import Outcome, record
-from pipeline.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, timeline_path, to_table, write_table
+from pipeline.timeline import (
+    SCHEMA_VERSION,
+    TIMELINE_SCHEMA,
+    make_private_folder,
+    timeline_path,
+    to_table,
+    write_table,
+)
 
 Floats = NDArray[np.float64]
 
@@ -69,6 +77,21 @@ class _Patient:
     rest: Floats
     lively: float
     seen: float
+
+
+def claim(out: Path) -> None:
+    """Makes the folder, and ``truth/`` in it: by that it is known when the study is made again.
+
+    :raises InputError: it holds something, and no study that was made.
+    :raises OutputError: it can't be written to.
+    """
+    truth = out / "truth"
+    try:
+        if not truth.is_dir() and out.exists() and any(out.iterdir()):
+            raise InputError(f"{out}: holds something else than a made study; choose another --out.")
+        make_private_folder(truth)
+    except OSError as error:
+        raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error
 
 
 def make_study(

@@ -9,11 +9,13 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.export_list import Files
 from pipeline.exporting import Exported, milliseconds
 from pipeline.records import EMOTIONS
 from pipeline.summaries import EPISODES_SCHEMA, SESSIONS_SCHEMA
@@ -33,30 +35,22 @@ _OF_SESSIONS = ("condition", "duration_s", "observed_s", "coverage", "corrected"
 _OF_EPISODES = ("reading", "peak_s", "observed_s", "mean_p", "peak_p")
 
 
-def write_bids(sessions: Sequence[Exported], folder: Path) -> list[Path]:
+def bids_files(sessions: Sequence[Exported]) -> Files:
     """A folder for each patient and session, with the episodes as events.
 
-    :raises InputError: two ids are the same label. :raises OutputError: a file can't be written.
+    :raises InputError: two ids are the same label.
     """
     subjects = labels((session.patient_id for session in sessions), "patients")
-    by_patient = {patient: [one for one in sessions if one.patient_id == patient] for patient in subjects}
-    names = {
-        patient: labels((session.session_id for session in own), f"sessions of {patient}")
-        for patient, own in by_patient.items()
+    participants = [(f"sub-{label}", patient) for patient, label in subjects.items()]
+    texts = {
+        "participants.tsv": _tsv(list(_PARTICIPANT_COLUMNS), participants),
+        "participants.json": _json(_PARTICIPANT_COLUMNS),
+        "dataset_description.json": _json(_description()),
+        "README": _README,
     }
-    written = [
-        _write_json(folder / "dataset_description.json", _description()),
-        _write_json(folder / "participants.json", _PARTICIPANT_COLUMNS),
-        _write_tsv(
-            folder / "participants.tsv",
-            list(_PARTICIPANT_COLUMNS),
-            [(f"sub-{label}", patient) for patient, label in subjects.items()],
-        ),
-        _write_text(folder / "README", _README),
-    ]
-    for patient, own in by_patient.items():
-        written += _write_subject(own, subjects[patient], names[patient], folder)
-    return written
+    for patient, subject in subjects.items():
+        texts |= _subject([one for one in sessions if one.patient_id == patient], f"sub-{subject}")
+    return {name: partial(_write_text, text) for name, text in texts.items()}
 
 
 def labels(ids: Iterable[str], what: str) -> dict[str, str]:
@@ -79,18 +73,16 @@ def labels(ids: Iterable[str], what: str) -> dict[str, str]:
     return found
 
 
-def _write_subject(
-    sessions: Sequence[Exported], subject: str, names: Mapping[str, str], root: Path
-) -> list[Path]:
-    folder = root / f"sub-{subject}"
-    written: list[Path] = []
+def _subject(sessions: Sequence[Exported], subject: str) -> dict[str, str]:
+    """Name → text."""
+    names = labels((one.session_id for one in sessions), f"sessions of {sessions[0].patient_id}")
+    texts = {}
     for session in sessions:
-        name = names[session.session_id]
-        stem = f"sub-{subject}_ses-{name}_task-{TASK}_events"
-        place = folder / f"ses-{name}" / "beh"
+        name = f"ses-{names[session.session_id]}"
+        stem = f"{subject}/{name}/beh/{subject}_{name}_task-{TASK}_events"
         columns = ["onset", "duration", "trial_type", *_OF_EPISODES]
-        written.append(_write_tsv(place / f"{stem}.tsv", columns, _events(session)))
-        written.append(_write_json(place / f"{stem}.json", _sidecar(session)))
+        texts[f"{stem}.tsv"] = _tsv(columns, _events(session))
+        texts[f"{stem}.json"] = _json(_sidecar(session))
     rows = [
         (f"ses-{names[one.session_id]}", one.session_id, _acquired(one), *map(one.facts.get, _OF_SESSIONS))
         for one in sessions
@@ -99,11 +91,9 @@ def _write_subject(
     meanings = {"id_in_study": {"Description": "Session in the study"}} | _columns(
         SESSIONS_SCHEMA, _OF_SESSIONS
     )
-    return [
-        *written,
-        _write_tsv(folder / f"sub-{subject}_sessions.tsv", columns, rows),
-        _write_json(folder / f"sub-{subject}_sessions.json", meanings),
-    ]
+    texts[f"{subject}/{subject}_sessions.tsv"] = _tsv(columns, rows)
+    texts[f"{subject}/{subject}_sessions.json"] = _json(meanings)
+    return texts
 
 
 def _acquired(session: Exported) -> str | None:
@@ -166,12 +156,12 @@ participants.tsv and the sessions.tsv of each participant say which pseudonyms t
 """
 
 
-def _write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+def _tsv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_cell(value) for value in row] for row in rows)
-    return _write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def _cell(value: Any) -> str:
@@ -182,11 +172,11 @@ def _cell(value: Any) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    return _write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _write_text(path: Path, text: str) -> Path:
-    with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+def _write_text(text: str, path: Path) -> Path:
+    with atomic(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
     return path

@@ -9,6 +9,7 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import InputError, OutputError
+from pipeline.export_list import Files
 from pipeline.spreadsheet import protect
 from pipeline.timeline import atomic, read_table
 
@@ -85,18 +87,20 @@ def _kind(kind: pa.DataType) -> str:
     return "whole number" if pa.types.is_integer(kind) else "number"
 
 
-def write_csv(tables: list[NamedTable], folder: Path) -> list[Path]:
-    """A file for each table, and ``dictionary.csv``.
-
-    :raises OutputError: one can't be written.
-    """
-    paths = [_write_csv(folder / f"{one.name}.csv", one.table.column_names, one.rows()) for one in tables]
+def csv_files(tables: list[NamedTable]) -> Files:
+    """A file for each table, and ``dictionary.csv``."""
     rows = (tuple(row.values()) for row in dictionary(tables))
-    return [*paths, _write_csv(folder / f"{DICTIONARY}.csv", DICTIONARY_COLUMNS, rows)]
+    described = {f"{DICTIONARY}.csv": partial(_write_csv, DICTIONARY_COLUMNS, rows)}
+    return {
+        f"{one.name}.csv": partial(_write_csv, one.table.column_names, one.rows()) for one in tables
+    } | described
 
 
-def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> Path:
-    with atomic(path) as partial, partial.open("w", encoding="utf-8", errors="replace", newline="") as file:
+def _write_csv(columns: Iterable[str], rows: Iterable[tuple[Any, ...]], path: Path) -> Path:
+    with (
+        atomic(path) as unfinished,
+        unfinished.open("w", encoding="utf-8", errors="replace", newline="") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows([_as_text(cell) for cell in row] for row in rows)
@@ -129,7 +133,7 @@ def write_xlsx(tables: list[NamedTable], path: Path) -> Path:
             )
     # nothing of it is to lie in the system's own temporary folder, nor to be taken for a formula or a link
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with atomic(path) as partial, xlsxwriter.Workbook(str(partial), options) as book:
+    with atomic(path) as unfinished, xlsxwriter.Workbook(str(unfinished), options) as book:
         book.set_properties({"title": "Emonext Care", "comments": "Automated estimates of expression."})
         head = book.add_format({"bold": True, "text_wrap": True, "valign": "top"})
         day = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import polars as pl
 
 from pipeline.errors import InputError, OutputError
+from pipeline.export_list import replace_export
 from pipeline.summaries import RAW, read_episodes, read_sessions
 from pipeline.timeline import check_id, read_metadata, timeline_path, understood
 
@@ -65,26 +67,26 @@ def export(
     reading: str = RAW,
     on_progress: Progress = lambda done, total: None,
 ) -> list[Path]:
-    """Writes a folder's results for another program.
+    """Writes a folder's results for another program, in place of what an earlier export wrote there.
 
     :param folder: where to; made where it is missing.
     :param reading: whose episodes ELAN and BORIS show, of sessions that have it; the others hold all.
     :returns: what was written.
     :raises InputError: there is no such reading. :raises TimelineError: results can't be read.
-    :raises OutputError: a file can't be written, or is there and somebody may have worked on it.
+    :raises OutputError: a file can't be written, or is there and not from an export, or somebody may have
+        worked on it.
     """
     if kind in ("csv", "xlsx"):
-        from pipeline.export_tables import derived_tables, write_csv, write_xlsx
+        from pipeline.export_tables import csv_files, derived_tables, write_xlsx
 
         tables = derived_tables(out)
-        return (
-            write_csv(tables, folder) if kind == "csv" else [write_xlsx(tables, folder / "emonext-care.xlsx")]
-        )
+        book = {"emonext-care.xlsx": partial(write_xlsx, tables)}
+        return replace_export(folder, kind, csv_files(tables) if kind == "csv" else book)
     sessions = sessions_to_export(out, on_progress)
     if kind == "bids":
-        from pipeline.export_bids import write_bids
+        from pipeline.export_bids import bids_files
 
-        return write_bids(list(sessions), folder)
+        return replace_export(folder, kind, bids_files(list(sessions)))
     rateable = [one for one in sessions if reading == RAW or one.facts["corrected"]]
     if not rateable:
         raise InputError(f"{out}: no session has a reading {reading}; leave out --reading.")

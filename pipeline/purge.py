@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from pipeline.audit import SessionId, audited, forget, read_ids
 from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.export_list import LIST_FILE, read_list, remove_empty
 from pipeline.leftovers import Words, find_mentions, mentions
 from pipeline.lock import holding
 from pipeline.status import read_status
@@ -85,8 +86,11 @@ def plan_purge(
         check_id("--session", session_id)
     known = _known(out)
     words = Words(patient_id, session_id, known)
+    exported = _exported(out, Words(patient_id, None, known))
     files, rows, pages = [], {}, []
     for path in _files(out):
+        if path in exported:
+            continue
         kind, *parts = path.relative_to(out).parts
         patient, session = _whose(parts, known) if kind in KINDS else (None, None)
         of_several = patient in (None, patient_id) and session is None
@@ -104,9 +108,10 @@ def plan_purge(
             pages.append(path)
     theirs = set(known.get(patient_id, ()))
     sessions = theirs if session_id is None else theirs & {session_id}
-    if not (files or rows or sessions or (session_id is None and patient_id in known)):
+    if not (files or rows or sessions or (session_id is None and (exported or patient_id in known))):
         raise InputError(_unknown(out, words, own_text))
-    return Plan(tuple((patient_id, s) for s in sorted(sessions)), tuple(files), rows, tuple(pages), words)
+    ids = tuple((patient_id, s) for s in sorted(sessions))
+    return Plan(ids, (*files, *exported), rows, tuple(pages), words)
 
 
 def purge(
@@ -142,6 +147,21 @@ def purge(
         # last: as long as the ids are known, a purge that was stopped finds what it has to do
         forget(out, patient_id, session_id)
         return Purged(counts, tuple(find_mentions(out, plan.words, KINDS, own_text)))
+
+
+def _exported(out: Path, words: Words) -> dict[Path, None]:
+    """The files of exports that mention the patient: whole, as they can be made again.
+
+    The list of each comes last: a purge that was stopped finds by it what is left.
+    """
+    found: dict[Path, None] = {}
+    for listed in (path for path in _files(out) if path.name == LIST_FILE and not path.is_symlink()):
+        with suppress(OSError, OutputError):  # the search looks into it as it is
+            names = [name for names in read_list(listed.parent).values() for name in names]
+            paths = [*(listed.parent / name for name in reversed(names)), listed]
+            if any(mentions(path, words, (), path.relative_to(out)) for path in paths if path.is_file()):
+                found |= dict.fromkeys(paths)
+    return found
 
 
 def _is_own_page(path: Path, out: Path) -> bool:
@@ -218,6 +238,8 @@ def _remove(out: Path, plan: Plan) -> None:
                 _empty(path)
             else:
                 path.unlink(missing_ok=True)
+            if path.relative_to(out).parts[0] not in KINDS:  # of an export; theirs go below
+                remove_empty(path.parent, out)
         except OSError as error:
             raise OutputError(f"{path}: can't be removed ({error.strerror}); then purge again.") from error
     for kind in (kind for kind in KINDS if not (out / kind).is_symlink()):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PureWindowsPath
 
 from pipeline.errors import InputError
@@ -53,15 +54,26 @@ class SessionNames:
     known: frozenset[SessionIds]
     media: Mapping[str, SessionIds]
 
+    @cached_property
+    def _begins(self) -> list[tuple[SessionIds, re.Pattern[str]]]:
+        """How names of each session begin: a table has one in every row."""
+        return [
+            (
+                (patient, session),
+                re.compile(rf"{re.escape(patient)}[ _.,-]+{re.escape(session)}(?![A-Za-z0-9])"),
+            )
+            for patient, session in self.known
+        ]
+
     def find(self, name: str) -> tuple[SessionIds, str] | None:
         """The session that a name begins with, and what else the name says.
 
         :param name: without suffix, such as ``P012_S01`` or ``P012-S01 anna``.
         """
         found = [
-            ((patient, session), name[match.end() :].strip(" _-.,"))
-            for patient, session in self.known
-            if (match := re.match(rf"{re.escape(patient)}[ _.,-]+{re.escape(session)}(?![A-Za-z0-9])", name))
+            (ids, name[match.end() :].strip(" _-.,"))
+            for ids, begin in self._begins
+            if (match := begin.match(name))
         ]
         # P1_S1 and P1_S1.b may both be sessions
         return min(found, key=lambda one: len(one[1])) if found else None

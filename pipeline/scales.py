@@ -7,9 +7,8 @@ folder of results. Time is counted from the session's begin; an episode over a w
 its parts. A last window shorter than half of one is not rated.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ says nothing of; and the time of positive, neutral and negative expression."""
 
 _BUDGETS = {"positive": GROUPS["positive"], "neutral": ("neutral",), "negative": GROUPS["negative"]}
 
-_LEAST_WINDOW_S = 1.0
+_LEAST_WINDOW_S, _MOST_S = 1, 10**6
 
 # Of a session; far above any, and low enough that a damaged one is refused before it fills the memory.
 _MAX_WINDOWS = 100_000
@@ -260,49 +259,106 @@ def read_scales(out: Path) -> Scales:
     for key, table in found.items():
         try:
             scales.append(_scale(key, table))
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        except ValueError as error:
             raise InputError(
-                f"{path}: {shown(key)} is no scale: {reason}; compare it with {SCALES_FILE} of the program."
+                f"{path}: {shown(key)} is no scale: {error}; compare it with {SCALES_FILE} of the program."
             ) from error
     if not scales:
         raise InputError(f"{path}: holds no scale; remove it, or copy the program's.")
     return Scales(tuple(scales), own.name if path == own else "that of the program")
 
 
-def _scale(key: str, table: Mapping[str, Any]) -> Scale:
-    """:raises KeyError, TypeError, ValueError: what is wrong with it."""
+def _scale(key: str, table: Any) -> Scale:
+    """:raises ValueError: what is wrong with it."""
+    _check_names("it", table, Scale)
+    bands = enumerate(_must("bands", table["bands"], _LIST), start=1)
     scale = Scale(
         key=key,
-        name=str(table["name"]),
-        source=str(table["source"]),
-        window_s=float(table["window_s"]),
-        min_coverage=float(table["min_coverage"]),
-        not_in_view=int(table["not_in_view"]),
-        items={str(item): str(emotion) for item, emotion in dict(table["items"]).items()},
-        bands=tuple(Band(**band) for band in table["bands"]),
-        beside=tuple(map(str, table.get("beside", ()))),
-        not_assessed=tuple(map(str, table.get("not_assessed", ()))),
+        name=_must("name", table["name"], _TEXT),
+        source=_must("source", table["source"], _TEXT),
+        window_s=float(_must("window_s", table["window_s"], _WINDOW)),
+        min_coverage=float(_must("min_coverage", table["min_coverage"], _SHARE)),
+        not_in_view=_must("not_in_view", table["not_in_view"], _SCORE),
+        items={
+            item: _must(f"items, {shown(item)}", emotion, _EMOTION)
+            for item, emotion in _must("items", table["items"], _TABLE).items()
+        },
+        bands=tuple(_band(f"band {number}", band) for number, band in bands),
+        beside=_each("beside", table.get("beside", []), _EMOTION),
+        not_assessed=_each("not_assessed", table.get("not_assessed", []), _TEXT),
     )
-    unknown = {*scale.items.values(), *scale.beside} - {*EMOTIONS}
-    if unknown:
-        raise ValueError(f"{', '.join(sorted(unknown))}: there are {', '.join(EMOTIONS)}")
-    if not _LEAST_WINDOW_S <= scale.window_s < math.inf or not 0 < scale.min_coverage <= 1:
-        raise ValueError("window_s must be at least 1, min_coverage above 0 and at most 1")
     _check_bands(scale.bands)
     return scale
+
+
+def _band(where: str, table: Any) -> Band:
+    """:raises ValueError: what is wrong with it."""
+    _check_names(where, table, Band)
+    ends = {
+        name: float(_must(f"{where}, {name}", table[name], _SECONDS))
+        for name in ("below_s", "up_to_s")
+        if name in table
+    }
+    score = _must(f"{where}, score", table["score"], _SCORE)
+    return Band(score, _must(f"{where}, words", table["words"], _TEXT), **ends)
+
+
+def _check_names(where: str, table: Any, shape: type[Scale] | type[Band]) -> None:
+    """:raises ValueError: it is no table, or not of the names that the class has."""
+    names = {field.name: field.default is MISSING for field in fields(shape) if field.name != "key"}
+    for name in sorted(_must(where, table, _TABLE).keys() ^ names.keys()):
+        if name not in names:
+            raise ValueError(f"{where} has {shown(name)}, and may have {', '.join(names)}")
+        if names[name]:
+            raise ValueError(f"{where} has no {shown(name)}")
 
 
 def _check_bands(bands: Sequence[Band]) -> None:
     """:raises ValueError: they are not in order, or leave something out."""
     if not bands or bands[-1].below_s is not None or bands[-1].up_to_s is not None:
         raise ValueError("the last band must have no end")
-    ends = []
-    for band in bands[:-1]:
+    for number, band in enumerate(bands[:-1], start=1):
         if (band.below_s is None) == (band.up_to_s is None):
-            raise ValueError(f"band {band.score} must have one of below_s and up_to_s")
-        ends.append(float(band.below_s if band.up_to_s is None else band.up_to_s))  # type: ignore[arg-type]
+            raise ValueError(f"band {number} must have one of below_s and up_to_s")
+    ends = [end for band in bands for end in (band.below_s, band.up_to_s) if end is not None]
     if ends != sorted(set(ends)):
         raise ValueError("bands must be in order of their ends")
-    if any(not -128 <= int(band.score) <= 127 or not str(band.words) for band in bands):
-        raise ValueError("a score is a whole number, with words")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What may stand somewhere in the file, in words and as a question."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+def _number(words: str, within: Callable[[float], bool]) -> _Kind:
+    return _Kind(words, lambda value: type(value) in (int, float) and within(value))  # true is no number
+
+
+_TEXT = _Kind("a text", lambda value: isinstance(value, str) and bool(value.strip()))
+_LIST = _Kind("a list", lambda value: isinstance(value, list))
+_TABLE = _Kind("a table", lambda value: isinstance(value, dict))
+_EMOTION = _Kind(f"one of {', '.join(EMOTIONS)}", lambda value: value in EMOTIONS)
+_SCORE = _Kind("a whole number from -128 to 127", lambda value: type(value) is int and -128 <= value <= 127)
+_SHARE = _number("a number above 0 and at most 1", lambda value: 0 < value <= 1)
+_SECONDS = _number(f"a number of seconds up to {_MOST_S}", lambda value: 0 <= value <= _MOST_S)
+_WINDOW = _number(
+    f"a number of seconds from {_LEAST_WINDOW_S} to {_MOST_S}",
+    lambda value: _LEAST_WINDOW_S <= value <= _MOST_S,
+)
+
+
+def _must(where: str, value: Any, be: _Kind) -> Any:
+    """The value.
+
+    :raises ValueError: it is nothing that may stand there.
+    """
+    if not be.fits(value):
+        raise ValueError(f"{where} must be {be.words}, not {shown(repr(value), quoted=False)}")
+    return value
+
+
+def _each(where: str, values: Any, be: _Kind) -> tuple[Any, ...]:
+    return tuple(_must(where, value, be) for value in _must(where, values, _LIST))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.blur import FaceTrack, face_tracks, hold_time, pixelate
-from pipeline.errors import InputError, VideoError
+from pipeline.errors import InputError, TimelineError, VideoError
 from pipeline.review import Material, open_material
 
 SIDE_PX = 256
@@ -39,13 +39,12 @@ class Thumbnails:
         """JPEG files by their moment; those that can't be had are left out.
 
         :param moments_s: times of samples in which the patient was found.
-        :raises pipeline.errors.TimelineError: the session's tables are damaged.
         """
         try:
             material = open_material(self._out, patient_id, session_id)
             found = {moment_s: self._picture(material, moment_s) for moment_s in moments_s}
-        except (InputError, VideoError):
-            return {}  # the recording is not where it was, or another one
+        except (InputError, TimelineError, VideoError):
+            return {}  # the recording is not where it was, or another one; or the faces are not known
         return {moment_s: jpeg for moment_s, jpeg in found.items() if jpeg is not None}
 
     def _picture(self, material: Material, moment_s: float) -> bytes | None:

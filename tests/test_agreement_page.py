@@ -136,6 +136,16 @@ def test_export(
     assert any(path.is_file() for path in (out / "exports" / kind).rglob("*"))
 
 
+@pytest.mark.parametrize("command", [["agree", "--codes", "smile=happy"], ["export", "--format", "csv"]])
+def test_what_is_wrong_with_the_events_is_told(
+    out: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (out / "events.csv").write_text("session_id,time_s,what\nS9,1,song\n")
+    assert run(monkeypatch, command[0], out, *command[1:]) == 0
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith(f"Left out: {out / 'events.csv'}")
+
+
 def test_a_purge_leaves_nothing_of_a_comparison(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page and the rows go; what was exported is named, as others may have worked on it."""
     put(out, make_timeline(SECONDS, "P2"), "P2")

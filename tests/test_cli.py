@@ -25,6 +25,7 @@ from videos import encode, remux, sound_only, with_faces
 
 import cli
 from emonext import LABELS
+from pipeline.lock import holding
 from pipeline.session import Session
 from pipeline.status import read_status
 from pipeline.timeline import read_timeline
@@ -507,10 +508,27 @@ def test_a_study_is_made_without_video(
     emonext: Emonext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.demo_study.PATIENTS", 1)
-    ended = emonext("demo", "--study", "--out", tmp_path / "made")
-    assert (ended.code, ended.err) == (DONE, "")
-    assert (tmp_path / "made" / "reports" / "P01" / "index.html").exists()
-    assert (tmp_path / "made" / "truth" / "episodes.csv").exists()
+    monkeypatch.chdir(tmp_path)
+    for _ in ("made", "made again"):
+        ended = emonext("demo", "--study")
+        assert (ended.code, ended.err) == (DONE, "")
+    assert (tmp_path / "demo-study" / "reports" / "P01" / "index.html").exists()
+    assert (tmp_path / "demo-study" / "truth" / "episodes.csv").exists()
+    with holding(tmp_path / "demo-study"):
+        ended = emonext("demo", "--study")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "is at work in this folder")
+
+
+def test_no_study_is_made_over_another(emonext: Emonext, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("by hand")
+    ended = emonext("demo", "--study", "--out", tmp_path)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, f"{tmp_path}: holds something else")
+    assert [path.name for path in tmp_path.iterdir()] == ["events.csv"]
+    ended = emonext("demo", "--study", "--out", tmp_path / "events.csv")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, f"{tmp_path / 'events.csv'}: can't be written to")
 
 
 def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,12 +23,14 @@ from pipeline.agreement import agree
 from pipeline.codes import read_codes
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.export_bids import labels
-from pipeline.export_tables import NamedTable, derived_tables, dictionary, write_csv, write_xlsx
+from pipeline.export_list import LIST_FILE
+from pipeline.export_tables import NamedTable, csv_files, derived_tables, dictionary, write_xlsx
 from pipeline.exporting import FORMATS, Format, export
 from pipeline.ratings import Ratings, read_ratings
 from pipeline.ratings_coded import session_names
 from pipeline.records import EMOTIONS
 from pipeline.summaries import EPISODES_SCHEMA, RAW, read_episodes, summarize_folder
+from pipeline.timeline import timeline_path
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 
@@ -98,6 +101,102 @@ def test_what_is_written_is_its_owner_s(out: Path, kind: Format) -> None:
     assert not list(out.rglob("*.partial"))
 
 
+# --- again, and beside other files
+
+REPLACED: tuple[Format, ...] = ("csv", "xlsx", "bids")
+
+
+def names(folder: Path) -> set[str]:
+    """Of files and folders."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("kind", REPLACED)
+@pytest.mark.parametrize("link", [False, True])
+def test_no_other_file_is_overwritten(out: Path, kind: Format, link: bool) -> None:
+    path = out / "y" / export(out, kind, out / "x")[-1].relative_to(out / "x")
+    path.parent.mkdir(parents=True)
+    if link:
+        path.symlink_to("nowhere")
+    else:
+        path.write_text("by hand")
+    before = names(out / "y")
+    with pytest.raises(OutputError, match=f"{path}: is there, and not from an export; give another --out"):
+        export(out, kind, out / "y")
+    assert names(out / "y") == before
+    assert link or path.read_text() == "by hand"
+
+
+@pytest.mark.parametrize("kind", REPLACED)
+def test_an_export_is_replaced_by_the_next(out: Path, kind: Format) -> None:
+    first = export(out, kind, out / "x")
+    (out / "x" / "mine.csv").write_text("by hand")
+    first[0].write_text("of the first")
+    assert export(out, kind, out / "x") == first
+    assert first[0].read_bytes() != b"of the first"
+    assert (out / "x" / "mine.csv").read_text() == "by hand"
+
+
+def test_what_an_export_has_no_longer_goes(out: Path) -> None:
+    events = out / "summaries" / "events.parquet"
+    pa.parquet.write_table(pa.table({"x": [1]}), events)
+    for kind in REPLACED:
+        export(out, kind, out / "x")
+    (out / "x" / "sub-P1" / "ses-S2" / "mine.txt").write_text("by hand")
+    before = names(out / "x")
+    events.unlink()
+    timeline_path(out, "P1", "S2").unlink()
+    summarize_folder(out)
+    for kind in REPLACED:
+        export(out, kind, out / "x")
+    beh = "sub-P1/ses-S2/beh"
+    gone = {"events.csv", beh, *(f"{beh}/sub-P1_ses-S2_task-care_events.{end}" for end in ("tsv", "json"))}
+    assert before - names(out / "x") == gone
+    assert names(out / "x") < before
+
+
+def test_an_export_that_was_stopped_is_done_by_doing_it_again(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+    left = iter(range(6))
+
+    def stops(*paths: Path) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", stops)
+    with pytest.raises(KeyboardInterrupt):
+        export(out, "bids", out / "x")
+    monkeypatch.undo()
+    assert len(names(out / "x")) > 6
+    assert all(path.is_file() for path in export(out, "bids", out / "x"))
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "",
+        "[]",
+        '{"csv": 1}',
+        '{"csv": [1]}',
+        '{"csv": ["../a.txt"]}',
+        '{"csv": ["link/a.txt"]}',
+        '{"csv": ["/a"]}',
+    ],
+)
+def test_a_list_that_names_other_files_removes_none(out: Path, listed: str) -> None:
+    (out / "a.txt").write_text("by hand")
+    (out / "x").mkdir()
+    (out / "x" / "link").symlink_to(out)
+    (out / "x" / LIST_FILE).write_text(listed)
+    with pytest.raises(OutputError, match=f"{LIST_FILE}: not as an export writes it; give another --out"):
+        export(out, "csv", out / "x")
+    assert (out / "a.txt").read_text() == "by hand"
+    assert names(out / "x") == {"link", LIST_FILE}
+
+
 # --- tables
 
 
@@ -154,7 +253,7 @@ def test_what_no_sheet_can_hold_is_refused(tmp_path: Path) -> None:
 def test_hostile_texts_and_numbers_that_are_none(tmp_path: Path) -> None:
     table = pa.table({"=a": ["=1+1", "http://x", None], "b": [float("nan"), float("inf"), -1.5]})
     named = [NamedTable("t", table)]
-    written = write_csv(named, tmp_path)[0].read_text()
+    written = csv_files(named)["t.csv"](tmp_path / "t.csv").read_text()
     assert list(csv.reader(written.splitlines()))[1:] == [["'=1+1", ""], ["http://x", ""], ["", "-1.5"]]
     sheet = openpyxl.load_workbook(write_xlsx(named, tmp_path / "x.xlsx"))["t"]
     assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)] == [

@@ -21,6 +21,8 @@ from pipeline.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.batch import process_sessions
 from pipeline.derived import as_settings, derive
 from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.export_list import LIST_FILE
+from pipeline.exporting import FORMATS, export
 from pipeline.jobs import in_this_process
 from pipeline.leftovers import Words, mentions
 from pipeline.people import apply_people, find_people, read_people, write_people
@@ -338,6 +340,53 @@ def test_originals_stay_and_are_named(out: Path, process: Process) -> None:
     assert (out / "P012" / "photo.jpg").exists()
 
 
+# --- exports
+
+
+@pytest.mark.parametrize("session", [None, "S01"])
+def test_exports_go_whole_and_what_somebody_may_have_worked_on_is_named(
+    out: Path, process: Process, session: str | None
+) -> None:
+    """In BIDS a patient's files bear a label, which is not the id."""
+    process("P-01/S01", "P-01/S02", "P013/S01")
+    for kind in FORMATS:
+        export(out, kind, out / "exports" / kind)
+    (out / "exports" / "bids" / "mine.txt").write_text("of everybody")
+    found = do_purge(out, "P-01", session)
+    left = {path for path in files(out) if path.startswith("exports/")}
+    elan = {f"exports/elan/{name}.eaf" for name in ("P-01_S01", "P-01_S02", "P013_S01")}
+    assert left == {"exports/bids/mine.txt", "exports/boris/emonext-care.boris", *elan}
+    assert sorted(path.name for path in (out / "exports").iterdir()) == ["bids", "boris", "elan"]
+    assert [path.name for path in (out / "exports" / "bids").iterdir()] == ["mine.txt"]
+    assert {mention.split()[0] for mention in found.mentions} >= {
+        "exports/boris/emonext-care.boris",
+        "exports/elan/P-01_S01.eaf",
+    }
+    export(out, "bids", out / "exports" / "bids")
+
+
+def test_exports_without_the_person_stay(out: Path, process: Process) -> None:
+    process("P013/S01")
+    for kind in FORMATS:
+        export(out, kind, out / "exports" / kind)
+    before = {path: content for path, content in files(out).items() if path.startswith("exports/")}
+    process("P012/S01")
+    assert do_purge(out, "P012").mentions == ()
+    assert before.items() <= files(out).items()
+    export(out, "csv", out / "exports" / "csv")
+    with pytest.raises(InputError, match="nothing of P013/S09"):
+        do_purge(out, "P013", "S09")
+
+
+def test_a_damaged_list_of_an_export_keeps_nobody(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    export(out, "csv", out / "exports" / "csv")
+    (out / "exports" / "csv" / LIST_FILE).write_text('{"csv": ["../../notes.txt"]}')
+    (out / "notes.txt").write_text("P012")
+    assert "notes.txt" in do_purge(out, "P012").mentions
+    assert read_status(out)["patient_id"].to_list() == ["P013"]
+
+
 # --- links
 
 
@@ -457,6 +506,22 @@ def test_a_purge_that_was_stopped_anywhere_is_done_by_doing_it_again(
         if finished:
             break
     assert step > 30
+
+
+def test_a_purge_of_an_export_that_was_stopped_is_done_by_doing_it_again(
+    out: Path, process: Process, tmp_path: Path
+) -> None:
+    process("P012/S01", "P013/S01")
+    export(out, "bids", tmp_path / "exported" / "bids")
+    for step in count():
+        study = shutil.copytree(tmp_path / "exported", tmp_path / f"stopped{step}")
+        finished = purge_in_steps(study, step)
+        with suppress(InputError):  # it had been done
+            assert do_purge(study, "P012").mentions == ()
+        assert not any(study.glob("bids/*")), step
+        if finished:
+            break
+    assert step > 15
 
 
 def purge_in_steps(out: Path, count: int) -> bool:

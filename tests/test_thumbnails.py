@@ -13,6 +13,7 @@ from pipeline.batch import process_sessions
 from pipeline.jobs import in_this_process
 from pipeline.session import Instruments, Session, Settings
 from pipeline.thumbnails import SIDE_PX, Thumbnails, _cut
+from pipeline.timeline import faces_path
 
 PATIENT, OTHER = (40, 60), (125, 60)
 """Left upper corners of their faces, which are 64 px wide: so near that a picture of the one shows both."""
@@ -75,6 +76,15 @@ def test_where_the_recording_is_gone_there_is_no_picture(out: Path) -> None:
     assert Thumbnails(out, "plain")("P1", "S1", [1.0]) == {}
     video.write_bytes(kept)
     assert Thumbnails(out, "plain")("P1", "S1", [1.0]) != {}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1"])
+def test_where_the_faces_are_missing_or_damaged_there_is_no_picture(out: Path, content: bytes | None) -> None:
+    path = faces_path(out, "P1", "S1")
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert Thumbnails(out, "plain")("P1", "S1", [1.0]) == {}
 
 
 def test_a_picture_is_small_and_lies_within_the_recording() -> None:
