@@ -212,7 +212,7 @@ def test_a_study_may_have_its_own_form(tmp_path: Path) -> None:
         ("score = 2", "score = 2.5", "band 2, score must be a whole number from -128 to 127, not 2.5"),
         ("score = 2", 'score = "2"', "band 2, score must be a whole number"),
         ("score = 2", "", "band 2 has no 'score'"),
-        ('words = "never"', "words = 5", "band 1, words must be a text, not 5"),
+        ('words = "never seen"', "words = 5", "band 1, words must be a text, not 5"),
         (
             "below_s = 16",
             'below_s = "16"',
