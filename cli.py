@@ -136,6 +136,7 @@ def process(
     from pipeline.batch import plan_sessions, process_sessions
     from pipeline.encryption import use_key
     from pipeline.session import QualityLimits, Settings
+    from pipeline.timeline import written_sessions
     from reports import update_reports
 
     encrypt = encrypt.absolute() if encrypt else None
@@ -184,7 +185,7 @@ def process(
             on_session=_overall(update, len(sessions)),
             write_pages=lambda out: update_reports(out, lambda done, total: update(done, total, "reports")),
         )
-    if any(out.glob("timelines/*/*.parquet")):
+    if written_sessions(out):
         _say(f"Report: {out / 'reports' / 'index.html'}")
     _tell(sessions, outcomes)
 

@@ -111,9 +111,15 @@ def faces_path(out: Path, patient_id: str, session_id: str) -> Path:
 
 
 def written_sessions(out: Path) -> list[tuple[str, str]]:
-    """Patient and session of every timeline, in order."""
+    """Patient and session of every timeline, in order; without those whose consent was withdrawn.
+
+    :raises OutputError: the status, which says so, is damaged.
+    """
+    from pipeline.status import withdrawn  # which imports this module
+
     paths = out.glob("timelines/patient_id=*/*.parquet")
-    return sorted((path.parent.name.removeprefix("patient_id="), path.stem) for path in paths)
+    found = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
+    return sorted(found - withdrawn(out))
 
 
 def _path(out: Path, kind: str, patient_id: str, session_id: str) -> Path:
