@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from pipeline.audit import audited
 from pipeline.container import VIDEO_SUFFIXES
@@ -170,9 +171,7 @@ def _claim(out: Path) -> None:
     """
     try:
         make_private_folder(out)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
+        TemporaryFile(dir=out).close()
         read_status(out)
         check_key(out)
     except OSError as error:
