@@ -136,7 +136,7 @@ def process(
     from pipeline.batch import plan_sessions, process_sessions
     from pipeline.encryption import use_key
     from pipeline.session import QualityLimits, Settings
-    from pipeline.timeline import written_sessions
+    from pipeline.timeline import left_open, written_sessions
     from reports import update_reports
 
     encrypt = encrypt.absolute() if encrypt else None
@@ -187,6 +187,14 @@ def process(
         )
     if written_sessions(out):
         _say(f"Report: {out / 'reports' / 'index.html'}")
+    if plain := left_open(out):
+        count = "1 file is" if len(plain) == 1 else f"{len(plain)} files are"
+        err_console.print(
+            f"{out}: {count} not encrypted, from before there was a key ({plain[0].relative_to(out)}); "
+            "process their sessions again with --encrypt and --overwrite, or purge them.",
+            markup=False,
+            soft_wrap=True,
+        )
     _tell(sessions, outcomes)
 
 

@@ -26,6 +26,7 @@ from videos import encode, remux, sound_only, with_faces
 import cli
 from emonext import LABELS
 from pipeline.audit import IDS_FILE, read_runs
+from pipeline.encryption import use_key
 from pipeline.lock import holding
 from pipeline.session import Session
 from pipeline.status import read_status
@@ -497,6 +498,17 @@ def test_where_there_is_no_folder_nothing_is_held(
     assert ended.code == BAD_INPUT
     assert "no session in this folder" in ended.err
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_stays_open_where_a_key_comes_later_is_told(
+    emonext: Emonext, two: Path, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    assert emonext("key", tmp_path / "study.key").code == DONE
+    ended = emonext("process", video, "--out", two, "--encrypt", tmp_path / "study.key", *model)
+    use_key(None)
+    assert ended.code == DONE
+    assert f"{two}: 2 files are not encrypted" in ended.err_lines[0]
+    assert "patient_id=P2/S1.parquet" in ended.err_lines[0]
 
 
 # --- what follows from the timelines
