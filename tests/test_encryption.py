@@ -132,6 +132,20 @@ def test_what_is_left_open_is_known_and_roles_are_encrypted_with_their_session(
     assert left_open(out) == [other.timeline_path(out), other.faces_path(out), roles_path(out, *other.ids)]
 
 
+def test_a_notebook_reads_with_the_key_that_its_environment_names(
+    tmp_path: Path,
+    key: Path,
+    session: Session,
+    fake_instruments: Instruments,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_key(key)
+    process(session, tmp_path / "out", fake_instruments)
+    use_key(None)
+    monkeypatch.setenv("EMONEXT_KEY_FILE", str(key))
+    assert len(read_timeline(session.timeline_path(tmp_path / "out")).rows)
+
+
 def test_unfinished_stretches_are_sealed(tmp_path: Path, key: Path) -> None:
     assert unseal(seal(b"numbers")) == b"numbers"
     use_key(key)
