@@ -136,6 +136,7 @@ def process(
     from pipeline.batch import plan_sessions, process_sessions
     from pipeline.encryption import use_key
     from pipeline.session import QualityLimits, Settings
+    from pipeline.timeline import left_open, written_sessions
     from reports import update_reports
 
     encrypt = encrypt.absolute() if encrypt else None
@@ -184,8 +185,16 @@ def process(
             on_session=_overall(update, len(sessions)),
             write_pages=lambda out: update_reports(out, lambda done, total: update(done, total, "reports")),
         )
-    if any(out.glob("timelines/*/*.parquet")):
+    if written_sessions(out):
         _say(f"Report: {out / 'reports' / 'index.html'}")
+    if plain := left_open(out):
+        count = "1 file is" if len(plain) == 1 else f"{len(plain)} files are"
+        err_console.print(
+            f"{out}: {count} not encrypted, from before there was a key ({plain[0].relative_to(out)}); "
+            "process their sessions again with --encrypt and --overwrite, or purge them.",
+            markup=False,
+            soft_wrap=True,
+        )
     _tell(sessions, outcomes)
 
 
@@ -304,9 +313,12 @@ def people(
 
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
+    from pipeline.audit import audited
     from pipeline.encryption import use_key
     from pipeline.errors import InputError
+    from pipeline.lock import holding
     from pipeline.people import apply_people, find_people, read_people, write_people
+    from pipeline.status import sessions_in
     from reports import write_reports
     from reports.people_page import write_people_page
 
@@ -327,10 +339,13 @@ def people(
             raise
         err_console.print(f"People are told apart by place and time alone. {escape(str(error))}")
         embed = None
-    with _progress("Looking for people") as update:
-        found = find_people(directory, embed, lambda done, total: update(done, total, ""))
-    table = write_people(found, directory)
-    _say(f"Look at:   {write_people_page(found, table, directory / 'people.html')}")
+    sessions = sessions_in(directory)
+    with holding(directory), audited(directory, "people", sessions, {"apply": False}):
+        with _progress("Looking for people") as update:
+            found = find_people(directory, embed, lambda done, total: update(done, total, ""))
+        table = write_people(found, directory)
+        page = write_people_page(found, table, directory / "people.html")
+    _say(f"Look at:   {page}")
     _say(f"Put right: {table}")
 
 
@@ -358,26 +373,36 @@ def review(
 
     Example: emonext review study P012 S01
     """
+    from pipeline.audit import audited
     from pipeline.encryption import use_key
     from pipeline.faces import FACE_THRESHOLD
+    from pipeline.lock import holding
     from pipeline.review import blur_of_copy, open_material, review_folder, write_copy
+    from pipeline.status import sessions_in
     from reports.review_page import Film, write_review_page
 
     use_key(key)
-    material = open_material(directory, patient, session, video or ())
-    folder = review_folder(directory, patient)
-    copy = folder / f"{session}.mp4"
-    if not no_video:
-        with _progress("Drawing") as update:
-            write_copy(material, copy, blur, lambda done, total: update(done, total, ""))
-    files = zip(material.recording.files, material.recording.starts, strict=True)
-    page = write_review_page(
-        material.timeline,
-        folder / f"{session}.html",
-        blur=blur_of_copy(copy, material.timeline),
-        face_threshold=FACE_THRESHOLD,
-        recording=[Film(info.path.resolve().as_uri(), start_s) for info, (start_s, _) in files if original],
-    )
+    sessions_in(directory)
+    shown = {"blur": blur, "video": not no_video, "original": original}
+    with holding(directory):
+        material = open_material(
+            directory, patient, session, video or ()
+        )  # whoever is not here is not logged
+        with audited(directory, "review", [(patient, session)], shown):
+            folder = review_folder(directory, patient)
+            copy = folder / f"{session}.mp4"
+            if not no_video:
+                with _progress("Drawing") as update:
+                    write_copy(material, copy, blur, lambda done, total: update(done, total, ""))
+            files = zip(material.recording.files, material.recording.starts, strict=True)
+            films = [Film(info.path.resolve().as_uri(), start_s) for info, (start_s, _) in files if original]
+            page = write_review_page(
+                material.timeline,
+                folder / f"{session}.html",
+                blur=blur_of_copy(copy, material.timeline),
+                face_threshold=FACE_THRESHOLD,
+                recording=films,
+            )
     _say(f"Review: {page}")
 
 
@@ -391,7 +416,9 @@ def report(
     ] = None,
     thumbnails: Annotated[
         Literal["off", "blur", "plain"],
-        typer.Option(help="Small pictures of moments: none, all faces blurred, or the patient's shown."),
+        typer.Option(
+            help="Small pictures of moments: none, all faces that were found blurred, or the patient's shown."
+        ),
     ] = "off",
     key: KeyFile = None,
 ) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from pipeline.audit import audited
 from pipeline.container import VIDEO_SUFFIXES
@@ -11,8 +12,8 @@ from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
 from pipeline.session import Session, Settings
 from pipeline.spreadsheet import is_text
-from pipeline.status import Outcome, read_outcomes, read_status, record
-from pipeline.timeline import check_id, check_key, make_private_folder, remove_partials
+from pipeline.status import WITHDRAWN, Outcome, read_outcomes, read_status, record
+from pipeline.timeline import check_id, check_key, make_private_folder, remove_partials, written_sessions
 
 
 def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: str | None) -> list[Session]:
@@ -81,14 +82,18 @@ def process_sessions(
             record(out, outcome)
             ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
         remove_partials(out)
-        if any(out.glob("timelines/*/*.parquet")):
+        if written_sessions(out):
             write_pages(out)
     return [ended[key] for key in keys]
 
 
 def _refused(job: Job, before: Outcome | None) -> Outcome:
     """The outcome of a session without consent; it does not last, since consent may yet be given."""
-    refused = failed(job, "there is no consent; nothing was processed")
+    session, reason = job.session, "there is no consent; nothing was processed"
+    if session.timeline_path(job.out).exists() or session.unfinished_path(job.out).exists():
+        whose = f"--patient {session.patient_id} --session {session.session_id}"
+        reason = f"{WITHDRAWN} `emonext purge DIR {whose}`"
+    refused = failed(job, reason)
     same = before is not None and (before.reason, before.lasting) == (refused.reason, False)
     return before if before is not None and same else refused
 
@@ -166,9 +171,7 @@ def _claim(out: Path) -> None:
     """
     try:
         make_private_folder(out)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
+        TemporaryFile(dir=out).close()
         read_status(out)
         check_key(out)
     except OSError as error:

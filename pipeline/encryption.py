@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from pipeline.errors import InputError, OutputError
 
-# Where other processes find it; it names the file, and is not the key.
+# Where other processes, and notebooks, find it; it names the file, and is not the key.
 _VARIABLE = "EMONEXT_KEY_FILE"
 
 _KEY_BYTES, _NONCE_BYTES = 32, 12

@@ -18,6 +18,7 @@ from pipeline.errors import InputError
 from pipeline.export_list import Files
 from pipeline.exporting import Exported, milliseconds
 from pipeline.records import EMOTIONS
+from pipeline.spreadsheet import protect
 from pipeline.summaries import EPISODES_SCHEMA, SESSIONS_SCHEMA
 from pipeline.timeline import atomic
 
@@ -169,7 +170,7 @@ def _cell(value: Any) -> str:
         return _NOTHING
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else protect(str(value))
 
 
 def _json(content: Mapping[str, Any]) -> str:

@@ -19,10 +19,11 @@ def holding(out: Path) -> Iterator[None]:
 
     :param out: an existing folder.
     :raises OutputError: another run holds it; the message says which.
+        Or its lock can't be written, or is a link.
     """
     path = out / ".lock"
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+")
     except OSError as error:
         raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --out.") from error
     with file:

@@ -127,7 +127,7 @@ def apply_people(
     :raises OutputError: a file can't be written, or a run is at work in the folder.
     """
     outcomes = []
-    with holding(out), audited(out, "people", list(said)) as ending:
+    with holding(out), audited(out, "people", list(said), {"apply": True}) as ending:
         before = read_outcomes(out)
         for ids, roles in said.items():
             timeline, samples = _read(out, ids)

@@ -35,6 +35,7 @@ from pipeline.timeline import (
     read_table,
     remove_partials,
     write_table,
+    written_sessions,
 )
 
 # What the program makes lies below these; nothing else is ever deleted.
@@ -257,7 +258,7 @@ def _empty(path: Path) -> None:
 
 
 def _remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
-    if any(out.glob("timelines/patient_id=*/*.parquet")):
+    if written_sessions(out):
         write_pages(out)
         return
     reports = out / "reports"

@@ -51,7 +51,7 @@ def read_boris_project(
     return sessions, point_notes(points)
 
 
-_SENSELESS = (AttributeError, KeyError, TypeError, ValueError)
+_SENSELESS = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 
 def rater_of(subject: str, patient_id: str) -> str:

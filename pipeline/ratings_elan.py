@@ -59,7 +59,7 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
     return sessions or [CodedSession(*ids, rest, (), path.name)], notes
 
 
-_SENSELESS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+_SENSELESS = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
 
 def _annotations(file: Any, tier: str, codes: CodeMap) -> list[Coded]:

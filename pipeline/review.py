@@ -19,7 +19,7 @@ from pipeline.container import sha256_of
 from pipeline.errors import InputError, TimelineError
 from pipeline.recording import Recording, open_recording, within
 from pipeline.session import Session
-from pipeline.status import read_outcomes
+from pipeline.status import read_outcomes, withdrawn
 from pipeline.summary import sample_seconds
 from pipeline.timeline import Timeline, atomic, check_id, read_faces, read_timeline
 from pipeline.video import sample_grid
@@ -58,11 +58,15 @@ def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[
     """Reads a session's tables, and finds its recording.
 
     :param videos: where its files lie now; without, where they lay when it was processed.
-    :raises InputError: an id can't be used, or a video is not the one that was processed.
+    :raises InputError: an id can't be used, consent was withdrawn, or a video is not the processed one.
     :raises TimelineError: the session has no usable timeline.
     :raises VideoError: a video can't be read.
     """
     session = Session(check_id("PATIENT", patient_id), check_id("SESSION", session_id), Path())
+    if session.ids in withdrawn(out):
+        raise InputError(
+            f"{out}: consent to {' '.join(session.ids)} was withdrawn; `emonext purge` removes it."
+        )
     timeline, faces = read_timeline(session.timeline_path(out)), read_faces(session.faces_path(out))
     if timeline.metadata != faces.metadata:
         path = session.faces_path(out)

@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.encryption import is_encrypted, key_id
 from pipeline.patient import Patient
 from pipeline.records import ROLES, Face, FrameFaces
 from pipeline.timeline import as_frame, read_table, to_table, understood, write_table
@@ -57,6 +58,16 @@ def write_roles(path: Path, samples: Iterable[FrameFaces], roles: Mapping[int, s
             for column, value in zip(rows.values(), values, strict=True):
                 column.append(value)
     write_table(path, to_table(ROLES_SCHEMA, rows), {})
+
+
+def encrypt_roles(path: Path) -> None:
+    """Writes anew what was said before there was a key, where there is one now.
+
+    :param path: from :func:`roles_path`; nothing is done where there is no such file.
+    :raises TimelineError: it is damaged. :raises OutputError: it can't be written.
+    """
+    if path.exists() and key_id() and not is_encrypted(path):
+        write_table(path, read_table(path), {})
 
 
 def by_hand(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:

@@ -18,7 +18,7 @@ from pipeline.faces import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
 from pipeline.patient import Patient, Region, by_photo, by_region, by_rule
 from pipeline.recording import Recording, Span, open_recording
 from pipeline.records import FrameFaces, Frames
-from pipeline.roles import by_hand, roles_path, settle
+from pipeline.roles import by_hand, encrypt_roles, roles_path, settle
 from pipeline.rows import QualityLimits, write_session
 from pipeline.stretches import NO_PICTURE, STRETCH_S, Stretch, Stretches
 from pipeline.timeline import SCHEMA_VERSION, Timeline, faces_path, timeline_path
@@ -186,8 +186,9 @@ def process_session(
         raise VideoError(f"{session.video}: not one frame can be decoded.")
     samples = list(track_faces(untracked, settings.max_gap_s))
     patient, samples = find_patient(samples, session, settings, instruments, recording)
-    hand = by_hand(samples, roles_path(out, *session.ids))
-    patient = settle(patient, hand)
+    roles = roles_path(out, *session.ids)
+    patient = settle(patient, by_hand(samples, roles))
+    encrypt_roles(roles)
     metadata = _metadata(session, settings, instruments, recording, decoders)
     timeline = write_session(out, *session.ids, samples, patient, metadata)
     kept.remove()

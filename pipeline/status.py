@@ -14,6 +14,9 @@ from pipeline.timeline import as_frame, atomic, written_sessions
 
 State = Literal["waiting", "running", "done", "partial", "failed", "skipped"]
 
+WITHDRAWN = "consent was withdrawn; earlier results are still here: run"
+"""So begins the reason of a session that is left out until it is purged."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -144,6 +147,12 @@ def read_outcomes(out: Path) -> dict[tuple[str, str], Outcome]:
     """The rows of ``status.parquet``, by patient and session."""
     rows = (Outcome(**row | {"videos": tuple(row["videos"])}) for row in read_status(out).rows(named=True))
     return {outcome.ids: outcome for outcome in rows}
+
+
+def withdrawn(out: Path) -> set[tuple[str, str]]:
+    """Sessions whose consent was withdrawn after they were processed, and that were not purged yet."""
+    found = read_status(out).filter(pl.col("reason").str.starts_with(WITHDRAWN))
+    return set(found.select("patient_id", "session_id").rows())
 
 
 def sessions_in(out: Path) -> list[tuple[str, str]]:

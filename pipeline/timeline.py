@@ -1,6 +1,5 @@
 """The timeline: one row per sample of the patient, in Parquet. The only hand-off to what follows."""
 
-import itertools
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.encryption import WRONG_KEY, for_reading, for_writing
+from pipeline.encryption import WRONG_KEY, for_reading, for_writing, is_encrypted, key_id
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.records import EMOTIONS, ROLES, STATUSES
 
@@ -111,9 +110,15 @@ def faces_path(out: Path, patient_id: str, session_id: str) -> Path:
 
 
 def written_sessions(out: Path) -> list[tuple[str, str]]:
-    """Patient and session of every timeline, in order."""
+    """Patient and session of every timeline, in order; without those whose consent was withdrawn.
+
+    :raises OutputError: the status, which says so, is damaged.
+    """
+    from pipeline.status import withdrawn  # which imports this module
+
     paths = out.glob("timelines/patient_id=*/*.parquet")
-    return sorted((path.parent.name.removeprefix("patient_id="), path.stem) for path in paths)
+    found = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
+    return sorted(found - withdrawn(out))
 
 
 def _path(out: Path, kind: str, patient_id: str, session_id: str) -> Path:
@@ -218,10 +223,18 @@ def _reading(path: Path) -> Iterator[None]:
 def check_key(out: Path) -> None:
     """What a folder holds encrypted is not gone on with in the open.
 
-    :raises InputError: its timelines are encrypted, and no key is in use.
+    :raises InputError: one of its timelines is encrypted, and no key is in use.
     """
-    for written in itertools.islice(out.glob("timelines/*/*.parquet"), 1):
-        for_reading(written)
+    for written in out.glob("timelines/*/*.parquet"):
+        with suppress(OSError):  # what can't be read at all is told by who needs it
+            for_reading(written)
+
+
+def left_open(out: Path) -> list[Path]:
+    """Tables that were written before there was a key; none where none is in use."""
+    kinds = ("timelines", "faces", "roles", "episodes", "summaries")
+    paths = [path for kind in kinds for path in sorted(out.glob(f"{kind}/**/*.parquet"))] if key_id() else []
+    return [path for path in paths if path.is_file() and not is_encrypted(path)]
 
 
 def read_timeline(path: Path) -> Timeline:

@@ -1,6 +1,6 @@
 """A folder of timelines → a page for each, and the index over them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -8,10 +8,18 @@ from urllib.parse import quote
 from pipeline.course import Course, courses
 from pipeline.derived import update_derived
 from pipeline.session_facts import FolderFacts, SessionFacts
-from pipeline.status import read_status
+from pipeline.status import read_status, withdrawn
 from pipeline.summaries import read_measures
 from pipeline.summary import Summary, summarize
-from pipeline.timeline import Timeline, check_id, ids_of, read_timeline, understood
+from pipeline.timeline import (
+    Timeline,
+    check_id,
+    ids_of,
+    read_timeline,
+    timeline_path,
+    understood,
+    written_sessions,
+)
 from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
 from reports.index_page import IndexEntry, write_index
@@ -95,7 +103,7 @@ def write_reports(
     :raises pipeline.errors.TimelineError: a timeline can't be read.
     :raises pipeline.errors.OutputError: a page can't be written.
     """
-    paths = sorted(out.glob("timelines/patient_id=*/*.parquet"))
+    paths = [timeline_path(out, *ids) for ids in written_sessions(out)]
     if not paths:
         raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
     problems = update_derived(out, progress or (lambda done, total: None))
@@ -110,6 +118,7 @@ def write_reports(
     entries += _without_timeline(statuses, entries)
     study = replace(read_study(out), problems=problems)
     patients = _write_patients(folder, study)
+    _remove_withdrawn(out, patients)
     spoken, assets = language(options.language), options.assets_of(0)
     write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
     (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
@@ -158,6 +167,15 @@ def _write_patients(folder: _Folder, study: Study) -> dict[str, Course]:
         page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
         write_page(folder.out / "reports" / check_id("--patient", course.patient_id) / "index.html", page)
     return {course.patient_id: course for course in found}
+
+
+def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
+    """Pages of earlier results to which consent was withdrawn; of a patient without others, theirs too."""
+    for patient_id, session_id in withdrawn(out):
+        folder = out / "reports" / check_id("--patient", patient_id)
+        (folder / f"{check_id('--session', session_id)}.html").unlink(missing_ok=True)
+        if patient_id not in patients:
+            (folder / "index.html").unlink(missing_ok=True)
 
 
 def _status_of(timeline: Timeline) -> _Status:

@@ -330,6 +330,16 @@ def test_what_failed_is_tried_again_and_its_row_replaced(
     assert states(out) == {"S1": "done"}
 
 
+def test_a_link_in_the_folder_is_not_written_through(
+    recordings: Sessions, out: Path, fake_instruments: Instruments
+) -> None:
+    out.mkdir()
+    elsewhere = out.parent / "elsewhere"
+    (out / ".writable").symlink_to(elsewhere)
+    process(recordings[:1], out, Settings(), fake_instruments)
+    assert not elsewhere.exists()
+
+
 def test_consent_that_is_given_later_counts(
     recordings: Sessions, out: Path, fake_instruments: Instruments
 ) -> None:

@@ -25,6 +25,8 @@ from videos import encode, remux, sound_only, with_faces
 
 import cli
 from emonext import LABELS
+from pipeline.audit import IDS_FILE, read_runs
+from pipeline.encryption import use_key
 from pipeline.lock import holding
 from pipeline.session import Session
 from pipeline.status import read_status
@@ -466,6 +468,47 @@ def two(emonext: Emonext, video: Path, tmp_path: Path, model: list[str]) -> Path
     shutil.copy(video, tmp_path / "P2_S1.mp4")
     assert emonext("process", video, tmp_path / "P2_S1.mp4", "--out", tmp_path / "out", *model).code == DONE
     return tmp_path / "out"
+
+
+def test_what_shows_faces_is_made_while_the_folder_is_held_and_is_logged(emonext: Emonext, two: Path) -> None:
+    commands = [["people", two], ["review", two, "P1", "S1", "--blur", "all"]]
+    with holding(two):
+        for command in commands:
+            ended = emonext(*command)
+            assert ended.code == BAD_INPUT
+            assert "is at work in this folder" in ended.err
+    assert not (two / "people.html").exists()
+    assert not (two / "review").exists()
+    for command in commands:
+        assert emonext(*command).code == DONE
+    assert emonext("review", two, "P9", "S1").code == BAD_INPUT
+    logged = [(run.command, [ids for ids, _ in run.sessions], run.how) for run in read_runs(two)[1:]]
+    assert logged == [
+        ("people", [("P1", "S1"), ("P2", "S1")], "done"),
+        ("review", [("P1", "S1")], "done"),
+    ]
+    assert "P9" not in (two / IDS_FILE).read_text()
+
+
+@pytest.mark.parametrize("command", [["people"], ["review"]])
+def test_where_there_is_no_folder_nothing_is_held(
+    emonext: Emonext, tmp_path: Path, command: list[str]
+) -> None:
+    ended = emonext(*command, tmp_path / "nowhere", *(["P1", "S1"] if command == ["review"] else []))
+    assert ended.code == BAD_INPUT
+    assert "no session in this folder" in ended.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_stays_open_where_a_key_comes_later_is_told(
+    emonext: Emonext, two: Path, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    assert emonext("key", tmp_path / "study.key").code == DONE
+    ended = emonext("process", video, "--out", two, "--encrypt", tmp_path / "study.key", *model)
+    use_key(None)
+    assert ended.code == DONE
+    assert f"{two}: 2 files are not encrypted" in ended.err_lines[0]
+    assert "patient_id=P2/S1.parquet" in ended.err_lines[0]
 
 
 # --- what follows from the timelines

@@ -14,8 +14,9 @@ from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.jobs import in_this_process
 from pipeline.people import apply_people, find_people, read_people, write_people
 from pipeline.purge import purge
+from pipeline.roles import roles_path
 from pipeline.session import Instruments, Session, Settings
-from pipeline.timeline import read_timeline
+from pipeline.timeline import check_key, left_open, read_table, read_timeline
 from reports import write_reports
 
 
@@ -102,6 +103,47 @@ def test_what_was_open_is_made_anew_when_a_key_is_given(
     assert process(session, tmp_path / "out", fake_instruments) == "done"
     assert is_encrypted(session.timeline_path(tmp_path / "out"))
     assert is_encrypted(session.faces_path(tmp_path / "out"))
+
+
+def test_one_encrypted_timeline_among_open_ones_is_enough_to_ask_for_the_key(tmp_path: Path) -> None:
+    paths = [tmp_path / "timelines" / "patient_id=P1" / f"S{number}.parquet" for number in range(5)]
+    paths[0].parent.mkdir(parents=True)
+    (paths[0].parent / "S9.parquet").symlink_to("nowhere")
+    for encrypted in paths:
+        for path in paths:
+            path.write_bytes(b"PARE" if path == encrypted else b"PAR1")
+        with pytest.raises(InputError, match=f"{encrypted.name}: is encrypted; give its key"):
+            check_key(tmp_path)
+
+
+def test_what_is_left_open_is_known_and_roles_are_encrypted_with_their_session(
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+) -> None:
+    out, other = tmp_path / "out", replace(session, patient_id="P2")
+    for one in (session, other):
+        process(one, out, fake_instruments)
+    apply_people(out, read_people(out, write_people(find_people(out, None), out))[0])
+    said = read_table(roles_path(out, *session.ids))
+    assert left_open(out) == []
+    use_key(key)
+    assert process(session, out, fake_instruments) == "done"
+    assert is_encrypted(roles_path(out, *session.ids))
+    assert read_table(roles_path(out, *session.ids)).equals(said)
+    assert left_open(out) == [other.timeline_path(out), other.faces_path(out), roles_path(out, *other.ids)]
+
+
+def test_a_notebook_reads_with_the_key_that_its_environment_names(
+    tmp_path: Path,
+    key: Path,
+    session: Session,
+    fake_instruments: Instruments,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_key(key)
+    process(session, tmp_path / "out", fake_instruments)
+    use_key(None)
+    monkeypatch.setenv("EMONEXT_KEY_FILE", str(key))
+    assert len(read_timeline(session.timeline_path(tmp_path / "out")).rows)
 
 
 def test_unfinished_stretches_are_sealed(tmp_path: Path, key: Path) -> None:

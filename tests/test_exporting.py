@@ -426,8 +426,8 @@ def test_bids(out: Path) -> None:
     sessions = tsv(out / "x/sub-P1/sub-P1_sessions.tsv")
     assert [(row["session_id"], row["acq_time"], row["condition"]) for row in sessions] == [
         ("ses-S1", "n/a", "n/a"),
-        ("ses-S2", "2026-03-02T10:30:00", "=music"),
-    ]
+        ("ses-S2", "2026-03-02T10:30:00", "'=music"),
+    ], "no spreadsheet runs it as a formula"
     assert set(sessions[0]) - {"session_id", "acq_time"} <= set(
         json.loads((out / "x/sub-P1/sub-P1_sessions.json").read_text())
     )

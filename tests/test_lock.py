@@ -52,6 +52,14 @@ def test_what_a_killed_run_left_is_no_lock(tmp_path: Path, holder: "subprocess.P
         assert "process" in (tmp_path / ".lock").read_text()
 
 
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("kept")
+    (tmp_path / ".lock").symlink_to("diary.txt")
+    with pytest.raises(OutputError, match=r"\.lock: can't be written"), holding(tmp_path):
+        pass
+    assert (tmp_path / "diary.txt").read_text() == "kept"
+
+
 def test_it_is_let_go_of_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), holding(tmp_path):
         raise ZeroDivisionError

@@ -21,6 +21,14 @@ def test_is_committed_without_outputs(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_shows_patients_says_that_no_purge_looks_there(path):
+    first, *rest = nbformat.read(path, as_version=4).cells
+    if any("EMONEXT_OUT" in cell.source for cell in rest):
+        assert "clear them afterwards" in first.source
+        assert "EMONEXT_KEY_FILE" in first.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs_to_the_end_and_shows_something(path, made_study, monkeypatch):
     monkeypatch.setenv("EMONEXT_OUT", str(made_study))
     faces = FOLDER.parents[1] / "shared" / "data"

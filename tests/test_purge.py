@@ -27,6 +27,7 @@ from pipeline.jobs import in_this_process
 from pipeline.leftovers import Words, mentions
 from pipeline.people import apply_people, find_people, read_people, write_people
 from pipeline.purge import Purged, plan_purge, purge
+from pipeline.review import open_material
 from pipeline.session import Instruments, Session, Settings
 from pipeline.status import read_status
 from pipeline.summaries import SummarySettings, read_measures, read_sessions
@@ -107,6 +108,42 @@ def test_summaries_are_made_anew_without_them_and_with_the_same_settings(out: Pa
     do_purge(out, "P013")
     assert not (out / "summaries").exists()
     assert not (out / "reports").exists()
+
+
+def test_where_consent_was_withdrawn_nothing_new_is_made_of_what_is_there(
+    out: Path, process: Process
+) -> None:
+    process("P012/S01", "P012/S02", "P013/S01")
+    process("P012/S01", "P013/S01", consent=False)
+    states = read_status(out).select("state", "reason").rows()
+    advice = "consent was withdrawn; earlier results are still here: run `emonext purge DIR --patient P01"
+    assert [state for state, _ in states] == ["failed", "done", "failed"]
+    assert [states[0][1], states[2][1]] == [f"{advice}2 --session S01`", f"{advice}3 --session S01`"]
+    pages = sorted(path.relative_to(out / "reports").as_posix() for path in out.glob("reports/**/*.html"))
+    assert pages == ["P012/S02.html", "P012/index.html", "index.html", "study.html"]
+    assert read_sessions(out).select("patient_id", "session_id").rows() == [("P012", "S02")]
+    exported = [pl.read_csv(path) for path in export(out, "csv", out.parent / "exports")]
+    named = [table["session_id"] for table in exported if "session_id" in table.columns]
+    assert {session for column in named for session in column} == {"S02"}
+    assert {person.session_id for person in find_people(out, None)} == {"S02"}
+    with pytest.raises(InputError, match="consent to P013 S01 was withdrawn"):
+        open_material(out, "P013", "S01")
+    # it is all still found by a purge, also where nobody else's results may be shown
+    process("P012/S02", consent=False)
+    assert do_purge(out, "P012").mentions == ()
+    assert do_purge(out, "P013").mentions == ()
+    assert not (out / "timelines").exists()
+    process("P012/S01", consent=False)
+    assert read_status(out)["reason"].to_list() == ["there is no consent; nothing was processed"]
+
+
+def test_consent_that_is_given_again_brings_results_back(out: Path, process: Process) -> None:
+    process("P012/S01", "P012/S02")
+    process("P012/S01", consent=False)
+    assert read_sessions(out)["session_id"].to_list() == ["S02"]
+    process("P012/S01")
+    assert read_sessions(out)["session_id"].to_list() == ["S01", "S02"]
+    assert (out / "reports" / "P012" / "S01.html").exists()
 
 
 def test_damaged_summaries_do_not_keep_a_person(out: Path, process: Process) -> None:

@@ -224,10 +224,13 @@ def test_entities_are_never_expanded(tmp_path: Path, trap: str) -> None:
         ("</TIER>", ""),
         ("<TIER ", "<x:TIER "),
         ('TIME_VALUE="', 'TIME_VALUE="x'),
+        ('TIME_VALUE="1000', 'TIME_VALUE="' + 400 * "9"),
+        ('TIME_ORIGIN="5', 'TIME_ORIGIN="' + 400 * "9"),
     ],
 )
 def test_a_damaged_elan_file_is_refused_by_name(tmp_path: Path, change: tuple[str, str]) -> None:
-    path = eaf(tmp_path / "P1_S1.eaf", {"expression": [(0, 1000, "happy")]})
+    path = eaf(tmp_path / "P1_S1.eaf", {"expression": [(0, 1000, "happy")]}, time_origin=5)
+    assert change[0] in path.read_text()
     path.write_text(path.read_text().replace(*change))
     with pytest.raises(InputError, match=r"P1_S1\.eaf"):
         read(path)
@@ -289,6 +292,7 @@ def test_who_rated_in_boris(tmp_path: Path, name: str, subject: str, rater: str)
     [
         ([[1.0, "", "happy", "", "", 1]], "'happy' begins at 1 s and never ends"),
         ([["NaN", "", "happy", "", "", 1]], "'happy' has no time"),
+        ([[int(400 * "9"), "", "happy", "", "", 1]], "can't be read as a project of BORIS"),
         ([[1.0, "happy"]], "can't be read as a project of BORIS"),
     ],
 )
