@@ -599,6 +599,7 @@ def purge(
 
     Example: emonext purge study --patient P012
     """
+    from pipeline.derived import update_derived
     from pipeline.encryption import use_key
     from pipeline.errors import InputError
     from pipeline.purge import plan_purge
@@ -618,7 +619,14 @@ def purge(
     if not yes and not typer.confirm(f"Delete this of {plan.words}? It can't be undone.", err=True):
         err_console.print("Nothing was deleted.")
         raise typer.Exit(EXIT_BAD_INPUT)
-    found = carry_out(directory, patient, session, write_reports, own_text())
+    problems: list[str] = []
+
+    def write_pages(out: Path) -> None:
+        write_reports(out)
+        problems.extend(update_derived(out))
+
+    found = carry_out(directory, patient, session, write_pages, own_text())
+    _tell_left_out(problems)
     for line in found.mentions:
         err_console.print(f"Still mentions {plan.words}: {directory / line}", markup=False, soft_wrap=True)
     went = (

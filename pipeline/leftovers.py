@@ -35,7 +35,7 @@ class Words:
     """
 
     def __init__(self, patient_id: str, session_id: str | None, known: Mapping[str, Collection[str]]) -> None:
-        self.patient_id, self.session_id = patient_id, session_id
+        self.patient_id, self.session_id, self.known = patient_id, session_id, known
         sessions = known.get(patient_id, ())
         self._patient = [_Word(patient_id, known, pad) for pad in _pads(patient_id)]
         self._session = [_Word(session_id, sessions, pad) for pad in _pads(session_id)] if session_id else []

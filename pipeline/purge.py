@@ -4,8 +4,6 @@ Originals (videos, photos, ``sessions.csv``), backups and snapshots are not touc
 A deleted file's bytes stay on the disk until the system writes over them.
 """
 
-import csv
-import io
 import os
 import re
 from collections import Counter, defaultdict
@@ -14,16 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from pipeline.audit import SessionId, audited, forget, read_ids
 from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.events import EVENTS_FILE
 from pipeline.leftovers import Words, find_mentions, mentions
 from pipeline.lock import holding
+from pipeline.purge_rows import count_rows, drop_rows, unclear_sessions
 from pipeline.status import read_status
-from pipeline.study import SESSIONS_FILE
 from pipeline.timeline import (
     ID_PATTERN,
     RESERVED_IDS,
@@ -53,6 +48,7 @@ class Plan:
     :param sessions: whom the audit log has it of.
     :param files: theirs alone. ``rows``: by file that holds several people's.
     :param pages: mention them, or follow from everybody's sessions; made anew from what is left.
+    :param unclear: what stays and may be theirs, and why.
     :param words: what is searched for afterwards.
     """
 
@@ -60,6 +56,7 @@ class Plan:
     files: tuple[Path, ...]
     rows: Mapping[Path, int]
     pages: tuple[Path, ...]
+    unclear: tuple[str, ...]
     words: Words
 
 
@@ -96,7 +93,7 @@ def plan_purge(
             continue
         elif kind == "summaries" and patient in (None, patient_id):
             pages.append(path)
-        elif of_several and (count := _count_rows(path, patient_id, session_id)):
+        elif of_several and (count := count_rows(path, words)):
             rows[path] = count
         elif not (kind == "reports" or _is_own_page(path, out)):
             continue
@@ -106,7 +103,8 @@ def plan_purge(
     sessions = theirs if session_id is None else theirs & {session_id}
     if not (files or rows or sessions or (session_id is None and patient_id in known)):
         raise InputError(_unknown(out, words, own_text))
-    return Plan(tuple((patient_id, s) for s in sorted(sessions)), tuple(files), rows, tuple(pages), words)
+    ids = tuple((patient_id, session) for session in sorted(sessions))
+    return Plan(ids, tuple(files), rows, tuple(pages), _unclear(out, words), words)
 
 
 def purge(
@@ -141,7 +139,7 @@ def purge(
             ending.states |= dict.fromkeys(plan.sessions, "purged")
         # last: as long as the ids are known, a purge that was stopped finds what it has to do
         forget(out, patient_id, session_id)
-        return Purged(counts, tuple(find_mentions(out, plan.words, KINDS, own_text)))
+        return Purged(counts, (*find_mentions(out, plan.words, KINDS, own_text), *plan.unclear))
 
 
 def _is_own_page(path: Path, out: Path) -> bool:
@@ -153,6 +151,13 @@ def _unknown(out: Path, words: Words, own_text: Sequence[bytes]) -> str:
     found = list(find_mentions(out, words, KINDS, own_text)) if out.is_dir() else []
     also = f" But {len(found)} files mention it: {', '.join(found[:5])}." if found else ""
     return f"{out}: nothing of {words} in this folder.{also}"
+
+
+def _unclear(out: Path, words: Words) -> tuple[str, ...]:
+    return tuple(
+        f"{EVENTS_FILE} (does not say whose session {session} is: it is taken for somebody else's from now on)"
+        for session in unclear_sessions(out / EVENTS_FILE, words)
+    )
 
 
 def _known(out: Path) -> dict[str, set[str]]:
@@ -211,7 +216,7 @@ def _files(out: Path) -> Iterator[Path]:
 def _remove(out: Path, plan: Plan) -> None:
     """:raises OutputError: a file can't be removed or written."""
     for path, count in plan.rows.items():
-        _drop_rows(path, plan.words, count)
+        drop_rows(path, plan.words, count)
     for path in (*plan.files, *plan.pages):
         try:
             if path == out / "summaries" / "sessions.parquet":
@@ -247,81 +252,3 @@ def _remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
                 page.unlink()
             with suppress(OSError):  # there is something else in it, or it is not there
                 folder.rmdir()
-
-
-def _count_rows(path: Path, patient_id: str, session_id: str | None) -> int:
-    """Of a table of several people; 0 for whatever is none, and for the study's own list."""
-    if path.name == SESSIONS_FILE:
-        return 0
-    try:
-        if path.suffix == ".parquet":
-            return _count(_theirs(pq.ParquetFile(path).read(_ID_COLUMNS), patient_id, session_id))
-        if path.suffix == ".csv":
-            return sum(theirs for _, theirs in _csv_lines(path, patient_id, session_id))
-    except (OSError, pa.ArrowException, csv.Error):
-        return 0  # the search looks into it as it is
-    return 0
-
-
-_ID_COLUMNS = ["patient_id", "session_id"]
-
-
-def _drop_rows(path: Path, words: Words, count: int) -> None:
-    """Rewrites the table without them; without any row left, it goes."""
-    if path.suffix == ".csv":
-        lines = list(_csv_lines(path, words.patient_id, words.session_id))
-        kept = [line for line, theirs in lines if not theirs]
-        if len(kept) > 1:
-            with atomic(path) as partial:
-                partial.write_bytes("".join(kept).encode(errors="surrogateescape"))
-            return
-    else:
-        table = pq.ParquetFile(path).read()
-        if table.num_rows > count:
-            left = table.filter(pc.invert(_theirs(table, words.patient_id, words.session_id)))
-            with atomic(path) as partial:
-                pq.write_table(_without_unused(left), partial, compression="zstd")
-            return
-    path.unlink()
-
-
-def _theirs(table: pa.Table, patient_id: str, session_id: str | None) -> pa.ChunkedArray:
-    """(rows,) bool; none where a column that would tell is missing."""
-    wanted = {"patient_id": patient_id} | ({} if session_id is None else {"session_id": session_id})
-    if not wanted.keys() <= set(table.column_names):
-        return pa.chunked_array([pa.nulls(table.num_rows, pa.bool_()).fill_null(False)])
-    same = [
-        pc.equal(pc.cast(table[name], pa.string()), value).fill_null(False) for name, value in wanted.items()
-    ]
-    return same[0] if len(same) == 1 else pc.and_(*same)
-
-
-def _count(mask: pa.ChunkedArray) -> int:
-    return pc.sum(mask).as_py() or 0
-
-
-def _without_unused(table: pa.Table) -> pa.Table:
-    """A dictionary keeps values of which no row is left, and would be written with them."""
-    for place, column in enumerate(table.columns):
-        if pa.types.is_dictionary(column.type):
-            again = column.cast(column.type.value_type).dictionary_encode().cast(column.type)
-            table = table.set_column(place, table.schema.field(place), again)
-    return table
-
-
-def _csv_lines(path: Path, patient_id: str, session_id: str | None) -> Iterator[tuple[str, bool]]:
-    """Every line as it stands in the file, the header too, and whether it is theirs.
-
-    A cell may hold line breaks: then several make one. Parted by ``;`` or ``,``.
-    """
-    text = path.read_bytes().decode(errors="surrogateescape")
-    lines = list(io.StringIO(text, newline=""))
-    header = lines[0] if lines else ""
-    reader = csv.reader(iter(lines), delimiter=";" if header.count(";") > header.count(",") else ",")
-    start, columns = 0, list[str]()
-    for cells in reader:
-        columns = columns or [name.strip("\ufeff \"'") for name in cells]
-        values = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
-        theirs = values.get("patient_id") == patient_id and session_id in (None, values.get("session_id"))
-        yield "".join(lines[start : reader.line_num]), theirs
-        start = reader.line_num

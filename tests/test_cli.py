@@ -530,6 +530,13 @@ def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> N
     assert emonext("audit", "verify", two).code == DONE
 
 
+def test_what_a_purge_can_t_use_of_the_study_s_own_files_is_told(emonext: Emonext, two: Path) -> None:
+    (two / "events.csv").write_text("session_id,time_s,what\nS9,1,song\n")
+    ended = emonext("purge", two, "--patient", "P1", "--yes")
+    assert ended.code == DONE
+    assert_one_line_naming(ended, f"Left out: {two / 'events.csv'}: row 2, session_id: there is no session 'S9'")
+
+
 @pytest.mark.parametrize("options", [["--patient", "P9"], ["--patient", "P1", "--session", "S9"]])
 def test_purging_somebody_unknown_is_told_in_one_line(
     emonext: Emonext, two: Path, options: list[str]

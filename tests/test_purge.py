@@ -338,6 +338,41 @@ def test_originals_stay_and_are_named(out: Path, process: Process) -> None:
     assert (out / "P012" / "photo.jpg").exists()
 
 
+# --- events
+
+
+def test_events_lose_rows_by_the_rules_of_their_reader(out: Path, process: Process) -> None:
+    """By the patient under any name of the column, and by the session where nobody else has it."""
+    process("P012/S01", "P012/S07", "P013/S01")
+    (out / "events.csv").write_text(
+        "\ufeffSession;Time;What;PATIENT\nS07;0;song;\nS01;0;song;P013\nS01;0;song;P012\nS01;0.2;song;P013\n"
+    )
+    assert plan_purge(out, "P012").rows[out / "events.csv"] == 2
+    assert do_purge(out, "P012").mentions == ()
+    assert (out / "events.csv").read_text() == (
+        "\ufeffSession;Time;What;PATIENT\nS01;0;song;P013\nS01;0.2;song;P013\n"
+    )
+    assert (out / "summaries" / "events.parquet").exists()
+
+
+def test_events_of_one_session_go_with_it(out: Path, process: Process) -> None:
+    process("P012/S01", "P012/S07", "P013/S09")
+    (out / "events.csv").write_text("session,time,what\nS07,0,song\nS01,0,song\nS09,0,song\n")
+    assert do_purge(out, "P012", "S07").mentions == ()
+    assert (out / "events.csv").read_text() == "session,time,what\nS01,0,song\nS09,0,song\n"
+    do_purge(out, "P013")
+    do_purge(out, "P012")
+    assert not (out / "events.csv").exists()
+
+
+def test_an_event_that_may_be_theirs_is_named(out: Path, process: Process) -> None:
+    """Two people have a session of this name: with one of them gone the row would become the other's."""
+    process("P012/S01", "P013/S01")
+    (out / "events.csv").write_text("session;time;what\nS01;0;song\n")
+    (mention,) = do_purge(out, "P012").mentions
+    assert mention.startswith("events.csv (does not say whose session S01 is")
+
+
 # --- links
 
 
