@@ -1,10 +1,11 @@
 """Whether anything in a folder still mentions a person or a session: every byte of every file, every name.
 
-Parquet, zip (also ``.npz``) and gzip are looked at unpacked, text also in UTF-16 and UTF-32. Ids are compared
-as words: ``P01`` is not in ``P012``, nor in ``P01-b`` where that is somebody else. One that is short, or a
-number, can stand in a file by chance.
+Parquet, zip (also ``.npz``) and gzip are looked at unpacked, Parquet also decrypted with the key in use, text
+also in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in ``P01-b`` where that is
+somebody else. One that is short, or a number, can stand in a file by chance.
 """
 
+import errno
 import gzip
 import io
 import mmap
@@ -20,6 +21,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.encryption import ENCRYPTED, for_reading
+from pipeline.errors import InputError
 from pipeline.timeline import as_frame
 
 # Bytes between the letters: of UTF-8, UTF-16 and UTF-32.
@@ -148,7 +151,7 @@ def mentions(path: Path, words: Words, own_text: Sequence[bytes] = (), short: Pa
     """Whether the file's content does.
 
     :param short: its path from the output folder: what lies above that is not looked at.
-    :raises OSError: it can't be read.
+    :raises OSError: it can't be read, or not be decrypted.
     """
     if not path.stat().st_size:
         return False
@@ -165,7 +168,7 @@ def _in_link(path: Path, short: Path, out: Path, words: Words, kinds: Collection
 def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
     with path.open("rb") as file:
         begins = file.read(4)
-    unpack = {b"PAR1": _parquet, b"PK\3\4": _zip}.get(begins, _gzip if begins[:2] == b"\x1f\x8b" else None)
+    unpack = _UNPACK.get(begins, _gzip if begins[:2] == b"\x1f\x8b" else None)
     if unpack is not None:
         try:
             yield from list(unpack(path))
@@ -180,10 +183,14 @@ def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         yield content
+    if begins == ENCRYPTED:
+        raise OSError(errno.ENOKEY, "encrypted, and not with the key in use")
 
 
-# Damaged, of another kind, or locked with a password.
+# Damaged, of another kind, or locked with a password or another key.
 _NOT_UNPACKED = (
+    InputError,
+    ValueError,
     pa.ArrowException,
     pl.exceptions.PolarsError,
     zipfile.BadZipFile,
@@ -196,7 +203,7 @@ _NOT_UNPACKED = (
 
 def _parquet(path: Path) -> Iterator[bytes]:
     """What is written about the table, and its rows but for numbers."""
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, decryption_properties=for_reading(path))
     schema = file.schema_arrow
     yield b"\n".join([*map(str.encode, schema.names), *(schema.metadata or {}).values()])
     names = [field.name for field in schema if not pa.types.is_primitive(field.type)]
@@ -222,3 +229,6 @@ def _texts(content: bytes) -> bytes:
 
 def _gzip(path: Path) -> Iterator[bytes]:
     yield gzip.decompress(path.read_bytes())
+
+
+_UNPACK = {b"PAR1": _parquet, ENCRYPTED: _parquet, b"PK\3\4": _zip}

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.encryption import for_reading, for_writing, is_encrypted
+from pipeline.errors import InputError
 from pipeline.events import EVENTS_FILE, column_name, patient_of, patients_by_session
 from pipeline.leftovers import Words
 from pipeline.spreadsheet import plain
@@ -25,10 +27,10 @@ def count_rows(path: Path, words: Words) -> int:
     """Of a table of several people; 0 for whatever is none, and for the study's own list."""
     try:
         if path.suffix == ".parquet":
-            return _count(_theirs(pq.ParquetFile(path).read(_ID_COLUMNS), words))
+            return _count(_theirs(_open(path).read(_ID_COLUMNS), words))
         if path.suffix == ".csv" and path.name != SESSIONS_FILE:
             return sum(theirs for _, theirs in _csv_lines(path, words))
-    except (OSError, pa.ArrowException, csv.Error):
+    except (InputError, OSError, ValueError, pa.ArrowException, csv.Error):
         return 0  # the search looks into it as it is
     return 0
 
@@ -42,11 +44,12 @@ def drop_rows(path: Path, words: Words, count: int) -> None:
                 partial.write_bytes("".join([header, *kept]).encode(errors="surrogateescape"))
             return
     else:
-        table = pq.ParquetFile(path).read()
+        table = _open(path).read()
         if table.num_rows > count:
             left = table.filter(pc.invert(_theirs(table, words)))
+            key = for_writing() if is_encrypted(path) else None
             with atomic(path) as partial:
-                pq.write_table(_without_unused(left), partial, compression="zstd")
+                pq.write_table(_without_unused(left), partial, compression="zstd", encryption_properties=key)
             return
     path.unlink()
 
@@ -64,6 +67,10 @@ def unclear_sessions(path: Path, words: Words) -> list[str]:
     wanted = {name for name in theirs if words.session_id in (None, name)}
     sessions = _by_session(words)
     return sorted(name for name in wanted & named if len(sessions[name]) > 1)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path, decryption_properties=for_reading(path))
 
 
 def _theirs(table: pa.Table, words: Words) -> pa.ChunkedArray:
