@@ -634,6 +634,8 @@ def purge(
     )
     left = "something still mentions it" if found.mentions else "nothing mentions it any more"
     _say(f"{plan.words}: {went}; {left}. Originals and backups were not touched.")
+    if found.failed:
+        raise found.failed
     if found.mentions:
         raise typer.Exit(EXIT_INCOMPLETE)
 

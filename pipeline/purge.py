@@ -62,10 +62,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Purged:
-    """What went, by kind; and what still mentions it, relative to the folder."""
+    """What went, by kind; and what still mentions it, relative to the folder.
+
+    :param failed: why the pages could not be made again; the person is gone all the same.
+    """
 
     counts: Mapping[str, int]
     mentions: tuple[str, ...]
+    failed: Exception | None = None
 
 
 def plan_purge(
@@ -116,7 +120,7 @@ def purge(
 ) -> Purged:
     """Deletes, has the pages made again, and searches every byte. What was stopped is done by doing it again.
 
-    :param write_pages: called where a timeline is left.
+    :param write_pages: called where a timeline is left. What it raises is told last, as ``failed``.
     :raises InputError: as :func:`plan_purge`.
     :raises OutputError: another run is at work in the folder, or a file can't be removed.
     """
@@ -127,19 +131,24 @@ def purge(
         kinds = Counter(path.relative_to(out).parts[0] for path in plan.files)
         counts = dict(kinds) | ({"rows": sum(plan.rows.values())} if plan.rows else {})
         options = {"of": "a patient" if session_id is None else "a session"}
-        with audited(out, "purge", plan.sessions, options) as ending:
-            _remove(out, plan)
-            try:
-                _remake_pages(out, write_pages)
-            except Exception:
-                # another's timeline is damaged: this person is gone all the same
-                forget(out, patient_id, session_id)
+        failed: Exception | None = None
+        try:
+            with audited(out, "purge", plan.sessions, options) as ending:
+                _remove(out, plan)
+                ending.counts |= counts
+                ending.states |= dict.fromkeys(plan.sessions, "purged")
+                try:
+                    _remake_pages(out, write_pages)
+                except Exception as error:
+                    failed = error  # the log is to have it too
+                    raise
+        except Exception as error:
+            if error is not failed:
                 raise
-            ending.counts |= counts
-            ending.states |= dict.fromkeys(plan.sessions, "purged")
         # last: as long as the ids are known, a purge that was stopped finds what it has to do
         forget(out, patient_id, session_id)
-        return Purged(counts, (*find_mentions(out, plan.words, KINDS, own_text), *plan.unclear))
+        left = (*find_mentions(out, plan.words, KINDS, own_text), *plan.unclear)
+        return Purged(counts, left, failed)
 
 
 def _is_own_page(path: Path, out: Path) -> bool:

@@ -537,6 +537,17 @@ def test_what_a_purge_can_t_use_of_the_study_s_own_files_is_told(emonext: Emonex
     assert_one_line_naming(ended, f"Left out: {two / 'events.csv'}: row 2, session_id: there is no session 'S9'")
 
 
+def test_a_purge_tells_what_it_did_though_the_pages_can_t_be_made(emonext: Emonext, two: Path) -> None:
+    (two / "timelines/patient_id=P2/S1.parquet").write_bytes(b"damaged")
+    (two / "notes.txt").write_text("P1 likes music")
+    ended = emonext("purge", two, "--patient", "P1", "--yes")
+    assert ended.code == BAD_INPUT
+    mention, error = ended.err_lines
+    assert mention == f"Still mentions P1: {two / 'notes.txt'}"
+    assert error.startswith(f"Error: {two / 'timelines/patient_id=P2/S1.parquet'}: not a file of this program")
+    assert "timelines 1" in ended.out.splitlines()[-1]
+
+
 @pytest.mark.parametrize("options", [["--patient", "P9"], ["--patient", "P1", "--session", "S9"]])
 def test_purging_somebody_unknown_is_told_in_one_line(
     emonext: Emonext, two: Path, options: list[str]
