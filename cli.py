@@ -547,7 +547,7 @@ def export(
 ) -> None:
     """Results for other programs: tables with a data dictionary, episodes over the video, or BIDS.
 
-    What is written is not encrypted. ELAN and BORIS show episodes over videos that lie beside; of a recording
+    What is written is not encrypted; outside DIR no purge finds it. ELAN and BORIS show episodes over videos that lie beside; of a recording
     in several files ELAN shows the first, and BORIS all.
 
     Example: emonext export study --format elan
@@ -594,8 +594,9 @@ def purge(
 ) -> None:
     """Deletes everything of a person, or of one session, from a folder, and searches it for what is left.
 
-    Originals (videos, photos, sessions.csv), backups and snapshots are not touched. Exits 1 where something
-    still mentions the id, and names it. What was interrupted is done by doing it again.
+    Originals (videos, photos, sessions.csv), backups, snapshots and what was exported to elsewhere are not
+    touched. Exits 1 where something still mentions the id, and names it. What was interrupted is done by doing
+    it again.
 
     Example: emonext purge study --patient P012
     """
@@ -611,6 +612,8 @@ def purge(
     for path in plan.files:
         _say(f"{path}: goes")
     for path, count in plan.rows.items():
+    for path, command in plan.again.items():
+        _say(f"{path}: goes; `emonext {command}` makes it again")
         _say(f"{path}: {'1 row of it goes' if count == 1 else f'{count} rows of it go'}")
     for path in plan.pages:
         _say(f"{path}: is made again")
@@ -633,7 +636,8 @@ def purge(
         ", ".join(f"{kind} {count}" for kind, count in found.counts.items()) or "nothing was left to delete"
     )
     left = "something still mentions it" if found.mentions else "nothing mentions it any more"
-    _say(f"{plan.words}: {went}; {left}. Originals and backups were not touched.")
+    beyond = "Originals, backups and what was written elsewhere were not touched."
+    _say(f"{plan.words}: {went}; {left}. {beyond}")
     if found.failed:
         raise found.failed
     if found.mentions:

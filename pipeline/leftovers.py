@@ -40,6 +40,10 @@ class Words:
     def __init__(self, patient_id: str, session_id: str | None, known: Mapping[str, Collection[str]]) -> None:
         self.patient_id, self.session_id, self.known = patient_id, session_id, known
         sessions = known.get(patient_id, ())
+        label = _label(patient_id)
+        # of a data set in BIDS; none where it may be somebody else's
+        others = {_label(name) for name in known if name != patient_id}
+        self._folder = f"sub-{label}" if label not in others else None
         self._patient = [_Word(patient_id, known, pad) for pad in _pads(patient_id)]
         self._session = [_Word(session_id, sessions, pad) for pad in _pads(session_id)] if session_id else []
         self._both = (
@@ -56,7 +60,7 @@ class Words:
         """In its own name: that of a folder above it has been told."""
         name = os.fsencode(path.name)
         if not self._session:
-            return self._patient[0].is_in(name)
+            return self._patient[0].is_in(name) or path.name == self._folder
         return self._lies_in_their_folder(path) and self._session[0].is_in(name)
 
     def are_in_file(self, path: Path, content: Content) -> bool:
@@ -67,6 +71,11 @@ class Words:
 
     def _lies_in_their_folder(self, path: Path) -> bool:
         return any(self._patient[0].is_in(os.fsencode(part)) for part in path.parts)
+
+
+def _label(patient_id: str) -> str:
+    """As :func:`pipeline.export_bids.labels`."""
+    return re.sub(r"[^A-Za-z0-9]", "", patient_id)
 
 
 class _Word:

@@ -18,6 +18,7 @@ from pipeline.events import EVENTS_FILE
 from pipeline.leftovers import Words, find_mentions, mentions
 from pipeline.lock import holding
 from pipeline.purge_rows import count_rows, drop_rows, unclear_sessions
+from pipeline.purge_shared import SHARED, made_by_commands
 from pipeline.status import read_status
 from pipeline.timeline import (
     ID_PATTERN,
@@ -41,6 +42,8 @@ Known = Mapping[str, Collection[str]]
 """Patient → sessions."""
 
 
+_MADE = (*KINDS, *SHARED)
+
 @dataclass(frozen=True)
 class Plan:
     """What goes.
@@ -51,6 +54,7 @@ class Plan:
     :param unclear: what stays and may be theirs, and why.
     :param words: what is searched for afterwards.
     """
+    :param again: hold them among others and go; the command that makes each again.
 
     sessions: tuple[SessionId, ...]
     files: tuple[Path, ...]
@@ -60,6 +64,7 @@ class Plan:
     words: Words
 
 
+    again: Mapping[Path, str]
 @dataclass(frozen=True)
 class Purged:
     """What went, by kind; and what still mentions it, relative to the folder.
@@ -78,7 +83,7 @@ def plan_purge(
     """What :func:`purge` would do.
 
     :param own_text: what every page holds of the program's own, such as scripts; it is about nobody.
-    :raises InputError: an id is unusable, or nothing of it is in the folder.
+    :raises InputError: an id is unusable, nothing of it is in the folder, or its key is not in use.
     :raises OutputError: the status or the log's ids are damaged.
     """
     check_id("--patient", patient_id)
@@ -87,28 +92,28 @@ def plan_purge(
     known = _known(out)
     words = Words(patient_id, session_id, known)
     files, rows, pages = [], {}, []
-    for path in _files(out):
-        kind, *parts = path.relative_to(out).parts
-        patient, session = _whose(parts, known) if kind in KINDS else (None, None)
+    for path in (path for path in paths if path not in again):
+        kind = path.relative_to(out).parts[0]
+        patient, session = _whose(path.relative_to(out), known)
         of_several = patient in (None, patient_id) and session is None
         if patient == patient_id and session_id in (None, session):
             files.append(path)
         elif path.is_symlink():
             continue
         elif kind == "summaries" and patient in (None, patient_id):
+    paths = list(_files(out))
+    again = made_by_commands(out, paths, words, own_text)
             pages.append(path)
         elif of_several and (count := count_rows(path, words)):
             rows[path] = count
-        elif not (kind == "reports" or _is_own_page(path, out)):
-            continue
-        elif mentions(path, words, own_text, path.relative_to(out)):
+        elif kind == "reports" and mentions(path, words, own_text, path.relative_to(out)):
             pages.append(path)
     theirs = set(known.get(patient_id, ()))
     sessions = theirs if session_id is None else theirs & {session_id}
-    if not (files or rows or sessions or (session_id is None and patient_id in known)):
+    if not (files or rows or sessions or (session_id is None and (again or patient_id in known))):
         raise InputError(_unknown(out, words, own_text))
     ids = tuple((patient_id, session) for session in sorted(sessions))
-    return Plan(ids, tuple(files), rows, tuple(pages), _unclear(out, words), words)
+    return Plan(ids, tuple(files), rows, again, tuple(pages), _unclear(out, words), words)
 
 
 def purge(
@@ -128,7 +133,7 @@ def purge(
     with holding(out):
         plan = plan_purge(out, patient_id, session_id, own_text)
         remove_partials(out)  # the folder is held: whoever wrote them is dead
-        kinds = Counter(path.relative_to(out).parts[0] for path in plan.files)
+        kinds = Counter(path.relative_to(out).parts[0] for path in (*plan.files, *plan.again))
         counts = dict(kinds) | ({"rows": sum(plan.rows.values())} if plan.rows else {})
         options = {"of": "a patient" if session_id is None else "a session"}
         failed: Exception | None = None
@@ -147,17 +152,12 @@ def purge(
                 raise
         # last: as long as the ids are known, a purge that was stopped finds what it has to do
         forget(out, patient_id, session_id)
-        left = (*find_mentions(out, plan.words, KINDS, own_text), *plan.unclear)
+        left = (*find_mentions(out, plan.words, _MADE, own_text), *plan.unclear)
         return Purged(counts, left, failed)
 
 
-def _is_own_page(path: Path, out: Path) -> bool:
-    """Such as ``people.html``: of several people, and made again when it is asked for."""
-    return path.parent == out and path.suffix == ".html"
-
-
 def _unknown(out: Path, words: Words, own_text: Sequence[bytes]) -> str:
-    found = list(find_mentions(out, words, KINDS, own_text)) if out.is_dir() else []
+    found = list(find_mentions(out, words, _MADE, own_text)) if out.is_dir() else []
     also = f" But {len(found)} files mention it: {', '.join(found[:5])}." if found else ""
     return f"{out}: nothing of {words} in this folder.{also}"
 
@@ -189,8 +189,13 @@ def _bare(name: str) -> str:
     return name.removesuffix(".partial").rpartition("=")[2]
 
 
-def _whose(parts: Sequence[str], known: Known) -> tuple[str | None, str | None]:
-    """Patient and session of a path below one of the kinds, as far as it tells."""
+def _whose(path: Path, known: Known) -> tuple[str | None, str | None]:
+    """Patient and session of a path from the folder, as far as it tells; where others write it tells nothing."""
+    kind, *parts = path.parts
+    if kind == "exports" and path.suffix == ".eaf":
+        parts = parts[-1:]
+    elif kind not in KINDS:
+        return None, None
     patient, rest = _named(parts, known)
     return patient, _named(rest, known[patient])[0] if patient else None
 
@@ -226,7 +231,7 @@ def _remove(out: Path, plan: Plan) -> None:
     """:raises OutputError: a file can't be removed or written."""
     for path, count in plan.rows.items():
         drop_rows(path, plan.words, count)
-    for path in (*plan.files, *plan.pages):
+    for path in (*plan.files, *plan.again, *plan.pages):
         try:
             if path == out / "summaries" / "sessions.parquet":
                 _empty(path)
@@ -234,7 +239,7 @@ def _remove(out: Path, plan: Plan) -> None:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{path}: can't be removed ({error.strerror}); then purge again.") from error
-    for kind in (kind for kind in KINDS if not (out / kind).is_symlink()):
+    for kind in (kind for kind in _MADE if not (out / kind).is_symlink()):
         for folder, _, _ in os.walk(out / kind, topdown=False):
             with suppress(OSError):  # there is something in it
                 Path(folder).rmdir()

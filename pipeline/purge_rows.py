@@ -28,11 +28,17 @@ def count_rows(path: Path, words: Words) -> int:
     try:
         if path.suffix == ".parquet":
             return _count(_theirs(_open(path).read(_ID_COLUMNS), words))
-        if path.suffix == ".csv" and path.name != SESSIONS_FILE:
+        if path.suffix == ".csv" and not _is_study_list(path):
             return sum(theirs for _, theirs in _csv_lines(path, words))
     except (InputError, OSError, ValueError, pa.ArrowException, csv.Error):
         return 0  # the search looks into it as it is
     return 0
+
+
+def _is_study_list(path: Path) -> bool:
+    """An export has a table of this name too, which names no videos."""
+    _, header = next(_csv_rows(path), ("", {}))
+    return path.name == SESSIONS_FILE and "video" in header
 
 
 def drop_rows(path: Path, words: Words, count: int) -> None:

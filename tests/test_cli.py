@@ -463,6 +463,8 @@ def test_the_audit_log_is_shown_and_verified(
 def two(emonext: Emonext, video: Path, tmp_path: Path, model: list[str]) -> Path:
     """The folder of two patients."""
     shutil.copy(video, tmp_path / "P2_S1.mp4")
+    with (tmp_path / "P2_S1.mp4").open("ab") as file:
+        file.write(b"\0\0\0\x08free")  # a recording of its own
     assert emonext("process", video, tmp_path / "P2_S1.mp4", "--out", tmp_path / "out", *model).code == DONE
     return tmp_path / "out"
 
@@ -521,11 +523,16 @@ def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> N
     assert f"{two / 'timelines/patient_id=P1/S1.parquet'}: goes" in left.out.splitlines()
     assert f"{two / 'status.parquet'}: 1 row of it goes" in left.out.splitlines()
     (two / "notes.txt").unlink()
+    assert emonext("export", two, "--format", "csv").code == DONE
+    table = two / "exports" / "csv" / "measures.csv"
+    exports = len(list(table.parent.iterdir()))
     ended = emonext("purge", two, "--patient", "P2", "--session", "S1", "--yes")
     assert (ended.code, ended.err) == (DONE, "")
+    assert f"{table}: goes; `emonext export` makes it again" in ended.out.splitlines()
+    assert not table.exists()
     assert ended.out.splitlines()[-1] == (
-        "P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, rows 1; nothing mentions it any more. "
-        "Originals and backups were not touched."
+        f"P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, exports {exports}, rows 1; nothing mentions "
+        "it any more. Originals, backups and what was written elsewhere were not touched."
     )
     assert emonext("audit", "verify", two).code == DONE
 

@@ -21,6 +21,7 @@ from pipeline.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.batch import process_sessions
 from pipeline.derived import as_settings, derive
 from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.exporting import export
 from pipeline.jobs import in_this_process
 from pipeline.leftovers import Words, mentions
 from pipeline.people import apply_people, find_people, read_people, write_people
@@ -324,6 +325,54 @@ def test_a_table_without_sessions_keeps_its_person_when_a_session_goes(out: Path
     (out / "people.csv").write_text("patient_id,seat\nP1,left\n")
     assert do_purge(out, "P1", "S1").mentions == ()
     assert (out / "people.csv").exists()
+
+
+def test_the_study_s_list_is_told_from_the_table_of_an_export(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    for folder in ("recordings", "moved"):
+        (out / folder).mkdir()
+    (out / "recordings" / "sessions.csv").write_text("Patient_ID;session_id;Video\nP012;S01;a.mp4\n")
+    (out / "moved" / "sessions.csv").write_text("patient_id,session_id,coverage\nP012,S01,1\nP013,S01,1\n")
+    assert do_purge(out, "P012").mentions == ("recordings/sessions.csv",)
+    assert (out / "moved" / "sessions.csv").read_text() == (
+        "patient_id,session_id,coverage\nP013,S01,1\n"
+    )
+
+
+@pytest.mark.parametrize("session", [None, "S-01"])
+def test_exports_that_hold_them_go_whole(out: Path, process: Process, session: str | None) -> None:
+    pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
+    process("P-012/S-01", "P-012/S-02", "P013/S-01")
+    for kind in ("csv", "xlsx", "elan", "boris", "bids"):
+        export(out, kind, out / "exports" / f"of_{kind}")
+    mine = ("of_csv/merged.csv", "of_csv/a.R", "of_bids/sub-P013/notes.txt")
+    for name in mine:
+        (out / "exports" / name).write_text("my own")
+    plan = plan_purge(out, "P-012", session)
+    commands = {path.relative_to(out / "exports").parts[0]: name for path, name in plan.again.items()}
+    assert commands == {"of_csv": "export", "of_xlsx": "export", "of_bids": "export"}
+    assert do_purge(out, "P-012", session).mentions == ("exports/of_boris/emonext-care.boris",)
+    eaf = ["of_elan/P013_S-01.eaf"] if session is None else ["of_elan/P-012_S-02.eaf", "of_elan/P013_S-01.eaf"]
+    left = sorted(path.relative_to(out / "exports").as_posix() for path in (out / "exports").rglob("*.*"))
+    assert left == sorted([*mine, *eaf, "of_boris/emonext-care.boris"])
+
+
+def test_exports_of_others_stay(out: Path, process: Process) -> None:
+    process("P013/S01")
+    for kind in ("csv", "xlsx", "bids"):
+        export(out, kind, out / "exports" / kind)
+    before = files(out / "exports")
+    process("P012/S01")
+    assert do_purge(out, "P012").mentions == ()
+    assert files(out / "exports") == before
+
+
+def test_a_folder_of_theirs_in_a_data_set_is_found_by_its_label(out: Path, process: Process) -> None:
+    process("P-012/S01", "P013/S01")
+    (out / "bids" / "sub-P012").mkdir(parents=True)
+    assert do_purge(out, "P-012").mentions == ("bids/sub-P012 (its name)",)
+    process("P-012/S01", "P012/S01")
+    assert do_purge(out, "P-012").mentions == (), "it may be somebody else's"
 
 
 def test_originals_stay_and_are_named(out: Path, process: Process) -> None:
