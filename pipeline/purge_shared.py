@@ -1,4 +1,4 @@
-"""Results that hold a person among others, and that one command makes again: exports, ``people.html``.
+"""Results that hold a person among others, and that one command makes again: exports, and ``agree``'s.
 
 They go whole, as figures of several people can't be parted. Whatever else lies beside them stays.
 """
@@ -7,12 +7,15 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from pipeline.audit import read_runs
 from pipeline.errors import InputError
 from pipeline.leftovers import Words, mentions
 from pipeline.spreadsheet import read_table
 
-SHARED = ("exports",)
-"""Folders that hold nothing else."""
+SHARED = ("agreement", "exports")
+"""The folders that hold nothing else."""
+
+_OF_AGREE = ("agreement/disagreements.csv", "agreement/figures.json", "reports/agreement.html")
 
 _DICTIONARY, _WORKBOOK, _BIDS = "dictionary.csv", "emonext-care.xlsx", "dataset_description.json"
 
@@ -42,6 +45,9 @@ def made_by_commands(
     for export in _exports(exported):
         if any(map(holds, export)):
             found |= dict.fromkeys(export, "export")
+    compared = there & {out / name for name in _OF_AGREE}
+    if any(map(holds, compared)) or _was_compared(out, words):
+        found |= dict.fromkeys(compared, "agree")
     return found | {path: "people" for path in there & {out / "people.html"} if holds(path)}
 
 
@@ -68,3 +74,11 @@ def _tables(dictionary: Path) -> set[str]:
 
 def _is_in_bids(path: Path, folder: Path) -> bool:
     return path.is_relative_to(folder) and bool(_IN_BIDS.fullmatch(path.relative_to(folder).as_posix()))
+
+
+def _was_compared(out: Path, words: Words) -> bool:
+    """Whether ``agree`` ever had a session of theirs: its figures name nobody."""
+    try:
+        return any(run.command == "agree" for run in read_runs(out, words.patient_id))
+    except InputError:
+        return False  # no log, or nothing of them in it
