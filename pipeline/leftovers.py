@@ -1,8 +1,8 @@
 """Whether anything in a folder still mentions a person or a session: every byte of every file, every name.
 
 Parquet, zip (also ``.npz``) and gzip are looked at unpacked, Parquet also decrypted with the key in use, text
-also in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in ``P01-b`` where that is
-somebody else. One that is short, or a number, can stand in a file by chance.
+also in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in ``P01-b`` where that
+is somebody else. One that is short, or a number, can stand in a file by chance.
 """
 
 import errno

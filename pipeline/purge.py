@@ -23,13 +23,16 @@ from pipeline.status import read_status
 from pipeline.timeline import (
     ID_PATTERN,
     RESERVED_IDS,
-    atomic,
     check_id,
     check_key,
+    faces_path,
     read_metadata,
     read_table,
     remove_partials,
+    timeline_path,
+    understood,
     write_table,
+    written_sessions,
 )
 
 # What the program makes lies below these; nothing else is ever deleted.
@@ -38,11 +41,11 @@ _BY_SESSION = (
 )
 KINDS = (*_BY_SESSION, "thumbnails", "people", "embeddings")
 
+_MADE = (*KINDS, *SHARED)
+
 Known = Mapping[str, Collection[str]]
 """Patient → sessions."""
 
-
-_MADE = (*KINDS, *SHARED)
 
 @dataclass(frozen=True)
 class Plan:
@@ -50,30 +53,35 @@ class Plan:
 
     :param sessions: whom the audit log has it of.
     :param files: theirs alone. ``rows``: by file that holds several people's.
+    :param again: hold them among others and go; the command that makes each again.
     :param pages: mention them, or follow from everybody's sessions; made anew from what is left.
     :param unclear: what stays and may be theirs, and why.
+    :param same_recording: other sessions, which were read from a recording of these.
     :param words: what is searched for afterwards.
     """
-    :param again: hold them among others and go; the command that makes each again.
 
     sessions: tuple[SessionId, ...]
     files: tuple[Path, ...]
     rows: Mapping[Path, int]
+    again: Mapping[Path, str]
     pages: tuple[Path, ...]
     unclear: tuple[str, ...]
+    same_recording: tuple[SessionId, ...]
     words: Words
 
 
-    again: Mapping[Path, str]
 @dataclass(frozen=True)
 class Purged:
     """What went, by kind; and what still mentions it, relative to the folder.
 
+    :param same_recording: files of other sessions, relative to the folder, with the faces of everybody in a
+        recording of these sessions.
     :param failed: why the pages could not be made again; the person is gone all the same.
     """
 
     counts: Mapping[str, int]
     mentions: tuple[str, ...]
+    same_recording: tuple[str, ...] = ()
     failed: Exception | None = None
 
 
@@ -89,8 +97,11 @@ def plan_purge(
     check_id("--patient", patient_id)
     if session_id is not None:
         check_id("--session", session_id)
+    check_key(out)  # timelines are looked into, and the pages made again from them
     known = _known(out)
     words = Words(patient_id, session_id, known)
+    paths = list(_files(out))
+    again = made_by_commands(out, paths, words, own_text)
     files, rows, pages = [], {}, []
     for path in (path for path in paths if path not in again):
         kind = path.relative_to(out).parts[0]
@@ -101,8 +112,6 @@ def plan_purge(
         elif path.is_symlink():
             continue
         elif kind == "summaries" and patient in (None, patient_id):
-    paths = list(_files(out))
-    again = made_by_commands(out, paths, words, own_text)
             pages.append(path)
         elif of_several and (count := count_rows(path, words)):
             rows[path] = count
@@ -113,7 +122,8 @@ def plan_purge(
     if not (files or rows or sessions or (session_id is None and (again or patient_id in known))):
         raise InputError(_unknown(out, words, own_text))
     ids = tuple((patient_id, session) for session in sorted(sessions))
-    return Plan(ids, tuple(files), rows, again, tuple(pages), _unclear(out, words), words)
+    unclear, shared = _unclear(out, words), _of_same_recording(out, ids)
+    return Plan(ids, tuple(files), rows, again, tuple(pages), unclear, shared, words)
 
 
 def purge(
@@ -129,7 +139,6 @@ def purge(
     :raises InputError: as :func:`plan_purge`.
     :raises OutputError: another run is at work in the folder, or a file can't be removed.
     """
-    check_key(out)  # the pages are made again from them
     with holding(out):
         plan = plan_purge(out, patient_id, session_id, own_text)
         remove_partials(out)  # the folder is held: whoever wrote them is dead
@@ -153,7 +162,7 @@ def purge(
         # last: as long as the ids are known, a purge that was stopped finds what it has to do
         forget(out, patient_id, session_id)
         left = (*find_mentions(out, plan.words, _MADE, own_text), *plan.unclear)
-        return Purged(counts, left, failed)
+        return Purged(counts, left, tuple(_with_faces(out, plan.same_recording)), failed)
 
 
 def _unknown(out: Path, words: Words, own_text: Sequence[bytes]) -> str:
@@ -164,9 +173,34 @@ def _unknown(out: Path, words: Words, own_text: Sequence[bytes]) -> str:
 
 def _unclear(out: Path, words: Words) -> tuple[str, ...]:
     return tuple(
-        f"{EVENTS_FILE} (does not say whose session {session} is: it is taken for somebody else's from now on)"
+        f"{EVENTS_FILE} (does not say whose session {session} is: it counts as somebody else's from now on)"
         for session in unclear_sessions(out / EVENTS_FILE, words)
     )
+
+
+def _of_same_recording(out: Path, sessions: Collection[SessionId]) -> tuple[SessionId, ...]:
+    """Other sessions with a file of these sessions' recordings."""
+    files = {ids: _recording(timeline_path(out, *ids)) for ids in written_sessions(out)}
+    theirs = set[str]().union(*(files.get(ids, ()) for ids in sessions))
+    return tuple(ids for ids, own in files.items() if ids not in sessions and own & theirs)
+
+
+def _recording(timeline: Path) -> set[str]:
+    """The sha256 of its files; of a damaged timeline none is known."""
+    try:
+        metadata = read_metadata(timeline)
+        with understood(timeline):
+            return {file["sha256"] for file in metadata["video"]["files"]}
+    except TimelineError:
+        return set()
+
+
+def _with_faces(out: Path, sessions: Sequence[SessionId]) -> Iterator[str]:
+    """Files that hold everybody's faces, or show them."""
+    for patient, session in sessions:
+        for path in (faces_path(out, patient, session), out / "review" / patient / f"{session}.mp4"):
+            if path.exists():
+                yield str(path.relative_to(out))
 
 
 def _known(out: Path) -> dict[str, set[str]]:
@@ -190,7 +224,7 @@ def _bare(name: str) -> str:
 
 
 def _whose(path: Path, known: Known) -> tuple[str | None, str | None]:
-    """Patient and session of a path from the folder, as far as it tells; where others write it tells nothing."""
+    """Patient and session of a path from the folder, as far as it tells."""
     kind, *parts = path.parts
     if kind == "exports" and path.suffix == ".eaf":
         parts = parts[-1:]

@@ -1,6 +1,6 @@
 """Rows of a person, or of one session, in tables of several people: how many, and the table without them.
 
-A CSV's columns go by the names that ``events.csv`` may have, and its other lines stay as they are, byte for byte.
+A CSV's columns go by the names that they may have in ``events.csv``; its other lines stay as they are.
 """
 
 import csv
@@ -37,8 +37,7 @@ def count_rows(path: Path, words: Words) -> int:
 
 def _is_study_list(path: Path) -> bool:
     """An export has a table of this name too, which names no videos."""
-    _, header = next(_csv_rows(path), ("", {}))
-    return path.name == SESSIONS_FILE and "video" in header
+    return path.name == SESSIONS_FILE and any("video" in row for _, row in _csv_rows(path))
 
 
 def drop_rows(path: Path, words: Words, count: int) -> None:

@@ -531,8 +531,8 @@ def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> N
     assert f"{table}: goes; `emonext export` makes it again" in ended.out.splitlines()
     assert not table.exists()
     assert ended.out.splitlines()[-1] == (
-        f"P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, exports {exports}, rows 1; nothing mentions "
-        "it any more. Originals, backups and what was written elsewhere were not touched."
+        f"P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, exports {exports}, rows 1; "
+        "nothing mentions it any more. Originals, backups and what was written elsewhere were not touched."
     )
     assert emonext("audit", "verify", two).code == DONE
 
@@ -541,7 +541,9 @@ def test_what_a_purge_can_t_use_of_the_study_s_own_files_is_told(emonext: Emonex
     (two / "events.csv").write_text("session_id,time_s,what\nS9,1,song\n")
     ended = emonext("purge", two, "--patient", "P1", "--yes")
     assert ended.code == DONE
-    assert_one_line_naming(ended, f"Left out: {two / 'events.csv'}: row 2, session_id: there is no session 'S9'")
+    assert_one_line_naming(
+        ended, f"Left out: {two / 'events.csv'}: row 2, session_id: there is no session 'S9'"
+    )
 
 
 def test_a_purge_tells_what_it_did_though_the_pages_can_t_be_made(emonext: Emonext, two: Path) -> None:
@@ -551,8 +553,24 @@ def test_a_purge_tells_what_it_did_though_the_pages_can_t_be_made(emonext: Emone
     assert ended.code == BAD_INPUT
     mention, error = ended.err_lines
     assert mention == f"Still mentions P1: {two / 'notes.txt'}"
-    assert error.startswith(f"Error: {two / 'timelines/patient_id=P2/S1.parquet'}: not a file of this program")
+    assert error.startswith(
+        f"Error: {two / 'timelines/patient_id=P2/S1.parquet'}: not a file of this program"
+    )
     assert "timelines 1" in ended.out.splitlines()[-1]
+
+
+def test_a_purge_names_the_faces_in_another_session_of_the_same_recording(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copy(video, tmp_path / "P2_S1.mp4")
+    assert emonext("process", video, tmp_path / "P2_S1.mp4", "--out", out, *model).code == DONE
+    ended = emonext("purge", out, "--patient", "P1", "--yes")
+    assert ended.code == INCOMPLETE
+    assert_one_line_naming(
+        ended, f"the same recording, with everybody's faces in it: {out / 'faces/patient_id=P2'}"
+    )
+    assert "other sessions of the same recording still hold faces" in ended.out.splitlines()[-1]
 
 
 @pytest.mark.parametrize("options", [["--patient", "P9"], ["--patient", "P1", "--session", "S9"]])

@@ -29,7 +29,7 @@ from pipeline.purge import Purged, plan_purge, purge
 from pipeline.session import Instruments, Session, Settings
 from pipeline.status import read_status
 from pipeline.summaries import SummarySettings, read_measures, read_sessions
-from pipeline.timeline import read_metadata
+from pipeline.timeline import read_metadata, read_table, write_table
 from reports import ReportOptions, own_text, write_reports
 from reports.people_page import write_people_page
 
@@ -334,9 +334,7 @@ def test_the_study_s_list_is_told_from_the_table_of_an_export(out: Path, process
     (out / "recordings" / "sessions.csv").write_text("Patient_ID;session_id;Video\nP012;S01;a.mp4\n")
     (out / "moved" / "sessions.csv").write_text("patient_id,session_id,coverage\nP012,S01,1\nP013,S01,1\n")
     assert do_purge(out, "P012").mentions == ("recordings/sessions.csv",)
-    assert (out / "moved" / "sessions.csv").read_text() == (
-        "patient_id,session_id,coverage\nP013,S01,1\n"
-    )
+    assert (out / "moved" / "sessions.csv").read_text() == ("patient_id,session_id,coverage\nP013,S01,1\n")
 
 
 @pytest.mark.parametrize("session", [None, "S-01"])
@@ -352,7 +350,9 @@ def test_exports_that_hold_them_go_whole(out: Path, process: Process, session: s
     commands = {path.relative_to(out / "exports").parts[0]: name for path, name in plan.again.items()}
     assert commands == {"of_csv": "export", "of_xlsx": "export", "of_bids": "export"}
     assert do_purge(out, "P-012", session).mentions == ("exports/of_boris/emonext-care.boris",)
-    eaf = ["of_elan/P013_S-01.eaf"] if session is None else ["of_elan/P-012_S-02.eaf", "of_elan/P013_S-01.eaf"]
+    eaf = (
+        ["of_elan/P013_S-01.eaf"] if session is None else ["of_elan/P-012_S-02.eaf", "of_elan/P013_S-01.eaf"]
+    )
     left = sorted(path.relative_to(out / "exports").as_posix() for path in (out / "exports").rglob("*.*"))
     assert left == sorted([*mine, *eaf, "of_boris/emonext-care.boris"])
 
@@ -647,3 +647,24 @@ def test_roles_reviews_and_the_people_s_page_go_too(out: Path, process: Process)
     assert "P013" in (out / "people.csv").read_text()
     assert (out / "roles/patient_id=P013/S01.parquet").exists()
     assert (out / "review/P013/S01.mp4").exists()
+
+
+def test_what_another_session_holds_of_the_same_recording_is_named(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01", "P014/S01", "P014/S02")
+    rewrite_sha256(out / "timelines/patient_id=P014/S01.parquet")
+    (out / "timelines/patient_id=P014/S02.parquet").write_bytes(b"damaged")
+    (out / "review" / "P013").mkdir(parents=True)
+    (out / "review" / "P013" / "S01.mp4").touch()
+    assert plan_purge(out, "P012").same_recording == (("P013", "S01"),)
+    assert do_purge(out, "P012").same_recording == (
+        "faces/patient_id=P013/S01.parquet",
+        "review/P013/S01.mp4",
+    )
+    assert plan_purge(out, "P013").same_recording == ()
+
+
+def rewrite_sha256(path: Path) -> None:
+    """As if it were of another recording."""
+    metadata = dict(read_metadata(path))
+    files = [{**file, "sha256": "f" * 64} for file in metadata["video"]["files"]]
+    write_table(path, read_table(path), metadata | {"video": {**metadata["video"], "files": files}})
