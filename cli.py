@@ -575,9 +575,10 @@ def export(
 ) -> None:
     """Results for other programs: tables with a data dictionary, episodes over the video, or BIDS.
 
-    What is written is not encrypted. It takes the place of what an earlier export wrote there, and of nothing
-    else; files for ELAN and BORIS are never replaced, as somebody may have worked on them. They show episodes
-    over videos that lie beside; of a recording in several files ELAN shows the first, and BORIS all.
+    What is written is not encrypted, and outside DIR no purge finds it. It takes the place of what an earlier
+    export wrote there, and of nothing else; files for ELAN and BORIS are never replaced, as somebody may have
+    worked on them. They show episodes over videos that lie beside; of a recording in several files ELAN shows
+    the first, and BORIS all.
 
     Example: emonext export study --format elan
     """
@@ -624,11 +625,13 @@ def purge(
 ) -> None:
     """Deletes everything of a person, or of one session, from a folder, and searches it for what is left.
 
-    Originals (videos, photos, sessions.csv), backups and snapshots are not touched. Exits 1 where something
-    still mentions the id, and names it. What was interrupted is done by doing it again.
+    Originals (videos, photos, sessions.csv), backups, snapshots and what was exported to elsewhere are not
+    touched. Exits 1 where something still mentions the id, or another session was read from the same
+    recording, and names it. What was interrupted is done by doing it again.
 
     Example: emonext purge study --patient P012
     """
+    from pipeline.derived import update_derived
     from pipeline.encryption import use_key
     from pipeline.errors import InputError
     from pipeline.purge import plan_purge
@@ -639,6 +642,8 @@ def purge(
     plan = plan_purge(directory, patient, session, own_text())
     for path in plan.files:
         _say(f"{path}: goes")
+    for path, command in plan.again.items():
+        _say(f"{path}: goes; `emonext {command}` makes it again")
     for path, count in plan.rows.items():
         _say(f"{path}: {'1 row of it goes' if count == 1 else f'{count} rows of it go'}")
     for path in plan.pages:
@@ -648,15 +653,30 @@ def purge(
     if not yes and not typer.confirm(f"Delete this of {plan.words}? It can't be undone.", err=True):
         err_console.print("Nothing was deleted.")
         raise typer.Exit(EXIT_BAD_INPUT)
-    found = carry_out(directory, patient, session, write_reports, own_text())
+    problems: list[str] = []
+
+    def write_pages(out: Path) -> None:
+        write_reports(out)
+        problems.extend(update_derived(out))
+
+    found = carry_out(directory, patient, session, write_pages, own_text())
+    _tell_left_out(problems)
     for line in found.mentions:
         err_console.print(f"Still mentions {plan.words}: {directory / line}", markup=False, soft_wrap=True)
+    for held in found.same_recording:
+        line = f"Of the same recording, with everybody's faces in it: {directory / held}"
+        err_console.print(line, markup=False, soft_wrap=True)
     went = (
         ", ".join(f"{kind} {count}" for kind, count in found.counts.items()) or "nothing was left to delete"
     )
     left = "something still mentions it" if found.mentions else "nothing mentions it any more"
-    _say(f"{plan.words}: {went}; {left}. Originals and backups were not touched.")
-    if found.mentions:
+    if found.same_recording:
+        left += "; other sessions of the same recording still hold faces"
+    beyond = "Originals, backups and what was written elsewhere were not touched."
+    _say(f"{plan.words}: {went}; {left}. {beyond}")
+    if found.failed:
+        raise found.failed
+    if found.mentions or found.same_recording:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

@@ -28,7 +28,7 @@ _KEY_BYTES, _NONCE_BYTES = 32, 12
 _KEY_NAME = "emonext"
 
 # How an encrypted Parquet file begins; one that is not encrypted begins with PAR1.
-_MAGIC = b"PARE"
+ENCRYPTED = b"PARE"
 
 
 def write_key(path: Path) -> Path:
@@ -70,7 +70,7 @@ def is_encrypted(path: Path) -> bool:
     :raises OSError: it can't be read.
     """
     with path.open("rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
+        return file.read(len(ENCRYPTED)) == ENCRYPTED
 
 
 def for_writing() -> "pqe.FileEncryptionProperties | None":

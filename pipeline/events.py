@@ -13,7 +13,7 @@ Columns of the study's own begin with ``x_`` and are left alone.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -53,14 +53,12 @@ def read_events(path: Path, ends_s: Mapping[Ids, float]) -> tuple[tuple[Event, .
     :raises InputError: the file can't be read as such a table at all.
     """
     (_, header), *lines = read_table(path) or [(1, [])]
-    names = [_SAME.get(name, name) for name in (cell.strip().casefold() for cell in header)]
+    names = [column_name(cell) for cell in header]
     missing = [name for name in _REQUIRED if name not in names]
     if missing or len(names) > MAX_COLUMNS:
         raise InputError(f"{path}: its first line does not name {', '.join(missing) or 'few columns'}.")
     problems = list(_header_problems(names))
-    sessions: dict[str, list[str]] = defaultdict(list)
-    for patient_id, session_id in ends_s:
-        sessions[session_id].append(patient_id)
+    sessions = patients_by_session(ends_s)
     events = []
     for number, cells in lines:
         if any(cell.strip() for cell in cells[len(names) :]):
@@ -79,6 +77,19 @@ def read_events(path: Path, ends_s: Mapping[Ids, float]) -> tuple[tuple[Event, .
     return tuple(events), tuple(problems)
 
 
+def column_name(cell: str) -> str:
+    """As it is called here, whatever its capitals."""
+    name = cell.strip().casefold()
+    return _SAME.get(name, name)
+
+
+def patients_by_session(ids: Iterable[Ids]) -> dict[str, list[str]]:
+    sessions: dict[str, list[str]] = defaultdict(list)
+    for patient_id, session_id in ids:
+        sessions[session_id].append(patient_id)
+    return sessions
+
+
 def _header_problems(names: Sequence[str]) -> list[Problem]:
     problems = []
     for place, name in enumerate(names):
@@ -95,7 +106,7 @@ def _read_event(
     number: int, row: Mapping[str, str], sessions: Mapping[str, list[str]], ends_s: Mapping[Ids, float]
 ) -> Event | list[Problem]:
     problems = []
-    patient_id, reason = _patient(row, sessions)
+    patient_id, reason = patient_of(row, sessions)
     if reason:
         problems.append(Problem(number, "patient_id" if row.get("patient_id") else "session_id", reason))
     time_s = 0.0
@@ -114,8 +125,11 @@ def _read_event(
     return problems or Event(patient_id, row["session_id"], time_s, what)
 
 
-def _patient(row: Mapping[str, str], sessions: Mapping[str, list[str]]) -> tuple[str, str]:
-    """Whose session it is, and what is wrong with that."""
+def patient_of(row: Mapping[str, str], sessions: Mapping[str, list[str]]) -> tuple[str, str]:
+    """Whose session it is, and what is wrong with that.
+
+    :param sessions: as :func:`patients_by_session` has them.
+    """
     session, patient = row["session_id"], row.get("patient_id", "")
     of = sessions.get(session, [])
     if not session:

@@ -1,10 +1,11 @@
 """Whether anything in a folder still mentions a person or a session: every byte of every file, every name.
 
-Parquet, zip (also ``.npz``) and gzip are looked at unpacked, text also in UTF-16 and UTF-32. Ids are compared
-as words: ``P01`` is not in ``P012``, nor in ``P01-b`` where that is somebody else. One that is short, or a
-number, can stand in a file by chance.
+Parquet, zip (also ``.npz``) and gzip are looked at unpacked, Parquet also decrypted with the key in use, text
+also in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in ``P01-b`` where that
+is somebody else. One that is short, or a number, can stand in a file by chance.
 """
 
+import errno
 import gzip
 import io
 import mmap
@@ -20,6 +21,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.encryption import ENCRYPTED, for_reading
+from pipeline.errors import InputError
 from pipeline.timeline import as_frame
 
 # Bytes between the letters: of UTF-8, UTF-16 and UTF-32.
@@ -35,8 +38,12 @@ class Words:
     """
 
     def __init__(self, patient_id: str, session_id: str | None, known: Mapping[str, Collection[str]]) -> None:
-        self.patient_id, self.session_id = patient_id, session_id
+        self.patient_id, self.session_id, self.known = patient_id, session_id, known
         sessions = known.get(patient_id, ())
+        label = _label(patient_id)
+        # of a data set in BIDS; none where it may be somebody else's
+        others = {_label(name) for name in known if name != patient_id}
+        self._folder = f"sub-{label}" if label not in others else None
         self._patient = [_Word(patient_id, known, pad) for pad in _pads(patient_id)]
         self._session = [_Word(session_id, sessions, pad) for pad in _pads(session_id)] if session_id else []
         self._both = (
@@ -53,7 +60,7 @@ class Words:
         """In its own name: that of a folder above it has been told."""
         name = os.fsencode(path.name)
         if not self._session:
-            return self._patient[0].is_in(name)
+            return self._patient[0].is_in(name) or path.name == self._folder
         return self._lies_in_their_folder(path) and self._session[0].is_in(name)
 
     def are_in_file(self, path: Path, content: Content) -> bool:
@@ -64,6 +71,11 @@ class Words:
 
     def _lies_in_their_folder(self, path: Path) -> bool:
         return any(self._patient[0].is_in(os.fsencode(part)) for part in path.parts)
+
+
+def _label(patient_id: str) -> str:
+    """As :func:`pipeline.export_bids.labels`."""
+    return re.sub(r"[^A-Za-z0-9]", "", patient_id)
 
 
 class _Word:
@@ -148,7 +160,7 @@ def mentions(path: Path, words: Words, own_text: Sequence[bytes] = (), short: Pa
     """Whether the file's content does.
 
     :param short: its path from the output folder: what lies above that is not looked at.
-    :raises OSError: it can't be read.
+    :raises OSError: it can't be read, or not be decrypted.
     """
     if not path.stat().st_size:
         return False
@@ -165,7 +177,7 @@ def _in_link(path: Path, short: Path, out: Path, words: Words, kinds: Collection
 def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
     with path.open("rb") as file:
         begins = file.read(4)
-    unpack = {b"PAR1": _parquet, b"PK\3\4": _zip}.get(begins, _gzip if begins[:2] == b"\x1f\x8b" else None)
+    unpack = _UNPACK.get(begins, _gzip if begins[:2] == b"\x1f\x8b" else None)
     if unpack is not None:
         try:
             yield from list(unpack(path))
@@ -180,10 +192,14 @@ def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         yield content
+    if begins == ENCRYPTED:
+        raise OSError(errno.ENOKEY, "encrypted, and not with the key in use")
 
 
-# Damaged, of another kind, or locked with a password.
+# Damaged, of another kind, or locked with a password or another key.
 _NOT_UNPACKED = (
+    InputError,
+    ValueError,
     pa.ArrowException,
     pl.exceptions.PolarsError,
     zipfile.BadZipFile,
@@ -196,7 +212,7 @@ _NOT_UNPACKED = (
 
 def _parquet(path: Path) -> Iterator[bytes]:
     """What is written about the table, and its rows but for numbers."""
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, decryption_properties=for_reading(path))
     schema = file.schema_arrow
     yield b"\n".join([*map(str.encode, schema.names), *(schema.metadata or {}).values()])
     names = [field.name for field in schema if not pa.types.is_primitive(field.type)]
@@ -222,3 +238,6 @@ def _texts(content: bytes) -> bytes:
 
 def _gzip(path: Path) -> Iterator[bytes]:
     yield gzip.decompress(path.read_bytes())
+
+
+_UNPACK = {b"PAR1": _parquet, ENCRYPTED: _parquet, b"PK\3\4": _zip}

@@ -4,8 +4,6 @@ Originals (videos, photos, ``sessions.csv``), backups and snapshots are not touc
 A deleted file's bytes stay on the disk until the system writes over them.
 """
 
-import csv
-import io
 import os
 import re
 from collections import Counter, defaultdict
@@ -14,26 +12,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from pipeline.audit import SessionId, audited, forget, read_ids
 from pipeline.errors import InputError, OutputError, TimelineError
-from pipeline.export_list import LIST_FILE, read_list, remove_empty
+from pipeline.events import EVENTS_FILE
+from pipeline.export_list import remove_empty
 from pipeline.leftovers import Words, find_mentions, mentions
 from pipeline.lock import holding
+from pipeline.purge_rows import count_rows, drop_rows, unclear_sessions
+from pipeline.purge_shared import SHARED, made_by_commands
 from pipeline.status import read_status
-from pipeline.study import SESSIONS_FILE
 from pipeline.timeline import (
     ID_PATTERN,
     RESERVED_IDS,
-    atomic,
     check_id,
     check_key,
+    faces_path,
     read_metadata,
     read_table,
     remove_partials,
+    timeline_path,
+    understood,
     write_table,
     written_sessions,
 )
@@ -43,6 +41,8 @@ _BY_SESSION = (
     *("timelines", "faces", "roles", "episodes", "summaries", "logs", ".unfinished", "reports", "review"),
 )
 KINDS = (*_BY_SESSION, "thumbnails", "people", "embeddings")
+
+_MADE = (*KINDS, *SHARED)
 
 Known = Mapping[str, Collection[str]]
 """Patient → sessions."""
@@ -54,23 +54,36 @@ class Plan:
 
     :param sessions: whom the audit log has it of.
     :param files: theirs alone. ``rows``: by file that holds several people's.
+    :param again: hold them among others and go; the command that makes each again.
     :param pages: mention them, or follow from everybody's sessions; made anew from what is left.
+    :param unclear: what stays and may be theirs, and why.
+    :param same_recording: other sessions, which were read from a recording of these.
     :param words: what is searched for afterwards.
     """
 
     sessions: tuple[SessionId, ...]
     files: tuple[Path, ...]
     rows: Mapping[Path, int]
+    again: Mapping[Path, str]
     pages: tuple[Path, ...]
+    unclear: tuple[str, ...]
+    same_recording: tuple[SessionId, ...]
     words: Words
 
 
 @dataclass(frozen=True)
 class Purged:
-    """What went, by kind; and what still mentions it, relative to the folder."""
+    """What went, by kind; and what still mentions it, relative to the folder.
+
+    :param same_recording: files of other sessions, relative to the folder, with the faces of everybody in a
+        recording of these sessions.
+    :param failed: why the pages could not be made again; the person is gone all the same.
+    """
 
     counts: Mapping[str, int]
     mentions: tuple[str, ...]
+    same_recording: tuple[str, ...] = ()
+    failed: Exception | None = None
 
 
 def plan_purge(
@@ -79,21 +92,21 @@ def plan_purge(
     """What :func:`purge` would do.
 
     :param own_text: what every page holds of the program's own, such as scripts; it is about nobody.
-    :raises InputError: an id is unusable, or nothing of it is in the folder.
+    :raises InputError: an id is unusable, nothing of it is in the folder, or its key is not in use.
     :raises OutputError: the status or the log's ids are damaged.
     """
     check_id("--patient", patient_id)
     if session_id is not None:
         check_id("--session", session_id)
+    check_key(out)  # timelines are looked into, and the pages made again from them
     known = _known(out)
     words = Words(patient_id, session_id, known)
-    exported = _exported(out, Words(patient_id, None, known))
+    paths = list(_files(out))
+    again = made_by_commands(out, paths, words, own_text)
     files, rows, pages = [], {}, []
-    for path in _files(out):
-        if path in exported:
-            continue
-        kind, *parts = path.relative_to(out).parts
-        patient, session = _whose(parts, known) if kind in KINDS else (None, None)
+    for path in (path for path in paths if path not in again):
+        kind = path.relative_to(out).parts[0]
+        patient, session = _whose(path.relative_to(out), known)
         of_several = patient in (None, patient_id) and session is None
         if patient == patient_id and session_id in (None, session):
             files.append(path)
@@ -101,18 +114,17 @@ def plan_purge(
             continue
         elif kind == "summaries" and patient in (None, patient_id):
             pages.append(path)
-        elif of_several and (count := _count_rows(path, patient_id, session_id)):
+        elif of_several and (count := count_rows(path, words)):
             rows[path] = count
-        elif not (kind == "reports" or _is_own_page(path, out)):
-            continue
-        elif mentions(path, words, own_text, path.relative_to(out)):
+        elif kind == "reports" and mentions(path, words, own_text, path.relative_to(out)):
             pages.append(path)
     theirs = set(known.get(patient_id, ()))
     sessions = theirs if session_id is None else theirs & {session_id}
-    if not (files or rows or sessions or (session_id is None and (exported or patient_id in known))):
+    if not (files or rows or sessions or (session_id is None and (again or patient_id in known))):
         raise InputError(_unknown(out, words, own_text))
-    ids = tuple((patient_id, s) for s in sorted(sessions))
-    return Plan(ids, (*files, *exported), rows, tuple(pages), words)
+    ids = tuple((patient_id, session) for session in sorted(sessions))
+    unclear, shared = _unclear(out, words), _of_same_recording(out, ids)
+    return Plan(ids, tuple(files), rows, again, tuple(pages), unclear, shared, words)
 
 
 def purge(
@@ -124,56 +136,72 @@ def purge(
 ) -> Purged:
     """Deletes, has the pages made again, and searches every byte. What was stopped is done by doing it again.
 
-    :param write_pages: called where a timeline is left.
+    :param write_pages: called where a timeline is left. What it raises is told last, as ``failed``.
     :raises InputError: as :func:`plan_purge`.
     :raises OutputError: another run is at work in the folder, or a file can't be removed.
     """
-    check_key(out)  # the pages are made again from them
     with holding(out):
         plan = plan_purge(out, patient_id, session_id, own_text)
         remove_partials(out)  # the folder is held: whoever wrote them is dead
-        kinds = Counter(path.relative_to(out).parts[0] for path in plan.files)
+        kinds = Counter(path.relative_to(out).parts[0] for path in (*plan.files, *plan.again))
         counts = dict(kinds) | ({"rows": sum(plan.rows.values())} if plan.rows else {})
         options = {"of": "a patient" if session_id is None else "a session"}
-        with audited(out, "purge", plan.sessions, options) as ending:
-            _remove(out, plan)
-            try:
-                _remake_pages(out, write_pages)
-            except Exception:
-                # another's timeline is damaged: this person is gone all the same
-                forget(out, patient_id, session_id)
+        failed: Exception | None = None
+        try:
+            with audited(out, "purge", plan.sessions, options) as ending:
+                _remove(out, plan)
+                ending.counts |= counts
+                ending.states |= dict.fromkeys(plan.sessions, "purged")
+                try:
+                    _remake_pages(out, write_pages)
+                except Exception as error:
+                    failed = error  # the log is to have it too
+                    raise
+        except Exception as error:
+            if error is not failed:
                 raise
-            ending.counts |= counts
-            ending.states |= dict.fromkeys(plan.sessions, "purged")
         # last: as long as the ids are known, a purge that was stopped finds what it has to do
         forget(out, patient_id, session_id)
-        return Purged(counts, tuple(find_mentions(out, plan.words, KINDS, own_text)))
-
-
-def _exported(out: Path, words: Words) -> dict[Path, None]:
-    """The files of exports that mention the patient: whole, as they can be made again.
-
-    The list of each comes last: a purge that was stopped finds by it what is left.
-    """
-    found: dict[Path, None] = {}
-    for listed in (path for path in _files(out) if path.name == LIST_FILE and not path.is_symlink()):
-        with suppress(OSError, OutputError):  # the search looks into it as it is
-            names = [name for names in read_list(listed.parent).values() for name in names]
-            paths = [*(listed.parent / name for name in reversed(names)), listed]
-            if any(mentions(path, words, (), path.relative_to(out)) for path in paths if path.is_file()):
-                found |= dict.fromkeys(paths)
-    return found
-
-
-def _is_own_page(path: Path, out: Path) -> bool:
-    """Such as ``people.html``: of several people, and made again when it is asked for."""
-    return path.parent == out and path.suffix == ".html"
+        left = (*find_mentions(out, plan.words, _MADE, own_text), *plan.unclear)
+        return Purged(counts, left, tuple(_with_faces(out, plan.same_recording)), failed)
 
 
 def _unknown(out: Path, words: Words, own_text: Sequence[bytes]) -> str:
-    found = list(find_mentions(out, words, KINDS, own_text)) if out.is_dir() else []
+    found = list(find_mentions(out, words, _MADE, own_text)) if out.is_dir() else []
     also = f" But {len(found)} files mention it: {', '.join(found[:5])}." if found else ""
     return f"{out}: nothing of {words} in this folder.{also}"
+
+
+def _unclear(out: Path, words: Words) -> tuple[str, ...]:
+    return tuple(
+        f"{EVENTS_FILE} (does not say whose session {session} is: it counts as somebody else's from now on)"
+        for session in unclear_sessions(out / EVENTS_FILE, words)
+    )
+
+
+def _of_same_recording(out: Path, sessions: Collection[SessionId]) -> tuple[SessionId, ...]:
+    """Other sessions with a file of these sessions' recordings."""
+    files = {ids: _recording(timeline_path(out, *ids)) for ids in written_sessions(out)}
+    theirs = set[str]().union(*(files.get(ids, ()) for ids in sessions))
+    return tuple(ids for ids, own in files.items() if ids not in sessions and own & theirs)
+
+
+def _recording(timeline: Path) -> set[str]:
+    """The sha256 of its files; of a damaged timeline none is known."""
+    try:
+        metadata = read_metadata(timeline)
+        with understood(timeline):
+            return {file["sha256"] for file in metadata["video"]["files"]}
+    except TimelineError:
+        return set()
+
+
+def _with_faces(out: Path, sessions: Sequence[SessionId]) -> Iterator[str]:
+    """Files that hold everybody's faces, or show them."""
+    for patient, session in sessions:
+        for path in (faces_path(out, patient, session), out / "review" / patient / f"{session}.mp4"):
+            if path.exists():
+                yield str(path.relative_to(out))
 
 
 def _known(out: Path) -> dict[str, set[str]]:
@@ -196,8 +224,13 @@ def _bare(name: str) -> str:
     return name.removesuffix(".partial").rpartition("=")[2]
 
 
-def _whose(parts: Sequence[str], known: Known) -> tuple[str | None, str | None]:
-    """Patient and session of a path below one of the kinds, as far as it tells."""
+def _whose(path: Path, known: Known) -> tuple[str | None, str | None]:
+    """Patient and session of a path from the folder, as far as it tells."""
+    kind, *parts = path.parts
+    if kind == "exports" and path.suffix == ".eaf":
+        parts = parts[-1:]
+    elif kind not in KINDS:
+        return None, None
     patient, rest = _named(parts, known)
     return patient, _named(rest, known[patient])[0] if patient else None
 
@@ -232,18 +265,18 @@ def _files(out: Path) -> Iterator[Path]:
 def _remove(out: Path, plan: Plan) -> None:
     """:raises OutputError: a file can't be removed or written."""
     for path, count in plan.rows.items():
-        _drop_rows(path, plan.words, count)
-    for path in (*plan.files, *plan.pages):
+        drop_rows(path, plan.words, count)
+    for path in (*plan.files, *plan.again, *plan.pages):
         try:
             if path == out / "summaries" / "sessions.parquet":
                 _empty(path)
             else:
                 path.unlink(missing_ok=True)
-            if path.relative_to(out).parts[0] not in KINDS:  # of an export; theirs go below
+            if path.relative_to(out).parts[0] not in _MADE:  # of an export under another name
                 remove_empty(path.parent, out)
         except OSError as error:
             raise OutputError(f"{path}: can't be removed ({error.strerror}); then purge again.") from error
-    for kind in (kind for kind in KINDS if not (out / kind).is_symlink()):
+    for kind in (kind for kind in _MADE if not (out / kind).is_symlink()):
         for folder, _, _ in os.walk(out / kind, topdown=False):
             with suppress(OSError):  # there is something in it
                 Path(folder).rmdir()
@@ -270,81 +303,3 @@ def _remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
                 page.unlink()
             with suppress(OSError):  # there is something else in it, or it is not there
                 folder.rmdir()
-
-
-def _count_rows(path: Path, patient_id: str, session_id: str | None) -> int:
-    """Of a table of several people; 0 for whatever is none, and for the study's own list."""
-    if path.name == SESSIONS_FILE:
-        return 0
-    try:
-        if path.suffix == ".parquet":
-            return _count(_theirs(pq.ParquetFile(path).read(_ID_COLUMNS), patient_id, session_id))
-        if path.suffix == ".csv":
-            return sum(theirs for _, theirs in _csv_lines(path, patient_id, session_id))
-    except (OSError, pa.ArrowException, csv.Error):
-        return 0  # the search looks into it as it is
-    return 0
-
-
-_ID_COLUMNS = ["patient_id", "session_id"]
-
-
-def _drop_rows(path: Path, words: Words, count: int) -> None:
-    """Rewrites the table without them; without any row left, it goes."""
-    if path.suffix == ".csv":
-        lines = list(_csv_lines(path, words.patient_id, words.session_id))
-        kept = [line for line, theirs in lines if not theirs]
-        if len(kept) > 1:
-            with atomic(path) as partial:
-                partial.write_bytes("".join(kept).encode(errors="surrogateescape"))
-            return
-    else:
-        table = pq.ParquetFile(path).read()
-        if table.num_rows > count:
-            left = table.filter(pc.invert(_theirs(table, words.patient_id, words.session_id)))
-            with atomic(path) as partial:
-                pq.write_table(_without_unused(left), partial, compression="zstd")
-            return
-    path.unlink()
-
-
-def _theirs(table: pa.Table, patient_id: str, session_id: str | None) -> pa.ChunkedArray:
-    """(rows,) bool; none where a column that would tell is missing."""
-    wanted = {"patient_id": patient_id} | ({} if session_id is None else {"session_id": session_id})
-    if not wanted.keys() <= set(table.column_names):
-        return pa.chunked_array([pa.nulls(table.num_rows, pa.bool_()).fill_null(False)])
-    same = [
-        pc.equal(pc.cast(table[name], pa.string()), value).fill_null(False) for name, value in wanted.items()
-    ]
-    return same[0] if len(same) == 1 else pc.and_(*same)
-
-
-def _count(mask: pa.ChunkedArray) -> int:
-    return pc.sum(mask).as_py() or 0
-
-
-def _without_unused(table: pa.Table) -> pa.Table:
-    """A dictionary keeps values of which no row is left, and would be written with them."""
-    for place, column in enumerate(table.columns):
-        if pa.types.is_dictionary(column.type):
-            again = column.cast(column.type.value_type).dictionary_encode().cast(column.type)
-            table = table.set_column(place, table.schema.field(place), again)
-    return table
-
-
-def _csv_lines(path: Path, patient_id: str, session_id: str | None) -> Iterator[tuple[str, bool]]:
-    """Every line as it stands in the file, the header too, and whether it is theirs.
-
-    A cell may hold line breaks: then several make one. Parted by ``;`` or ``,``.
-    """
-    text = path.read_bytes().decode(errors="surrogateescape")
-    lines = list(io.StringIO(text, newline=""))
-    header = lines[0] if lines else ""
-    reader = csv.reader(iter(lines), delimiter=";" if header.count(";") > header.count(",") else ",")
-    start, columns = 0, list[str]()
-    for cells in reader:
-        columns = columns or [name.strip("\ufeff \"'") for name in cells]
-        values = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
-        theirs = values.get("patient_id") == patient_id and session_id in (None, values.get("session_id"))
-        yield "".join(lines[start : reader.line_num]), theirs
-        start = reader.line_num

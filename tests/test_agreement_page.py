@@ -146,14 +146,29 @@ def test_what_is_wrong_with_the_events_is_told(
     assert last.startswith(f"Left out: {out / 'events.csv'}")
 
 
-def test_a_purge_leaves_nothing_of_a_comparison(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page and the rows go; what was exported is named, as others may have worked on it."""
+def test_a_purge_leaves_nothing_of_a_comparison(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its figures are of several people, and name nobody: they go until they are made again."""
     put(out, make_timeline(SECONDS, "P2"), "P2")
     with (out / "ratings" / "anna.csv").open("a") as file:
         file.write("P2,S1,0,8,smile\n")
     assert run(monkeypatch, "agree", out, "--codes", "smile=happy") == 0
+    # nothing names them but the log
+    (out / "agreement" / "disagreements.csv").unlink()
+    (out / "reports" / "agreement.html").write_text("figures")
     assert run(monkeypatch, "purge", out, "--patient", "P1", "--yes") == 0
-    assert not (out / "reports" / "agreement.html").exists()
-    for name in ("agreement/disagreements.csv", "ratings/anna.csv"):
-        assert "P2" in (out / name).read_text()
-        assert "P1" not in (out / name).read_text()
+    page = out / "reports" / "agreement.html"
+    assert f"{page}: goes; `emonext agree` makes it again" in capsys.readouterr().out.splitlines()
+    assert not page.exists()
+    assert not (out / "agreement").exists()
+    assert "P2" in (out / "ratings" / "anna.csv").read_text()
+    assert "P1" not in (out / "ratings" / "anna.csv").read_text()
+
+
+def test_a_purge_leaves_a_comparison_of_others(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, "agree", out, "--codes", "smile=happy") == 0
+    put(out, make_timeline(SECONDS, "P2"), "P2")
+    assert run(monkeypatch, "purge", out, "--patient", "P2", "--yes") == 0
+    assert (out / "agreement" / "figures.json").exists()
+    assert (out / "reports" / "agreement.html").exists()

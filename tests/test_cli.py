@@ -466,6 +466,8 @@ def test_the_audit_log_is_shown_and_verified(
 def two(emonext: Emonext, video: Path, tmp_path: Path, model: list[str]) -> Path:
     """The folder of two patients."""
     shutil.copy(video, tmp_path / "P2_S1.mp4")
+    with (tmp_path / "P2_S1.mp4").open("ab") as file:
+        file.write(b"\0\0\0\x08free")  # a recording of its own
     assert emonext("process", video, tmp_path / "P2_S1.mp4", "--out", tmp_path / "out", *model).code == DONE
     return tmp_path / "out"
 
@@ -582,13 +584,54 @@ def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> N
     assert f"{two / 'timelines/patient_id=P1/S1.parquet'}: goes" in left.out.splitlines()
     assert f"{two / 'status.parquet'}: 1 row of it goes" in left.out.splitlines()
     (two / "notes.txt").unlink()
+    assert emonext("export", two, "--format", "csv").code == DONE
+    table = two / "exports" / "csv" / "measures.csv"
+    exports = len(list(table.parent.iterdir()))
     ended = emonext("purge", two, "--patient", "P2", "--session", "S1", "--yes")
     assert (ended.code, ended.err) == (DONE, "")
+    assert f"{table}: goes; `emonext export` makes it again" in ended.out.splitlines()
+    assert not table.exists()
     assert ended.out.splitlines()[-1] == (
-        "P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, rows 1; nothing mentions it any more. "
-        "Originals and backups were not touched."
+        f"P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, exports {exports}, rows 1; "
+        "nothing mentions it any more. Originals, backups and what was written elsewhere were not touched."
     )
     assert emonext("audit", "verify", two).code == DONE
+
+
+def test_what_a_purge_can_t_use_of_the_study_s_own_files_is_told(emonext: Emonext, two: Path) -> None:
+    (two / "events.csv").write_text("session_id,time_s,what\nS9,1,song\n")
+    ended = emonext("purge", two, "--patient", "P1", "--yes")
+    assert ended.code == DONE
+    assert_one_line_naming(
+        ended, f"Left out: {two / 'events.csv'}: row 2, session_id: there is no session 'S9'"
+    )
+
+
+def test_a_purge_tells_what_it_did_though_the_pages_can_t_be_made(emonext: Emonext, two: Path) -> None:
+    (two / "timelines/patient_id=P2/S1.parquet").write_bytes(b"damaged")
+    (two / "notes.txt").write_text("P1 likes music")
+    ended = emonext("purge", two, "--patient", "P1", "--yes")
+    assert ended.code == BAD_INPUT
+    mention, error = ended.err_lines
+    assert mention == f"Still mentions P1: {two / 'notes.txt'}"
+    assert error.startswith(
+        f"Error: {two / 'timelines/patient_id=P2/S1.parquet'}: not a file of this program"
+    )
+    assert "timelines 1" in ended.out.splitlines()[-1]
+
+
+def test_a_purge_names_the_faces_in_another_session_of_the_same_recording(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copy(video, tmp_path / "P2_S1.mp4")
+    assert emonext("process", video, tmp_path / "P2_S1.mp4", "--out", out, *model).code == DONE
+    ended = emonext("purge", out, "--patient", "P1", "--yes")
+    assert ended.code == INCOMPLETE
+    assert_one_line_naming(
+        ended, f"the same recording, with everybody's faces in it: {out / 'faces/patient_id=P2'}"
+    )
+    assert "other sessions of the same recording still hold faces" in ended.out.splitlines()[-1]
 
 
 @pytest.mark.parametrize("options", [["--patient", "P9"], ["--patient", "P1", "--session", "S9"]])

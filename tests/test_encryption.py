@@ -1,10 +1,12 @@
 """pipeline.encryption: what is written with a key nobody reads without it."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from videos import encode, with_faces
 
@@ -16,8 +18,8 @@ from pipeline.people import apply_people, find_people, read_people, write_people
 from pipeline.purge import purge
 from pipeline.roles import roles_path
 from pipeline.session import Instruments, Session, Settings
-from pipeline.timeline import check_key, left_open, read_table, read_timeline
-from reports import write_reports
+from pipeline.timeline import check_key, left_open, read_table, read_timeline, write_table
+from reports import own_text, write_reports
 
 
 @pytest.fixture(autouse=True)
@@ -175,3 +177,25 @@ def test_a_purge_needs_the_key_before_it_deletes_anything(
     assert purge(out, "P1", None, write_reports).counts["timelines"] == 1
     assert not session.timeline_path(out).exists()
     assert read_timeline(replace(session, patient_id="P2").timeline_path(out))
+
+
+def test_a_purge_looks_into_what_is_encrypted(
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+) -> None:
+    out, old = tmp_path / "out", tmp_path / "out" / "old"
+    use_key(write_key(tmp_path / "other.key"))
+    write_table(old / "b.parquet", pa.table({"patient_id": ["P2"]}), {})
+    use_key(key)
+    for patient in ("P1", "P2"):
+        process(replace(session, patient_id=patient), out, fake_instruments)
+    shutil.copy(session.timeline_path(out), old / "a.parquet")
+    write_table(old / "both.parquet", pa.table({"patient_id": ["P1", "P2"]}), {})
+    write_table(old / "video.parquet", pa.table({"n": [1]}), {"video": "P1_P2_S1.mp4"})
+    assert purge(out, "P1", None, write_reports, own_text()).mentions == (
+        "old/b.parquet (can't be read: encrypted, and not with the key in use)",
+        "old/video.parquet",
+    )
+    assert not (old / "a.parquet").exists()
+    assert read_table(old / "both.parquet")["patient_id"].to_pylist() == ["P2"]
+    assert is_encrypted(old / "both.parquet")
+    assert not is_encrypted(out / "status.parquet")

@@ -102,8 +102,9 @@ def whole_job(recordings: Path, out: Path, model: Path) -> list[list[object]]:
 def recordings(clips: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "recordings"
     folder.mkdir()
-    for name in ("P1_S1.mp4", "P2_S1.mp4"):
-        (folder / name).symlink_to(clips / "single_face.mp4")
+    (folder / "P1_S1.mp4").symlink_to(clips / "single_face.mp4")
+    # another recording: of the same one a purge would say so
+    (folder / "P2_S1.mp4").write_bytes((clips / "single_face.mp4").read_bytes() + b"\0\0\0\x08free")
     return folder
 
 

@@ -22,7 +22,7 @@ from pipeline.batch import process_sessions
 from pipeline.derived import as_settings, derive
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.export_list import LIST_FILE
-from pipeline.exporting import FORMATS, export
+from pipeline.exporting import export
 from pipeline.jobs import in_this_process
 from pipeline.leftovers import Words, mentions
 from pipeline.people import apply_people, find_people, read_people, write_people
@@ -31,7 +31,7 @@ from pipeline.review import open_material
 from pipeline.session import Instruments, Session, Settings
 from pipeline.status import read_status
 from pipeline.summaries import SummarySettings, read_measures, read_sessions
-from pipeline.timeline import read_metadata
+from pipeline.timeline import read_metadata, read_table, write_table
 from reports import ReportOptions, own_text, write_reports
 from reports.people_page import write_people_page
 
@@ -365,6 +365,55 @@ def test_a_table_without_sessions_keeps_its_person_when_a_session_goes(out: Path
     assert (out / "people.csv").exists()
 
 
+def test_the_study_s_list_is_told_from_the_table_of_an_export(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    for folder in ("recordings", "moved"):
+        (out / folder).mkdir()
+    (out / "recordings" / "sessions.csv").write_text("Patient_ID;session_id;Video\nP012;S01;a.mp4\n")
+    (out / "moved" / "sessions.csv").write_text("patient_id,session_id,coverage\nP012,S01,1\nP013,S01,1\n")
+    assert do_purge(out, "P012").mentions == ("recordings/sessions.csv",)
+    assert (out / "moved" / "sessions.csv").read_text() == ("patient_id,session_id,coverage\nP013,S01,1\n")
+
+
+@pytest.mark.parametrize("session", [None, "S-01"])
+def test_exports_that_hold_them_go_whole(out: Path, process: Process, session: str | None) -> None:
+    pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
+    process("P-012/S-01", "P-012/S-02", "P013/S-01")
+    for kind in ("csv", "xlsx", "elan", "boris", "bids"):
+        export(out, kind, out / "exports" / f"of_{kind}")
+    mine = ("of_csv/merged.csv", "of_csv/a.R", "of_bids/sub-P013/notes.txt")
+    for name in mine:
+        (out / "exports" / name).write_text("my own")
+    plan = plan_purge(out, "P-012", session)
+    commands = {path.relative_to(out / "exports").parts[0]: name for path, name in plan.again.items()}
+    assert commands == {"of_csv": "export", "of_xlsx": "export", "of_bids": "export"}
+    assert do_purge(out, "P-012", session).mentions == ("exports/of_boris/emonext-care.boris",)
+    eaf = (
+        ["of_elan/P013_S-01.eaf"] if session is None else ["of_elan/P-012_S-02.eaf", "of_elan/P013_S-01.eaf"]
+    )
+    left = sorted(path.relative_to(out / "exports").as_posix() for path in (out / "exports").rglob("*.*"))
+    assert left == sorted([*mine, *eaf, "of_boris/emonext-care.boris"])
+    export(out, "bids", out / "exports" / "of_bids")
+
+
+def test_exports_of_others_stay(out: Path, process: Process) -> None:
+    process("P013/S01")
+    for kind in ("csv", "xlsx", "bids"):
+        export(out, kind, out / "exports" / kind)
+    before = files(out / "exports")
+    process("P012/S01")
+    assert do_purge(out, "P012").mentions == ()
+    assert files(out / "exports") == before
+
+
+def test_a_folder_of_theirs_in_a_data_set_is_found_by_its_label(out: Path, process: Process) -> None:
+    process("P-012/S01", "P013/S01")
+    (out / "bids" / "sub-P012").mkdir(parents=True)
+    assert do_purge(out, "P-012").mentions == ("bids/sub-P012 (its name)",)
+    process("P-012/S01", "P012/S01")
+    assert do_purge(out, "P-012").mentions == (), "it may be somebody else's"
+
+
 def test_originals_stay_and_are_named(out: Path, process: Process) -> None:
     process("P012/S01")
     (out / "P012_S01.mp4").write_bytes(b"video")
@@ -377,44 +426,6 @@ def test_originals_stay_and_are_named(out: Path, process: Process) -> None:
     assert (out / "P012" / "photo.jpg").exists()
 
 
-# --- exports
-
-
-@pytest.mark.parametrize("session", [None, "S01"])
-def test_exports_go_whole_and_what_somebody_may_have_worked_on_is_named(
-    out: Path, process: Process, session: str | None
-) -> None:
-    """In BIDS a patient's files bear a label, which is not the id."""
-    process("P-01/S01", "P-01/S02", "P013/S01")
-    for kind in FORMATS:
-        export(out, kind, out / "exports" / kind)
-    (out / "exports" / "bids" / "mine.txt").write_text("of everybody")
-    found = do_purge(out, "P-01", session)
-    left = {path for path in files(out) if path.startswith("exports/")}
-    elan = {f"exports/elan/{name}.eaf" for name in ("P-01_S01", "P-01_S02", "P013_S01")}
-    assert left == {"exports/bids/mine.txt", "exports/boris/emonext-care.boris", *elan}
-    assert sorted(path.name for path in (out / "exports").iterdir()) == ["bids", "boris", "elan"]
-    assert [path.name for path in (out / "exports" / "bids").iterdir()] == ["mine.txt"]
-    assert {mention.split()[0] for mention in found.mentions} >= {
-        "exports/boris/emonext-care.boris",
-        "exports/elan/P-01_S01.eaf",
-    }
-    export(out, "bids", out / "exports" / "bids")
-
-
-def test_exports_without_the_person_stay(out: Path, process: Process) -> None:
-    process("P013/S01")
-    for kind in FORMATS:
-        export(out, kind, out / "exports" / kind)
-    before = {path: content for path, content in files(out).items() if path.startswith("exports/")}
-    process("P012/S01")
-    assert do_purge(out, "P012").mentions == ()
-    assert before.items() <= files(out).items()
-    export(out, "csv", out / "exports" / "csv")
-    with pytest.raises(InputError, match="nothing of P013/S09"):
-        do_purge(out, "P013", "S09")
-
-
 def test_a_damaged_list_of_an_export_keeps_nobody(out: Path, process: Process) -> None:
     process("P012/S01", "P013/S01")
     export(out, "csv", out / "exports" / "csv")
@@ -422,6 +433,41 @@ def test_a_damaged_list_of_an_export_keeps_nobody(out: Path, process: Process) -
     (out / "notes.txt").write_text("P012")
     assert "notes.txt" in do_purge(out, "P012").mentions
     assert read_status(out)["patient_id"].to_list() == ["P013"]
+
+
+# --- events
+
+
+def test_events_lose_rows_by_the_rules_of_their_reader(out: Path, process: Process) -> None:
+    """By the patient under any name of the column, and by the session where nobody else has it."""
+    process("P012/S01", "P012/S07", "P013/S01")
+    (out / "events.csv").write_text(
+        "\ufeffSession;Time;What;PATIENT\nS07;0;song;\nS01;0;song;P013\nS01;0;song;P012\nS01;0.2;song;P013\n"
+    )
+    assert plan_purge(out, "P012").rows[out / "events.csv"] == 2
+    assert do_purge(out, "P012").mentions == ()
+    assert (out / "events.csv").read_text() == (
+        "\ufeffSession;Time;What;PATIENT\nS01;0;song;P013\nS01;0.2;song;P013\n"
+    )
+    assert (out / "summaries" / "events.parquet").exists()
+
+
+def test_events_of_one_session_go_with_it(out: Path, process: Process) -> None:
+    process("P012/S01", "P012/S07", "P013/S09")
+    (out / "events.csv").write_text("session,time,what\nS07,0,song\nS01,0,song\nS09,0,song\n")
+    assert do_purge(out, "P012", "S07").mentions == ()
+    assert (out / "events.csv").read_text() == "session,time,what\nS01,0,song\nS09,0,song\n"
+    do_purge(out, "P013")
+    do_purge(out, "P012")
+    assert not (out / "events.csv").exists()
+
+
+def test_an_event_that_may_be_theirs_is_named(out: Path, process: Process) -> None:
+    """Two people have a session of this name: with one of them gone the row would become the other's."""
+    process("P012/S01", "P013/S01")
+    (out / "events.csv").write_text("session;time;what\nS01;0;song\n")
+    (mention,) = do_purge(out, "P012").mentions
+    assert mention.startswith("events.csv (does not say whose session S01 is")
 
 
 # --- links
@@ -587,8 +633,12 @@ def purge_in_steps(out: Path, count: int) -> bool:
 def test_somebody_else_s_damaged_timeline_keeps_nothing_of_this_person(out: Path, process: Process) -> None:
     process("P012/S01", "P013/S01")
     (out / "timelines/patient_id=P013/S01.parquet").write_bytes(b"damaged")
-    with pytest.raises(TimelineError, match="P013"):
-        do_purge(out, "P012")
+    (out / "notes.txt").write_text("P012 likes music")
+    found = do_purge(out, "P012")
+    assert isinstance(found.failed, TimelineError)
+    assert "P013" in str(found.failed)
+    assert found.mentions == ("notes.txt",), "it is searched all the same"
+    (out / "notes.txt").unlink()
     assert not [path for path, content in files(out).items() if b"P012" in content or "P012" in path]
     assert read_runs(out)[-1].how == "TimelineError"
 
@@ -661,3 +711,24 @@ def test_roles_reviews_and_the_people_s_page_go_too(out: Path, process: Process)
     assert "P013" in (out / "people.csv").read_text()
     assert (out / "roles/patient_id=P013/S01.parquet").exists()
     assert (out / "review/P013/S01.mp4").exists()
+
+
+def test_what_another_session_holds_of_the_same_recording_is_named(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01", "P014/S01", "P014/S02")
+    rewrite_sha256(out / "timelines/patient_id=P014/S01.parquet")
+    (out / "timelines/patient_id=P014/S02.parquet").write_bytes(b"damaged")
+    (out / "review" / "P013").mkdir(parents=True)
+    (out / "review" / "P013" / "S01.mp4").touch()
+    assert plan_purge(out, "P012").same_recording == (("P013", "S01"),)
+    assert do_purge(out, "P012").same_recording == (
+        "faces/patient_id=P013/S01.parquet",
+        "review/P013/S01.mp4",
+    )
+    assert plan_purge(out, "P013").same_recording == ()
+
+
+def rewrite_sha256(path: Path) -> None:
+    """As if it were of another recording."""
+    metadata = dict(read_metadata(path))
+    files = [{**file, "sha256": "f" * 64} for file in metadata["video"]["files"]]
+    write_table(path, read_table(path), metadata | {"video": {**metadata["video"], "files": files}})
