@@ -60,14 +60,14 @@ class OneClass:
 
     :param first_s, second_s: seconds of it, by each reader.
     :param kappa: of this label against the rest; of two classes, the weighted one is the same.
-    :param durations: its seconds per session.
+    :param shares: of its share of each session's compared time.
     """
 
     label: str
     first_s: float
     second_s: float
     kappa: Figure
-    durations: Correlation
+    shares: Correlation
 
 
 @dataclass(frozen=True)
@@ -291,17 +291,16 @@ def _units(said: Sequence[tuple[Steps, Steps]], step_s: float) -> tuple[list[tup
 def _classes(tables: Counts, by_session: Counts, labels: Sequence[str], step_s: float) -> Iterator[OneClass]:
     """Each label that either of them used."""
     total = tables.sum(axis=0)
+    compared = by_session.sum(axis=(1, 2))
     for place, label in enumerate(labels):
         if total[place].sum() + total[:, place].sum():
-            durations = np.stack(
-                [by_session[:, place].sum(axis=1), by_session[:, :, place].sum(axis=1)], axis=1
-            )
+            said = np.stack([by_session[:, place].sum(axis=1), by_session[:, :, place].sum(axis=1)], axis=1)
             yield OneClass(
                 label,
                 float(total[place].sum() * step_s),
                 float(total[:, place].sum() * step_s),
                 kappa(_against_rest(tables, place)),
-                correlation(durations * step_s),
+                correlation(said[compared > 0] / compared[compared > 0, None]),
             )
 
 

@@ -43,10 +43,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Intraclass correlations of single raters, of durations per session.
+    """Intraclass correlations of single raters, of a label's share of each session.
 
-    :param absolute: ICC2, ICC(A,1): whether the same number of seconds is said. ``consistent``: ICC3,
-        ICC(C,1): whether sessions differ in the same way.
+    Seconds would tell how long sessions are: of these two readers who guess agree too.
+
+    :param absolute: ICC2, ICC(A,1): whether the same share is said. ``consistent``: ICC3, ICC(C,1): whether
+        sessions differ in the same way.
     """
 
     absolute: Figure
@@ -153,27 +155,27 @@ def share(parts: Counts, wholes: Counts) -> Figure:
     )
 
 
-def correlation(seconds: Floats) -> Correlation:
+def correlation(shares: Floats) -> Correlation:
     """Intraclass correlations.
 
-    :param seconds: (sessions, readers).
+    :param shares: (sessions, readers), of sessions in which something was compared.
     """
     why = ""
-    if len(seconds) < FEWEST_RATED:
+    if len(shares) < FEWEST_RATED:
         why = f"fewer than {FEWEST_RATED} sessions"
-    elif not seconds.any(axis=0).all():
+    elif not shares.any(axis=0).all():
         why = ONLY_ONE
-    elif not (seconds.max(axis=0) > seconds.min(axis=0)).any():
+    elif not (shares.max(axis=0) > shares.min(axis=0)).any():
         why = "the same in every session"
     if why:
         return Correlation(Figure(None, why=why), Figure(None, why=why))
     pandas, pingouin = library("pandas"), library("pingouin")
-    sessions, readers = np.indices(seconds.shape)
+    sessions, readers = np.indices(shares.shape)
     table = pandas.DataFrame(
-        {"session": sessions.ravel(), "reader": readers.ravel(), "seconds": seconds.ravel()}
+        {"session": sessions.ravel(), "reader": readers.ravel(), "share": shares.ravel()}
     )
     with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
-        rows = pingouin.intraclass_corr(table, "session", "reader", "seconds").set_index("Type")
+        rows = pingouin.intraclass_corr(table, "session", "reader", "share").set_index("Type")
     return Correlation(_icc(rows, "ICC(A,1)", "ICC2"), _icc(rows, "ICC(C,1)", "ICC3"))
 
 

@@ -181,15 +181,15 @@ def test_intraclass_correlations_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "why"),
+    ("shares", "why"),
     [
         ([[1, 2], [2, 1]], "fewer than 3 sessions"),
         ([[0, 2], [0, 1], [0, 3]], ONLY_ONE),
         ([[2, 2], [2, 2], [2, 2]], "the same in every session"),
     ],
 )
-def test_an_undefined_correlation_says_why(seconds: list[list[float]], why: str) -> None:
-    assert correlation(np.array(seconds, float)).absolute == Figure(None, why=why)
+def test_an_undefined_correlation_says_why(shares: list[list[float]], why: str) -> None:
+    assert correlation(np.array(shares, float)).absolute == Figure(None, why=why)
 
 
 # --- shares
