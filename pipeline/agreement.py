@@ -20,6 +20,7 @@ from pipeline.machine import Machine
 from pipeline.matching import Matched, match
 from pipeline.ratings import Ratings
 from pipeline.reliability import (
+    FEWEST_UNITS,
     Correlation,
     Counts,
     Figure,
@@ -45,8 +46,8 @@ from pipeline.seconds import (
 from pipeline.spreadsheet import write_rows
 from pipeline.timeline import atomic, read_timeline, timeline_path
 
-FEW_SESSIONS = 5
-"""With fewer, intervals are over blocks of time."""
+FEW_SESSIONS = FEWEST_UNITS
+"""With fewer, intervals are over blocks of time; those of episodes are always over sessions."""
 
 BLOCK_S = 30.0
 
