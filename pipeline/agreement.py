@@ -20,6 +20,7 @@ from pipeline.machine import Machine
 from pipeline.matching import Matched, match
 from pipeline.ratings import Ratings
 from pipeline.reliability import (
+    FEWEST_UNITS,
     Correlation,
     Counts,
     Figure,
@@ -45,8 +46,8 @@ from pipeline.seconds import (
 from pipeline.spreadsheet import write_rows
 from pipeline.timeline import atomic, read_timeline, timeline_path
 
-FEW_SESSIONS = 5
-"""With fewer, intervals are over blocks of time."""
+FEW_SESSIONS = FEWEST_UNITS
+"""With fewer, intervals are over blocks of time; those of episodes are always over sessions."""
 
 BLOCK_S = 30.0
 
@@ -60,14 +61,14 @@ class OneClass:
 
     :param first_s, second_s: seconds of it, by each reader.
     :param kappa: of this label against the rest; of two classes, the weighted one is the same.
-    :param durations: its seconds per session.
+    :param shares: of its share of each session's compared time.
     """
 
     label: str
     first_s: float
     second_s: float
     kappa: Figure
-    durations: Correlation
+    shares: Correlation
 
 
 @dataclass(frozen=True)
@@ -291,17 +292,16 @@ def _units(said: Sequence[tuple[Steps, Steps]], step_s: float) -> tuple[list[tup
 def _classes(tables: Counts, by_session: Counts, labels: Sequence[str], step_s: float) -> Iterator[OneClass]:
     """Each label that either of them used."""
     total = tables.sum(axis=0)
+    compared = by_session.sum(axis=(1, 2))
     for place, label in enumerate(labels):
         if total[place].sum() + total[:, place].sum():
-            durations = np.stack(
-                [by_session[:, place].sum(axis=1), by_session[:, :, place].sum(axis=1)], axis=1
-            )
+            said = np.stack([by_session[:, place].sum(axis=1), by_session[:, :, place].sum(axis=1)], axis=1)
             yield OneClass(
                 label,
                 float(total[place].sum() * step_s),
                 float(total[:, place].sum() * step_s),
                 kappa(_against_rest(tables, place)),
-                correlation(durations * step_s),
+                correlation(said[compared > 0] / compared[compared > 0, None]),
             )
 
 

@@ -35,11 +35,18 @@ class Resampling:
     tail: float
 
 
+def widened_tail(clusters: int) -> float:
+    """The part of the resamples of so many clusters, two or more, beyond each end of the 95 % interval.
+
+    Smaller than 2.5 %: of few clusters a bootstrap's interval is too narrow (Hesterberg, *The American
+    Statistician* 2015, § 3.2).
+    """
+    wide = np.sqrt(clusters / (clusters - 1)) * stdtrit(clusters - 1, (1 - LEVEL) / 2)
+    return float(ndtr(wide))
+
+
 def resample(units: Mapping[str, Sequence[str]], least: int, resamples: int, seed: int) -> Resampling:
     """Of the first unit of which there are enough.
-
-    Percentiles are widened for few clusters, of which a bootstrap's interval is too narrow (Hesterberg, *The
-    American Statistician* 2015, § 3.2).
 
     :param units: name → (n,) the cluster of each observation. ``least``: so many clusters are enough.
     """
@@ -51,8 +58,7 @@ def resample(units: Mapping[str, Sequence[str]], least: int, resamples: int, see
         if clusters >= least:
             random = np.random.default_rng(seed)
             times = random.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)
-            wide = np.sqrt(clusters / (clusters - 1)) * stdtrit(clusters - 1, (1 - LEVEL) / 2)
-            return Resampling(unit, times[:, cluster].astype(np.float64), float(ndtr(wide)))
+            return Resampling(unit, times[:, cluster].astype(np.float64), widened_tail(clusters))
     return Resampling(NOTHING, np.empty((0, count)), 0.0)
 
 

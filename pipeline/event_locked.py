@@ -7,7 +7,8 @@ events that are stands beside each average. Patients count by their events.
 
 Each event is matched with moments of the same session at which no event was near, or where it has none, of
 the same patient's other sessions of the same condition. What an event did is the difference: expression has
-a rhythm of its own, and a smile after a song's begin may be one that would have come anyway.
+a rhythm of its own, and a smile after a song's begin may be one that would have come anyway. Both means are
+of the events that have such moments; where none has, events stand alone.
 """
 
 from collections import defaultdict
@@ -116,12 +117,14 @@ EVENTS_SCHEMA = pa.schema(
         column("unit", pa.string(), "of the numbers"),
         column("from_s", pa.float64(), "begin of the bin, from the event", "s"),
         column("to_s", pa.float64(), "end of the bin, from the event", "s"),
-        *_limits("value", "mean over the events of which the bin was observed"),
+        *_limits("value", "mean over events of which the bin was observed; over pairs, where there are any"),
         column("events", pa.int32(), "how many events these are"),
         column("patients", pa.int32(), "of how many patients"),
-        column("matched", pa.float64(), "mean over the matched moments", "as in unit", nullable=True),
+        column(
+            "matched", pa.float64(), "mean over pairs of their matched moments", "as in unit", nullable=True
+        ),
         column("moments", pa.int32(), "how many moments these are"),
-        *_limits("difference", "mean over events of event less its matched moments"),
+        *_limits("difference", "mean over pairs of event less its matched moments: value less matched"),
         column("pairs", pa.int32(), "how many events have both"),
         column("clusters", pa.string(), "what the interval resamples: patients, sessions, or nothing"),
     ]
@@ -303,16 +306,18 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """:param at: (events, bins, measures)."""
     own = np.stack([mean_of_known(of_event) for of_event in moments])
-    together = np.concatenate(list(moments))
+    of_each = np.stack([(~np.isnan(of_event)).sum(axis=0) for of_event in moments])
+    paired = ~np.isnan(at - own)
+    counted = np.where(paired.any(axis=0), paired, ~np.isnan(at))
     patients = np.array([event.patient_id for event in events])
     resampling = _resampling(events, settings)
-    values, differences = averages(at, resampling), averages(at - own, resampling)
-    matched = mean_of_known(together)
-    seen = ~np.isnan(at)
+    values = averages(np.where(counted, at, np.nan), resampling)
+    differences = averages(at - own, resampling)
+    matched = mean_of_known(np.where(paired, own, np.nan))
     edges = settings.edges_s
     for place, (measure, of) in enumerate(MEASURES):
         for index in range(len(edges) - 1):
-            here = seen[:, index, place]
+            here, pairs = counted[:, index, place], paired[:, index, place]
             yield {
                 "what": what,
                 "measure": measure,
@@ -324,9 +329,9 @@ def _rows(
                 "events": int(here.sum()),
                 "patients": len(set(patients[here])),
                 "matched": _known(matched[index, place]),
-                "moments": int((~np.isnan(together[:, index, place])).sum()),
+                "moments": int(of_each[pairs, index, place].sum()),
                 **_named("difference", differences[:, index, place]),
-                "pairs": int((here & ~np.isnan(own[:, index, place])).sum()),
+                "pairs": int(pairs.sum()),
                 "clusters": resampling.unit,
             }
 

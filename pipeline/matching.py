@@ -2,7 +2,8 @@
 
 An episode is met where the other has one of the same label that overlaps it, and well met where, of the time
 that either of the two lasts, they share at least :data:`MIN_IOU`. Episodes of which less than half could be
-read, or could be judged by the other, do not count.
+read, or could be judged by the other, do not count. Intervals are over sessions with episodes, and there is
+none of few.
 """
 
 from collections.abc import Sequence

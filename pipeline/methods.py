@@ -7,13 +7,16 @@ Every number is read from the tables' own metadata: what is told is what was don
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline.comparisons import STUDY, read_conditions
+from pipeline.comparisons import STUDY, read_conditions, read_trends
 from pipeline.errors import InputError
+from pipeline.intervals import BLOCKS
+from pipeline.own_baseline import MOST_SHIFT, SMALLEST
 from pipeline.spreadsheet import write_rows
 from pipeline.summaries import read_sessions
 from pipeline.timeline import atomic, read_metadata, timeline_path, understood, written_sessions
@@ -47,7 +50,8 @@ def methods(out: Path) -> tuple[str, ...]:
     folder = out / "summaries"
     sessions = read_sessions(out)
     told = [_reading(out), _episodes(folder / "sessions.parquet", sessions)]
-    for name, tell in (("conditions", _comparisons), ("events", _events), ("scales", _scales)):
+    comparisons = partial(_comparisons, out)
+    for name, tell in (("conditions", comparisons), ("events", _events), ("scales", _scales)):
         path = folder / f"{name}.parquet"
         if path.exists():
             metadata = read_metadata(path)
@@ -101,57 +105,122 @@ def _episodes(path: Path, sessions: pl.DataFrame) -> str:
         settings = metadata["settings"]
         episodes = settings["episodes"]
         enough = int(sessions["enough"].sum())
-        own = int(sessions.filter("corrected")["patient_id"].n_unique())
         return (
             f"Sessions of which at least {_percent(settings['min_coverage'])} and "
             f"{settings['min_observed_s']:g} s were observed were evaluated ({enough} of {len(sessions)}). "
             f"Probabilities were averaged over a moving window of {episodes['smoothing_s']:g} s; an "
             f"episode begins where a smoothed probability reaches {episodes['enter']:g} and ends where it "
             f"falls below {episodes['leave']:g} or another reaches {episodes['enter']:g}. Interruptions of "
-            f"up to {episodes['bridge_s']:g} s were bridged, episodes shorter than "
+            f"up to {episodes['bridge_s']:g} s were bridged, each begin and end was moved to the step of the "
+            f"unsmoothed probability within {episodes['smoothing_s'] / 2:g} s of it, episodes shorter than "
             f"{episodes['min_duration_s']:g} s left out, and none continued over more than "
-            f"{episodes['max_unobserved_s']:g} s of unobserved time. Intervals of a session's numbers come "
-            "from a circular block bootstrap (Politis & Romano 1992). Beside these raw numbers stand "
-            f"corrected ones of the {_count(own, 'patient')} with at least {settings['min_rest_s']:g} s of "
-            f"observed time in sessions of the condition “{settings['baseline_condition']}”: there the "
-            "logits by which the patient's own median face in these sessions differs from an average "
-            "neutral one were taken off. The two are reported apart."
+            f"{episodes['max_unobserved_s']:g} s of unobserved time. {_INTERVALS} "
+            + _own_baseline(settings, int(sessions.filter("corrected")["patient_id"].n_unique()))
         )
 
 
-def _comparisons(settings: Mapping[str, Any]) -> str:
-    measures = _listed([f"{measure} {of}".strip() for measure, of in settings["measures"]])
+_INTERVALS = (
+    "Intervals within a session allow for autocorrelation: standard errors are those of a circular block "
+    f"bootstrap (Politis & Romano 1992), computed in closed form, with blocks of 1/{BLOCKS} of the samples. "
+    f"Intervals of means are Student's with {BLOCKS - 1} degrees of freedom (Kiefer & Vogelsang 2005), of "
+    "rates the same on a logarithmic scale and never narrower than a Poisson process's; of shares they are "
+    "Clopper & Pearson's for an effective number of observations (Korn & Graubard 1998)."
+)
+
+
+def _own_baseline(settings: Mapping[str, Any], patients: int) -> str:
+    condition, least = settings["baseline_condition"], f"{settings['min_rest_s']:g} s"
+    if not patients:
+        return (
+            f"No patient had {least} of observed time in sessions of the condition “{condition}”, so that no "
+            "reading was corrected by a patient's own calm face."
+        )
     return (
-        f"Each condition was compared with “{settings['reference']}” on session-level measures "
-        f"({measures}) by a linear mixed model (restricted maximum likelihood, statsmodels) with condition "
-        "as fixed effect, a random intercept and a random effect of condition for each patient, and "
-        "residual variances inversely proportional to the session's coverage; intervals use Student's t "
-        "with as many degrees of freedom as there were patients, less one. Sessions of patients with at "
-        f"least {settings['min_sessions']} sessions of both conditions entered, from "
-        f"{settings['min_patients']} patients on. Effect sizes are Hedges' g in residual standard "
-        "deviations (Hedges & Olkin 1985). P-values are two-sided and come from permutation of the "
-        "conditions among each patient's sessions, of all arrangements where there were at most "
-        f"{settings['permutations']:,}, otherwise of so many drawn (Phipson & Smyth 2010; seed "
-        f"{settings['seed']}); they were corrected for all measures and conditions by Holm's method, for "
-        "raw and corrected readings separately. The test takes a patient's sessions as exchangeable where "
-        "nothing differs: where conditions followed one another in blocks, time may be what differs. "
-        "Change per week was estimated in the same way, with condition as a further fixed effect, and "
-        "tested by permutation of the dates among each patient's sessions of one condition. Single "
-        "patients' comparisons use a weighted linear model and are descriptive."
+        f"Beside these raw numbers stand corrected ones of the {_count(patients, 'patient')} with at least "
+        f"{least} of observed time in sessions of the condition “{condition}”: what the patient's own median "
+        "face in these sessions differs by from an average neutral one was taken off the logits, at most "
+        f"{MOST_SHIFT:g} from each, with probabilities below {SMALLEST:g} taken as {SMALLEST:g}. The two are "
+        "reported apart."
     )
+
+
+def _comparisons(out: Path, settings: Mapping[str, Any]) -> str:
+    conditions, trends = read_conditions(out), read_trends(out)
+    measures = _listed([f"{measure} {of}".strip() for measure, of in settings["measures"]])
+    compared, not_compared = _outcome(conditions, "difference")
+    followed, not_followed = _outcome(trends, "per_week")
+    told = [f"The session-level measures were {measures}."]
+    if compared:
+        told.append(
+            f"Conditions were compared with “{settings['reference']}”, in the raw reading only, because the "
+            "corrected one is made from the reference's own sessions. Sessions of patients with at least "
+            f"{settings['min_sessions']} sessions of both conditions entered, from "
+            f"{settings['min_patients']} patients on."
+        )
+    else:
+        told.append(f"No comparison of conditions over patients was possible: {not_compared}.")
+    if followed:
+        told.append(
+            "Change per week was estimated in each reading, with condition as a further fixed effect, from "
+            f"sessions of patients with at least {2 * settings['min_sessions']} dated ones over a week or "
+            f"longer, from {settings['min_patients']} patients on."
+        )
+    else:
+        told.append(f"No estimate of change per week over patients was possible: {not_followed}.")
+    if compared or followed:
+        told.append(_mixed_model(settings, compared, followed))
+    if _of_patients(conditions, "difference") or _of_patients(trends, "per_week"):
+        told.append("Single patients were compared by weighted least squares; this is descriptive.")
+    return " ".join(told)
+
+
+def _outcome(rows: pl.DataFrame, number: str) -> tuple[bool, str]:
+    """Whether there is one of the study; else the most common reason."""
+    of_study = rows.filter(patient_id=STUDY)
+    if of_study[number].count():
+        return True, ""
+    return False, str(of_study["reason"].mode().sort()[0])
+
+
+def _of_patients(rows: pl.DataFrame, number: str) -> bool:
+    return bool(rows.filter(pl.col("patient_id") != STUDY)[number].count())
+
+
+def _mixed_model(settings: Mapping[str, Any], compared: bool, followed: bool) -> str:
+    conditions = ("condition", "the conditions among each patient's sessions", "conditions")
+    weeks = ("week", "the dates among each patient's sessions of one condition", "weeks in each reading")
+    effects, permuted, tested = zip(*[conditions] * compared + [weeks] * followed, strict=True)
+    effect = " or ".join(effects)
+    told = (
+        "Models were linear mixed ones (restricted maximum likelihood, statsmodels) with "
+        f"{effect} as fixed effect, for each patient a random intercept and a random effect of {effect}, and "
+        "residual variances inversely proportional to the session's coverage; intervals use Student's t with "
+        "as many degrees of freedom as there were patients, less one. P-values are two-sided and come from "
+        f"permutation of {_listed(permuted)}, of all arrangements where there were at most "
+        f"{settings['permutations']:,}, otherwise of so many drawn (Phipson & Smyth 2010; seed "
+        f"{settings['seed']}), with Holm's correction for all tests of {' and for all of '.join(tested)}."
+    )
+    if compared:
+        told += (
+            " Effect sizes are Hedges' g in residual standard deviations (Hedges & Olkin 1985). The test of "
+            "conditions takes a patient's sessions as exchangeable where nothing differs: where conditions "
+            "followed one another in blocks, time may be what differs."
+        )
+    return told
 
 
 def _events(settings: Mapping[str, Any]) -> str:
     return (
-        f"Expression around events was averaged from {settings['before_s']:g} s before to "
-        f"{settings['after_s']:g} s after, in steps of {settings['bin_s']:g} s; a step counts where at "
-        f"least {_percent(settings['min_observed'])} of it was observed. Each event was compared with up "
-        f"to {settings['matched']} moments drawn at random from the same session (where it had none, from "
-        "the same patient's sessions of the same condition) around which no event was near. Intervals "
-        f"come from {settings['resamples']:,} bootstrap resamples of whole patients, or of whole sessions "
-        f"where there were fewer than {settings['clusters']} patients, with percentiles widened for the "
-        f"number of clusters (Hesterberg 2015; seed {settings['seed']}). Steps were not corrected for "
-        "their number."
+        f"Expression around events, in the raw reading only, was averaged from {settings['before_s']:g} s "
+        f"before to {settings['after_s']:g} s after, in steps of {settings['bin_s']:g} s; a step counts "
+        f"where at least {_percent(settings['min_observed'])} of it was observed. Each event was compared "
+        f"with up to {settings['matched']} moments drawn at random from the same session (where it had "
+        "none, from the same patient's sessions of the same condition) around which no event was near; "
+        "averages are of the events that have such moments, where there are any. Intervals come from "
+        f"{settings['resamples']:,} bootstrap resamples of whole patients, or where there were fewer than "
+        f"{settings['clusters']} of whole sessions, or with fewer of these are not given; percentiles were "
+        f"widened for the number of clusters (Hesterberg 2015; seed {settings['seed']}). Steps were not "
+        "corrected for their number."
     )
 
 
@@ -166,7 +235,7 @@ def _scale(scale: Mapping[str, Any]) -> str:
     return (
         f"The {scale['name']} ({scale['source']}) was filled in by the program, not by a person, in "
         f"windows of {scale['window_s'] / 60:g} minutes: {items}. Durations of episodes were summed for "
-        f"each window and rated {bands}; {scale['not_in_view']} not in view, where less than "
+        f"each reading and window and rated {bands}; {scale['not_in_view']} not in view, where less than "
         f"{_percent(scale['min_coverage'])} of the window was observed. A window of which less than half "
         "was recorded was not rated." + (f" Not assessed: {missing}." if missing else "")
     )

@@ -29,11 +29,11 @@ TYPICAL_REST = {
 Of the 1,182 such faces in FER2013's validation split, by FER+ (Barsoum et al. 2016).
 """
 
-# Below this a probability says no more than "never"; its logarithm would say anything.
-_SMALLEST = 1e-4
+SMALLEST = 1e-4
+"""Below this a probability says no more than "never"; its logarithm would say anything."""
 
-# No logit is moved by more: the factor of a probability's odds is 20.
-_MOST = 3.0
+MOST_SHIFT = 3.0
+"""No logit is moved by more: the factor of a probability's odds is 20."""
 
 # So many samples of a session are enough to know its median.
 _ENOUGH_SAMPLES = 2000
@@ -54,7 +54,7 @@ class OwnBaseline:
 def resting(samples: Observed) -> Floats:
     """(k, 7) log-probabilities of a stretch of calm, as :func:`own_baseline` wants them; k ≤ 2,000."""
     step = max(1, len(samples.start_s) // _ENOUGH_SAMPLES)
-    return np.log(np.maximum(samples.probabilities[::step], _SMALLEST))
+    return np.log(np.maximum(samples.probabilities[::step], SMALLEST))
 
 
 def own_baseline(calm: Sequence[Floats], rest_s: float) -> OwnBaseline:
@@ -68,12 +68,12 @@ def own_baseline(calm: Sequence[Floats], rest_s: float) -> OwnBaseline:
     logits = np.concatenate(calm)
     median = np.median(_centred(logits), axis=0)
     typical = _centred(np.log(np.array([TYPICAL_REST[name] for name in EMOTIONS])))
-    return OwnBaseline(np.clip(typical - median, -_MOST, _MOST), rest_s)
+    return OwnBaseline(np.clip(typical - median, -MOST_SHIFT, MOST_SHIFT), rest_s)
 
 
 def corrected(samples: Observed, baseline: OwnBaseline) -> Observed:
     """The samples with probabilities as of somebody whose face at rest looks as most do."""
-    logits = np.log(np.maximum(samples.probabilities, _SMALLEST)) + baseline.shift
+    logits = np.log(np.maximum(samples.probabilities, SMALLEST)) + baseline.shift
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return replace(samples, probabilities=shares / shares.sum(axis=1, keepdims=True))
 

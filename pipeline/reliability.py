@@ -2,8 +2,9 @@
 
 Cohen's kappa (1960) and weighted kappa (1968) are scikit-learn's, Krippendorff's alpha is that of the package
 ``krippendorff``, intraclass correlations (Shrout & Fleiss 1979; McGraw & Wong 1996) are pingouin's. They are
-imported when they are needed, and may be missing. Intervals are percentiles (2.5 %, 97.5 %) over resampled
-sessions; where there are few, over blocks of them. For these alone the coefficients are computed here, for
+imported when they are needed, and may be missing. Intervals are a bootstrap's percentiles over sessions,
+widened for their number; where there are few, over blocks of them. In simulated studies of 5 sessions they
+held the truth in 90 of 100, of 8 in 93, of 30 in 94. For these alone the coefficients are computed here, for
 all resamples at once, with the same formulas.
 """
 
@@ -17,12 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.clustered import widened_tail
 from pipeline.errors import InputError
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 RESAMPLES = 2000
+FEWEST_UNITS = 5
+"""Of fewer that are resampled there is no interval."""
+
 FEWEST_RATED = 3
 """An intraclass correlation of fewer sessions says nothing."""
 
@@ -43,10 +48,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Intraclass correlations of single raters, of durations per session.
+    """Intraclass correlations of single raters, of a label's share of each session.
 
-    :param absolute: ICC2, ICC(A,1): whether the same number of seconds is said. ``consistent``: ICC3,
-        ICC(C,1): whether sessions differ in the same way.
+    Seconds would tell how long sessions are: of these two readers who guess agree too.
+
+    :param absolute: ICC2, ICC(A,1): whether the same share is said. ``consistent``: ICC3, ICC(C,1): whether
+        sessions differ in the same way.
     """
 
     absolute: Figure
@@ -153,27 +160,27 @@ def share(parts: Counts, wholes: Counts) -> Figure:
     )
 
 
-def correlation(seconds: Floats) -> Correlation:
+def correlation(shares: Floats) -> Correlation:
     """Intraclass correlations.
 
-    :param seconds: (sessions, readers).
+    :param shares: (sessions, readers), of sessions in which something was compared.
     """
     why = ""
-    if len(seconds) < FEWEST_RATED:
+    if len(shares) < FEWEST_RATED:
         why = f"fewer than {FEWEST_RATED} sessions"
-    elif not seconds.any(axis=0).all():
+    elif not shares.any(axis=0).all():
         why = ONLY_ONE
-    elif not (seconds.max(axis=0) > seconds.min(axis=0)).any():
+    elif not (shares.max(axis=0) > shares.min(axis=0)).any():
         why = "the same in every session"
     if why:
         return Correlation(Figure(None, why=why), Figure(None, why=why))
     pandas, pingouin = library("pandas"), library("pingouin")
-    sessions, readers = np.indices(seconds.shape)
+    sessions, readers = np.indices(shares.shape)
     table = pandas.DataFrame(
-        {"session": sessions.ravel(), "reader": readers.ravel(), "seconds": seconds.ravel()}
+        {"session": sessions.ravel(), "reader": readers.ravel(), "share": shares.ravel()}
     )
     with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
-        rows = pingouin.intraclass_corr(table, "session", "reader", "seconds").set_index("Type")
+        rows = pingouin.intraclass_corr(table, "session", "reader", "share").set_index("Type")
     return Correlation(_icc(rows, "ICC(A,1)", "ICC2"), _icc(rows, "ICC(C,1)", "ICC3"))
 
 
@@ -189,11 +196,12 @@ def _icc(rows: Any, *names: str) -> Figure:
 
 
 def _with_interval(value: float, tables: Counts | Floats, of: Callable[[Floats], Floats]) -> Figure:
-    """:param tables: (units, …), which are drawn with replacement and summed."""
-    units = len(tables)
+    """:param tables: (units, …), which are drawn with replacement and summed; empty ones tell nothing."""
     if not math.isfinite(value):
         return Figure(None, why=ONE_CLASS)
-    if units < 2:
+    tables = tables[tables.any(axis=(1, 2))]
+    units = len(tables)
+    if units < FEWEST_UNITS:
         return Figure(value, why="too little to say how sure")
     random = np.random.default_rng(0)  # the same data give the same interval
     drawn = random.multinomial(units, [1 / units] * units, RESAMPLES).astype(float)
@@ -201,7 +209,8 @@ def _with_interval(value: float, tables: Counts | Floats, of: Callable[[Floats],
     found = found[np.isfinite(found)]
     if len(found) < 0.95 * RESAMPLES:
         return Figure(value, why="too little to say how sure")
-    low, high = np.quantile(found, [0.025, 0.975])
+    tail = widened_tail(units)
+    low, high = np.quantile(found, [tail, 1 - tail])
     return Figure(value, float(low), float(high))
 
 

@@ -308,6 +308,7 @@ def _events(study: Study, language: Language) -> Mapping[str, Any]:
             {
                 "title": what or language.gettext("All events"),
                 "events": rows["events"].max(),
+                "pairs": rows["pairs"].max(),
                 "patients": rows["patients"].max(),
                 "figure": event_figure(rows.to_dicts(), language),
                 "rows": [_bin(row, language) for row in rows.iter_rows(named=True)],
@@ -326,6 +327,7 @@ def _bin(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     return {
         "when": words.signed(row["from_s"], 0, language),
         "events": row["events"],
+        "pairs": row["pairs"],
         "value": "–" if value is None else words.share_text(value, 100, language),
         "matched": "–" if matched is None else words.share_text(matched, 1, language),
         "difference": interval(difference, low, high, "%", language),

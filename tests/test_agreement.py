@@ -4,15 +4,24 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 from test_reports import make_timeline, put
 
-from pipeline.agreement import Agreement, Comparison, agree, write_disagreements, write_figures
+from pipeline.agreement import (
+    Agreement,
+    Comparison,
+    _classes,
+    agree,
+    write_disagreements,
+    write_figures,
+)
 from pipeline.codes import read_codes
 from pipeline.errors import InputError, TimelineError
 from pipeline.ratings import Rating, Ratings, Stretch, read_ratings
 from pipeline.ratings_coded import session_names
+from pipeline.reliability import Correlation, confusion
 from pipeline.summaries import summarize_folder
 
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
@@ -87,6 +96,32 @@ def test_who_says_the_same_agrees_perfectly(out: Path) -> None:
         one.alpha.value == pytest.approx(1) for one in found.several if "machine, episodes" not in one.readers
     )
     assert not [run for run in found.disagreements if run.first == "machine"]
+
+
+def correlations(tables: np.ndarray) -> Correlation:
+    """Of the first label."""
+    return next(_classes(tables, tables, ["positive", "none"], 1.0)).shares
+
+
+def test_who_guesses_does_not_agree_because_sessions_differ_in_length() -> None:
+    random = np.random.default_rng(0)
+    said = [random.integers(0, 2, (2, 60 * minutes)) for minutes in (1, 2, 3, 5, 8, 12, 16, 20)]
+    found = correlations(np.stack([confusion(*both, 2) for both in said]))
+    for figure in (found.absolute, found.consistent):
+        assert figure.value is not None
+        assert figure.low is not None
+        assert figure.low < 0
+        assert figure.value < 0.5
+
+
+def test_sessions_without_compared_time_are_no_sessions_that_agree() -> None:
+    empty = np.zeros((4, 2, 2), int)
+    opposed = np.array([[[10, 80], [10, 0]], [[30, 20], [30, 20]], [[10, 10], [80, 0]]])
+    with_empty = correlations(np.concatenate([opposed, empty]))
+    assert with_empty == correlations(opposed)
+    assert with_empty.absolute.value is not None
+    assert with_empty.absolute.value < 0
+    assert correlations(np.concatenate([opposed[:1], empty])).absolute.why == "fewer than 3 sessions"
 
 
 def test_one_class_alone_is_said_to_be_undefined(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def found_in(out: Path, *raters: str) -> Agreement:
-    put(out, make_timeline(SECONDS * 3))
+    put(out, make_timeline(SECONDS * 6))
     summarize_folder(out)
     stretches = Stretch(0, 8, "happy"), Stretch(8, 20, "neutral"), Stretch(20, 29, "sad")
     return agree(out, Ratings(tuple(Rating("P1", "S1", rater, stretches) for rater in raters), (HOSTILE,)))
@@ -46,10 +46,19 @@ def test_figures_stand_with_their_time_coverage_and_sessions(tmp_path: Path) -> 
     assert (
         f"{kappa.value:.2f} ({kappa.low:.2f} to {kappa.high:.2f}) between the machine (raw) and anna" in said
     )
-    assert "75 s of 1\u00a0session, 83\u00a0% of their time" in said
+    assert "150 s of 1\u00a0session, 83\u00a0% of their time" in said
     page = agreement_page(found, tmp_path / "review")
     assert f"{kappa.value:.2f}" in page
     assert "which says nothing about other sessions" in page
+
+
+def test_where_too_little_was_compared_for_an_interval_it_is_said(tmp_path: Path) -> None:
+    put(tmp_path, make_timeline(SECONDS))
+    summarize_folder(tmp_path)
+    found = agree(tmp_path, Ratings((Rating("P1", "S1", "anna", (Stretch(0, 8, "happy"),)),)))
+    page = agreement_page(found, tmp_path / "review")
+    assert "\N{EN DASH} to \N{EN DASH}" not in page
+    assert page.count("too little to say how sure") >= 2
 
 
 def test_everything_is_escaped(tmp_path: Path) -> None:

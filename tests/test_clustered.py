@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from scipy.stats import t as student
 
-from pipeline.clustered import NOTHING, averages, mean_of_known, resample
+from pipeline.clustered import NOTHING, averages, mean_of_known, resample, widened_tail
 
 
 def test_nothing_has_no_mean_and_no_interval() -> None:
@@ -29,6 +30,12 @@ def test_clusters_go_together() -> None:
     times = resample({"patients": ["A", "A", "B", "C"]}, 2, 50, 0).times
     assert (times[:, 0] == times[:, 1]).all()
     assert (times[:, 1:].sum(axis=1) == 3).all()
+
+
+def test_the_fewer_the_clusters_the_further_out_the_percentiles() -> None:
+    """Of five, Student's t of 4 degrees of freedom times √(5 / 4) is 3.10 standard deviations."""
+    assert widened_tail(5) == pytest.approx(norm.sf(2.7764 * np.sqrt(5 / 4)), rel=1e-3)
+    assert widened_tail(10_000) == pytest.approx(0.025, rel=1e-2)
 
 
 def test_the_interval_is_nearly_students_where_clusters_are_of_one_value() -> None:

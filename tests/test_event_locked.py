@@ -141,6 +141,36 @@ def test_where_a_session_has_no_room_another_of_the_same_condition_is_taken() ->
     assert found["value"].null_count() == 0
 
 
+def test_both_means_are_of_the_events_whose_difference_is_told() -> None:
+    """A is calm at the event and smiles else; B smiles at two events, and has no moment away from them."""
+    recorded = {("A", "S1"): session([(0, 25), (35, 60)]), ("B", "S1"): session([(0, 10)], end_s=10)}
+    found = rows([at("A", 30), at("B", 3), at("B", 6)], recorded)
+    assert found["value"].to_list() == pytest.approx([0] * 5)
+    assert found["matched"].to_list() == pytest.approx([1] * 5)
+    assert found["difference"].to_list() == pytest.approx([-1] * 5)
+    for name in ("events", "pairs", "patients"):
+        assert found[name].to_list() == [1] * 5
+    alone = rows([at("B", 3), at("B", 6)], recorded)
+    assert alone["value"].to_list() == pytest.approx([1] * 5)
+    assert alone["events"].to_list() == [2] * 5
+    assert alone["matched"].null_count() == 5
+
+
+def test_an_event_counts_once_however_many_of_its_moments_were_observed() -> None:
+    """In half of the bins of A's moments nobody was seen; of B's nothing is missing."""
+    random = np.random.default_rng(3)
+    smiles = [(float(start), start + 0.6) for start in random.uniform(0, 300, 200)]
+    unseen = [(float(start), start + 0.6) for start in random.uniform(0, 300, 150)]
+    recorded = {
+        ("A", "S1"): session(smiles, unseen, end_s=300),
+        ("B", "S1"): session(smiles[:40], end_s=300),
+    }
+    events = [at("A", 50), at("B", 60), at("B", 150), at("A", 222)]
+    found = rows(events, recorded, replace(BY_HAND, matched=5))
+    assert found["moments"].n_unique() > 1
+    assert (found["value"] - found["matched"]).to_list() == pytest.approx(found["difference"].to_list())
+
+
 def test_kinds_are_averaged_apart_and_together() -> None:
     recorded = {("A", "S1"): session([(10, 13)]), ("B", "S1"): session([])}
     events = [at("A", 10, "song"), at("B", 10, "walk")]

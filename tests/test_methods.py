@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from test_reports import make_timeline, put
 
 from pipeline.comparisons import STUDY, read_conditions
 from pipeline.conditions import ComparisonSettings, write_conditions
@@ -11,6 +12,7 @@ from pipeline.errors import TimelineError
 from pipeline.event_locked import EventSettings, write_events
 from pipeline.methods import NOT_ENOUGH, methods, paper_table, write_methods
 from pipeline.scales import write_scales
+from pipeline.summaries import summarize_folder
 
 COMPARISONS = ComparisonSettings(measures=(("share", "positive"), ("valence", "")), permutations=333, seed=7)
 
@@ -50,6 +52,19 @@ def test_every_setting_is_filled_in(told: Path) -> None:
         *("at most 333", "seed 7", "share positive and valence", "“baseline”", "Phipson & Smyth 2010"),
         *("from 4 s before to 6 s after", "up to 3 moments", "99 bootstrap resamples"),
         *("windows of 10 minutes", "happy as pleasure", "3 16 to 59 seconds", "7 not in view"),
+        *(
+            "step of the unsmoothed probability within 0.5 s",
+            "blocks of 1/10",
+            "Clopper & Pearson",
+            "9 degrees",
+        ),
+        *(
+            "at most 3 from each",
+            "below 0.0001",
+            "in the raw reading only, because",
+            "events, in the raw reading",
+        ),
+        *("by weighted least squares", "condition or week", "each reading and window"),
         *("Not assessed: general alertness", "not been validated", "not of what a person feels"),
     ):
         assert part in text
@@ -67,7 +82,7 @@ def test_the_table_is_the_studys_comparisons(told: Path) -> None:
         rows = list(csv.DictReader(file, delimiter=";"))
     assert rows == paper_table(told)
     comparisons = read_conditions(told).filter(patient_id=STUDY)
-    assert len(rows) == len(comparisons) == 8
+    assert len(rows) == len(comparisons) == 4
     music = next(row for row in rows if row["condition"] == "music" and row["reading"] == "raw")
     (number,) = comparisons.filter(condition="music", reading="raw", of="positive").rows(named=True)
     shown = (
@@ -82,7 +97,7 @@ def test_the_table_is_the_studys_comparisons(told: Path) -> None:
 def test_the_markdown_has_both(told: Path) -> None:
     text = (told / "summaries" / "methods.md").read_text("utf-8")
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 8
+    assert len(lines) == 2 + 4
     assert {line.count("|") for line in lines} == {16}
     assert text.startswith("## Methods\n\n96 video sessions")
 
@@ -94,4 +109,30 @@ def test_too_little_is_told_as_such(made_study: Path, tmp_path: Path) -> None:
     rows = paper_table(out)
     assert {row["note"] for row in rows} == {f"{NOT_ENOUGH}: no session with the condition rest|room"}
     assert {row["p"] + row["difference (95 % CI)"] for row in rows} == {""}
-    assert "condition rest\\|room |" in (out / "summaries" / "methods.md").read_text("utf-8")
+    text = (out / "summaries" / "methods.md").read_text("utf-8")
+    assert "condition rest\\|room |" in text
+    assert "of conditions over patients was possible: no session with the condition rest|room. Change" in text
+    assert "with week as fixed effect" in text
+    assert not any(
+        word in text for word in ("Conditions were compared", "Hedges' g in", "permutation of the co")
+    )
+
+
+def test_what_single_patients_alone_have_is_no_mixed_model(made_study: Path, tmp_path: Path) -> None:
+    out = summarized(made_study, tmp_path)
+    write_conditions(out, ComparisonSettings(min_patients=13, permutations=99))
+    text = " ".join(methods(out))
+    for nothing in ("comparison of conditions", "estimate of change per week"):
+        assert f"No {nothing} over patients was possible: 12 of the 13 patients it takes have" in text
+    assert "Single patients were compared by weighted least squares" in text
+    assert not any(word in text for word in ("mixed", "P-values", "Holm"))
+
+
+def test_without_a_calm_face_nothing_was_corrected(tmp_path: Path) -> None:
+    put(tmp_path, make_timeline([("happy", 100)]))
+    summarize_folder(tmp_path)
+    write_conditions(tmp_path)
+    text = " ".join(methods(tmp_path))
+    assert "No patient had 60 s of observed time in sessions of the condition “baseline”" in text
+    assert "logits" not in text
+    assert "weighted least squares" not in text

@@ -194,6 +194,7 @@ def test_a_study_is_told_whole(study: Path) -> None:
     assert "32 sessions of 4 patients have a timeline" in text
     assert "32 done · 1 failed" in text
     assert "the file is <cut> off" in text
+    assert "with matched moments" in text
     assert "sha256" in text
 
 

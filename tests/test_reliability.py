@@ -126,6 +126,24 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
     assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 200) <= inside / 200 <= 1
 
 
+@pytest.mark.parametrize("sessions", [5, 8])
+def test_the_interval_covers_nearly_as_often_with_few_sessions(sessions: int) -> None:
+    """Of 200 studies in whose sessions two readers say the same of about 80 % of the steps."""
+    random = np.random.default_rng(2)
+    parts = random.binomial(300, np.clip(random.normal(0.8, 0.08, (200, sessions)), 0, 1))
+    found = [share(same, np.full(sessions, 300)) for same in parts]
+    inside = sum(one.low <= 0.8 <= one.high for one in found if one.low is not None and one.high is not None)
+    assert inside / 200 >= 0.88
+
+
+def test_of_few_sessions_with_something_there_is_no_interval() -> None:
+    """Sessions without any of what is counted are none."""
+    parts, wholes = np.array([1, 2, 1, 3, 0, 0, 0]), np.array([2, 2, 3, 4, 0, 0, 0])
+    assert share(parts, wholes) == Figure(7 / 11, why="too little to say how sure")
+    wholes[4] = 1
+    assert share(parts, wholes).low is not None
+
+
 # --- Krippendorff
 
 
@@ -181,15 +199,15 @@ def test_intraclass_correlations_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "why"),
+    ("shares", "why"),
     [
         ([[1, 2], [2, 1]], "fewer than 3 sessions"),
         ([[0, 2], [0, 1], [0, 3]], ONLY_ONE),
         ([[2, 2], [2, 2], [2, 2]], "the same in every session"),
     ],
 )
-def test_an_undefined_correlation_says_why(seconds: list[list[float]], why: str) -> None:
-    assert correlation(np.array(seconds, float)).absolute == Figure(None, why=why)
+def test_an_undefined_correlation_says_why(shares: list[list[float]], why: str) -> None:
+    assert correlation(np.array(shares, float)).absolute == Figure(None, why=why)
 
 
 # --- shares
