@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo bench test clean
+.PHONY: demo bench ablation test clean
 
 demo: .venv/ready  ## Process the sample session and say where the timeline and the report lie
 	$(BIN)/emonext demo
@@ -10,6 +10,14 @@ demo: .venv/ready  ## Process the sample session and say where the timeline and 
 bench: .venv/ready  ## Measure what a minute of 1920×1080 video costs on this machine
 	$(BIN)/python -c "import pathlib, pipeline.demo as d; d.make_demo_video(pathlib.Path('demo/1080p.mp4'), scale=2)"
 	$(BIN)/emonext bench demo/1080p.mp4
+
+SHORT := $(BIN)/emonext train $(DATA) --image-size 48 --epochs 6 --out runs/ablation
+
+ablation: .venv/ready  ## Train without each part of the network in turn: DATA=FOLDER of FER2013
+	$(SHORT)/full
+	for part in stn se attention votes; do $(SHORT)/no-$$part --no-$$part || exit; done
+	$(SHORT)/adamw --optimizer adamw --lr 1e-3
+	tail -n 1 runs/ablation/*/log.csv
 
 test: .venv/ready  ## Lint, types, tests
 	$(BIN)/ruff check .
