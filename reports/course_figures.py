@@ -39,7 +39,7 @@ POSITIVE, NEGATIVE = "rgba(230,159,0,0.13)", "rgba(51,64,107,0.10)"
 MANY = 100
 """Sessions from which on marks are small and their captions short."""
 
-MAX_TICKS = 5
+MAX_TICKS = 4
 MIN_BALANCE = 0.25
 """The balance's axis reaches at least so far up and down: small ups and downs look small."""
 
