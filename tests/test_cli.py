@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -462,14 +463,25 @@ def test_the_audit_log_is_shown_and_verified(
     assert emonext("audit", "verify", tmp_path).code == BAD_INPUT
 
 
-@pytest.fixture
-def two(emonext: Emonext, video: Path, tmp_path: Path, model: list[str]) -> Path:
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory, small_weights: Path) -> Path:
     """The folder of two patients."""
-    shutil.copy(video, tmp_path / "P2_S1.mp4")
-    with (tmp_path / "P2_S1.mp4").open("ab") as file:
+    folder = tmp_path_factory.mktemp("processed")
+    videos = [encode(folder / f"P{n}_S1.mp4", [with_faces([])] * 10, rate=10) for n in (1, 2)]
+    with videos[1].open("ab") as file:
         file.write(b"\0\0\0\x08free")  # a recording of its own
-    assert emonext("process", video, tmp_path / "P2_S1.mp4", "--out", tmp_path / "out", *model).code == DONE
-    return tmp_path / "out"
+    command = ["process", *videos, "--out", folder / "out", "--model", small_weights, "--device", "cpu"]
+    with pytest.MonkeyPatch.context() as patch, suppress(SystemExit):
+        patch.setattr(sys, "argv", ["emonext", *map(str, command)])
+        cli.main()
+    assert len([*(folder / "out").glob("timelines/*/*.parquet")]) == len(videos)
+    return folder / "out"
+
+
+@pytest.fixture
+def two(processed: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(processed, tmp_path / "out")
 
 
 def test_what_shows_faces_is_made_while_the_folder_is_held_and_is_logged(emonext: Emonext, two: Path) -> None:
