@@ -634,6 +634,7 @@ def purge(
     from pipeline.derived import update_derived
     from pipeline.encryption import use_key
     from pipeline.errors import InputError
+    from pipeline.export_list import LIST_FILE
     from pipeline.purge import plan_purge
     from pipeline.purge import purge as carry_out
     from reports import own_text, write_reports
@@ -642,8 +643,12 @@ def purge(
     plan = plan_purge(directory, patient, session, own_text())
     for path in plan.files:
         _say(f"{path}: goes")
+    for folder in [path.parent for path in plan.again if path.name == LIST_FILE]:
+        count = sum(path.is_relative_to(folder) and path.name != LIST_FILE for path in plan.again)
+        _say(f"{folder}: what was exported goes ({count} files); `emonext export` makes it again")
     for path, command in plan.again.items():
-        _say(f"{path}: goes; `emonext {command}` makes it again")
+        if command != "export":
+            _say(f"{path}: goes; `emonext {command}` makes it again")
     for path, count in plan.rows.items():
         _say(f"{path}: {'1 row of it goes' if count == 1 else f'{count} rows of it go'}")
     for path in plan.pages:

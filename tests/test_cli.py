@@ -601,7 +601,8 @@ def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> N
     exports = len(list(table.parent.iterdir()))
     ended = emonext("purge", two, "--patient", "P2", "--session", "S1", "--yes")
     assert (ended.code, ended.err) == (DONE, "")
-    assert f"{table}: goes; `emonext export` makes it again" in ended.out.splitlines()
+    told = f"{table.parent}: what was exported goes ({exports - 1} files); `emonext export` makes it again"
+    assert told in ended.out.splitlines()
     assert not table.exists()
     assert ended.out.splitlines()[-1] == (
         f"P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, exports {exports}, rows 1; "
