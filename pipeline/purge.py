@@ -30,6 +30,7 @@ from pipeline.timeline import (
     read_metadata,
     read_table,
     remove_partials,
+    stored_sessions,
     timeline_path,
     understood,
     write_table,
@@ -181,7 +182,7 @@ def _unclear(out: Path, words: Words) -> tuple[str, ...]:
 
 def _of_same_recording(out: Path, sessions: Collection[SessionId]) -> tuple[SessionId, ...]:
     """Other sessions with a file of these sessions' recordings."""
-    files = {ids: _recording(timeline_path(out, *ids)) for ids in written_sessions(out)}
+    files = {ids: _recording(timeline_path(out, *ids)) for ids in sorted(stored_sessions(out))}
     theirs = set[str]().union(*(files.get(ids, ()) for ids in sessions))
     return tuple(ids for ids, own in files.items() if ids not in sessions and own & theirs)
 

@@ -116,9 +116,13 @@ def written_sessions(out: Path) -> list[tuple[str, str]]:
     """
     from pipeline.status import withdrawn  # which imports this module
 
+    return sorted(stored_sessions(out) - withdrawn(out))
+
+
+def stored_sessions(out: Path) -> set[tuple[str, str]]:
+    """Patient and session of every timeline, also of those that count nowhere any more."""
     paths = out.glob("timelines/patient_id=*/*.parquet")
-    found = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
-    return sorted(found - withdrawn(out))
+    return {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
 
 
 def _path(out: Path, kind: str, patient_id: str, session_id: str) -> Path:

@@ -727,6 +727,15 @@ def test_what_another_session_holds_of_the_same_recording_is_named(out: Path, pr
     assert plan_purge(out, "P013").same_recording == ()
 
 
+def test_of_a_recording_that_withdrawn_sessions_share_nothing_is_kept_quiet(
+    out: Path, process: Process
+) -> None:
+    """Neither where the purged session counts nowhere any more, nor where the other one does."""
+    process("P012/S01", "P013/S01", "P014/S01")
+    process("P012/S01", "P013/S01", consent=False)
+    assert plan_purge(out, "P012").same_recording == (("P013", "S01"), ("P014", "S01"))
+
+
 def rewrite_sha256(path: Path) -> None:
     """As if it were of another recording."""
     metadata = dict(read_metadata(path))
