@@ -382,12 +382,11 @@ def review(
     from reports.review_page import Film, write_review_page
 
     use_key(key)
-    sessions_in(directory)
+    sessions_in(directory)  # or nothing is there to be held
     shown = {"blur": blur, "video": not no_video, "original": original}
     with holding(directory):
-        material = open_material(
-            directory, patient, session, video or ()
-        )  # whoever is not here is not logged
+        # first: whoever is not here is not logged
+        material = open_material(directory, patient, session, video or ())
         with audited(directory, "review", [(patient, session)], shown):
             folder = review_folder(directory, patient)
             copy = folder / f"{session}.mp4"

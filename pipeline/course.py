@@ -83,7 +83,7 @@ class Visit:
 class Course:
     """All sessions of a patient, in order of time where every one has a date, else of their ids.
 
-    :param reference: the condition of ordinary sessions, with which others are compared.
+    :param reference: the condition of calm sessions, with which others are compared.
     """
 
     patient_id: str

@@ -1,6 +1,6 @@
 """Everything that follows from a folder's timelines, made in its order; nothing of it needs a video.
 
-summaries/made.json    of which files it was made, and what was wrong with the study's own
+``summaries/made.json`` tells of which files it was made, and what was wrong with the study's own.
 """
 
 import hashlib

@@ -7,7 +7,6 @@ BIDS's labels are letters and digits alone, so ids lose their other signs; ``par
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.export_list import Files
+from pipeline.export_list import Files, bids_label
 from pipeline.exporting import Exported, milliseconds
 from pipeline.records import EMOTIONS
 from pipeline.spreadsheet import protect
@@ -62,7 +61,7 @@ def labels(ids: Iterable[str], what: str) -> dict[str, str]:
     found: dict[str, str] = {}
     whose: dict[str, str] = {}
     for one in dict.fromkeys(ids):
-        label = re.sub(r"[^A-Za-z0-9]", "", one)
+        label = bids_label(one)
         # file systems that do not tell capitals from small letters would mix them up
         other = whose.setdefault(label.lower(), one)
         if other != one:

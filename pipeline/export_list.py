@@ -7,6 +7,7 @@ Files for ELAN and BORIS are not in it: somebody may have worked on them.
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,11 @@ LIST_FILE = ".exported.json"
 
 Files = Mapping[str, Callable[[Path], Path]]
 """Name relative to the folder → what writes it there."""
+
+
+def bids_label(one: str) -> str:
+    """An id as BIDS has it, which knows letters and digits alone."""
+    return re.sub(r"[^A-Za-z0-9]", "", one)
 
 
 def replace_export(folder: Path, kind: str, files: Files) -> list[Path]:

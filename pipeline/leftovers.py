@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from pipeline.encryption import ENCRYPTED, for_reading
 from pipeline.errors import InputError
+from pipeline.export_list import bids_label
 from pipeline.timeline import as_frame
 
 # Bytes between the letters: of UTF-8, UTF-16 and UTF-32.
@@ -40,9 +41,9 @@ class Words:
     def __init__(self, patient_id: str, session_id: str | None, known: Mapping[str, Collection[str]]) -> None:
         self.patient_id, self.session_id, self.known = patient_id, session_id, known
         sessions = known.get(patient_id, ())
-        label = _label(patient_id)
+        label = bids_label(patient_id)
         # of a data set in BIDS; none where it may be somebody else's
-        others = {_label(name) for name in known if name != patient_id}
+        others = {bids_label(name) for name in known if name != patient_id}
         self._folder = f"sub-{label}" if label not in others else None
         self._patient = [_Word(patient_id, known, pad) for pad in _pads(patient_id)]
         self._session = [_Word(session_id, sessions, pad) for pad in _pads(session_id)] if session_id else []
@@ -71,11 +72,6 @@ class Words:
 
     def _lies_in_their_folder(self, path: Path) -> bool:
         return any(self._patient[0].is_in(os.fsencode(part)) for part in path.parts)
-
-
-def _label(patient_id: str) -> str:
-    """As :func:`pipeline.export_bids.labels`."""
-    return re.sub(r"[^A-Za-z0-9]", "", patient_id)
 
 
 class _Word:
