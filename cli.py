@@ -743,11 +743,14 @@ def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
 
     found = probe(video)
     rows = {
-        "picture": f"{found.width} × {found.height} px upright, turned by {found.rotation}°",
+        "picture": _describe_picture(found),
         "length": f"{found.duration_s:.2f} s, {len(found.time_s)} frames, {found.frame_rate:.2f}/s",
+        "time 0": f"start of the recording, as in players; the first picture is at {found.time_s[0]:.2f} s",
         "rate": _describe_rate(found),
         "codec": found.codec,
-        "missing": f"{found.missing_s:.1f} s that the header promises" if found.missing_s else "nothing",
+        "missing": _describe_missing(found),
+        "other streams": ", ".join(found.others) or "none",
+        "notes": "; ".join(map(str, found.notes)) or "none",
     }
     _print_table(str(video), rows)
 
@@ -1452,6 +1455,17 @@ def _recut(card: "Card", device: str) -> "Recut":
         return found.crops, found.found
 
     return cut
+
+
+def _describe_picture(found: "VideoInfo") -> str:
+    turned, mirrored = found.orientation.degrees, ", mirrored" if found.orientation.mirrored else ""
+    return f"{found.width} × {found.height} px upright, turned by {turned}°{mirrored}"
+
+
+def _describe_missing(found: "VideoInfo") -> str:
+    missing = [f"{found.missing_s:.1f} s that the file promises"] if found.missing_s else []
+    missing += [f"{found.without_picture_s:.1f} s without a picture"] if found.without_picture_s else []
+    return ", ".join(missing) or "nothing"
 
 
 def _describe_rate(found: "VideoInfo") -> str:

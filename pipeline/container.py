@@ -1,18 +1,30 @@
-"""What a video's container says: the picture's size, and the time of every frame.
+"""What a video's container holds: the picture's size, the time of every frame, and what is wrong with it.
 
-Read by PyAV from the packets, without decoding: never from a frame rate, since phones record with a
-variable one.
+Read by PyAV, never from a frame rate, since phones record with a variable one. A container's times are
+believed only where packets and decoder agree (:mod:`pipeline.frame_times`).
 """
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
+from pipeline.frame_order import Packet
+from pipeline.frame_times import FrameTimes, read_times
+from pipeline.orientation import Orientation, pixel_aspect, shown_size
+from pipeline.streams import (
+    Contents,
+    choose_stream,
+    describe_others,
+    open_container,
+    read_contents,
+    usable_streams,
+)
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv")
 
@@ -21,47 +33,77 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpe
 _DECORD_CODECS = ("h264", "hevc", "mjpeg")
 _INDEXED_CONTAINERS = ("mov", "matroska")
 
-# AVI has no presentation times: what FFmpeg makes up for reordered frames is scrambled.
-_REORDERING_CODECS = ("h264", "hevc")
-
 # decord queues packets as fast as it can read them and decodes them all, whoever waits: where the detector
 # keeps the processor busy, the pictures of the whole file pile up (4 GB for a minute of 1280×720). So it
 # reads only files that may lie in memory whole; PyAV decodes what is asked for, and is no slower.
 _DECORD_BYTES = 256 * 2**20
 
-# FFmpeg's names of what is opened. Among its others are playlists, which it would follow to anywhere.
-_FORMATS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,dv,h264,hevc,m4v"
+# At least so many frames are decoded to see whether their times can be believed.
+_TRIAL_FRAMES = 64
 
-# No camera's picture is larger (8K has half as many pixels): a header that says so lies, and what it
-# promises would not fit into the memory.
-_MAX_PIXELS = 2**26
-
-# The smallest frame takes more. Of frames that are promised and not there FFmpeg makes an index in the
-# memory, and a seek takes a time that grows with their square.
-_FRAME_BYTES = 4
-
+# Steps of a constant rate differ by the rounding of a container that counts in ms.
 _SAME_STEP_S = 0.0011
 
-# No camera stretches its pixels more; a header that says so is wrong.
-_MOST_STRETCHED = 3.0
+# A header that promises this much more than the packets hold belongs to a file that was cut off. Sound that
+# begins so much before the picture, or ends so much after it, leaves time without a picture.
+_TOLERATED_S = 1.0
 
-# A header that promises this much more than the packets hold belongs to a file that was cut off.
-_TRUNCATION_S = 1.0
+# Behind the last packet lies an index. More than this share of the file is a recording that was appended,
+# and that FFmpeg does not find in some formats.
+_UNREAD_SHARE = 0.1
+_READ_TO_THE_END = ("avi", "mpeg", "mpegts")
+
+NoteKind = Literal["takes", "decoded_order", "lost", "unread", "late", "early_end"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something about a recording that whoever reads its results must know.
+
+    :param kind: ``takes``: clocks that start again were put one after the other; ``decoded_order``: frames
+        got times in the order in which they are decoded; ``lost``: packets gave no picture; ``unread``: an
+        end of the file that can't be read; ``late``, ``early_end``: sound without a picture.
+    :param amount: takes, frames, packets, or s.
+    """
+
+    kind: NoteKind
+    amount: float
+
+    def __str__(self) -> str:
+        digits = 0 if self.kind in ("takes", "decoded_order", "lost") else 1
+        return _NOTES[self.kind].format(f"{self.amount:.{digits}f}")
+
+
+_NOTES: dict[NoteKind, str] = {
+    "takes": "{} recordings were joined in one file; their clocks were put one after the other",
+    "decoded_order": "the times in the file contradict the order of its {} frames and were put in that order",
+    "lost": "{} frames of the file could not be decoded",
+    "unread": "about {} s at the end of the file can't be read; a recording that was joined to another needs "
+    "a file of its own",
+    "late": "the picture begins {} s after the sound",
+    "early_end": "the picture ends {} s before the sound",
+}
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a container says, without decoding a picture.
+    """What a container holds.
 
-    :param pts: (F,) int64, presentation time of every shown frame in the stream's time base, ascending.
-    :param time_s: (F,) float64, the same in s from the first.
-    :param key: (K,) int64, ascending: which of the frames stand alone, so that decoding can begin there.
-    :param duration_s: until the end of the last frame; the header's claim where the file was cut off.
-    :param missing_s: seconds that the header promises and the file does not hold.
-    :param frame_rate: usual one, 1/s: of the median step. A hole in the recording does not change it.
+    Times count from the container's start, as in players: where the sound or the picture begins, whichever
+    is first.
+
     :param width, height: px, of the upright picture, with square pixels.
-    :param rotation: degrees by which stored frames are turned counterclockwise to stand upright.
-    :param seekable: a seek leads to the key frame before the time that is asked for.
+    :param pixel_aspect: width ÷ height of a stored pixel.
+    :param frame_rate: usual one, 1/s: of the median step. A hole in the recording does not change it.
+    :param duration_s: of the container, sound included; the header's claim where the file was cut off.
+    :param missing_s: seconds at the end that the file promises and that can't be read.
+    :param pts: (F,) int64, ascending, by which a frame is found: its presentation time in the stream's time
+        base; where ``by_number``, its place in the decoder's order.
+    :param time_s: (F,) float64, ascending: when each frame is shown.
+    :param key: (K,) int64, ascending: which of the frames stand alone, so that decoding can begin there.
+    :param stream: the session's place among the container's streams. ``others``: the rest, in words.
+    :param by_number: the container's times contradict its frames; ``time_s`` was made from their order.
+    :param seekable: a seek leads to a key frame before the time that is asked for, or near it.
     :param decord_reads_it: decord is known to return the right frames, and may hold them all.
     """
 
@@ -69,15 +111,20 @@ class VideoInfo:
     codec: str
     width: int
     height: int
-    rotation: int
+    pixel_aspect: float
+    orientation: Orientation
     frame_rate: float
     duration_s: float
     missing_s: float
     pts: NDArray[np.int64]
     time_s: NDArray[np.float64]
     key: NDArray[np.int64]
+    stream: int
+    others: tuple[str, ...]
+    by_number: bool
     seekable: bool
     decord_reads_it: bool
+    notes: tuple[Note, ...]
 
     @property
     def constant_rate(self) -> bool:
@@ -85,9 +132,14 @@ class VideoInfo:
         steps_s = np.diff(self.time_s)
         return not len(steps_s) or bool(np.ptp(steps_s) < _SAME_STEP_S)
 
+    @property
+    def without_picture_s(self) -> float:
+        """Seconds of sound before the first frame and after the last."""
+        return sum(note.amount for note in self.notes if note.kind in ("late", "early_end"))
+
 
 def probe(path: Path) -> VideoInfo:
-    """Reads the container.
+    """Reads the container, and decodes its beginning; all of it where its times can't be believed.
 
     :raises VideoError: the file is missing, empty, not a video, or holds no frame.
     """
@@ -97,23 +149,11 @@ def probe(path: Path) -> VideoInfo:
         raise VideoError(f"{path}: the file is empty.")
     try:
         with open_container(path) as container:
-            if not container.streams.video:
-                raise VideoError(f"{path}: holds no video, only {_stream_kinds(container)}.")
             return _read_info(path, container)
     except (av.error.FFmpegError, OSError) as error:
         raise VideoError(
             f"{path}: can't be read as a video ({error.strerror}); it may be cut off or of another kind."
         ) from error
-
-
-def open_container(path: Path) -> av.container.InputContainer:
-    """The file, by this process alone: playlists and the like, which lead to other files, are refused.
-
-    :raises av.error.FFmpegError: it is of none of the kinds that cameras write.
-    """
-    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-    # a title that is not UTF-8 says nothing of the picture
-    return av.open(str(path), container_options=options, metadata_errors="replace")
 
 
 def sha256_of(path: Path) -> str:
@@ -128,105 +168,106 @@ def sha256_of(path: Path) -> str:
         raise VideoError(f"{path}: can't be read ({error.strerror}).") from error
 
 
-@dataclass(frozen=True)
-class _Packets:
-    """What the packets of the video stream say.
-
-    :param pts: (F,) int64, ascending, of the frames that are shown, in the stream's time base.
-    :param key_pts: (K,) int64, ascending: of those that stand alone.
-    :param last_length: of the last one, in the same; 0 where it is not known.
-    :param plain: no frame is hidden by an edit list, and none is shown before the key frame that it follows.
-    """
-
-    pts: NDArray[np.int64]
-    key_pts: NDArray[np.int64]
-    last_length: int
-    plain: bool
-
-
 def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
-    stream = container.streams.video[0]
-    codec = stream.codec_context
-    if codec is None or not stream.time_base or not (stream.width and stream.height):
-        raise VideoError(f"{path}: its header does not describe the picture; it may be cut off.")
-    if stream.width * stream.height > _MAX_PIXELS:
-        raise VideoError(
-            f"{path}: its header says {stream.width} × {stream.height} px, which no camera records; "
-            "it may be damaged."
-        )
-    if stream.frames * _FRAME_BYTES > path.stat().st_size:
-        raise VideoError(
-            f"{path}: its header names {stream.frames} frames, more than it can hold; it is damaged."
-        )
+    streams = usable_streams(path, container)
+    contents = read_contents(container, streams)
+    stream = choose_stream(path, streams, contents)
+    packets = contents.packets[stream.index]
     # decoding can change what the stream says
-    width, height, shown_width = stream.width, stream.height, _shown_width(stream)
-    packets = _read_packets(path, container, stream)
-    if container.format.name == "avi" and codec.name in _REORDERING_CODECS and codec.has_b_frames:
-        raise _no_times(path)
-    base = float(stream.time_base)
-    time_s = (packets.pts - packets.pts[0]) * base
-    step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1 / float(stream.guessed_rate or 25)
-    end_s = float(time_s[-1]) + (packets.last_length * base or step_s)
-    missing_s = _promised_end_s(container, stream) - float(packets.pts[0]) * base - end_s
-    missing_s = missing_s if missing_s > _TRUNCATION_S else 0.0
-    fits = len(time_s) * width * height * 3 <= _DECORD_BYTES
-    seekable = container.format.name.startswith(_INDEXED_CONTAINERS)
-    known = seekable and codec.name in _DECORD_CODECS
-    rotation = _rotation(container, stream)
-    sideways = rotation % 180 != 0
+    stored, aspect = (stream.width, stream.height), pixel_aspect(stream)
+    in_memory = _DECORD_BYTES // (3 * stored[0] * stored[1])
+    found, shown = read_times(path, stream, packets, max(_TRIAL_FRAMES, in_memory + 1))
+    clock = _read_clock(path, container, stream, contents, found)
+    width, height = shown_size(*stored, aspect, shown.orientation)
+    seekable = container.format.name.startswith(_INDEXED_CONTAINERS) and not found.by_number
     return VideoInfo(
         path=path,
-        codec=codec.name,
-        width=height if sideways else shown_width,
-        height=shown_width if sideways else height,
-        rotation=rotation,
-        frame_rate=1 / step_s,
-        duration_s=end_s + missing_s,
-        missing_s=missing_s,
-        pts=packets.pts,
-        time_s=time_s,
-        key=np.searchsorted(packets.pts, packets.key_pts),
+        codec=stream.codec_context.name,
+        width=width,
+        height=height,
+        pixel_aspect=aspect,
+        orientation=shown.orientation,
+        frame_rate=1 / clock.step_s,
+        duration_s=clock.duration_s,
+        missing_s=clock.missing_s,
+        pts=found.pts,
+        time_s=clock.time_s,
+        key=found.key,
+        stream=stream.index,
+        others=describe_others(container, stream),
+        by_number=found.by_number,
         seekable=seekable,
-        decord_reads_it=fits and known and packets.plain and not missing_s and shown_width == width,
+        decord_reads_it=seekable
+        and stream.codec_context.name in _DECORD_CODECS
+        and len(found.pts) <= in_memory
+        and len(container.streams.video) == 1
+        and _plain(packets)
+        and not (clock.missing_s or shown.orientation.mirrored)
+        and aspect == 1
+        and shown.sizes == {stored},
+        notes=_notes(found, clock),
     )
 
 
-def _shown_width(stream: av.VideoStream) -> int:
-    """px, with square pixels: camcorders store 1440×1080 and mean 1920×1080, and faces would be narrow."""
-    aspect = float(stream.sample_aspect_ratio or 1)
-    usable = 1 / _MOST_STRETCHED <= aspect <= _MOST_STRETCHED
-    return max(1, round(stream.width * aspect)) if usable else stream.width
+def _plain(packets: list[Packet]) -> bool:
+    """Whether no frame is hidden, and none is shown before the key frame that it follows."""
+    key: int | None = None
+    for packet in packets:
+        key = packet.pts if packet.key else key
+        if packet.hidden or packet.pts is None or key is None or packet.pts < key:
+            return False
+    return True
 
 
-def _read_packets(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
-    lengths: dict[int, int] = {}
-    keys: set[int] = set()
-    plain, key = True, None
-    try:
-        for packet in container.demux(stream):
-            if packet.pts is None and packet.size == 0:
-                continue  # the end of the stream
-            if packet.pts is None:
-                raise _no_times(path)
-            key = packet.pts if packet.is_keyframe else key
-            plain = plain and not packet.is_discard and key is not None and packet.pts >= key
-            if not packet.is_discard:
-                lengths[packet.pts] = packet.duration or 0
-                if packet.is_keyframe:
-                    keys.add(packet.pts)
-    except av.error.FFmpegError:
-        pass  # the rest can't be read: what was promised and is missing shows in the duration
-    if not lengths:
-        raise VideoError(f"{path}: holds no frame that can be shown.")
-    pts = np.array(sorted(lengths), np.int64)
-    return _Packets(pts, np.array(sorted(keys), np.int64), lengths[int(pts[-1])], plain)
+@dataclass(frozen=True)
+class _Clock:
+    """Times of a video, s from the container's start.
+
+    :param picture_end_s: end of the last frame.
+    :param unread_s: of ``missing_s``, what was appended.
+    """
+
+    time_s: NDArray[np.float64]
+    step_s: float
+    picture_end_s: float
+    duration_s: float
+    missing_s: float
+    unread_s: float
 
 
-def _no_times(path: Path) -> VideoError:
-    return VideoError(
-        f"{path}: its frames carry no usable time; rewrite it with "
-        "`ffmpeg -fflags +genpts -i VIDEO -c copy VIDEO.mkv`."
-    )
+def _read_clock(
+    path: Path,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    contents: Contents,
+    found: FrameTimes,
+) -> _Clock:
+    base = float(stream.time_base or 1)
+    start_s = _start_s(container, found, base)
+    time_s = found.times * base - start_s
+    step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1 / float(stream.guessed_rate or 25)
+    picture_end_s = float(time_s[-1]) + (found.last_length * base or step_s)
+    unread_s = _unread_s(path, container, contents, picture_end_s)
+    sound_end_s, missing_s = 0.0, unread_s
+    if found.takes == 1:  # else the sound's clock starts again too, and the header knows one take
+        sound_end_s = contents.sound_end_s - start_s if contents.sound_end_s is not None else 0.0
+        read_s = picture_end_s if stream.duration is not None else max(picture_end_s, sound_end_s)
+        cut_s = _promised_end_s(container, stream) - start_s - read_s
+        missing_s = max(unread_s, cut_s if cut_s > _TOLERATED_S else 0.0)
+    duration_s = max(picture_end_s + missing_s, sound_end_s)
+    return _Clock(time_s, step_s, picture_end_s, duration_s, missing_s, unread_s)
+
+
+def _start_s(container: av.container.InputContainer, found: FrameTimes, base: float) -> float:
+    """Zero on the container's clock.
+
+    AVI has no times of showing: what FFmpeg makes up for frames that wait for others is late. Where clocks
+    start again, the container's start is that of any take.
+    """
+    first_s = float(found.times[0]) * base
+    if container.start_time is None or container.format.name == "avi" or found.takes > 1:
+        return first_s
+    return min(first_s, container.start_time / av.time_base)
 
 
 def _promised_end_s(container: av.container.InputContainer, stream: av.VideoStream) -> float:
@@ -240,16 +281,47 @@ def _promised_end_s(container: av.container.InputContainer, stream: av.VideoStre
     return (container.duration + (0 if counts_from_0 else container.start_time or 0)) / av.time_base
 
 
-def _rotation(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """Of the first frame that decodes; 0 where none does."""
-    try:
-        container.seek(0)
-        for frame in container.decode(stream):
-            return round(frame.rotation / 90) * 90 % 360  # a header can say anything
-    except av.error.FFmpegError:
-        pass
-    return 0
+def _unread_s(path: Path, container: av.container.InputContainer, contents: Contents, read_s: float) -> float:
+    """Roughly how long an appended recording is, by its share of the file; 0 where there is none."""
+    size, name = path.stat().st_size, container.format.name
+    if not contents.read_bytes or name in _READ_TO_THE_END:
+        return 0.0
+    if name.startswith("mov"):
+        begins = _second_movie(path)
+        unread = size - begins if begins is not None and begins >= contents.read_bytes else 0
+    else:
+        unread = size - contents.read_bytes
+    return read_s * unread / contents.read_bytes if unread > _UNREAD_SHARE * size else 0.0
 
 
-def _stream_kinds(container: av.container.InputContainer) -> str:
-    return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing that is known"
+def _second_movie(path: Path) -> int | None:
+    """Where in an MP4 another one begins (a second ``ftyp`` box, ISO/IEC 14496-12, 4.3); none mostly."""
+    place, seen, size = 0, False, path.stat().st_size
+    with path.open("rb") as file:
+        while place + 8 <= size:
+            file.seek(place)
+            header = file.read(16)
+            length, kind = int.from_bytes(header[:4]), header[4:8]
+            if kind == b"ftyp" and seen:
+                return place
+            seen |= kind == b"ftyp"
+            if length == 1:
+                length = int.from_bytes(header[8:16])
+            if length < 8:  # to the end of the file, or no box
+                return None
+            place += length
+    return None
+
+
+def _notes(found: FrameTimes, clock: _Clock) -> tuple[Note, ...]:
+    late_s = float(clock.time_s[0])
+    early_s = clock.duration_s - clock.missing_s - clock.picture_end_s
+    amounts: dict[NoteKind, float] = {
+        "takes": found.takes if found.takes > 1 else 0,
+        "decoded_order": len(found.pts) if found.by_number and found.takes == 1 else 0,
+        "lost": found.lost,
+        "unread": clock.unread_s,
+        "late": late_s if late_s > _TOLERATED_S else 0,
+        "early_end": early_s if early_s > _TOLERATED_S else 0,
+    }
+    return tuple(Note(kind, float(amount)) for kind, amount in amounts.items() if amount)

@@ -275,6 +275,9 @@ def _metadata(ids: dict[str, str], condition: str, recorded_at: datetime, covera
         "video": {
             "duration_s": LENGTH_S,
             "missing_s": 0.0,
+            "first_picture_s": 0.0,
+            "without_picture_s": 0.0,
+            "notes": [],
             "width": 960,
             "height": 540,
             "frame_rate": 25.0,

@@ -392,7 +392,7 @@ def _recording(looks: Sequence[Look], info: VideoInfo) -> Finding:
     """What the container promises and does not hold, holes in it, and what can't be decoded."""
     steps_s = np.diff(info.time_s)
     holes_s = steps_s[steps_s > max(_HOLE_S, 3 / info.frame_rate)]
-    missing_s = info.missing_s + float(holes_s.sum())
+    missing_s = info.missing_s + info.without_picture_s + float(holes_s.sum())
     broken = sum(not look.sample.decoded for look in looks)
     lost = max(missing_s / info.duration_s, broken / len(looks))
     losses = [f"{missing_s:.1f} s missing"] if missing_s else []

@@ -17,7 +17,10 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Recording:
-    """Files that follow each other without a gap; times and frames count from the first file's start."""
+    """Files that follow each other without a gap; times and frames count from the first file's start.
+
+    A file is as long as its container, sound included.
+    """
 
     files: tuple[VideoInfo, ...]
 
@@ -38,6 +41,21 @@ class Recording:
     def missing_s(self) -> float:
         """Seconds that headers promise and files do not hold."""
         return sum(info.missing_s for info in self.files)
+
+    @property
+    def without_picture_s(self) -> float:
+        """Seconds of sound before the first picture of a file and after its last."""
+        return sum(info.without_picture_s for info in self.files)
+
+    @property
+    def notes(self) -> list[str]:
+        """What whoever reads the results must know of the files."""
+        several = len(self.files) > 1
+        return [
+            f"file {number}: {note}" if several else str(note)
+            for number, info in enumerate(self.files, start=1)
+            for note in info.notes
+        ]
 
     @property
     def frame_rate(self) -> float:

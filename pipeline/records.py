@@ -37,7 +37,7 @@ class Frames:
 
     :param sample: (B,) int64, position on the sampling grid.
     :param index: (B,) int64, position of the frame in the container, in order of presentation.
-    :param time_s: (B,) float64, presentation time in seconds from the first frame.
+    :param time_s: (B,) float64, presentation time in seconds from the start of the container.
     :param images: (B, H, W, 3) uint8 RGB, upright.
     :param decoded: (B,) bool; where false the image is black and says nothing.
     """

@@ -156,6 +156,10 @@ def _face_values(face: Face) -> dict[str, Any]:
     return box | {name: getattr(face, name) for name in _FACE_COLUMNS}
 
 
+# Sound without a picture is no loss where a camera only starts late; beyond this share of a recording
+# somebody should look what happened.
+_MUCH_WITHOUT_PICTURE = 0.05
+
 _EDGES = ("x1", "y1", "x2", "y2")
 
 _FACE_COLUMNS = ("track", "detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll")
@@ -197,8 +201,12 @@ def _describe_patient(patient: Patient, samples: Sequence[FrameFaces]) -> dict[s
 def _findings(timeline: Timeline) -> dict[str, Any]:
     """Coverage, what was lost of the video, and what a reader must be told."""
     summary = summarize(timeline)
-    lost_s = timeline.metadata["video"]["missing_s"] + summary.status_s["decode_error"]
-    warnings = []
+    video = timeline.metadata["video"]
+    undecoded_s = video["missing_s"] + summary.status_s["decode_error"]
+    without_picture_s = video["without_picture_s"]
+    much = without_picture_s > _MUCH_WITHOUT_PICTURE * video["duration_s"]
+    lost_s = undecoded_s + (without_picture_s if much else 0.0)
+    warnings = list(video["notes"])
     patient = timeline.metadata["patient"]
     if not patient["tracks"]:
         warnings.append("no face was found in this video")
@@ -206,6 +214,6 @@ def _findings(timeline: Timeline) -> dict[str, Any]:
         warnings.append(f"the patient was not recognised: {patient['reason']}")
     elif not summary.observed_s and summary.status_s["low_quality"]:
         warnings.append("the patient's face was found, but never well enough to be read")
-    if lost_s:
-        warnings.append(f"{lost_s:.1f} s of the video could not be decoded")
+    if undecoded_s:
+        warnings.append(f"{undecoded_s:.1f} s of the video could not be decoded")
     return {"coverage": summary.coverage, "seconds_lost": lost_s, "warnings": warnings}

@@ -305,12 +305,15 @@ def _metadata(
         "video": {
             "duration_s": recording.duration_s,
             "missing_s": recording.missing_s,
+            "first_picture_s": float(first.time_s[0]),
+            "without_picture_s": recording.without_picture_s,
+            "notes": recording.notes,
             "width": recording.width,
             "height": recording.height,
             "frame_rate": recording.frame_rate,
             "frames": recording.frames,
             "codec": first.codec,
-            "rotation": first.rotation,
+            "rotation": first.orientation.degrees,
             "decoder": "+".join(decoders),
             "files": [
                 {"name": info.path.name, "sha256": sha256_of(info.path), "start_s": start_s}

@@ -12,7 +12,7 @@ from pipeline.timeline import Timeline
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of one status, in seconds from the first frame.
+    """A stretch of one status, in seconds from the start of the recording.
 
     :param emotion: the largest in all of it; none unless that was asked for and the status is ``ok``.
     """

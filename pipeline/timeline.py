@@ -19,7 +19,7 @@ from pipeline.encryption import WRONG_KEY, for_reading, for_writing, is_encrypte
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.records import EMOTIONS, ROLES, STATUSES
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 METADATA_KEY = b"emonext_care"
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -53,7 +53,13 @@ _SAMPLE_FIELDS = [
     _field("patient_id", pa.string(), "pseudonym of the patient", nullable=False),
     _field("session_id", pa.string(), "session of that patient", nullable=False),
     _field("sample", pa.int32(), "position on the sampling grid, without a gap", nullable=False),
-    _field("time_s", pa.float64(), "presentation time from the first frame", "s", nullable=False),
+    _field(
+        "time_s",
+        pa.float64(),
+        "presentation time from the start of the recording, as in players",
+        "s",
+        nullable=False,
+    ),
     _field("frame", pa.int64(), "index in the container, by presentation time", nullable=False),
 ]
 

@@ -4,15 +4,18 @@ decord decodes clips; PyAV takes over where decord can't be relied on, and for w
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Literal
 
 import av
 import decord
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.container import VideoInfo, open_container
+from pipeline.container import VideoInfo
 from pipeline.errors import InputError, VideoError
+from pipeline.frame_times import decoded
+from pipeline.orientation import orientation_of, show, usable_aspect
 from pipeline.records import Frames
 
 # decord silently repeats a neighbour for a frame that it can't decode, unless a limit is set; the
@@ -141,12 +144,12 @@ def pictures(
     :raises VideoError: the file can't be opened any more.
     """
     pts = info.pts[index]
-    decoded = _pyav_frames(info, int(pts[0]))
-    frame = next(decoded, None)
+    frames = _frames_from(info, int(pts[0]))
+    found = next(frames, None)
     for wanted in pts:
-        while frame is not None and frame.pts < wanted:
-            frame = next(decoded, None)
-        yield _upright(frame, info, size) if frame is not None and frame.pts == wanted else None
+        while found is not None and found.pts < wanted:
+            found = next(frames, None)
+        yield _picture(found, info, size) if found is not None and found.pts == wanted else None
 
 
 def read_frames(info: VideoInfo, index: NDArray[np.int64]) -> Iterator[Frames]:
@@ -192,66 +195,89 @@ def _same_frames(reader: decord.VideoReader, info: VideoInfo) -> bool:
     start_s = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0].astype(np.float64)
     # decord keeps float32 seconds, whose step grows with the time
     tolerance = _SAME_TIME_S + np.spacing(np.float32(start_s[-1])) * 2
-    return bool(np.all(np.abs(start_s - start_s[0] - info.time_s) < tolerance))
+    apart_s = start_s - start_s[0] - (info.time_s - info.time_s[0])
+    return bool(np.all(np.abs(apart_s) < tolerance))
 
 
-def _pyav_frames(info: VideoInfo, from_pts: int) -> Iterator[av.VideoFrame]:
-    """The frames that can be trusted, in order, from that time on or from a little before."""
-    path, last_pts = info.path, None
-    start_pts = from_pts if info.seekable and from_pts > info.pts[0] else None
+@dataclass(frozen=True)
+class _Found:
+    """A frame that can be trusted.
+
+    :param pts: as in :class:`VideoInfo`, by which it is found. ``aspect``: width ÷ height of its pixels.
+    """
+
+    frame: av.VideoFrame
+    pts: int
+    aspect: float
+
+
+def _frames_from(info: VideoInfo, wanted: int) -> Iterator[_Found]:
+    """The frames that can be trusted, in order, from that one on or from some before it."""
+    last: int | None = None
     try:
         try:
-            for frame in _trusted_frames(path, "AUTO", start_pts):
-                last_pts = frame.pts
-                yield frame
+            # the same numbers each time take one thread
+            for found in _sought(info, wanted, "SLICE" if info.by_number else "AUTO"):
+                last = found.pts
+                yield found
         except av.error.InvalidDataError:
             # several threads report a damaged packet some packets late; one says which it is
-            again = start_pts if last_pts is None else last_pts
-            yield from _trusted_frames(path, "SLICE", again, last_pts)
+            for found in _sought(info, wanted if last is None else last, "SLICE"):
+                if last is None or found.pts > last:
+                    yield found
     except av.error.FFmpegError as error:
-        raise VideoError(f"{path}: can't be read any more ({error.strerror}).") from error
+        raise VideoError(f"{info.path}: can't be read any more ({error.strerror}).") from error
 
 
-def _trusted_frames(
-    path: Path, threads: str, start_pts: int | None = None, after_pts: int | None = None
-) -> Iterator[av.VideoFrame]:
+def _sought(info: VideoInfo, wanted: int, threads: Literal["SLICE", "AUTO"]) -> Iterator[_Found]:
+    """Goes back further until the first frame after a seek is not later than the one that is wanted.
+
+    Containers are indexed by the time of decoding, and where groups of pictures are open, the first frames
+    after a key frame can't be decoded without those before it.
+    """
+    for start_pts in _places_to_begin(info, wanted):
+        frames = _trusted(info, threads, start_pts)
+        first = next(frames, None)
+        if first is not None and (start_pts is None or first.pts <= wanted):
+            yield first
+            yield from frames
+            return
+
+
+def _places_to_begin(info: VideoInfo, wanted: int) -> Iterator[int | None]:
+    """The frame itself, then one, two, four … key frames further back; at last the start of the file."""
+    if info.seekable and wanted > info.pts[0]:
+        yield wanted
+        keys = info.pts[info.key]
+        place, back = int(np.searchsorted(keys, wanted, side="right")) - 1, 1
+        while place - back > 0:
+            yield int(keys[place - back])
+            back *= 2
+    yield None
+
+
+def _trusted(info: VideoInfo, threads: Literal["SLICE", "AUTO"], start_pts: int | None) -> Iterator[_Found]:
     """Leaves out what follows a damaged picture, up to the next key frame.
 
     It is built on the damaged one: FFmpeg shows it smeared, and unmarked.
 
-    :param start_pts: decoding begins at the key frame before it.
-    :param after_pts: frames up to it were seen before.
-    :param threads: PyAV's ``thread_type``; with ``SLICE`` damaged packets are passed over.
     :raises av.error.InvalidDataError: a packet is damaged, and ``threads`` is not ``SLICE``.
     """
     damaged_pts: int | None = None
-    with open_container(path) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = threads
-        if start_pts is not None:
-            container.seek(start_pts, stream=stream)
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                if threads != "SLICE":
-                    raise
-                damaged_pts = packet.pts
-                continue
-            for frame in frames:
-                if frame.pts is None or (after_pts is not None and frame.pts <= after_pts):
-                    continue
-                if frame.is_corrupt:
-                    damaged_pts = frame.pts
-                elif damaged_pts is not None and frame.key_frame and frame.pts > damaged_pts:
-                    damaged_pts = None
-                if damaged_pts is None:
-                    yield frame
+    number = -1
+    for answer in decoded(info.path, info.stream, start_pts=start_pts, threads=threads):
+        frame = answer.frame
+        number += frame is not None
+        pts = number if info.by_number else answer.pts
+        if frame is None or frame.is_corrupt:
+            damaged_pts = pts if pts is not None else damaged_pts
+        elif damaged_pts is not None and pts is not None and frame.key_frame and pts > damaged_pts:
+            damaged_pts = None
+        if frame is not None and pts is not None and damaged_pts is None:
+            changed = answer.aspect is not None
+            yield _Found(frame, pts, usable_aspect(answer.aspect) if changed else info.pixel_aspect)
 
 
-def _upright(frame: av.VideoFrame, info: VideoInfo, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    width, height = size or (info.width, info.height)
-    if info.rotation % 180 != 0:
-        width, height = height, width
-    stored = frame.to_ndarray(format="rgb24", width=width, height=height)
-    return np.rot90(stored, info.rotation // 90)
+def _picture(found: _Found, info: VideoInfo, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    orientation = orientation_of(found.frame) or info.orientation
+    return show(found.frame, found.aspect, orientation, size or (info.width, info.height))

@@ -16,6 +16,16 @@ REASONS = (
     marked("the patient was not recognised: %(reason)s"),
     marked("the patient's face was found, but never well enough to be read"),
     marked("%(seconds)s s of the video could not be decoded"),
+    marked("file %(number)s: %(reason)s"),
+    marked("%(count)s recordings were joined in one file; their clocks were put one after the other"),
+    marked("the times in the file contradict the order of its %(count)s frames and were put in that order"),
+    marked("%(count)s frames of the file could not be decoded"),
+    marked(
+        "about %(seconds)s s at the end of the file can't be read; a recording that was joined to another "
+        "needs a file of its own"
+    ),
+    marked("the picture begins %(seconds)s s after the sound"),
+    marked("the picture ends %(seconds)s s before the sound"),
     marked("no face was found in the reference photos"),
     marked("no face in the video is clear enough to be compared"),
     marked("the reference photos show more than one person"),
@@ -52,7 +62,7 @@ REASONS = (
     marked("its process crashed (%(signal)s); the video may be damaged"),
     marked("is up to date; --overwrite makes it anew"),
 )
-"""As :mod:`pipeline.rows`, :mod:`pipeline.identity`, :mod:`pipeline.workers` and others word them."""
+"""As :mod:`pipeline.rows`, :mod:`pipeline.container`, :mod:`pipeline.identity` and others word them."""
 
 _DECIMAL = re.compile(r"\d+\.\d+")
 

@@ -135,7 +135,7 @@ def test_a_reason_is_translated_with_what_it_names() -> None:
 @pytest.mark.parametrize("reason", REASONS)
 def test_every_reason_is_found_again(reason: str) -> None:
     names = [name for _, name, _, _ in Formatter().parse(re.sub(r"%\((\w+)\)s", r"{\1}", reason)) if name]
-    filled = reason % dict.fromkeys(names, "no face was found in this video" if "reason" in names else "7")
+    filled = reason % {name: "no face was found in this video" if name == "reason" else "7" for name in names}
     assert "lang=" not in reason_text(filled, FRENCH)
 
 

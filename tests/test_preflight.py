@@ -15,6 +15,7 @@ from pipeline.cascade import Cascade
 from pipeline.container import VideoInfo, probe
 from pipeline.errors import VideoError
 from pipeline.faces import Framing
+from pipeline.orientation import Orientation
 from pipeline.preflight import (
     PICTURES,
     SMALLEST_FACE_PX,
@@ -45,7 +46,8 @@ def video(
         "codec": "h264",
         "width": width,
         "height": height,
-        "rotation": 0,
+        "pixel_aspect": 1.0,
+        "orientation": Orientation(),
         "frame_rate": rate,
         "duration_s": seconds,
         "missing_s": 0.0,
@@ -54,6 +56,10 @@ def video(
         "key": frames[:: round(rate)],
         "seekable": True,
         "decord_reads_it": False,
+        "stream": 0,
+        "others": (),
+        "by_number": False,
+        "notes": (),
     }
     return VideoInfo(**{**values, **changes})
 

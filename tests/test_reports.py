@@ -20,7 +20,7 @@ from pipeline.errors import OutputError, TimelineError
 from pipeline.records import EMOTIONS
 from pipeline.status import Outcome, State, record
 from pipeline.summary import Summary, summarize
-from pipeline.timeline import TIMELINE_SCHEMA, Timeline, as_frame, to_table, write_table
+from pipeline.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, Timeline, as_frame, to_table, write_table
 from reports import (
     IndexEntry,
     ReportError,
@@ -80,7 +80,7 @@ def chosen(by: str, track: int | None, tracks: int) -> dict[str, object]:
 
 def _metadata(samples: int) -> dict[str, Any]:
     return {
-        "schema_version": 3,
+        "schema_version": SCHEMA_VERSION,
         "software_version": "0.1.0",
         "created_at": "2026-01-02T03:04:05+00:00",
         "device": "cpu",
@@ -89,6 +89,9 @@ def _metadata(samples: int) -> dict[str, Any]:
             "files": [{"name": "Jane_Doe.mp4", "sha256": "ab" * 32, "start_s": 0.0}],
             "duration_s": samples * SAMPLE_S,
             "missing_s": 0.0,
+            "first_picture_s": 0.0,
+            "without_picture_s": 0.0,
+            "notes": [],
             "width": 640,
             "height": 480,
             "frame_rate": 25.0,

@@ -11,7 +11,7 @@ from pipeline.records import EMOTIONS
 from pipeline.scales import BESIDE, BUDGET, ITEM, NOT_ASSESSED, Scale, read_ratings, read_scales, write_scales
 from pipeline.session import Settings
 from pipeline.summaries import EPISODES_SCHEMA, SESSIONS_SCHEMA
-from pipeline.timeline import TIMELINE_SCHEMA, timeline_path, to_table, write_table
+from pipeline.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, timeline_path, to_table, write_table
 
 SHIPPED = Path(scales.__file__).with_name("scales.toml")
 
@@ -50,7 +50,7 @@ def write_session(
     columns |= {"status": ["ok" if there else "no_face" for there in seen]}
     columns |= {f"p_{name}": [1 / 7 if there else None for there in seen] for name in EMOTIONS}
     metadata = {
-        "schema_version": 3,
+        "schema_version": SCHEMA_VERSION,
         "video": {"duration_s": end_s, "frame_rate": 25.0},
         "session": {"parts": parts or [(0.0, end_s)], "recorded_at": None, "condition": ""},
         "settings": vars(Settings(sample_fps=1)) | {"quality": {}},

@@ -14,6 +14,7 @@ from pipeline.errors import OutputError, TimelineError
 from pipeline.timeline import (
     FACES_SCHEMA,
     METADATA_KEY,
+    SCHEMA_VERSION,
     TIMELINE_SCHEMA,
     atomic,
     make_private_folder,
@@ -54,7 +55,11 @@ def rows(count: int, patient_id: str = "P012") -> dict[str, list[Any]]:
 
 
 def write(path: Path, count: int = 3, patient_id: str = "P012", **metadata: Any) -> Path:
-    write_table(path, to_table(TIMELINE_SCHEMA, rows(count, patient_id)), {"schema_version": 3, **metadata})
+    write_table(
+        path,
+        to_table(TIMELINE_SCHEMA, rows(count, patient_id)),
+        {"schema_version": SCHEMA_VERSION, **metadata},
+    )
     return path
 
 
@@ -81,7 +86,10 @@ def test_the_file_has_the_same_types_and_units(tmp_path: Path) -> None:
 
 def test_metadata_come_back_as_they_were(tmp_path: Path) -> None:
     made = {"coverage": 0.25, "video": {"name": "Übung ✓.mp4"}, "warnings": []}
-    assert read_timeline(write(tmp_path / "a.parquet", **made)).metadata == {"schema_version": 3, **made}
+    assert read_timeline(write(tmp_path / "a.parquet", **made)).metadata == {
+        "schema_version": SCHEMA_VERSION,
+        **made,
+    }
 
 
 @pytest.mark.parametrize("patient_id", ["P012", "007", "2024-01-01"])
@@ -118,7 +126,7 @@ def test_what_is_no_timeline_is_refused_by_name(tmp_path: Path, kind: str) -> No
             write_table(path, to_table(TIMELINE_SCHEMA, rows(1)), {"schema_version": 99})
         case "a_column_less":
             table = to_table(TIMELINE_SCHEMA, rows(1)).drop(["valence"])
-            write_table(path, table, {"schema_version": 3})
+            write_table(path, table, {"schema_version": SCHEMA_VERSION})
     with pytest.raises(TimelineError, match=r"S01\.parquet"):
         read_timeline(path)
 
@@ -219,4 +227,4 @@ def test_a_place_where_nothing_can_be_written_is_an_output_error() -> None:
 
 def test_json_is_stored_under_one_key(tmp_path: Path) -> None:
     metadata = pq.read_schema(write(tmp_path / "a.parquet", coverage=1.0)).metadata
-    assert json.loads(metadata[b"emonext_care"]) == {"schema_version": 3, "coverage": 1.0}
+    assert json.loads(metadata[b"emonext_care"]) == {"schema_version": SCHEMA_VERSION, "coverage": 1.0}
