@@ -227,7 +227,9 @@ def test_a_turned_phone_keeps_its_proportions(tmp_path: Path) -> None:
     path.write_bytes(b"".join(take.read_bytes() for take in takes))
     info = probe(path)
     images = np.concatenate([batch.images for batch in SampledVideo(info, 1000)])
-    assert images.shape == (80, 128, 256, 3)
+    # FFmpeg's decoder of MPEG-2 drops the picture before a change of size, and that is told
+    assert kinds(info) == ["takes", "lost"]
+    assert images.shape == (79, 128, 256, 3)
     for picture, side in ((images[5], 60), (images[75], 30)):
         light = picture[..., 0] > 120
         assert light.any(axis=0).sum() == pytest.approx(side, abs=3)
