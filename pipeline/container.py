@@ -6,6 +6,7 @@ variable one.
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import av
@@ -44,6 +45,9 @@ _SAME_STEP_S = 0.0011
 
 # No camera stretches its pixels more; a header that says so is wrong.
 _MOST_STRETCHED = 3.0
+
+# Nobody's recordings in these formats are older.
+_FIRST_YEAR = 1990
 
 # A header that promises this much more than the packets hold belongs to a file that was cut off.
 _TRUNCATION_S = 1.0
@@ -253,3 +257,27 @@ def _rotation(container: av.container.InputContainer, stream: av.VideoStream) ->
 
 def _stream_kinds(container: av.container.InputContainer) -> str:
     return " and ".join(sorted({stream.type for stream in container.streams})) or "nothing that is known"
+
+
+def created_at(path: Path) -> datetime | None:
+    """When the camera says that it recorded: local time without a zone; none where it does not say.
+
+    Cameras without a clock write 1904 or 1970, the zeros of MP4 and of Unix; a time to come is none either.
+    """
+    try:
+        with open_container(path) as container:
+            local = container.metadata.get("com.apple.quicktime.creationdate")
+            streams = [stream.metadata for stream in container.streams.video]
+            times = (tags.get("creation_time") for tags in (container.metadata, *streams))
+            utc = next(filter(None, times), None)
+    except (av.error.FFmpegError, OSError):
+        return None
+    try:
+        # the first is written with the zone of the place; the second in UTC
+        found = datetime.fromisoformat(local or utc or "")
+    except ValueError:
+        return None
+    if not local and found.tzinfo is not None:
+        found = found.astimezone()
+    found = found.replace(tzinfo=None, microsecond=0)
+    return found if found.year >= _FIRST_YEAR and found <= datetime.now() else None
