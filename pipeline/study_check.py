@@ -1,12 +1,11 @@
 """What is wrong with a list of sessions, its recordings opened: before a night's run, not after it."""
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import combinations
+from itertools import combinations, zip_longest
 from math import inf
 from pathlib import Path
 
@@ -267,7 +266,7 @@ def _alike_conditions(study: Study) -> Iterator[Problem]:
     for one, other in combinations(sorted(counts, key=lambda name: counts[name]), 2):
         rare = counts[one] == 1 or _RARE * counts[one] <= counts[other]
         if rare and _one_slip_apart(one.casefold(), other.casefold()):
-            reason = f"{shown(one)} is nearly {shown(other)} of row {row_of[other]}; as it is, they are two conditions."
+            reason = f"{shown(one)} is nearly {shown(other)} of row {row_of[other]}; they count as two."
             yield Problem(row_of[one], "condition", reason)
 
 
@@ -275,10 +274,8 @@ def _one_slip_apart(one: str, other: str) -> bool:
     """Whether one letter too many, too few, another or two swapped make the difference; not a digit."""
     if one == other or min(len(one), len(other)) < _SHORT_ID:
         return False
-    start = next(
-        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
-    a, b = one[start:], other[start:]
+    alike = next(place for place, (a, b) in enumerate(zip_longest(one, other)) if a != b)
+    a, b = one[alike:], other[alike:]
     if a[:1].isdigit() or b[:1].isdigit():
         return False  # week1 and week2
     return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
