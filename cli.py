@@ -288,8 +288,8 @@ def _plan(
         sessions = plan_sessions(inputs, patient, session)
         for path in filter(_is_dir, inputs):
             found = find_videos(path)
-            _warn_of(found.below, f"{path}: in sub-folders and not processed; give the sub-folders too")
-            _warn_of(found.unread, f"{path}: can't be looked into")
+            _warn_of(found.below, "video", f"{path}: in sub-folders, not processed; give the sub-folders too")
+            _warn_of(found.unread, "folder", f"{path}: can't be looked into")
         return sessions, read_settings(folder) if folder else {}
     study = _read_study(listed)
     chosen = choose_sessions(study, listed, patient, session)
@@ -298,7 +298,7 @@ def _plan(
     if count:
         _warn(
             f"{listed}: {_count(count, 'session')} without recorded_at: the date is what the camera stored; "
-            f"`emonext study check` shows it."
+            "`emonext study check` shows the dates."
         )
     return dated, read_settings(listed.parent)
 
@@ -326,7 +326,7 @@ def _read_study(path: Path) -> "Study":
 def _warn_of_unlisted(path: Path) -> None:
     from pipeline.study_folder import unlisted
 
-    _warn_of(unlisted(path), f"{path}: not in the list, and not processed")
+    _warn_of(unlisted(path), "video", f"{path}: not in the list, and not processed")
 
 
 def _tell_problems(path: Path, problems: "Sequence[Problem]") -> None:
@@ -350,11 +350,11 @@ def _refuse_given(context: typer.Context, only: str, *names: str) -> None:
             raise InputError(f"--{name.replace('_', '-')}: only goes with {only}; leave the option out.")
 
 
-def _warn_of(paths: "Sequence[Path]", what: str) -> None:
+def _warn_of(paths: "Sequence[Path]", kind: str, what: str) -> None:
     """Some files of a kind in one line."""
     if paths:
         named = ", ".join(map(str, paths[:_MAX_NAMED])) + (", …" if len(paths) > _MAX_NAMED else "")
-        _warn(f"{what}: {_count(len(paths), 'path')} ({named}).")
+        _warn(f"{what}: {_count(len(paths), kind)} ({named}).")
 
 
 def _warn(line: str) -> None:

@@ -510,7 +510,7 @@ def test_where_there_is_no_folder_nothing_is_held(
 ) -> None:
     ended = emonext(*command, tmp_path / "nowhere", *(["P1", "S1"] if command == ["review"] else []))
     assert ended.code == BAD_INPUT
-    assert "no session in this folder" in ended.err
+    assert "no such folder" in ended.err
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -996,7 +996,7 @@ def test_a_list_is_begun_and_checked(emonext: Emonext, video: Path, tmp_path: Pa
     path.write_text(path.read_text("utf-8-sig").replace("P012_S01.mp4;;;;;;;;", "P012_S01.mp4;;;;;;;;yes"))
     ended = emonext("study", "check", path)
     assert (ended.code, ended.err) == (DONE, "")
-    assert "1 sessions, 1 patients" in ended.out
+    assert "1 session, 1 patient, nothing to be put right." in ended.out
     assert emonext("study", "init", folder).code == BAD_INPUT
 
 
