@@ -70,10 +70,16 @@ def _rows(path: Path, max_columns: int) -> Iterator[Row]:
                         f"{path}: the formula in {source.coordinate} has no result; open the workbook in "
                         "Excel and save it, or write the value itself."
                     )
-            yield number, [_text(cell.value, cell.number_format) for cell in shown]
+            yield number, _without_empty_end([_text(cell.value, cell.number_format) for cell in shown])
     finally:
         values.close()
         formulas.close()
+
+
+def _without_empty_end(cells: list[str]) -> list[str]:
+    """The library fills every row up to the last column that was asked for."""
+    last = max((place for place, cell in enumerate(cells, start=1) if cell), default=0)
+    return cells[:last]
 
 
 def _text(value: Any, number_format: str) -> str:
