@@ -103,7 +103,8 @@ def _discard(file: IO[str]) -> None:
         os.close(nowhere)
 
 
-out_console = _Output(width=_output_width())
+# with a height too, or a dumb terminal counts as one of 80 columns
+out_console = _Output(width=_output_width(), height=24)
 err_console = _Output(stderr=True)
 
 Model = Annotated[str, typer.Option(help="Weights by name, or a .safetensors file.")]
@@ -473,7 +474,7 @@ def status(
             "–" if row["identity"] is None else f"{row['identity']:.2f}",
             "–" if row["speed"] is None else f"{row['speed']:.1f}",
         )
-    out_console.print(table)
+    _show(table)
     for row in rows:
         if row["reason"]:
             line = f"{row['patient_id']} {row['session_id']}: {row['reason']}"
@@ -926,7 +927,7 @@ def audit_show(
         begun = run.begun[:16].replace("T", " ")
         cells = (begun, run.who, run.command, run.how or "not ended", run.weights, ", ".join(touched))
         table.add_row(str(run.number), *map(_on_screen, cells))
-    out_console.print(table)
+    _show(table)
 
 
 @app.command(rich_help_panel=MACHINE)
@@ -1242,7 +1243,7 @@ def data_import(
         kept = sum(count for name, count in by_class.items() if name != "left out")
         table.add_row(split, str(kept), *(str(by_class.get(name, 0)) for name in (*LABELS, *others)))
     _say(str(out))
-    out_console.print(table)
+    _show(table)
 
 
 @weights_app.command("list")
@@ -1265,7 +1266,7 @@ def weights_list() -> None:
             card.data,
             card.licence,
         )
-    out_console.print(table)
+    _show(table)
 
 
 @weights_app.command("import")
@@ -1557,7 +1558,7 @@ def _print_table(title: str, rows: dict[str, str]) -> None:
     table = Table(show_header=False)
     for name, value in rows.items():
         table.add_row(name, escape(value))
-    out_console.print(table)
+    _show(table)
 
 
 def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Finding]") -> None:
@@ -1570,7 +1571,7 @@ def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Fi
     for finding in findings:
         colour = _VERDICT_COLOURS[finding.verdict]
         table.add_row(finding.name, f"[{colour}]{finding.verdict}[/]", escape(finding.measured))
-    out_console.print(table)
+    _show(table)
     to_change = sorted((f for f in findings if f.advice), key=lambda f: f.verdict != "will not work")
     changes = Table.grid(padding=(0, 1))
     for finding in to_change:
@@ -1638,7 +1639,7 @@ def _print_evaluation(weights: str, found: "Evaluation") -> None:
         table.add_row(name, *map(show, found.readings))
     for label in found.readings[0].recall:
         table.add_row(f"recall, {label}", *(f"{r.recall[label]:.0%}" for r in found.readings))
-    out_console.print(table)
+    _show(table)
     _say(f"Same class in bf16 as in float32: {found.bf16_agreement:.2%}")
     for used in found.as_used:
         _say(
@@ -1682,6 +1683,13 @@ def _describe_rate(found: "VideoInfo") -> str:
 def _on_screen(text: str) -> str:
     """Text of a file, with nothing in it that a terminal would obey or could not write."""
     return escape("".join(letter if letter.isprintable() else " " for letter in text))
+
+
+def _show(table: Table) -> None:
+    """A table whose cells are whole: a narrow terminal folds them, and cuts nothing off."""
+    for column in table.columns:
+        column.overflow = "fold"
+    out_console.print(table)
 
 
 def _say(line: str) -> None:
