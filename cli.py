@@ -255,7 +255,7 @@ def _on_this_machine(make: "Callable[..., Instruments]", jobs: int | None, sessi
     """Sessions in processes that share the cores."""
     from pipeline.workers import Workers, default_jobs
 
-    count = min(jobs or default_jobs(), sessions)
+    count = min(default_jobs() if jobs is None else jobs, sessions)
     return Workers(partial(make, cores=len(os.sched_getaffinity(0)) // count), count)
 
 
@@ -387,9 +387,11 @@ Columns of your own begin with x_.""",
 def study_init(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
 ) -> None:
+    from pipeline.folders import find_videos
     from pipeline.study import write_sessions_list
 
     path = write_sessions_list(folder)
+    _warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be looked into")
     width = max(len(column.name) for column in COLUMNS)
     for column in COLUMNS:
         _say(f"{column.name:{width}}  {column.how}")
@@ -1468,7 +1470,8 @@ def _share_processor(cores: int | None = None) -> None:
     """Decoding goes on meanwhile and needs half: more threads than cores wait for each other."""
     import torch
 
-    torch.set_num_threads(max(1, (cores or len(os.sched_getaffinity(0))) // 2))
+    # of more jobs than cores each gets none, and still one thread
+    torch.set_num_threads(max(1, (len(os.sched_getaffinity(0)) if cores is None else cores) // 2))
 
 
 def _framing(prepare: "Preprocessing") -> "Framing":

@@ -19,9 +19,12 @@ TABLE_SUFFIXES = (".csv", ".xlsx")
 # Far above any study, and low enough that a wrong file is refused before it fills the memory.
 _MAX_BYTES = 50 * 2**20
 _MAX_ROWS = 10_000
-_FIRST_BYTES = 2**16
 _MAX_LINES = 2**20  # empty ones too; a spreadsheet has no more
 MAX_COLUMNS = 500
+
+# So much is looked at to tell whether a table is a list of sessions: bytes of a CSV, and of a workbook.
+_FIRST_BYTES = 2**16
+_MAX_PEEK = 5 * 2**20
 
 # Characters. What reading a key with thousands of dots takes grows with their square.
 _MAX_TOML = 10_000
@@ -118,7 +121,8 @@ def first_line(path: Path) -> list[str]:
     """The cells of a table's first line; none where it is no table. The rest is not read."""
     try:
         if path.suffix.lower() == ".xlsx":
-            _check_file(path)
+            if path.stat().st_size > _MAX_PEEK:
+                return []
             return next(iter(read_workbook(path, MAX_COLUMNS + 1, max_rows=1)), (1, []))[1]
         with path.open("rb") as file:
             text = file.read(_FIRST_BYTES).decode("utf-8-sig", errors="replace")

@@ -245,10 +245,10 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
     if len(empty) > 1:  # as in a list that nobody has filled in yet
         problems = [problem for problem in problems if problem.column not in empty]
         problems.append(Problem(number, ", ".join(empty), "empty; fill in these cells."))
-    start_s, end_s = values.get("start_s") or 0.0, values.get("end_s")
-    if end_s is not None and start_s >= end_s:
+    start_s, end_s = values.get("start_s"), values.get("end_s")
+    if end_s is not None and end_s <= (0.0 if start_s is None else start_s):
         del values["end_s"]
-        start = f"start_s, {start_s:g} s" if values.get("start_s") is not None else "the video's start"
+        start = "the video's start" if start_s is None else f"start_s, {start_s:g} s"
         problems.append(Problem(number, "end_s", f"{end_s:g} s is not after {start}."))
     cells_by_name = dict(named)
     if not (cells_by_name.get("patient_id") and cells_by_name.get("session_id")):

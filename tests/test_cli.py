@@ -1141,6 +1141,17 @@ def test_a_new_list_comes_with_what_its_columns_hold(emonext: Emonext, video: Pa
     assert "in % of the picture" in shown
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(0, 1), (1, 1), (6, 3)])
+def test_of_more_jobs_than_cores_each_has_one_thread(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    given: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", given.append)
+    cli._share_processor(cores)
+    assert given == [threads]
+
+
 RESULTS = [
     ["status"],
     ["people"],
