@@ -1,16 +1,19 @@
 """The command line: parse → one call → one line of result. The only place that prints, catches and exits."""
 
+import errno
 import json
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.box import SIMPLE
@@ -28,6 +31,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.study_columns import COLUMNS
+
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +49,7 @@ if TYPE_CHECKING:
     from pipeline.session import Instruments, Session
     from pipeline.spreadsheet import Problem
     from pipeline.status import Outcome
+    from pipeline.study import Study
 
 EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -68,8 +74,38 @@ app.add_typer(audit_app, name="audit", rich_help_panel=PRIVACY)
 data_app = typer.Typer(help="Labelled faces for training and evaluation.", no_args_is_help=True)
 app.add_typer(data_app, name="data", rich_help_panel=CLASSIFIER)
 
-out_console = Console()
-err_console = Console(stderr=True)
+# Narrower than this the columns of a table would vanish.
+_MIN_WIDTH = 40
+
+# Where no terminal folds lines, nothing is cut off or folded.
+_ANY_WIDTH = 10_000
+
+
+class _Output(Console):
+    """What commands print to: whoever stops reading (``| head``) ends the printing, not the work."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        _discard(self.file)
+
+
+def _output_width() -> int:
+    """Columns of the terminal; any number where the output is none."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return max(shutil.get_terminal_size().columns, _MIN_WIDTH) if is_terminal else _ANY_WIDTH
+
+
+def _discard(file: IO[str]) -> None:
+    """Lets what is still to be written go nowhere: at its end Python would stumble over it."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, file.fileno())
+        os.close(nowhere)
+
+
+# with a height too, or a dumb terminal counts as one of 80 columns
+out_console = _Output(width=_output_width(), height=24)
+err_console = _Output(stderr=True)
 
 Model = Annotated[str, typer.Option(help="Weights by name, or a .safetensors file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -96,6 +132,18 @@ PatientTrack = Annotated[
 Identity = Annotated[
     str, typer.Option(help="Compares faces: dlib, or FILE:SHA256 of facenet-pytorch's InceptionResnetV1.")
 ]
+
+
+def _check_results(context: typer.Context, directory: Path) -> Path:
+    """Every command that reads results refuses a folder without any, in the same words."""
+    from pipeline.folders import check_results
+
+    return directory if context.resilient_parsing else check_results(directory)
+
+
+Directory = Annotated[
+    Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR", callback=_check_results)
+]
 KeyFile = Annotated[Path | None, typer.Option("--key", help="The key, where results are encrypted.")]
 
 DEFAULT_MODEL = "atto"
@@ -105,11 +153,16 @@ DEFAULT_MODEL = "atto"
 def process(
     context: typer.Context,
     inputs: Annotated[
-        list[Path], typer.Argument(help="Videos, folders of videos, or one sessions.csv.", metavar="INPUT…")
+        list[Path],
+        typer.Argument(help="Videos, folders of videos, or one list (.csv, .xlsx).", metavar="INPUT…"),
     ],
     out: Annotated[Path, typer.Option(help="Folder for timelines, faces, reports and status.")],
-    patient: Annotated[str | None, typer.Option(help="Pseudonym, such as P012.")] = None,
-    session: Annotated[str | None, typer.Option(help="Session, such as S01.")] = None,
+    patient: Annotated[
+        str | None, typer.Option(help="Pseudonym, such as P012; of a list, only this patient.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(help="Session, such as S01; of a list, only this session.")
+    ] = None,
     fps: SampleFps = 5.0,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
@@ -128,17 +181,20 @@ def process(
     """Videos → emotion timelines (Parquet) and reports (HTML).
 
     Several videos, or a folder, take their ids from names like P012_S01.mp4; a study lists its sessions in
-    a sessions.csv (see `study init`), and its settings in study.toml beside it.
+    a sessions.csv (see `study init`), and its settings in study.toml beside it. A folder that holds such a
+    list is processed as the list says.
 
     Example: emonext process recordings/ --out study
     """
     from emonext.weight_files import find_weights, verify_weights
-    from pipeline.batch import plan_sessions, process_sessions
+    from pipeline.batch import check_ids, process_sessions
     from pipeline.encryption import use_key
     from pipeline.session import QualityLimits, Settings
     from pipeline.timeline import left_open, written_sessions
     from reports import update_reports
 
+    if engine != "ray":
+        _refuse_given(context, "--engine ray", "ray_address")
     encrypt = encrypt.absolute() if encrypt else None
     use_key(encrypt)
     options = {
@@ -151,14 +207,11 @@ def process(
         "device": ("device", device),
         "jobs": ("jobs", jobs),
     }
-    if [path.suffix.lower() for path in inputs] == [".csv"]:
-        sessions, chosen = _read_study(inputs[0])
-    else:
-        sessions, chosen = plan_sessions(inputs, patient, session), {}
+    sessions, chosen = _plan(inputs, patient, session)
+    check_ids(sessions, out)
     for name, (option, value) in options.items():
         # study.toml gives way to what was typed, not to what was left out
-        source = context.get_parameter_source(option)
-        if name not in chosen or (source and source.name != "DEFAULT"):
+        if name not in chosen or _is_given(context, option):
             chosen[name] = value
     model, device, jobs = chosen.pop("model"), chosen.pop("device"), chosen.pop("jobs")
     network = _identity_file(chosen["identity"])
@@ -202,7 +255,7 @@ def _on_this_machine(make: "Callable[..., Instruments]", jobs: int | None, sessi
     """Sessions in processes that share the cores."""
     from pipeline.workers import Workers, default_jobs
 
-    count = min(jobs or default_jobs(), sessions)
+    count = min(default_jobs() if jobs is None else jobs, sessions)
     return Workers(partial(make, cores=len(os.sched_getaffinity(0)) // count), count)
 
 
@@ -217,15 +270,64 @@ def _on_cluster(
     return RayCluster(partial(make, cores=WORKER_CORES), address, jobs, device)
 
 
-def _read_study(path: Path) -> "tuple[list[Session], dict[str, Any]]":
-    """A study's sessions and settings; exits where the list has faults, after naming them all."""
-    from pipeline.study import read_settings, read_study
+def _plan(
+    inputs: list[Path], patient: str | None, session: str | None
+) -> "tuple[list[Session], dict[str, Any]]":
+    """The sessions of a list, also of one that lies in the given folder, or of videos; and settings."""
+    from pipeline.batch import plan_sessions
+    from pipeline.folders import find_videos
+    from pipeline.spreadsheet import TABLE_SUFFIXES
+    from pipeline.study import choose_sessions, read_settings
+    from pipeline.study_check import with_dates
+    from pipeline.study_folder import find_list
+
+    folder = inputs[0] if len(inputs) == 1 and _is_dir(inputs[0]) else None
+    listed = find_list(folder) if folder else None
+    if folder is None and [path.suffix.lower() in TABLE_SUFFIXES for path in inputs] == [True]:
+        listed = inputs[0]
+    if listed is None:
+        sessions = plan_sessions(inputs, patient, session)
+        for path in filter(_is_dir, inputs):
+            found = find_videos(path)
+            _warn_of(found.below, "video", f"{path}: in sub-folders, not processed; give the sub-folders too")
+            _warn_of(found.unread, "folder", f"{path}: can't be looked into")
+        return sessions, read_settings(folder) if folder else {}
+    study = _read_study(listed)
+    chosen = choose_sessions(study, listed, patient, session)
+    dated = with_dates(chosen)
+    count = sum(one.recorded_at != other.recorded_at for one, other in zip(chosen, dated, strict=True))
+    if count:
+        _warn(
+            f"{listed}: {_count(count, 'session')} without recorded_at: the date is what the camera stored; "
+            "`emonext study check` shows the dates."
+        )
+    return dated, read_settings(listed.parent)
+
+
+def _is_dir(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises for a name that is too long
+
+
+def _read_study(path: Path) -> "Study":
+    """A list without faults; exits where it has some, after naming them all."""
+    from pipeline.study import read_study
+    from pipeline.study_check import find_shared
 
     study = read_study(path)
-    if study.problems:
-        _tell_problems(path, study.problems)
+    faults, warnings = find_shared(study)
+    if study.problems or faults:
+        _tell_problems(path, sorted([*study.problems, *faults], key=lambda problem: problem.row))
         raise typer.Exit(EXIT_BAD_INPUT)
-    return list(study.sessions), read_settings(path.parent)
+    for warning in warnings:
+        _warn(f"{path}: {warning}")
+    _warn_of_unlisted(path)
+    return study
+
+
+def _warn_of_unlisted(path: Path) -> None:
+    from pipeline.study_folder import unlisted
+
+    _warn_of(unlisted(path), "video", f"{path}: not in the list, and not processed")
 
 
 def _tell_problems(path: Path, problems: "Sequence[Problem]") -> None:
@@ -234,33 +336,122 @@ def _tell_problems(path: Path, problems: "Sequence[Problem]") -> None:
     err_console.print(f"{len(problems)} to be put right; nothing was done.")
 
 
-@study_app.command("init")
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was typed."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _refuse_given(context: typer.Context, only: str, *names: str) -> None:
+    """:raises InputError: one of these options was typed, and means nothing here."""
+    from pipeline.errors import InputError
+
+    for name in names:
+        if _is_given(context, name):
+            raise InputError(f"--{name.replace('_', '-')}: only goes with {only}; leave the option out.")
+
+
+def _warn_of(paths: "Sequence[Path]", kind: str, what: str) -> None:
+    """Some files of a kind in one line."""
+    if paths:
+        named = ", ".join(map(str, paths[:_MAX_NAMED])) + (", …" if len(paths) > _MAX_NAMED else "")
+        _warn(f"{what}: {_count(len(paths), kind)} ({named}).")
+
+
+def _warn(line: str) -> None:
+    err_console.print(f"Note: {line}", markup=False, soft_wrap=True)
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+# So many files are named in a note.
+_MAX_NAMED = 5
+
+_COLUMN_HELP = "\n".join(f"- **{column.name}**: {column.how}" for column in COLUMNS)
+
+
+@study_app.command(
+    "init",
+    help=f"""Lists a folder's videos in FOLDER/sessions.csv, to be filled in.
+
+Example: emonext study init recordings/
+
+Columns of the list:
+
+{_COLUMN_HELP}
+
+Columns of your own begin with x_.""",
+)
 def study_init(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
 ) -> None:
-    """Lists a folder's videos in FOLDER/sessions.csv, to be filled in.
-
-    Example: emonext study init recordings/
-    """
+    from pipeline.folders import find_videos
     from pipeline.study import write_sessions_list
 
-    _say(f"Fill in: {write_sessions_list(folder)}")
+    path = write_sessions_list(folder)
+    _warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be looked into")
+    width = max(len(column.name) for column in COLUMNS)
+    for column in COLUMNS:
+        _say(f"{column.name:{width}}  {column.how}")
+    _say(f"Fill in: {path}")
 
 
 @study_app.command("check")
-def study_check(path: Annotated[Path, typer.Argument(help="The sessions.csv.", metavar="CSV")]) -> None:
-    """Says everything that is wrong with a list of sessions, at once.
+def study_check(
+    path: Annotated[Path, typer.Argument(help="The list (.csv, .xlsx), or its folder.", metavar="LIST")],
+) -> None:
+    """Says everything that is wrong with a list of sessions and its recordings, at once.
+
+    Opens every recording and photo, but for those of sessions without consent. Exit code 2: something must be
+    put right. Warnings name what may be meant.
 
     Example: emonext study check recordings/sessions.csv
     """
-    sessions, _ = _read_study(path)
-    patients = len({session.patient_id for session in sessions})
-    _say(f"{path}: {len(sessions)} sessions, {patients} patients, nothing to be put right.")
+    from pipeline.errors import InputError
+    from pipeline.study import read_study
+    from pipeline.study_check import check_study
+    from pipeline.study_folder import find_list
+
+    if _is_dir(path):
+        listed = find_list(path)
+        if listed is None:
+            raise InputError(f"{path}: holds no list of sessions; run `emonext study init {path}` first.")
+        path = listed
+    study = read_study(path)
+    with _progress("Opening recordings") as update:
+        found = check_study(study, lambda done, total: update(done, total, ""))
+    for warning in found.warnings:
+        err_console.print(f"{path}: Warning: {warning}", markup=False, soft_wrap=True)
+    _warn_of_unlisted(path)
+    for (patient, session), date in found.dates.items():
+        _say(f"recorded_at of {patient} {session}: {date:%Y-%m-%d %H:%M}, by the camera's clock")
+    _tell_counts(study)
+    if found.faults:
+        _tell_problems(path, found.faults)
+        raise typer.Exit(EXIT_BAD_INPUT)
+    patients = len({session.patient_id for session in study.sessions})
+    right = _count(len(found.warnings), "warning") if found.warnings else "nothing to be put right"
+    _say(f"{path}: {_count(len(study.sessions), 'session')}, {_count(patients, 'patient')}, {right}.")
+
+
+def _tell_counts(study: "Study") -> None:
+    """How many sessions there are of each condition and consent, and which lie in several files."""
+    conditions = Counter(session.condition or "none" for session in study.sessions)
+    consent = Counter("yes" if session.consent else "no" for session in study.sessions)
+    for name, counts in (("Conditions", conditions), ("Consent", consent)):
+        if counts:
+            _say(f"{name}: {', '.join(f'{value} {count}' for value, count in sorted(counts.items()))}")
+    for session in study.sessions:
+        if session.continued:
+            files = ", ".join(video.name for video in session.videos)
+            _say(f"In several files: {' '.join(session.ids)} ({files})")
 
 
 @app.command(rich_help_panel=SESSIONS)
 def status(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    directory: Directory,
     csv: Annotated[Path | None, typer.Option(help="Write it there too.")] = None,
     html: Annotated[Path | None, typer.Option(help="And as a page.")] = None,
 ) -> None:
@@ -285,7 +476,7 @@ def status(
             "–" if row["identity"] is None else f"{row['identity']:.2f}",
             "–" if row["speed"] is None else f"{row['speed']:.1f}",
         )
-    out_console.print(table)
+    _show(table)
     for row in rows:
         if row["reason"]:
             line = f"{row['patient_id']} {row['session_id']}: {row['reason']}"
@@ -299,7 +490,8 @@ def status(
 
 @app.command(rich_help_panel=SESSIONS)
 def people(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    context: typer.Context,
+    directory: Directory,
     apply: Annotated[
         Path | None, typer.Option(help="The table with its roles put right; rewrites the timelines.")
     ] = None,
@@ -324,6 +516,7 @@ def people(
 
     use_key(key)
     if apply is not None:
+        _refuse_given(context, "a new table, not with --apply", "identity")
         roles, problems = read_people(directory, apply)
         if problems:
             _tell_problems(apply, problems)
@@ -351,7 +544,8 @@ def people(
 
 @app.command(rich_help_panel=SESSIONS)
 def review(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    context: typer.Context,
+    directory: Directory,
     patient: Annotated[str, typer.Argument(metavar="PATIENT")],
     session: Annotated[str, typer.Argument(metavar="SESSION")],
     blur: Annotated[
@@ -381,6 +575,8 @@ def review(
     from pipeline.status import sessions_in
     from reports.review_page import Film, write_review_page
 
+    if no_video:
+        _refuse_given(context, "a new copy of the video, not with --no-video", "blur")
     use_key(key)
     sessions_in(directory)  # or nothing is there to be held
     shown = {"blur": blur, "video": not no_video, "original": original}
@@ -407,7 +603,7 @@ def review(
 
 @app.command(rich_help_panel=SESSIONS)
 def report(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    directory: Directory,
     lang: Annotated[str | None, typer.Option(help="en or fr; else as the pages were made last.")] = None,
     assets: Annotated[
         Literal["inline", "shared"] | None,
@@ -455,7 +651,7 @@ def report(
 
 @app.command(rich_help_panel=SESSIONS)
 def summarize(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    directory: Directory,
     enter: Annotated[float, typer.Option(help="Smoothed probability at which an episode begins.")] = 0.5,
     leave: Annotated[float, typer.Option(help="And at which it ends.")] = 0.4,
     smoothing: Annotated[float, typer.Option(help="Window of the smoothing, s.")] = 1.0,
@@ -505,7 +701,7 @@ def _tell_left_out(problems: "Sequence[str]") -> None:
 
 @app.command(rich_help_panel=SESSIONS)
 def agree(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    directory: Directory,
     ratings: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -561,7 +757,8 @@ def agree(
 
 @app.command(rich_help_panel=SESSIONS)
 def export(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    context: typer.Context,
+    directory: Directory,
     kind: Annotated[
         Literal["csv", "xlsx", "elan", "boris", "bids"],
         typer.Option("--format", help="csv and xlsx: all tables; elan, boris: over the video; bids."),
@@ -588,6 +785,8 @@ def export(
     from pipeline.lock import holding
     from pipeline.status import sessions_in
 
+    if kind not in ("elan", "boris"):
+        _refuse_given(context, "--format elan and boris", "reading")
     use_key(key)
     folder = out or directory / "exports" / kind
     sessions = sessions_in(directory)
@@ -616,7 +815,7 @@ def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
 
 @app.command(rich_help_panel=PRIVACY)
 def purge(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    directory: Directory,
     patient: Annotated[str, typer.Option(help="Whose data goes.")],
     session: Annotated[str | None, typer.Option(help="Only this session of theirs.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
@@ -686,7 +885,7 @@ def purge(
 
 @audit_app.command("verify")
 def audit_verify(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    directory: Directory,
     head: Annotated[str, typer.Option(help="A head of an earlier time that was kept elsewhere.")] = "",
 ) -> None:
     """Whether the audit log is as it was written.
@@ -709,7 +908,7 @@ def audit_verify(
 
 @audit_app.command("show")
 def audit_show(
-    directory: Annotated[Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR")],
+    directory: Directory,
     patient: Annotated[str | None, typer.Option(help="Only what touched this patient.")] = None,
 ) -> None:
     """The audit log as a table: one row for each command.
@@ -730,7 +929,7 @@ def audit_show(
         begun = run.begun[:16].replace("T", " ")
         cells = (begun, run.who, run.command, run.how or "not ended", run.weights, ", ".join(touched))
         table.add_row(str(run.number), *map(_on_screen, cells))
-    out_console.print(table)
+    _show(table)
 
 
 @app.command(rich_help_panel=MACHINE)
@@ -792,6 +991,7 @@ def preflight(
 
 @app.command(rich_help_panel=MACHINE)
 def demo(
+    context: typer.Context,
     out: Annotated[
         Path | None, typer.Option(help="Folder for what is made; else demo, and with --study demo-study.")
     ] = None,
@@ -807,6 +1007,7 @@ def demo(
     """
     out = out or Path("demo-study" if study else "demo")
     if study:
+        _refuse_given(context, "the sample session, not with --study", "model", "device")
         _demo_study(out)
         return
     with _extra("demo"):
@@ -1047,7 +1248,7 @@ def data_import(
         kept = sum(count for name, count in by_class.items() if name != "left out")
         table.add_row(split, str(kept), *(str(by_class.get(name, 0)) for name in (*LABELS, *others)))
     _say(str(out))
-    out_console.print(table)
+    _show(table)
 
 
 @weights_app.command("list")
@@ -1070,7 +1271,7 @@ def weights_list() -> None:
             card.data,
             card.licence,
         )
-    out_console.print(table)
+    _show(table)
 
 
 @weights_app.command("import")
@@ -1151,17 +1352,34 @@ def doctor() -> None:
 
 def main() -> None:
     """The entry point of ``emonext`` and of ``python cli.py``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal of another alphabet shows a question mark instead
+            stream.reconfigure(errors="replace")
     try:
         app()
     except SystemExit as end:
         if end.code == EXIT_INTERRUPTED:
             err_console.print("Interrupted. What is finished is kept; the same command goes on from there.")
         raise
+    except OSError as error:  # the disk, a share or a pipe: of files of our own other errors tell
+        _discard(sys.stdout)
+        where = "output" if error.filename is None else error.filename
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "make room on the disk" if full else "give another path, or put that right"
+        _tell_error(f"{where}: {error.strerror or error}; {advice}, then run again.")
+        sys.exit(EXIT_BAD_INPUT)
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
-        err_console.print(f"[red]Error:[/red] {_on_screen(str(error))}", soft_wrap=True)
+        _tell_error(str(error))
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _tell_error(message: str) -> None:
+    try:
+        err_console.print(f"[red]Error:[/red] {_on_screen(message)}", soft_wrap=True)
+    except OSError:
+        _discard(sys.stderr)  # nobody can be told
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
@@ -1255,7 +1473,8 @@ def _share_processor(cores: int | None = None) -> None:
     """Decoding goes on meanwhile and needs half: more threads than cores wait for each other."""
     import torch
 
-    torch.set_num_threads(max(1, (cores or len(os.sched_getaffinity(0))) // 2))
+    # of more jobs than cores each gets none, and still one thread
+    torch.set_num_threads(max(1, (len(os.sched_getaffinity(0)) if cores is None else cores) // 2))
 
 
 def _framing(prepare: "Preprocessing") -> "Framing":
@@ -1274,6 +1493,8 @@ def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
     states = [outcome.state for outcome in outcomes]
     counts = (f"{states.count(state)} {state}" for state in ("done", "partial", "failed", "skipped"))
     out_console.print(", ".join(counts))
+    if set(states) == {"skipped"}:
+        _say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
     if "failed" in states or "partial" in states:
         raise typer.Exit(EXIT_INCOMPLETE)
 
@@ -1343,7 +1564,7 @@ def _print_table(title: str, rows: dict[str, str]) -> None:
     table = Table(show_header=False)
     for name, value in rows.items():
         table.add_row(name, escape(value))
-    out_console.print(table)
+    _show(table)
 
 
 def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Finding]") -> None:
@@ -1356,7 +1577,7 @@ def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Fi
     for finding in findings:
         colour = _VERDICT_COLOURS[finding.verdict]
         table.add_row(finding.name, f"[{colour}]{finding.verdict}[/]", escape(finding.measured))
-    out_console.print(table)
+    _show(table)
     to_change = sorted((f for f in findings if f.advice), key=lambda f: f.verdict != "will not work")
     changes = Table.grid(padding=(0, 1))
     for finding in to_change:
@@ -1424,7 +1645,7 @@ def _print_evaluation(weights: str, found: "Evaluation") -> None:
         table.add_row(name, *map(show, found.readings))
     for label in found.readings[0].recall:
         table.add_row(f"recall, {label}", *(f"{r.recall[label]:.0%}" for r in found.readings))
-    out_console.print(table)
+    _show(table)
     _say(f"Same class in bf16 as in float32: {found.bf16_agreement:.2%}")
     for used in found.as_used:
         _say(
@@ -1479,6 +1700,13 @@ def _describe_rate(found: "VideoInfo") -> str:
 def _on_screen(text: str) -> str:
     """Text of a file, with nothing in it that a terminal would obey or could not write."""
     return escape("".join(letter if letter.isprintable() else " " for letter in text))
+
+
+def _show(table: Table) -> None:
+    """A table whose cells are whole: a narrow terminal folds them, and cuts nothing off."""
+    for column in table.columns:
+        column.overflow = "fold"
+    out_console.print(table)
 
 
 def _say(line: str) -> None:

@@ -8,12 +8,22 @@ from tempfile import TemporaryFile
 from pipeline.audit import audited
 from pipeline.container import VIDEO_SUFFIXES
 from pipeline.errors import InputError, OutputError
+from pipeline.folders import FolderVideos, check_name, find_videos
+from pipeline.ids import find_clashes
 from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
 from pipeline.session import Session, Settings
-from pipeline.spreadsheet import is_text
+from pipeline.spreadsheet import TABLE_SUFFIXES
 from pipeline.status import WITHDRAWN, Outcome, read_outcomes, read_status, record
-from pipeline.timeline import check_id, check_key, make_private_folder, remove_partials, written_sessions
+from pipeline.study_folder import check_unlisted, find_list, process_command
+from pipeline.timeline import (
+    check_id,
+    check_key,
+    make_private_folder,
+    remove_partials,
+    stored_sessions,
+    written_sessions,
+)
 
 
 def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: str | None) -> list[Session]:
@@ -23,11 +33,15 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
     names like ``<patient>_<session>.mp4``. Where ``patient_id`` is given all are that patient's, and a name
     that does not begin with it is the session's as a whole.
 
-    :raises InputError: an input does not exist, an id is missing or unusable, or two sessions are the same.
+    Videos that a list of sessions names are not taken around it: the list knows who gave consent.
+
+    :raises InputError: an input does not exist, an id is missing or unusable, two sessions are the same or
+        differ only in capitals, or a list names a video.
     """
     videos = [video for path in inputs for video in _videos(path)]
     if session_id is not None and len(videos) > 1:
         raise InputError(f"--session {session_id}: names one session, but there are {len(videos)} videos.")
+    check_unlisted(videos)
     sessions = [_session(video, patient_id, session_id) for video in videos]
     seen: dict[tuple[str, str], Path] = {}
     for session in sessions:
@@ -35,7 +49,20 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
         if key in seen:
             raise InputError(f"{session.video}: the same patient and session as {seen[key]}; rename one.")
         seen[key] = session.video
+    for clash in find_clashes(seen):
+        raise InputError(f"{seen[clash.second]}: {clash}")
     return sessions
+
+
+def check_ids(sessions: Sequence[Session], out: Path) -> None:
+    """No new session may differ from one that the folder holds in nothing but capitals.
+
+    :raises InputError: one does. :raises OutputError: the status is damaged.
+    """
+    there = stored_sessions(out) | set(read_status(out).select("patient_id", "session_id").rows())
+    for clash in find_clashes([*sorted(there), *(session.ids for session in sessions)]):
+        if clash.second not in there:
+            raise InputError(f"{out} holds {' '.join(clash.first)}: {clash}")
 
 
 def process_sessions(
@@ -125,24 +152,42 @@ def _starting(
     return on_progress
 
 
-def _videos(path: Path) -> list[Path]:
+def _videos(path: Path) -> tuple[Path, ...]:
+    if not _is_folder(path):
+        if path.suffix.lower() in (*TABLE_SUFFIXES, *_OTHER_TABLES):
+            raise InputError(
+                f"{path}: a list of sessions is given alone, as .csv or .xlsx: {process_command(path)}"
+            )
+        return (check_name(path),)
+    if (listed := find_list(path)) is not None:
+        raise InputError(
+            f"{path}: holds a list of sessions; give the list, and nothing else: {process_command(listed)}"
+        )
+    found = find_videos(path)
+    if not found.here:
+        raise InputError(f"{path}: no video in this folder{_below(found)} ({', '.join(VIDEO_SUFFIXES)}).")
+    return found.here
+
+
+# Of spreadsheets that people give and that are not read.
+_OTHER_TABLES = (".xls", ".xlsm", ".ods", ".numbers", ".tsv")
+
+
+def _below(found: FolderVideos) -> str:
+    folders = sorted({str(video.parent) for video in found.below})
+    return f" itself; give its sub-folders: {', '.join(folders)}" if folders else ""
+
+
+def _is_folder(path: Path) -> bool:
+    """:raises InputError: there is neither a folder nor a file."""
     try:
         # not path.exists(): of a name that is too long it says nothing, and raises
-        videos = sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
+        next(path.iterdir(), None)
     except NotADirectoryError:
-        return [_named_with_text(path)]
+        return False
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not found, or can't be read.") from error
-    if not videos:
-        raise InputError(f"{path}: no video in this folder ({', '.join(VIDEO_SUFFIXES)}).")
-    return [_named_with_text(video) for video in videos]
-
-
-def _named_with_text(video: Path) -> Path:
-    """It will be written to the status, which is text."""
-    if not is_text(str(video)):
-        raise InputError(f"{str(video)!r}: this name is not text; rename the video.")
-    return video
+    return True
 
 
 def _session(video: Path, patient_id: str | None, session_id: str | None) -> Session:

@@ -6,6 +6,7 @@ believed only where packets and decoder agree (:mod:`pipeline.frame_times`).
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +48,9 @@ _SAME_STEP_S = 0.0011
 # A header that promises this much more than the packets hold belongs to a file that was cut off. Sound that
 # begins so much before the picture, or ends so much after it, leaves time without a picture.
 _TOLERATED_S = 1.0
+
+# Nobody's recordings in these formats are older.
+_FIRST_YEAR = 1990
 
 # Behind the last packet lies an index. More than this share of the file is a recording that was appended,
 # and that FFmpeg does not find in some formats.
@@ -325,3 +329,27 @@ def _notes(found: FrameTimes, clock: _Clock) -> tuple[Note, ...]:
         "early_end": early_s if early_s > _TOLERATED_S else 0,
     }
     return tuple(Note(kind, float(amount)) for kind, amount in amounts.items() if amount)
+
+
+def created_at(path: Path) -> datetime | None:
+    """When the camera says that it recorded: local time without a zone; none where it does not say.
+
+    Cameras without a clock write 1904 or 1970, the zeros of MP4 and of Unix; a time to come is none either.
+    """
+    try:
+        with open_container(path) as container:
+            local = container.metadata.get("com.apple.quicktime.creationdate")
+            streams = [stream.metadata for stream in container.streams.video]
+            times = (tags.get("creation_time") for tags in (container.metadata, *streams))
+            utc = next(filter(None, times), None)
+    except (av.error.FFmpegError, OSError):
+        return None
+    try:
+        # the first is written with the zone of the place; the second in UTC
+        found = datetime.fromisoformat(local or utc or "")
+    except ValueError:
+        return None
+    if not local and found.tzinfo is not None:
+        found = found.astimezone()
+    found = found.replace(tzinfo=None, microsecond=0)
+    return found if found.year >= _FIRST_YEAR and found <= datetime.now() else None

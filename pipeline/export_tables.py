@@ -7,6 +7,7 @@ are written as texts.
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -133,7 +134,11 @@ def write_xlsx(tables: list[NamedTable], path: Path) -> Path:
             )
     # nothing of it is to lie in the system's own temporary folder, nor to be taken for a formula or a link
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with atomic(path) as unfinished, xlsxwriter.Workbook(str(unfinished), options) as book:
+    with (
+        atomic(path) as unfinished,
+        _closing_errors_as_os_errors(),
+        xlsxwriter.Workbook(str(unfinished), options) as book,
+    ):
         book.set_properties({"title": "Emonext Care", "comments": "Automated estimates of expression."})
         head = book.add_format({"bold": True, "text_wrap": True, "valign": "top"})
         day = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
@@ -142,6 +147,17 @@ def write_xlsx(tables: list[NamedTable], path: Path) -> Path:
         rows = (tuple(row.values()) for row in dictionary(tables))
         _add_sheet(book, DICTIONARY, DICTIONARY_COLUMNS, rows, head, day)
     return path
+
+
+@contextmanager
+def _closing_errors_as_os_errors() -> Iterator[None]:
+    """The library wraps what the system says, such as of a full disk, in an error of its own."""
+    from xlsxwriter.exceptions import FileCreateError
+
+    try:
+        yield
+    except FileCreateError as error:
+        raise error.args[0] if isinstance(error.args[0], OSError) else OSError(str(error)) from error
 
 
 def _add_sheet(

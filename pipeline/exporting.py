@@ -10,6 +10,7 @@ import polars as pl
 
 from pipeline.errors import InputError, OutputError
 from pipeline.export_list import replace_export
+from pipeline.ids import file_stem, find_clashes
 from pipeline.summaries import RAW, read_episodes, read_sessions
 from pipeline.timeline import check_id, read_metadata, timeline_path, understood
 
@@ -49,7 +50,7 @@ class Exported:
 
     @property
     def name(self) -> str:
-        return f"{self.patient_id}_{self.session_id}"
+        return file_stem((self.patient_id, self.session_id))
 
     @property
     def duration_s(self) -> float:
@@ -72,7 +73,8 @@ def export(
     :param folder: where to; made where it is missing.
     :param reading: whose episodes ELAN and BORIS show, of sessions that have it; the others hold all.
     :returns: what was written.
-    :raises InputError: there is no such reading. :raises TimelineError: results can't be read.
+    :raises InputError: there is no such reading, or two sessions would get the same name.
+    :raises TimelineError: results can't be read.
     :raises OutputError: a file can't be written, or is there and not from an export, or somebody may have
         worked on it.
     """
@@ -90,6 +92,8 @@ def export(
     rateable = [one for one in sessions if reading == RAW or one.facts["corrected"]]
     if not rateable:
         raise InputError(f"{out}: no session has a reading {reading}; leave out --reading.")
+    for clash in find_clashes((one.patient_id, one.session_id) for one in rateable):
+        raise InputError(f"{out}: {clash}")
     if kind == "boris":
         from pipeline.export_boris import write_boris
 

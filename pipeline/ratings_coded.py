@@ -69,14 +69,20 @@ class SessionNames:
         """The session that a name begins with, and what else the name says.
 
         :param name: without suffix, such as ``P012_S01`` or ``P012-S01 anna``.
+        :raises InputError: it begins with the names of two sessions.
         """
         found = [
             (ids, name[match.end() :].strip(" _-.,"))
             for ids, begin in self._begins
             if (match := begin.match(name))
         ]
-        # P1_S1 and P1_S1.b may both be sessions
-        return min(found, key=lambda one: len(one[1])) if found else None
+        # P1_S1 and P1_S1.b may both be sessions; and A_B_C be B_C of A as well as C of A_B
+        least = min((len(rest) for _, rest in found), default=0)
+        nearest = [one for one in found if len(one[1]) == least]
+        if len(nearest) > 1:
+            both = " or ".join(sorted(" ".join(ids) for ids, _ in nearest))
+            raise InputError(f"{name}: can be session {both}; rename it after patient and session.")
+        return nearest[0] if nearest else None
 
     def of_media(self, files: Sequence[str]) -> SessionIds | None:
         """By the videos that a rater had before them, with or without their folders."""

@@ -132,7 +132,8 @@ class Session:
 
         :raises InputError: there are none.
         """
-        start, end = self.start_s or 0.0, min(self.end_s or duration_s, duration_s)
+        start = 0.0 if self.start_s is None else self.start_s
+        end = duration_s if self.end_s is None else min(self.end_s, duration_s)
         edges = [start, *(min(max(edge, start), end) for span in self.exclude for edge in span), end]
         parts = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
         if not parts:

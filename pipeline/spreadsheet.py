@@ -1,22 +1,30 @@
-"""What people write by hand: tables of a spreadsheet (CSV, with whatever Excel makes of it), and TOML."""
+"""What people write by hand: tables of a spreadsheet (CSV as Excel makes it, .xlsx), and TOML."""
 
 import csv
 import io
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.timeline import atomic
+from pipeline.workbook import Row, read_workbook
+
+TABLE_SUFFIXES = (".csv", ".xlsx")
+"""Of files that hold a list, in any case."""
 
 # Far above any study, and low enough that a wrong file is refused before it fills the memory.
 _MAX_BYTES = 50 * 2**20
 _MAX_ROWS = 10_000
 _MAX_LINES = 2**20  # empty ones too; a spreadsheet has no more
 MAX_COLUMNS = 500
+
+# So much is looked at to tell whether a table is a list of sessions: bytes of a CSV, and of a workbook.
+_FIRST_BYTES = 2**16
+_MAX_PEEK = 5 * 2**20
 
 # Characters. What reading a key with thousands of dots takes grows with their square.
 _MAX_TOML = 10_000
@@ -29,6 +37,9 @@ _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\s]")
 NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
 
+# A first line that tells Excel what parts the cells, and that Excel does not show.
+_SEPARATOR_LINE = re.compile(r'"?sep=([;,\t|])"?;*,*\r?\n?', re.IGNORECASE)
+
 # So much of a cell is shown in a message.
 MAX_SHOWN = 80
 
@@ -39,24 +50,22 @@ class Problem:
 
     :param row: as a spreadsheet counts it: the header is 1.
     :param column: its name; empty where the whole row is meant.
+    :param called: what tells the row from others, such as its video, where its number alone does not.
     """
 
     row: int
     column: str
     reason: str
+    called: str = ""
 
     def __str__(self) -> str:
-        place = f"row {self.row}, {self.column}" if self.column else f"row {self.row}"
-        return f"{place}: {self.reason}"
+        place = f"row {self.row} ({self.called})" if self.called else f"row {self.row}"
+        return f"{place}, {self.column}: {self.reason}" if self.column else f"{place}: {self.reason}"
 
 
 def read_text(path: Path, advice: str) -> str:
-    if not is_file(path):
-        raise InputError(f"{path}: no such file.")
+    _check_file(path)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            size, most = path.stat().st_size / 2**20, _MAX_BYTES // 2**20
-            raise InputError(f"{path}: {size:.0f} MB, above {most}; this is another kind of file.")
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror}).") from error
@@ -65,6 +74,15 @@ def read_text(path: Path, advice: str) -> str:
     if "\0" in text:
         raise InputError(f"{path}: not text; {advice}.")
     return text
+
+
+def _check_file(path: Path) -> None:
+    """:raises InputError: it is not there, or larger than anything that people write by hand."""
+    if not is_file(path):
+        raise InputError(f"{path}: no such file.")
+    if path.stat().st_size > _MAX_BYTES:
+        size, most = path.stat().st_size / 2**20, _MAX_BYTES // 2**20
+        raise InputError(f"{path}: {size:.0f} MB, above {most}; this is another kind of file.")
 
 
 def read_toml(path: Path, like: str) -> dict[str, Any]:
@@ -82,28 +100,58 @@ def read_toml(path: Path, like: str) -> dict[str, Any]:
         raise InputError(f"{path}: not TOML ({error}); a line is like: {like}") from error
 
 
-def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") -> list[tuple[int, list[str]]]:
+def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") -> list[Row]:
     """(row, cells) of the first line, and of each other that is not empty.
 
-    Rows are counted as a spreadsheet does, to which a cell of several lines is still one row.
+    Rows are counted as a spreadsheet does, to which a cell of several lines is still one row, and ``sep=;``
+    as the first line none. A workbook's sheet named sessions is read, or its first.
+
+    :raises InputError: it can't be read as a table.
     """
-    text = read_text(path, "in the spreadsheet, save it as “CSV UTF-8”")
-    with io.StringIO(text, newline="") as lines:
+    table: list[Row] = []
+    for number, cells in _rows(path, delimiters):
+        if number == 1 or any(cell.strip() for cell in cells):
+            table.append((number, cells))
+        if len(table) > max_rows + 1 or number > _MAX_LINES:
+            raise InputError(f"{path}: more than {max_rows} rows; give several lists.")
+    return table
+
+
+def first_line(path: Path) -> list[str]:
+    """The cells of a table's first line; none where it is no table. The rest is not read."""
+    try:
+        if path.suffix.lower() == ".xlsx":
+            if path.stat().st_size > _MAX_PEEK:
+                return []
+            return next(iter(read_workbook(path, MAX_COLUMNS + 1, max_rows=1)), (1, []))[1]
+        with path.open("rb") as file:
+            text = file.read(_FIRST_BYTES).decode("utf-8-sig", errors="replace")
+        return next(_parse(text, ";,"), (1, []))[1]
+    except (InputError, OSError):
+        return []
+
+
+def _rows(path: Path, delimiters: str) -> Iterable[Row]:
+    if path.suffix.lower() == ".xlsx":
+        _check_file(path)
+        return read_workbook(path, MAX_COLUMNS + 1, _MAX_LINES)
+    return _parse(read_text(path, "in the spreadsheet, save it as “CSV UTF-8”"), delimiters, path)
+
+
+def _parse(text: str, delimiters: str, path: Path = Path()) -> Iterator[Row]:
+    separator = _SEPARATOR_LINE.match(text)
+    with io.StringIO(text[separator.end() :] if separator else text, newline="") as lines:
         header = lines.readline()
         lines.seek(0)
-        reader = csv.reader(lines, delimiter=max(delimiters, key=header.count), strict=True)
-        table: list[tuple[int, list[str]]] = []
+        delimiter = separator[1] if separator else max(delimiters, key=header.count)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
-            for number, cells in enumerate(reader, start=1):
-                if number == 1 or any(cell.strip() for cell in cells):
-                    table.append((number, cells))
-                if len(table) > max_rows + 1 or number > _MAX_LINES:
-                    raise InputError(f"{path}: more than {max_rows} rows; give several lists.")
+            yield from enumerate(reader, start=1)
         except csv.Error as error:
+            line = reader.line_num + (separator is not None)
             raise InputError(
-                f"{path}, line {reader.line_num}: can't be read ({error}); is a quote (\") not closed?"
+                f"{path}, line {line}: can't be read ({error}); is a quote (\") not closed?"
             ) from error
-    return table
 
 
 def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> Path:

@@ -1,20 +1,8 @@
 """A study as its coordinators keep it: ``sessions.csv``, made with a spreadsheet, and ``study.toml``.
 
-One line of ``sessions.csv`` is one session: a video, or a part of one. Columns:
-
-======================================  =======================================================
-patient_id, session_id, video           required; the path from the CSV's folder
-recorded_at                             ``2026-03-01`` or ``2026-03-01T14:30``, local time
-condition                               a short text, such as ``music`` or ``baseline``
-start_s, end_s                          seconds of the video, ``mm:ss`` or ``h:mm:ss``
-exclude                                 stretches that are left out: ``120-180;300-310``
-patient_face                            pictures of the patient, parted by ``;``
-patient_region                          where the patient sits: ``x1,y1,x2,y2`` in % of the picture
-consent                                 yes or no
-notes                                   anything; whoever shows it escapes it
-======================================  =======================================================
-
-Columns of the study's own begin with ``x_`` and are left alone.
+One line of ``sessions.csv`` (or of ``sessions.xlsx``) is one session: a video, or a part of one. What its
+columns hold is said in :data:`pipeline.study_columns.COLUMNS`; columns of the study's own begin with ``x_``
+and are left alone.
 
 Where a camera split a session into several files, each has a line with the same ids, in order of time. What
 is said of the session stands in the first of these lines; seconds count from the first file's start. Two
@@ -27,7 +15,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from itertools import pairwise, zip_longest
 from pathlib import Path
@@ -35,6 +23,8 @@ from typing import Any
 
 from pipeline.container import VIDEO_SUFFIXES
 from pipeline.errors import InputError
+from pipeline.folders import FolderVideos, find_videos
+from pipeline.ids import Ids, find_clashes, folded
 from pipeline.session import QualityLimits, Session, Settings
 from pipeline.spreadsheet import (
     MAX_COLUMNS,
@@ -43,7 +33,6 @@ from pipeline.spreadsheet import (
     Problem,
     as_float,
     is_file,
-    is_text,
     plain,
     read_seconds,
     read_table,
@@ -51,16 +40,27 @@ from pipeline.spreadsheet import (
     shown,
     write_rows,
 )
+from pipeline.study_columns import REQUIRED
+from pipeline.study_folder import SESSIONS_FILE, lists_in
 from pipeline.timeline import check_id
 
-SESSIONS_FILE = "sessions.csv"
 SETTINGS_FILE = "study.toml"
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _MAX_CONDITION = 64
 
+# So many patients or videos are named in a message.
+_MAX_NAMED = 8
+
+_MONTHS = 12
+
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
+
+# What spreadsheets make of a date in most countries; the order of day and month is the column's.
+_DAY_AND_MONTH = re.compile(
+    r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})(?:[T ]+([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?"
+)
 
 _YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
     ("no", "false", "0", "non"), False
@@ -72,10 +72,14 @@ _CAMERAS = ("img", "vid", "video", "mvi", "mov", "movie", "dsc", "gopr", "pxl", 
 
 @dataclass(frozen=True)
 class Study:
-    """The sessions that can be used, in the list's order, and all that is wrong with the list."""
+    """The sessions that can be used, in the list's order, and all that is wrong with the list.
+
+    :param rows: of each session: the row of each of its files.
+    """
 
     sessions: tuple[Session, ...]
     problems: tuple[Problem, ...]
+    rows: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -97,12 +101,45 @@ def read_study(path: Path) -> Study:
     """
     table = read_table(path)
     columns, problems = _check_header(path, table[0][1] if table else ())
-    rows = [_read_row(number, cells, columns, path.parent) for number, cells in table[1:]]
-    problems += [problem for row in rows for problem in row.problems]
+    lines, unclear = _with_iso_dates(table[1:], columns)
+    rows = [_read_row(number, cells, columns, path.parent) for number, cells in lines]
+    problems += [
+        problem
+        for row in rows
+        for problem in row.problems
+        if not (problem.row in unclear and problem.column == "recorded_at")
+    ]
+    problems += [Problem(row, "recorded_at", reason) for row, reason in unclear.items() if reason]
     whole = [row for row in rows if row.values.keys() == _READERS.keys()]
-    sessions, unlike = _join(whole)
-    problems += unlike
-    return Study(tuple(sessions), tuple(sorted(problems, key=lambda problem: problem.row)))
+    sessions, numbers, unlike = _join(whole)
+    problems += [*unlike, *_mixed_up(sessions, numbers)]
+    if not rows:
+        problems.append(Problem(2, "", "no session in the list; write one row for each."))
+    return Study(tuple(sessions), tuple(sorted(problems, key=lambda problem: problem.row)), tuple(numbers))
+
+
+def choose_sessions(
+    study: Study, path: Path, patient_id: str | None, session_id: str | None
+) -> tuple[Session, ...]:
+    """Those of one patient, of one session, or both; all where neither is given.
+
+    :raises InputError: there is none.
+    """
+    chosen = tuple(
+        session
+        for session in study.sessions
+        if patient_id in (None, session.patient_id) and session_id in (None, session.session_id)
+    )
+    if not chosen and study.sessions:
+        asked = (("--patient", patient_id), ("--session", session_id))
+        options = " ".join(f"{option} {value}" for option, value in asked if value is not None)
+        patients = list(dict.fromkeys(session.patient_id for session in study.sessions))
+        more = ", …" if len(patients) > _MAX_NAMED else ""
+        raise InputError(
+            f"{path}: no session for {options}; the list holds the patients "
+            f"{', '.join(patients[:_MAX_NAMED])}{more}."
+        )
+    return chosen
 
 
 def write_sessions_list(folder: Path) -> Path:
@@ -116,9 +153,11 @@ def write_sessions_list(folder: Path) -> Path:
     :raises OutputError: it can't be written.
     """
     path = folder / SESSIONS_FILE
-    if os.path.lexists(path):
-        raise InputError(f"{path}: exists already; edit it, or move it away.")
-    videos = sorted(_find_videos(folder))
+    for there in [path, *(lists_in(folder) if folder.is_dir() else ())]:
+        if os.path.lexists(there):
+            raise InputError(f"{there}: exists already; edit it, or move it away.")
+    found = find_videos(folder) if folder.is_dir() else FolderVideos((), (), ())
+    videos = sorted(video.relative_to(folder).as_posix() for video in found.all)
     if not videos:
         raise InputError(f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)}).")
     ids = [_ids_from(video) for video in videos]
@@ -165,16 +204,19 @@ def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Pr
     if not _READERS.keys() & set(names) or len(names) > MAX_COLUMNS:
         raise InputError(
             f"{path}: its first line names no columns that are known. It must name "
-            f"{', '.join(_REQUIRED)}, parted by ; or a comma."
+            f"{', '.join(REQUIRED)}, parted by ; or a comma."
         )
-    problems = [Problem(1, name, "this column is missing.") for name in _REQUIRED if name not in names]
+    missing = [name for name in REQUIRED if name not in names]
+    problems: list[Problem] = []
     columns: list[str] = []
     for name in names:
         reason = _why_not(name, columns)
+        if reason and (meant := _close(name, _READERS)) in missing:
+            missing.remove(meant)  # what is misspelt is one fault, not two
         if reason:
             problems.append(Problem(1, shown(name, quoted=False), reason))
         columns.append(name if not reason and name in ("", *_READERS) else _LEFT_ALONE)
-    return columns, problems
+    return columns, [*(Problem(1, name, "this column is missing.") for name in missing), *problems]
 
 
 def _why_not(name: str, earlier: Collection[str]) -> str:
@@ -191,7 +233,7 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
     if any(cell for column, cell in named if not column):
         reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
         return _Row(number, {}, (Problem(number, "", reason),))
-    values, problems = dict(_ABSENT), []
+    values, problems, empty = dict(_ABSENT), [], []
     for column, cell in named:
         if column and column != _LEFT_ALONE:
             try:
@@ -199,10 +241,19 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
             except InputError as error:
                 values.pop(column, None)
                 problems.append(Problem(number, column, str(error)))
+                empty += [column] if not cell else []
+    if len(empty) > 1:  # as in a list that nobody has filled in yet
+        problems = [problem for problem in problems if problem.column not in empty]
+        problems.append(Problem(number, ", ".join(empty), "empty; fill in these cells."))
     start_s, end_s = values.get("start_s"), values.get("end_s")
-    if start_s is not None and end_s is not None and start_s >= end_s:
+    if end_s is not None and end_s <= (0.0 if start_s is None else start_s):
         del values["end_s"]
-        problems.append(Problem(number, "end_s", f"{end_s:g} s is not after start_s, {start_s:g} s."))
+        start = "the video's start" if start_s is None else f"start_s, {start_s:g} s"
+        problems.append(Problem(number, "end_s", f"{end_s:g} s is not after {start}."))
+    cells_by_name = dict(named)
+    if not (cells_by_name.get("patient_id") and cells_by_name.get("session_id")):
+        video = shown(Path(cells_by_name.get("video", "")).name, quoted=False)
+        problems = [replace(problem, called=video) for problem in problems]
     return _Row(number, values, tuple(problems))
 
 
@@ -212,31 +263,110 @@ def _read_cell(column: str, cell: str, folder: Path) -> Any:
     return _READERS[column](cell, folder)
 
 
-def _join(rows: Sequence[_Row]) -> tuple[list[Session], list[Problem]]:
-    """The sessions, and what rows that continue one say otherwise than its first."""
-    first: dict[tuple[str, str], _Row] = {}
-    sessions: dict[tuple[str, str], Session] = {}
+def _join(rows: Sequence[_Row]) -> tuple[list[Session], list[tuple[int, ...]], list[Problem]]:
+    """The sessions, the rows of each, and what rows that continue one say otherwise than its first."""
+    first: dict[Ids, _Row] = {}
+    sessions: dict[Ids, Session] = {}
+    numbers: dict[Ids, tuple[int, ...]] = {}
     problems = []
     for row in rows:
         ids = row.values["patient_id"], row.values["session_id"]
         if ids not in sessions:
-            first[ids], sessions[ids] = row, Session(**row.values)
+            first[ids], sessions[ids], numbers[ids] = row, Session(**row.values), (row.number,)
             continue
-        reasons = list(_unlike(row.values, sessions[ids], first[ids]))
-        problems += [Problem(row.number, column, reason) for column, reason in reasons]
+        if problem := _unlike(row, sessions[ids], first[ids]):
+            problems.append(problem)
         session = sessions[ids]
         sessions[ids] = replace(session, continued=(*session.continued, row.values["video"]))
-    return list(sessions.values()), problems
+        numbers[ids] += (row.number,)
+    return list(sessions.values()), list(numbers.values()), problems
 
 
-def _unlike(values: Mapping[str, Any], session: Session, first: _Row) -> Iterator[tuple[str, str]]:
-    """Columns of a row that continues a session, and what is wrong with them."""
+def _unlike(row: _Row, session: Session, first: _Row) -> Problem | None:
+    """What is wrong with a row that continues a session."""
+    values = row.values
     if values["video"] in session.videos:
-        yield "video", f"this session has this file already, since row {first.number}."
-    for column, absent in _ABSENT.items():
-        silent = values[column] == absent and column != "consent"
-        if column != "notes" and not silent and values[column] != first.values[column]:
-            yield column, f"row {first.number} says otherwise of the same session; say it there."
+        return Problem(row.number, "video", f"this session has this file already, since row {first.number}.")
+    unlike = [
+        column
+        for column, absent in _ABSENT.items()
+        if column != "notes"
+        and (values[column] != absent or column == "consent")
+        and values[column] != first.values[column]
+    ]
+    reason = f"row {first.number} says otherwise of the same session; say it there."
+    return Problem(row.number, ", ".join(unlike), reason) if unlike else None
+
+
+def _mixed_up(sessions: Sequence[Session], rows: Sequence[tuple[int, ...]]) -> Iterator[Problem]:
+    """Ids and conditions that differ in nothing but capitals, blanks or dots at the end; each pair once."""
+    row_of = {session.ids: numbers[0] for session, numbers in zip(sessions, rows, strict=True)}
+    told = set()
+    for clash in find_clashes(row_of):
+        pair = (clash.first[0], clash.second[0]) if clash.column == "patient_id" else clash
+        if pair not in told:
+            told.add(pair)
+            place = row_of[clash.first]
+            yield Problem(row_of[clash.second], clash.column, f"{clash} Compare row {place}.")
+    conditions: dict[str, Session] = {}
+    spelt: set[str] = set()
+    for session in sessions:
+        first = conditions.setdefault(folded(session.condition), session)
+        if first.condition != session.condition and session.condition not in spelt:
+            spelt.add(session.condition)
+            reason = (
+                f"{shown(session.condition)} differs from {shown(first.condition)} of row "
+                f"{row_of[first.ids]} only in capitals, blanks or dots at the end; write it in one way."
+            )
+            yield Problem(row_of[session.ids], "condition", reason)
+
+
+def _with_iso_dates(
+    lines: Sequence[tuple[int, list[str]]], columns: Sequence[str]
+) -> tuple[list[tuple[int, list[str]]], dict[int, str]]:
+    """The rows with dates like 15/03/2026 rewritten, where some date of the column shows their order.
+
+    :returns: the rows; and those whose date can be read in two ways, with the reason at the first of them.
+    """
+    if "recorded_at" not in columns:
+        return list(lines), {}
+    place = columns.index("recorded_at")
+    dates = {
+        number: match
+        for number, cells in lines
+        if place < len(cells) and (match := _DAY_AND_MONTH.fullmatch(plain(cells[place])))
+    }
+    day_first = {number for number, date in dates.items() if int(date[1]) > _MONTHS}
+    month_first = {number for number, date in dates.items() if int(date[3]) > _MONTHS}
+    order = "day" if day_first and not month_first else "month" if month_first and not day_first else ""
+    clear = {number for number, date in dates.items() if order or int(date[1]) == int(date[3])}
+    rewritten = [
+        (number, [*cells[:place], _iso(dates[number], order), *cells[place + 1 :]])
+        if number in clear
+        else (number, cells)
+        for number, cells in lines
+    ]
+    unclear = dict.fromkeys((number for number in dates if number not in clear), "")
+    if unclear:
+        first = next(iter(unclear))
+        unclear[first] = _two_readings(dates[first], len(unclear), both=bool(day_first and month_first))
+    return rewritten, unclear
+
+
+def _iso(date: re.Match[str], order: str) -> str:
+    day, month = (date[3], date[1]) if order == "month" else (date[1], date[3])
+    time = f"T{date[5]:0>2}{date[6]}" if date[5] else ""
+    return f"{date[4]}-{month:0>2}-{day:0>2}{time}"
+
+
+def _two_readings(date: re.Match[str], count: int, *, both: bool) -> str:
+    readings = f"{_iso(date, 'day')[:10]} (day first) or {_iso(date, 'month')[:10]} (month first)"
+    why = "other dates of this column are in either order" if both else "no date of this column shows which"
+    more = f" ({count - 1} more like it)" if count > 1 else ""
+    return (
+        f"{shown(date[0])}{more} can be {readings}, and {why}; write 2026-03-01 or 2026-03-01T14:30, in "
+        "local time."
+    )
 
 
 # --- cells. Each raises InputError with the reason, which gets row and column put before it
@@ -356,25 +486,10 @@ _ABSENT: Mapping[str, Any] = {
     "notes": "",
 }
 
-_REQUIRED = tuple(name for name in _READERS if name not in _ABSENT)
-
 _LEFT_ALONE = "x_"
 
 
 # --- a new list
-
-
-def _find_videos(folder: Path) -> Iterator[str]:
-    """Paths from the folder, without hidden files such as those that macOS leaves beside videos."""
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder)
-        if path.suffix.lower() not in VIDEO_SUFFIXES or any(part[0] == "." for part in inside.parts):
-            continue
-        if is_file(path):
-            name = inside.as_posix()
-            if not is_text(name):
-                raise InputError(f"{folder}: the name {name!r} is not text; rename this video.")
-            yield name
 
 
 def _ids_from(video: str) -> tuple[str, str]:
@@ -422,5 +537,10 @@ def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, t
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name[:MAX_SHOWN].casefold(), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}."
+    close = _close(name, known)
+    return f"; did you mean {close}?" if close else f"; there are {', '.join(known)}."
+
+
+def _close(name: str, known: Collection[str]) -> str:
+    """The one that the name is nearly like; empty where there is none."""
+    return next(iter(difflib.get_close_matches(name[:MAX_SHOWN].casefold(), known, n=1)), "")

@@ -457,6 +457,26 @@ def test_ids_that_would_be_the_same_are_refused_before_anything_is_written(tmp_p
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("kind", ["elan", "boris"])
+def test_sessions_whose_files_would_have_one_name_are_refused(tmp_path: Path, kind: Format) -> None:
+    for patient, session in (("A_B", "C"), ("A", "B_C")):
+        put(tmp_path, make_timeline(SECONDS, patient, session), patient, session)
+    summarize_folder(tmp_path)
+    with pytest.raises(InputError, match="A_B C and A B_C would both get files named A_B_C"):
+        export(tmp_path, kind, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    assert len(export(tmp_path, "bids", tmp_path / "x")) > 4, "there each has a folder"
+
+
+def test_a_name_that_two_sessions_have_is_nobody_s(tmp_path: Path) -> None:
+    for patient, session in (("A_B", "C"), ("A", "B_C"), ("A", "B")):
+        put(tmp_path, make_timeline(SECONDS, patient, session), patient, session)
+    names = session_names(tmp_path)
+    with pytest.raises(InputError, match="A_B_C anna: can be session A B_C or A_B C"):
+        names.find("A_B_C anna")
+    assert names.find("A_B_anna") == (("A", "B"), "anna")
+
+
 @pytest.fixture(autouse=True)
 def _no_bak(tmp_path: Path) -> Iterator[None]:
     yield

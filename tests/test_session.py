@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import av
@@ -428,3 +428,11 @@ def test_columns_carry_their_unit(of_clip: OfClip, out: Path) -> None:
     schema = pq.read_schema(out / "timelines" / "patient_id=P1" / "no_face_rot90-mov.parquet")
     assert schema.field("face_px").metadata[b"unit"] == b"px"
     assert schema.field("yaw").metadata[b"unit"] == b"degrees"
+
+
+def test_an_end_of_zero_is_not_the_end_of_the_video() -> None:
+    whole = Session("P1", "S1", Path("a.mp4"))
+    assert whole.parts(10.0) == [(0.0, 10.0)]
+    assert replace(whole, start_s=0.0, end_s=4.0).parts(10.0) == [(0.0, 4.0)]
+    with pytest.raises(InputError, match=r"nothing is left of its 10\.0 s"):
+        replace(whole, end_s=0.0).parts(10.0)

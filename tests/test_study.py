@@ -91,8 +91,10 @@ def reason(read: Read, column: str, cell: str) -> str:
 # --- nothing in it, and no table
 
 
-def test_a_header_alone_is_an_empty_study(folder: Path) -> None:
-    assert read_study(put(folder, "patient_id;session_id;video")) == Study((), ())
+@pytest.mark.parametrize("lines", ["", "\n;;\n", "\n\n\n"])
+def test_a_header_alone_is_no_study(folder: Path, lines: str) -> None:
+    study = read_study(put(folder, f"patient_id;session_id;video{lines}"))
+    assert study == Study((), (Problem(2, "", "no session in the list; write one row for each."),))
 
 
 @pytest.mark.parametrize(
@@ -643,7 +645,10 @@ def test_a_new_list_is_filled_in_and_read(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     path = write_sessions_list(tmp_path)
-    assert places(read_study(path)) == [(2, "consent"), (3, "patient_id"), (3, "session_id"), (3, "consent")]
+    assert [str(problem) for problem in read_study(path).problems] == [
+        "row 2, consent: empty; say yes or no.",
+        "row 3 (Zoë; früh.mp4), patient_id, session_id, consent: empty; fill in these cells.",
+    ]
     first, second = read_rows(path)
     first |= {"consent": "no", "end_s": "1:00"}
     second |= {"consent": "oui", "patient_id": "P2", "session_id": "S1", "recorded_at": "2026-03-01"}

@@ -1,0 +1,62 @@
+"""Names that must be told apart: ids become folders and files, also on systems that ignore capitals."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+Ids = tuple[str, str]
+"""Patient and session."""
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Two sessions that would be mixed up.
+
+    :param column: ``patient_id`` or ``session_id``: whose spelling differs.
+    :param first: came first in the list. ``second``: the later one.
+    """
+
+    column: str
+    first: Ids
+    second: Ids
+
+    def __str__(self) -> str:
+        if self.first[0] == self.second[0] or self.column == "patient_id":
+            place = ("patient_id", "session_id").index(self.column)
+            one, other = self.first[place], self.second[place]
+            return (
+                f"{other} and {one} differ only in capitals or dots at the end, and would be the same file "
+                "on Windows and macOS; write one of the two, or give another id."
+            )
+        return (
+            f"{' '.join(self.second)} and {' '.join(self.first)} would both get files named "
+            f"{file_stem(self.second)}; give one of them another id."
+        )
+
+
+def file_stem(ids: Ids) -> str:
+    """How files of one session are called that lie beside those of other patients."""
+    return "_".join(ids)
+
+
+def folded(text: str) -> str:
+    """The text without the differences that people and some file systems do not see."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).casefold()).strip(". ")
+
+
+def find_clashes(sessions: Iterable[Ids]) -> Iterator[Clash]:
+    """Every session whose patient, session or file name is an earlier one's but for capitals and dots."""
+    patients: dict[str, Ids] = {}
+    own: dict[tuple[str, str], Ids] = {}
+    files: dict[str, Ids] = {}
+    for ids in dict.fromkeys(sessions):
+        patient = patients.setdefault(folded(ids[0]), ids)
+        session = own.setdefault((ids[0], folded(ids[1])), ids)
+        file = files.setdefault(folded(file_stem(ids)), ids)
+        if patient[0] != ids[0]:
+            yield Clash("patient_id", patient, ids)
+        elif session != ids:
+            yield Clash("session_id", session, ids)
+        elif file != ids:
+            yield Clash("session_id", file, ids)
