@@ -54,7 +54,9 @@ def test_two_recordings_in_one_file_follow_each_other(
 ) -> None:
     info = probe(joined(tmp_path, suffix, codec, options=options))
     assert numbers(info) == list(range(100))
-    np.testing.assert_allclose(info.time_s, np.arange(100) / 25, atol=2e-3)
+    # a program stream states the time of every other small frame or so; FFmpeg makes up the others'
+    np.testing.assert_allclose(info.time_s, np.arange(100) / 25, atol=0.041 if suffix == ".mpg" else 2e-3)
+    assert (np.diff(info.time_s) > 0).all()
     assert info.duration_s == pytest.approx(4.0, abs=0.01)
     assert kinds(info) == ["takes"]
     assert not info.seekable
