@@ -90,7 +90,13 @@ def make(folder: Path, seed: int) -> Made:
         case "joined":
             cuts = sorted(random.choice(np.arange(20, count - 20), int(random.integers(1, 3)), replace=False))
             bounds = [0, *map(int, cuts), count]
-            takes = [write(f"take{k}", pictures[a:b]) for k, (a, b) in enumerate(pairwise(bounds))]
+            # their clocks start again, overlap, or jump ahead; AVI and FLV have a constant rate
+            starts_ms = random.choice([0, 0, 500, 3000, 100_000], len(bounds)).tolist()
+            timed = suffix in (".mts", ".mkv", ".webm", ".mp4", ".mov") and codec != "mpeg2video"
+            takes = []
+            for k, (first, end) in enumerate(pairwise(bounds)):
+                times = [starts_ms[k] + 40 * n for n in range(end - first)] if timed else None
+                takes.append(write(f"take{k}", pictures[first:end], times_ms=times))
             path.write_bytes(b"".join(take.read_bytes() for take in takes))
             return Made(path, healthy=False)
         case "clock" if suffix in (".mp4", ".mkv", ".mov"):
