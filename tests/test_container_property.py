@@ -111,7 +111,7 @@ def make(folder: Path, seed: int) -> Made:
         case "fragmented" if suffix in (".mp4", ".mov"):
             flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
             return Made(write(stem, pictures, container_options=flags), healthy=True)
-        case "holes" if suffix in (".mp4", ".mkv", ".mov", ".webm"):
+        case "holes" if suffix in (".mp4", ".mkv", ".mov", ".webm") and codec != "mpeg2video":
             steps = random.choice([20, 40, 70, 2000], count, p=[0.4, 0.4, 0.18, 0.02])
             return Made(write(stem, pictures, times_ms=np.cumsum(steps).tolist()), healthy=True)
         case _:
