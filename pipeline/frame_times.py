@@ -153,31 +153,37 @@ def decoded(
     :param start_pts: decoding begins at a key frame that the container finds near it; else at the start.
     :param threads: with ``SLICE``, damaged packets are passed over, and frames have the same numbers each
         time; with ``AUTO`` decoding is faster.
-    :raises av.error.InvalidDataError: a packet is damaged, and ``threads`` is not ``SLICE``.
-    :raises av.error.FFmpegError: the file can't be opened.
+    :raises av.error.FFmpegError: the file can't be opened; or a packet is damaged, and ``threads`` is not
+        ``SLICE``.
     """
     with open_container(path) as container:
         stream = video_stream(container, index)
         stream.thread_type = threads
         if start_pts is not None:
             container.seek(start_pts, stream=stream)
-        packets, first = container.demux(stream), None
-        while True:
+        first: Fraction | None = None
+        for packet in _packets(container, stream):
             try:
-                packet = next(packets)
-            except (StopIteration, av.error.FFmpegError):
-                return  # the end, or the rest can't be read
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
+                frames = stream.decode(packet)
+            except av.error.FFmpegError:
                 if threads != "SLICE":
                     raise
-                yield Decoded(None, packet.pts)
+                yield Decoded(None, packet.pts if packet else None)
                 continue
             for frame in frames:
                 aspect = stream.codec_context.sample_aspect_ratio
                 first = first or aspect
                 yield Decoded(frame, frame.pts, aspect if aspect != first else None)
+
+
+def _packets(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator["av.Packet[av.VideoStream] | None"]:
+    """All packets as far as the file can be read; then none, for which a decoder gives what it holds back."""
+    try:
+        yield from container.demux(stream)
+    except av.error.FFmpegError:
+        yield None
 
 
 def _by_presentation(packets: Sequence[Packet], times: Sequence[int], step: float) -> FrameTimes:

@@ -220,7 +220,7 @@ def _frames_from(info: VideoInfo, wanted: int) -> Iterator[_Found]:
             for found in _sought(info, wanted, "SLICE" if info.by_number else "AUTO"):
                 last = found.pts
                 yield found
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             # several threads report a damaged packet some packets late; one says which it is
             for found in _sought(info, wanted if last is None else last, "SLICE"):
                 if last is None or found.pts > last:
@@ -261,7 +261,7 @@ def _trusted(info: VideoInfo, threads: Literal["SLICE", "AUTO"], start_pts: int 
 
     It is built on the damaged one: FFmpeg shows it smeared, and unmarked.
 
-    :raises av.error.InvalidDataError: a packet is damaged, and ``threads`` is not ``SLICE``.
+    :raises av.error.FFmpegError: as :func:`pipeline.frame_times.decoded`.
     """
     damaged_pts: int | None = None
     number = -1
