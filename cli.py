@@ -188,14 +188,13 @@ def process(
     """
     from emonext.weight_files import find_weights, verify_weights
     from pipeline.batch import check_ids, process_sessions
-    from pipeline.encryption import use_key
+    from pipeline.encryption import key_file, use_key
     from pipeline.session import QualityLimits, Settings
     from pipeline.timeline import left_open, written_sessions
     from reports import update_reports
 
     if engine != "ray":
         _refuse_given(context, "--engine ray", "ray_address")
-    encrypt = encrypt.absolute() if encrypt else None
     use_key(encrypt)
     options = {
         "sample_fps": ("fps", fps),
@@ -221,7 +220,7 @@ def process(
     sha256 = verify_weights(weights)
     if weights == Path(model):
         model = str(weights.absolute())  # the working folder of another machine is another
-    make = partial(_instruments, model, device, settings.min_face_px, network, sha256=sha256, key=encrypt)
+    make = partial(_instruments, model, device, settings.min_face_px, network, sha256=sha256, key=key_file())
     run = (
         _on_cluster(make, ray_address, jobs, device)
         if engine == "ray"

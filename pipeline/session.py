@@ -127,6 +127,15 @@ class Session:
     def videos(self) -> tuple[Path, ...]:
         return (self.video, *self.continued)
 
+    def with_absolute_paths(self) -> "Session":
+        """The same session for a process whose working folder may be another."""
+        return replace(
+            self,
+            video=self.video.absolute(),
+            continued=tuple(video.absolute() for video in self.continued),
+            patient_face=tuple(photo.absolute() for photo in self.patient_face),
+        )
+
     def parts(self, duration_s: float) -> list[Span]:
         """The stretches that count, s.
 

@@ -27,7 +27,7 @@ from videos import encode, remux, sound_only, with_faces
 import cli
 from emonext import LABELS
 from pipeline.audit import IDS_FILE, read_runs
-from pipeline.encryption import use_key
+from pipeline.encryption import use_no_key
 from pipeline.lock import holding
 from pipeline.session import Session
 from pipeline.status import read_status
@@ -519,7 +519,7 @@ def test_what_stays_open_where_a_key_comes_later_is_told(
 ) -> None:
     assert emonext("key", tmp_path / "study.key").code == DONE
     ended = emonext("process", video, "--out", two, "--encrypt", tmp_path / "study.key", *model)
-    use_key(None)
+    use_no_key()
     assert ended.code == DONE
     assert f"{two}: 2 files are not encrypted" in ended.err_lines[0]
     assert "patient_id=P2/S1.parquet" in ended.err_lines[0]
