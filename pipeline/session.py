@@ -22,7 +22,7 @@ from pipeline.roles import by_hand, encrypt_roles, roles_path, settle
 from pipeline.rows import QualityLimits, write_session
 from pipeline.stretches import NO_PICTURE, STRETCH_S, Stretch, Stretches
 from pipeline.timeline import SCHEMA_VERSION, Timeline, faces_path, timeline_path
-from pipeline.tracks import DEFAULT_MAX_GAP_S, track_faces
+from pipeline.tracks import DEFAULT_MAX_GAP_S, shorten_pauses, track_faces
 from pipeline.video import SampledVideo, check_sample_fps
 
 if TYPE_CHECKING:
@@ -194,8 +194,7 @@ def process_session(
         decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
     if not any(sample.decoded for sample in untracked):
         raise VideoError(f"{session.video}: not one frame can be decoded.")
-    samples = list(track_faces(untracked, settings.max_gap_s))
-    patient, samples = find_patient(samples, session, settings, instruments, recording)
+    patient, samples = find_patient(untracked, session, settings, instruments, recording)
     roles = roles_path(out, *session.ids)
     patient = settle(patient, by_hand(samples, roles))
     encrypt_roles(roles)
@@ -287,15 +286,24 @@ def find_patient(
 ) -> tuple[Patient, list[FrameFaces]]:
     """By the session's photos or its region, where it has them; else by the settings' rule.
 
-    :returns: who it is, and the samples: photos tell where a track goes from one person to another.
+    Tracks go on over time that does not count: leaving out a stretch does not change who is who.
+
+    :param samples: their faces have no tracks yet.
+    :returns: who it is, and the samples with tracks: photos tell where one goes over to another person.
     :raises InputError: a photo is of no use, or the chosen track does not exist.
     """
+    parts = session.parts(recording.duration_s)
+    tracked = list(track_faces(shorten_pauses(samples, parts), settings.max_gap_s))
     if session.patient_face:
         embed = instruments.make_embedder()
-        return by_photo(samples, session.patient_face, recording, instruments.detect, embed)
-    if session.patient_region is not None:
-        return by_region(samples, session.patient_region, recording), samples
-    return by_rule(samples, settings.patient_track), samples
+        patient, tracked = by_photo(tracked, session.patient_face, recording, instruments.detect, embed)
+    elif session.patient_region is not None:
+        patient = by_region(tracked, session.patient_region, recording)
+    else:
+        starts = np.array([start for start, _ in parts])
+        part_of = np.searchsorted(starts, [sample.time_s for sample in samples], "right").tolist()
+        patient = by_rule(tracked, settings.patient_track, part_of)
+    return patient, [replace(one, faces=two.faces) for one, two in zip(samples, tracked, strict=True)]
 
 
 def _without_pictures(sample: FrameFaces) -> FrameFaces:

@@ -586,7 +586,6 @@ def test_what_a_video_says_of_itself_is_searched(tmp_path: Path) -> None:
     assert not mentions(path, words)
 
 
-
 def test_what_can_t_be_read_is_named(out: Path, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     process("P012/S01", "P013/S01")
     (out / "locked").write_text("x")
