@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -191,7 +191,7 @@ def process(
     from pipeline.encryption import key_file, use_key
     from pipeline.session import QualityLimits, Settings
     from pipeline.timeline import left_open, written_sessions
-    from reports import update_reports
+    from reports import own_text, update_reports
 
     if engine != "ray":
         _refuse_given(context, "--engine ray", "ray_address")
@@ -226,6 +226,7 @@ def process(
         if engine == "ray"
         else _on_this_machine(make, jobs, len(sessions))
     )
+    set_aside: dict[tuple[str, str], Sequence[Path]] = {}
     with _progress("Processing") as update:
         outcomes = process_sessions(
             sessions,
@@ -234,6 +235,8 @@ def process(
             run,
             sha256,
             overwrite=overwrite,
+            on_withdrawn=lambda session, paths: set_aside.update({session.ids: paths}),
+            own_text=own_text(),
             on_session=_overall(update, len(sessions)),
             write_pages=lambda out: update_reports(out, lambda done, total: update(done, total, "reports")),
         )
@@ -247,6 +250,7 @@ def process(
             markup=False,
             soft_wrap=True,
         )
+    _tell_set_aside(out, sessions, outcomes, set_aside)
     _tell(sessions, outcomes)
 
 
@@ -438,7 +442,7 @@ def study_check(
 def _tell_counts(study: "Study") -> None:
     """How many sessions there are of each condition and consent, and which lie in several files."""
     conditions = Counter(session.condition or "none" for session in study.sessions)
-    consent = Counter("yes" if session.consent else "no" for session in study.sessions)
+    consent = Counter("no" if session.refused else "yes" for session in study.sessions)
     for name, counts in (("Conditions", conditions), ("Consent", consent)):
         if counts:
             _say(f"{name}: {', '.join(f'{value} {count}' for value, count in sorted(counts.items()))}")
@@ -460,9 +464,17 @@ def status(
     """
     from pipeline.lock import is_held
     from pipeline.spreadsheet import write_rows
-    from pipeline.status import overview
+    from pipeline.status import is_damaged, overview
+    from reports.reasons import STATE_REASONS
     from reports.status_page import write_status_page
 
+    if is_damaged(directory):
+        err_console.print(
+            f"{directory / 'status.parquet'}: can't be read; the states below are those of the timelines. "
+            "The next `emonext process` writes it again.",
+            markup=False,
+            soft_wrap=True,
+        )
     found = overview(directory, running=is_held(directory))
     table = Table("patient", "session", "state", "seen", "identity", "× real time", box=SIMPLE)
     rows = found.to_dicts()
@@ -470,15 +482,15 @@ def status(
         table.add_row(
             _on_screen(row["patient_id"]),
             _on_screen(row["session_id"]),
-            row["state"],
+            row["state"].replace("_", " "),
             "–" if row["coverage"] is None else f"{row['coverage']:.0%}",
             "–" if row["identity"] is None else f"{row['identity']:.2f}",
             "–" if row["speed"] is None else f"{row['speed']:.1f}",
         )
     _show(table)
     for row in rows:
-        if row["reason"]:
-            line = f"{row['patient_id']} {row['session_id']}: {row['reason']}"
+        if reason := row["reason"] or STATE_REASONS.get(row["state"]):
+            line = f"{row['patient_id']} {row['session_id']}: {reason}"
             out_console.print(_on_screen(line), soft_wrap=True)
     if csv:
         texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
@@ -1483,6 +1495,34 @@ def _framing(prepare: "Preprocessing") -> "Framing":
     return Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
 
 
+def _tell_set_aside(
+    out: Path,
+    sessions: "Sequence[Session]",
+    outcomes: "Sequence[Outcome]",
+    touched: "Mapping[tuple[str, str], Sequence[Path]]",
+) -> None:
+    """What is kept of sessions without consent, and what went with them."""
+    for session, outcome in zip(sessions, outcomes, strict=True):
+        patient, name = session.ids
+        for path in touched.get(session.ids, ()):
+            line = (
+                f"{path}: held {patient} {name}, to which there is no consent; it was removed or set aside."
+            )
+            err_console.print(line, markup=False, soft_wrap=True)
+        if outcome.state == "withdrawn":
+            line = (
+                f"{patient} {name}: consent was withdrawn; its results are set aside in {out / 'withdrawn'}. "
+                f"Delete them with `emonext purge {out} --patient {patient} --session {name}`."
+            )
+            err_console.print(line, markup=False, soft_wrap=True)
+        if outcome.state in ("no_consent", "withdrawn") and session.consent is None:
+            line = (
+                f"{patient} {name}: consent was refused in this folder before; to process it, give a "
+                "sessions.csv that says consent yes."
+            )
+            err_console.print(line, markup=False, soft_wrap=True)
+
+
 def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
     """One line for each session of which there is news, one for all; exits 1 where some are incomplete."""
     for session, outcome in zip(sessions, outcomes, strict=True):
@@ -1491,7 +1531,8 @@ def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
             err_console.print(line, markup=False, soft_wrap=True)
     states = [outcome.state for outcome in outcomes]
     counts = (f"{states.count(state)} {state}" for state in ("done", "partial", "failed", "skipped"))
-    out_console.print(", ".join(counts))
+    refused = states.count("no_consent") + states.count("withdrawn")
+    out_console.print(", ".join([*counts, *([f"{refused} without consent"] if refused else [])]))
     if set(states) == {"skipped"}:
         _say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
     if "failed" in states or "partial" in states:

@@ -1,9 +1,9 @@
 """Whether anything in a folder still mentions a person or a session: every byte of every file, every name.
 
-Parquet, zip (also ``.npz``) and gzip are looked at unpacked, Parquet and ``.npz`` also decrypted with the key
-in use, text also in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in ``P01-b``
-where that is somebody else. Pictures, sound and numbers hold a short id by chance: of videos the metadata are
-searched, of pictures the name, of pages all but what is encoded in base64, of arrays the texts.
+Parquet, zip (also ``.npz``) and gzip are looked at unpacked, Parquet and ``.npz`` also decrypted with the
+key in use, text also in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in
+``P01-b`` where that is somebody else. Pictures, sound and numbers hold a short id by chance: of videos the
+metadata are searched, of pictures the name, of pages all but what is encoded in base64, of arrays the texts.
 """
 
 import errno

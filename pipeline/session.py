@@ -21,7 +21,16 @@ from pipeline.records import FrameFaces, Frames
 from pipeline.roles import by_hand, encrypt_roles, roles_path, settle
 from pipeline.rows import QualityLimits, write_session
 from pipeline.stretches import NO_PICTURE, STRETCH_S, Stretch, Stretches
-from pipeline.timeline import SCHEMA_VERSION, Timeline, faces_path, timeline_path
+from pipeline.timeline import (
+    SCHEMA_VERSION,
+    Timeline,
+    faces_path,
+    read_metadata,
+    read_table,
+    timeline_path,
+    understood,
+    write_table,
+)
 from pipeline.tracks import DEFAULT_MAX_GAP_S, shorten_pauses, track_faces
 from pipeline.video import SampledVideo, check_sample_fps
 
@@ -100,7 +109,7 @@ class Session:
     :param patient_face: photos of the patient's face.
     :param patient_region: where the patient sits; used where there is no photo.
     :param recorded_at: local time. ``condition``: such as baseline or music.
-    :param consent: without it nothing is processed.
+    :param consent: with a refusal nothing is processed; None where nobody said, and an earlier refusal holds.
     :param notes: the coordinators' own; they are stored nowhere.
     """
 
@@ -115,13 +124,18 @@ class Session:
     patient_region: Region | None = None
     recorded_at: datetime | None = None
     condition: str = ""
-    consent: bool = True
+    consent: bool | None = None
     notes: str = ""
 
     @property
     def ids(self) -> tuple[str, str]:
         """The patient's and its own."""
         return self.patient_id, self.session_id
+
+    @property
+    def refused(self) -> bool:
+        """Whether the list says that there is no consent."""
+        return self.consent is False
 
     @property
     def videos(self) -> tuple[Path, ...]:
@@ -198,10 +212,29 @@ def process_session(
     roles = roles_path(out, *session.ids)
     patient = settle(patient, by_hand(samples, roles))
     encrypt_roles(roles)
-    metadata = _metadata(session, settings, instruments, recording, decoders)
+    metadata = _metadata(session, settings, instruments, recording, decoders) | {"fingerprint": fingerprint}
     timeline = write_session(out, *session.ids, samples, patient, metadata)
     kept.remove()
     return timeline
+
+
+def update_details(session: Session, out: Path) -> Mapping[str, Any] | None:
+    """Puts the list's date and condition into the tables of a session whose pictures are as they were.
+
+    :returns: the timeline's metadata; None where they say so already.
+    :raises TimelineError: a table can't be read. :raises OutputError: it can't be written.
+    """
+    path = session.timeline_path(out)
+    metadata = read_metadata(path)
+    recorded_at = session.recorded_at.isoformat() if session.recorded_at else None
+    with understood(path):
+        details = {**metadata["session"], "recorded_at": recorded_at, "condition": session.condition}
+        if details == metadata["session"]:
+            return None
+    metadata = {**metadata, "session": details}
+    for table in (session.faces_path(out), path):  # in the order in which they were written
+        write_table(table, read_table(table), metadata)
+    return metadata
 
 
 def run_stages(

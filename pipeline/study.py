@@ -482,7 +482,7 @@ _ABSENT: Mapping[str, Any] = {
     "exclude": (),
     "patient_face": (),
     "patient_region": None,
-    "consent": True,
+    "consent": None,
     "notes": "",
 }
 

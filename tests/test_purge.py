@@ -54,7 +54,7 @@ def process(make_recording: Callable[..., Path], fake_instruments: Instruments, 
     """Sessions of a second each, by names like P1/S1."""
     video = make_recording("recording.mp4", [(40, 60)])
 
-    def run(*names: str, consent: bool = True) -> None:
+    def run(*names: str, consent: bool | None = True) -> None:
         sessions = [Session(*name.split("/"), video, consent=consent) for name in names]
         engine = in_this_process(fake_instruments)
         process_sessions(sessions, out, Settings(), engine, "0" * 64, write_pages=write_reports)
@@ -120,9 +120,7 @@ def test_where_consent_was_withdrawn_nothing_new_is_made_of_what_is_there(
     process("P012/S01", "P012/S02", "P013/S01")
     process("P012/S01", "P013/S01", consent=False)
     states = read_status(out).select("state", "reason").rows()
-    advice = "consent was withdrawn; earlier results are still here: run `emonext purge DIR --patient P01"
-    assert [state for state, _ in states] == ["failed", "done", "failed"]
-    assert [states[0][1], states[2][1]] == [f"{advice}2 --session S01`", f"{advice}3 --session S01`"]
+    assert states == [("withdrawn", ""), ("done", ""), ("withdrawn", "")]
     pages = sorted(path.relative_to(out / "reports").as_posix() for path in out.glob("reports/**/*.html"))
     assert pages == ["P012/S02.html", "P012/index.html", "index.html", "study.html"]
     assert read_sessions(out).select("patient_id", "session_id").rows() == [("P012", "S02")]
@@ -138,7 +136,7 @@ def test_where_consent_was_withdrawn_nothing_new_is_made_of_what_is_there(
     assert do_purge(out, "P013").mentions == ()
     assert not (out / "timelines").exists()
     process("P012/S01", consent=False)
-    assert read_status(out)["reason"].to_list() == ["there is no consent; nothing was processed"]
+    assert read_status(out)["state"].to_list() == ["no_consent"]
 
 
 def test_consent_that_is_given_again_brings_results_back(out: Path, process: Process) -> None:
@@ -227,7 +225,7 @@ def test_scripts_beside_the_pages_go_with_the_last_person(out: Path, process: Pr
 def test_a_person_without_a_timeline_can_be_purged(out: Path, process: Process) -> None:
     process("P012/S01", consent=False)
     process("P013/S01")
-    assert do_purge(out, "P012").counts == {"rows": 1}
+    assert do_purge(out, "P012").counts == {"rows": 1, "withdrawn": 1}
     assert paths_with(out, "P012") == []
 
 
