@@ -151,9 +151,10 @@ def rebuilt_outcome(out: Path, patient_id: str, session_id: str) -> Outcome:
     try:
         metadata = read_metadata(path)
         with understood(path):
-            fingerprint = str(metadata.get("fingerprint", ""))
             return replace(
-                empty.with_result(metadata), finished_at=str(metadata["created_at"]), fingerprint=fingerprint
+                empty.with_result({"coverage": None, **metadata}),
+                finished_at=str(metadata["created_at"]),
+                fingerprint=str(metadata.get("fingerprint", "")),
             )
     except (TimelineError, InputError):
         return empty
