@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from emonext.checkpoint import Card
     from emonext.evaluation import Evaluation, Reading, Recut
     from emonext.preprocessing import Preprocessing
+    from pipeline.consent import SetAside
     from pipeline.container import VideoInfo
     from pipeline.embedding import Embedder
     from pipeline.faces import Framing
@@ -226,7 +227,7 @@ def process(
         if engine == "ray"
         else _on_this_machine(make, jobs, len(sessions))
     )
-    set_aside: dict[tuple[str, str], Sequence[Path]] = {}
+    set_aside: dict[tuple[str, str], SetAside] = {}
     with _progress("Processing") as update:
         outcomes = process_sessions(
             sessions,
@@ -235,7 +236,7 @@ def process(
             run,
             sha256,
             overwrite=overwrite,
-            on_withdrawn=lambda session, paths: set_aside.update({session.ids: paths}),
+            on_withdrawn=lambda session, found: set_aside.update({session.ids: found}),
             own_text=own_text(),
             on_session=_overall(update, len(sessions)),
             write_pages=lambda out: update_reports(out, lambda done, total: update(done, total, "reports")),
@@ -250,7 +251,7 @@ def process(
             markup=False,
             soft_wrap=True,
         )
-    _tell_set_aside(out, sessions, outcomes, set_aside)
+    _tell_without_consent(out, sessions, outcomes, set_aside)
     _tell(sessions, outcomes)
 
 
@@ -1495,32 +1496,31 @@ def _framing(prepare: "Preprocessing") -> "Framing":
     return Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
 
 
-def _tell_set_aside(
+def _tell_without_consent(
     out: Path,
     sessions: "Sequence[Session]",
     outcomes: "Sequence[Outcome]",
-    touched: "Mapping[tuple[str, str], Sequence[Path]]",
+    set_aside: "Mapping[tuple[str, str], SetAside]",
 ) -> None:
-    """What is kept of sessions without consent, and what went with them."""
+    """What became of the results of sessions without consent, and what to do."""
+    lines = []
     for session, outcome in zip(sessions, outcomes, strict=True):
         patient, name = session.ids
-        for path in touched.get(session.ids, ()):
-            line = (
-                f"{path}: held {patient} {name}, to which there is no consent; it was removed or set aside."
-            )
-            err_console.print(line, markup=False, soft_wrap=True)
+        if found := set_aside.get(session.ids):
+            lines += [f"{path}: held {patient} {name}; it was deleted or set aside." for path in found.shared]
+            lines += [f"{out / line}: still mentions {patient} {name}." for line in found.mentions]
         if outcome.state == "withdrawn":
-            line = (
+            lines.append(
                 f"{patient} {name}: consent was withdrawn; its results are set aside in {out / 'withdrawn'}. "
                 f"Delete them with `emonext purge {out} --patient {patient} --session {name}`."
             )
-            err_console.print(line, markup=False, soft_wrap=True)
         if outcome.state in ("no_consent", "withdrawn") and session.consent is None:
-            line = (
+            lines.append(
                 f"{patient} {name}: consent was refused in this folder before; to process it, give a "
                 "sessions.csv that says consent yes."
             )
-            err_console.print(line, markup=False, soft_wrap=True)
+    for line in lines:
+        err_console.print(line, markup=False, soft_wrap=True)
 
 
 def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from pipeline.audit import audited
-from pipeline.consent import is_refused, leave_out, take_back
+from pipeline.consent import SetAside, is_refused, leave_out, take_back
 from pipeline.container import VIDEO_SUFFIXES
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.folders import FolderVideos, check_name, find_videos
@@ -34,8 +34,8 @@ from pipeline.timeline import (
     written_sessions,
 )
 
-OnWithdrawn = Callable[[Session, Sequence[Path]], None]
-"""Called with a session that was set aside, and what went or was moved beyond its own files."""
+OnWithdrawn = Callable[[Session, SetAside], None]
+"""Called with a session that was set aside, where that concerned more than its own files."""
 
 
 def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: str | None) -> list[Session]:
@@ -87,7 +87,7 @@ def process_sessions(
     overwrite: bool = False,
     on_session: OnSession = lambda session, done, total: None,
     write_pages: Callable[[Path], object] = lambda out: None,
-    on_withdrawn: OnWithdrawn = lambda session, paths: None,
+    on_withdrawn: OnWithdrawn = lambda session, found: None,
     own_text: Sequence[bytes] = (),
 ) -> list[Outcome]:
     """Processes what is missing or changed; keeps ``status.parquet``, ``logs/`` and the audit log up to date.
@@ -115,8 +115,9 @@ def process_sessions(
         refused = [session for session in sessions if is_refused(out, session, before.get(session.ids))]
         for session in refused:
             known = before.get(session.ids)
-            if touched := leave_out(out, session.ids, known, own_text):
-                on_withdrawn(session, touched)
+            found = leave_out(out, session.ids, known, own_text)
+            if found.shared or found.mentions:
+                on_withdrawn(session, found)
             ended[session.ids] = _without_consent(out, session, known)
             ending.states[session.ids] = ended[session.ids].state
             on_session(session, 1, 1)

@@ -14,14 +14,15 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.audit import IDS_FILE
 from pipeline.errors import OutputError
 from pipeline.export_list import remove_empty
 from pipeline.leftovers import mentions
 from pipeline.people import PEOPLE_FILE
-from pipeline.purge import Plan, plan_purge, remove_planned
+from pipeline.purge import Plan, mentions_left, plan_purge, remove_planned
 from pipeline.roles import roles_path
 from pipeline.session import Session
 from pipeline.status import WITHOUT_CONSENT, Outcome
@@ -41,6 +42,19 @@ Ids = tuple[str, str]
 """A patient's and a session's."""
 
 
+@dataclass(frozen=True)
+class SetAside:
+    """What leaving out a session meant beyond its own files.
+
+    :param shared: files that held other sessions too, or that somebody may have worked on: they were deleted
+        or moved.
+    :param mentions: what still mentions the session and is not the program's, relative to the folder.
+    """
+
+    shared: tuple[Path, ...] = ()
+    mentions: tuple[str, ...] = ()
+
+
 def is_refused(out: Path, session: Session, before: Outcome | None) -> bool:
     """Whether the session may not be processed.
 
@@ -53,26 +67,24 @@ def is_refused(out: Path, session: Session, before: Outcome | None) -> bool:
     return not session.consent
 
 
-def leave_out(
-    out: Path, ids: Ids, before: Outcome | None = None, own_text: Sequence[bytes] = ()
-) -> tuple[Path, ...]:
+def leave_out(out: Path, ids: Ids, before: Outcome | None = None, own_text: Sequence[bytes] = ()) -> SetAside:
     """Records that there is no consent, and sets aside what was made of the session.
 
     First nothing of the program reads the session any more, then its tables are moved, then all that was made
     from them goes. A run that was stopped in between is finished by the next.
 
     :param own_text: what every page holds of the program's own; it is about nobody.
-    :returns: what went or was moved beyond the session's own files, such as exports of several sessions.
+    :returns: nothing where all was set aside before.
     :raises OutputError: a file can't be moved, removed or written.
     :raises InputError: the folder is encrypted, and its key is not in use.
     """
     own = any(path.exists() for path in _own_paths(out, ids))
     if not own and _is_settled(out, ids):
-        return ()
+        return SetAside()
     never_processed = before is None or before.state in WITHOUT_CONSENT
     if not own and never_processed and ids not in refused_sessions(out):
         _write_record(out, ids, settled=True)
-        return ()
+        return SetAside()
     _write_record(out, ids, settled=False)
     for path in (timeline_path(out, *ids), faces_path(out, *ids), roles_path(out, *ids)):
         _set_aside(out, ids, path)
@@ -91,8 +103,10 @@ def leave_out(
             pages=(*plan.pages, *_overviews(out, ids[0])),
         ),
     )
+    own_records = (f"withdrawn{os.sep}", "status.parquet", IDS_FILE)
+    left = [line for line in mentions_left(out, plan, own_text) if not line.startswith(own_records)]
     _write_record(out, ids, settled=True)
-    return (*plan.again, *worked_on)
+    return SetAside((*plan.again, *worked_on), tuple(left))
 
 
 def take_back(out: Path, ids: Ids) -> bool:

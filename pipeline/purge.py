@@ -165,7 +165,7 @@ def purge(
                 raise
         # last: as long as the ids are known, a purge that was stopped finds what it has to do
         forget(out, patient_id, session_id)
-        left = (*find_mentions(out, plan.words, _MADE, own_text), *plan.unclear)
+        left = (*mentions_left(out, plan, own_text), *plan.unclear)
         return Purged(counts, left, tuple(_with_faces(out, plan.same_recording)), failed)
 
 
@@ -294,6 +294,11 @@ def _empty(path: Path) -> None:
         write_table(path, read_table(path).slice(0, 0), read_metadata(path))
     except TimelineError:
         path.unlink()  # damaged
+
+
+def mentions_left(out: Path, plan: Plan, own_text: Sequence[bytes]) -> Iterator[str]:
+    """What of the folder still mentions whom the plan is about, relative to the folder, and where."""
+    return find_mentions(out, plan.words, _MADE, own_text)
 
 
 def remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:

@@ -56,12 +56,11 @@ def _exports(files: Collection[Path]) -> Iterator[list[Path]]:
 def _was_compared(out: Path, words: Words) -> bool:
     """Whether ``agree`` ever had a session of theirs: its figures name nobody.
 
-    Where the log does not say any more whose sessions the last comparison had, they may be theirs.
+    Where the log does not say whose sessions the last comparison had, they may be theirs.
     """
     try:
         compared = [run for run in read_runs(out) if run.command == "agree"]
     except InputError:
-        return False  # no log
+        return True  # no log
     whose = {ids and ids[0] for run in compared for ids, _ in run.sessions}
-    unknown = any(ids is None for run in compared[-1:] for ids, _ in run.sessions)
-    return unknown or words.patient_id in whose
+    return not compared or None in {ids for ids, _ in compared[-1].sessions} or words.patient_id in whose

@@ -151,11 +151,14 @@ def rebuilt_outcome(out: Path, patient_id: str, session_id: str) -> Outcome:
     try:
         metadata = read_metadata(path)
         with understood(path):
-            return replace(
+            found = replace(
                 empty.with_result({"coverage": None, **metadata}),
                 finished_at=str(metadata["created_at"]),
                 fingerprint=str(metadata.get("fingerprint", "")),
             )
+            if not _is_whole(pl.DataFrame([asdict(found)], schema=STATUS_SCHEMA)):
+                raise ValueError("not as this program writes it")  # told as any other damage
+            return found
     except (TimelineError, InputError):
         return empty
 

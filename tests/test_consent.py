@@ -15,7 +15,7 @@ from videos import encode, with_faces
 
 from pipeline import consent
 from pipeline.agreement import agree, write_disagreements, write_figures
-from pipeline.audit import IDS_FILE, audited, read_runs
+from pipeline.audit import IDS_FILE, LOG_FILE, audited, read_runs
 from pipeline.batch import process_sessions
 from pipeline.codes import read_codes
 from pipeline.container import sha256_of
@@ -38,9 +38,11 @@ from pipeline.timeline import (
     check_key,
     left_open,
     read_metadata,
+    read_table,
     refusal_folder,
     refused_sessions,
     timeline_path,
+    write_table,
     written_sessions,
 )
 from reports import own_text, write_reports
@@ -213,7 +215,7 @@ def test_withdrawn(study: Study, status: str) -> None:
     assert len(traces(study)) > 20
     harm_status(study.out, status)
     told: list[Path] = []
-    outcomes = study.process("no", on_withdrawn=lambda session, paths: told.extend(paths))
+    outcomes = study.process("no", on_withdrawn=lambda session, found: told.extend(found.shared))
     assert [outcome.state for outcome in outcomes] == ["withdrawn", "skipped"]
     assert {path.relative_to(study.out).parts[:2] for path in told} >= {
         ("agreement", "figures.json"),
@@ -290,6 +292,17 @@ def test_a_refusal_comes_before_any_recording_is_read(study: Study) -> None:
     study.run(study.sessions("no")[::-1], on_session=look, overwrite=True)
 
 
+def test_a_list_may_name_a_recording_that_was_deleted_after_consent_was_withdrawn(study: Study) -> None:
+    study.process("yes")
+    study.video.unlink()
+    listed = study.folder / "sessions.csv"
+    rows = [f"{';'.join(WHO)};{VIDEO};photo.jpg;no", f"{';'.join(OTHER)};b.mp4;;yes"]
+    listed.write_text("\n".join(["patient_id;session_id;video;patient_face;consent", *rows]) + "\n")
+    found = read_study(listed)
+    assert found.problems == ()
+    assert [outcome.state for outcome in study.run(list(found.sessions))] == ["withdrawn", "done"]
+
+
 # --- who says so
 
 
@@ -359,6 +372,28 @@ def test_a_timeline_that_somebody_put_back_is_set_aside_again(study: Study) -> N
     assert_nothing_is_shown(study)
 
 
+def test_what_is_not_the_program_s_is_named(study: Study) -> None:
+    study.process("yes")
+    (study.out / "notes").mkdir()
+    (study.out / "notes" / "a.txt").write_text("P012 S01 was tired")
+    (study.out / "notes" / "b.txt").write_text("P013 S01 was not")
+    told: list[tuple[str, ...]] = []
+    study.process("no", on_withdrawn=lambda session, found: told.append(found.mentions))
+    assert told == [("notes/a.txt",)]
+    assert (study.out / "notes" / "a.txt").exists()
+
+
+@pytest.mark.parametrize("lost", [IDS_FILE, LOG_FILE])
+def test_a_comparison_goes_where_the_log_does_not_say_whose_it_was(study: Study, lost: str) -> None:
+    study.process("yes")
+    study.make_everything()
+    (study.out / "agreement" / "disagreements.csv").unlink()
+    (study.out / lost).unlink()
+    study.process("no")
+    assert not (study.out / "agreement").exists()
+    assert not (study.out / "reports" / "agreement.html").exists()
+
+
 def test_everybody_withdraws(study: Study) -> None:
     study.process("yes")
     sessions = [replace(session, consent=False) for session in study.sessions("yes")]
@@ -383,6 +418,22 @@ def test_a_new_refusal_costs_nobody_an_export(study: Study) -> None:
     before = sorted((study.out / "exports").rglob("*"))
     study.run([Session(WHO[0], "S09", study.folder / "none.mp4", consent=False)])
     assert sorted((study.out / "exports").rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{}, {"coverage": "much"}, {"seconds_lost": float("nan"), "video": []}, {"warnings": ["\ud800"]}],
+)
+def test_a_lost_status_of_strange_metadata_is_one_of_a_session_that_waits(
+    study: Study, metadata: dict[str, Any]
+) -> None:
+    study.process("yes")
+    path = timeline_path(study.out, *WHO)
+    described = {**read_metadata(path), **metadata} if metadata else {}
+    write_table(path, read_table(path), described)
+    harm_status(study.out, "deleted")
+    states = {row["patient_id"]: row["state"] for row in read_status(study.out).to_dicts()}
+    assert states == {WHO[0]: "waiting", OTHER[0]: "done"}
 
 
 # --- a purge, and a key
