@@ -20,6 +20,7 @@ from pipeline.spreadsheet import TABLE_SUFFIXES
 from pipeline.status import (
     Outcome,
     read_outcomes,
+    read_status,
     rebuilt_outcome,
     record,
     repair_status,
