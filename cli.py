@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from emonext.checkpoint import Card
     from emonext.evaluation import Evaluation, Reading, Recut
     from emonext.preprocessing import Preprocessing
+    from pipeline.consent import SetAside
     from pipeline.container import VideoInfo
     from pipeline.embedding import Embedder
     from pipeline.faces import Framing
@@ -188,14 +189,13 @@ def process(
     """
     from emonext.weight_files import find_weights, verify_weights
     from pipeline.batch import check_ids, process_sessions
-    from pipeline.encryption import use_key
+    from pipeline.encryption import key_file, use_key
     from pipeline.session import QualityLimits, Settings
     from pipeline.timeline import left_open, written_sessions
-    from reports import update_reports
+    from reports import own_text, update_reports
 
     if engine != "ray":
         _refuse_given(context, "--engine ray", "ray_address")
-    encrypt = encrypt.absolute() if encrypt else None
     use_key(encrypt)
     options = {
         "sample_fps": ("fps", fps),
@@ -221,12 +221,13 @@ def process(
     sha256 = verify_weights(weights)
     if weights == Path(model):
         model = str(weights.absolute())  # the working folder of another machine is another
-    make = partial(_instruments, model, device, settings.min_face_px, network, sha256=sha256, key=encrypt)
+    make = partial(_instruments, model, device, settings.min_face_px, network, sha256=sha256, key=key_file())
     run = (
         _on_cluster(make, ray_address, jobs, device)
         if engine == "ray"
         else _on_this_machine(make, jobs, len(sessions))
     )
+    set_aside: dict[tuple[str, str], SetAside] = {}
     with _progress("Processing") as update:
         outcomes = process_sessions(
             sessions,
@@ -235,6 +236,8 @@ def process(
             run,
             sha256,
             overwrite=overwrite,
+            on_withdrawn=lambda session, found: set_aside.update({session.ids: found}),
+            own_text=own_text(),
             on_session=_overall(update, len(sessions)),
             write_pages=lambda out: update_reports(out, lambda done, total: update(done, total, "reports")),
         )
@@ -248,6 +251,7 @@ def process(
             markup=False,
             soft_wrap=True,
         )
+    _tell_without_consent(out, sessions, outcomes, set_aside)
     _tell(sessions, outcomes)
 
 
@@ -439,7 +443,7 @@ def study_check(
 def _tell_counts(study: "Study") -> None:
     """How many sessions there are of each condition and consent, and which lie in several files."""
     conditions = Counter(session.condition or "none" for session in study.sessions)
-    consent = Counter("yes" if session.consent else "no" for session in study.sessions)
+    consent = Counter("no" if session.refused else "yes" for session in study.sessions)
     for name, counts in (("Conditions", conditions), ("Consent", consent)):
         if counts:
             _say(f"{name}: {', '.join(f'{value} {count}' for value, count in sorted(counts.items()))}")
@@ -461,9 +465,17 @@ def status(
     """
     from pipeline.lock import is_held
     from pipeline.spreadsheet import write_rows
-    from pipeline.status import overview
+    from pipeline.status import is_damaged, overview
+    from reports.reasons import STATE_REASONS
     from reports.status_page import write_status_page
 
+    if is_damaged(directory):
+        err_console.print(
+            f"{directory / 'status.parquet'}: can't be read; the states below are those of the timelines. "
+            "The next `emonext process` writes it again.",
+            markup=False,
+            soft_wrap=True,
+        )
     found = overview(directory, running=is_held(directory))
     table = Table("patient", "session", "state", "seen", "identity", "× real time", box=SIMPLE)
     rows = found.to_dicts()
@@ -471,15 +483,15 @@ def status(
         table.add_row(
             _on_screen(row["patient_id"]),
             _on_screen(row["session_id"]),
-            row["state"],
+            row["state"].replace("_", " "),
             "–" if row["coverage"] is None else f"{row['coverage']:.0%}",
             "–" if row["identity"] is None else f"{row['identity']:.2f}",
             "–" if row["speed"] is None else f"{row['speed']:.1f}",
         )
     _show(table)
     for row in rows:
-        if row["reason"]:
-            line = f"{row['patient_id']} {row['session_id']}: {row['reason']}"
+        if reason := row["reason"] or STATE_REASONS.get(row["state"]):
+            line = f"{row['patient_id']} {row['session_id']}: {reason}"
             out_console.print(_on_screen(line), soft_wrap=True)
     if csv:
         texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
@@ -1484,6 +1496,33 @@ def _framing(prepare: "Preprocessing") -> "Framing":
     return Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
 
 
+def _tell_without_consent(
+    out: Path,
+    sessions: "Sequence[Session]",
+    outcomes: "Sequence[Outcome]",
+    set_aside: "Mapping[tuple[str, str], SetAside]",
+) -> None:
+    """What became of the results of sessions without consent, and what to do."""
+    lines = []
+    for session, outcome in zip(sessions, outcomes, strict=True):
+        patient, name = session.ids
+        if found := set_aside.get(session.ids):
+            lines += [f"{path}: held {patient} {name}; it was deleted or set aside." for path in found.shared]
+            lines += [f"{out / line}: still mentions {patient} {name}." for line in found.mentions]
+        if outcome.state == "withdrawn":
+            lines.append(
+                f"{patient} {name}: consent was withdrawn; its results are set aside in {out / 'withdrawn'}. "
+                f"Delete them with `emonext purge {out} --patient {patient} --session {name}`."
+            )
+        if outcome.state in ("no_consent", "withdrawn") and session.consent is None:
+            lines.append(
+                f"{patient} {name}: consent was refused in this folder before; to process it, give a "
+                "sessions.csv that says consent yes."
+            )
+    for line in lines:
+        err_console.print(line, markup=False, soft_wrap=True)
+
+
 def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
     """One line for each session of which there is news, one for all; exits 1 where some are incomplete."""
     for session, outcome in zip(sessions, outcomes, strict=True):
@@ -1492,7 +1531,8 @@ def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
             err_console.print(line, markup=False, soft_wrap=True)
     states = [outcome.state for outcome in outcomes]
     counts = (f"{states.count(state)} {state}" for state in ("done", "partial", "failed", "skipped"))
-    out_console.print(", ".join(counts))
+    refused = states.count("no_consent") + states.count("withdrawn")
+    out_console.print(", ".join([*counts, *([f"{refused} without consent"] if refused else [])]))
     if set(states) == {"skipped"}:
         _say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
     if "failed" in states or "partial" in states:

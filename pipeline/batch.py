@@ -2,28 +2,41 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from pipeline.audit import audited
+from pipeline.consent import SetAside, is_refused, leave_out, take_back
 from pipeline.container import VIDEO_SUFFIXES
-from pipeline.errors import InputError, OutputError
+from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.folders import FolderVideos, check_name, find_videos
 from pipeline.ids import find_clashes
 from pipeline.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.lock import holding
-from pipeline.session import Session, Settings
+from pipeline.purge import remake_pages
+from pipeline.session import Session, Settings, update_details
 from pipeline.spreadsheet import TABLE_SUFFIXES
-from pipeline.status import WITHDRAWN, Outcome, read_outcomes, read_status, record
+from pipeline.status import (
+    Outcome,
+    read_outcomes,
+    read_status,
+    rebuilt_outcome,
+    record,
+    repair_status,
+    without_consent,
+)
 from pipeline.study_folder import check_unlisted, find_list, process_command
 from pipeline.timeline import (
     check_id,
     check_key,
     make_private_folder,
     remove_partials,
-    stored_sessions,
     written_sessions,
 )
+
+OnWithdrawn = Callable[[Session, SetAside], None]
+"""Called with a session that was set aside, where that concerned more than its own files."""
 
 
 def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: str | None) -> list[Session]:
@@ -57,9 +70,9 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
 def check_ids(sessions: Sequence[Session], out: Path) -> None:
     """No new session may differ from one that the folder holds in nothing but capitals.
 
-    :raises InputError: one does. :raises OutputError: the status is damaged.
+    :raises InputError: one does.
     """
-    there = stored_sessions(out) | set(read_status(out).select("patient_id", "session_id").rows())
+    there = set(written_sessions(out)) | set(read_status(out).select("patient_id", "session_id").rows())
     for clash in find_clashes([*sorted(there), *(session.ids for session in sessions)]):
         if clash.second not in there:
             raise InputError(f"{out} holds {' '.join(clash.first)}: {clash}")
@@ -75,14 +88,21 @@ def process_sessions(
     overwrite: bool = False,
     on_session: OnSession = lambda session, done, total: None,
     write_pages: Callable[[Path], object] = lambda out: None,
+    on_withdrawn: OnWithdrawn = lambda session, found: None,
+    own_text: Sequence[bytes] = (),
 ) -> list[Outcome]:
     """Processes what is missing or changed; keeps ``status.parquet``, ``logs/`` and the audit log up to date.
 
-    A session is skipped while its video, the settings and the weights are what its timeline was made from.
-    One that failed is tried again, unless the reason lies in these and they are the same.
+    A session is skipped while its video, the settings and the weights are what its timeline was made from; a
+    date or a condition that changed is put into its tables. One that failed is tried again, unless the reason
+    lies in these and they are the same.
+
+    Sessions without consent come first: what was made of them is set aside before anything else is done, and
+    nothing of their recordings is looked at.
 
     :param write_pages: called last, where there is a timeline, while the folder is still held: no purge comes
         between.
+    :param own_text: what every page holds of the program's own; it is about nobody.
     :returns: how each session ended, in their order.
     :raises OutputError: the folder can't be written to, or another run is at work in it.
     """
@@ -90,16 +110,26 @@ def process_sessions(
     keys = [session.ids for session in sessions]
     options = {"settings": asdict(settings), "overwrite": overwrite}
     with holding(out), audited(out, "process", keys, options, weights_sha256) as ending:
+        repair_status(out)
         before = read_outcomes(out)
         ended: dict[tuple[str, str], Outcome] = {}
+        refused = [session for session in sessions if is_refused(out, session, before.get(session.ids))]
+        for session in refused:
+            known = before.get(session.ids)
+            found = leave_out(out, session.ids, known, own_text)
+            if found.shared or found.mentions:
+                on_withdrawn(session, found)
+            ended[session.ids] = _without_consent(out, session, known)
+            ending.states[session.ids] = ended[session.ids].state
+            on_session(session, 1, 1)
         jobs = []
         for key, session in zip(keys, sessions, strict=True):
+            if key in ended:
+                continue
+            if take_back(out, key):
+                before[key] = rebuilt_outcome(out, *key)
             job = make_job(session, out, settings, weights_sha256, before.get(key))
             settled = None if overwrite else _settled(job, before.get(key))
-            if not session.consent:
-                settled = _refused(job, before.get(key))
-                if settled is not before.get(key):
-                    record(out, settled)
             if settled is None:
                 jobs.append(job)
             else:
@@ -109,31 +139,42 @@ def process_sessions(
             record(out, outcome)
             ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
         remove_partials(out)
-        if written_sessions(out):
-            write_pages(out)
+        if written_sessions(out) or refused:
+            remake_pages(out, write_pages)
     return [ended[key] for key in keys]
 
 
-def _refused(job: Job, before: Outcome | None) -> Outcome:
-    """The outcome of a session without consent; it does not last, since consent may yet be given."""
-    session, reason = job.session, "there is no consent; nothing was processed"
-    if session.timeline_path(job.out).exists() or session.unfinished_path(job.out).exists():
-        whose = f"--patient {session.patient_id} --session {session.session_id}"
-        reason = f"{WITHDRAWN} `emonext purge DIR {whose}`"
-    refused = failed(job, reason)
-    same = before is not None and (before.reason, before.lasting) == (refused.reason, False)
-    return before if before is not None and same else refused
+def _without_consent(out: Path, session: Session, before: Outcome | None) -> Outcome:
+    """The row of a session that was left out; one that says the same stays as it is."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    found = without_consent(out, *session.ids, now)
+    if before is not None and before == replace(found, finished_at=before.finished_at):
+        return before
+    record(out, found)
+    return found
 
 
 def _settled(job: Job, before: Outcome | None) -> Outcome | None:
-    """The outcome of a session that needs no work."""
+    """The outcome of a session whose recording need not be read again; its row is brought up to date."""
     if before is None or before.fingerprint != job.fingerprint or before.state in ("waiting", "running"):
         return None
     if before.state == "failed":
         return before if before.lasting else None
     if not job.session.timeline_path(job.out).exists():
         return None
-    return replace(before, state="skipped", reason="is up to date; --overwrite makes it anew")
+    try:
+        changed = update_details(job.session, job.out)
+    except TimelineError:
+        return None  # a damaged table is made again
+    known = failed(job, "")
+    row = replace(before, videos=known.videos, video_stamp=known.video_stamp, video_sha256=known.video_sha256)
+    if changed is not None:
+        row = replace(row.with_result(changed), finished_at=known.finished_at)
+    if row != before:
+        record(job.out, row)
+    if changed is not None:
+        return row
+    return replace(row, state="skipped", reason="is up to date; --overwrite makes it anew")
 
 
 def _starting(
@@ -211,13 +252,12 @@ def _session(video: Path, patient_id: str | None, session_id: str | None) -> Ses
 def _claim(out: Path) -> None:
     """Better now than after the first session.
 
-    :raises OutputError: the folder can't be written to, or its status can't be read.
+    :raises OutputError: the folder can't be written to.
     :raises InputError: what it holds is encrypted, and no key is in use.
     """
     try:
         make_private_folder(out)
         TemporaryFile(dir=out).close()
-        read_status(out)
         check_key(out)
     except OSError as error:
         raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error

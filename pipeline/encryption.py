@@ -47,15 +47,26 @@ def write_key(path: Path) -> Path:
 
 
 def use_key(path: Path | None) -> None:
-    """What is written from now on is encrypted with this key, and what is read may be; with none, nothing.
+    """Encrypt with this key what is written from now on, and decrypt what is read.
 
+    :param path: None keeps the key that the environment names, if it names one.
     :raises InputError: the file is no key.
     """
-    if path is None:
-        os.environ.pop(_VARIABLE, None)
-    else:
-        _read_key(path.resolve())
-        os.environ[_VARIABLE] = str(path.resolve())
+    if path is not None:
+        _read_key(path.absolute())
+        os.environ[_VARIABLE] = str(path.absolute())
+    _key()  # a wrong file in the environment is refused before any work
+
+
+def use_no_key() -> None:
+    """Write plaintext from now on, also where the environment names a key."""
+    os.environ.pop(_VARIABLE, None)
+
+
+def key_file() -> Path | None:
+    """The absolute path of the key in use; None where none is in use."""
+    path = os.environ.get(_VARIABLE)
+    return Path(path).absolute() if path else None
 
 
 def key_id() -> str:
@@ -121,8 +132,8 @@ def unseal(data: bytes) -> bytes:
 
 
 def _key() -> bytes | None:
-    path = os.environ.get(_VARIABLE)
-    return _read_key(Path(path)) if path else None
+    path = key_file()
+    return None if path is None else _read_key(path)
 
 
 @cache

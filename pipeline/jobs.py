@@ -127,11 +127,10 @@ def write_log(job: Job, text: str) -> None:
 
 
 def _relevant(session: Session) -> dict[str, Any]:
-    """What of a session's description its timeline depends on."""
+    """What of a session's description its pictures depend on, or who the patient is."""
     return {
         "parts": [session.start_s, session.end_s, session.exclude],
         "patient": [session.patient_region, [_sha256(photo) for photo in session.patient_face]],
-        "metadata": [str(session.recorded_at), session.condition],
     }
 
 

@@ -1,8 +1,9 @@
 """Whether anything in a folder still mentions a person or a session: every byte of every file, every name.
 
-Parquet, zip (also ``.npz``) and gzip are looked at unpacked, Parquet also decrypted with the key in use, text
-also in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in ``P01-b`` where that
-is somebody else. One that is short, or a number, can stand in a file by chance.
+Parquet, zip (also ``.npz``) and gzip are looked at unpacked, Parquet and ``.npz`` also decrypted with the
+key in use, text also in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in
+``P01-b`` where that is somebody else. Pictures, sound and numbers hold a short id by chance: of videos the
+metadata are searched, of pictures the name, of pages all but what is encoded in base64, of arrays the texts.
 """
 
 import errno
@@ -16,12 +17,14 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import av
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.encryption import ENCRYPTED, for_reading
+from pipeline.container import VIDEO_SUFFIXES
+from pipeline.encryption import ENCRYPTED, for_reading, unseal
 from pipeline.errors import InputError
 from pipeline.export_list import bids_label
 from pipeline.timeline import as_frame
@@ -171,8 +174,16 @@ def _in_link(path: Path, short: Path, out: Path, words: Words, kinds: Collection
 
 
 def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        yield _video_metadata(path)
+        return
     with path.open("rb") as file:
         begins = file.read(4)
+    if begins[:3] in _PICTURES:
+        return
+    if path.suffix == ".npz" and begins != b"PK\3\4":
+        yield from _sealed(path)
+        return
     unpack = _UNPACK.get(begins, _gzip if begins[:2] == b"\x1f\x8b" else None)
     if unpack is not None:
         try:
@@ -184,12 +195,40 @@ def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
         page = path.read_bytes()
         for text in own_text:
             page = page.replace(text, b"")
-        yield page
+        yield _BASE64.sub(rb"\1", page)
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         yield content
     if begins == ENCRYPTED:
         raise OSError(errno.ENOKEY, "encrypted, and not with the key in use")
+
+
+# How JPEG, PNG and GIF begin.
+_PICTURES = (b"\xff\xd8\xff", b"\x89PN", b"GIF")
+
+# Pictures and plotly's arrays in a page.
+_BASE64 = re.compile(rb'(;base64,|"bdata": *")[A-Za-z0-9+/=]+')
+
+
+def _video_metadata(path: Path) -> bytes:
+    """Keys and values of the container and its streams; nothing of what is no video."""
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            found = [container.metadata, *(stream.metadata for stream in container.streams)]
+    except (av.error.FFmpegError, OSError, ValueError):
+        return b""
+    return "\n".join(f"{key}\n{value}" for values in found for key, value in values.items()).encode()
+
+
+def _sealed(path: Path) -> Iterator[Content]:
+    """An unfinished stretch that was written with a key.
+
+    :raises OSError: it is not readable with the key in use.
+    """
+    try:
+        yield from _unzipped(io.BytesIO(unseal(path.read_bytes())))
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise OSError(errno.ENOKEY, "encrypted, and not with the key in use") from error
 
 
 # Damaged, of another kind, or locked with a password or another key.
@@ -215,8 +254,8 @@ def _parquet(path: Path) -> Iterator[bytes]:
     yield as_frame(file.read(names)).unique().write_ndjson().encode()
 
 
-def _zip(path: Path) -> Iterator[bytes]:
-    with zipfile.ZipFile(path) as file:
+def _unzipped(packed: Path | io.BytesIO) -> Iterator[bytes]:
+    with zipfile.ZipFile(packed) as file:
         for name in file.namelist():
             yield name.encode()
             content = file.read(name)
@@ -224,16 +263,16 @@ def _zip(path: Path) -> Iterator[bytes]:
 
 
 def _texts(content: bytes) -> bytes:
-    """Of an array: nothing parts them where all are of one length. Other arrays as they are."""
+    """Of an array: nothing parts them where all are of one length. Of numbers there are none."""
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
     except ValueError:
         return content
-    return "\n".join(array.ravel()).encode() if array.dtype.kind == "U" else content
+    return "\n".join(array.ravel()).encode() if array.dtype.kind == "U" else b""
 
 
 def _gzip(path: Path) -> Iterator[bytes]:
     yield gzip.decompress(path.read_bytes())
 
 
-_UNPACK = {b"PAR1": _parquet, ENCRYPTED: _parquet, b"PK\3\4": _zip}
+_UNPACK = {b"PAR1": _parquet, ENCRYPTED: _parquet, b"PK\3\4": _unzipped}

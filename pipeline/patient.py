@@ -5,7 +5,7 @@ Where a study gave a photo or a region, "unknown" is an answer: then nobody coun
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -64,29 +64,53 @@ class Patient:
         return "other" if self.tracks and self.confidence is not None else "unknown"
 
 
-def by_rule(samples: Iterable[FrameFaces], wish: str) -> Patient:
-    """One track.
+def by_rule(samples: Sequence[FrameFaces], wish: str, parts: Sequence[int] = ()) -> Patient:
+    """The track that the rule names; where none of the patient's is seen in a whole part, also that part's.
+
+    After a pause somebody may sit elsewhere, and is a new track then. Whoever was seen together with the
+    patient is not taken.
 
     :param wish: ``longest`` (seen in the most samples), ``largest`` (nearest to the camera: the largest
         median face), or the number of a track.
+    :param parts: of each sample, the number of its part of the session; without, there is one part.
     :raises InputError: there is no such track.
     """
-    sizes: dict[int, list[float]] = defaultdict(list)
-    for sample in samples:
-        for face in sample.faces:
-            if face.track is not None:
-                sizes[face.track].append(face.face_px)
+    seen = [
+        {face.track: face.face_px for face in sample.faces if face.track is not None} for sample in samples
+    ]
     if wish.isdecimal():
-        if int(wish) not in sizes:
+        tracks = set[int]().union(*seen)
+        if int(wish) not in tracks:
             raise InputError(
-                f"--patient-track {wish}: this video has {len(sizes)} tracks, and none of that number."
+                f"--patient-track {wish}: this video has {len(tracks)} tracks, and none of that number."
             )
         return Patient(frozenset([int(wish)]), wish)
-    if wish == "longest":
-        track = max(sizes, key=lambda track: len(sizes[track]), default=None)
-    else:
-        track = max(sizes, key=lambda track: statistics.median(sizes[track]), default=None)
-    return Patient(frozenset() if track is None else frozenset([track]), wish)
+    chosen = _first_by(wish, seen)
+    if parts:
+        for part in sorted(set(parts), key=lambda part: (-parts.count(part), part)):
+            within = [faces for faces, number in zip(seen, parts, strict=True) if number == part]
+            if any(chosen & faces.keys() for faces in within):
+                continue
+            others = set[int]().union(*(faces.keys() for faces in seen if chosen & faces.keys()))
+            chosen |= _first_by(wish, [_without(faces, others) for faces in within])
+    return Patient(frozenset(chosen), wish)
+
+
+def _first_by(wish: str, seen: Iterable[Mapping[int, float]]) -> set[int]:
+    """The one track that the rule names; none where there is none.
+
+    :param seen: of each sample, track → size of its face, px.
+    """
+    sizes: dict[int, list[float]] = defaultdict(list)
+    for faces in seen:
+        for track, face_px in faces.items():
+            sizes[track].append(face_px)
+    rule = len if wish == "longest" else statistics.median
+    return {max(sizes, key=lambda track: rule(sizes[track]))} if sizes else set()
+
+
+def _without(faces: Mapping[int, float], others: Container[int]) -> dict[int, float]:
+    return {track: face_px for track, face_px in faces.items() if track not in others}
 
 
 def by_region(samples: Sequence[FrameFaces], region: Region, recording: Recording) -> Patient:

@@ -20,7 +20,7 @@ from pipeline.leftovers import Words, find_mentions, mentions
 from pipeline.lock import holding
 from pipeline.purge_rows import count_rows, drop_rows, unclear_sessions
 from pipeline.purge_shared import SHARED, made_by_commands
-from pipeline.status import read_status
+from pipeline.status import read_status, repair_status
 from pipeline.timeline import (
     ID_PATTERN,
     RESERVED_IDS,
@@ -30,8 +30,8 @@ from pipeline.timeline import (
     read_metadata,
     read_table,
     remove_partials,
-    stored_sessions,
-    timeline_path,
+    set_aside_path,
+    stored_timelines,
     understood,
     write_table,
     written_sessions,
@@ -40,6 +40,7 @@ from pipeline.timeline import (
 # What the program makes lies below these; nothing else is ever deleted.
 _BY_SESSION = (
     *("timelines", "faces", "roles", "episodes", "summaries", "logs", ".unfinished", "reports", "review"),
+    "withdrawn",
 )
 KINDS = (*_BY_SESSION, "thumbnails", "people", "embeddings")
 
@@ -94,7 +95,7 @@ def plan_purge(
 
     :param own_text: what every page holds of the program's own, such as scripts; it is about nobody.
     :raises InputError: an id is unusable, nothing of it is in the folder, or its key is not in use.
-    :raises OutputError: the status or the log's ids are damaged.
+    :raises OutputError: the log's ids are damaged.
     """
     check_id("--patient", patient_id)
     if session_id is not None:
@@ -142,6 +143,7 @@ def purge(
     :raises OutputError: another run is at work in the folder, or a file can't be removed.
     """
     with holding(out):
+        repair_status(out)
         plan = plan_purge(out, patient_id, session_id, own_text)
         remove_partials(out)  # the folder is held: whoever wrote them is dead
         kinds = Counter(path.relative_to(out).parts[0] for path in (*plan.files, *plan.again))
@@ -150,11 +152,11 @@ def purge(
         failed: Exception | None = None
         try:
             with audited(out, "purge", plan.sessions, options) as ending:
-                _remove(out, plan)
+                remove_planned(out, plan)
                 ending.counts |= counts
                 ending.states |= dict.fromkeys(plan.sessions, "purged")
                 try:
-                    _remake_pages(out, write_pages)
+                    remake_pages(out, write_pages)
                 except Exception as error:
                     failed = error  # the log is to have it too
                     raise
@@ -163,7 +165,7 @@ def purge(
                 raise
         # last: as long as the ids are known, a purge that was stopped finds what it has to do
         forget(out, patient_id, session_id)
-        left = (*find_mentions(out, plan.words, _MADE, own_text), *plan.unclear)
+        left = (*mentions_left(out, plan, own_text), *plan.unclear)
         return Purged(counts, left, tuple(_with_faces(out, plan.same_recording)), failed)
 
 
@@ -182,7 +184,7 @@ def _unclear(out: Path, words: Words) -> tuple[str, ...]:
 
 def _of_same_recording(out: Path, sessions: Collection[SessionId]) -> tuple[SessionId, ...]:
     """Other sessions with a file of these sessions' recordings."""
-    files = {ids: _recording(timeline_path(out, *ids)) for ids in sorted(stored_sessions(out))}
+    files = {ids: _recording(path) for ids, path in stored_timelines(out).items()}
     theirs = set[str]().union(*(files.get(ids, ()) for ids in sessions))
     return tuple(ids for ids, own in files.items() if ids not in sessions and own & theirs)
 
@@ -199,8 +201,9 @@ def _recording(timeline: Path) -> set[str]:
 
 def _with_faces(out: Path, sessions: Sequence[SessionId]) -> Iterator[str]:
     """Files that hold everybody's faces, or show them."""
-    for patient, session in sessions:
-        for path in (faces_path(out, patient, session), out / "review" / patient / f"{session}.mp4"):
+    for ids in sessions:
+        faces, copy = faces_path(out, *ids), out / "review" / ids[0] / f"{ids[1]}.mp4"
+        for path in (faces, set_aside_path(out, *ids, faces), copy):
             if path.exists():
                 yield str(path.relative_to(out))
 
@@ -263,8 +266,10 @@ def _files(out: Path) -> Iterator[Path]:
         yield from (Path(top, name) for name in sorted([*files, *links]))
 
 
-def _remove(out: Path, plan: Plan) -> None:
-    """:raises OutputError: a file can't be removed or written."""
+def remove_planned(out: Path, plan: Plan) -> None:
+    """Deletes what the plan says; its pages are not made again yet.
+
+    :raises OutputError: a file can't be removed or written."""
     for path, count in plan.rows.items():
         drop_rows(path, plan.words, count)
     for path in (*plan.files, *plan.again, *plan.pages):
@@ -291,7 +296,13 @@ def _empty(path: Path) -> None:
         path.unlink()  # damaged
 
 
-def _remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
+def mentions_left(out: Path, plan: Plan, own_text: Sequence[bytes]) -> Iterator[str]:
+    """What of the folder still mentions whom the plan is about, relative to the folder, and where."""
+    return find_mentions(out, plan.words, _MADE, own_text)
+
+
+def remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
+    """Has the pages written; where no timeline is left, removes what is about nobody any more."""
     if written_sessions(out):
         write_pages(out)
         return

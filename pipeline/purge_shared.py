@@ -54,8 +54,13 @@ def _exports(files: Collection[Path]) -> Iterator[list[Path]]:
 
 
 def _was_compared(out: Path, words: Words) -> bool:
-    """Whether ``agree`` ever had a session of theirs: its figures name nobody."""
+    """Whether ``agree`` ever had a session of theirs: its figures name nobody.
+
+    Where the log does not say whose sessions the last comparison had, they may be theirs.
+    """
     try:
-        return any(run.command == "agree" for run in read_runs(out, words.patient_id))
+        compared = [run for run in read_runs(out) if run.command == "agree"]
     except InputError:
-        return False  # no log, or nothing of them in it
+        return True  # no log
+    whose = {ids and ids[0] for run in compared for ids, _ in run.sessions}
+    return not compared or None in {ids for ids, _ in compared[-1].sessions} or words.patient_id in whose

@@ -279,10 +279,7 @@ def _check_starts(seats: Sequence[_Seat], failed: Counter[str]) -> None:
 
 def _absolute(job: Job) -> Job:
     """A node's working folder is another."""
-    session = job.session
-    photos = tuple(photo.absolute() for photo in session.patient_face)
-    session = replace(session, video=session.video.absolute(), patient_face=photos)
-    return replace(job, out=job.out.absolute(), session=session)
+    return replace(job, out=job.out.absolute(), session=job.session.with_absolute_paths())
 
 
 def _connect(address: str | None) -> None:
@@ -350,7 +347,7 @@ def _check_this_machine(job: Job, versions: Mapping[str, str]) -> None:
     for name in versions:
         if here[name] != versions[name]:
             raise InputError(f"{name} {here[name]} is installed, and {versions[name]} elsewhere; the same?")
-    read = [job.session.video, *job.session.patient_face] if job.video_sha256 else []
+    read = [*job.session.videos, *job.session.patient_face] if job.video_sha256 else []
     for path in [job.out / ".lock", *read]:
         if not path.exists():
             raise InputError(

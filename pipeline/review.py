@@ -19,9 +19,16 @@ from pipeline.container import sha256_of
 from pipeline.errors import InputError, TimelineError
 from pipeline.recording import Recording, open_recording, within
 from pipeline.session import Session
-from pipeline.status import read_outcomes, withdrawn
+from pipeline.status import read_outcomes
 from pipeline.summary import sample_seconds
-from pipeline.timeline import Timeline, atomic, check_id, read_faces, read_timeline
+from pipeline.timeline import (
+    Timeline,
+    atomic,
+    check_id,
+    read_faces,
+    read_timeline,
+    refused_sessions,
+)
 from pipeline.video import sample_grid
 
 Blur = Literal["others", "all", "none"]
@@ -63,9 +70,9 @@ def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[
     :raises VideoError: a video can't be read.
     """
     session = Session(check_id("PATIENT", patient_id), check_id("SESSION", session_id), Path())
-    if session.ids in withdrawn(out):
+    if session.ids in refused_sessions(out):
         raise InputError(
-            f"{out}: consent to {' '.join(session.ids)} was withdrawn; `emonext purge` removes it."
+            f"{out}: consent to {' '.join(session.ids)} was withdrawn or never given; nothing of it is shown."
         )
     timeline, faces = read_timeline(session.timeline_path(out)), read_faces(session.faces_path(out))
     if timeline.metadata != faces.metadata:

@@ -21,8 +21,17 @@ from pipeline.records import FrameFaces, Frames
 from pipeline.roles import by_hand, encrypt_roles, roles_path, settle
 from pipeline.rows import QualityLimits, write_session
 from pipeline.stretches import NO_PICTURE, STRETCH_S, Stretch, Stretches
-from pipeline.timeline import SCHEMA_VERSION, Timeline, faces_path, timeline_path
-from pipeline.tracks import DEFAULT_MAX_GAP_S, track_faces
+from pipeline.timeline import (
+    SCHEMA_VERSION,
+    Timeline,
+    faces_path,
+    read_metadata,
+    read_table,
+    timeline_path,
+    understood,
+    write_table,
+)
+from pipeline.tracks import DEFAULT_MAX_GAP_S, shorten_pauses, track_faces
 from pipeline.video import SampledVideo, check_sample_fps
 
 if TYPE_CHECKING:
@@ -100,7 +109,7 @@ class Session:
     :param patient_face: photos of the patient's face.
     :param patient_region: where the patient sits; used where there is no photo.
     :param recorded_at: local time. ``condition``: such as baseline or music.
-    :param consent: without it nothing is processed.
+    :param consent: with a refusal nothing is processed; None where nobody said, and an earlier refusal holds.
     :param notes: the coordinators' own; they are stored nowhere.
     """
 
@@ -115,7 +124,7 @@ class Session:
     patient_region: Region | None = None
     recorded_at: datetime | None = None
     condition: str = ""
-    consent: bool = True
+    consent: bool | None = None
     notes: str = ""
 
     @property
@@ -124,8 +133,22 @@ class Session:
         return self.patient_id, self.session_id
 
     @property
+    def refused(self) -> bool:
+        """Whether the list says that there is no consent."""
+        return self.consent is False
+
+    @property
     def videos(self) -> tuple[Path, ...]:
         return (self.video, *self.continued)
+
+    def with_absolute_paths(self) -> "Session":
+        """The same session for a process whose working folder may be another."""
+        return replace(
+            self,
+            video=self.video.absolute(),
+            continued=tuple(video.absolute() for video in self.continued),
+            patient_face=tuple(photo.absolute() for photo in self.patient_face),
+        )
 
     def parts(self, duration_s: float) -> list[Span]:
         """The stretches that count, s.
@@ -185,15 +208,33 @@ def process_session(
         decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
     if not any(sample.decoded for sample in untracked):
         raise VideoError(f"{session.video}: not one frame can be decoded.")
-    samples = list(track_faces(untracked, settings.max_gap_s))
-    patient, samples = find_patient(samples, session, settings, instruments, recording)
+    patient, samples = find_patient(untracked, session, settings, instruments, recording)
     roles = roles_path(out, *session.ids)
     patient = settle(patient, by_hand(samples, roles))
     encrypt_roles(roles)
-    metadata = _metadata(session, settings, instruments, recording, decoders)
+    metadata = _metadata(session, settings, instruments, recording, decoders) | {"fingerprint": fingerprint}
     timeline = write_session(out, *session.ids, samples, patient, metadata)
     kept.remove()
     return timeline
+
+
+def update_details(session: Session, out: Path) -> Mapping[str, Any] | None:
+    """Puts the list's date and condition into the tables of a session whose pictures are as they were.
+
+    :returns: the timeline's metadata; None where they say so already.
+    :raises TimelineError: a table can't be read. :raises OutputError: it can't be written.
+    """
+    path = session.timeline_path(out)
+    metadata = read_metadata(path)
+    recorded_at = session.recorded_at.isoformat() if session.recorded_at else None
+    with understood(path):
+        details = {**metadata["session"], "recorded_at": recorded_at, "condition": session.condition}
+        if details == metadata["session"]:
+            return None
+    metadata = {**metadata, "session": details}
+    for table in (session.faces_path(out), path):  # in the order in which they were written
+        write_table(table, read_table(table), metadata)
+    return metadata
 
 
 def run_stages(
@@ -278,15 +319,24 @@ def find_patient(
 ) -> tuple[Patient, list[FrameFaces]]:
     """By the session's photos or its region, where it has them; else by the settings' rule.
 
-    :returns: who it is, and the samples: photos tell where a track goes from one person to another.
+    Tracks go on over time that does not count: leaving out a stretch does not change who is who.
+
+    :param samples: their faces have no tracks yet.
+    :returns: who it is, and the samples with tracks: photos tell where one goes over to another person.
     :raises InputError: a photo is of no use, or the chosen track does not exist.
     """
+    parts = session.parts(recording.duration_s)
+    tracked = list(track_faces(shorten_pauses(samples, parts), settings.max_gap_s))
     if session.patient_face:
         embed = instruments.make_embedder()
-        return by_photo(samples, session.patient_face, recording, instruments.detect, embed)
-    if session.patient_region is not None:
-        return by_region(samples, session.patient_region, recording), samples
-    return by_rule(samples, settings.patient_track), samples
+        patient, tracked = by_photo(tracked, session.patient_face, recording, instruments.detect, embed)
+    elif session.patient_region is not None:
+        patient = by_region(tracked, session.patient_region, recording)
+    else:
+        starts = np.array([start for start, _ in parts])
+        part_of = np.searchsorted(starts, [sample.time_s for sample in samples], "right").tolist()
+        patient = by_rule(tracked, settings.patient_track, part_of)
+    return patient, [replace(one, faces=two.faces) for one, two in zip(samples, tracked, strict=True)]
 
 
 def _without_pictures(sample: FrameFaces) -> FrameFaces:

@@ -1,5 +1,6 @@
 """How each session of a folder ended: one row each in ``status.parquet``."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,13 +10,24 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import InputError, OutputError
-from pipeline.timeline import as_frame, atomic, written_sessions
+from pipeline.errors import InputError, TimelineError
+from pipeline.timeline import (
+    as_frame,
+    atomic,
+    read_metadata,
+    refused_sessions,
+    set_aside_path,
+    timeline_path,
+    understood,
+    written_sessions,
+)
 
-State = Literal["waiting", "running", "done", "partial", "failed", "skipped"]
+State = Literal["waiting", "running", "done", "partial", "failed", "skipped", "no_consent", "withdrawn"]
 
-WITHDRAWN = "consent was withdrawn; earlier results are still here: run"
-"""So begins the reason of a session that is left out until it is purged."""
+WITHOUT_CONSENT: tuple[State, ...] = ("no_consent", "withdrawn")
+"""Of sessions that are not processed; what was made of withdrawn ones is set aside until it is purged."""
+
+_LOST = "the status was lost; the next run checks this session"
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class Outcome:
 
     :param state: ``running`` too where a run was killed: whether one is at work tells
         :func:`pipeline.lock.is_held`.
-    :param reason: why it is not ``done``; warnings where it is.
+    :param reason: why it is not ``done``; warnings where it is. Empty without consent.
     :param coverage: observed seconds / session seconds; none without a timeline.
     :param seconds_lost: of the video, s.
     :param video_s: length of the video, s. ``took_s``: of the processing, s.
@@ -97,19 +109,77 @@ _ALWAYS = [name for name, kind in STATUS_SCHEMA.items() if kind != pl.Float64 or
 
 
 def read_status(out: Path) -> pl.DataFrame:
-    """The rows of ``status.parquet`` in :data:`STATUS_SCHEMA`; none where there is no such file."""
-    path = out / "status.parquet"
-    if not path.exists():
-        return pl.DataFrame(schema=STATUS_SCHEMA)
+    """The rows of ``status.parquet`` in :data:`STATUS_SCHEMA`.
+
+    Where the file is missing or damaged, one for each timeline. Who gave no consent is not said by the file,
+    but by the folder: of those sessions there is never more than ids and state.
+    """
+    stored = _read_stored(out)
+    if stored is None:
+        rebuilt = [asdict(rebuilt_outcome(out, *ids)) for ids in written_sessions(out)]
+        stored = pl.DataFrame(rebuilt, schema=STATUS_SCHEMA)
+    refused = sorted(refused_sessions(out))
+    if not refused:
+        return stored
+    named = ["patient_id", "session_id"]
+    times = dict(zip(stored.select(named).rows(), stored["finished_at"], strict=True))
+    rows = [asdict(without_consent(out, *ids, times.get(ids, ""))) for ids in refused]
+    without = pl.DataFrame(rows, schema=STATUS_SCHEMA)
+    return pl.concat([stored.join(without, on=named, how="anti"), without]).sort(named)
+
+
+def is_damaged(out: Path) -> bool:
+    """Whether there is a ``status.parquet`` that can't be read."""
+    return os.path.lexists(out / "status.parquet") and _read_stored(out) is None
+
+
+def repair_status(out: Path) -> None:
+    """Writes a missing or damaged ``status.parquet`` again; to be used while the folder is held.
+
+    :raises OutputError: it can't be written.
+    """
+    if _read_stored(out) is None and (rows := read_status(out)).height:
+        _write_status(out, rows)
+    elif is_damaged(out):
+        _write_status(out, pl.DataFrame(schema=STATUS_SCHEMA))
+
+
+def rebuilt_outcome(out: Path, patient_id: str, session_id: str) -> Outcome:
+    """What the session's timeline says of how it ended."""
+    path = timeline_path(out, patient_id, session_id)
+    empty = Outcome(patient_id, session_id, "waiting", _LOST, None, None, None, 0.0, "")
+    try:
+        metadata = read_metadata(path)
+        with understood(path):
+            found = replace(
+                empty.with_result({"coverage": None, **metadata}),
+                finished_at=str(metadata["created_at"]),
+                fingerprint=str(metadata.get("fingerprint", "")),
+            )
+            if not _is_whole(pl.DataFrame([asdict(found)], schema=STATUS_SCHEMA)):
+                raise ValueError("not as this program writes it")  # told as any other damage
+            return found
+    except (TimelineError, InputError):
+        return empty
+
+
+def without_consent(out: Path, patient_id: str, session_id: str, finished_at: str = "") -> Outcome:
+    """The row of a session without consent: ids and state, and nothing of its recording."""
+    path = set_aside_path(out, patient_id, session_id, timeline_path(out, patient_id, session_id))
+    state: State = "withdrawn" if path.exists() else "no_consent"
+    return Outcome(patient_id, session_id, state, "", None, None, None, 0.0, finished_at)
+
+
+def _read_stored(out: Path) -> pl.DataFrame | None:
+    """None where there is no such file, or it is damaged."""
     try:
         # read at once, since a run may replace it meanwhile; polars' own reader panics on some damaged files
-        rows = as_frame(pq.read_table(pa.BufferReader(path.read_bytes()))).select(STATUS_SCHEMA.names())
+        content = (out / "status.parquet").read_bytes()
+        rows = as_frame(pq.read_table(pa.BufferReader(content))).select(STATUS_SCHEMA.names())
         rows = rows.cast(STATUS_SCHEMA)
-        if not _is_whole(rows):
-            raise ValueError("not as this program writes it")  # noqa: TRY301  # told as any other damage
-        return rows
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError, ValueError) as error:
-        raise OutputError(f"{path}: can't be read; delete it and run again.") from error
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError, ValueError):
+        return None
+    return rows if _is_whole(rows) else None
 
 
 def _is_whole(rows: pl.DataFrame) -> bool:
@@ -149,18 +219,13 @@ def read_outcomes(out: Path) -> dict[tuple[str, str], Outcome]:
     return {outcome.ids: outcome for outcome in rows}
 
 
-def withdrawn(out: Path) -> set[tuple[str, str]]:
-    """Sessions whose consent was withdrawn after they were processed, and that were not purged yet."""
-    found = read_status(out).filter(pl.col("reason").str.starts_with(WITHDRAWN))
-    return set(found.select("patient_id", "session_id").rows())
-
-
 def sessions_in(out: Path) -> list[tuple[str, str]]:
-    """Patient and session of every row, and of every timeline.
+    """Patient and session of every row, and of every timeline; without those to which there is no consent.
 
     :raises InputError: there is none.
     """
-    found = set(written_sessions(out)) | set(read_status(out).select("patient_id", "session_id").rows())
+    rows = read_status(out).filter(~pl.col("state").is_in(WITHOUT_CONSENT))
+    found = set(written_sessions(out)) | set(rows.select("patient_id", "session_id").rows())
     if not found:
         raise InputError(f"{out}: no session in this folder; run `emonext process` with --out {out} first.")
     return sorted(found)
@@ -172,5 +237,9 @@ def record(out: Path, *outcomes: Outcome) -> None:
         return
     rows = pl.DataFrame([asdict(outcome) for outcome in outcomes], schema=STATUS_SCHEMA)
     others = read_status(out).join(rows, on=["patient_id", "session_id"], how="anti")
+    _write_status(out, pl.concat([others, rows]))
+
+
+def _write_status(out: Path, rows: pl.DataFrame) -> None:
     with atomic(out / "status.parquet") as partial:
-        pl.concat([others, rows]).sort("patient_id", "session_id").write_parquet(partial)
+        rows.sort("patient_id", "session_id").write_parquet(partial)

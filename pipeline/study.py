@@ -237,7 +237,7 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
     for column, cell in named:
         if column and column != _LEFT_ALONE:
             try:
-                values[column] = _read_cell(column, cell, folder)
+                values[column] = _read_cell(column, cell, folder, refused=_refuses(named))
             except InputError as error:
                 values.pop(column, None)
                 problems.append(Problem(number, column, str(error)))
@@ -257,7 +257,16 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
     return _Row(number, values, tuple(problems))
 
 
-def _read_cell(column: str, cell: str, folder: Path) -> Any:
+def _refuses(named: Sequence[tuple[str, str]]) -> bool:
+    """Whether the line says that there is no consent: its files are not looked for."""
+    return any(column == "consent" and _YES_OR_NO.get(cell.casefold()) is False for column, cell in named)
+
+
+def _read_cell(column: str, cell: str, folder: Path, *, refused: bool) -> Any:
+    if refused and cell and column == "video":
+        return folder / cell
+    if refused and column == "patient_face":
+        return ()
     if not cell and column in _ABSENT and column != "consent":
         return _ABSENT[column]
     return _READERS[column](cell, folder)
@@ -482,7 +491,7 @@ _ABSENT: Mapping[str, Any] = {
     "exclude": (),
     "patient_face": (),
     "patient_region": None,
-    "consent": True,
+    "consent": None,
     "notes": "",
 }
 

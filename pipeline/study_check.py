@@ -54,7 +54,7 @@ def check_study(study: Study, on_file: OnFile = lambda done, total: None) -> Che
     entries = [_Entry(*entry) for entry in zip(study.sessions, study.rows, strict=True)]
     videos, faults = _open_videos(entries, on_file)
     for entry in entries:
-        if entry.session.consent and all(video in videos for video in entry.session.videos):
+        if not entry.session.refused and all(video in videos for video in entry.session.videos):
             faults += _misfits(entry, [videos[video] for video in entry.session.videos])
     faults += _unreadable_photos(entries)
     shared_faults, warnings = find_shared(study)
@@ -65,7 +65,7 @@ def check_study(study: Study, on_file: OnFile = lambda done, total: None) -> Che
 
 def recorded_dates(sessions: Iterable[Session]) -> dict[Ids, datetime]:
     """By the recordings' own clocks, of sessions with consent whose list gives no date."""
-    undated = (session for session in sessions if session.consent and session.recorded_at is None)
+    undated = (session for session in sessions if not session.refused and session.recorded_at is None)
     found = ((session.ids, created_at(session.video)) for session in undated)
     return {ids: date for ids, date in found if date is not None}
 
@@ -96,7 +96,7 @@ def _open_videos(entries: Sequence[_Entry], on_file: OnFile) -> tuple[dict[Path,
     """What the containers say; one fault for each file that can't be read."""
     rows: dict[Path, list[int]] = defaultdict(list)
     for entry in entries:
-        if entry.session.consent:
+        if not entry.session.refused:
             for video, row in zip(entry.session.videos, entry.rows, strict=True):
                 rows[video].append(row)
     found: dict[Path, VideoInfo] = {}
@@ -137,7 +137,7 @@ def _misfits(entry: _Entry, videos: Sequence[VideoInfo]) -> Iterator[Problem]:
 def _unreadable_photos(entries: Sequence[_Entry]) -> Iterator[Problem]:
     rows: dict[Path, list[int]] = defaultdict(list)
     for entry in entries:
-        for photo in entry.session.patient_face if entry.session.consent else ():
+        for photo in () if entry.session.refused else entry.session.patient_face:
             rows[photo].append(entry.rows[0])
     for photo, named in rows.items():
         try:
@@ -177,24 +177,24 @@ def find_shared(study: Study) -> tuple[list[Problem], list[Problem]]:
 
 def _twice(name: str, first: _Entry, second: _Entry) -> Iterator[Problem]:
     """The same patient, in the same part of the same recording."""
-    consent = first.session.consent == second.session.consent
+    consent = first.session.refused == second.session.refused
     column = "video" if consent else "consent"
     reason = f"row {first.rows[0]} has the same part of {name} as session {first.session.session_id}"
-    otherwise = "" if consent else f", with consent {'yes' if first.session.consent else 'no'}"
+    otherwise = "" if consent else f", with consent {'no' if first.session.refused else 'yes'}"
     yield Problem(second.rows[0], column, f"{reason}{otherwise}; keep one, or give start_s and end_s.")
 
 
 def _together(name: str, first: _Entry, second: _Entry) -> Iterator[Problem]:
     """Two patients in one recording."""
     one, other = first.session, second.session
-    if one.consent != other.consent:
-        refused = one if other.consent else other
+    if one.refused != other.refused:
+        refused = one if one.refused else other
         reason = (
             f"{name} shows {refused.patient_id} too (row {first.rows[0]}), who gave no consent; "
             "make sure that the recording may be processed."
         )
         yield Problem(second.rows[0], "consent", reason)
-    elif one.consent and not all(s.patient_face or s.patient_region for s in (one, other)):
+    elif not one.refused and not all(s.patient_face or s.patient_region for s in (one, other)):
         reason = (
             f"{name} is {one.patient_id}'s in row {first.rows[0]}; give both a patient_face or a "
             "patient_region, or both sessions may show the same person."

@@ -115,20 +115,42 @@ def faces_path(out: Path, patient_id: str, session_id: str) -> Path:
     return _path(out, "faces", patient_id, session_id)
 
 
-def written_sessions(out: Path) -> list[tuple[str, str]]:
-    """Patient and session of every timeline, in order; without those whose consent was withdrawn.
+SET_ASIDE_SUFFIX = ".withdrawn"
+"""Ends the name of what is set aside: no search for tables finds it."""
 
-    :raises OutputError: the status, which says so, is damaged.
+
+def refusal_folder(out: Path, patient_id: str, session_id: str) -> Path:
+    """Exists where there is no consent to the session, and holds what was set aside of it."""
+    return out / "withdrawn" / patient_id / session_id
+
+
+def refused_sessions(out: Path) -> set[tuple[str, str]]:
+    """Patient and session to which there is no consent, whatever was made of them before."""
+    folders = (folder for folder in out.glob("withdrawn/*/*") if folder.is_dir())
+    return {(folder.parent.name, folder.name) for folder in folders}
+
+
+def set_aside_path(out: Path, patient_id: str, session_id: str, path: Path) -> Path:
+    """Where a file of the session lies while there is no consent.
+
+    :param path: where it lies else, below the folder.
     """
-    from pipeline.status import withdrawn  # which imports this module
+    short = path.relative_to(out)
+    return refusal_folder(out, patient_id, session_id) / short.with_name(short.name + SET_ASIDE_SUFFIX)
 
-    return sorted(stored_sessions(out) - withdrawn(out))
 
-
-def stored_sessions(out: Path) -> set[tuple[str, str]]:
-    """Patient and session of every timeline, also of those that count nowhere any more."""
+def written_sessions(out: Path) -> list[tuple[str, str]]:
+    """Patient and session of every timeline, in order; without those to which there is no consent."""
     paths = out.glob("timelines/patient_id=*/*.parquet")
-    return {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
+    stored = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
+    return sorted(stored - refused_sessions(out))
+
+
+def stored_timelines(out: Path) -> dict[tuple[str, str], Path]:
+    """Patient and session of every timeline → its path; also of those that are set aside."""
+    aside = {ids: set_aside_path(out, *ids, timeline_path(out, *ids)) for ids in refused_sessions(out)}
+    written = {ids: timeline_path(out, *ids) for ids in written_sessions(out)}
+    return {ids: path for ids, path in sorted((aside | written).items()) if path.exists()}
 
 
 def _path(out: Path, kind: str, patient_id: str, session_id: str) -> Path:
@@ -235,7 +257,8 @@ def check_key(out: Path) -> None:
 
     :raises InputError: one of its timelines is encrypted, and no key is in use.
     """
-    for written in out.glob("timelines/*/*.parquet"):
+    aside = out.glob(f"withdrawn/**/*.parquet{SET_ASIDE_SUFFIX}")
+    for written in (*out.glob("timelines/*/*.parquet"), *aside):
         with suppress(OSError):  # what can't be read at all is told by who needs it
             for_reading(written)
 
@@ -243,7 +266,10 @@ def check_key(out: Path) -> None:
 def left_open(out: Path) -> list[Path]:
     """Tables that were written before there was a key; none where none is in use."""
     kinds = ("timelines", "faces", "roles", "episodes", "summaries")
-    paths = [path for kind in kinds for path in sorted(out.glob(f"{kind}/**/*.parquet"))] if key_id() else []
+    if not key_id():
+        return []
+    paths = [path for kind in kinds for path in sorted(out.glob(f"{kind}/**/*.parquet"))]
+    paths += sorted(out.glob(f"withdrawn/**/*.parquet{SET_ASIDE_SUFFIX}"))
     return [path for path in paths if path.is_file() and not is_encrypted(path)]
 
 

@@ -1,7 +1,8 @@
 """Faces → tracks: the same face followed through consecutive samples and over short gaps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ _MAX_SIZE_RATIO = 1.5
 
 # The last movement tells where a face is next, and nothing about where it comes back later.
 _MOVEMENT_LASTS_S = 0.5
+
+# A pause of the session counts as so much absence: no movement goes on over it, and no track ends by it.
+_PAUSE_S = 2 * _MOVEMENT_LASTS_S
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,24 @@ def track_faces(samples: Iterable[FrameFaces], max_gap_s: float = DEFAULT_MAX_GA
             alive.append(_seen(face, number, sample.time_s, track))
         tracks = alive
         yield replace(sample, faces=tuple(faces))
+
+
+def shorten_pauses(samples: Iterable[FrameFaces], parts: Sequence[tuple[float, float]]) -> list[FrameFaces]:
+    """The samples at times in which what lies between two parts of the session lasts 1 s at most.
+
+    Time that does not count says nothing about who was there: it is no absence of anybody.
+
+    :param parts: the stretches that count, s, ascending.
+    """
+    edges = [(end, start) for (_, end), (start, _) in pairwise(parts)]
+    return [
+        replace(
+            sample,
+            time_s=sample.time_s
+            - sum(max(0.0, start - end - _PAUSE_S) for end, start in edges if start <= sample.time_s),
+        )
+        for sample in samples
+    ]
 
 
 def _assign(tracks: list[_Track], sample: FrameFaces) -> dict[int, _Track]:

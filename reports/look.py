@@ -77,6 +77,8 @@ STATE_WORDS = {
     "waiting": marked("Waiting"),
     "running": marked("Running"),
     "interrupted": marked("Interrupted"),
+    "no_consent": marked("No consent"),
+    "withdrawn": marked("Consent withdrawn"),
 }
 
 STATE_COUNTS = {
@@ -87,6 +89,8 @@ STATE_COUNTS = {
     "waiting": counted("%(count)s waiting", "%(count)s waiting"),
     "running": counted("%(count)s running", "%(count)s running"),
     "interrupted": counted("%(count)s interrupted", "%(count)s interrupted"),
+    "no_consent": counted("%(count)s without consent", "%(count)s without consent"),
+    "withdrawn": counted("%(count)s with consent withdrawn", "%(count)s with consent withdrawn"),
 }
 
 

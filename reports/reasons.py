@@ -61,8 +61,15 @@ REASONS = (
     marked("no progress for %(seconds)s s; it was ended"),
     marked("its process crashed (%(signal)s); the video may be damaged"),
     marked("is up to date; --overwrite makes it anew"),
+    marked("the status was lost; the next run checks this session"),
 )
 """As :mod:`pipeline.rows`, :mod:`pipeline.container`, :mod:`pipeline.identity` and others word them."""
+
+STATE_REASONS = {
+    "no_consent": marked("there is no consent: nothing is processed"),
+    "withdrawn": marked("consent was withdrawn: earlier results are set aside until they are purged"),
+}
+"""What a state says by itself; its rows have no reason of their own."""
 
 _DECIMAL = re.compile(r"\d+\.\d+")
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from reports import words
 from reports.language import ENGLISH
 from reports.look import STATE_WORDS
+from reports.reasons import STATE_REASONS
 from reports.render import content_policy, render, style, write_page
 
 
@@ -36,6 +37,7 @@ def status_page(overview: pl.DataFrame) -> Markup:
         counts=[(state, word, counts[state]) for state, word in STATE_WORDS.items() if counts[state]],
         video_s=overview["video_s"].sum(),
         reason_text=words.sentence,
+        state_reasons=STATE_REASONS,
         policy=content_policy(),
         style=style(),
     )

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pipeline.course import Course, courses
 from pipeline.derived import update_derived
 from pipeline.session_facts import FolderFacts, SessionFacts
-from pipeline.status import read_status, withdrawn
+from pipeline.status import WITHOUT_CONSENT, read_status
 from pipeline.summaries import read_measures
 from pipeline.summary import Summary, summarize
 from pipeline.timeline import (
@@ -16,6 +16,7 @@ from pipeline.timeline import (
     check_id,
     ids_of,
     read_timeline,
+    refused_sessions,
     timeline_path,
     understood,
     written_sessions,
@@ -99,7 +100,6 @@ def write_reports(
 
     :returns: the path of the index.
     :raises ReportError: there is no timeline, or one is not where its ids say, or has no sample.
-    :raises pipeline.errors.OutputError: the status is damaged.
     :raises pipeline.errors.TimelineError: a timeline can't be read.
     :raises pipeline.errors.OutputError: a page can't be written.
     """
@@ -170,8 +170,8 @@ def _write_patients(folder: _Folder, study: Study) -> dict[str, Course]:
 
 
 def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
-    """Pages of earlier results to which consent was withdrawn; of a patient without others, theirs too."""
-    for patient_id, session_id in withdrawn(out):
+    """Pages of sessions to which there is no consent; of a patient without others, theirs too."""
+    for patient_id, session_id in refused_sessions(out):
         folder = out / "reports" / check_id("--patient", patient_id)
         (folder / f"{check_id('--session', session_id)}.html").unlink(missing_ok=True)
         if patient_id not in patients:
@@ -202,5 +202,5 @@ def _without_timeline(statuses: _Statuses, entries: list[IndexEntry]) -> list[In
     return [
         IndexEntry(patient_id, session_id, status.state, status.reason, None, None)
         for (patient_id, session_id), status in statuses.items()
-        if (patient_id, session_id) not in written
+        if (patient_id, session_id) not in written and status.state not in WITHOUT_CONSENT
     ]

@@ -144,8 +144,8 @@ def test_processing_is_logged(
             [session, none], tmp_path / "out", Settings(), engine, "0" * 64, write_pages=pages.append
         )
     first, again = read_runs(tmp_path / "out")
-    assert first.sessions == ((P1, "done"), (P2, "failed"))
-    assert again.sessions == ((P1, "skipped"), (P2, "failed"))
+    assert first.sessions == ((P1, "done"), (P2, "no_consent"))
+    assert again.sessions == ((P1, "skipped"), (P2, "no_consent"))
     assert pages == [tmp_path / "out"] * 2
     log = (tmp_path / "out" / LOG_FILE).read_text()
     assert "Marie" not in log

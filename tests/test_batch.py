@@ -346,9 +346,9 @@ def test_consent_that_is_given_later_counts(
     without = replace(recordings[0], consent=False)
     for _ in range(2):
         (outcome,) = process([without], out, Settings(), fake_instruments)
-        assert (outcome.state, outcome.reason) == ("failed", "there is no consent; nothing was processed")
+        assert (outcome.state, outcome.reason) == ("no_consent", "")
         assert not without.timeline_path(out).exists()
-    process(recordings[:1], out, Settings(), fake_instruments)
+    process([replace(recordings[0], consent=True)], out, Settings(), fake_instruments)
     assert states(out) == {"S1": "done"}
 
 
@@ -447,13 +447,37 @@ def test_a_file_where_a_timeline_s_folder_should_be_fails_by_name(
     assert not partial_files(out)
 
 
-def test_a_damaged_status_is_refused_before_any_work(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+@pytest.mark.parametrize("damage", ["damaged", ""])
+def test_a_damaged_status_is_written_again_from_the_timelines(
+    recordings: Sessions, out: Path, fake_instruments: Instruments, damage: str
 ) -> None:
+    process(recordings, out, Settings(), fake_instruments)
+    before = read_status(out)
+    (out / "status.parquet").write_text(damage)
+    told = ["patient_id", "session_id", "state", "coverage", "seconds_lost", "video_s", "fingerprint"]
+    assert read_status(out).select(told).equals(before.select(told))
+    outcomes = process(recordings, out, Settings(), replace(fake_instruments, detect=never))
+    assert [outcome.state for outcome in outcomes] == ["skipped"] * 3
+    known = [*told, "videos", "video_stamp", "video_sha256"]
+    assert pl.read_parquet(out / "status.parquet").select(known).equals(before.select(known))
+
+
+def test_a_damaged_status_of_no_session_is_written_again(out: Path, fake_instruments: Instruments) -> None:
     out.mkdir()
     (out / "status.parquet").write_text("damaged")
-    with pytest.raises(OutputError, match=r"status\.parquet"):
-        process(recordings, out, Settings(), replace(fake_instruments, detect=never))
+    assert process([], out, Settings(), fake_instruments) == []
+    assert pl.read_parquet(out / "status.parquet").is_empty()
+
+
+def test_a_lost_status_of_a_damaged_timeline_waits_for_the_next_run(
+    recordings: Sessions, out: Path, fake_instruments: Instruments
+) -> None:
+    process(recordings[:1], out, Settings(), fake_instruments)
+    recordings[0].timeline_path(out).write_text("damaged")
+    (out / "status.parquet").unlink()
+    assert states(out) == {"S1": "waiting"}
+    (outcome,) = process(recordings[:1], out, Settings(), fake_instruments)
+    assert outcome.state == "done"
 
 
 # --- how they stand

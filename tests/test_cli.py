@@ -27,7 +27,7 @@ from videos import encode, remux, sound_only, with_faces
 import cli
 from emonext import LABELS
 from pipeline.audit import IDS_FILE, read_runs
-from pipeline.encryption import use_key
+from pipeline.encryption import use_no_key
 from pipeline.lock import holding
 from pipeline.session import Session
 from pipeline.status import read_status
@@ -519,7 +519,7 @@ def test_what_stays_open_where_a_key_comes_later_is_told(
 ) -> None:
     assert emonext("key", tmp_path / "study.key").code == DONE
     ended = emonext("process", video, "--out", two, "--encrypt", tmp_path / "study.key", *model)
-    use_key(None)
+    use_no_key()
     assert ended.code == DONE
     assert f"{two}: 2 files are not encrypted" in ended.err_lines[0]
     assert "patient_id=P2/S1.parquet" in ended.err_lines[0]
@@ -955,13 +955,13 @@ def test_a_study_is_processed_from_its_list(
     path = write_list(tmp_path, f"P1,S1,{video},music,yes", f"P2,S1,{video},,no")
     (tmp_path / "study.toml").write_text(f"sample_fps = 2\nmodel = '{model[1]}'\n")
     ended = emonext("process", path, "--out", tmp_path / "out")
-    assert ended.code == INCOMPLETE
-    assert "there is no consent" in ended.err
+    assert ended.code == DONE
+    assert ended.out.splitlines()[-1] == "1 done, 0 partial, 0 failed, 0 skipped, 1 without consent"
     timeline = read_timeline(tmp_path / "out/timelines/patient_id=P1/S1.parquet")
     assert timeline.metadata["session"]["condition"] == "music"
     assert timeline.metadata["settings"]["sample_fps"] == 2
     assert not (tmp_path / "out/timelines/patient_id=P2").exists()
-    assert emonext("process", path, "--out", tmp_path / "out", "--fps", "4").code == INCOMPLETE
+    assert emonext("process", path, "--out", tmp_path / "out", "--fps", "4").code == DONE
     timeline = read_timeline(tmp_path / "out/timelines/patient_id=P1/S1.parquet")
     assert timeline.metadata["settings"]["sample_fps"] == 4
     pages = ("--csv", tmp_path / "status.csv", "--html", tmp_path / "status.html")
@@ -969,9 +969,10 @@ def test_a_study_is_processed_from_its_list(
     assert told.code == DONE
     page = (tmp_path / "status.html").read_text()
     assert "1 done" in page
-    assert "There is no consent; nothing was processed" in page
+    assert "1 no consent" in page
+    assert "There is no consent: nothing is processed" in page
     assert str(tmp_path) not in page
-    assert all(word in told.out for word in ("P1", "done", "P2", "failed", "consent"))
+    assert all(word in told.out for word in ("P1", "done", "P2", "no consent"))
     assert (tmp_path / "status.csv").read_text().count("\n") == 3
 
 

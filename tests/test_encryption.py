@@ -11,7 +11,7 @@ import pytest
 from videos import encode, with_faces
 
 from pipeline.batch import process_sessions
-from pipeline.encryption import is_encrypted, seal, unseal, use_key, write_key
+from pipeline.encryption import is_encrypted, key_file, seal, unseal, use_key, use_no_key, write_key
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.jobs import in_this_process
 from pipeline.people import apply_people, find_people, read_people, write_people
@@ -25,7 +25,7 @@ from reports import own_text, write_reports
 @pytest.fixture(autouse=True)
 def no_key_is_left() -> Iterator[None]:
     yield
-    use_key(None)
+    use_no_key()
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_without_the_key_or_with_another_there_is_one_clear_line(
     use_key(write_key(tmp_path / "other.key"))
     with pytest.raises(TimelineError, match=r"S1\.parquet: is encrypted with another key; give"):
         read_timeline(session.timeline_path(out))
-    use_key(None)
+    use_no_key()
     for read in (read_timeline, lambda _: process(session, out, fake_instruments)):
         with pytest.raises(InputError, match=r"S1\.parquet: is encrypted; give its key with --key"):
             read(session.timeline_path(out))
@@ -143,9 +143,32 @@ def test_a_notebook_reads_with_the_key_that_its_environment_names(
 ) -> None:
     use_key(key)
     process(session, tmp_path / "out", fake_instruments)
-    use_key(None)
+    use_no_key()
     monkeypatch.setenv("EMONEXT_KEY_FILE", str(key))
     assert len(read_timeline(session.timeline_path(tmp_path / "out")).rows)
+
+
+def test_a_command_without_key_keeps_the_environment_s(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMONEXT_KEY_FILE", str(key))
+    use_key(None)
+    assert key_file() == key
+    assert b"numbers" not in seal(b"numbers")
+
+
+def test_a_key_that_is_given_goes_before_the_environment_s(
+    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMONEXT_KEY_FILE", str(write_key(tmp_path / "other.key")))
+    use_key(key)
+    assert key_file() == key
+
+
+def test_a_wrong_file_in_the_environment_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMONEXT_KEY_FILE", str(tmp_path / "nowhere.key"))
+    with pytest.raises(InputError, match=r"nowhere\.key: can't be read as a key"):
+        use_key(None)
 
 
 def test_unfinished_stretches_are_sealed(tmp_path: Path, key: Path) -> None:
@@ -169,7 +192,7 @@ def test_a_purge_needs_the_key_before_it_deletes_anything(
     use_key(key)
     for patient in ("P1", "P2"):
         process(replace(session, patient_id=patient), out, fake_instruments)
-    use_key(None)
+    use_no_key()
     with pytest.raises(InputError, match="is encrypted; give its key"):
         purge(out, "P1", None, write_reports)
     assert session.timeline_path(out).exists()

@@ -38,7 +38,7 @@ from cli import app
 from pipeline.audit import IDS_FILE, LOG_FILE, audited, read_ids, read_runs, verify
 from pipeline.batch import check_id, plan_sessions
 from pipeline.container import probe
-from pipeline.encryption import use_key, write_key
+from pipeline.encryption import use_key, use_no_key, write_key
 from pipeline.errors import InputError, PipelineError
 from pipeline.people import read_people, write_people
 from pipeline.records import Person
@@ -1045,7 +1045,7 @@ def test_key_files(fuzz: Fuzz, tmp_path: Path) -> None:
         path.write_bytes(content)
         _read_key.cache_clear()
         own_errors(lambda: use_key(path), path)
-        use_key(None)
+        use_no_key()
 
     nasty = [
         b"",

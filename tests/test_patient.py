@@ -186,3 +186,69 @@ def test_the_rule_prefers_who_is_seen_longest(
     assert by_rule(samples, "longest").tracks == {1}
     assert by_rule(samples, "largest").tracks == {2}
     assert by_rule([], "longest").tracks == frozenset()
+
+
+# --- stretches that are left out
+
+ON_LEFT, ON_RIGHT = (20, 60), (200, 60)
+
+
+def statuses(video: Path, out: Path, instruments: Instruments, **given: object) -> dict[str, int]:
+    session = replace(Session("P1", "S1", video), **given)  # type: ignore[arg-type]
+    timeline = process_session(session, out, Settings(), instruments)
+    return dict(timeline.rows["status"].value_counts().iter_rows())
+
+
+@pytest.mark.parametrize(
+    ("given", "samples"),
+    [
+        ({"exclude": ((4.0, 12.0),)}, 80),
+        ({"exclude": ((4.0, 4.4),)}, 118),
+        ({"exclude": ((2.0, 9.0), (10.0, 16.0), (18.0, 19.0))}, 50),
+        ({"start_s": 1.0, "end_s": 22.0, "exclude": ((4.0, 12.0),)}, 65),
+    ],
+)
+@pytest.mark.parametrize("who", [{}, {"patient_region": (0.0, 0.0, 0.5, 1.0)}], ids=["rule", "region"])
+def test_an_exclusion_does_not_change_who_is_who(
+    tmp_path: Path,
+    fake_instruments: Instruments,
+    given: dict[str, object],
+    samples: int,
+    who: dict[str, object],
+) -> None:
+    """The patient on the left stays; a visitor is there in the last third."""
+    pictures = [with_faces([ON_LEFT] if n < 160 else [ON_LEFT, ON_RIGHT]) for n in range(240)]
+    video = encode(tmp_path / "a.mp4", pictures, rate=10)
+    assert statuses(video, tmp_path / "out", fake_instruments, **given, **who) == {"ok": samples}
+
+
+def test_the_rule_holds_in_each_part_where_the_patient_sits_elsewhere_after_a_pause(
+    tmp_path: Path, fake_instruments: Instruments
+) -> None:
+    pictures = [with_faces([ON_LEFT] if n < 100 else [ON_RIGHT]) for n in range(240)]
+    video = encode(tmp_path / "a.mp4", pictures, rate=10)
+    found = statuses(video, tmp_path / "out", fake_instruments, exclude=((8.0, 15.0),))
+    assert found == {"ok": 40 + 45}
+
+
+def test_whoever_was_seen_beside_the_patient_is_not_taken_for_them_after_a_pause(
+    tmp_path: Path, fake_instruments: Instruments
+) -> None:
+    """The patient is away for the second part, in which the visitor stays."""
+    faces = [[ON_LEFT], [ON_LEFT, ON_RIGHT], [ON_RIGHT]]
+    pictures = [with_faces(faces[(n > 80) + (n > 120)]) for n in range(200)]
+    video = encode(tmp_path / "a.mp4", pictures, rate=10)
+    found = statuses(video, tmp_path / "out", fake_instruments, exclude=((10.0, 14.0),))
+    assert found == {"ok": 50, "other_person": 30}
+
+
+def test_a_part_in_which_the_patient_is_seen_has_no_second_patient(
+    make_face: Callable[..., Face], make_samples: Callable[..., list[FrameFaces]]
+) -> None:
+    from pipeline.patient import by_rule
+
+    patient, other = make_face(50, 50, track=1), make_face(200, 50, 90, track=2)
+    samples = make_samples((patient,), (patient,), (patient,), (other,), (other,))
+    assert by_rule(samples, "longest", [1, 1, 2, 2, 2]).tracks == {1}
+    assert by_rule(samples, "longest", [1, 1, 1, 2, 2]).tracks == {1, 2}
+    assert by_rule(samples, "1", [1, 1, 1, 2, 2]).tracks == {1}

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import os
 import shutil
 import subprocess
@@ -11,15 +12,18 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+import av
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from videos import encode, with_faces
 
 from pipeline.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.batch import process_sessions
 from pipeline.derived import as_settings, derive
+from pipeline.encryption import seal, write_key
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.export_list import LIST_FILE
 from pipeline.exporting import export
@@ -50,7 +54,7 @@ def process(make_recording: Callable[..., Path], fake_instruments: Instruments, 
     """Sessions of a second each, by names like P1/S1."""
     video = make_recording("recording.mp4", [(40, 60)])
 
-    def run(*names: str, consent: bool = True) -> None:
+    def run(*names: str, consent: bool | None = True) -> None:
         sessions = [Session(*name.split("/"), video, consent=consent) for name in names]
         engine = in_this_process(fake_instruments)
         process_sessions(sessions, out, Settings(), engine, "0" * 64, write_pages=write_reports)
@@ -116,9 +120,7 @@ def test_where_consent_was_withdrawn_nothing_new_is_made_of_what_is_there(
     process("P012/S01", "P012/S02", "P013/S01")
     process("P012/S01", "P013/S01", consent=False)
     states = read_status(out).select("state", "reason").rows()
-    advice = "consent was withdrawn; earlier results are still here: run `emonext purge DIR --patient P01"
-    assert [state for state, _ in states] == ["failed", "done", "failed"]
-    assert [states[0][1], states[2][1]] == [f"{advice}2 --session S01`", f"{advice}3 --session S01`"]
+    assert states == [("withdrawn", ""), ("done", ""), ("withdrawn", "")]
     pages = sorted(path.relative_to(out / "reports").as_posix() for path in out.glob("reports/**/*.html"))
     assert pages == ["P012/S02.html", "P012/index.html", "index.html", "study.html"]
     assert read_sessions(out).select("patient_id", "session_id").rows() == [("P012", "S02")]
@@ -134,7 +136,7 @@ def test_where_consent_was_withdrawn_nothing_new_is_made_of_what_is_there(
     assert do_purge(out, "P013").mentions == ()
     assert not (out / "timelines").exists()
     process("P012/S01", consent=False)
-    assert read_status(out)["reason"].to_list() == ["there is no consent; nothing was processed"]
+    assert read_status(out)["state"].to_list() == ["no_consent"]
 
 
 def test_consent_that_is_given_again_brings_results_back(out: Path, process: Process) -> None:
@@ -223,7 +225,7 @@ def test_scripts_beside_the_pages_go_with_the_last_person(out: Path, process: Pr
 def test_a_person_without_a_timeline_can_be_purged(out: Path, process: Process) -> None:
     process("P012/S01", consent=False)
     process("P013/S01")
-    assert do_purge(out, "P012").counts == {"rows": 1}
+    assert do_purge(out, "P012").counts == {"rows": 1, "withdrawn": 1}
     assert paths_with(out, "P012") == []
 
 
@@ -543,6 +545,43 @@ def test_packed_tables_are_looked_into(out: Path, tmp_path: Path) -> None:
     assert not mentions(path, words)
     np.savez_compressed(tmp_path / "a.npz", who=np.array(names))
     assert mentions(tmp_path / "a.npz", words)
+
+
+def test_a_short_id_is_not_found_by_chance_in_pictures_sound_and_numbers(
+    tmp_path: Path, make_recording: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = b"\0 7 \0"
+    recording = make_recording("recording.mp4", [(40, 60)])
+    (tmp_path / "a.mp4").write_bytes(recording.read_bytes() + chance)
+    (tmp_path / "b.MKV").write_bytes(b"no video" + chance)
+    (tmp_path / "c.jpg").write_bytes(b"\xff\xd8\xff" + chance)
+    np.savez(tmp_path / "d.npz", numbers=np.frombuffer(chance, np.uint8))
+    (tmp_path / "e.html").write_text(
+        '<img src="data:image/jpeg;base64,ab+7/cd=="> {"bdata":"ab+7/cd==", "dtype": "f8"}'
+    )
+    monkeypatch.setenv("EMONEXT_KEY_FILE", str(write_key(tmp_path / "study.key")))
+    packed = io.BytesIO()
+    np.savez(packed, numbers=np.frombuffer(64 * chance, np.uint8))
+    (tmp_path / "f.npz").write_bytes(seal(packed.getvalue()))
+    words = Words("7", None, {"7": set()})
+    assert [name for name in "abcdef" if mentions(next(tmp_path.glob(f"{name}.*")), words)] == []
+    (tmp_path / "e.html").write_text("<p>patient 7, data:image/jpeg;base64,ab+7/cd==</p>")
+    assert mentions(tmp_path / "e.html", words)
+
+
+def test_what_a_video_says_of_itself_is_searched(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4", [with_faces([])] * 5, rate=10)
+    titled = tmp_path / "titled.mkv"
+    with av.open(str(path)) as old, av.open(str(titled), "w") as new:
+        new.metadata["title"] = "P012 sings"
+        copy = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                new.mux(packet)
+    words = Words("P012", None, {"P012": set()})
+    assert mentions(titled, words)
+    assert not mentions(path, words)
 
 
 def test_what_can_t_be_read_is_named(out: Path, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,35 @@ def test_sessions_end_as_on_one_machine_and_those_that_kill_their_process_fail_a
     assert_as_on_this_machine([sessions[0], *sessions[3:]], tmp_path / "out", make_instruments())
 
 
+def test_relative_paths_are_found_and_a_session_without_consent_never_gets_to_a_node(
+    cluster: Any, make_session: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a node the working folder is another. The second file and the photo are the session's, too."""
+    monkeypatch.chdir(tmp_path)
+    first, second = (Path(make_session(name).video.name) for name in ("S1", "S2"))
+    split = Session("P1", "S1", first, continued=(second,))
+    refused = Session("P2", "S1", Path("Marie Curie.mp4"), consent=False)
+    told: list[str] = []
+    outcomes = run(
+        cluster, [split, refused], Path("out"), on_session=lambda session, *_: told.append(session.patient_id)
+    )
+    assert [outcome.state for outcome in outcomes] == ["done", "no_consent"]
+    assert outcomes[0].videos == (str(tmp_path / first), str(tmp_path / second))
+    assert told.count("P2") == 1
+    assert read_status(Path("out"))["videos"].to_list()[1] == []
+    assert b"Marie" not in (tmp_path / "out" / "status.parquet").read_bytes()
+    withdrawn = Session("P1", "S1", first, continued=(second,), consent=False)
+    assert [outcome.state for outcome in run(cluster, [withdrawn], Path("out"))] == ["withdrawn"]
+    assert not list(Path("out").glob("timelines/**/*.parquet"))
+
+
+def test_every_path_of_a_session_is_made_absolute() -> None:
+    session = Session("P1", "S1", Path("a.mp4"), continued=(Path("b.mp4"),), patient_face=(Path("c.jpg"),))
+    found = session.with_absolute_paths()
+    paths = (*found.videos, *found.patient_face)
+    assert paths == tuple(Path.cwd() / name for name in ("a.mp4", "b.mp4", "c.jpg"))
+
+
 def test_a_lost_machine_costs_no_session(
     cluster: Any, node: Any, make_session: Callable[..., Session], tmp_path: Path
 ) -> None:

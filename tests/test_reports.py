@@ -528,11 +528,19 @@ def _write_status(out: Path, rows: list[tuple[str, str, State, str]]) -> None:
         record(out, Outcome(patient, session, state, reason, None, None, None, 1.0, "2026-01-01T00:00:00"))
 
 
-def test_a_damaged_status_is_an_error_that_names_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", ["no_consent", "withdrawn"])
+def test_who_gave_no_consent_is_on_no_page(tmp_path: Path, state: State) -> None:
+    put(tmp_path, make_timeline(TWENTY_SECONDS))
+    _write_status(tmp_path, [("P1", "S1", "done", ""), ("P3", "S9", state, "")])
+    text = Page(write_reports(tmp_path).read_text()).text
+    assert "1 session of 1 patient" in text
+    assert "P3" not in text
+
+
+def test_a_damaged_status_costs_no_page(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     (tmp_path / "status.parquet").write_text("not parquet")
-    with pytest.raises(OutputError, match=r"status\.parquet: can't be read"):
-        write_reports(tmp_path)
+    assert "1 session of 1 patient" in Page(write_reports(tmp_path).read_text()).text
 
 
 def test_a_timeline_must_be_where_its_ids_say(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,7 @@ def test_what_is_not_given_has_its_default(read: Read, folder: Path) -> None:
     expected = Session("P1", "S1", folder / "a.mp4")
     assert read(PLAIN) == Study((expected,), ())
     empty = dict.fromkeys(COLUMNS, "") | PLAIN | {"consent": "1"}
-    assert read(empty) == Study((expected,), ())
+    assert read(empty) == Study((replace(expected, consent=True),), ())
 
 
 def test_header_names_may_be_in_any_case_order_and_spacing(folder: Path) -> None:

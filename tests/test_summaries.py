@@ -9,7 +9,7 @@ from test_reports import chosen, make_timeline, put
 
 from pipeline import demo_study
 from pipeline.demo_study import make_study
-from pipeline.encryption import use_key, write_key
+from pipeline.encryption import use_key, use_no_key, write_key
 from pipeline.episodes import EpisodeSettings
 from pipeline.errors import InputError, TimelineError
 from pipeline.summaries import (
@@ -173,6 +173,6 @@ def test_what_follows_from_encrypted_timelines_is_encrypted(
         summarize_folder(tmp_path / "out")
         assert read_sessions(tmp_path / "out").height == 8
     finally:
-        use_key(None)
+        use_no_key()
     with pytest.raises(InputError, match="--key"):
         read_sessions(tmp_path / "out")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.tracks import track_faces
+from pipeline.tracks import shorten_pauses, track_faces
 
 STEPS = 5
 
@@ -112,3 +112,39 @@ def test_a_box_without_area_is_a_track_like_others(make_face, make_samples) -> N
     assert [len(found) for found in tracks_of(make_samples((face,), (nothing,), (nothing,), (face,)))] == [
         1
     ] * 4
+
+
+# --- time that does not count
+
+
+def test_a_pause_of_the_session_is_no_absence(make_face, make_samples) -> None:
+    times_s = [0.0, 0.2, 0.4, 600.0, 600.2, 900.0, 900.2]
+    samples = make_samples(*[(make_face(100, 100),)] * 7, times_s=times_s)
+    parts = [(0.0, 0.6), (600.0, 600.4), (900.0, 901.0)]
+    shortened = shorten_pauses(samples, parts)
+    assert [sample.time_s for sample in shortened] == pytest.approx([0.0, 0.2, 0.4, 1.6, 1.8, 3.0, 3.2])
+    assert tracks_of(shortened) == [[1]] * 7
+    assert tracks_of(samples) == [[1]] * 3 + [[2]] * 2 + [[3]] * 2
+
+
+def test_a_pause_shorter_than_a_second_stays_as_it_is(make_face, make_samples) -> None:
+    samples = make_samples((), (), times_s=[1.0, 2.0])
+    assert shorten_pauses(samples, [(0.0, 1.2), (1.7, 3.0)]) == samples
+
+
+def test_what_was_seen_and_was_away_counts_on_over_a_pause(make_face, make_samples) -> None:
+    """3 s before it, 1 s for it and 3 s after it are more than 5 s away."""
+    face = (make_face(100, 100),)
+    samples = make_samples(face, (), (), face, times_s=[0.0, 3.0, 100.0, 103.0])
+    assert tracks_of(shorten_pauses(samples, [(0.0, 3.0), (100.0, 104.0)])) == [[1], [], [], [2]]
+
+
+def test_no_movement_goes_on_over_a_pause(make_face, make_samples) -> None:
+    faces = [(make_face(x, 100),) for x in (100, 120, 140, 170, 170, 170)]
+    samples = make_samples(*faces, times_s=[0.0, 0.2, 0.4, 60.0, 60.2, 60.4])
+    assert tracks_of(shorten_pauses(samples, [(0.0, 0.6), (60.0, 61.0)])) == [[1]] * 6
+
+
+def test_who_sits_elsewhere_after_a_pause_is_a_new_track(make_face, make_samples) -> None:
+    samples = make_samples((make_face(100, 100),), (make_face(400, 100),), times_s=[0.0, 60.0])
+    assert tracks_of(shorten_pauses(samples, [(0.0, 1.0), (60.0, 61.0)])) == [[1], [2]]
