@@ -197,8 +197,14 @@ def _joined(
             coded, lost = cut(coded, spans, "what was rated")
             notes += [f"{name}: {note}" for note in lost]
         rating = _labelled((patient, session, rater), coded, codes, tuple(spans))
+        if not rating.stretches and not any(one.rated for one in several):
+            rating = replace(
+                rating, rated=()
+            )  # the option is about all files: it does not say that one is whole
         if not rating.is_usable:
             notes.append(f"{name}: no usable code, so this rating is not compared")
+        elif not rating.stretches:
+            notes.append(f"{name}: no code; all that was rated counts as {rating.uncoded}")
         ratings.append(rating)
     return ratings, notes
 

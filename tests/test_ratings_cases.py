@@ -537,9 +537,17 @@ def test_a_rating_without_a_usable_code_is_told(tmp_path: Path, codes: str, usab
 
 
 def test_nothing_coded_is_a_rating_where_it_is_stated_what_was_rated(tmp_path: Path) -> None:
-    path = plain(tmp_path / "P012_S02_anna.csv", "1,5,talk")
-    assert read(path, "talk=-,none=neutral", "0-60").ratings[0].is_usable
-    assert not read(path, "talk=-", "0-60").ratings[0].is_usable
+    """In the file: the option is about all files, and one may be empty by mistake."""
+    path = tmp_path / "P012_S02_anna.csv"
+    path.write_text("start_s,end_s,code,rated_from_s,rated_to_s\n,,,0,60\n")
+    found = read(path, "none=neutral")
+    assert found.ratings[0].is_usable
+    assert found.notes == (
+        "P012_S02_anna.csv: anna, P012 S02: no code; all that was rated counts as neutral",
+    )
+    assert not read(path).ratings[0].is_usable
+    plain(path, "1,5,talk")
+    assert not read(path, "talk=-,none=neutral", "0-60").ratings[0].is_usable
     assert not read(path, "talk=-,none=neutral").ratings[0].is_usable
 
 
@@ -549,7 +557,8 @@ def test_the_option_rated_holds_where_a_file_does_not_say(tmp_path: Path) -> Non
     assert found.ratings[0].rated == ((0, 20),)
     assert stretches(found) == [(1, 5, "happy"), (15, 20, "sad")]
     assert found.notes == (
-        "P012_S02_anna.csv: anna, P012 S02: 1 code left out, outside what was rated (0 to 20 s): 'sad' 40 to 45 s",
+        "P012_S02_anna.csv: anna, P012 S02: 1 code left out, outside what was rated (0 to 20 s): "
+        "'sad' 40 to 45 s",
         "P012_S02_anna.csv: anna, P012 S02: 1 code cut to what was rated (0 to 20 s): 'sad' 15 to 30 s",
     )
     assert read(path, None, "0-600").ratings[0].rated == ((0, 60),)
