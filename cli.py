@@ -728,12 +728,20 @@ def agree(
         ),
     ] = None,
     step: Annotated[float, typer.Option(help="Length of the steps that are compared, s.")] = 1.0,
+    rated: Annotated[
+        str | None,
+        typer.Option(
+            help="What was rated of each session, such as 0-600, where a file does not say; else all of it.",
+            metavar="FROM-TO",
+        ),
+    ] = None,
     key: KeyFile = None,
 ) -> None:
     """How far people who rated sessions agree with the machine, and with each other.
 
     Files are named after their session, like P012_S01.eaf or P012_S01_anna.eaf; a table has the columns
-    patient_id, session_id, start_s, end_s and code.
+    patient_id, session_id, start_s, end_s and code. What was rated is stated by a table's columns
+    rated_from_s and rated_to_s, by an ELAN tier named rated, or by the interval of a BORIS observation.
 
     Example: emonext agree study ratings/ --codes smile=happy,none=neutral
     """
@@ -744,24 +752,27 @@ def agree(
     from pipeline.derived import update_derived
     from pipeline.encryption import use_key
     from pipeline.lock import holding
-    from pipeline.ratings import read_ratings
+    from pipeline.ratings import read_ratings, read_span
     from pipeline.ratings_coded import session_names
-    from reports.agreement_page import lead, write_agreement_page
+    from reports.agreement_page import lead, rated_lines, write_agreement_page
 
     use_key(key)
-    rated = read_ratings(ratings or [directory / "ratings"], session_names(directory), read_codes(codes))
-    for note in rated.notes:
+    files = ratings or [directory / "ratings"]
+    people = read_ratings(files, session_names(directory), read_codes(codes), read_span(rated))
+    for note in people.notes:
         err_console.print(note, markup=False, soft_wrap=True)
-    sessions = {rating.ids for rating in rated.ratings}
+    sessions = {rating.ids for rating in people.ratings}
     with holding(directory), audited(directory, "agree", sessions):
         with _progress("Summaries") as update:
             problems = update_derived(directory, lambda done, total: update(done, total, ""))
         with _progress("Comparing") as update:
-            found = compare(directory, rated, step, lambda done, total: update(done, total, ""))
+            found = compare(directory, people, step, lambda done, total: update(done, total, ""))
         write_figures(found, directory / "agreement" / "figures.json")
         table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
         page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
     _tell_left_out(problems)
+    for line in rated_lines(found):
+        _say(line)
     _say(lead(found))
     _say(f"Disagreements: {table}")
     _say(f"Report: {page}")

@@ -18,7 +18,8 @@ from pipeline.codes import NONE
 from pipeline.errors import InputError
 from pipeline.machine import Machine
 from pipeline.matching import Matched, match
-from pipeline.ratings import Ratings
+from pipeline.ratings import Rating, Ratings
+from pipeline.ratings_extent import intersection, total_s, united
 from pipeline.reliability import (
     FEWEST_UNITS,
     Correlation,
@@ -128,14 +129,33 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
+class RatedTime:
+    """How much somebody rated, of the sessions that are compared.
+
+    :param rated_s: of the sessions' counted time. ``coded_s``: of it with a label.
+    :param is_stated: whether it is stated for each session what was rated; else it is the whole session.
+    :param unusable: sessions without a usable code, which are not compared.
+    """
+
+    rater: str
+    sessions: int
+    rated_s: float
+    coded_s: float
+    is_stated: bool
+    unusable: int
+
+
+@dataclass(frozen=True)
 class Agreement:
     """All comparisons.
 
+    :param rated: of each of the people, in the same order.
     :param sessions: rated, with the share of each that could be read.
     """
 
     step_s: float
     people: tuple[str, ...]
+    rated: tuple[RatedTime, ...]
     sessions: tuple[tuple[str, str, float], ...]
     comparisons: tuple[Comparison, ...]
     several: tuple[Several, ...]
@@ -146,6 +166,7 @@ class Agreement:
 @dataclass(frozen=True)
 class _Session:
     ids: tuple[str, str]
+    parts: tuple[tuple[float, float], ...]
     grid: Grid
     readable: tuple[tuple[float, float], ...]
     reads: Mapping[Reader, Read]
@@ -168,7 +189,11 @@ def agree(
         raise InputError(f"--step {step_s:g}: from 0.1 to 60 seconds.")
     for name in ("sklearn.metrics", "krippendorff", "pingouin"):
         library(name)  # rather now than after minutes
-    rated = sorted({rating.ids for rating in ratings.ratings})
+    rated = sorted({rating.ids for rating in ratings.ratings if rating.is_usable})
+    if not rated:
+        raise InputError(
+            f"{out}: no rating has a usable code; there is nothing to compare. Check the ratings."
+        )
     machine, sessions = Machine(out), []
     for done, ids in enumerate(rated, start=1):
         sessions.append(_read_session(out, ids, machine, ratings, step_s))
@@ -180,9 +205,14 @@ def agree(
     for done, (first, second) in enumerate(pairs, start=1):
         comparisons += _compare(sessions, first, second)
         on_progress(len(rated) + round(len(rated) * done / len(pairs)), 2 * len(rated))
+    if not any(one.seconds for one in comparisons):
+        raise InputError(
+            f"{out}: of the time that was rated nothing could be read; there is nothing to compare."
+        )
     return Agreement(
         step_s,
         ratings.raters,
+        tuple(_rated_time(rater, ratings, sessions) for rater in ratings.raters),
         tuple((*session.ids, _covered(session.grid)) for session in sessions),
         tuple(comparisons),
         tuple(_several(sessions)),
@@ -196,7 +226,9 @@ def _read_session(
 ) -> _Session:
     timeline = read_timeline(timeline_path(out, *ids))
     people = {
-        Reader(rating.rater, "person"): by_person(rating) for rating in ratings.ratings if rating.ids == ids
+        Reader(rating.rater, "person"): by_person(rating)
+        for rating in ratings.ratings
+        if rating.ids == ids and rating.is_usable
     }
     samples, reads = machine.reads(ids, timeline)
     grid, everybody = make_grid(timeline, samples, step_s), {**reads, **people}
@@ -205,7 +237,30 @@ def _read_session(
         for reader, read in everybody.items()
         for level in read.levels
     }
-    return _Session(ids, grid, readable(samples), everybody, said)
+    parts = tuple((float(start), float(end)) for start, end in timeline.metadata["session"]["parts"])
+    return _Session(ids, parts, grid, readable(samples), everybody, said)
+
+
+def _rated_time(rater: str, ratings: Ratings, sessions: Sequence[_Session]) -> RatedTime:
+    parts = {session.ids: session.parts for session in sessions}
+    own = [rating for rating in ratings.ratings if rating.rater == rater]
+    usable = [rating for rating in own if rating.is_usable]
+    return RatedTime(
+        rater,
+        len(usable),
+        sum(_within_s(rating.rated or parts[rating.ids], parts[rating.ids]) for rating in usable),
+        sum(_within_s(_coded(rating), parts[rating.ids]) for rating in usable),
+        all(rating.rated for rating in usable),
+        len(own) - len(usable),
+    )
+
+
+def _coded(rating: Rating) -> list[tuple[float, float]]:
+    return [(stretch.start_s, stretch.end_s) for stretch in rating.stretches]
+
+
+def _within_s(spans: Sequence[tuple[float, float]], parts: Sequence[tuple[float, float]]) -> float:
+    return float(total_s(intersection(united(spans), parts)))
 
 
 def _covered(grid: Grid) -> float:
@@ -432,6 +487,7 @@ def write_figures(found: Agreement, path: Path) -> Path:
     figures: dict[str, Any] = {
         "step_s": found.step_s,
         "people": found.people,
+        "rated": [asdict(one) for one in found.rated],
         "sessions": len(found.sessions),
         "comparisons": [asdict(one) for one in found.comparisons],
         "several": [asdict(one) for one in found.several],

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from pipeline.clustered import Resampling, averages, mean_of_known, resample
 from pipeline.episodes import Observed, observed
 from pipeline.errors import InputError
-from pipeline.events import Event, Ids, read_events
+from pipeline.events import Event, Ids, Parts, read_events
 from pipeline.measures import GROUPS
 from pipeline.records import EMOTIONS, HAIR_S, valence
 from pipeline.result_tables import column, read_derived, write_derived
@@ -158,8 +158,8 @@ def write_events(out: Path, events_csv: Path, settings: EventSettings | None = N
     :raises OutputError: the table can't be written.
     """
     settings = settings or EventSettings()
-    conditions, ends_s = _sessions(out)
-    events, problems = read_events(events_csv, ends_s)
+    conditions, parts = _sessions(out)
+    events, problems = read_events(events_csv, parts)
     if not problems:
         load = lru_cache(_KEPT)(partial(_load, out))
         rows = around_events(events, conditions, load, settings)
@@ -205,16 +205,17 @@ def recorded_of(timeline: Timeline) -> Recorded:
     return Recorded(samples, _values(samples.probabilities), float(parts[0][0]), float(parts[-1][1]))
 
 
-def _sessions(out: Path) -> tuple[dict[Ids, str], dict[Ids, float]]:
-    """The condition and the end of every session."""
-    conditions, ends_s = {}, {}
+def _sessions(out: Path) -> tuple[dict[Ids, str], dict[Ids, Parts]]:
+    """The condition of every session, and the parts of it that count."""
+    conditions: dict[Ids, str] = {}
+    parts: dict[Ids, Parts] = {}
     for ids in written_sessions(out):
         path = timeline_path(out, *ids)
         metadata = read_metadata(path)
         with understood(path):
             conditions[ids] = str(metadata["session"]["condition"])
-            ends_s[ids] = float(metadata["session"]["parts"][-1][1])
-    return conditions, ends_s
+            parts[ids] = [(float(start), float(end)) for start, end in metadata["session"]["parts"]]
+    return conditions, parts
 
 
 def _load(out: Path, ids: Ids) -> Recorded:

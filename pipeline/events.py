@@ -4,7 +4,7 @@
 
 ===============  ====================================================================
 session_id       required; ``session`` will do
-time_s           required, ``time`` will do: s of the video, ``mm:ss`` or ``h:mm:ss``
+time_s           required, ``time`` will do: s of the recording, ``mm:ss`` or ``h:mm:ss``
 what             required: a short text; events of the same are averaged
 patient_id       where sessions of two patients have the same id; ``patient`` will do
 ===============  ====================================================================
@@ -19,10 +19,14 @@ from itertools import zip_longest
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.spreadsheet import MAX_COLUMNS, Problem, plain, read_seconds, read_table, shown
+from pipeline.records import HAIR_S
+from pipeline.spreadsheet import MAX_COLUMNS, Problem, plain, read_seconds, read_table, shown, why_repeated
 
 Ids = tuple[str, str]
 """A patient's and a session's."""
+
+Parts = Sequence[tuple[float, float]]
+"""Start and end of stretches, s."""
 
 EVENTS_FILE = "events.csv"
 
@@ -34,7 +38,7 @@ _LEFT_ALONE = "x_"
 
 @dataclass(frozen=True)
 class Event:
-    """:param time_s: s of the video, from its first frame."""
+    """:param time_s: s of the recording, from its start."""
 
     patient_id: str
     session_id: str
@@ -46,10 +50,10 @@ class Event:
         return self.patient_id, self.session_id
 
 
-def read_events(path: Path, ends_s: Mapping[Ids, float]) -> tuple[tuple[Event, ...], tuple[Problem, ...]]:
+def read_events(path: Path, parts: Mapping[Ids, Parts]) -> tuple[tuple[Event, ...], tuple[Problem, ...]]:
     """The events in the list's order, and everything that is wrong with it at once.
 
-    :param ends_s: the sessions there are, and when each ends.
+    :param parts: the sessions there are, and which stretches of their recordings count.
     :raises InputError: the file can't be read as such a table at all.
     """
     (_, header), *lines = read_table(path) or [(1, [])]
@@ -58,7 +62,7 @@ def read_events(path: Path, ends_s: Mapping[Ids, float]) -> tuple[tuple[Event, .
     if missing or len(names) > MAX_COLUMNS:
         raise InputError(f"{path}: its first line does not name {', '.join(missing) or 'few columns'}.")
     problems = list(_header_problems(names))
-    sessions = patients_by_session(ends_s)
+    sessions = patients_by_session(parts)
     events = []
     for number, cells in lines:
         if any(cell.strip() for cell in cells[len(names) :]):
@@ -67,7 +71,7 @@ def read_events(path: Path, ends_s: Mapping[Ids, float]) -> tuple[tuple[Event, .
             continue
         # of two columns of one name the first
         row = dict(reversed(list(zip_longest(names, map(plain, cells), fillvalue=""))))
-        found = _read_event(number, row, sessions, ends_s)
+        found = _read_event(number, row, sessions, parts)
         if isinstance(found, Event):
             events.append(found)
         else:
@@ -94,8 +98,8 @@ def _header_problems(names: Sequence[str]) -> list[Problem]:
     problems = []
     for place, name in enumerate(names):
         known = name in (*_REQUIRED, "patient_id")
-        if known and name in names[:place]:
-            problems.append(Problem(1, name, "two columns have this name; keep one."))
+        if known and (repeated := why_repeated(name, names[:place])):
+            problems.append(Problem(1, name, repeated))
         elif name and not known and not name.startswith(_LEFT_ALONE):
             reason = f"no such column. Begin the names of your own columns with {_LEFT_ALONE}."
             problems.append(Problem(1, shown(name, quoted=False), reason))
@@ -103,7 +107,7 @@ def _header_problems(names: Sequence[str]) -> list[Problem]:
 
 
 def _read_event(
-    number: int, row: Mapping[str, str], sessions: Mapping[str, list[str]], ends_s: Mapping[Ids, float]
+    number: int, row: Mapping[str, str], sessions: Mapping[str, list[str]], parts: Mapping[Ids, Parts]
 ) -> Event | list[Problem]:
     problems = []
     patient_id, reason = patient_of(row, sessions)
@@ -112,9 +116,10 @@ def _read_event(
     time_s = 0.0
     try:
         time_s = read_seconds(row["time_s"])
-        end_s = ends_s.get((patient_id, row["session_id"]))
-        if end_s is not None and time_s > end_s:
-            raise InputError(f"{time_s:g} s is after the session's end, {end_s:g} s.")  # noqa: TRY301
+        own = parts.get((patient_id, row["session_id"]))
+        outside = "" if own is None else why_outside(time_s, own)
+        if outside:
+            problems.append(Problem(number, "time_s", outside))
     except InputError as error:
         problems.append(Problem(number, "time_s", str(error)))
     what = row["what"]
@@ -123,6 +128,22 @@ def _read_event(
     elif len(what) > _MAX_WHAT or not what.isprintable():
         problems.append(Problem(number, "what", f"write one line of at most {_MAX_WHAT} characters."))
     return problems or Event(patient_id, row["session_id"], time_s, what)
+
+
+def why_outside(time_s: float, parts: Parts) -> str:
+    """Why a moment is not of a session; empty if it is.
+
+    :param parts: the stretches of the recording that count, s, in order.
+    """
+    if any(start_s - HAIR_S <= time_s <= end_s + HAIR_S for start_s, end_s in parts):
+        return ""
+    begin_s, end_s = parts[0][0], parts[-1][1]
+    if time_s < begin_s:
+        return f"{time_s:.10g} s is before the session's start, {begin_s:.10g} s."
+    if time_s > end_s:
+        return f"{time_s:.10g} s is after the session's end, {end_s:.10g} s."
+    counted = ", ".join(f"{start_s:.10g} to {end_s:.10g} s" for start_s, end_s in parts)
+    return f"{time_s:.10g} s is in a part of the session that does not count; what counts is {counted}."
 
 
 def patient_of(row: Mapping[str, str], sessions: Mapping[str, list[str]]) -> tuple[str, str]:

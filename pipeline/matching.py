@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ratings_extent import united
 from pipeline.reliability import Figure, share
-from pipeline.seconds import Read, united
+from pipeline.seconds import Read
 
 MIN_IOU = 0.3
 """Intersection over union, as for temporal detection (ActivityNet's lowest thresholds are 0.3 to 0.5)."""

@@ -8,16 +8,18 @@ in, or the file's own name.
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.codes import LEFT_OUT, NONE, UNRATEABLE, CodeMap
 from pipeline.errors import InputError
 from pipeline.ratings_boris import read_boris_project
-from pipeline.ratings_coded import Coded, CodedSession, SessionNames
+from pipeline.ratings_coded import Coded, CodedSession, SessionNames, Span
 from pipeline.ratings_elan import read_elan
+from pipeline.ratings_extent import EDGE_S, cut, fit, intersection, total_s, united
 from pipeline.ratings_table import read_coded_table
 from pipeline.records import EMOTIONS
+from pipeline.spreadsheet import read_seconds, shown
 
 READERS = {
     ".eaf": read_elan,
@@ -46,6 +48,7 @@ class Rating:
     :param stretches: in order of their start; they may overlap.
     :param unrateable: (start, end) in which nothing could be judged.
     :param uncoded: the label of the rest.
+    :param rated: (start, end) that were rated; empty where nobody said, which is the whole session.
     """
 
     patient_id: str
@@ -54,10 +57,16 @@ class Rating:
     stretches: tuple[Stretch, ...]
     unrateable: tuple[tuple[float, float], ...] = ()
     uncoded: str = NONE
+    rated: tuple[Span, ...] = ()
 
     @property
     def ids(self) -> tuple[str, str]:
         return self.patient_id, self.session_id
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is a label; or it is stated what was rated, and what time without a code means."""
+        return bool(self.stretches) or (bool(self.rated) and self.uncoded != NONE)
 
 
 @dataclass(frozen=True)
@@ -72,10 +81,14 @@ class Ratings:
         return tuple(sorted({rating.rater for rating in self.ratings}))
 
 
-def read_ratings(paths: Sequence[Path], names: SessionNames, codes: CodeMap) -> Ratings:
+def read_ratings(
+    paths: Sequence[Path], names: SessionNames, codes: CodeMap, rated: Span | None = None
+) -> Ratings:
     """Reads files, and those in folders.
 
-    :raises InputError: a file can't be read, or has codes that are unknown; nothing is left of them.
+    :param rated: the stretch that was rated of each session, s, where a file does not say.
+    :raises InputError: a file can't be read, has codes that are unknown, or times outside of its session;
+        nothing is left of them.
     """
     notes: list[str] = []
     found: list[CodedSession] = []
@@ -93,8 +106,29 @@ def read_ratings(paths: Sequence[Path], names: SessionNames, codes: CodeMap) -> 
             f"{', '.join(map(str, paths))}: no rating of a session of this folder. A file is named after its "
             f"session, like P012_S01.eaf; there are {_some(names)}."
         )
-    ratings = tuple(_joined(ours, codes))
-    return Ratings(ratings, (*notes, *_hints(ratings)))
+    fitted = []
+    for one in ours:
+        fit_one, said = _fitted(one, names, codes)
+        fitted.append(fit_one)
+        notes += said
+    ratings, said = _joined(fitted, names, codes, rated)
+    return Ratings(tuple(ratings), (*notes, *said, *_hints(ratings)))
+
+
+def read_span(text: str | None) -> Span | None:
+    """A stretch typed as ``0-600`` or ``0:30-10:00``.
+
+    :raises InputError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        start_s, end_s = map(read_seconds, text.replace("–", "-").split("-"))
+    except (ValueError, InputError) as error:
+        raise InputError(f"--rated {shown(text)}: write FROM-TO, such as 0-600 or 0:30-10:00.") from error
+    if not start_s < end_s:
+        raise InputError(f"--rated {shown(text)}: ends before it starts; write FROM-TO, such as 0-600.")
+    return start_s, end_s
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -124,24 +158,75 @@ def _named(one: CodedSession, path: Path, names: SessionNames) -> CodedSession:
     return one.by(f"rater {rater}" if rater.lower().startswith("machine") else rater or "rater")
 
 
-def _joined(found: Sequence[CodedSession], codes: CodeMap) -> Iterator[Rating]:
-    """One for each session and rater: a rater may have a file for each emotion."""
-    whole: defaultdict[tuple[str, str, str], list[Coded]] = defaultdict(list)
+def _fitted(one: CodedSession, names: SessionNames, codes: CodeMap) -> tuple[CodedSession, list[str]]:
+    """The codes that say something of the session, within it, and what was lost."""
+    about = [stretch for stretch in one.coded if codes.label(stretch.code) != LEFT_OUT]
+    lasting = tuple(stretch for stretch in about if stretch.start_s < stretch.end_s)
+    notes = []
+    if len(lasting) < len(about):
+        notes.append(f"{one.source}: {len(about) - len(lasting)} of {_ids(one)} without length left out")
+    one = replace(one, coded=lasting)
+    recorded = names.recorded.get(one.ids)
+    if recorded is None:
+        return one, notes
+    one, lost = fit(one, recorded)
+    return one, [*notes, *lost]
+
+
+def _joined(
+    found: Sequence[CodedSession], names: SessionNames, codes: CodeMap, rated: Span | None
+) -> tuple[list[Rating], list[str]]:
+    """One for each session and rater, as a rater may have a file for each emotion; and notes."""
+    whole: defaultdict[tuple[str, str, str], list[CodedSession]] = defaultdict(list)
     for one in found:
-        whole[one.patient_id, one.session_id, one.rater] += one.coded
-    for (patient, session, rater), coded in sorted(whole.items()):
-        labelled = sorted(
-            {Stretch(each.start_s, each.end_s, codes.label(each.code) or LEFT_OUT) for each in coded},
-            key=lambda stretch: (stretch.start_s, stretch.end_s, stretch.label),
-        )
-        yield Rating(
-            patient,
-            session,
-            rater,
-            tuple(one for one in labelled if one.label not in (LEFT_OUT, UNRATEABLE)),
-            tuple((one.start_s, one.end_s) for one in labelled if one.label == UNRATEABLE),
-            codes.uncoded,
-        )
+        whole[one.patient_id, one.session_id, one.rater].append(one)
+    ratings, notes = [], []
+    for (patient, session, rater), several in sorted(whole.items()):
+        sources = sorted({one.source for one in several})
+        name = f"{', '.join(sources)}: {rater}, {patient} {session}"
+        if len(several) > 1:
+            notes.append(f"{name}: {len(several)} ratings were put together as one rater's")
+        spans = united([span for one in several for span in one.rated])
+        if not spans and rated is not None:
+            recorded = names.recorded.get((patient, session))
+            spans = intersection([rated], recorded.parts) if recorded else [rated]
+            if not spans:
+                raise InputError(f"--rated: {rated[0]:g} to {rated[1]:g} s lies outside {patient} {session}.")
+        coded = tuple(stretch for one in several for stretch in one.coded)
+        if spans:
+            coded, lost = cut(coded, spans, "what was rated")
+            notes += [f"{name}: {note}" for note in lost]
+        rating = _labelled((patient, session, rater), coded, codes, tuple(spans))
+        if not rating.stretches and not any(one.rated for one in several):
+            rating = replace(
+                rating, rated=()
+            )  # the option is about all files: it does not say that one is whole
+        if not rating.is_usable:
+            notes.append(f"{name}: no usable code, so this rating is not compared")
+        elif not rating.stretches:
+            notes.append(f"{name}: no code; all that was rated counts as {rating.uncoded}")
+        ratings.append(rating)
+    return ratings, notes
+
+
+def _labelled(
+    key: tuple[str, str, str], coded: Sequence[Coded], codes: CodeMap, rated: tuple[Span, ...]
+) -> Rating:
+    labelled = sorted(
+        {Stretch(each.start_s, each.end_s, codes.label(each.code) or LEFT_OUT) for each in coded},
+        key=lambda stretch: (stretch.start_s, stretch.end_s, stretch.label),
+    )
+    return Rating(
+        *key,
+        tuple(one for one in labelled if one.label != UNRATEABLE),
+        tuple((one.start_s, one.end_s) for one in labelled if one.label == UNRATEABLE),
+        codes.uncoded,
+        rated,
+    )
+
+
+def _ids(one: CodedSession) -> str:
+    return f"{one.patient_id} {one.session_id}"
 
 
 def _hints(ratings: Sequence[Rating]) -> Iterator[str]:
@@ -155,6 +240,21 @@ def _hints(ratings: Sequence[Rating]) -> Iterator[str]:
             )
         if used & {"positive", "negative"} and used & (set(EMOTIONS) - {"neutral", "surprise"}):
             yield f"{rater} coded emotions as well as positive and negative: only these groups are compared."
+        doubled_s = sum(map(_doubled_s, own))
+        if doubled_s > EDGE_S:
+            yield (
+                f"{rater} coded {doubled_s:.10g} s with several labels at once: a step counts as the label "
+                "that covers most of it."
+            )
+
+
+def _doubled_s(rating: Rating) -> float:
+    """Seconds with a second label."""
+    by_label: defaultdict[str, list[Span]] = defaultdict(list)
+    for stretch in rating.stretches:
+        by_label[stretch.label].append((stretch.start_s, stretch.end_s))
+    everything = [span for spans in by_label.values() for span in spans]
+    return sum(total_s(united(spans)) for spans in by_label.values()) - total_s(united(everything))
 
 
 def _some(names: SessionNames) -> str:

@@ -1,14 +1,15 @@
 """Ratings from tables: a plain one, and both of BORIS's exports (“tabular events”, “aggregated events”)."""
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.codes import CodeMap
 from pipeline.errors import InputError
-from pipeline.ratings_boris import paired, point_notes, rater_of
-from pipeline.ratings_coded import Coded, CodedSession, SessionNames
-from pipeline.spreadsheet import Problem, plain, read_seconds, read_table, shown
+from pipeline.ratings_boris import FIRST_PLAYER, StateEvent, media_of_players, paired, point_notes, rater_of
+from pipeline.ratings_coded import Coded, CodedSession, SessionNames, Span, signed_seconds
+from pipeline.spreadsheet import Problem, plain, read_seconds, read_table, shown, why_repeated
 from pipeline.timeline import check_id
 
 Row = dict[str, str]
@@ -24,7 +25,27 @@ _PLAIN = {
     "end_s": ("end_s", "end", "stop", "offset"),
     "code": ("code", "label", "emotion", "behavior"),
     "rater": ("rater", "rater_id", "coder", "annotator"),
+    "rated_from_s": ("rated_from_s", "rated_from"),
+    "rated_to_s": ("rated_to_s", "rated_to"),
 }
+
+# The columns of BORIS's exports that are read; so are those that begin with "modifier".
+_BORIS = (
+    "observation id",
+    "observation type",
+    "source",
+    "time offset (s)",
+    "media duration (s)",
+    "subject",
+    "behavior",
+    "behavior type",
+    "status",
+    "time",
+    "start (s)",
+    "stop (s)",
+    "media file name",
+    "media file path",
+)
 
 # Older versions of BORIS write some lines about the observation above the table.
 _MOST_LINES_ABOVE = 40
@@ -41,45 +62,82 @@ def read_coded_table(path: Path, names: SessionNames, codes: CodeMap) -> Found:
     ]
     for place, (_, cells) in enumerate(table[:_MOST_LINES_ABOVE]):
         header = [cell.lower() for cell in cells]
-        rows = [(number, dict(zip(header, row, strict=False))) for number, row in table[place + 1 :]]
         above = {row[0].lower(): row[1] for _, row in table[:place] if len(row) > 1}
         if {"behavior", "start (s)", "stop (s)"} <= set(header):
-            return _aggregated(path, rows, above, names)
+            return _aggregated(path, _rows(path, header, table[place:], _of_boris(header)), above, names)
         if {"behavior", "time"} <= set(header) and {"behavior type", "status"} & set(header):
-            return _tabular(path, rows, above, names)
+            return _tabular(path, _rows(path, header, table[place:], _of_boris(header)), above, names)
         if place == 0 and all(set(header) & set(_PLAIN[name]) for name in ("start_s", "end_s", "code")):
-            return _plain(path, header, rows, names), []
+            ours = {theirs: name for name, several in _PLAIN.items() for theirs in several}
+            columns = [ours.get(name, name) for name in header]
+            return _plain(path, columns, _rows(path, columns, table, tuple(_PLAIN)), names), []
     raise InputError(
         f"{path}: a table of ratings has the columns patient_id, session_id, start_s, end_s and code "
         "(and rater, where there are several), or is one that BORIS exported."
     )
 
 
+def _of_boris(header: Sequence[str]) -> list[str]:
+    return [name for name in header if name in _BORIS or name.startswith("modifier")]
+
+
+def _rows(
+    path: Path, header: Sequence[str], table: Sequence[tuple[int, list[str]]], read: Collection[str]
+) -> list[tuple[int, Row]]:
+    """The lines below the header.
+
+    :param read: the columns that are read.
+    :raises InputError: two of these have the same name, or a line has more cells than the header has names.
+    """
+    number = table[0][0]
+    for place, name in enumerate(header):
+        if name in read and (repeated := why_repeated(name, header[:place])):
+            raise InputError(f"{path}: {Problem(number, name, repeated)}")
+    for number, cells in table[1:]:
+        if any(cells[len(header) :]):
+            reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
+            raise InputError(f"{path}: {Problem(number, '', reason)}")
+    return [(number, dict(zip(header, cells, strict=False))) for number, cells in table[1:]]
+
+
 def _plain(
-    path: Path, header: Sequence[str], rows: Sequence[tuple[int, Row]], names: SessionNames
+    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Row]], names: SessionNames
 ) -> list[CodedSession]:
-    columns = {
-        ours: next((name for name in theirs if name in header), None) for ours, theirs in _PLAIN.items()
-    }
     by_name = names.find(path.stem)
-    if by_name is None and not (columns["patient_id"] and columns["session_id"]):
+    has_ids = {"patient_id", "session_id"} <= set(columns)
+    if by_name is None and not has_ids:
         raise InputError(
-            f"{path}: has no columns patient_id and session_id, and its name is not that of a session."
+            f"{path}: has no columns patient_id and session_id, and its name is not that of a session of "
+            "this folder, like P012_S01_rater.csv; add the columns, rename the file, or take it away."
         )
     found: defaultdict[tuple[str, str, str], list[Coded]] = defaultdict(list)
+    rated: defaultdict[tuple[str, str, str], list[Span]] = defaultdict(list)
 
     def take(row: Row) -> None:
-        cell = {ours: row.get(name or "", "").strip() for ours, name in columns.items()}
+        cell = {name: row.get(name, "").strip() for name in _PLAIN}
         ids, rest = by_name or (("", ""), "")
-        if columns["patient_id"] and columns["session_id"]:
+        if has_ids:
             ids = check_id("patient", cell["patient_id"]), check_id("session", cell["session_id"])
-        stretch = Coded(read_seconds(cell["start_s"]), read_seconds(cell["end_s"]), cell["code"])
+        key = (*ids, cell["rater"] or rest)
+        if cell["rated_from_s"] or cell["rated_to_s"]:
+            rated[key].append(_span(cell["rated_from_s"], cell["rated_to_s"]))
+            if not (cell["start_s"] or cell["end_s"] or cell["code"]):
+                found[key] += []  # rated, and nothing coded
+                return
+        stretch = Coded(*_span(cell["start_s"], cell["end_s"]), cell["code"])
         if not stretch.code:
             raise InputError("no code")
-        found[(*ids, cell["rater"] or rest)].append(_checked(stretch))
+        found[key].append(stretch)
 
     _each(path, rows, take)
-    return [CodedSession(*key, tuple(coded), path.name) for key, coded in found.items()]
+    return [CodedSession(*key, tuple(coded), path.name, tuple(rated[key])) for key, coded in found.items()]
+
+
+def _span(start: str, end: str) -> Span:
+    start_s, end_s = read_seconds(start), read_seconds(end)
+    if not start_s < end_s:
+        raise InputError(f"ends at {end_s:g} s, not after its start at {start_s:g} s")
+    return start_s, end_s
 
 
 def _aggregated(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: SessionNames) -> Found:
@@ -87,12 +145,14 @@ def _aggregated(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: 
     points: Counter[str] = Counter()
 
     def take(row: Row) -> None:
-        key, offset_s = _observation(path, row, above, names)
+        key, shift_s = _observation(path, row, above, names)
         if row.get("behavior type", "").upper() == "POINT":
             points[row["behavior"]] += 1
             return
-        start_s, end_s = read_seconds(row["start (s)"]), read_seconds(row["stop (s)"])
-        found[key].append(_checked(Coded(start_s - offset_s, end_s - offset_s, row["behavior"])))
+        start_s, end_s = signed_seconds(row["start (s)"]), signed_seconds(row["stop (s)"])
+        if end_s < start_s:
+            raise InputError(f"ends at {end_s:g} s, before its start at {start_s:g} s")
+        found[key].append(Coded(start_s + shift_s, end_s + shift_s, row["behavior"]))
 
     _each(path, rows, take)
     return [CodedSession(*key, tuple(coded), path.name) for key, coded in found.items()], point_notes(points)
@@ -100,16 +160,18 @@ def _aggregated(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: 
 
 def _tabular(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: SessionNames) -> Found:
     """A row for each begin and each end of a state."""
-    events: defaultdict[tuple[str, str, str], list[tuple[float, str, str, str]]] = defaultdict(list)
+    events: defaultdict[tuple[str, str, str], list[StateEvent]] = defaultdict(list)
     points: Counter[str] = Counter()
 
     def take(row: Row) -> None:
-        key, offset_s = _observation(path, row, above, names)
-        if (row.get("behavior type") or row.get("status", "")).upper() not in ("START", "STOP"):
+        key, shift_s = _observation(path, row, above, names)
+        status = (row.get("behavior type") or row.get("status", "")).upper()
+        if status not in ("START", "STOP"):
             points[row["behavior"]] += 1
             return
         modifier = "|".join(value for name, value in row.items() if name.startswith("modifier"))
-        events[key].append((read_seconds(row["time"]) - offset_s, "", row["behavior"], modifier))
+        time_s = signed_seconds(row["time"]) + shift_s
+        events[key].append(StateEvent(time_s, "", row["behavior"], modifier, status))
 
     _each(path, rows, take)
     sessions = [
@@ -120,18 +182,42 @@ def _tabular(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: Ses
 
 
 def _observation(path: Path, row: Row, above: Row, names: SessionNames) -> tuple[tuple[str, str, str], float]:
-    """Patient, session and rater of a row, and its time offset, s."""
+    """Patient, session and rater of a row, and what is added to its times, s."""
     name = row.get("observation id") or above.get("observation id") or path.stem
-    media = row.get("media file name") or row.get("media file path") or row.get("source", "")
-    ids, rest = names.of(f"observation {shown(name)}", name, [media.rpartition(":")[2], media])
-    offset = row.get("time offset (s)") or above.get("time offset (s)") or "0"
-    return (*ids, rest or rater_of(row.get("subject", ""), ids[0])), read_seconds(offset)
+    where = f"observation {shown(name)}"
+    if "picture" in row.get("observation type", "").lower() or "directories" in row.get("source", "").lower():
+        raise InputError(f"{where}: is of pictures; rate a video, not pictures")
+    players = _players(row)
+    media = [file for files in players.values() for file in files]
+    ids, rest = names.of(where, name, media)
+    offset_s = signed_seconds(row.get("time offset (s)") or above.get("time offset (s)") or "0")
+    shift_s = -offset_s
+    if "player #" in row.get("source", ""):  # else it is only known which file was played
+        # an export does not tell the offsets of other players
+        unknown = dict.fromkeys(players.keys() - {FIRST_PLAYER})
+        lengths_s = _lengths_s(row, players)
+        shift_s += names.shift_s(where, ids, list(media_of_players(players, lengths_s, unknown, {})))
+    return (*ids, rest or rater_of(row.get("subject", ""), ids[0])), shift_s
 
 
-def _checked(stretch: Coded) -> Coded:
-    if not stretch.start_s < stretch.end_s:
-        raise InputError(f"ends at {stretch.end_s:g} s, not after its start at {stretch.start_s:g} s")
-    return stretch
+_PLAYER = re.compile(r"player #([0-9]+):(.*)", re.DOTALL)
+
+
+def _players(row: Row) -> dict[str, list[str]]:
+    """By player its files in their order, such as of ``player #1:a.mp4;b.mp4|player #2:c.mp4``."""
+    found = [_PLAYER.fullmatch(part.strip()) for part in row.get("source", "").split("|")]
+    players = {match[1]: match[2].split(";") for match in found if match and match[2]}
+    file = row.get("media file name") or row.get("media file path") or row.get("source", "")
+    return players or {FIRST_PLAYER: [file] if file else []}
+
+
+def _lengths_s(row: Row, players: dict[str, list[str]]) -> dict[str, float]:
+    """Where the row tells the lengths of all files, such as ``60.000;60.000|30.000``."""
+    cells = re.split(r"[;|]", row.get("media duration (s)", ""))
+    files = [file for several in players.values() for file in several]
+    if len(cells) != len(files):
+        return {}
+    return {file: signed_seconds(cell) for file, cell in zip(files, cells, strict=True) if cell[:1].isdigit()}
 
 
 def _each(path: Path, rows: Sequence[tuple[int, Row]], take: Callable[[Row], None]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.codes import GROUP_OF, GROUPS, NONE
 from pipeline.episodes import Observed
 from pipeline.ratings import Rating
+from pipeline.ratings_extent import outside, united
 from pipeline.records import EMOTIONS
 from pipeline.timeline import Timeline
 
@@ -109,17 +110,6 @@ def covered(stretches: Sequence[tuple[float, float]], edges_s: Floats) -> Floats
     return np.diff(np.interp(edges_s, bounds.ravel(), levels)).round(6)
 
 
-def united(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Without overlap, in order; what touches is one."""
-    found: list[tuple[float, float]] = []
-    for start, end in sorted(stretches):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(end, found[-1][1])
-        else:
-            found.append((start, end))
-    return found
-
-
 def steps(read: Read, level: str, grid: Grid) -> Steps:
     """(m,) position of each step's label in the level's labels, or :data:`MISSING`."""
     labels, by_label = LEVELS[level], read.at(level)
@@ -139,7 +129,8 @@ def by_person(rating: Rating) -> Read:
         found.setdefault(stretch.label, []).append((stretch.start_s, stretch.end_s))
     coarse = {"positive", "negative"} & (found.keys() | {rating.uncoded})
     levels = ("groups",) if coarse else ("groups", "emotions")
-    return Read(found, rating.unrateable, rating.uncoded, levels=levels)
+    missing = (*rating.unrateable, *(outside(rating.rated) if rating.rated else ()))
+    return Read(found, missing, rating.uncoded, rating.rated or None, levels)
 
 
 def by_samples(samples: Observed) -> Read:

@@ -162,7 +162,7 @@ class FolderFacts:
         if not listed.exists():
             return {}
         try:
-            events, _ = read_events(listed, dict.fromkeys(self._sessions, math.inf))
+            events, _ = read_events(listed, dict.fromkeys(self._sessions, ((0.0, math.inf),)))
         except InputError:  # which `pipeline.derived` tells
             return {}
         found: dict[Ids, list[Event]] = {}

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,11 @@ def plain(cell: str) -> str:
     cell = cell.lstrip()
     # blanks at its end come last: of a cell of blanks they are what the apostrophe was put before
     return (cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell).rstrip()
+
+
+def why_repeated(column: str, earlier: Collection[str]) -> str:
+    """What is wrong with a column whose name an earlier column has; empty if none has."""
+    return "two columns have this name; keep one." if column in earlier else ""
 
 
 def is_file(path: Path) -> bool:

@@ -38,6 +38,7 @@ from pipeline.spreadsheet import (
     read_table,
     read_toml,
     shown,
+    why_repeated,
     write_rows,
 )
 from pipeline.study_columns import REQUIRED
@@ -220,8 +221,8 @@ def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Pr
 
 
 def _why_not(name: str, earlier: Collection[str]) -> str:
-    if name in _READERS and name in earlier:
-        return "two columns have this name; keep one."
+    if name in _READERS and (repeated := why_repeated(name, earlier)):
+        return repeated
     if not name or name in _READERS or name.startswith(_LEFT_ALONE):
         return ""
     return f"no such column{_nearest(name, _READERS)} Begin the names of your own columns with {_LEFT_ALONE}."

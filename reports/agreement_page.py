@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from pipeline.agreement import BLOCK_S, FEW_SESSIONS, Agreement, Comparison, Disagreement
+from pipeline.agreement import BLOCK_S, FEW_SESSIONS, Agreement, Comparison, Disagreement, RatedTime
 from pipeline.reliability import Figure
 from reports import words
 from reports.language import ENGLISH
@@ -74,6 +74,21 @@ def lead(found: Agreement) -> str:
     parts = [f"{_kappa(one.kappa)} between {_pair(one)}" for one in [*machine, *people][:4]]
     kappas = ", ".join(parts[:-1]) + (" and " if parts[1:] else "") + "".join(parts[-1:])
     return f"On positive, neutral and negative, kappa is {kappas or 'not known'}. {_compared(machine)}"
+
+
+def rated_lines(found: Agreement) -> list[str]:
+    """How much each person rated and coded, a line each."""
+    return [f"{one.rater}: {_rated(one)}" for one in found.rated]
+
+
+def _rated(one: RatedTime) -> str:
+    unusable = f"no usable code in {words.count_text(one.unusable, 'session')}" if one.unusable else ""
+    if not one.sessions:
+        return f"– ({unusable})"
+    stated = "as stated" if one.is_stated else "the whole session where nothing says otherwise"
+    sessions = words.count_text(one.sessions, "session")
+    said = f"rated {one.rated_s:,.0f} s of {sessions} ({stated}), coded {one.coded_s:,.0f} s"
+    return f"{said}; {unusable}" if unusable else said
 
 
 def _pair(one: Comparison) -> str:

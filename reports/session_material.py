@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pipeline.events import Event
+from pipeline.events import Event, why_outside
 from pipeline.records import EMOTIONS, NEGATIVE
 from pipeline.session_facts import SessionFacts
 from pipeline.summaries import has_time
@@ -46,8 +46,16 @@ class SessionMaterial:
 
     @property
     def events(self) -> Sequence[Event]:
-        """What the study noted of the session, in order of time."""
-        return self.facts.events if self.facts else ()
+        """What the study noted within what counts of the session, in order of time.
+
+        An event outside is told where the list is read, :mod:`pipeline.derived`.
+        """
+        parts = self.timeline.metadata["session"]["parts"]
+        return [
+            event
+            for event in (self.facts.events if self.facts else ())
+            if not why_outside(event.time_s, parts)
+        ]
 
     @property
     def recorded_at(self) -> datetime | None:

@@ -12,6 +12,7 @@ from test_reports import make_timeline, put
 from pipeline.agreement import (
     Agreement,
     Comparison,
+    RatedTime,
     _classes,
     agree,
     write_disagreements,
@@ -136,6 +137,54 @@ def test_one_class_alone_is_said_to_be_undefined(tmp_path: Path) -> None:
 def test_what_could_not_be_judged_is_left_out(out: Path) -> None:
     anna = rated("anna", (0, 10, "happy"), unrateable=((10.0, 30.0),))
     assert between(agree(out, Ratings((anna,))), "machine", "anna").seconds == 10
+
+
+def test_only_what_was_rated_is_compared(out: Path) -> None:
+    """Seen are 0 to 20 s and 25 to 30 s; the last second that was rated is rated for more than half."""
+    stated = rated("anna", (0, 8, "happy"), uncoded="neutral", rated=((0.0, 12.6), (24.0, 27.0)))
+    found = agree(out, Ratings((stated, rated("bo", (0, 8, "happy"), uncoded="neutral"))))
+    one = between(found, "machine", "anna")
+    assert one.seconds == 13 + 2
+    place = one.labels.index
+    assert one.matrix[place("neutral")][place("neutral")] == 3
+    assert one.matrix[place("sad")][place("neutral")] == 2
+    assert between(found, "machine", "bo").seconds == 25
+    assert found.rated == (
+        RatedTime("anna", 1, pytest.approx(15.6), 8.0, is_stated=True, unusable=0),
+        RatedTime("bo", 1, 30.0, 8.0, is_stated=False, unusable=0),
+    )
+
+
+def test_episodes_outside_what_was_rated_do_not_count(out: Path) -> None:
+    anna = rated("anna", (0, 8, "happy"), uncoded="neutral", rated=((0.0, 20.0),))
+    found = between(agree(out, Ratings((anna,))), "machine, episodes", "anna")
+    assert [(one.label, one.first.episodes, one.second.episodes) for one in found.episodes] == [
+        ("", 1, 1),
+        ("happy", 1, 1),
+    ]
+
+
+def test_a_rating_without_a_usable_code_is_not_compared(tmp_path: Path) -> None:
+    for session in ("S1", "S2"):
+        put(tmp_path, make_timeline(SECONDS, session_id=session), session_id=session)
+    summarize_folder(tmp_path)
+    anna = rated("anna", (0, 8, "happy")), rated("anna", session_id="S2")
+    bo = rated("bo", uncoded="neutral")
+    found = agree(tmp_path, Ratings((*anna, bo)))
+    assert [session[:2] for session in found.sessions] == [("P1", "S1")]
+    assert {one.second.name for one in found.comparisons} == {"anna"}
+    assert found.rated == (
+        RatedTime("anna", 1, 30.0, 8.0, is_stated=False, unusable=1),
+        RatedTime("bo", 0, 0.0, 0.0, is_stated=True, unusable=1),
+    )
+    with pytest.raises(InputError, match="no rating has a usable code; there is nothing to compare"):
+        agree(tmp_path, Ratings((bo,)))
+
+
+def test_nothing_read_of_what_was_rated_is_nothing_to_compare(out: Path) -> None:
+    anna = rated("anna", (21, 24, "happy"), rated=((20.0, 25.0),))
+    with pytest.raises(InputError, match="of the time that was rated nothing could be read"):
+        agree(out, Ratings((anna,)))
 
 
 def test_groups_are_compared_only_as_groups(out: Path) -> None:

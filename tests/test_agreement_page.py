@@ -10,10 +10,10 @@ from test_reports import make_timeline, put
 from visits import ON_BOTH, Visit
 
 import cli
-from pipeline.agreement import Agreement, agree
+from pipeline.agreement import Agreement, RatedTime, agree
 from pipeline.ratings import Rating, Ratings, Stretch
 from pipeline.summaries import summarize_folder
-from reports.agreement_page import agreement_page, lead, write_agreement_page
+from reports.agreement_page import agreement_page, lead, rated_lines, write_agreement_page
 
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
 pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")
@@ -59,6 +59,23 @@ def test_where_too_little_was_compared_for_an_interval_it_is_said(tmp_path: Path
     page = agreement_page(found, tmp_path / "review")
     assert "\N{EN DASH} to \N{EN DASH}" not in page
     assert page.count("too little to say how sure") >= 2
+
+
+def test_how_much_was_rated_stands_on_the_page_and_in_the_answer(tmp_path: Path) -> None:
+    found = found_in(tmp_path, "anna")
+    stated = RatedTime("bo", 2, 1200.0, 340.0, is_stated=True, unusable=1)
+    found = replace(
+        found, rated=(*found.rated, stated, RatedTime("cy", 0, 0.0, 0.0, is_stated=True, unusable=2))
+    )
+    assert rated_lines(found) == [
+        "anna: rated 180 s of 1\u00a0session (the whole session where nothing says otherwise), coded 29 s",
+        "bo: rated 1,200 s of 2\u00a0sessions (as stated), coded 340 s; no usable code in 1\u00a0session",
+        "cy: – (no usable code in 2\u00a0sessions)",
+    ]
+    page = agreement_page(found, tmp_path / "review")
+    assert page.count("The whole session, where nothing says otherwise") == 1
+    for told in ("1,200&nbsp;s", "340&nbsp;s", "2 without a usable code", "Not compared"):
+        assert told in page
 
 
 def test_everything_is_escaped(tmp_path: Path) -> None:
@@ -117,6 +134,42 @@ def test_agree(out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert said.err == ""
     for name in ("agreement/figures.json", "agreement/disagreements.csv", "reports/agreement.html"):
         assert (out / name).is_file()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            "P1,S1,500,5000,sad\n",
+            "anna.csv: 'sad' 500 to 5000 s lies outside P1 S1, which lasts from 0 to 30 s",
+        ),
+        ("P1,S1,1,5,talk\n", "no rating has a usable code; there is nothing to compare"),
+        ("P1,S1,21,24,talk\n", "no rating has a usable code; there is nothing to compare"),
+    ],
+)
+def test_agree_gives_no_number_where_there_is_nothing_to_compare(
+    out: Path, rows: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = out / "ratings" / "anna.csv"
+    path.write_text(f"patient_id,session_id,start_s,end_s,code\n{rows}")
+    assert run(monkeypatch, "agree", out, "--codes", "talk=-") == 2
+    told = capsys.readouterr()
+    assert said in told.err.splitlines()[-1]
+    assert told.out == ""
+    assert not (out / "reports" / "agreement.html").exists()
+
+
+def test_agree_cuts_what_reaches_over_the_end(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = out / "ratings" / "anna.csv"
+    path.write_text("patient_id,session_id,start_s,end_s,code\nP1,S1,25,300,sad\n")
+    assert run(monkeypatch, "agree", out, "--codes", "none=neutral", "--rated", "10-600") == 0
+    told = capsys.readouterr()
+    assert "(0 to 30 s): 'sad' 25 to 300 s" in told.err
+    assert "anna: rated 20 s of 1\u00a0session (as stated), coded 5 s" in told.out
+    assert run(monkeypatch, "agree", out, "--codes", "none=neutral", "--rated", "10") == 2
+    assert "write FROM-TO, such as 0-600" in capsys.readouterr().err
 
 
 def test_agree_names_unknown_codes_in_one_line(

@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.events import Event, read_events
 
-ENDS_S = {("P1", "S01"): 600.0, ("P1", "S02"): 7200.0, ("P2", "S02"): 300.0}
+PARTS = {("P1", "S01"): [(0.0, 600.0)], ("P1", "S02"): [(0.0, 7200.0)], ("P2", "S02"): [(0.0, 300.0)]}
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def listed(tmp_path: Path) -> Path:
 
 def read(path: Path, text: str) -> tuple[tuple[Event, ...], list[str]]:
     path.write_text(text, encoding="utf-8-sig")
-    events, problems = read_events(path, ENDS_S)
+    events, problems = read_events(path, PARTS)
     return events, [str(problem) for problem in problems]
 
 
@@ -84,4 +84,28 @@ def test_more_cells_than_the_header_has_are_a_problem(listed: Path) -> None:
 
 def test_a_missing_file_says_so(listed: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        read_events(listed, ENDS_S)
+        read_events(listed, PARTS)
+
+
+@pytest.mark.parametrize(
+    ("time", "reason"),
+    [
+        ("59", "59 s is before the session's start, 60 s."),
+        ("61", ""),
+        ("90", ""),
+        (
+            "100",
+            "100 s is in a part of the session that does not count; what counts is 60 to 90 s, 120 to 180 s.",
+        ),
+        ("120", ""),
+        ("180", ""),
+        ("1:00:00", "3600 s is after the session's end, 180 s."),
+    ],
+)
+def test_an_event_outside_what_counts_of_its_session_is_a_problem(
+    listed: Path, time: str, reason: str
+) -> None:
+    listed.write_text(f"session_id;time_s;what\nS1;{time};song\n")
+    events, problems = read_events(listed, {("P1", "S1"): [(60.0, 90.0), (120.0, 180.0)]})
+    assert [problem.reason for problem in problems] == ([reason] if reason else [])
+    assert len(events) == (not reason)

@@ -459,7 +459,7 @@ def test_lists_of_events(fuzz: Fuzz, tmp_path: Path) -> None:
         assert time.process_time() - began < 5
 
     def _read(path: Path) -> None:
-        events, problems = read_events(path, {("P1", "S1"): 100.0, ("P2", "S1"): 50.0})
+        events, problems = read_events(path, {("P1", "S1"): [(0.0, 100.0)], ("P2", "S1"): [(0.0, 50.0)]})
         assert all(0 <= event.time_s <= 100 for event in events)
         for problem in problems:
             assert str(problem).isprintable(), repr(problem)

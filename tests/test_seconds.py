@@ -8,6 +8,7 @@ from test_reports import make_timeline
 from pipeline.codes import NONE
 from pipeline.episodes import observed
 from pipeline.ratings import Rating, Stretch
+from pipeline.ratings_extent import united
 from pipeline.seconds import (
     LEVELS,
     MISSING,
@@ -19,7 +20,6 @@ from pipeline.seconds import (
     covered,
     make_grid,
     steps,
-    united,
 )
 
 

@@ -268,6 +268,13 @@ def test_events_are_marked_and_listed(tmp_path: Path) -> None:
     assert html.count('"type":"line"') == 2
 
 
+def test_an_event_outside_the_session_is_not_on_its_page(tmp_path: Path) -> None:
+    later = Event("P1", "S1", 1.7e9, "visit")
+    made = material(facts=facts(events=(Event("P1", "S1", 3.0, "song"), later)))
+    assert "visit" not in page_of(made, tmp_path).text
+    assert (tmp_path / "page.html").read_text().count('"type":"line"') == 1
+
+
 def test_everything_is_escaped(tmp_path: Path) -> None:
     made = material(facts=facts(events=(Event("P1", "S1", 3.0, HOSTILE),)), methods=f"# {HOSTILE}\n\nsecond")
     made.timeline.metadata["session"]["condition"] = HOSTILE
