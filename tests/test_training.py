@@ -96,6 +96,7 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
 # --- going on -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("bf16")
 @pytest.mark.parametrize("change", [{}, {"optimizer": "adamw"}, {"votes": False}])
 def test_a_resumed_run_is_equal_bit_for_bit(tmp_path: Path, change: dict[str, Any]) -> None:
     settings = replace(MINI, **change)
@@ -226,6 +227,7 @@ def test_the_papers_run_is_what_its_description_says(tmp_path: Path) -> None:
 # --- learning -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("bf16")
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_an_easy_set_is_learnt(tmp_path: Path, optimizer: str) -> None:
     settings = replace(
@@ -245,6 +247,7 @@ def test_an_easy_set_is_learnt(tmp_path: Path, optimizer: str) -> None:
     assert log[-1].majority_accuracy > 0.95
 
 
+@pytest.mark.usefixtures("bf16")
 def test_where_people_agree_and_labels_are_noise_the_head_for_votes_learns(tmp_path: Path) -> None:
     settings = replace(MINI, epochs=10, learning_rate=4e-3, ema_decay=0.9)
     log = start(tmp_path, settings, train=mislabelled(faces(64))).train(ignore)
@@ -446,6 +449,7 @@ def test_the_card_carries_what_was_measured(tmp_path: Path) -> None:
     assert card.metrics["votes_majority_accuracy"] == run.log[-1].majority_accuracy
 
 
+@pytest.mark.usefixtures("bf16")
 def test_what_is_finished_classifies(tmp_path: Path) -> None:
     val = faces(40, seed=1)
     run = start(tmp_path, replace(MINI, epochs=10, learning_rate=4e-3, ema_decay=0.9), val=val)
