@@ -1098,7 +1098,7 @@ def bench(
         result |= compared.to_dict()
     _tell_costs(result)
     if json_file:
-        json_file.write_text(json.dumps(result, indent=2) + "\n")
+        json_file.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     if picture:
         draw_benchmark(costs, picture)
 
@@ -1200,7 +1200,7 @@ def evaluate(
         )
     _print_evaluation(weights, found)
     if json_file:
-        json_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n")
+        json_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", "utf-8")
     if html:
         from reports.evaluation_page import write_evaluation_page
 

@@ -163,7 +163,7 @@ def import_weights(source: Path, name: str) -> Path:
         target = folder / f"{name}.safetensors"
         partial = target.with_name(target.name + ".partial")
         shutil.copyfile(find_weights(source), partial)
-        target.with_name(target.name + ".sha256").write_text(f"{digest}  {target.name}\n")
+        target.with_name(target.name + ".sha256").write_text(f"{digest}  {target.name}\n", "utf-8")
         os.replace(partial, target)
     except OSError as error:
         raise WeightsError(f"{folder}: can't be written to ({error.strerror}).") from error
@@ -204,7 +204,7 @@ def save_weights(model: EmoNeXt, card: Card, path: Path, *, half: bool = True) -
     save_file(state, partial, {METADATA_KEY: card.to_json()})
     digest = sha256_of(partial)
     os.replace(partial, path)
-    path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n")
+    path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n", "utf-8")
     return digest
 
 

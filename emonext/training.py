@@ -231,9 +231,9 @@ class Run:
         torch.save(state, partial)
         os.replace(partial, self.folder / "checkpoint.pt")
         asked = {**asdict(self.settings), "made_with": _provenance(self.device)}
-        (self.folder / "settings.json").write_text(json.dumps(asked, indent=2) + "\n")
+        (self.folder / "settings.json").write_text(json.dumps(asked, indent=2) + "\n", "utf-8")
         draw_curves(self.log, self.folder / "curves.png")
-        with (self.folder / "log.csv").open("w", newline="") as file:
+        with (self.folder / "log.csv").open("w", newline="", encoding="utf-8") as file:
             rows = csv.DictWriter(file, Epoch.__dataclass_fields__)
             rows.writeheader()
             rows.writerows(asdict(epoch) for epoch in self.log)
@@ -283,7 +283,7 @@ def _provenance(device: torch.device) -> dict[str, str]:
     """The commit where this is a checkout, the versions and the machine's kind."""
     git = shutil.which("git")
     asked = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"] if git else ["false"]
-    commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    commit = subprocess.run(asked, capture_output=True, encoding="utf-8", check=False).stdout.strip()  # noqa: S603
     return {
         "commit": commit or "not a checkout",
         "emonext-care": version("emonext-care"),

@@ -123,7 +123,7 @@ def write_log(job: Job, text: str) -> None:
     """What the session's row has no room for."""
     with atomic(job.out / "logs" / job.session.patient_id / f"{job.session.session_id}.log") as partial:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        partial.write_text(f"{now}\n{job.settings}\n{text}\n")
+        partial.write_text(f"{now}\n{job.settings}\n{text}\n", encoding="utf-8")
 
 
 def _relevant(session: Session) -> dict[str, Any]:
