@@ -1121,7 +1121,7 @@ def bench(
         result |= compared.to_dict()
     _tell_costs(result)
     if json_file:
-        json_file.write_text(json.dumps(result, indent=2) + "\n")
+        json_file.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     if picture:
         draw_benchmark(costs, picture)
 
@@ -1204,12 +1204,20 @@ def evaluate(
         from emonext.device import choose_device
         from emonext.evaluation import evaluate as measure
         from emonext.figures import draw_evaluation
+
+        if html:
+            from reports.evaluation_page import write_evaluation_page
+        if card:
+            from emonext.model_card import model_card
+        if as_used:
+            import pipeline.as_used
+            import pipeline.cascade  # noqa: F401  # before the minutes that an evaluation takes
     from emonext.checkpoint import load_weights
     from emonext.forms import check_split, load_faces
     from emonext.label_maps import parse_label_map
 
     loaded = load_weights(weights)
-    label_map = parse_label_map(labels) if labels else None
+    label_map = None if labels is None else parse_label_map(labels)
     faces = load_faces(data, check_split(split), label_map=label_map, votes=votes)
     with _progress("Evaluating") as update:
         found = measure(
@@ -1223,15 +1231,11 @@ def evaluate(
         )
     _print_evaluation(weights, found)
     if json_file:
-        json_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n")
+        json_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", "utf-8")
     if html:
-        from reports.evaluation_page import write_evaluation_page
-
         write_evaluation_page(found.to_dict(), html)
     drawn = draw_evaluation(found, pictures) if pictures else []
     if card:
-        from emonext.model_card import model_card
-
         described = f"{data.stem}, {split} split, {len(faces)} faces"
         card.write_text(model_card(loaded, found, described, drawn), encoding="utf-8")
 
@@ -1255,7 +1259,7 @@ def data_import(
     from emonext.label_maps import parse_label_map
     from emonext.model import LABELS
 
-    label_map = parse_label_map(labels) if labels else None
+    label_map = None if labels is None else parse_label_map(labels)
     with _progress("Importing") as update:
         counts = import_faces(
             source,
@@ -1406,11 +1410,13 @@ def _tell_error(message: str) -> None:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    from emonext.errors import EmoNeXtError
-    from pipeline.errors import PipelineError
-    from reports.errors import ReportError
-
-    return EmoNeXtError, PipelineError, ReportError
+    """Of the packages that were imported: no other can have raised one, and training needs few of them."""
+    bases = {
+        "emonext.errors": "EmoNeXtError",
+        "pipeline.errors": "PipelineError",
+        "reports.errors": "ReportError",
+    }
+    return tuple(getattr(sys.modules[home], name) for home, name in bases.items() if home in sys.modules)
 
 
 def _instruments(
@@ -1606,8 +1612,19 @@ def _extra(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        err_console.print(f"This needs {error.name}: pip install 'emonext-care\\[{name}]'")
+        _tell_error(f"This needs {error.name}: pip install {_own_requirement(name)}")
         raise typer.Exit(EXIT_BAD_INPUT) from error
+
+
+def _own_requirement(extra: str) -> str:
+    """What pip takes for this program with an optional part; it knows the name of an installed one alone."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        version("emonext-care")
+    except PackageNotFoundError:
+        return f"--editable '{Path(__file__).parent}[{extra}]'"
+    return f"'emonext-care[{extra}]'"
 
 
 def _print_table(title: str, rows: dict[str, str]) -> None:

@@ -148,22 +148,24 @@ def check_labels(labels: Sequence[str], where: str) -> None:
 
 
 def import_weights(source: Path, name: str) -> Path:
-    """Copies weights to where they are found by name, after checking them.
+    """Copies weights to where they are found by name, after checking them. No others are replaced.
 
     :raises WeightsError: they are not weights of this program, or the name is taken or no name.
     """
-    if not NAME.fullmatch(name) or name in SHIPPED:
-        raise WeightsError(
-            f"--name {name}: taken, or not of letters, digits, '.', '_' and '-'; give another."
-        )
-    digest = load_weights(source).sha256
     folder = imports_folder()
+    target = folder / f"{name}.safetensors"
+    if not NAME.fullmatch(name):
+        raise WeightsError(f"--name {name}: use letters, digits, '.', '_' and '-', 64 at most.")
+    if name in SHIPPED:
+        raise WeightsError(f"--name {name}: the name of weights that come with the program; give another.")
+    if target.exists():
+        raise WeightsError(f"--name {name}: taken by {target}; give another, or delete that file first.")
+    digest = load_weights(source).sha256
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{name}.safetensors"
         partial = target.with_name(target.name + ".partial")
         shutil.copyfile(find_weights(source), partial)
-        target.with_name(target.name + ".sha256").write_text(f"{digest}  {target.name}\n")
+        target.with_name(target.name + ".sha256").write_text(f"{digest}  {target.name}\n", "utf-8")
         os.replace(partial, target)
     except OSError as error:
         raise WeightsError(f"{folder}: can't be written to ({error.strerror}).") from error
@@ -204,7 +206,7 @@ def save_weights(model: EmoNeXt, card: Card, path: Path, *, half: bool = True) -
     save_file(state, partial, {METADATA_KEY: card.to_json()})
     digest = sha256_of(partial)
     os.replace(partial, path)
-    path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n")
+    path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n", "utf-8")
     return digest
 
 

@@ -46,9 +46,9 @@ def parse_label_map(text: str) -> Mapping[str, str]:
         name, _, label = (part.strip() for part in entry.partition("="))
         if not name or not label:
             names = ", ".join(LABEL_MAPS)
-            raise DataError(f"label map: {entry.strip()!r} is not like 0=angry; or give one of {names}.")
+            raise DataError(f"--labels: {entry.strip()!r} is not like 0=angry; or give one of {names}.")
         if name.casefold() in (known.casefold() for known in found):
-            raise DataError(f"label map: {name!r} is mapped twice.")
+            raise DataError(f"--labels: {name!r} is mapped twice.")
         found[name] = label
     return {name: _ours(name, label) for name, label in found.items()}
 
@@ -71,7 +71,10 @@ def classes_of(
     :raises DataError: a class is neither known nor mapped, or the map names one that the data has not. The
         maps of known sets may: not every copy has every class.
     """
-    given = {key.strip().casefold(): _ours(key, label) for key, label in (label_map or numbers).items()}
+    given = {
+        key.strip().casefold(): _ours(key, label)
+        for key, label in (numbers if label_map is None else label_map).items()
+    }
     table = {**NAMES, **given}
     for name, place in places.items():
         if name.casefold() not in table:
@@ -80,7 +83,7 @@ def classes_of(
         absent = given.keys() - {name.casefold() for name in places}
         if absent:
             raise DataError(
-                f"{source}: the label map names {min(absent)!r}, which the data has not; "
+                f"{source}: --labels names {min(absent)!r}, which the data has not; "
                 f"its classes are {', '.join(sorted(places))}."
             )
     ours = {name: table[name.casefold()] for name in places}
@@ -91,7 +94,7 @@ def _ours(name: str, label: str) -> str:
     ours = NAMES.get(label.casefold(), label)
     if ours not in (*LABELS, LEFT_OUT):
         raise DataError(
-            f"label map: {name}={label}: no such class here; map to {', '.join(LABELS)}, "
+            f"--labels: {name}={label}: no such class here; map to {', '.join(LABELS)}, "
             f"or {LEFT_OUT} to leave it out."
         )
     return ours
@@ -99,7 +102,8 @@ def _ours(name: str, label: str) -> str:
 
 def _unknown(name: str, place: str) -> str:
     return (
-        f"{place}: class {name!r} is not known. Map every number of the data, and names like this one: "
-        f"{name}=happy (or {', '.join(label for label in LABELS if label != 'happy')}), "
-        f"{name}={LEFT_OUT} to leave it out; or take a map of {', '.join(LABEL_MAPS)}."
+        f"{place}: class {name!r} is not known. Map every number of the data, and names like this one, by "
+        f"--labels of `evaluate` or `data import`: {name}=happy (or "
+        f"{', '.join(label for label in LABELS if label != 'happy')}), {name}={LEFT_OUT} to leave it out; "
+        f"or take a map of {', '.join(LABEL_MAPS)}."
     )

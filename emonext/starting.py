@@ -50,7 +50,9 @@ def start_from(model: EmoNeXt, source: str) -> None:
         found = {f"backbone.{key}": value for key, value in found.items() if not key.startswith("head.fc")}
     if _AFFINE in found and _AFFINE in ours:
         if found[_AFFINE].ndim != 2 or found[_AFFINE].shape[1] not in _AFFINE_WIDTHS:
-            raise WeightsError(f"--init {source}: of another architecture ({_AFFINE} does not fit).")
+            raise WeightsError(
+                f"--init {source}: of another architecture ({_AFFINE} does not fit); give its --size."
+            )
         found[_AFFINE] = _resize_affine(found[_AFFINE], ours[_AFFINE].shape[1])
     # the trunk must be the same block for block; squeeze-and-excitation is not in every one
     trunks = [{key for key in state if _is_trunk(key)} for state in (ours, found)]
@@ -58,7 +60,9 @@ def start_from(model: EmoNeXt, source: str) -> None:
     wrong = [key for key, value in found.items() if value.shape != ours[key].shape]
     if wrong or trunks[0] != trunks[1]:
         example = min(wrong or trunks[0] ^ trunks[1])
-        raise WeightsError(f"--init {source}: of another architecture ({example} does not fit).")
+        raise WeightsError(
+            f"--init {source}: of another architecture ({example} does not fit); give its --size."
+        )
     model.load_state_dict(found, strict=False)
 
 

@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -47,6 +47,9 @@ FER2013_MEAN, FER2013_STD = 0.508, 0.255
 FER2013_FACE_SCALE, FER2013_FACE_SHIFT = 1.08, (0.0, -0.01)
 
 MAX_GRADIENT_NORM = 1.0
+
+# The trunk halves the picture's side five times.
+MIN_IMAGE_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,18 @@ class Run:
         """:raises DataError: a setting is unknown, or the folder holds a run with other settings."""
         if settings.size not in ARCHITECTURES or settings.optimizer not in ("muon", "adamw"):
             raise DataError(
-                f"{settings.size}, {settings.optimizer}: unknown; a size is {', '.join(ARCHITECTURES)}, "
-                "an optimizer muon or adamw."
+                f"--size {settings.size}, --optimizer {settings.optimizer}: unknown; "
+                f"a size is {', '.join(ARCHITECTURES)}, an optimizer muon or adamw."
             )
+        if settings.image_size is not None and settings.image_size < MIN_IMAGE_SIZE:
+            raise DataError(f"--image-size {settings.image_size}: give {MIN_IMAGE_SIZE} px or more.")
+        if not 0 < settings.learning_rate < math.inf:
+            raise DataError(f"--lr {settings.learning_rate:g}: give a positive number.")
         if len(train) < settings.batch_size:
-            raise DataError(f"{len(train)} training faces do not fill a batch of {settings.batch_size}.")
+            raise DataError(
+                f"--batch-size {settings.batch_size}: the {len(train)} training faces do not fill a batch; "
+                "give a smaller one, or more faces."
+            )
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.settings, self.device, self.val = folder, settings, device, val
         self._data_name = data_name
@@ -105,7 +115,9 @@ class Run:
         torch.manual_seed(settings.seed)
         architecture = replace(
             ARCHITECTURES[settings.size],
-            image_size=settings.image_size or ARCHITECTURES[settings.size].image_size,
+            image_size=ARCHITECTURES[settings.size].image_size
+            if settings.image_size is None
+            else settings.image_size,
             votes=votes,
             spatial_transformer=settings.spatial_transformer,
             squeeze_excitation=settings.squeeze_excitation,
@@ -231,9 +243,9 @@ class Run:
         torch.save(state, partial)
         os.replace(partial, self.folder / "checkpoint.pt")
         asked = {**asdict(self.settings), "made_with": _provenance(self.device)}
-        (self.folder / "settings.json").write_text(json.dumps(asked, indent=2) + "\n")
+        (self.folder / "settings.json").write_text(json.dumps(asked, indent=2) + "\n", "utf-8")
         draw_curves(self.log, self.folder / "curves.png")
-        with (self.folder / "log.csv").open("w", newline="") as file:
+        with (self.folder / "log.csv").open("w", newline="", encoding="utf-8") as file:
             rows = csv.DictWriter(file, Epoch.__dataclass_fields__)
             rows.writeheader()
             rows.writerows(asdict(epoch) for epoch in self.log)
@@ -283,10 +295,18 @@ def _provenance(device: torch.device) -> dict[str, str]:
     """The commit where this is a checkout, the versions and the machine's kind."""
     git = shutil.which("git")
     asked = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"] if git else ["false"]
-    commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    commit = subprocess.run(asked, capture_output=True, encoding="utf-8", check=False).stdout.strip()  # noqa: S603
     return {
         "commit": commit or "not a checkout",
-        "emonext-care": version("emonext-care"),
+        "emonext-care": _own_version(),
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
+
+
+def _own_version() -> str:
+    """Training runs from a bare checkout too; there the commit says which version it is."""
+    try:
+        return version("emonext-care")
+    except PackageNotFoundError:
+        return "not installed"

@@ -67,7 +67,7 @@ def _expected_sha256(path: Path) -> str | None:
     beside = path.with_name(path.name + ".sha256")
     if not beside.is_file():
         return None
-    found = re.match(r"[0-9a-f]{64}\b", beside.read_text(errors="replace"))
+    found = re.match(r"[0-9a-f]{64}\b", beside.read_text("utf-8", errors="replace"))
     if found is None:
         raise WeightsError(f"{beside}: holds no sha256; delete it, or fetch it again.")
     return found[0]

@@ -325,7 +325,7 @@ _TEXTS = ("previous", "event", "command", "user", "host", "at", "how", "weights"
 def _read_head(out: Path) -> tuple[int, str]:
     """Number and sha256 of the last entry; of none where the file is missing or damaged."""
     try:
-        count, head = (out / HEAD_FILE).read_text().split()
+        count, head = (out / HEAD_FILE).read_text("utf-8").split()
         return int(count), head
     except (OSError, ValueError):
         return 0, ""
@@ -361,7 +361,7 @@ def _append(out: Path, values: Mapping[str, Any]) -> int:
     except OSError as error:
         raise OutputError(f"{path}: can't be written ({error.strerror}).") from error
     with atomic(out / HEAD_FILE) as partial:
-        partial.write_text(f"{entry['number']} {_hash(line)}\n")
+        partial.write_text(f"{entry['number']} {_hash(line)}\n", "utf-8")
     return int(entry["number"])
 
 
@@ -389,7 +389,7 @@ def _tokens(out: Path, sessions: Collection[SessionId]) -> dict[SessionId, str]:
 
 def _write_ids(out: Path, ids: Mapping[str, Mapping[str, str]]) -> None:
     with atomic(out / IDS_FILE) as partial:
-        partial.write_text(json.dumps(ids, indent=1, sort_keys=True) + "\n")
+        partial.write_text(json.dumps(ids, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 def _user() -> str:

@@ -114,7 +114,7 @@ def _by_measure(
     """For each reading and measure: one row a session, in %, with ``week`` and whether it is ``used``."""
     is_share = pl.col("measure") == "share"
     joined = (
-        measures.join(sessions, on=["patient_id", "session_id"])
+        measures.join(sessions, on=["patient_id", "session_id"], maintain_order="left")
         .with_columns(
             value=pl.when(is_share).then(100 * pl.col("value")).otherwise(pl.col("value")),
             unit=pl.when(is_share).then(pl.lit("%")).otherwise(pl.col("unit")),

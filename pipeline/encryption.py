@@ -37,7 +37,9 @@ def write_key(path: Path) -> Path:
     :raises OutputError: there is such a file, or it can't be written.
     """
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as file:
             file.write(base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode() + "\n")
     except FileExistsError as error:
         raise OutputError(f"{path}: exists already; a key is never overwritten.") from error
@@ -139,7 +141,7 @@ def _key() -> bytes | None:
 @cache
 def _read_key(path: Path) -> bytes:
     try:
-        key = base64.b64decode(path.read_text().strip(), validate=True)
+        key = base64.b64decode(path.read_text("utf-8").strip(), validate=True)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be read as a key; `emonext key FILE` makes one.") from error
     if len(key) != _KEY_BYTES:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -47,9 +47,9 @@ def make_job(
     session: Session, out: Path, settings: Settings, weights_sha256: str, before: Outcome | None
 ) -> Job:
     """:param before: how the session ended last time; an unchanged video is not read for its sha256 again."""
-    stamp = " ".join(map(_stamp, session.videos))
-    known = before.video_sha256 if before is not None and before.video_stamp == stamp else ""
-    sha256 = known or _sha256_of_all(session.videos)
+    found = stamp(session.videos)
+    known = before.video_sha256 if before is not None and before.video_stamp == found else ""
+    sha256 = known or joined([_sha256(video) for video in session.videos])
     depends = {
         "schema": SCHEMA_VERSION,
         "video": sha256,
@@ -59,7 +59,7 @@ def make_job(
         "key": key_id(),
     }
     fingerprint = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
-    return Job(session, out, settings, stamp, sha256, fingerprint)
+    return Job(session, out, settings, found, sha256, fingerprint)
 
 
 def in_this_process(instruments: Instruments) -> Engine:
@@ -95,7 +95,7 @@ def _is_lasting(job: Job, error: PipelineError) -> bool:
     """Not where a disk or a share failed, or the file was changed meanwhile: tomorrow it may be there."""
     if not isinstance(error, VideoError | InputError) or isinstance(error.__cause__, OSError):
         return False
-    return " ".join(map(_stamp, job.session.videos)) == job.video_stamp
+    return stamp(job.session.videos) == job.video_stamp
 
 
 def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:
@@ -123,7 +123,7 @@ def write_log(job: Job, text: str) -> None:
     """What the session's row has no room for."""
     with atomic(job.out / "logs" / job.session.patient_id / f"{job.session.session_id}.log") as partial:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        partial.write_text(f"{now}\n{job.settings}\n{text}\n")
+        partial.write_text(f"{now}\n{job.settings}\n{text}\n", encoding="utf-8")
 
 
 def _relevant(session: Session) -> dict[str, Any]:
@@ -132,6 +132,11 @@ def _relevant(session: Session) -> dict[str, Any]:
         "parts": [session.start_s, session.end_s, session.exclude],
         "patient": [session.patient_region, [_sha256(photo) for photo in session.patient_face]],
     }
+
+
+def stamp(videos: Iterable[Path]) -> str:
+    """Size and time of change of each file: while they are the same, so is the sha256."""
+    return " ".join(map(_stamp, videos))
 
 
 def _stamp(video: Path) -> str:
@@ -149,8 +154,8 @@ def _sha256(video: Path) -> str:
         return ""
 
 
-def _sha256_of_all(videos: Sequence[Path]) -> str:
-    each = [_sha256(video) for video in videos]
+def joined(each: Sequence[str]) -> str:
+    """The sha256 of a recording of several files, from theirs; empty where one is."""
     if not all(each):
         return ""
     return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()

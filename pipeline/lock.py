@@ -23,7 +23,12 @@ def holding(out: Path) -> Iterator[None]:
     """
     path = out / ".lock"
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+")
+        file = os.fdopen(
+            os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600),
+            "r+",
+            encoding="utf-8",
+            errors="replace",
+        )
     except OSError as error:
         raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --out.") from error
     with file:
@@ -44,7 +49,7 @@ def holding(out: Path) -> Iterator[None]:
 def is_held(out: Path) -> bool:
     """Whether a run is at work in the folder."""
     try:
-        with (out / ".lock").open() as file:
+        with (out / ".lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

@@ -17,9 +17,10 @@ from pipeline.ahead import read_ahead
 from pipeline.blur import FaceTrack, face_tracks, hold_time, pixelate
 from pipeline.container import sha256_of
 from pipeline.errors import InputError, TimelineError
+from pipeline.jobs import joined, stamp
 from pipeline.recording import Recording, open_recording, within
 from pipeline.session import Session
-from pipeline.status import read_outcomes
+from pipeline.status import Outcome, read_outcomes
 from pipeline.summary import sample_seconds
 from pipeline.timeline import (
     Timeline,
@@ -78,14 +79,14 @@ def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[
     if timeline.metadata != faces.metadata:
         path = session.faces_path(out)
         raise TimelineError(f"{path}: of another run than the timeline; process the video again.")
-    videos = videos or _processed(out, session)
-    _check_videos(videos, _sha256s(timeline))
+    before = read_outcomes(out).get(session.ids)
+    videos = videos or _processed(out, session, before)
+    _check_videos(videos, _sha256s(timeline), before)
     return Material(timeline, faces, open_recording(videos))
 
 
-def _processed(out: Path, session: Session) -> list[Path]:
+def _processed(out: Path, session: Session, before: Outcome | None) -> list[Path]:
     """Where the session's files lay when it was processed."""
-    before = read_outcomes(out).get(session.ids)
     found = before.videos if before else ()
     if not found:
         raise InputError(
@@ -97,12 +98,15 @@ def _processed(out: Path, session: Session) -> list[Path]:
     return [Path(video) for video in found]
 
 
-def _check_videos(videos: Sequence[Path], sha256s: Sequence[str]) -> None:
+def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcome | None) -> None:
+    """Reads whole videos for their sha256 only where size or time of change are not as processed."""
     if len(videos) != len(sha256s):
         raise InputError(
             f"{videos[0]}: the session's recording has {len(sha256s)} files, not {len(videos)}; "
             "give --video for each of them, in their order."
         )
+    if before is not None and (before.video_stamp, before.video_sha256) == (stamp(videos), joined(sha256s)):
+        return
     for video, sha256 in zip(videos, sha256s, strict=True):
         if sha256_of(video) != sha256:
             raise InputError(

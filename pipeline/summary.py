@@ -115,7 +115,7 @@ def _rows(timeline: Timeline) -> pl.DataFrame:
 
 
 def _seconds_by(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> dict[str, float]:
-    found = dict(rows.group_by(column).agg(pl.col("seconds").sum()).iter_rows())
+    found = dict(rows.group_by(column, maintain_order=True).agg(pl.col("seconds").sum()).iter_rows())
     return {name: float(found.get(name, 0.0)) for name in names}
 
 

@@ -206,7 +206,9 @@ def _coverage(study: Study, language: Language) -> Mapping[str, Any]:
 
 
 def _identity(study: Study, _: Language) -> Mapping[str, Any]:
-    sure = study.sessions.join(study.status, on=["patient_id", "session_id"], how="left")
+    sure = study.sessions.join(
+        study.status, on=["patient_id", "session_id"], how="left", maintain_order="left"
+    )
     found = sure.group_by("patient_id", maintain_order=True).agg(
         pl.len().alias("sessions"),
         pl.col("confirmed").sum(),

@@ -218,6 +218,45 @@ def browser(chromium: Any) -> Iterator[Any]:
         context.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--bf16",
+        choices=("on", "off"),
+        help="let every test compute as on a processor with or without bf16; else as this one, and where "
+        "the difference matters both ways",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test that asks for ``bf16`` both ways, or as ``--bf16`` says."""
+    if "bf16" in metafunc.fixturenames:
+        forced = metafunc.config.getoption("bf16")
+        values = [False, True] if forced is None else [forced == "on"]
+        metafunc.parametrize("bf16", values, ids=lambda on: "bf16" if on else "float32", indirect=True)
+
+
+@pytest.fixture
+def bf16(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the processor has bf16; without the instructions torch computes the same, slowly."""
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": request.param})
+    return request.param
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forced_bf16(request: pytest.FixtureRequest) -> Iterator[None]:
+    forced = request.config.getoption("bf16")
+    if forced is None:
+        yield
+        return
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": forced == "on"})
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What costs most comes last, so that a slip shows early."""
     items.sort(key=lambda item: item.path.stem in ("test_memory", "test_demo"))

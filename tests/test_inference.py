@@ -87,6 +87,7 @@ def test_answers_come_in_the_order_of_the_faces_over_several_batches(
 
 
 def test_answers_in_bf16_are_given_in_float32_and_nearly_the_same(model: EmoNeXt) -> None:
+    """In bf16 a rounding is off by 2⁻⁸ at most, and twenty that follow each other by √20 × 2⁻⁸ = 1.7 %."""
     exact = predict(model, PREPARE, noise(3), CPU)
     with torch.autocast("cpu", torch.bfloat16):
         rounded = predict(model, PREPARE, noise(3), CPU)

@@ -1,3 +1,5 @@
+import copy
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -8,20 +10,14 @@ from timm.optim import muon
 from torch import nn
 
 from emonext import Architecture, EmoNeXt
-from emonext import optimizer as optimizer_module
-from emonext.optimizer import make_optimizer
+from emonext.optimizer import Muon, make_optimizer
 from emonext.recipe import Settings
+
+pytestmark = pytest.mark.usefixtures("bf16")
 
 SMALL = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32, votes=True)
 SETTINGS = Settings(learning_rate=0.01, weight_decay=0.0)
 MATRIX, DOWNSAMPLING = "backbone.stages.2.blocks.0.mlp.fc1.weight", "backbone.stages.2.downsample.1.weight"
-
-
-@pytest.fixture(autouse=True)
-def _fresh_muon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """timm's own function, to which a test may not leave another."""
-    timms = optimizer_module._orthogonalize_in_float32.func
-    monkeypatch.setattr(muon, "zeropower_via_newtonschulz", timms)
 
 
 # --- which optimizer moves which parameter --------------------------------------------------------------
@@ -72,24 +68,56 @@ def test_a_learning_rate_of_zero_moves_nothing_and_another_moves_all(optimizer: 
 
 
 @pytest.mark.parametrize("name", [MATRIX, DOWNSAMPLING])
-def test_muons_update_is_the_nearest_orthogonal_matrix_but_for_its_scale(name: str) -> None:
+def test_muons_update_is_the_nearest_orthogonal_matrix_but_for_its_scale(bf16: bool, name: str) -> None:
     """Jordan 2024: five Newton–Schulz steps bring the singular values to about 0.7…1.2."""
     gradient, update = updated(name)
     left, _, right = np.linalg.svd(gradient, full_matrices=False)
     scale = 0.01 * 0.2 * max(gradient.shape) ** 0.5  # as large as AdamW's, Liu et al. 2025
     turned = -left.T @ update @ right.T / scale  # diagonal, if the singular vectors are the gradient's
-    assert np.abs(turned - np.diag(np.diag(turned))).max() < 1e-3
+    # five steps of three products each; in bf16 each is rounded by 2⁻⁸ at most, independently
+    tolerance = 15**0.5 * 2**-8 if bf16 else 1e-3
+    assert np.abs(turned - np.diag(np.diag(turned))).max() < tolerance
     assert 0.65 < np.diag(turned).min() <= np.diag(turned).max() < 1.25
 
 
-@pytest.mark.parametrize("has_bf16", [False, True])
-def test_muon_computes_in_float32_where_there_is_no_bf16(
-    has_bf16: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(optimizer_module, "has_bf16", lambda device: has_bf16)
+def test_muon_computes_in_bf16_where_the_device_does(bf16: bool) -> None:
     update = torch.from_numpy(updated(MATRIX)[1]) / -(0.01 * 0.2 * 128**0.5)
     rounded = (update - update.bfloat16()).abs() <= 1e-6 * update.abs()
-    assert rounded.float().mean() == 1 if has_bf16 else rounded.float().mean() < 0.01
+    assert rounded.float().mean() == 1 if bf16 else rounded.float().mean() < 0.01
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_muon_moves_every_parameter_as_timms_does(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_dtype = functools.partial(muon.zeropower_via_newtonschulz, dtype=dtype)
+    monkeypatch.setattr(muon, "zeropower_via_newtonschulz", in_dtype)
+    torch.manual_seed(0)
+    ours = EmoNeXt(SMALL)
+    timms = copy.deepcopy(ours)
+    before = copy.deepcopy(ours.state_dict())
+    groups = [
+        make_optimizer(model, replace(SETTINGS, weight_decay=0.07)).param_groups for model in (ours, timms)
+    ]
+    optimizers = (
+        Muon(groups[0], dtype, lr=0.01, weight_decay=0.07),
+        muon.Muon(groups[1], lr=0.01, weight_decay=0.07, nesterov=True),
+    )
+    for _ in range(3):
+        for one, other in zip(ours.parameters(), timms.parameters(), strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for (name, one), other in zip(ours.named_parameters(), timms.parameters(), strict=True):
+        assert torch.equal(one, other), name
+        assert not torch.equal(one, before[name]), name
+
+
+def test_timms_module_stays_as_it_is(bf16: bool) -> None:
+    before = dict(vars(muon))
+    step(EmoNeXt(SMALL), SETTINGS)
+    assert vars(muon) == before
 
 
 def test_adamws_first_step_is_the_learning_rate_against_the_gradients_sign() -> None:

@@ -91,6 +91,36 @@ def test_only_the_command_line_prints_exits_and_sets_up_logging(room: str) -> No
     assert not calls & FOR_THE_COMMAND_LINE
 
 
+@pytest.mark.parametrize("room", [*ROOMS, "cli.py"])
+def test_text_files_are_utf_8_whatever_the_locale(room: str) -> None:
+    paths = modules(room) if room in ROOMS else [ROOT / room]
+    calls = [
+        node for path in paths for node in ast.walk(ast.parse(path.read_text("utf-8"))) if is_text_io(node)
+    ]
+    assert [ast.unparse(call) for call in calls if not names_encoding(call)] == []
+
+
+def is_text_io(node: ast.AST) -> bool:
+    """Whether a call opens, reads or writes text, as far as its arguments tell."""
+    if not isinstance(node, ast.Call):
+        return False
+    called = ast.unparse(node.func)
+    if called.startswith("subprocess."):
+        return any(keyword.arg == "text" for keyword in node.keywords)
+    if called.startswith(("Image.", "av.", "os.open")):
+        return False  # pictures, videos, file descriptors
+    modes = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    return called.endswith((".read_text", ".write_text")) or (
+        called.split(".")[-1] in ("open", "fdopen") and not any("b" in mode for mode in modes)
+    )
+
+
+def names_encoding(call: ast.Call) -> bool:
+    return any(keyword.arg == "encoding" for keyword in call.keywords) or any(
+        isinstance(arg, ast.Constant) and arg.value == "utf-8" for arg in call.args
+    )
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_what_a_room_promises_is_there(room: str) -> None:
     package = __import__(room)

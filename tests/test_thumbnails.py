@@ -1,6 +1,8 @@
 """Small pictures of moments: whom they show, and what happens where the recording is gone."""
 
 import io
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from videos import encode, with_faces
 
+from pipeline import review
 from pipeline.batch import process_sessions
-from pipeline.jobs import in_this_process
+from pipeline.container import sha256_of
+from pipeline.jobs import in_this_process, stamp
 from pipeline.session import Instruments, Session, Settings
+from pipeline.status import read_outcomes, record
 from pipeline.thumbnails import SIDE_PX, Thumbnails, _cut
 from pipeline.timeline import faces_path
 
@@ -76,6 +81,39 @@ def test_where_the_recording_is_gone_there_is_no_picture(out: Path) -> None:
     assert Thumbnails(out, "plain")("P1", "S1", [1.0]) == {}
     video.write_bytes(kept)
     assert Thumbnails(out, "plain")("P1", "S1", [1.0]) != {}
+
+
+def test_a_recording_is_read_for_its_sha256_only_where_its_stamp_differs(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def count(path: Path) -> str:
+        read.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr(review, "sha256_of", count)
+    video = (out.parent / "a.mp4").resolve()
+    before = video.stat()
+    assert Thumbnails(out, "plain")("P1", "S1", [1.0]) != {}
+    assert read == []
+    os.utime(video, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert Thumbnails(out, "plain")("P1", "S1", [1.0]) != {}, "the same bytes, saved later"
+    assert read == [video]
+    content = bytearray(video.read_bytes())
+    content[-1] ^= 1
+    video.write_bytes(content)
+    assert Thumbnails(out, "plain")("P1", "S1", [1.0]) == {}, "another recording of the same size"
+    assert read == [video] * 2
+
+
+def test_a_stamp_of_another_run_than_the_timelines_is_not_trusted(out: Path) -> None:
+    """The recording was replaced, and the run over the new one failed: the timeline is the old one's."""
+    video = out.parent / "a.mp4"
+    video.write_bytes(video.read_bytes() + b"0")
+    (outcome,) = read_outcomes(out).values()
+    record(out, replace(outcome, state="failed", video_stamp=stamp([video]), video_sha256=sha256_of(video)))
+    assert Thumbnails(out, "plain")("P1", "S1", [1.0]) == {}
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1"])

@@ -50,13 +50,32 @@ def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("count", [0, 15])
 def test_fewer_faces_than_a_batch_are_refused(tmp_path: Path, count: int) -> None:
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=f"--batch-size 16: the {count} training faces do not fill"):
         start(tmp_path, train=faces(count)).train(ignore)
 
 
 @pytest.mark.parametrize("change", [{"size": "giant"}, {"optimizer": "sgd"}])
 def test_an_unknown_setting_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
     with pytest.raises(DataError, match=r"(giant|sgd).*tiny, .*muon or adamw"):
+        start(tmp_path / "run", replace(MINI, **change))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"image_size": 0}, "--image-size 0: give 32 px or more"),
+        ({"image_size": 31}, "--image-size 31: give 32 px or more"),
+        ({"learning_rate": 0.0}, "--lr 0: give a positive number"),
+        ({"learning_rate": -1.0}, "--lr -1: give a positive number"),
+        ({"learning_rate": math.nan}, "--lr nan: give a positive number"),
+        ({"learning_rate": math.inf}, "--lr inf: give a positive number"),
+    ],
+)
+def test_a_number_that_no_run_can_have_is_refused(
+    tmp_path: Path, change: dict[str, float], told: str
+) -> None:
+    with pytest.raises(DataError, match=told):
         start(tmp_path / "run", replace(MINI, **change))
     assert not (tmp_path / "run").exists()
 
@@ -96,6 +115,7 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
 # --- going on -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("bf16")
 @pytest.mark.parametrize("change", [{}, {"optimizer": "adamw"}, {"votes": False}])
 def test_a_resumed_run_is_equal_bit_for_bit(tmp_path: Path, change: dict[str, Any]) -> None:
     settings = replace(MINI, **change)
@@ -226,6 +246,7 @@ def test_the_papers_run_is_what_its_description_says(tmp_path: Path) -> None:
 # --- learning -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("bf16")
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_an_easy_set_is_learnt(tmp_path: Path, optimizer: str) -> None:
     settings = replace(
@@ -245,6 +266,7 @@ def test_an_easy_set_is_learnt(tmp_path: Path, optimizer: str) -> None:
     assert log[-1].majority_accuracy > 0.95
 
 
+@pytest.mark.usefixtures("bf16")
 def test_where_people_agree_and_labels_are_noise_the_head_for_votes_learns(tmp_path: Path) -> None:
     settings = replace(MINI, epochs=10, learning_rate=4e-3, ema_decay=0.9)
     log = start(tmp_path, settings, train=mislabelled(faces(64))).train(ignore)
@@ -446,6 +468,7 @@ def test_the_card_carries_what_was_measured(tmp_path: Path) -> None:
     assert card.metrics["votes_majority_accuracy"] == run.log[-1].majority_accuracy
 
 
+@pytest.mark.usefixtures("bf16")
 def test_what_is_finished_classifies(tmp_path: Path) -> None:
     val = faces(40, seed=1)
     run = start(tmp_path, replace(MINI, epochs=10, learning_rate=4e-3, ema_decay=0.9), val=val)
