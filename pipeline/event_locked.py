@@ -214,7 +214,8 @@ def _sessions(out: Path) -> tuple[dict[Ids, str], dict[Ids, Parts]]:
         metadata = read_metadata(path)
         with understood(path):
             conditions[ids] = str(metadata["session"]["condition"])
-            parts[ids] = [(float(start), float(end)) for start, end in metadata["session"]["parts"]]
+            first, *more = metadata["session"]["parts"]  # something counts in every session
+            parts[ids] = [(float(start), float(end)) for start, end in (first, *more)]
     return conditions, parts
 
 

@@ -221,7 +221,8 @@ def session_names(out: Path) -> SessionNames:
         metadata = read_metadata(path)
         with understood(path):
             files = {file_key(file["name"]): float(file["start_s"]) for file in metadata["video"]["files"]}
-            parts = tuple((float(start), float(end)) for start, end in metadata["session"]["parts"])
+            first, *more = metadata["session"]["parts"]  # something counts in every session
+            parts = tuple((float(start), float(end)) for start, end in (first, *more))
         recorded[ids] = Recorded(parts, files)
         for name in files:
             if media.setdefault(name, ids) != ids:

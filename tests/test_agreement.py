@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from pipeline.agreement import (
 )
 from pipeline.codes import read_codes
 from pipeline.errors import InputError, TimelineError
+from pipeline.event_locked import write_events
 from pipeline.ratings import Rating, Ratings, Stretch, read_ratings
 from pipeline.ratings_coded import session_names
 from pipeline.reliability import Correlation, confusion
@@ -254,3 +256,13 @@ def test_the_made_study(tmp_path: Path) -> None:
     assert people.kappa.value is not None
     assert people.kappa.low is not None
     assert people.kappa.low < people.kappa.value
+
+
+def test_a_damaged_timeline_in_which_nothing_counts_is_named(tmp_path: Path) -> None:
+    timeline = make_timeline(SECONDS)
+    timeline.metadata["session"]["parts"] = []
+    path = put(tmp_path, timeline)
+    (tmp_path / "events.csv").write_text("session_id,time_s,what\nS1,1,song\n")
+    for read in (session_names, lambda out: write_events(out, out / "events.csv")):
+        with pytest.raises(TimelineError, match=re.escape(str(path))):
+            read(tmp_path)
