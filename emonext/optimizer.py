@@ -59,8 +59,15 @@ class Muon(muon.Muon):
         self._dtype = dtype
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Moves every parameter that has a gradient."""
+    def step(self, closure: Any = None) -> Any:
+        """Moves every parameter that has a gradient.
+
+        :returns: the loss, where there is a ``closure`` to compute it.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         gradients: list[tuple[nn.Parameter, Tensor]] = []
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -71,6 +78,7 @@ class Muon(muon.Muon):
         super().step()
         for parameter, gradient in gradients:
             parameter.grad = gradient
+        return loss
 
     def _move(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
         """As timm's ``_single_tensor_muon``."""
