@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pipeline.counts import number_of
 from pipeline.embedding import Embedder, align
 from pipeline.errors import InputError
 from pipeline.faces import Detector
@@ -79,7 +80,8 @@ def by_rule(samples: Iterable[FrameFaces], wish: str) -> Patient:
     if wish.isdecimal():
         if int(wish) not in sizes:
             raise InputError(
-                f"--patient-track {wish}: this video has {len(sizes)} tracks, and none of that number."
+                f"--patient-track {wish}: this video has {number_of(len(sizes), 'track')}, "
+                "and none of that number."
             )
         return Patient(frozenset([int(wish)]), wish)
     if wish == "longest":
@@ -230,6 +232,7 @@ def _face_of(photo: Path, detect: Detector) -> NDArray[np.uint8]:
     (found,) = detect(picture[None])
     if len(found.landmarks) != 1:
         raise InputError(
-            f"{photo}: shows {len(found.landmarks)} faces; give a photo with the patient's face alone."
+            f"{photo}: shows {number_of(len(found.landmarks), 'face')}; "
+            "give a photo with the patient's face alone."
         )
     return align(picture, found.landmarks[0])
