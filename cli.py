@@ -31,6 +31,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.counts import number_of
 from pipeline.study_columns import COLUMNS
 
 # torch, polars and decord take seconds to import: each command imports what it uses
@@ -244,7 +245,7 @@ def process(
     if written_sessions(out):
         _say(f"Report: {out / 'reports' / 'index.html'}")
     if plain := left_open(out):
-        count = "1 file is" if len(plain) == 1 else f"{len(plain)} files are"
+        count = f"{number_of(len(plain), 'file')} {'is' if len(plain) == 1 else 'are'}"
         err_console.print(
             f"{out}: {count} not encrypted, from before there was a key ({plain[0].relative_to(out)}); "
             "process their sessions again with --encrypt and --overwrite, or purge them.",
@@ -302,8 +303,8 @@ def _plan(
     count = sum(one.recorded_at != other.recorded_at for one, other in zip(chosen, dated, strict=True))
     if count:
         _warn(
-            f"{listed}: {_count(count, 'session')} without recorded_at: the date is what the camera stored; "
-            "`emonext study check` shows the dates."
+            f"{listed}: {number_of(count, 'session')} without recorded_at: the date is what the camera "
+            "stored; `emonext study check` shows the dates."
         )
     return dated, read_settings(listed.parent)
 
@@ -359,15 +360,11 @@ def _warn_of(paths: "Sequence[Path]", kind: str, what: str) -> None:
     """Some files of a kind in one line."""
     if paths:
         named = ", ".join(map(str, paths[:_MAX_NAMED])) + (", …" if len(paths) > _MAX_NAMED else "")
-        _warn(f"{what}: {_count(len(paths), kind)} ({named}).")
+        _warn(f"{what}: {number_of(len(paths), kind)} ({named}).")
 
 
 def _warn(line: str) -> None:
     err_console.print(f"Note: {line}", markup=False, soft_wrap=True)
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 # So many files are named in a note.
@@ -436,8 +433,8 @@ def study_check(
         _tell_problems(path, found.faults)
         raise typer.Exit(EXIT_BAD_INPUT)
     patients = len({session.patient_id for session in study.sessions})
-    right = _count(len(found.warnings), "warning") if found.warnings else "nothing to be put right"
-    _say(f"{path}: {_count(len(study.sessions), 'session')}, {_count(patients, 'patient')}, {right}.")
+    right = number_of(len(found.warnings), "warning") if found.warnings else "nothing to be put right"
+    _say(f"{path}: {number_of(len(study.sessions), 'session')}, {number_of(patients, 'patient')}, {right}.")
 
 
 def _tell_counts(study: "Study") -> None:
@@ -698,7 +695,8 @@ def summarize(
         problems = derive(directory, settings, lambda done, total: update(done, total, ""))
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
-    _say(f"{sessions.height} sessions, {enough} seen enough, {calm} with the person's own baseline.")
+    known = f"{enough} seen enough, {calm} with the person's own baseline"
+    _say(f"{number_of(sessions.height, 'session')}, {known}.")
     _say(f"Tables: {directory / 'summaries'}")
     if problems:
         _tell_left_out(problems)
@@ -820,7 +818,7 @@ def export(
             written = write(directory, kind, folder, reading, lambda done, total: update(done, total, ""))
     _tell_left_out(problems)
     place = written[0] if len(written) == 1 else folder
-    _say(f"{len(written)} {'file' if len(written) == 1 else 'files'}: {place}")
+    _say(f"{number_of(len(written), 'file')}: {place}")
 
 
 @app.command("key", rich_help_panel=PRIVACY)
@@ -866,12 +864,14 @@ def purge(
         _say(f"{path}: goes")
     for folder in [path.parent for path in plan.again if path.name == LIST_FILE]:
         count = sum(path.is_relative_to(folder) and path.name != LIST_FILE for path in plan.again)
-        _say(f"{folder}: what was exported goes ({count} files); `emonext export` makes it again")
+        _say(
+            f"{folder}: what was exported goes ({number_of(count, 'file')}); `emonext export` makes it again"
+        )
     for path, command in plan.again.items():
         if command != "export":
             _say(f"{path}: goes; `emonext {command}` makes it again")
     for path, count in plan.rows.items():
-        _say(f"{path}: {'1 row of it goes' if count == 1 else f'{count} rows of it go'}")
+        _say(f"{path}: {number_of(count, 'row')} of it {'goes' if count == 1 else 'go'}")
     for path in plan.pages:
         _say(f"{path}: is made again")
     if not yes and not sys.stdin.isatty():
@@ -924,7 +924,7 @@ def audit_verify(
     for line in (*found.faults, *found.notes):
         err_console.print(f"{directory}: {line}", markup=False, soft_wrap=True)
     chain = "chain broken" if found.faults else "chain whole"
-    _say(f"{found.entries} entries, {chain}, head {found.head}")
+    _say(f"{number_of(found.entries, 'entry', 'entries')}, {chain}, head {found.head}")
     if found.faults:
         raise typer.Exit(EXIT_INCOMPLETE)
 
@@ -964,9 +964,10 @@ def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
     from pipeline.container import probe
 
     found = probe(video)
+    frames = number_of(len(found.time_s), "frame")
     rows = {
         "picture": _describe_picture(found),
-        "length": f"{found.duration_s:.2f} s, {len(found.time_s)} frames, {found.frame_rate:.2f}/s",
+        "length": f"{found.duration_s:.2f} s, {frames}, {found.frame_rate:.2f}/s",
         "time 0": f"start of the recording, as in players; the first picture is at {found.time_s[0]:.2f} s",
         "rate": _describe_rate(found),
         "codec": found.codec,
@@ -1236,7 +1237,7 @@ def evaluate(
         write_evaluation_page(found.to_dict(), html)
     drawn = draw_evaluation(found, pictures) if pictures else []
     if card:
-        described = f"{data.stem}, {split} split, {len(faces)} faces"
+        described = f"{data.stem}, {split} split, {number_of(len(faces), 'face')}"
         card.write_text(model_card(loaded, found, described, drawn), encoding="utf-8")
 
 
@@ -1367,7 +1368,7 @@ def doctor() -> None:
     threads = f"{torch.get_num_threads()} threads used, {torch.backends.cpu.get_cpu_capability()}"
     rows = {
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "processor": f"{os.cpu_count()} cores, {threads}",
+        "processor": f"{os.cpucounted()} cores, {threads}",
         "GPU": gpu,
         "precision": "bf16" if has_bf16(choose_device()) else "float32: this processor has no bf16",
         "decoders": f"decord {version('decord')}, PyAV {version('av')} (FFmpeg {av.ffmpeg_version_info})",
@@ -1600,7 +1601,7 @@ def _overall(update: Callable[[int, int, str], None], count: int) -> "OnSession"
         key = session.ids
         shares[key] = max(shares.get(key, 0.0), done / total)  # a second try does not take the bar back
         ended = sum(share == 1 for share in shares.values())
-        note = f"{session.patient_id} {session.session_id}, {ended} of {count} sessions"
+        note = f"{session.patient_id} {session.session_id}, {ended} of {number_of(count, 'session')}"
         update(round(1000 * sum(shares.values())), 1000 * count, note)
 
     return on_session
@@ -1640,7 +1641,7 @@ def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Fi
     from pipeline.preflight import clock, overall
 
     span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
-    _say(f"{video}: {len(looks)} {'picture' if len(looks) == 1 else 'pictures'} looked at, {span}")
+    _say(f"{video}: {number_of(len(looks), 'picture')} looked at, {span}")
     table = Table(show_header=False, box=SIMPLE)
     for finding in findings:
         colour = _VERDICT_COLOURS[finding.verdict]
@@ -1683,15 +1684,14 @@ def _tell_costs(found: dict[str, Any]) -> None:
         )
     if found.get("emotion_agreement") is not None:
         rows["its emotions"] = f"{found['emotion_agreement']:.2%} the same, where it is sure"
-    title = (
-        f"{found['video_s']:.1f} s of {found['width']} × {found['height']} px: {found['frames']} frames, "
-        f"{found['samples']} samples, {found['faces']} faces"
+    title = f"{found['video_s']:.1f} s of {found['width']} × {found['height']} px: " + ", ".join(
+        number_of(found[f"{one}s"], one) for one in ("frame", "sample", "face")
     )
     _print_table(title, rows)
 
 
 def _print_evaluation(weights: str, found: "Evaluation") -> None:
-    _say(f"{weights} on {found.count} faces, {found.faces_per_s:.0f} a second")
+    _say(f"{weights} on {number_of(found.count, 'face')}, {found.faces_per_s:.0f} a second")
     heads = {"labels": "FER2013's labels", "votes": "people's votes"}
     columns = [
         f"{heads[r.head]} →\n{'labels' if r.truth == 'labels' else 'majority'}" for r in found.readings
@@ -1723,7 +1723,8 @@ def _print_evaluation(weights: str, found: "Evaluation") -> None:
         )
     for group in found.groups:
         share = group.accuracy
-        _say(f"{group.name}: {group.count} faces, {share.value:.1%} ({share.low:.1%}–{share.high:.1%})")
+        interval = f"{share.low:.1%}–{share.high:.1%}"
+        _say(f"{group.name}: {number_of(group.count, 'face')}, {share.value:.1%} ({interval})")
     for poor in found.robustness:
         steps = zip(poor.levels, poor.accuracy, strict=True)
         _say(f"{poor.name} ({poor.unit}): " + ", ".join(f"{level:g} → {share:.1%}" for level, share in steps))

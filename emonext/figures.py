@@ -172,9 +172,9 @@ def _undisturbed(found: Evaluation) -> float | None:
 
 
 def _confusion_title(reading: Reading) -> str:
-    accuracy = reading.accuracy
+    accuracy, faces = reading.accuracy, "face" if reading.count == 1 else "faces"
     return (
-        f"{_reading_words(reading).capitalize()}\n{reading.count:,} faces, {accuracy.value:.1%} right "
+        f"{_reading_words(reading).capitalize()}\n{reading.count:,} {faces}, {accuracy.value:.1%} right "
         f"({accuracy.low:.1%} to {accuracy.high:.1%}), one crop"
     )
 

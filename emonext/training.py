@@ -169,6 +169,7 @@ class Run:
         """Writes ``weights.safetensors``: the averaged network, calibrated and measured on validation."""
         model = self.average.module.eval()
         scores = predict(model, self.prepare, self.val.images, self.device)
+        epochs = "1 epoch" if len(self.log) == 1 else f"{len(self.log)} epochs"
         card = Card(
             name=self.settings.size,
             architecture=self.model.architecture,
@@ -177,7 +178,7 @@ class Run:
             votes_temperature=1.0 if self.votes is None else fit_temperature(scores.votes, self.val.votes),
             licence="research use only, unless the data allow more",
             data=f"{self._data_name}, training split without the pictures that have a twin in another split",
-            recipe=f"{len(self.log)} epochs; {_one_line(self.settings)}",
+            recipe=f"{epochs}; {_one_line(self.settings)}",
         )
         found = evaluate(Weights(model, card, ""), self.val, self.device)
         path = self.folder / "weights.safetensors"

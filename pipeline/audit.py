@@ -27,6 +27,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from pipeline.counts import number_of
 from pipeline.errors import InputError, OutputError
 from pipeline.timeline import atomic
 
@@ -191,7 +192,8 @@ def verify(out: Path, kept_head: str = "") -> Verdict:
     if count > last:
         faults.append(f"after line {len(lines)}: {_entries(last + 1, count)} missing; the end was cut off")
     elif last > count + 1:
-        faults.append(f"{HEAD_FILE} knows {count} entries, and the log ends with entry {last}")
+        known = number_of(count, "entry", "entries")
+        faults.append(f"{HEAD_FILE} knows {known}, and the log ends with entry {last}")
     notes = [f"line {n}: was cut off while it was written, as by a power cut" for n in sorted(torn)]
     if last == count + 1 and len(lines) not in torn:
         notes.append(f"the last entry is not in {HEAD_FILE} yet: a run was cut off then, or is writing now")

@@ -74,6 +74,8 @@ class Note:
     amount: float
 
     def __str__(self) -> str:
+        if (self.kind, self.amount) == ("lost", 1):
+            return "1 frame of the file could not be decoded"
         digits = 0 if self.kind in ("takes", "decoded_order", "lost") else 1
         return _NOTES[self.kind].format(f"{self.amount:.{digits}f}")
 

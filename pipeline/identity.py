@@ -27,7 +27,8 @@ _PORTRAIT_S, _FEWEST, _MOST, _MOST_TRACKS = 60.0, 5, 60, 100
 # their distances down to 24 px; at 20 px one person's grow from 0.30 to 0.41.
 _MIN_PORTRAIT_PX, _MAX_YAW, _MAX_PITCH = 24.0, 60.0, 60.0
 
-# Half of the best score for sharpness (grey levels²), and the size (px) from which larger is no better.
+# Half of the best score for sharpness (variance of the Laplacian), and the size (px) from which larger is
+# no better.
 _HALF_SHARP, _ENOUGH_PX = 50.0, 80.0
 
 # Two groups of portraits of one track this many times further apart than one person's may be are two people.

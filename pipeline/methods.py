@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.comparisons import STUDY, read_conditions, read_trends
+from pipeline.counts import number_of
 from pipeline.errors import InputError
 from pipeline.intervals import BLOCKS
 from pipeline.own_baseline import MOST_SHIFT, SMALLEST
@@ -87,13 +88,15 @@ def _reading(out: Path) -> str:
                     metadata["software_version"],
                 )
             )
+    sessions = f"{number_of(len(ids), 'video session')} of {number_of(patients, 'patient')}"
     weights_used, rates, versions = (_listed(sorted(set(each))) for each in zip(*used, strict=True))
+    images = "image" if rates == "1" else "images"
     return (
-        f"{_count(len(ids), 'video session')} of {_count(patients, 'patient')} were read with Emonext Care "
-        f"(version {versions}) at {rates} images per second. In each image faces were found and followed, "
-        f"and an EmoNeXt classifier (El Boudouri & Bohi 2023), weights {weights_used}, gave the "
-        "probabilities of seven facial expressions (angry, disgust, fear, happy, sad, surprise, neutral) "
-        "of the patient's face. Images in which the patient's face could not be read count as unobserved; "
+        f"{sessions} {'was' if len(ids) == 1 else 'were'} read with Emonext Care (version {versions}) at "
+        f"{rates} {images} per second. In each image faces were found and followed, and an EmoNeXt "
+        f"classifier (El Boudouri & Bohi 2023), weights {weights_used}, gave the probabilities of seven "
+        "facial expressions (angry, disgust, fear, happy, sad, surprise, neutral) of the "
+        "patient's face. Images in which the patient's face could not be read count as unobserved; "
         "all shares are of the observed time. Happy counts as positive; angry, disgust, fear and sad as "
         "negative; valence is the probability of happy less the largest negative one."
     )
@@ -136,11 +139,11 @@ def _own_baseline(settings: Mapping[str, Any], patients: int) -> str:
             "reading was corrected by a patient's own calm face."
         )
     return (
-        f"Beside these raw numbers stand corrected ones of the {_count(patients, 'patient')} with at least "
-        f"{least} of observed time in sessions of the condition “{condition}”: what the patient's own median "
-        "face in these sessions differs by from an average neutral one was taken off the logits, at most "
-        f"{MOST_SHIFT:g} from each, with probabilities below {SMALLEST:g} taken as {SMALLEST:g}. The two are "
-        "reported apart."
+        f"Beside these raw numbers stand corrected ones of the {number_of(patients, 'patient')} with at "
+        f"least {least} of observed time in sessions of the condition “{condition}”: what the patient's own "
+        "median face in these sessions differs by from an average neutral one was taken off the logits, at "
+        f"most {MOST_SHIFT:g} from each, with probabilities below {SMALLEST:g} taken as {SMALLEST:g}. The "
+        "two are reported apart."
     )
 
 
@@ -214,9 +217,9 @@ def _events(settings: Mapping[str, Any]) -> str:
         f"Expression around events, in the raw reading only, was averaged from {settings['before_s']:g} s "
         f"before to {settings['after_s']:g} s after, in steps of {settings['bin_s']:g} s; a step counts "
         f"where at least {_percent(settings['min_observed'])} of it was observed. Each event was compared "
-        f"with up to {settings['matched']} moments drawn at random from the same session (where it had "
-        "none, from the same patient's sessions of the same condition) around which no event was near; "
-        "averages are of the events that have such moments, where there are any. Intervals come from "
+        f"with up to {number_of(settings['matched'], 'moment')} drawn at random from the same session (where "
+        "it had none, from the same patient's sessions of the same condition) around which no event was "
+        "near; averages are of the events that have such moments, where there are any. Intervals come from "
         f"{settings['resamples']:,} bootstrap resamples of whole patients, or where there were fewer than "
         f"{settings['clusters']} of whole sessions, or with fewer of these are not given; percentiles were "
         f"widened for the number of clusters (Hesterberg 2015; seed {settings['seed']}). Steps were not "
@@ -231,13 +234,14 @@ def _scales(settings: Mapping[str, Any]) -> str:
 def _scale(scale: Mapping[str, Any]) -> str:
     items = _listed([f"{emotion} as {item}" for item, emotion in scale["items"].items()])
     bands = "; ".join(f"{band['score']} {band['words']}" for band in scale["bands"])
-    missing = _listed(scale["not_assessed"])
+    missing, minutes = _listed(scale["not_assessed"]), scale["window_s"] / 60
     return (
         f"The {scale['name']} ({scale['source']}) was filled in by the program, not by a person, in "
-        f"windows of {scale['window_s'] / 60:g} minutes: {items}. Durations of episodes were summed for "
-        f"each reading and window and rated {bands}; {scale['not_in_view']} not in view, where less than "
-        f"{_percent(scale['min_coverage'])} of the window was observed. A window of which less than half "
-        "was recorded was not rated." + (f" Not assessed: {missing}." if missing else "")
+        f"windows of {minutes:g} {'minute' if minutes == 1 else 'minutes'}: {items}. Durations of episodes "
+        f"were summed for each reading and window and rated {bands}; the code {scale['not_in_view']}, not in "
+        f"view, stands where less than {_percent(scale['min_coverage'])} of the window was observed. A "
+        "window of which less than half was recorded was not rated."
+        + (f" Not assessed: {missing}." if missing else "")
     )
 
 
@@ -304,10 +308,6 @@ def _line(cells: Sequence[str]) -> str:
 
 
 # --- words
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _percent(part: float) -> str:

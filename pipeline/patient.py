@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pipeline.counts import number_of
 from pipeline.embedding import Embedder, align
 from pipeline.errors import InputError
 from pipeline.faces import Detector
@@ -82,7 +83,8 @@ def by_rule(samples: Sequence[FrameFaces], wish: str, parts: Sequence[int] = ())
         tracks = set[int]().union(*seen)
         if int(wish) not in tracks:
             raise InputError(
-                f"--patient-track {wish}: this video has {len(tracks)} tracks, and none of that number."
+                f"--patient-track {wish}: this video has {number_of(len(tracks), 'track')}, "
+                "and none of that number."
             )
         return Patient(frozenset([int(wish)]), wish)
     chosen = _first_by(wish, seen)
@@ -254,6 +256,7 @@ def _face_of(photo: Path, detect: Detector) -> NDArray[np.uint8]:
     (found,) = detect(picture[None])
     if len(found.landmarks) != 1:
         raise InputError(
-            f"{photo}: shows {len(found.landmarks)} faces; give a photo with the patient's face alone."
+            f"{photo}: shows {number_of(len(found.landmarks), 'face')}; "
+            "give a photo with the patient's face alone."
         )
     return align(picture, found.landmarks[0])

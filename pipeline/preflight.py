@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.ahead import read_ahead
 from pipeline.container import VideoInfo
+from pipeline.counts import number_of
 from pipeline.errors import VideoError
 from pipeline.faces import Detector, Framing, find_faces
 from pipeline.records import Face, FrameFaces
@@ -52,7 +53,7 @@ GOOD_BRIGHTNESS, TOO_BRIGHT, BURNT_LEVEL, BURNT_SHARE = 0.25, 0.8, 250, 0.2
 # What exceeds that is a light of its own, and does harm where the face is below two fifths of white.
 BACKLIGHT, SHADED = 1.7, 0.4
 
-# Blurred by σ = 1 px of 48, FER2013's median face has 138 grey levels² (84.3 %), and by 1.5 has 43 (79.8 %).
+# Blurred by σ = 1 px of 48, FER2013's median face has a sharpness of 138 (84.3 %), by 1.5 px of 43 (79.8 %).
 GOOD_SHARPNESS = 100.0
 
 # OpenFace's author gives 30° of turning and 20° up or down as the range of best performance (Baltrušaitis
@@ -294,7 +295,7 @@ def _sharpness(faces: Sequence[Face]) -> Finding:
     return _finding(
         "sharpness",
         _graded(sharpness, GOOD_SHARPNESS, QualityLimits().min_sharpness),
-        f"{sharpness:.0f} grey levels² of detail",
+        f"{sharpness:.0f} (variance of the Laplacian)",
         f"Clean the lens, focus on the face, and give more light: {GOOD_SHARPNESS:.0f} or more is sharp.",
     )
 
@@ -396,7 +397,7 @@ def _recording(looks: Sequence[Look], info: VideoInfo) -> Finding:
     broken = sum(not look.sample.decoded for look in looks)
     lost = max(missing_s / info.duration_s, broken / len(looks))
     losses = [f"{missing_s:.1f} s missing"] if missing_s else []
-    losses += [f"{broken} of {len(looks)} pictures damaged"] if broken else []
+    losses += [f"{broken} of {number_of(len(looks), 'picture')} damaged"] if broken else []
     return _finding(
         "recording",
         "good" if not lost else _graded(-lost, 0.0, -USABLE_LOST),

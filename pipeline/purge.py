@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.audit import SessionId, audited, forget, read_ids
+from pipeline.counts import number_of
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.events import EVENTS_FILE
 from pipeline.export_list import remove_empty
@@ -171,7 +172,8 @@ def purge(
 
 def _unknown(out: Path, words: Words, own_text: Sequence[bytes]) -> str:
     found = list(find_mentions(out, words, _MADE, own_text)) if out.is_dir() else []
-    also = f" But {len(found)} files mention it: {', '.join(found[:5])}." if found else ""
+    mention = "mentions" if len(found) == 1 else "mention"
+    also = f" But {number_of(len(found), 'file')} {mention} it: {', '.join(found[:5])}." if found else ""
     return f"{out}: nothing of {words} in this folder.{also}"
 
 

@@ -58,7 +58,7 @@ class Face:
     :param landmarks: (5, 2) float32 px: eyes, nose, corners of the mouth; left ones first as seen.
     :param crop: (S, S, 3) uint8 RGB, what the classifier sees; a copy.
     :param face_px: √(width · height) of the box, px.
-    :param sharpness: variance of the Laplacian of the grey crop, grey levels².
+    :param sharpness: variance of the Laplacian of the grey crop, whose levels are 0…255.
     :param brightness: mean grey level of the crop, 0…1.
     :param yaw, pitch, roll: degrees, approximate.
     :param track: which face followed through time this is; none before tracking.

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.ahead import read_ahead
 from pipeline.blur import FaceTrack, face_tracks, hold_time, pixelate
 from pipeline.container import sha256_of
+from pipeline.counts import number_of
 from pipeline.errors import InputError, TimelineError
 from pipeline.jobs import joined, stamp
 from pipeline.recording import Recording, open_recording, within
@@ -102,7 +103,7 @@ def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcom
     """Reads whole videos for their sha256 only where size or time of change are not as processed."""
     if len(videos) != len(sha256s):
         raise InputError(
-            f"{videos[0]}: the session's recording has {len(sha256s)} files, not {len(videos)}; "
+            f"{videos[0]}: the session's recording has {number_of(len(sha256s), 'file')}, not {len(videos)}; "
             "give --video for each of them, in their order."
         )
     if before is not None and (before.video_stamp, before.video_sha256) == (stamp(videos), joined(sha256s)):

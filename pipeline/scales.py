@@ -32,6 +32,9 @@ ITEM, BESIDE, NOT_ASSESSED, BUDGET = "item", "beside", "not assessed", "time bud
 """Kinds of rows: an item of the scale, rated; an expression that it has no item for; an item that the face
 says nothing of; and the time of positive, neutral and negative expression."""
 
+NOT_IN_VIEW = "not in view"
+"""Words of a window of which too little was observed; its score is the form's code for that."""
+
 _BUDGETS = {"positive": GROUPS["positive"], "neutral": ("neutral",), "negative": GROUPS["negative"]}
 
 _LEAST_WINDOW_S, _MOST_S = 1, 10**6
@@ -222,9 +225,9 @@ def _rate(scale: Scale, window: Window, episodes: pl.DataFrame) -> Iterator[dict
 
     for item, emotion in scale.items.items():
         band = scale.band(_seconds(episodes, [emotion], window))
-        rated = (band.score, band.words) if in_view else (scale.not_in_view, "not in view")
+        rated = (band.score, band.words) if in_view else (scale.not_in_view, NOT_IN_VIEW)
         yield row(ITEM, item, [emotion], *rated)
-    unrated = "no item of the scale" if in_view else "not in view"
+    unrated = "no item of the scale" if in_view else NOT_IN_VIEW
     for emotion in scale.beside:
         yield row(BESIDE, emotion, [emotion], None, unrated)
     for item in scale.not_assessed:

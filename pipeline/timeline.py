@@ -68,7 +68,7 @@ _FACE_FIELDS = [
     *(_field(edge, pa.float32(), "box, upright picture", "px") for edge in ("x1", "y1", "x2", "y2")),
     _field("detection", pa.float32(), "probability that this is a face", "0…1"),
     _field("face_px", pa.float32(), "√(width · height) of the box", "px"),
-    _field("sharpness", pa.float32(), "variance of the Laplacian of the grey crop", "grey levels²"),
+    _field("sharpness", pa.float32(), "variance of the Laplacian of the grey crop", "squared grey levels"),
     _field("brightness", pa.float32(), "mean grey level of the crop", "0…1"),
     *(
         _field(a, pa.float32(), "approximate, from five landmarks", "degrees")

@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from reports import words
 from reports.evaluation_words import Values, number, percent
 from reports.figures import FONT
 from reports.look import INK, PAPER, QUIET
@@ -125,7 +126,7 @@ def _bins(bins: Sequence[Values], colour: str, sign: str) -> go.Scatter:
         x=[100 * one["confidence"] for one in bins],
         y=[100 * one["accuracy"] for one in bins],
         hovertext=[
-            f"{one['count']:,} faces<br>sure by {percent(one['confidence'])}<br>"
+            f"{words.count_text(one['count'], 'face')}<br>sure by {percent(one['confidence'])}<br>"
             f"right in {percent(one['accuracy'])}"
             for one in bins
         ],

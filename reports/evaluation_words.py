@@ -81,7 +81,8 @@ def key_sentence(found: Values) -> str:
     truth = "as most of ten people do" if reading["truth"] == "majority" else "as they are labelled"
     return (
         f"“{found['weights']}” reads {percent(reading['accuracy']['value'])} of "
-        f"{reading['count']:,}{NBSP}faces {truth} (95{NBSP}% interval {interval(reading['accuracy'])})."
+        f"{words.count_text(reading['count'], 'face')} {truth} "
+        f"(95{NBSP}% interval {interval(reading['accuracy'])})."
     )
 
 

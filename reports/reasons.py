@@ -19,6 +19,7 @@ REASONS = (
     marked("file %(number)s: %(reason)s"),
     marked("%(count)s recordings were joined in one file; their clocks were put one after the other"),
     marked("the times in the file contradict the order of its %(count)s frames and were put in that order"),
+    marked("1 frame of the file could not be decoded"),
     marked("%(count)s frames of the file could not be decoded"),
     marked(
         "about %(seconds)s s at the end of the file can't be read; a recording that was joined to another "

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.scales import BESIDE, BUDGET, ITEM, NOT_ASSESSED
+from pipeline.scales import BESIDE, BUDGET, ITEM, NOT_ASSESSED, NOT_IN_VIEW
 from pipeline.session_facts import Rated
 from reports.language import Language, marked
 from reports.look import EMOTION_WORDS
@@ -61,6 +61,9 @@ def _table(rated: Sequence[Rated], language: Language) -> dict[str, Any]:
     return {
         "items": [language.word(item) for item in items],
         "beside": [_word(item, language) for _, item in beside],
+        "not_in_view": next(
+            (one.score for one in rated if one.words == NOT_IN_VIEW and one.kind == ITEM), None
+        ),
         "not_assessed": language.listed([language.word(item) for item in named(NOT_ASSESSED)]),
         "rows": [
             {
@@ -76,7 +79,8 @@ def _table(rated: Sequence[Rated], language: Language) -> dict[str, Any]:
 
 
 def _score(one: Rated, language: Language) -> tuple[int | None, str]:
-    return one.score, language.word(one.words)
+    """The form's code for “not in view” is no score, though it is above the highest."""
+    return None if one.words == NOT_IN_VIEW else one.score, language.word(one.words)
 
 
 def _word(item: str, language: Language) -> str:

@@ -162,8 +162,8 @@ def _body(section: Section, study: Study, language: Language) -> Markup:
 def _answer(study: Study, language: Language) -> str:
     patients, sessions = study.sessions["patient_id"].n_unique(), study.sessions.height
     return language.gettext(
-        "%(sessions)s of %(patients)s have a timeline; in %(enough)s of them the face was seen enough to say "
-        "something.",
+        "There are timelines of %(sessions)s of %(patients)s; in %(enough)s of them the face was seen enough "
+        "to say something.",
         sessions=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", sessions),
         patients=language.ngettext("%(count)s\u00a0patient", "%(count)s\u00a0patients", patients),
         enough=language.number(int(study.sessions["enough"].sum())),
@@ -198,11 +198,23 @@ def _coverage(study: Study, language: Language) -> Mapping[str, Any]:
     coverages = study.sessions["coverage"].to_list()
     return {
         "figure": coverage_figure(coverages, language),
-        "median": words.share_text(median(coverages), 1, language) if coverages else "–",
+        "median": _median_text(median(coverages), language) if coverages else "",
         "rows": list(by_patient.iter_rows(named=True)),
         "min_coverage": study.about["settings"].get("min_coverage", words.MIN_COVERAGE),
         "min_observed_s": study.about["settings"].get("min_observed_s", words.MIN_OBSERVED_S),
     }
+
+
+def _median_text(coverage: float, language: Language) -> str:
+    """A sentence that is true of every median, also of none and all."""
+    if coverage <= 0:
+        return language.gettext("In at least half of the sessions the face could not be read at any time.")
+    if coverage >= 1 - 1e-9:
+        return language.gettext("In at least half of the sessions the face could be read all the time.")
+    return language.gettext(
+        "The median is %(median)s: at least half of the sessions have that coverage or more.",
+        median=words.share_text(coverage, 1, language),
+    )
 
 
 def _identity(study: Study, _: Language) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 
+from pipeline.counts import number_of
 from pipeline.summary import Summary
 from reports.language import Language
 
@@ -67,8 +68,8 @@ def interval_text(low: float, high: float, language: Language) -> str:
 
 
 def count_text(number: int, thing: str) -> str:
-    """``1 session``, ``3 sessions``; for pages that are in English only."""
-    return f"{number}{NBSP}{thing}" if number == 1 else f"{number}{NBSP}{thing}s"
+    """``1 session``, ``3 sessions``, on one line; for pages that are in English only."""
+    return number_of(number, thing).replace(" ", NBSP)
 
 
 def sentence(text: str) -> str:

@@ -51,7 +51,7 @@ def test_every_setting_is_filled_in(told: Path) -> None:
         *("at least 20 % and 10 s", "a moving window of 1 s", "reaches 0.5", "falls below 0.4"),
         *("at most 333", "seed 7", "share positive and valence", "“baseline”", "Phipson & Smyth 2010"),
         *("from 4 s before to 6 s after", "up to 3 moments", "99 bootstrap resamples"),
-        *("windows of 10 minutes", "happy as pleasure", "3 16 to 59 seconds", "7 not in view"),
+        *("windows of 10 minutes", "happy as pleasure", "3 16 to 59 seconds", "the code 7, not in view"),
         *(
             "step of the unsmoothed probability within 0.5 s",
             "blocks of 1/10",

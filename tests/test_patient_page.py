@@ -191,7 +191,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_study_is_told_whole(study: Path) -> None:
     text = Page((study / "study.html").read_text()).text
-    assert "32 sessions of 4 patients have a timeline" in text
+    assert "There are timelines of 32 sessions of 4 patients" in text
     assert "32 done · 1 failed" in text
     assert "the file is <cut> off" in text
     assert "with matched moments" in text

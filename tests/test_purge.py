@@ -279,7 +279,7 @@ def test_somebody_unknown_is_told_and_nothing_is_done(out: Path, process: Proces
         with pytest.raises(InputError, match=f"nothing of {patient}.* in this folder.$"):
             plan_purge(out, patient, session)
     (out / "notes.txt").write_text("P01 came late")
-    with pytest.raises(InputError, match=r"nothing of P01 in this folder. But 1 files mention it: notes.txt"):
+    with pytest.raises(InputError, match=r"nothing of P01 in this folder. But 1 file mentions it: notes.txt"):
         plan_purge(out, "P01")
     with pytest.raises(InputError, match="nothing of P1"):
         plan_purge(out / "none", "P1")

@@ -312,7 +312,7 @@ def test_a_video_that_moved_is_asked_for(
     other = encode(tmp_path / "other.mp4", drawn[1:], rate=10)
     for given, complaint in {
         (other,): "other.mp4: not the video that was processed",
-        (moved, moved): "moved.mp4: the session's recording has 1 files, not 2",
+        (moved, moved): "moved.mp4: the session's recording has 1 file, not 2",
     }.items():
         with pytest.raises(InputError, match=complaint):
             open_material(out, "P1", "S1", given)

@@ -20,6 +20,7 @@ FORBIDDEN = {
 RESULTS = (
     *("records", "summary", "summaries", "derived", "course", "moments", "session_facts"),
     *("events", "scales", "agreement", "reliability", "timeline", "status", "errors"),
+    "counts",
 )
 FOR_REPORTS = {f"pipeline.{name}" for name in RESULTS}
 

@@ -311,7 +311,10 @@ def test_a_scale_is_shown_as_filled_in_by_the_computer(tmp_path: Path) -> None:
     text = page_of(material(facts=facts(rated=rated())), tmp_path).text
     assert "Filled in by the computer, from the face alone." in text
     assert "Time in the video Face read Pleasure X <OWN> 0:00–10:00 55 % 2 less than 16 seconds" in text
-    assert "1 never seen 10:00–20:00 10 % 7 not in view 7 not in view" in text
+    assert "1 never seen 10:00–20:00 10 % – not in view – not in view" in text
+    assert "“–”: not in view." in text
+    assert "the form has the code 7 for it" in text
+    assert "How long these expressions lasted; the scale does not score them" in text
     assert "Time in the video Surprised Positive 0:00–10:00 3 s 12 s 10:00–20:00 – –" in text
     assert "because a face does not tell it: general alertness." in text
     assert text.count("Scores, by the computer") == 1

@@ -233,9 +233,8 @@ def test_weights_of_other_widths_or_depths_are_refused(
     torch.save((trunk(other) if of_timm else taught(other)).state_dict(), path)
     model = fresh()
     before = state_of(model)
-    with pytest.raises(
-        WeightsError, match=rf"--init {path}: of another architecture \(.* does not fit\); give its --size"
-    ):
+    told = rf"--init {path}: of another architecture \(.* does not fit\); give its --size"
+    with pytest.raises(WeightsError, match=told):
         start_from(model, str(path))
     assert differing(model, before) == set()
 
