@@ -1368,7 +1368,7 @@ def doctor() -> None:
     threads = f"{torch.get_num_threads()} threads used, {torch.backends.cpu.get_cpu_capability()}"
     rows = {
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "processor": f"{os.cpucounted()} cores, {threads}",
+        "processor": f"{os.cpu_count()} cores, {threads}",
         "GPU": gpu,
         "precision": "bf16" if has_bf16(choose_device()) else "float32: this processor has no bf16",
         "decoders": f"decord {version('decord')}, PyAV {version('av')} (FFmpeg {av.ffmpeg_version_info})",
