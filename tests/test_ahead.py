@@ -63,16 +63,16 @@ def test_the_next_are_made_meanwhile_and_no_more_than_that(depth: int) -> None:
     items.close()
 
 
-def test_making_and_using_share_the_time() -> None:
-    def slow() -> Iterator[int]:
+def test_the_next_is_made_while_one_is_used() -> None:
+    ready = [threading.Event() for _ in range(5)]
+
+    def making() -> Iterator[int]:
         for number in range(5):
-            time.sleep(0.1)
+            ready[number].set()
             yield number
 
-    started = time.perf_counter()
-    for _ in read_ahead(slow()):
-        time.sleep(0.1)
-    assert time.perf_counter() - started < 0.9
+    for number in read_ahead(making()):
+        assert ready[min(number + 1, 4)].wait(timeout=30)
 
 
 def test_what_fails_is_raised_after_the_items_before_it() -> None:

@@ -161,7 +161,7 @@ def test_the_worst_verdict_is_the_overall_one() -> None:
         ("light from behind", {"brightness": 0.35, "light": 0.7}, BETTER, "2.0 times", "window"),
         ("light from behind", {"brightness": 0.45, "light": 0.9}, GOOD, "2.0 times", ""),
         ("light from behind", {"brightness": 0.35, "light": 0.56}, GOOD, "1.6 times", ""),
-        ("sharpness", {"sharpness": 99}, BETTER, "99 grey levels²", "lens"),
+        ("sharpness", {"sharpness": 99}, BETTER, "99 (variance of the Laplacian)", "lens"),
         ("sharpness", {"sharpness": 11}, NOT, "11", "lens"),
         ("camera to the side", {"yaw": 40}, BETTER, "40°", "to its right"),
         ("camera to the side", {"yaw": -40}, BETTER, "40°", "to its left"),
