@@ -192,7 +192,7 @@ def _is_settled(out: Path, ids: Ids) -> bool:
 
 def _write_record(out: Path, ids: Ids, *, settled: bool) -> None:
     with atomic(refusal_folder(out, *ids) / "consent.json") as partial:
-        partial.write_text(json.dumps({"consent": False, "settled": settled}))
+        partial.write_text(json.dumps({"consent": False, "settled": settled}), encoding="utf-8")
 
 
 @contextmanager

@@ -63,7 +63,8 @@ def share_interval(present: NDArray[np.bool_], weights: Floats, count: float) ->
     :param count: independent observations that the session amounts to, by :func:`effective_count` of
         something that varied; used where this was never, or always, there.
     """
-    share = float(weights @ present / weights.sum())
+    # of what was always there, processors add the weights up to a hair more or less than their sum
+    share = 1.0 if present.all() else float(weights @ present / weights.sum())
     error = standard_error(present * weights, weights)
     if 0 < share < 1 and error:
         count = share * (1 - share) / error**2

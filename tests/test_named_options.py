@@ -22,7 +22,7 @@ OTHERS = {
     "--work",  # tests/trial_study.py
     *("--head", "--address", "--port", "--node-ip-address", "--num-cpus", "--num-gpus", "--min-worker-port"),
     *("--max-worker-port", "--include-dashboard", "--dashboard-host", "--temp-dir", "--block"),  # ray start
-    *("--no-deps", "--index-url", "--no-index", "--find-links"),  # pip
+    *("--editable", "--no-deps", "--index-url", "--no-index", "--find-links"),  # pip
 }
 
 # The first words of a file of labelled faces, which look like a command.

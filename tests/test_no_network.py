@@ -84,10 +84,10 @@ def whole_job(recordings: Path, out: Path, model: Path) -> list[list[object]]:
     """Every command that a study needs, in order."""
     return [
         ["doctor"],
-        ["study", "init", recordings],
         ["info", recordings / "P1_S1.mp4"],
         ["preflight", recordings / "P1_S1.mp4"],
         ["process", recordings, "--out", out, "--model", model, "--device", "cpu", "--jobs", "2"],
+        ["study", "init", recordings],  # a folder with a list is processed by it
         ["report", out],
         ["status", out],
         ["people", out],

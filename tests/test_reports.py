@@ -328,7 +328,7 @@ def test_the_details_say_how_it_was_made(tmp_path: Path) -> None:
         "tiny",
         "cdcdcdcdcdcd",
         "640 × 480",
-        "sampled 5 times per second",
+        "sampled by presentation time, 5/s",
         "max_yaw 60",
         "mind the gap",
     ):
