@@ -145,7 +145,7 @@ def test_the_confusion_in_shares_and_counts(tmp_path: Path) -> None:
     assert len(cells) == 49
     cell = cells["sad read as neutral: 17 of 63 faces"]
     assert (cell["class"], cell["style"]) == ("wrong", "--share: 0.270")
-    right = cells["happy read as happy: 1700 of 1,775 faces"]
+    right = cells["happy read as happy: 1,700 of 1,775 faces"]
     assert (right["class"], right["style"]) == ("right dark", "--share: 0.958")
     # in the order of the page: happy, surprised, neutral, sad, afraid, angry, disgusted
     assert "Sad 63 8 5 2 1 27 17 59 37 2 1 3 2 0 Afraid 8" in page.text
