@@ -848,7 +848,8 @@ def test_a_run_that_can_t_be_started_is_told(
 def test_frames_are_imported_and_counted(emonext: Emonext, frames: Path, tmp_path: Path) -> None:
     ended = emonext("data", "import", frames, "--out", tmp_path / "frames.npz")
     assert (ended.code, ended.err) == (DONE, "")
-    assert ended.out.count("21") == 2
+    table = ended.out.partition("\n")[2]  # below the path, which may hold any number
+    assert table.count("21") == 2
     assert_nothing_half_written(tmp_path)
 
 
