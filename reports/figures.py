@@ -19,9 +19,6 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 MIN_READ = 0.5
 """A step of which less than this share could be read is drawn as a gap."""
 
-_START_MS = 24 * 60 * 60 * 1000
-"""The second day of 1970 at midnight: Plotly takes numbers from 1000 to 9999 for years."""
-
 _LANE_GAP = 0.02
 _LEFT_PX, _LEFT_LETTERS = 96, 10
 """What stands left of a figure's axis has so much room."""
@@ -82,12 +79,11 @@ def _layout(steps: Steps, height: int, language: Language) -> go.Layout:
 
 
 def _time_axis(duration_s: float, language: Language) -> dict[str, Any]:
-    # Plotly has no axis of elapsed time. A date axis gives ticks on whole minutes at every zoom, and dates
-    # are never shifted by the reader's time zone.
+    # Plotly has no axis of elapsed time. A date axis gives ticks on whole minutes at every zoom.
     digits = "%-M:%S" if duration_s < 3600 else "%-H:%M:%S"
     return {
         "type": "date",
-        "range": [_START_MS, _START_MS + 1000 * max(duration_s, 1.0)],
+        "range": [_date(0.0), _date(max(duration_s, 1.0))],
         "tickformat": digits,
         "hoverformat": digits,
         "tickangle": 0,
@@ -141,13 +137,12 @@ def _gaps(steps: Steps) -> go.Scatter:
 
 
 def _filled(steps: Steps, height: NDArray[Any], **look: Any) -> go.Scatter:
-    """Both ends of each step, so that its edges are upright."""
-    edges_ms = _milliseconds(steps.edges_s)
+    """Upright edges. The last step is drawn at full length; the axis ends with the session."""
     return go.Scatter(
-        x=np.stack([edges_ms[:-1], edges_ms[1:]], 1).ravel(),
-        y=np.repeat(height, 2),
+        **_each_step(steps, 0.0),
+        y=np.append(height, height[-1]),
         mode="lines",
-        line={"width": 0},
+        line={"width": 0, "shape": "hv"},
         fill="tozeroy",
         hoverinfo="skip",
         **look,
@@ -156,11 +151,11 @@ def _filled(steps: Steps, height: NDArray[Any], **look: Any) -> go.Scatter:
 
 def _mark(figure: go.Figure, events_s: Sequence[float]) -> None:
     """A line across all lanes for each event, with its number above."""
-    for number, moment_ms in enumerate(_milliseconds(np.asarray(events_s, np.float64)).tolist(), start=1):
-        place = {"xref": "x", "x0": moment_ms, "x1": moment_ms, "yref": "paper", "y0": 0, "y1": 1}
+    for number, moment in enumerate(map(_date, events_s), start=1):
+        place = {"xref": "x", "x0": moment, "x1": moment, "yref": "paper", "y0": 0, "y1": 1}
         figure.add_shape(type="line", line={"color": INK, "width": 1.5, "dash": "dot"}, **place)
         figure.add_annotation(
-            x=moment_ms,
+            x=moment,
             y=1,
             yref="paper",
             yanchor="bottom",
@@ -176,7 +171,7 @@ def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scat
     """What is shown under the pointer: unseen points in the middle of each step."""
     read, not_read = is_read(steps), language.gettext("face not read")
     return go.Scatter(
-        x=_milliseconds((steps.edges_s[:-1] + steps.edges_s[1:]) / 2),
+        **_each_step(steps, 0.5),
         y=np.full(len(texts), 0.5, np.float32),
         text=[text if seen else not_read for text, seen in zip(texts, read, strict=True)],
         mode="markers",
@@ -196,8 +191,18 @@ def is_read(steps: Steps) -> NDArray[np.bool_]:
     return (steps.seen_s >= MIN_READ * steps.length_s) & ~np.isnan(steps.valence)
 
 
-def _milliseconds(seconds: Floats) -> NDArray[np.int32]:
-    return (_START_MS + np.round(1000 * seconds)).astype(np.int32)
+def _each_step(steps: Steps, place: float) -> dict[str, Any]:
+    """The x of one point in each step.
+
+    :param place: within the step: 0 where it begins, 1 where it ends.
+    """
+    step_s = float(steps.length_s[0])
+    return {"x0": _date(place * step_s), "dx": 1000 * step_s}
+
+
+def _date(seconds: float) -> str:
+    """A moment as a date of 1970. Plotly shifts numbers by the reader's time zone, but not dates in words."""
+    return str(np.datetime64(round(1000 * seconds), "ms"))
 
 
 def _plain(figure: go.Figure) -> dict[str, Any]:

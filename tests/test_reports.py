@@ -370,21 +370,26 @@ def test_step_lengths() -> None:
 def test_a_gap_is_drawn_as_a_gap() -> None:
     figure = expression_figure(cut(make_timeline(TWENTY_SECONDS), 1), ENGLISH)
     gaps, *lanes, captions = figure["data"]
-    assert np.flatnonzero(_array(gaps["y"])).tolist() == [28, 29, 30, 31]  # both ends of 14–15 s and 15–16 s
+    assert np.flatnonzero(_array(gaps["y"])).tolist() == [14, 15]
     assert len(lanes) == 7
     for lane in lanes:
-        assert _array(lane["y"])[28:32].tolist() == [0, 0, 0, 0]
+        assert _array(lane["y"])[14:16].tolist() == [0, 0]
         assert lane["fillcolor"] in EMOTION_COLOURS.values()
     happy = _array(lanes[EMOTION_ORDER.index("happy")]["y"])
-    np.testing.assert_allclose(happy[20:28], 70, rtol=1e-6)
+    np.testing.assert_allclose(happy[10:14], 70, rtol=1e-6)
     assert captions["text"][10].startswith("happy 70 %<br>")
     assert captions["text"][14] == "face not read"
 
 
-def test_no_drawn_moment_can_be_taken_for_a_year() -> None:
-    """Plotly reads a number of four digits on a time axis as a year."""
-    for trace in expression_figure(cut(make_timeline(TWENTY_SECONDS), 1), ENGLISH)["data"]:
-        assert _array(trace["x"]).min() > 9999
+def test_moments_are_drawn_as_dates_in_words() -> None:
+    """Plotly shifts numbers on a time axis by the reader's time zone."""
+    figure = expression_figure(cut(make_timeline(TWENTY_SECONDS), 1), ENGLISH, [2.5])
+    assert [trace["x0"] for trace in figure["data"]] == 8 * ["1970-01-01T00:00:00.000"] + [
+        "1970-01-01T00:00:00.500"
+    ]
+    assert {trace["dx"] for trace in figure["data"]} == {1000}
+    assert figure["layout"]["xaxis"]["range"] == ["1970-01-01T00:00:00.000", "1970-01-01T00:00:20.000"]
+    assert figure["layout"]["annotations"][0]["x"] == "1970-01-01T00:00:02.500"
 
 
 def _array(encoded: Any) -> np.ndarray:

@@ -78,6 +78,12 @@ def test_a_gap_is_striped_where_it_was(browser: Any, pages: Path) -> None:
     assert striped == [False, False, True, True, False]
 
 
+def test_time_counts_from_the_start_of_the_session(browser: Any, pages: Path) -> None:
+    visit = Visit(browser, pages / "P1" / "S1.html", SCREEN)
+    ticks = visit.page.locator(".figure.tall .xtick text").all_text_contents()
+    assert (ticks[0], ticks[-1]) == ("0:00", "0:20")
+
+
 def test_pointing_at_a_moment_says_what_was_read(browser: Any, pages: Path) -> None:
     visit = Visit(browser, pages / "P1" / "S1.html", {"width": 1200, "height": 3000})
     plot = visit.page.locator(".figure.tall .draglayer .nsewdrag").first.bounding_box()
@@ -85,6 +91,7 @@ def test_pointing_at_a_moment_says_what_was_read(browser: Any, pages: Path) -> N
     caption = visit.page.locator(".figure.tall .hoverlayer .hovertext").first
     caption.wait_for()
     assert "happy 70 %" in str(caption.text_content())
+    assert visit.page.locator(".figure.tall .axistext").text_content() == "0:12"
 
 
 def test_an_injected_script_does_not_run(browser: Any, pages: Path, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ class Visit:
     def __init__(self, browser: Any, path: Path, viewport: dict[str, int]) -> None:
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        self.page = browser.new_context(offline=True, viewport=viewport).new_page()
+        # the time in the video must not depend on where the reader is
+        context = browser.new_context(offline=True, viewport=viewport, timezone_id="America/St_Johns")
+        self.page = context.new_page()
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

@@ -1,7 +1,6 @@
 "use strict";
 {
   const { films, sample_ms, said } = JSON.parse(document.getElementById("review-data").textContent);
-  const START_MS = JSON.parse(document.getElementById("expression-data").textContent).layout.xaxis.range[0];
   const video = document.querySelector("video");
   const figure = document.querySelector(".figure");
   const cursor = document.querySelector(".cursor");
@@ -57,7 +56,7 @@
       } else if (!here) one.removeAttribute("aria-current");
     });
     const { xaxis, _size } = figure._fullLayout;
-    const x = xaxis.c2p(START_MS + ms);
+    const x = xaxis.c2p(ms);
     cursor.hidden = x < 0 || x > xaxis._length;
     Object.assign(cursor.style, { left: `${xaxis._offset + x}px`, top: `${_size.t}px`, height: `${_size.h}px` });
   }
@@ -107,7 +106,7 @@
     const { xaxis, _size } = figure._fullLayout;
     const box = figure.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left - xaxis._offset, event.clientY - box.top - _size.t];
-    if (x >= 0 && x <= xaxis._length && y >= 0 && y <= _size.h) jump(xaxis.p2c(x) - START_MS);
+    if (x >= 0 && x <= xaxis._length && y >= 0 && y <= _size.h) jump(xaxis.p2c(x));
   });
   figure.on("plotly_afterplot", show);
   video.addEventListener("play", follow);
