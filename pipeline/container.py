@@ -52,6 +52,9 @@ _SAME_STEP_S = 0.0011
 # that is not read.
 _TOLERATED_S = 1.0
 
+# Nor is a longer time than that and so many usual steps between two frames a matter of the rate.
+_HOLE_STEPS = 3
+
 # Nobody's recordings in these formats are older.
 _FIRST_YEAR = 1990
 
@@ -66,7 +69,7 @@ _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_PROMISE = struct.Struct("<24xQ16xQ8xQI")
 _ASF_HEADER_BYTES = 2**16
 
-NoteKind = Literal["takes", "decoded_order", "lost", "unread", "late", "early_end"]
+NoteKind = Literal["takes", "decoded_order", "lost", "unread", "late", "holes", "early_end"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Note:
 
     :param kind: ``takes``: clocks that start again were put one after the other; ``decoded_order``: frames
         got times in the order in which they are decoded; ``lost``: packets gave no picture; ``unread``: an
-        end of the file that can't be read; ``late``, ``early_end``: sound without a picture.
+        end of the file that can't be read; ``late``, ``early_end``: sound without a picture; ``holes``: time
+        between two frames that are far apart.
     :param amount: takes, frames, packets, or s.
     """
 
@@ -96,6 +100,7 @@ _NOTES: dict[NoteKind, str] = {
     "unread": "about {} s at the end of the file can't be read; a recording that was joined to another needs "
     "a file of its own",
     "late": "the picture begins {} s after the sound",
+    "holes": "no picture for {} s between the first and the last",
     "early_end": "the picture ends {} s before the sound",
 }
 
@@ -149,8 +154,8 @@ class VideoInfo:
 
     @property
     def without_picture_s(self) -> float:
-        """Seconds of sound before the first frame and after the last."""
-        return sum(note.amount for note in self.notes if note.kind in ("late", "early_end"))
+        """Seconds of sound before the first frame and after the last, and of holes between them."""
+        return sum(note.amount for note in self.notes if note.kind in ("late", "holes", "early_end"))
 
 
 def probe(path: Path) -> VideoInfo:
@@ -381,9 +386,16 @@ def _notes(found: FrameTimes, clock: _Clock) -> tuple[Note, ...]:
         "lost": found.lost,
         "unread": clock.unread_s,
         "late": late_s if late_s > _TOLERATED_S else 0,
+        "holes": _holes_s(clock),
         "early_end": early_s if early_s > _TOLERATED_S else 0,
     }
     return tuple(Note(kind, float(amount)) for kind, amount in amounts.items() if amount)
+
+
+def _holes_s(clock: _Clock) -> float:
+    """Seconds of steps between frames that no slow rate explains."""
+    steps_s = np.diff(clock.time_s)
+    return float(steps_s[steps_s > max(_TOLERATED_S, _HOLE_STEPS * clock.step_s)].sum())
 
 
 def created_at(path: Path) -> datetime | None:

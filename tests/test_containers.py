@@ -379,3 +379,17 @@ def test_the_clock_of_a_transport_stream_outlasts_a_lost_part(tmp_path: Path) ->
     late = [(time_s, number) for time_s, number in good if number >= 160]
     assert len(late) >= 35
     np.testing.assert_allclose([t for t, _ in late], [n / 25 for _, n in late], atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mts"])
+def test_a_hole_between_two_frames_is_told(tmp_path: Path, name: str) -> None:
+    times_ms = [40 * n + 7000 * (n >= 50) + 900 * (n >= 80) for n in range(100)]
+    info = probe(encode(tmp_path / name, numbered(100), times_ms=times_ms))
+    assert numbers(info) == list(range(100))
+    assert [str(note) for note in info.notes] == ["no picture for 7.0 s between the first and the last"]
+    assert info.without_picture_s == pytest.approx(7.04, abs=2e-3)
+
+
+def test_a_slow_rate_is_no_hole(tmp_path: Path) -> None:
+    info = probe(encode(tmp_path / "a.mp4", numbered(20), times_ms=[5000 * n for n in range(20)]))
+    assert info.notes == ()
