@@ -268,14 +268,16 @@ def _read_clock(
     step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1 / float(stream.guessed_rate or 25)
     picture_end_s = float(time_s[-1]) + (found.last_length * base or step_s)
     unread_s = _unread_s(path, container, contents, picture_end_s)
-    sound_end_s, missing_s = 0.0, unread_s
+    # without a picture they have no place in the decoder's order
+    lost_s = found.lost * step_s if found.by_number else 0.0
+    sound_end_s, missing_s = 0.0, max(unread_s, lost_s if lost_s > _TOLERATED_S else 0.0)
     if found.takes == 1:  # else the sound's clock starts again too, and the header knows one take
         sound_end_s = contents.sound_end_s - start_s if contents.sound_end_s is not None else 0.0
         promised_s, read_s = _own_end_s(container, stream), picture_end_s
         if promised_s is None:
             promised_s, read_s = _container_end_s(path, container), max(picture_end_s, sound_end_s)
         cut_s = promised_s - start_s - read_s
-        missing_s = max(unread_s, cut_s if cut_s > _TOLERATED_S else 0.0)
+        missing_s = max(missing_s, cut_s if cut_s > _TOLERATED_S else 0.0)
     duration_s = max(picture_end_s + missing_s, sound_end_s)
     return _Clock(time_s, step_s, picture_end_s, duration_s, missing_s, unread_s)
 

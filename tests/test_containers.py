@@ -347,15 +347,27 @@ def test_the_unfilled_end_of_a_file_is_missing(tmp_path: Path, suffix: str, code
     assert info.missing_s == pytest.approx(4.0, abs=1.5)
 
 
-def test_a_stream_that_begins_at_the_end_of_a_file(tmp_path: Path) -> None:
-    """A tag of PCM sound (FLV 10.1, E.4.1), of which the file's header says nothing."""
-    path = encode(tmp_path / "a.flv", numbered(100))
-    data = b"\x36" + bytes(64)
-    tag = b"\x08" + len(data).to_bytes(3) + (4000).to_bytes(3) + bytes(4) + data
-    path.write_bytes(path.read_bytes() + tag + (len(tag)).to_bytes(4))
+@pytest.mark.parametrize(("kind", "data"), [(8, b"\x36" + bytes(64)), (9, b"\x24" + bytes(64))])
+def test_a_stream_that_begins_at_the_end_of_a_file(tmp_path: Path, kind: int, data: bytes) -> None:
+    """A tag of PCM sound, or of VP6 video (FLV 10.1, E.4), of which the file's header says nothing."""
+    path = encode(tmp_path / "a.flv", numbered(250))
+    tag = kind.to_bytes(1) + len(data).to_bytes(3) + (10_000).to_bytes(3) + bytes(4) + data
+    path.write_bytes(path.read_bytes() + tag + len(tag).to_bytes(4))
     info = probe(path)
-    assert numbers(info) == list(range(100))
+    assert numbers(info) == list(range(250))
     assert info.missing_s == 0
+
+
+def test_a_recording_of_another_codec_that_was_joined_is_missing(tmp_path: Path) -> None:
+    parts = [("a.mts", "libx264", {"bf": "0"}), ("b.mts", "libx265", {"x265-params": "log-level=none"})]
+    takes = [encode(tmp_path / name, numbered(100), codec=codec, options=o) for name, codec, o in parts]
+    path = tmp_path / "joined.mts"
+    path.write_bytes(b"".join(take.read_bytes() for take in takes))
+    info = probe(path)
+    assert len(info.time_s) == pytest.approx(100, abs=3)
+    assert "lost" in kinds(info)
+    assert info.missing_s == pytest.approx(4.0, abs=0.2)
+    assert info.duration_s == pytest.approx(8.0, abs=0.2)
 
 
 def test_the_clock_of_a_transport_stream_outlasts_a_lost_part(tmp_path: Path) -> None:
