@@ -304,6 +304,21 @@ def read_faces(path: Path) -> Timeline:
     return _read(path, FACES_SCHEMA)
 
 
+def read_session(out: Path, patient_id: str, session_id: str) -> tuple[Timeline, Timeline]:
+    """Timeline and faces of a session, which belong together.
+
+    :raises TimelineError: one can't be read, is not where its rows say, or they were written by two runs.
+    :raises InputError: as for :func:`ids_of`.
+    """
+    path = timeline_path(out, patient_id, session_id)
+    timeline, faces = read_timeline(path), read_faces(faces_path(out, patient_id, session_id))
+    ids_of(path, timeline)
+    if timeline.metadata != faces.metadata:
+        path = faces_path(out, patient_id, session_id)
+        raise TimelineError(f"{path}: of another run than the timeline; process the video again.")
+    return timeline, faces
+
+
 def _read(path: Path, schema: pa.Schema) -> Timeline:
     table = read_table(path)
     try:
