@@ -237,6 +237,9 @@ def read_metadata(path: Path) -> Mapping[str, Any]:
         return metadata
 
 
+_OTHER_KEY = f"is {WRONG_KEY}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE)."
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """:raises TimelineError: what Parquet's readers say of a missing or damaged file."""
@@ -246,21 +249,25 @@ def _reading(path: Path) -> Iterator[None]:
         raise TimelineError(f"{path}: not found.") from error
     except (OSError, pa.ArrowException, ValueError) as error:
         if WRONG_KEY in str(error):
-            raise TimelineError(f"{path}: is {WRONG_KEY}; give the right one with --key.") from error
+            raise TimelineError(f"{path}: {_OTHER_KEY}") from error
         raise TimelineError(
             f"{path}: not a file of this program, or damaged; run `emonext process` again."
         ) from error
 
 
 def check_key(out: Path) -> None:
-    """What a folder holds encrypted is not gone on with in the open.
+    """What a folder holds encrypted is not gone on with in the open, nor with a second key.
 
-    :raises InputError: one of its timelines is encrypted, and no key is in use.
+    :raises InputError: one of its timelines is encrypted, and its key is not in use.
     """
     aside = out.glob(f"withdrawn/**/*.parquet{SET_ASIDE_SUFFIX}")
     for written in (*out.glob("timelines/*/*.parquet"), *aside):
-        with suppress(OSError):  # what can't be read at all is told by who needs it
-            for_reading(written)
+        try:
+            pq.read_schema(written, decryption_properties=for_reading(written))
+        except (OSError, pa.ArrowException, ValueError) as error:
+            # what can't be read at all is told by who needs it
+            if WRONG_KEY in str(error):
+                raise InputError(f"{written}: {_OTHER_KEY}") from error
 
 
 def left_open(out: Path) -> list[Path]:

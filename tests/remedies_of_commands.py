@@ -28,6 +28,7 @@ from pipeline.audit import IDS_FILE
 from pipeline.cascade import Cascade
 from pipeline.export_tables import derived_tables
 from pipeline.exporting import sessions_to_export
+from pipeline.identity import _check_region
 from pipeline.jobs import Job, failed
 from pipeline.status import Outcome
 from pipeline.timeline import faces_path, read_metadata, read_table, read_timeline, timeline_path, write_table
@@ -116,7 +117,8 @@ def a_folder_with_two_lists(kit: Kit) -> Steps:
 
 
 @remedy(
-    "ids: differ only in capitals or dots at the end, and would be the same file on Windows and macOS; write one of the two, or give another id."
+    "ids: differ only in capitals or dots at the end, and would be the same file on Windows "
+    "and macOS; write one of the two, or give another id."
 )
 def ids_that_differ_in_capitals(kit: Kit) -> Steps:
     kit.study()
@@ -134,7 +136,8 @@ def ids_that_get_one_name(kit: Kit) -> Steps:
 
 
 @remedy(
-    "timeline: : not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', at most 64, starting with a letter or digit; never a person's name."
+    "timeline: : not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', at "
+    "most 64, starting with a letter or digit; never a person's name."
 )
 def an_id_that_is_none(kit: Kit) -> Steps:
     video = kit.video()
@@ -334,7 +337,8 @@ def an_empty_timeline(kit: Kit) -> Steps:
 
 
 @remedy(
-    "timeline: : holds patient {}, session {}; move it back to patient_id={}/{}.parquet or process the video again."
+    "timeline: : holds patient {}, session {}; move it back to patient_id={}/{}.parquet or "
+    "process the video again."
 )
 def a_timeline_in_another_s_place(kit: Kit) -> Steps:
     kit.study()
@@ -350,7 +354,8 @@ def a_timeline_in_another_s_place(kit: Kit) -> Steps:
 
 
 @remedy(
-    "timeline: : holds what this program does not write ({}); run `emonext process` again, and if that does not help, report it as a fault of the program."
+    "timeline: : holds what this program does not write ({}); run `emonext process` again, and "
+    "if that does not help, report it as a fault of the program."
 )
 def a_timeline_with_senseless_values(kit: Kit) -> Steps:
     kit.study()
@@ -367,7 +372,8 @@ def a_timeline_with_senseless_values(kit: Kit) -> Steps:
 
 
 @remedy(
-    "timeline: : holds what this program does not write ({}); run `emonext process` again, and if that does not help, report it as a fault of the program."
+    "timeline: : holds what this program does not write ({}); run `emonext process` again, and "
+    "if that does not help, report it as a fault of the program."
 )
 def a_timeline_with_senseless_metadata(kit: Kit) -> Steps:
     kit.study()
@@ -377,7 +383,7 @@ def a_timeline_with_senseless_metadata(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy("review: : of another run than the timeline; process the video again.")
+@remedy("timeline: : of another run than the timeline; process the video again.")
 def faces_of_another_run(kit: Kit) -> Steps:
     kit.study()
     rewrite(faces_path(kit.out, "P1", "S1"), lambda table: table, software_version="0")
@@ -418,7 +424,8 @@ def summaries_with_unreadable_settings(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: : can't be read; the states below are those of the timelines. The next `emonext process` writes it again."
+    "cli: : can't be read; the states below are those of the timelines. The next `emonext "
+    "process` writes it again."
 )
 def a_damaged_status(kit: Kit) -> Steps:
     kit.study()
@@ -429,7 +436,8 @@ def a_damaged_status(kit: Kit) -> Steps:
 
 
 @remedy(
-    "audit: : can't be read. Put it back from a backup; or delete it: the log stays whole, but whose its entries are is then lost."
+    "audit: : can't be read. Put it back from a backup; or delete it: the log stays whole, but "
+    "whose its entries are is then lost."
 )
 def a_damaged_list_of_logged_ids(kit: Kit) -> Steps:
     kit.study()
@@ -579,7 +587,7 @@ def a_damaged_photo_in_a_list(kit: Kit) -> Steps:
     yield kit.run("study", "check", listed)
 
 
-@remedy("patient: : shows {} faces; give a photo with the patient's face alone.")
+@remedy("patient: : shows {}; give a photo with the patient's face alone.")
 def a_photo_of_two(kit: Kit) -> Steps:
     listed, photo = with_photo(kit)
     picture([(40, 40), (200, 40)]).save(photo)
@@ -643,9 +651,7 @@ def a_review_of_a_video_that_was_moved(kit: Kit) -> Steps:
     yield kit.run("review", kit.out, *REVIEW, "--video", moved)
 
 
-@remedy(
-    "review: : the session's recording has {} files, not {}; give --video for each of them, in their order."
-)
+@remedy("review: : the session's recording has {}, not {}; give --video for each of them, in their order.")
 def a_review_of_one_file_of_two(kit: Kit) -> Steps:
     one, two = kit.video(), kit.video("b.mp4")
     kit.process(kit.sessions("P1;S1;P1_S1.mp4;yes", "P1;S1;b.mp4;yes"))
@@ -654,7 +660,8 @@ def a_review_of_one_file_of_two(kit: Kit) -> Steps:
 
 
 @remedy(
-    "review: : not the video that was processed (its sha256 is another one); give that one with --video, or process this one."
+    "review: : not the video that was processed (its sha256 is another one); give that one "
+    "with --video, or process this one."
 )
 def a_review_of_another_video(kit: Kit) -> Steps:
     video = kit.video()
@@ -667,7 +674,8 @@ def a_review_of_another_video(kit: Kit) -> Steps:
 
 
 @remedy(
-    "review_page: : holds no annotated copy of this timeline; leave out --no-video, or add --original to play the recording itself, which shows everybody."
+    "review_page: : holds no annotated copy of this timeline; leave out --no-video, or add "
+    "--original to play the recording itself, which shows everybody."
 )
 def a_review_without_a_copy(kit: Kit) -> Steps:
     kit.study()
@@ -794,7 +802,8 @@ def a_reading_of_tables(kit: Kit) -> Steps:
 
 
 @remedy(
-    "export_bids: BIDS knows letters and digits alone: the {} {} and {} would both be {}; export as csv, or give them other ids."
+    "export_bids: BIDS knows letters and digits alone: the {} {} and {} would both be {}; "
+    "export as csv, or give them other ids."
 )
 def ids_that_are_one_in_bids(kit: Kit) -> Steps:
     one, other = kit.video("P-1_S1.mp4"), kit.video("P.1_S2.mp4")
@@ -860,7 +869,8 @@ for bad, good, text in (
 
 
 @remedy(
-    "cli: : consent was withdrawn; its results are set aside in {}. Delete them with `emonext purge {} --patient {} --session {}`."
+    "cli: : consent was withdrawn; its results are set aside in {}. Delete them with `emonext "
+    "purge {} --patient {} --session {}`."
 )
 def consent_that_was_withdrawn(kit: Kit) -> Steps:
     kit.video()
@@ -876,7 +886,8 @@ def consent_that_was_withdrawn(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: : consent was refused in this folder before; to process it, give a sessions.csv that says consent yes."
+    "cli: : consent was refused in this folder before; to process it, give a sessions.csv that "
+    "says consent yes."
 )
 def consent_that_was_refused_before(kit: Kit) -> Steps:
     video = kit.video()
@@ -934,7 +945,7 @@ def a_purge_without_a_terminal(kit: Kit) -> Steps:
     yield kit.run("purge", kit.out, "--patient", "P1", "--yes")
 
 
-@remedy("cli: : what was exported goes ({} files); `emonext export` makes it again")
+@remedy("cli: : what was exported goes ({}); `emonext export` makes it again")
 def a_purge_of_what_was_exported(kit: Kit) -> Steps:
     kit.study()
     kit.run("export", kit.out, "--format", "csv")
@@ -972,12 +983,23 @@ def results_without_their_key(kit: Kit) -> Steps:
     yield kit.process(kit.folder / "P1_S1.mp4", "--encrypt", key)
 
 
-@remedy("timeline: : is {}; give the right one with --key")
+@remedy("timeline: is {}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE).")
 def results_with_another_key(kit: Kit) -> Steps:
     key, other = encrypted(kit), kit.folder / "other.key"
     kit.run("key", other)
     yield kit.run("report", kit.out, "--key", other)
     yield kit.run("report", kit.out, "--key", key)
+    yield kit.process(kit.folder / "P1_S1.mp4", "--encrypt", key)
+
+
+@remedy("timeline: is {}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE).")
+def a_run_with_another_key(kit: Kit) -> Steps:
+    key, other = encrypted(kit), kit.folder / "other.key"
+    kit.run("key", other)
+    before = timeline_path(kit.out, "P1", "S1").read_bytes()
+    yield kit.process(kit.folder / "P1_S1.mp4", "--encrypt", other)
+    assert timeline_path(kit.out, "P1", "S1").read_bytes() == before
+    yield kit.process(kit.folder / "P1_S1.mp4", "--encrypt", key)
 
 
 @remedy("encryption: : can't be read as a key; `emonext key FILE` makes one.")
@@ -991,7 +1013,8 @@ def a_file_that_is_no_key(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: : {} not encrypted, from before there was a key ({}); process their sessions again with --encrypt and --overwrite, or purge them."
+    "cli: : {} not encrypted, from before there was a key ({}); process their sessions again "
+    "with --encrypt and --overwrite, or purge them."
 )
 def results_from_before_there_was_a_key(kit: Kit) -> Steps:
     kit.study()
@@ -1022,7 +1045,8 @@ def a_check_before_there_is_a_list(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: : {} without recorded_at: the date is what the camera stored; `emonext study check` shows the dates."
+    "cli: : {} without recorded_at: the date is what the camera stored; `emonext study check` "
+    "shows the dates."
 )
 def sessions_without_a_date(kit: Kit) -> Steps:
     kit.video()
@@ -1060,3 +1084,30 @@ def a_made_study_in_a_file(kit: Kit) -> Steps:
     kit.patch.setattr("reports.write_reports", lambda out, update: out)
     yield kit.run("demo", "--study", "--out", kit.out)
     yield kit.run("demo", "--study", "--out", kit.folder / "other")
+
+
+@remedy(
+    "batch: --session {}: names one session, but there are {} videos; give one video, or leave "
+    "the option out."
+)
+def one_session_of_two_videos(kit: Kit) -> Steps:
+    one, other = kit.video("P1_a.mp4"), kit.video("P1_b.mp4")
+    yield kit.process(one, other, "--session", "S1")
+    yield kit.process(one, "--session", "S1")
+    yield kit.process(one, other)
+
+
+@remedy("patient: --patient-track {}: this video has {}, and none of that number.")
+def a_track_that_is_not_there(kit: Kit) -> Steps:
+    video = kit.video()
+    yield kit.process(video, "--patient-track", 7)
+    yield kit.process(video, "--patient-track", 1)
+
+
+@remedy(
+    "identity: region {}: give x1,y1,x2,y2 as shares of the picture from 0 to 1, left before "
+    "right and top before bottom."
+)
+def a_region_in_percent(kit: Kit) -> Steps:
+    yield kit.call(_check_region, (0, 10, 55, 100))
+    yield kit.call(_check_region, (0, 0.1, 0.55, 1))
