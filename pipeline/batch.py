@@ -56,7 +56,10 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
     """
     videos = [video for path in inputs for video in _videos(path)]
     if session_id is not None and len(videos) > 1:
-        raise InputError(f"--session {session_id}: names one session, but there are {len(videos)} videos.")
+        raise InputError(
+            f"--session {session_id}: names one session, but there are {len(videos)} videos; give one video, "
+            "or leave the option out."
+        )
     check_unlisted(videos)
     sessions = [_session(video, patient_id, session_id) for video in videos]
     seen: dict[tuple[str, str], Path] = {}

@@ -11,12 +11,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import cli
-from pipeline.embedding import Embedder
 from pipeline.encryption import use_no_key
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,6 @@ class Kit:
     weights: Path
     patch: pytest.MonkeyPatch
     capture: pytest.CaptureFixture[str]
-    embedder: Embedder
 
     @property
     def out(self) -> Path:
@@ -141,6 +140,10 @@ def remedy(*messages: str) -> Callable[[Case], Case]:
     return enter
 
 
+def module_of(message: str) -> str:
+    return message.partition(": ")[0]
+
+
 def text_of(message: str) -> str:
     return message.partition(": ")[2]
 
@@ -153,14 +156,20 @@ def pattern_of(message: str) -> re.Pattern[str]:
 # --- what the program's texts advise
 
 ADVICE = re.compile(
-    r"`?emonext [a-z]|(?<![\w-])--[a-z]|\b([Gg]ive|[Rr]un|[Dd]elete|[Rr]ename|[Rr]emove|[Ii]nstall|[Nn]ame) "
-    r"|[Ss]ave it|[Mm]ove it|make it|take it|choose another|put it|fetch it|again\b|anew\b|leave out"
+    r"`?emonext [a-z]|(?<![\w-])--[a-z]|\b([Gg]ive|[Rr]un|[Dd]elete|[Rr]ename|[Rr]emove|[Ii]nstall) "
+    r"|[Nn]ame (it|another|one)|must name|[Ss]ave it|[Mm]ove it|make it|take it|choose another|put it"
+    r"|fetch it|again\b|anew\b|leave out"
     r"|[;:,.] (write|use|say|keep|add|correct|make|wait|link|edit|put|process|export|fill|lie)\b",
 )
 
 
-def texts() -> Iterator[tuple[str, str]]:
+@cache
+def texts() -> tuple[tuple[str, str], ...]:
     """(module, text) of every text that is no help and no docstring, with ``{}`` for what is filled in."""
+    return tuple(_texts())
+
+
+def _texts() -> Iterator[tuple[str, str]]:
     rooms = [
         ROOT / "cli.py",
         *(p for room in ("pipeline", "reports", "emonext") for p in (ROOT / room).glob("*.py")),

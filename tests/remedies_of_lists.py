@@ -2,10 +2,13 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 from openpyxl import Workbook
 from remedies import Ended, Kit, Steps, remedy
+from test_ratings_cases import aligned, boris, eaf, medium, referring, tier
 
 from pipeline.spreadsheet import read_table
 
@@ -214,7 +217,8 @@ def a_list_in_latin_1(kit: Kit) -> Steps:
 
 
 @remedy(
-    "workbook: : not an Excel workbook (.xlsx), or protected by a password; in the spreadsheet, save it as “Excel workbook (.xlsx)” without a password, or as “CSV UTF-8”."
+    "workbook: : not an Excel workbook (.xlsx), or protected by a password; in the "
+    "spreadsheet, save it as “Excel workbook (.xlsx)” without a password, or as “CSV UTF-8”."
 )
 def a_workbook_with_a_password(kit: Kit) -> Steps:
     kit.video()
@@ -226,7 +230,8 @@ def a_workbook_with_a_password(kit: Kit) -> Steps:
 
 
 @remedy(
-    "workbook: : the formula in {} has no result; open the workbook in Excel and save it, or write the value itself."
+    "workbook: : the formula in {} has no result; open the workbook in Excel and save it, or "
+    "write the value itself."
 )
 def a_formula_that_was_never_calculated(kit: Kit) -> Steps:
     kit.video()
@@ -347,7 +352,8 @@ def ratings(kit: Kit, *lines: str, name: str = "P1_S1_anna.csv", head: str = "st
 
 
 @remedy(
-    "codes: Unknown codes: {}{}. Say what they mean with --codes, such as '{}' (- is left out, ? could not be judged)."
+    "codes: Unknown codes: {}{}. Say what they mean with --codes, such as "
+    "'smile=happy,talk=-,away=?' (- is left out, ? could not be judged)."
 )
 def codes_that_nobody_explained(kit: Kit) -> Steps:
     path = ratings(kit, "0;0.5;smile", "0.5;1;talk", "1;1.5;away")
@@ -393,7 +399,8 @@ def a_file_without_codes(kit: Kit) -> Steps:
 
 
 @remedy(
-    "ratings: {} never coded neutral, so time without a code counts as “{}”, which the machine never says of a face that it reads. If it means neutral, give --codes {}=neutral."
+    "ratings: {} never coded neutral, so time without a code counts as “{}”, which the machine "
+    "never says of a face that it reads. If it means neutral, give --codes {}=neutral."
 )
 def a_rater_who_never_coded_neutral(kit: Kit) -> Steps:
     path = ratings(kit, "0;0.5;happy")
@@ -426,7 +433,9 @@ for text, bad, *good in (
 
 
 @remedy(
-    "ratings_table: : has no columns patient_id and session_id, and its name is not that of a session of this folder, like P012_S01_rater.csv; add the columns, rename the file, or take it away."
+    "ratings_table: : has no columns patient_id and session_id, and its name is not that of a "
+    "session of this folder, like P012_S01_rater.csv; add the columns, rename the file, or "
+    "take it away."
 )
 def a_table_of_nobody_knows_which_session(kit: Kit) -> Steps:
     kit.study()
@@ -444,7 +453,8 @@ def a_table_of_nobody_knows_which_session(kit: Kit) -> Steps:
 
 
 @remedy(
-    "ratings_extent: lies outside {}, which lasts from {}; times count from the start of the recording: correct the times, or take the code away."
+    "ratings_extent: lies outside {}, which lasts from {}; times count from the start of the "
+    "recording: correct the times, or take the code away."
 )
 def a_code_after_the_end(kit: Kit) -> Steps:
     yield agree(kit, ratings(kit, "0;0.5;happy", "90;95;sad"))
@@ -481,7 +491,8 @@ def project(kit: Kit, name: str, *files: str, observation: str = "one") -> Path:
 
 
 @remedy(
-    "ratings_coded: : which session of this folder is it about? Name it after patient and session, like P012_S01_rater, link the video that was processed, or take it away."
+    "ratings_coded: : which session of this folder is it about? Name it after patient and "
+    "session, like P012_S01_rater, link the video that was processed, or take it away."
 )
 def an_observation_of_nobody_knows_which_session(kit: Kit) -> Steps:
     kit.study()
@@ -491,7 +502,8 @@ def an_observation_of_nobody_knows_which_session(kit: Kit) -> Steps:
 
 
 @remedy(
-    "ratings_coded: : is named after {}, but its video is that of {}; rename it, or link the session's own video."
+    "ratings_coded: : is named after {}, but its video is that of {}; rename it, or link the "
+    "session's own video."
 )
 def an_observation_of_two_sessions(kit: Kit) -> Steps:
     kit.study()
@@ -500,12 +512,142 @@ def an_observation_of_two_sessions(kit: Kit) -> Steps:
     yield agree(kit, project(kit, "anna.boris", "C:/v/P1_S1.mp4", observation="P1_S1"))
 
 
-@remedy("ratings_boris: : can't be read as a project of BORIS; save it there again.")
-def a_damaged_project(kit: Kit) -> Steps:
-    kit.study()
-    path = project(kit, "anna.boris", "P1_S1.mp4")
-    whole = path.read_text("utf-8")
-    path.write_text(whole[:50], encoding="utf-8")
-    yield agree(kit, path)
-    path.write_text(whole, encoding="utf-8")
-    yield agree(kit, path)
+# Files that ELAN and BORIS write: what is wrong in them is put right there, and saved.
+
+
+def rated(message: str, *write: Callable[[Path], Path], name: str = "P1_S1.eaf") -> None:
+    """Enters a case: a file that is refused, and files as somebody saves them after doing as advised."""
+
+    def case(kit: Kit) -> Steps:
+        kit.study()
+        for one in write:
+            yield agree(kit, one(kit.folder / name))
+
+    case.__name__ = f"{name} {message}"
+    remedy(message)(case)
+
+
+def slots(*times_ms: object) -> str:
+    named = enumerate(times_ms, start=1)
+    values = (("" if ms is None else f' TIME_VALUE="{ms}"', number) for number, ms in named)
+    return "".join(f'<TIME_SLOT TIME_SLOT_ID="ts{number}"{value}/>' for value, number in values)
+
+
+HALF = slots(0, 500, 1500)
+TWO = tier("emotion", aligned("a1", "ts1", "ts2", "happy"), aligned("a2", "ts2", "ts3", "sad"))
+PARTS = tier("parts", referring("b1", "a1", "happy"), kind="assoc", parent="emotion")
+LOST = tier("parts", referring("b1", "a9", "happy"), kind="assoc", parent="emotion")
+CHAIN = tier("parts", referring("b1", "a1", "sad", "b9"), kind="parts", parent="emotion")
+
+
+def elan(tiers: str = TWO, times: str = HALF, **others: str) -> Callable[[Path], Path]:
+    return lambda path: eaf(path, tiers, times, **others)
+
+
+def cut(whole: Callable[[Path], Path], length: int) -> Callable[[Path], Path]:
+    def write(path: Path) -> Path:
+        path.write_bytes(whole(path).read_bytes()[:length])
+        return path
+
+    return write
+
+
+def coded(**observation: object) -> Callable[[Path], Path]:
+    own = {"events": [[0.0, "", "happy", "", ""], [0.5, "", "happy", "", ""]], "file": {"1": ["P1_S1.mp4"]}}
+
+    def write(path: Path) -> Path:
+        text = boris(path, **{**own, **observation}).read_text("utf-8")
+        path.write_text(text.replace("P012_S02", "P1_S1"), encoding="utf-8")
+        return path
+
+    return write
+
+
+def in_utf_16(whole: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    def write(path: Path) -> Path:
+        path.write_bytes(whole(path).read_text("utf-8").encode("utf-16"))
+        return path
+
+    return write
+
+
+rated(
+    "ratings_elan: : can't be read as a file of ELAN; save it there again.",
+    elan(times=slots("x", 1, 2)),
+    elan(),
+)
+rated("ratings_elan: save it in ELAN again", in_utf_16(elan()), elan())
+rated("ratings_elan: : damaged ({}); save it in ELAN again.", cut(elan(), 500), elan())
+rated("ratings_elan: : two have the {} {}; save it in ELAN again.", elan(TWO + TWO), elan())
+rated(
+    "ratings_elan: : its times are in {}, not in {}; save it in ELAN again.",
+    elan(units="NTSC-frames"),
+    elan(),
+)
+rated(
+    "ratings_elan: : an annotation depends on {}, which is not there; save it in ELAN again.",
+    elan(TWO + LOST),
+    elan(TWO + PARTS),
+)
+rated(
+    "ratings_elan: : annotations of tier {} follow none that is there; save it in ELAN again.",
+    elan(TWO + CHAIN),
+    elan(TWO + PARTS),
+)
+rated(
+    "ratings_elan: : times in the file are out of order; save it in ELAN again.",
+    elan(times=slots(1500, None, 0)),
+    elan(),
+)
+ROOMS = medium("room.mp4") + medium("hall.mp4", origin_ms=500)
+rated(
+    "ratings_coded: : its media ({}) begin at different times, or when they begin is not "
+    "known; link only the video of {}.",
+    elan(media=medium("P1_S1.mp4") + medium("P1_S1.mp4", origin_ms=900)),
+    elan(media=medium("P1_S1.mp4")),
+)
+
+BORIS = "P1_S1.boris"
+rated(
+    "ratings_boris: : can't be read as a project of BORIS; save it there again.",
+    cut(coded(), 50),
+    coded(),
+    name=BORIS,
+)
+rated("ratings_boris: save it in BORIS again", in_utf_16(coded()), coded(), name=BORIS)
+rated(
+    "ratings_boris: : {} is no time ({}); put it right in BORIS.",
+    coded(**{"time offset": "soon"}),
+    coded(),
+    name=BORIS,
+)
+rated(
+    "ratings_boris: : its times count from the dates at which several or unknown files were "
+    "made; in BORIS, take back the media creation date as offset.",
+    coded(media_creation_date_as_offset=True),
+    coded(),
+    name=BORIS,
+)
+
+
+@remedy(
+    "ratings_boris: : {} {} at {} s; put it right in BORIS.", "ratings_boris: begins again before its end"
+)
+def a_state_that_begins_twice(kit: Kit) -> Steps:
+    from pipeline.ratings_boris import StateEvent, paired
+
+    def events(*times: tuple[float, str]) -> list[StateEvent]:
+        return [StateEvent(time_s, "", "happy", "", status) for time_s, status in times]
+
+    yield kit.call(paired, events((0, "START"), (1, "START"), (2, "STOP")), "P1_S1.csv")
+    yield kit.call(paired, events((0, "START"), (2, "STOP")), "P1_S1.csv")
+
+
+@remedy("workbook: : can't be read as an Excel workbook; save it again in Excel.")
+def a_damaged_workbook(kit: Kit) -> Steps:
+    kit.video()
+    path = kit.folder / "sessions.xlsx"
+    with ZipFile(path, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook>")
+    yield kit.run("study", "check", path)
+    yield kit.run("study", "check", workbook(path))

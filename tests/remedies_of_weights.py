@@ -87,14 +87,6 @@ def weights_of_another_network(kit: Kit) -> Steps:
     yield kit.run("weights", "verify", path)
 
 
-@remedy(
-    "checkpoint: : not a whole safetensors file ({}). An older checkpoint is made into one by `emonext weights convert`."
-)
-def a_checkpoint_of_the_published_code(kit: Kit) -> Steps:
-    yield kit.run("weights", "verify", kit.table("old.safetensors", "no tensors"))
-    yield kit.run("weights", "convert", "--help")
-
-
 def import_as(kit: Kit, name: str) -> Ended:
     kit.patch.setenv("XDG_DATA_HOME", str(kit.folder))
     return kit.run("weights", "import", kit.weights, "--name", name)
@@ -128,9 +120,7 @@ def a_name_that_is_taken(kit: Kit) -> Steps:
 @remedy("data: : not found. Check the path, or fetch the data again.")
 def data_that_are_not_there(kit: Kit) -> Steps:
     path = frames(kit)
-    (kit.folder / "3.png").rename(kit.folder / "aside.png")
-    yield take(kit, path)
-    (kit.folder / "aside.png").rename(kit.folder / "3.png")
+    yield take(kit, path.with_name("frmes.csv"))
     yield take(kit, path)
 
 
@@ -172,7 +162,7 @@ def imported_faces_with_labels(kit: Kit) -> Steps:
 @remedy("forms: written by another program or version; import it again")
 def faces_of_another_version(kit: Kit) -> Steps:
     path = frames(kit)
-    np.savez(kit.folder / "frames.npz", a=np.zeros(3))
+    np.savez(kit.folder / "frames.npz", format="emonext faces 0")
     yield judge(kit, kit.folder / "frames.npz")
     assert take(kit, path).code == 0
     yield judge(kit, kit.folder / "frames.npz")
@@ -208,7 +198,9 @@ def a_map_that_leaves_all_out(kit: Kit) -> Steps:
 
 
 @remedy(
-    "label_maps: : class {} is not known. Map every number of the data, and names like this one, by --labels of `evaluate` or `data import`: {}=happy (or {}), {}={} to leave it out; or take a map of {}."
+    "label_maps: : class {} is not known. Map every number of the data, and names like this "
+    "one, by --labels of `evaluate` or `data import`: {}=happy (or {}), {}={} to leave it out; "
+    "or take a map of {}."
 )
 def a_class_that_is_not_known(kit: Kit) -> Steps:
     path = frames(kit, names=("wistful", *LABELS[1:]))
@@ -244,7 +236,8 @@ for text, bad, good in (
 
 
 @remedy(
-    "listing: : no table of faces. Its first line must name emotion, pixels, Usage (FER2013, CK+) or image, label (your own frames).",
+    "listing: : no table of faces. Its first line must name emotion, pixels, Usage (FER2013, "
+    "CK+) or image, label (your own frames).",
 )
 def a_table_without_faces(kit: Kit) -> Steps:
     path = frames(kit, head="picture,class,split,group")
@@ -270,7 +263,7 @@ for text, bad, *good in (
         "recipe: --preset {}: unknown; use {}.",
         ("--preset", "worst"),
         ("--preset", "best"),
-        ("--preset", "paper"),
+        ("--preset", "paper", "--init", "none"),
     ),
     (
         "training: --size {}, --optimizer {}: unknown; a size is {}, an optimizer muon or adamw.",
@@ -281,7 +274,8 @@ for text, bad, *good in (
     ("training: --image-size {}: give {} px or more.", ("--image-size", 8), ("--image-size", 32)),
     ("training: --lr {}: give a positive number.", ("--lr", 0), ("--lr", 0.001)),
     (
-        "training: --batch-size {}: the {} training faces do not fill a batch; give a smaller one, or more faces.",
+        "training: --batch-size {}: the {} training faces do not fill a batch; give a smaller one, "
+        "or more faces.",
         ("--batch-size", 500),
         ("--batch-size", 7),
     ),
@@ -339,3 +333,13 @@ def a_path_that_can_t_be_written(kit: Kit) -> Steps:
     path = frames(kit)
     yield judge(kit, path, "--json", kit.folder)
     yield judge(kit, path, "--json", kit.folder / "found.json")
+
+
+@remedy("listing: : its first line must name {} once; it is {}.")
+def a_folder_s_list_without_a_column(kit: Kit) -> Steps:
+    path = frames(kit)
+    lines = path.read_text("utf-8").splitlines()
+    kit.table("frames.csv", f"{lines[0]},group", *(f"{line},old" for line in lines[1:]))
+    yield take(kit, path)
+    kit.table("frames.csv", *lines)
+    yield take(kit, path)
