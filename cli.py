@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
+from shlex import quote
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -292,9 +293,11 @@ def _plan(
         listed = inputs[0]
     if listed is None:
         sessions = plan_sessions(inputs, patient, session)
+        given = {session.video.resolve() for session in sessions}
         for path in filter(_is_dir, inputs):
             found = find_videos(path)
-            _warn_of(found.below, "video", f"{path}: in sub-folders, not processed; give the sub-folders too")
+            below = [video for video in found.below if video.resolve() not in given]
+            _warn_of(below, "video", f"{path}: in sub-folders, not processed; give the sub-folders too")
             _warn_of(found.unread, "folder", f"{path}: can't be looked into")
         return sessions, read_settings(folder) if folder else {}
     study = _read_study(listed)
@@ -418,7 +421,9 @@ def study_check(
     if _is_dir(path):
         listed = find_list(path)
         if listed is None:
-            raise InputError(f"{path}: holds no list of sessions; run `emonext study init {path}` first.")
+            raise InputError(
+                f"{path}: holds no list of sessions; run `emonext study init {quote(str(path))}` first."
+            )
         path = listed
     study = read_study(path)
     with _progress("Opening recordings") as update:
@@ -1530,7 +1535,7 @@ def _tell_without_consent(
         if outcome.state == "withdrawn":
             lines.append(
                 f"{patient} {name}: consent was withdrawn; its results are set aside in {out / 'withdrawn'}. "
-                f"Delete them with `emonext purge {out} --patient {patient} --session {name}`."
+                f"Delete them with `emonext purge {quote(str(out))} --patient {patient} --session {name}`."
             )
         if outcome.state in ("no_consent", "withdrawn") and session.consent is None:
             lines.append(

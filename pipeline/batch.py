@@ -27,11 +27,14 @@ from pipeline.status import (
     without_consent,
 )
 from pipeline.study_folder import check_unlisted, find_list, process_command
+from pipeline.summary import summarize
 from pipeline.timeline import (
     check_id,
     check_key,
     make_private_folder,
+    read_session,
     remove_partials,
+    understood,
     written_sessions,
 )
 
@@ -53,7 +56,10 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
     """
     videos = [video for path in inputs for video in _videos(path)]
     if session_id is not None and len(videos) > 1:
-        raise InputError(f"--session {session_id}: names one session, but there are {len(videos)} videos.")
+        raise InputError(
+            f"--session {session_id}: names one session, but there are {len(videos)} videos; give one video, "
+            "or leave the option out."
+        )
     check_unlisted(videos)
     sessions = [_session(video, patient_id, session_id) for video in videos]
     seen: dict[tuple[str, str], Path] = {}
@@ -160,12 +166,12 @@ def _settled(job: Job, before: Outcome | None) -> Outcome | None:
         return None
     if before.state == "failed":
         return before if before.lasting else None
-    if not job.session.timeline_path(job.out).exists():
-        return None
     try:
+        if not _is_whole(job):
+            return None
         changed = update_details(job.session, job.out)
     except TimelineError:
-        return None  # a damaged table is made again
+        return None  # a table that is missing or damaged is made again
     known = failed(job, "")
     row = replace(before, videos=known.videos, video_stamp=known.video_stamp, video_sha256=known.video_sha256)
     if changed is not None:
@@ -175,6 +181,17 @@ def _settled(job: Job, before: Outcome | None) -> Outcome | None:
     if changed is not None:
         return row
     return replace(row, state="skipped", reason="is up to date; --overwrite makes it anew")
+
+
+def _is_whole(job: Job) -> bool:
+    """Whether the session's tables can be read, and are those of the job.
+
+    :raises TimelineError: one can't be read.
+    """
+    timeline, _ = read_session(job.out, *job.session.ids)
+    with understood(job.session.timeline_path(job.out)):
+        summarize(timeline)  # asks for what every reader asks for
+    return timeline.metadata.get("fingerprint") == job.fingerprint
 
 
 def _starting(
@@ -195,10 +212,13 @@ def _starting(
 
 def _videos(path: Path) -> tuple[Path, ...]:
     if not _is_folder(path):
-        if path.suffix.lower() in (*TABLE_SUFFIXES, *_OTHER_TABLES):
+        if path.suffix.lower() in _OTHER_TABLES:
             raise InputError(
-                f"{path}: a list of sessions is given alone, as .csv or .xlsx: {process_command(path)}"
+                f"{path}: a list of sessions is a .csv or .xlsx file; in the spreadsheet, save it as one of "
+                "these."
             )
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            raise InputError(f"{path}: a list of sessions is given alone: {process_command(path)}")
         return (check_name(path),)
     if (listed := find_list(path)) is not None:
         raise InputError(

@@ -63,7 +63,7 @@ class CodeMap:
             more = f"; and {len(where) - _MOST_NAMED} more" if len(where) > _MOST_NAMED else ""
             raise InputError(
                 f"Unknown codes: {named}{more}. Say what they mean with --codes, "
-                "such as smile=happy,talk=- (left out),away=? (could not be judged)."
+                "such as 'smile=happy,talk=-,away=?' (- is left out, ? could not be judged)."
             )
 
 

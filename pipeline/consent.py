@@ -201,5 +201,5 @@ def _told_as_output_error(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"{path}: can't be moved ({error.strerror}); then run `emonext process` again."
+            f"{path}: can't be moved ({error.strerror}); put that right, then run `emonext process` again."
         ) from error

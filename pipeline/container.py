@@ -5,6 +5,8 @@ believed only where packets and decoder agree (:mod:`pipeline.frame_times`).
 """
 
 import hashlib
+import re
+import struct
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,18 +48,28 @@ _TRIAL_FRAMES = 64
 _SAME_STEP_S = 0.0011
 
 # A header that promises this much more than the packets hold belongs to a file that was cut off. Sound that
-# begins so much before the picture, or ends so much after it, leaves time without a picture.
+# begins so much before the picture, or ends so much after it, leaves time without a picture. So does an end
+# that is not read.
 _TOLERATED_S = 1.0
+
+# Nor is a longer time than that and so many usual steps between two frames a matter of the rate.
+_HOLE_STEPS = 3
 
 # Nobody's recordings in these formats are older.
 _FIRST_YEAR = 1990
 
 # Behind the last packet lies an index. More than this share of the file is a recording that was appended,
-# and that FFmpeg does not find in some formats.
+# and that FFmpeg does not find in some formats; or nothing, where a camera stopped before it filled the file.
 _UNREAD_SHARE = 0.1
-_READ_TO_THE_END = ("avi", "mpeg", "mpegts")
 
-NoteKind = Literal["takes", "decoded_order", "lost", "unread", "late", "early_end"]
+# In the header of ASF one object holds the size of the file, the played time in 100 ns, how much of that is
+# before time zero in ms, and flags.
+# https://learn.microsoft.com/en-us/windows/win32/medfound/file-properties-object
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_PROMISE = struct.Struct("<24xQ16xQ8xQI")
+_ASF_HEADER_BYTES = 2**16
+
+NoteKind = Literal["takes", "decoded_order", "lost", "unread", "late", "holes", "early_end"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,8 @@ class Note:
 
     :param kind: ``takes``: clocks that start again were put one after the other; ``decoded_order``: frames
         got times in the order in which they are decoded; ``lost``: packets gave no picture; ``unread``: an
-        end of the file that can't be read; ``late``, ``early_end``: sound without a picture.
+        end of the file that can't be read; ``late``, ``early_end``: sound without a picture; ``holes``: time
+        between two frames that are far apart.
     :param amount: takes, frames, packets, or s.
     """
 
@@ -87,6 +100,7 @@ _NOTES: dict[NoteKind, str] = {
     "unread": "about {} s at the end of the file can't be read; a recording that was joined to another needs "
     "a file of its own",
     "late": "the picture begins {} s after the sound",
+    "holes": "no picture for {} s between the first and the last",
     "early_end": "the picture ends {} s before the sound",
 }
 
@@ -140,8 +154,8 @@ class VideoInfo:
 
     @property
     def without_picture_s(self) -> float:
-        """Seconds of sound before the first frame and after the last."""
-        return sum(note.amount for note in self.notes if note.kind in ("late", "early_end"))
+        """Seconds of sound before the first frame and after the last, and of holes between them."""
+        return sum(note.amount for note in self.notes if note.kind in ("late", "holes", "early_end"))
 
 
 def probe(path: Path) -> VideoInfo:
@@ -208,7 +222,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         and len(found.pts) <= in_memory
         and len(container.streams.video) == 1
         and _plain(packets)
-        and not (clock.missing_s or shown.orientation.mirrored)
+        and not (clock.missing_s or shown.damaged or shown.orientation.mirrored)
         and aspect == 1
         and shown.sizes == {stored},
         notes=_notes(found, clock),
@@ -254,12 +268,16 @@ def _read_clock(
     step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1 / float(stream.guessed_rate or 25)
     picture_end_s = float(time_s[-1]) + (found.last_length * base or step_s)
     unread_s = _unread_s(path, container, contents, picture_end_s)
-    sound_end_s, missing_s = 0.0, unread_s
+    # without a picture they have no place in the decoder's order
+    lost_s = found.lost * step_s if found.by_number else 0.0
+    sound_end_s, missing_s = 0.0, max(unread_s, lost_s if lost_s > _TOLERATED_S else 0.0)
     if found.takes == 1:  # else the sound's clock starts again too, and the header knows one take
         sound_end_s = contents.sound_end_s - start_s if contents.sound_end_s is not None else 0.0
-        read_s = picture_end_s if stream.duration is not None else max(picture_end_s, sound_end_s)
-        cut_s = _promised_end_s(container, stream) - start_s - read_s
-        missing_s = max(unread_s, cut_s if cut_s > _TOLERATED_S else 0.0)
+        promised_s, read_s = _own_end_s(container, stream), picture_end_s
+        if promised_s is None:
+            promised_s, read_s = _container_end_s(path, container), max(picture_end_s, sound_end_s)
+        cut_s = promised_s - start_s - read_s
+        missing_s = max(missing_s, cut_s if cut_s > _TOLERATED_S else 0.0)
     duration_s = max(picture_end_s + missing_s, sound_end_s)
     return _Clock(time_s, step_s, picture_end_s, duration_s, missing_s, unread_s)
 
@@ -276,28 +294,70 @@ def _start_s(container: av.container.InputContainer, found: FrameTimes, base: fl
     return min(first_s, container.start_time / av.time_base)
 
 
-def _promised_end_s(container: av.container.InputContainer, stream: av.VideoStream) -> float:
-    """End of the video by the header, in s of the container's clock; 0 where it makes no promise."""
-    if stream.duration is not None and stream.time_base is not None:
-        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+def _own_end_s(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+    """End of the video by its own header, in s of the container's clock; none where only the file has one."""
+    name = container.format.name
+    if name.startswith("matroska"):
+        return _seconds(stream.metadata.get("DURATION", ""))
+    # FFmpeg gives all streams of ASF the file's duration
+    if stream.duration is None or stream.time_base is None or name == "asf":
+        return None
+    if name == "avi":  # whose duration FFmpeg takes from what it finds
+        return float(stream.frames * stream.time_base)
+    return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+
+
+def _container_end_s(path: Path, container: av.container.InputContainer) -> float:
+    """End of the longest stream by the header, in s of the container's clock; 0 where it makes no promise."""
+    name = container.format.name
+    if name == "asf":
+        asf = _asf_header(path)
+        return asf.end_s if asf is not None else 0.0
     if container.duration is None:
         return 0.0
-    # Matroska's and ASF's durations count from 0, whenever the first frame is
-    counts_from_0 = container.format.name.startswith(("matroska", "asf"))
+    # Matroska's durations count from 0, whenever the first frame is
+    counts_from_0 = name.startswith("matroska")
     return (container.duration + (0 if counts_from_0 else container.start_time or 0)) / av.time_base
+
+
+def _seconds(clock: str) -> float | None:
+    """``00:01:02.500000000`` → 62.5."""
+    found = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", clock)
+    return 3600 * int(found[1]) + 60 * int(found[2]) + float(found[3]) if found else None
+
+
+@dataclass(frozen=True)
+class _AsfHeader:
+    """What the header of ASF promises; FFmpeg does not believe it where the file is cut off."""
+
+    file_bytes: int
+    end_s: float
+
+
+def _asf_header(path: Path) -> _AsfHeader | None:
+    """None where the header has no promise, as in a broadcast, which is written without an end."""
+    with path.open("rb") as file:
+        _, found, properties = file.read(_ASF_HEADER_BYTES).partition(_ASF_FILE_PROPERTIES)
+    if not found or len(properties) < _ASF_PROMISE.size:
+        return None
+    file_bytes, played, preroll_ms, flags = _ASF_PROMISE.unpack_from(properties)
+    return None if flags & 1 else _AsfHeader(file_bytes, max(0.0, played / 1e7 - preroll_ms / 1e3))
 
 
 def _unread_s(path: Path, container: av.container.InputContainer, contents: Contents, read_s: float) -> float:
     """Roughly how long an appended recording is, by its share of the file; 0 where there is none."""
     size, name = path.stat().st_size, container.format.name
-    if not contents.read_bytes or name in _READ_TO_THE_END:
+    if not contents.read_bytes or name == "avi":  # by its header
         return 0.0
     if name.startswith("mov"):
         begins = _second_movie(path)
         unread = size - begins if begins is not None and begins >= contents.read_bytes else 0
+    elif name == "asf" and (asf := _asf_header(path)) is not None:
+        unread = size - asf.file_bytes
     else:
         unread = size - contents.read_bytes
-    return read_s * unread / contents.read_bytes if unread > _UNREAD_SHARE * size else 0.0
+    unread_s = read_s * unread / contents.read_bytes
+    return unread_s if unread > _UNREAD_SHARE * size and unread_s > _TOLERATED_S else 0.0
 
 
 def _second_movie(path: Path) -> int | None:
@@ -328,9 +388,16 @@ def _notes(found: FrameTimes, clock: _Clock) -> tuple[Note, ...]:
         "lost": found.lost,
         "unread": clock.unread_s,
         "late": late_s if late_s > _TOLERATED_S else 0,
+        "holes": _holes_s(clock),
         "early_end": early_s if early_s > _TOLERATED_S else 0,
     }
     return tuple(Note(kind, float(amount)) for kind, amount in amounts.items() if amount)
+
+
+def _holes_s(clock: _Clock) -> float:
+    """Seconds of steps between frames that no slow rate explains."""
+    steps_s = np.diff(clock.time_s)
+    return float(steps_s[steps_s > max(_TOLERATED_S, _HOLE_STEPS * clock.step_s)].sum())
 
 
 def created_at(path: Path) -> datetime | None:

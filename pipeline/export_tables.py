@@ -13,6 +13,7 @@ from datetime import date, datetime
 from functools import partial
 from math import isfinite
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pyarrow as pa
@@ -52,7 +53,7 @@ def derived_tables(out: Path) -> list[NamedTable]:
     found = [NamedTable(path.stem, read_table(path)) for path in sorted(out.glob("summaries/*.parquet"))]
     episodes = [read_table(path) for path in sorted(out.glob("episodes/patient_id=*/*.parquet"))]
     if not found:
-        raise InputError(f"{out}: holds no summaries; run `emonext summarize {out}` first.")
+        raise InputError(f"{out}: holds no summaries; run `emonext summarize {quote(str(out))}` first.")
     if episodes:
         found.append(NamedTable("episodes", pa.concat_tables(episodes)))
     order = ("sessions", "measures", "episodes")

@@ -20,6 +20,7 @@ class Packet:
     :param key: its picture stands alone.
     :param hidden: an edit list leaves its picture out, or the packet is empty.
     :param size: bytes.
+    :param torn: the container finds that a part of it, or of one beside it, is lost.
     """
 
     pts: int | None
@@ -28,6 +29,7 @@ class Packet:
     key: bool
     hidden: bool
     size: int
+    torn: bool = False
 
 
 def times_of(packets: Iterable[Packet]) -> list[int]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.errors import VideoError
 from pipeline.frame_order import Packet, ascends, in_order, times_in_decoded_order, times_of
 from pipeline.orientation import Orientation, orientation_of
-from pipeline.streams import open_container, video_stream
+from pipeline.streams import demuxed, open_container, video_stream
 
 # A packet without a picture of its own, as a hidden reference or the second field of an interlaced picture,
 # lies within so much of a step of a picture that is shown.
@@ -104,7 +104,8 @@ def read_times(
     due = [packet for packet in packets if not packet.hidden]
     stored = times_of(due)
     # damage puts pictures out of their order too, and takes some away, which count as frames all the same
-    if len(set(stored)) == len(due) and (shown.ascending or (plausible and shown.damaged)):
+    damaged = shown.damaged or any(packet.torn for packet in packets)
+    if len(set(stored)) == len(due) and (shown.ascending or (plausible and damaged)):
         return _by_presentation(packets, stored, step), shown
     if not shown.pts:
         raise VideoError(f"{path}: holds no frame that can be shown.")
@@ -146,15 +147,15 @@ class Decoded:
 
 
 def decoded(
-    path: Path, index: int, *, start_pts: int | None = None, threads: Literal["SLICE", "AUTO"] = "SLICE"
+    path: Path, index: int, *, start_pts: int | None = None, threads: Literal["NONE", "AUTO"] = "NONE"
 ) -> Iterator[Decoded]:
     """Every frame of a stream in the decoder's order.
 
     :param start_pts: decoding begins at a key frame that the container finds near it; else at the start.
-    :param threads: with ``SLICE``, damaged packets are passed over, and frames have the same numbers each
-        time; with ``AUTO`` decoding is faster.
+    :param threads: with ``NONE``, damaged packets are passed over, damage is marked most reliably, and frames
+        have the same numbers each time; with ``AUTO`` decoding is faster.
     :raises av.error.FFmpegError: the file can't be opened; or a packet is damaged, and ``threads`` is not
-        ``SLICE``.
+        ``NONE``.
     """
     with open_container(path) as container:
         stream = video_stream(container, index)
@@ -162,11 +163,11 @@ def decoded(
         if start_pts is not None:
             container.seek(start_pts, stream=stream)
         first: Fraction | None = None
-        for packet in _packets(container, stream):
+        for packet in demuxed(container, stream):
             try:
                 frames = stream.decode(packet)
             except av.error.FFmpegError:
-                if threads != "SLICE":
+                if threads != "NONE":
                     raise
                 yield Decoded(None, packet.pts if packet else None)
                 continue
@@ -174,16 +175,6 @@ def decoded(
                 aspect = stream.codec_context.sample_aspect_ratio
                 first = first or aspect
                 yield Decoded(frame, frame.pts, aspect if aspect != first else None)
-
-
-def _packets(
-    container: av.container.InputContainer, stream: av.VideoStream
-) -> Iterator["av.Packet[av.VideoStream] | None"]:
-    """All packets as far as the file can be read; then none, for which a decoder gives what it holds back."""
-    try:
-        yield from container.demux(stream)
-    except av.error.FFmpegError:
-        yield None
 
 
 def _by_presentation(packets: Sequence[Packet], times: Sequence[int], step: float) -> FrameTimes:

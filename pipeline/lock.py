@@ -30,15 +30,16 @@ def holding(out: Path) -> Iterator[None]:
             errors="replace",
         )
     except OSError as error:
-        raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --out.") from error
+        raise OutputError(
+            f"{path}: can't be written ({error.strerror}); make it a file that you may write to, "
+            "or move it away while no run is at work in the folder."
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = file.read(200).strip() or "another run"
-            raise OutputError(
-                f"{out}: {holder} is at work in this folder; wait for it to end, or choose another --out."
-            ) from error
+            raise OutputError(f"{out}: {holder} is at work in this folder; wait for it to end.") from error
         started = datetime.now(UTC).isoformat(timespec="seconds")
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {started},\n")

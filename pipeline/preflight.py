@@ -69,8 +69,8 @@ OTHERS_SHARE = 0.05
 # An expression lasts half a second to four seconds (Ekman 2003): below two pictures a second it is missed.
 USABLE_RATE = 2.0
 
-# A step that long between two frames is a hole in the recording. A tenth lost is more than an accident.
-_HOLE_S, USABLE_LOST = 1.0, 0.1
+# A tenth lost is more than an accident.
+USABLE_LOST = 0.1
 
 GOOD_HEIGHT_PX = 720
 _STANDARD_SIZES = ((1280, 720), (1920, 1080), (3840, 2160))
@@ -391,9 +391,7 @@ def _rate(info: VideoInfo) -> Finding:
 
 def _recording(looks: Sequence[Look], info: VideoInfo) -> Finding:
     """What the container promises and does not hold, holes in it, and what can't be decoded."""
-    steps_s = np.diff(info.time_s)
-    holes_s = steps_s[steps_s > max(_HOLE_S, 3 / info.frame_rate)]
-    missing_s = info.missing_s + info.without_picture_s + float(holes_s.sum())
+    missing_s = info.missing_s + info.without_picture_s
     broken = sum(not look.sample.decoded for look in looks)
     lost = max(missing_s / info.duration_s, broken / len(looks))
     losses = [f"{missing_s:.1f} s missing"] if missing_s else []

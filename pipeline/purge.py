@@ -283,7 +283,9 @@ def remove_planned(out: Path, plan: Plan) -> None:
             if path.relative_to(out).parts[0] not in _MADE:  # of an export under another name
                 remove_empty(path.parent, out)
         except OSError as error:
-            raise OutputError(f"{path}: can't be removed ({error.strerror}); then purge again.") from error
+            raise OutputError(
+                f"{path}: can't be removed ({error.strerror}); put that right, then purge again."
+            ) from error
     for kind in (kind for kind in _MADE if not (out / kind).is_symlink()):
         for folder, _, _ in os.walk(out / kind, topdown=False):
             with suppress(OSError):  # there is something in it

@@ -92,7 +92,7 @@ def read_ratings(
     """
     notes: list[str] = []
     found: list[CodedSession] = []
-    for path in _files(paths):
+    for path in {path.resolve(): path for path in _files(paths)}.values():
         coded, said = READERS[path.suffix.lower()](path, names, codes)
         found += [_named(one, path, names) for one in coded]
         notes += [f"{path.name}: {note}" for note in said]
@@ -186,7 +186,7 @@ def _joined(
         name = f"{', '.join(sources)}: {rater}, {patient} {session}"
         if len(several) > 1:
             notes.append(f"{name}: {len(several)} ratings were put together as one rater's")
-        spans = united([span for one in several for span in one.rated])
+        spans = _stated(name, several)
         if not spans and rated is not None:
             recorded = names.recorded.get((patient, session))
             spans = intersection([rated], recorded.parts) if recorded else [rated]
@@ -207,6 +207,19 @@ def _joined(
             notes.append(f"{name}: no code; all that was rated counts as {rating.uncoded}")
         ratings.append(rating)
     return ratings, notes
+
+
+def _stated(name: str, several: Sequence[CodedSession]) -> list[Span]:
+    """What one rater's files state as rated; each may be of a part of the session.
+
+    :raises InputError: they state different times that overlap. With a file for each emotion, not all of
+        them were looked for all the time.
+    """
+    stated = {tuple(united(one.rated)) for one in several if one.rated}
+    spans = united([span for spans in stated for span in spans])
+    if len(stated) > 1 and sum(map(total_s, stated)) > total_s(spans) + EDGE_S:
+        raise InputError(f"{name}: the files state different times as rated; state the same in all of them.")
+    return spans
 
 
 def _labelled(

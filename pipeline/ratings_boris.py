@@ -23,6 +23,8 @@ NOBODY = {"", "no focal subject"}
 
 FIRST_PLAYER = "1"
 
+LIVE = "was coded live, on a clock that is not the video's; code the video, or take it away"
+
 
 @dataclass(frozen=True)
 class StateEvent:
@@ -57,6 +59,8 @@ def read_boris_project(
             where = f"{path}, observation {shown(name)}"
             if observation.get("type") == "IMAGES":
                 raise InputError(f"{where}: is of pictures; rate a video, not pictures.")
+            if observation.get("type") == "LIVE":
+                raise InputError(f"{where}: {LIVE}.")
             media = list(_media(observation, where))
             ids, rest = names.of(where, name, [medium.name for medium in media])
             shift_s = names.shift_s(where, ids, media) - _offset_s(observation, where)
@@ -133,10 +137,13 @@ def media_of_players(
 ) -> Iterator[Medium]:
     """The files of all players, with their times at the observation's time 0, without its time offset.
 
-    :param offsets_s: of each player but the first; none where it is not known.
+    :param offsets_s: of each player but the first; none where it is not known. BORIS does not apply that of
+        a player with several files, so whoever gave one saw other times.
     """
     for player, files in players.items():
         origin_s = 0.0 if player == FIRST_PLAYER else _minus(offsets_s.get(player, 0.0))
+        if origin_s and len(files) > 1:
+            origin_s = None
         for place, file in enumerate(files):
             yield Medium(file, origin_s, is_sound(file) or not has_video.get(file, True), place == 0)
             length_s = lengths_s.get(file)

@@ -1,7 +1,7 @@
 """Ratings from ELAN: a tier for each emotion, or tiers whose annotations are codes."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -49,7 +49,12 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
         ids, rest = names.of(str(path), path.stem, [medium.name for medium in file.media])
         file = file.moved(names.shift_s(str(path), ids, file.media))
         tiers = {name: file.coded(name, codes) for name in file.tiers if not _states_rated(name, codes)}
-        rated = [span for name in file.tiers if _states_rated(name, codes) for span in file.spans(name)]
+        rated = [
+            (file.annotator_of(name), span)
+            for name in file.tiers
+            if _states_rated(name, codes)
+            for span in file.spans(name)
+        ]
         parents = {name: file.parent_of(name) for name in tiers}
         annotators = {name: file.annotator_of(name) for name in tiers}
     except _SENSELESS as error:
@@ -61,10 +66,16 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
             by_rater.setdefault(annotators[name] or rest, []).extend(used.get(name, ()))
     if any(by_rater.values()):  # an annotator of tiers without annotations is nobody who rated
         by_rater = {rater: coded for rater, coded in by_rater.items() if coded}
+    by_rater = by_rater or {rest: []}
     sessions = [
-        CodedSession(*ids, rater, tuple(coded), path.name, tuple(rated)) for rater, coded in by_rater.items()
+        CodedSession(
+            *(*ids, rater, tuple(coded), path.name),
+            # what another rater of the file states is that rater's own
+            tuple(span for who, span in rated if who == rater or who not in by_rater),
+        )
+        for rater, coded in by_rater.items()
     ]
-    return sessions or [CodedSession(*ids, rest, (), path.name, tuple(rated))], notes
+    return sessions, notes
 
 
 _SENSELESS = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
@@ -186,7 +197,8 @@ class _File:
         aligned, referring, _, _ = self.file.tiers[tier]
         if annotation in aligned:
             begin, end = aligned[annotation][:2]
-            return self._slots_ms[begin], self._slots_ms[end]
+            slots_ms = self._slots_of_dependent_ms.get(tier, self._slots_ms)
+            return slots_ms[begin], slots_ms[end]
         parent = referring[annotation][0]
         start, end = self._span_ms(parent)
         place, count = self._places[annotation]
@@ -200,12 +212,17 @@ class _File:
             for name, (parent, *_) in referring.items():
                 siblings.setdefault((tier, parent), []).append(name)
         found: dict[str, tuple[int, int]] = {}
-        for (tier, _), names in siblings.items():
+        for (tier, parent), names in siblings.items():
             if self._is_subdivided(tier, names):
                 ordered = self._ordered(tier, names)
                 found |= {name: (place, len(ordered)) for place, name in enumerate(ordered)}
+            elif len(names) > 1:
+                raise InputError(
+                    f"{self.path}: several annotations of tier {shown(tier)} refer to {shown(parent)}, and "
+                    "which part of it each has is not stated; save it in ELAN again."
+                )
             else:
-                found |= dict.fromkeys(names, (0, 1))
+                found[names[0]] = 0, 1
         return found
 
     def _is_subdivided(self, tier: str, siblings: list[str]) -> bool:
@@ -235,14 +252,27 @@ class _File:
 
     @cached_property
     def _slots_ms(self) -> dict[str, float]:
-        """Slots without a time lie evenly between their neighbours, as in ELAN.
+        return self._evenly_ms(list(self.file.timeslots.items()))
+
+    @cached_property
+    def _slots_of_dependent_ms(self) -> dict[str, dict[str, float]]:
+        """Of each tier that depends on another: only slots of the tier itself are neighbours, as in ELAN."""
+        found = {}
+        for tier, (aligned, *_) in self.file.tiers.items():
+            if self.parent_of(tier):
+                own = {slot for row in aligned.values() for slot in row[:2]}
+                slots = [(slot, time) for slot, time in self.file.timeslots.items() if slot in own]
+                found[tier] = self._evenly_ms(slots)
+        return found
+
+    def _evenly_ms(self, slots: Sequence[tuple[str, int | None]]) -> dict[str, float]:
+        """Slots without a time lie evenly between their neighbours.
 
         :raises InputError: the neighbours' times run backwards.
         """
-        slots = list(self.file.timeslots.items())
         found = {name: float(value) for name, value in slots if value is not None}
-        for before, after in pairwise(place for place, (_, value) in enumerate(slots) if value is not None):
-            start, end = float(slots[before][1]), float(slots[after][1])
+        for before, after in pairwise(place for place, (name, _) in enumerate(slots) if name in found):
+            start, end = found[slots[before][0]], found[slots[after][0]]
             if after - before > 1 and end < start:
                 raise InputError(f"{self.path}: times in the file are out of order; save it in ELAN again.")
             for place in range(before + 1, after):

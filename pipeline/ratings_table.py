@@ -7,8 +7,16 @@ from pathlib import Path
 
 from pipeline.codes import CodeMap
 from pipeline.errors import InputError
-from pipeline.ratings_boris import FIRST_PLAYER, StateEvent, media_of_players, paired, point_notes, rater_of
-from pipeline.ratings_coded import Coded, CodedSession, SessionNames, Span, signed_seconds
+from pipeline.ratings_boris import (
+    FIRST_PLAYER,
+    LIVE,
+    StateEvent,
+    media_of_players,
+    paired,
+    point_notes,
+    rater_of,
+)
+from pipeline.ratings_coded import Coded, CodedSession, SessionNames, Span, file_key, signed_seconds
 from pipeline.spreadsheet import Problem, plain, read_seconds, read_table, shown, why_repeated
 from pipeline.timeline import check_id
 
@@ -64,9 +72,13 @@ def read_coded_table(path: Path, names: SessionNames, codes: CodeMap) -> Found:
         header = [cell.lower() for cell in cells]
         above = {row[0].lower(): row[1] for _, row in table[:place] if len(row) > 1}
         if {"behavior", "start (s)", "stop (s)"} <= set(header):
-            return _aggregated(path, _rows(path, header, table[place:], _of_boris(header)), above, names)
+            rows = _rows(path, header, table[place:], _of_boris(header))
+            _refuse_unknown_order(path, rows)
+            return _aggregated(path, rows, above, names)
         if {"behavior", "time"} <= set(header) and {"behavior type", "status"} & set(header):
-            return _tabular(path, _rows(path, header, table[place:], _of_boris(header)), above, names)
+            rows = _rows(path, header, table[place:], _of_boris(header))
+            _refuse_unknown_order(path, rows)
+            return _tabular(path, rows, above, names)
         if place == 0 and all(set(header) & set(_PLAIN[name]) for name in ("start_s", "end_s", "code")):
             ours = {theirs: name for name, several in _PLAIN.items() for theirs in several}
             columns = [ours.get(name, name) for name in header]
@@ -98,6 +110,21 @@ def _rows(
             reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
             raise InputError(f"{path}: {Problem(number, '', reason)}")
     return [(number, dict(zip(header, cells, strict=False))) for number, cells in table[1:]]
+
+
+def _refuse_unknown_order(path: Path, rows: Sequence[tuple[int, Row]]) -> None:
+    """Times count on from file to file, whose lengths only an export with the column Source holds.
+
+    :raises InputError: an observation played several files, and its rows do not state all of them.
+    """
+    played: dict[str, str] = {}
+    for number, row in rows:
+        file = file_key(row.get("media file name") or row.get("media file path", ""))
+        if file and "player #" not in row.get("source", ""):
+            name = row.get("observation id", "")
+            if played.setdefault(name, file) != file:
+                reason = "its observation plays several files; give BORIS's project (.boris)."
+                raise InputError(f"{path}: {Problem(number, '', reason)}")
 
 
 def _plain(
@@ -187,6 +214,8 @@ def _observation(path: Path, row: Row, above: Row, names: SessionNames) -> tuple
     where = f"observation {shown(name)}"
     if "picture" in row.get("observation type", "").lower() or "directories" in row.get("source", "").lower():
         raise InputError(f"{where}: is of pictures; rate a video, not pictures")
+    if "live" in row.get("observation type", "").lower():
+        raise InputError(f"{where}: {LIVE}")
     players = _players(row)
     media = [file for files in players.values() for file in files]
     ids, rest = names.of(where, name, media)

@@ -44,7 +44,7 @@ class Recording:
 
     @property
     def without_picture_s(self) -> float:
-        """Seconds of sound before the first picture of a file and after its last."""
+        """Seconds of sound before the first picture of a file and after its last, and of holes."""
         return sum(info.without_picture_s for info in self.files)
 
     @property

@@ -17,7 +17,7 @@ from pipeline.ahead import read_ahead
 from pipeline.blur import FaceTrack, face_tracks, hold_time, pixelate
 from pipeline.container import sha256_of
 from pipeline.counts import number_of
-from pipeline.errors import InputError, TimelineError
+from pipeline.errors import InputError
 from pipeline.jobs import joined, stamp
 from pipeline.recording import Recording, open_recording, within
 from pipeline.session import Session
@@ -27,8 +27,7 @@ from pipeline.timeline import (
     Timeline,
     atomic,
     check_id,
-    read_faces,
-    read_timeline,
+    read_session,
     refused_sessions,
 )
 from pipeline.video import sample_grid
@@ -76,10 +75,7 @@ def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[
         raise InputError(
             f"{out}: consent to {' '.join(session.ids)} was withdrawn or never given; nothing of it is shown."
         )
-    timeline, faces = read_timeline(session.timeline_path(out)), read_faces(session.faces_path(out))
-    if timeline.metadata != faces.metadata:
-        path = session.faces_path(out)
-        raise TimelineError(f"{path}: of another run than the timeline; process the video again.")
+    timeline, faces = read_session(out, *session.ids)
     before = read_outcomes(out).get(session.ids)
     videos = videos or _processed(out, session, before)
     _check_videos(videos, _sha256s(timeline), before)

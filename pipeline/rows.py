@@ -156,8 +156,8 @@ def _face_values(face: Face) -> dict[str, Any]:
     return box | {name: getattr(face, name) for name in _FACE_COLUMNS}
 
 
-# Sound without a picture is no loss where a camera only starts late; beyond this share of a recording
-# somebody should look what happened.
+# Time without a picture is no loss where a camera only starts late or a screen stands still; beyond this
+# share of a recording somebody should look what happened.
 _MUCH_WITHOUT_PICTURE = 0.05
 
 _EDGES = ("x1", "y1", "x2", "y2")

@@ -113,7 +113,7 @@ def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") ->
         if number == 1 or any(cell.strip() for cell in cells):
             table.append((number, cells))
         if len(table) > max_rows + 1 or number > _MAX_LINES:
-            raise InputError(f"{path}: more than {max_rows} rows; give several lists.")
+            raise InputError(f"{path}: more than {max_rows} rows; divide it into several files.")
     return table
 
 

@@ -1,12 +1,12 @@
 """The streams of a container: which of them is the session, and the packets of all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import av
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 
 from pipeline.errors import VideoError
 from pipeline.frame_order import Packet, times_of
@@ -86,20 +86,31 @@ def usable_streams(path: Path, container: av.container.InputContainer) -> list[a
 def read_contents(container: av.container.InputContainer, videos: Sequence[av.VideoStream]) -> Contents:
     """All packets of the video streams, and where the sound ends; as far as the file can be read."""
     found = Contents({stream.index: [] for stream in videos})
-    try:
-        for packet in container.demux(*videos, *container.streams.audio):
-            if packet.size == 0 and packet.pts is None:
-                continue  # the end of the stream
-            if packet.pos is not None:
-                found.read_bytes = max(found.read_bytes, packet.pos + packet.size)
-            if packet.stream.type == "video":
-                found.packets[packet.stream.index].append(_packet(packet))
-            elif packet.pts is not None and packet.time_base is not None:
-                end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                found.sound_end_s = max(end_s, found.sound_end_s or end_s)
-    except av.error.FFmpegError:
-        pass  # what was promised and is missing shows in the duration
+    for packet in demuxed(container, *videos, *container.streams.audio):
+        if packet is None or (packet.size == 0 and packet.pts is None):
+            continue  # the end of the stream
+        if packet.pos is not None:
+            found.read_bytes = max(found.read_bytes, packet.pos + packet.size)
+        if packet.stream.type == "video":
+            found.packets[packet.stream.index].append(_packet(packet))
+        elif packet.pts is not None and packet.time_base is not None:
+            end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            found.sound_end_s = max(end_s, found.sound_end_s or end_s)
     return found
+
+
+def demuxed(container: av.container.InputContainer, *streams: Stream) -> "Iterator[av.Packet[Any] | None]":
+    """All packets as far as the file can be read; then none, for which a decoder gives what it holds back.
+
+    What was promised and is missing shows in the duration.
+    """
+    try:
+        yield from container.demux(*streams)
+    except IndexError:
+        # at the end PyAV looks for streams that FFmpeg met only while reading; those asked for are complete
+        return
+    except av.error.FFmpegError:
+        yield None
 
 
 def choose_stream(path: Path, videos: Sequence[av.VideoStream], contents: Contents) -> av.VideoStream:
@@ -140,6 +151,7 @@ def _packet(packet: "av.Packet[Any]") -> Packet:
         key=packet.is_keyframe,
         hidden=packet.is_discard or packet.size == 0,
         size=packet.size,
+        torn=packet.is_corrupt,
     )
 
 

@@ -237,6 +237,9 @@ def read_metadata(path: Path) -> Mapping[str, Any]:
         return metadata
 
 
+_OTHER_KEY = f"is {WRONG_KEY}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE)."
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     """:raises TimelineError: what Parquet's readers say of a missing or damaged file."""
@@ -246,21 +249,25 @@ def _reading(path: Path) -> Iterator[None]:
         raise TimelineError(f"{path}: not found.") from error
     except (OSError, pa.ArrowException, ValueError) as error:
         if WRONG_KEY in str(error):
-            raise TimelineError(f"{path}: is {WRONG_KEY}; give the right one with --key.") from error
+            raise TimelineError(f"{path}: {_OTHER_KEY}") from error
         raise TimelineError(
             f"{path}: not a file of this program, or damaged; run `emonext process` again."
         ) from error
 
 
 def check_key(out: Path) -> None:
-    """What a folder holds encrypted is not gone on with in the open.
+    """What a folder holds encrypted is not gone on with in the open, nor with a second key.
 
-    :raises InputError: one of its timelines is encrypted, and no key is in use.
+    :raises InputError: one of its timelines is encrypted, and its key is not in use.
     """
     aside = out.glob(f"withdrawn/**/*.parquet{SET_ASIDE_SUFFIX}")
     for written in (*out.glob("timelines/*/*.parquet"), *aside):
-        with suppress(OSError):  # what can't be read at all is told by who needs it
-            for_reading(written)
+        try:
+            pq.read_schema(written, decryption_properties=for_reading(written))
+        except (OSError, pa.ArrowException, ValueError) as error:
+            # what can't be read at all is told by who needs it
+            if WRONG_KEY in str(error):
+                raise InputError(f"{written}: {_OTHER_KEY}") from error
 
 
 def left_open(out: Path) -> list[Path]:
@@ -302,6 +309,21 @@ def ids_of(path: Path, timeline: Timeline) -> tuple[str, str]:
 def read_faces(path: Path) -> Timeline:
     """Every face of every sample, in :data:`FACES_SCHEMA`'s columns; errors as :func:`read_timeline`."""
     return _read(path, FACES_SCHEMA)
+
+
+def read_session(out: Path, patient_id: str, session_id: str) -> tuple[Timeline, Timeline]:
+    """Timeline and faces of a session, which belong together.
+
+    :raises TimelineError: one can't be read, is not where its rows say, or they were written by two runs.
+    :raises InputError: as for :func:`ids_of`.
+    """
+    path = timeline_path(out, patient_id, session_id)
+    timeline, faces = read_timeline(path), read_faces(faces_path(out, patient_id, session_id))
+    ids_of(path, timeline)
+    if timeline.metadata != faces.metadata:
+        path = faces_path(out, patient_id, session_id)
+        raise TimelineError(f"{path}: of another run than the timeline; process the video again.")
+    return timeline, faces
 
 
 def _read(path: Path, schema: pa.Schema) -> Timeline:

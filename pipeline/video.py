@@ -217,19 +217,19 @@ def _frames_from(info: VideoInfo, wanted: int) -> Iterator[_Found]:
     try:
         try:
             # the same numbers each time take one thread
-            for found in _sought(info, wanted, "SLICE" if info.by_number else "AUTO"):
+            for found in _sought(info, wanted, "NONE" if info.by_number else "AUTO"):
                 last = found.pts
                 yield found
         except av.error.FFmpegError:
             # several threads report a damaged packet some packets late; one says which it is
-            for found in _sought(info, wanted if last is None else last, "SLICE"):
+            for found in _sought(info, wanted if last is None else last, "NONE"):
                 if last is None or found.pts > last:
                     yield found
     except av.error.FFmpegError as error:
         raise VideoError(f"{info.path}: can't be read any more ({error.strerror}).") from error
 
 
-def _sought(info: VideoInfo, wanted: int, threads: Literal["SLICE", "AUTO"]) -> Iterator[_Found]:
+def _sought(info: VideoInfo, wanted: int, threads: Literal["NONE", "AUTO"]) -> Iterator[_Found]:
     """Goes back further until the first frame after a seek is not later than the one that is wanted.
 
     Containers are indexed by the time of decoding, and where groups of pictures are open, the first frames
@@ -256,7 +256,7 @@ def _places_to_begin(info: VideoInfo, wanted: int) -> Iterator[int | None]:
     yield None
 
 
-def _trusted(info: VideoInfo, threads: Literal["SLICE", "AUTO"], start_pts: int | None) -> Iterator[_Found]:
+def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int | None) -> Iterator[_Found]:
     """Leaves out what follows a damaged picture, up to the next key frame.
 
     It is built on the damaged one: FFmpeg shows it smeared, and unmarked.

@@ -26,6 +26,7 @@ REASONS = (
         "needs a file of its own"
     ),
     marked("the picture begins %(seconds)s s after the sound"),
+    marked("no picture for %(seconds)s s between the first and the last"),
     marked("the picture ends %(seconds)s s before the sound"),
     marked("no face was found in the reference photos"),
     marked("no face in the video is clear enough to be compared"),

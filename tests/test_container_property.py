@@ -212,7 +212,8 @@ def test_what_the_decoder_gives_in_order_is_what_is_read(tmp_path: Path, seed: i
     assert found == expected or (told and subsequence(found, expected)), made.path.name
     if made.healthy:
         assert found == expected
-        assert {note.kind for note in info.notes} <= {"late", "early_end"}
+        assert {note.kind for note in info.notes} <= {"late", "holes", "early_end"}
+        assert ("holes" in {note.kind for note in info.notes}) == (np.diff(times) > 1).any()
         np.testing.assert_allclose(info.time_s, times, rtol=0, atol=1e-3)
     for frame in np.random.default_rng(seed).choice(len(index), 6):
         picture = picture_at(info, int(frame))

@@ -68,5 +68,8 @@ def test_it_is_let_go_of_after_an_error(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_can_t_be_written_to_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="--out"), holding(tmp_path / "nowhere"):
+    with (
+        pytest.raises(OutputError, match="make it a file that you may write to"),
+        holding(tmp_path / "nowhere"),
+    ):
         pass

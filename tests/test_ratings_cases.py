@@ -201,6 +201,10 @@ def test_the_parts_of_a_subdivision_share_its_time_in_their_order(tmp_path: Path
         ([referring("a3", "a1", "happy", "a8")], "follow none that is there"),
         ([referring("a3", "a1", "happy"), referring("a4", "a1", "sad")] * 2, "two have the ANNOTATION_ID"),
         ([referring("a3", "a4", "happy"), referring("a4", "a3", "sad")], "can't be read as a file of ELAN"),
+        (
+            [referring("a3", "a1", "happy"), referring("a4", "a1", "sad")],
+            "several annotations of tier 'emotion'",
+        ),
     ],
 )
 def test_broken_references_are_refused(tmp_path: Path, annotations: list[str], said: str) -> None:
@@ -233,6 +237,27 @@ def test_slots_without_a_time_lie_evenly_between_their_neighbours(tmp_path: Path
     assert stretches(found) == [(1, 3, "happy"), (3, 5, "sad"), (5, 7, "fear")]
 
 
+def test_slots_of_a_dependent_tier_lie_between_those_of_the_same_tier(tmp_path: Path) -> None:
+    """As ELAN shows it: 1 to 7 s are divided in three, wherever another tier has a time."""
+    slots = (
+        '<TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="1000"/><TIME_SLOT TIME_SLOT_ID="ts2"/>'
+        '<TIME_SLOT TIME_SLOT_ID="ts3"/><TIME_SLOT TIME_SLOT_ID="ts8" TIME_VALUE="1600"/>'
+        '<TIME_SLOT TIME_SLOT_ID="ts9" TIME_VALUE="2000"/><TIME_SLOT TIME_SLOT_ID="ts4" TIME_VALUE="7000"/>'
+    )
+    emotions = tier(
+        "emotion",
+        aligned("a1", "ts1", "ts2", "happy"),
+        aligned("a2", "ts2", "ts3", "sad"),
+        aligned("a3", "ts3", "ts4", "fear"),
+        parent="segment",
+    )
+    others = tier("segment", aligned("a4", "ts1", "ts4", "x")) + tier(
+        "talk", aligned("a5", "ts8", "ts9", "y")
+    )
+    found = read(eaf(tmp_path / "P012_S02.eaf", others + emotions, slots))
+    assert stretches(found) == [(1, 3, "happy"), (3, 5, "sad"), (5, 7, "fear")]
+
+
 def test_annotations_without_a_value_or_without_length_are_told(tmp_path: Path) -> None:
     emotions = tier(
         "emotion",
@@ -259,6 +284,19 @@ def test_a_tier_named_rated_states_what_was_rated(tmp_path: Path) -> None:
     assert found.ratings[0].rated == ((1, 9),)
     assert stretches(found) == [(1, 5, "happy")]
     assert found.notes == ()
+
+
+def test_what_a_rater_of_a_file_rated_is_not_stated_for_another(tmp_path: Path) -> None:
+    def by(annotator: str, text: str) -> str:
+        return text.replace("<TIER ", f'<TIER ANNOTATOR="{annotator}" ')
+
+    happy = by("Anna", tier("emotion", aligned("a1", "ts1", "ts2", "happy")))
+    sad = by("Bo", tier("emotion-2", aligned("a2", "ts2", "ts3", "sad")))
+    rated = by("Anna", tier("rated", aligned("r1", "ts1", "ts2", "")))
+    found = read(eaf(tmp_path / "P012_S02.eaf", happy + sad + rated))
+    assert [(one.rater, one.rated) for one in found.ratings] == [("Anna", ((1, 5),)), ("Bo", ())]
+    (one,) = read(eaf(tmp_path / "P012_S02.eaf", ONE + rated)).ratings
+    assert one.rated == ((1, 5),), "the tier of codes names nobody else"
 
 
 # --- BORIS
@@ -324,6 +362,11 @@ def test_a_player_s_offset_delays_its_video(tmp_path: Path) -> None:
         ({"type": "IMAGES"}, "rate a video, not pictures"),
         ({"type": "IMAGES", "events": [["NA", "", "happy", "", ""]] * 2}, "rate a video, not pictures"),
         ({"events": [["NA", "", "happy", "", ""]] * 2}, "has no time; rate a video, not pictures"),
+        ({"type": "LIVE"}, "on a clock that is not the video's"),
+        (
+            {"file": {"1": [ROOM], "2": [OWN, "x.mp4"]}, "media_info": {"offset": {"2": 2}}},
+            "when they begin is not known",
+        ),
         ({"time offset": "soon"}, "its time offset is no time ('soon')"),
         ({"file": {"1": [ROOM, OWN]}}, "begin at different times, or when they begin is not known"),
         ({"file": {"1": [ROOM], "2": ["x.mp4"]}, "media_info": {"offset": {"2": 2}}}, "room.mp4', 'x.mp4'"),
@@ -400,6 +443,7 @@ def test_times_of_boris_s_exports_are_moved_too(
         (f"P012_S02,Media file(s),player #1:{ROOM}|player #2:{OWN},0,60.000|60.000,,happy", "is not known"),
         (f"P012_S02,Media file(s),player #1:{ROOM};{OWN},0,NA,,happy", "is not known"),
         ("P012_S02,From pictures,x; ,0,NA,,happy", "rate a video, not pictures"),
+        ("P012_S02,Live observation,NA,0,NA,,happy", "on a clock that is not the video's"),
         (f"P012_S02,Media file(s),player #1:{OWN},soon,60.000,,happy", "'soon' is no time"),
     ],
 )
@@ -569,6 +613,40 @@ def test_the_option_rated_holds_where_a_file_does_not_say(tmp_path: Path) -> Non
 def test_an_option_rated_that_is_no_stretch_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--rated"):
         read_span(text)
+
+
+def test_an_export_that_does_not_hold_the_lengths_of_files_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = "P012_S02,happy,1,5,room.mp4\nP012_S02,sad,31,35,P012_S02.mp4\n"
+    path.write_text(f"Observation id,Behavior,Start (s),Stop (s),Media file name\n{rows}")
+    assert "row 3: its observation plays several files; give BORIS's project" in refused(path)
+
+
+def test_a_file_given_twice_is_read_once(tmp_path: Path) -> None:
+    path = plain(tmp_path / "P012_S02_anna.csv", "1,5,neutral")
+    found = read_ratings([path, tmp_path, path], MINUTE, read_codes(None), None)
+    assert (stretches(found), found.notes) == ([(1, 5, "neutral")], ())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rated"),
+    [
+        ("0,20", "0,20", ((0, 20),)),
+        ("0,20", "30,40", ((0, 20), (30, 40))),
+        ("0,20", ",", ((0, 20),)),
+        ("0,20", "0,10", None),
+    ],
+)
+def test_files_of_one_rater_state_the_same_or_parts(
+    tmp_path: Path, first: str, second: str, rated: tuple[tuple[float, float], ...] | None
+) -> None:
+    for name, cells in (("csv", first), ("tsv", second)):
+        text = f"start_s,end_s,code,rated_from_s,rated_to_s\n1,2,sad,{cells}\n"
+        (tmp_path / f"P012_S02_anna.{name}").write_text(text)
+    if rated is None:
+        assert "state different times as rated" in refused(tmp_path)
+    else:
+        assert read(tmp_path).ratings[0].rated == rated
 
 
 def test_two_files_of_one_rater_are_told(tmp_path: Path) -> None:

@@ -285,6 +285,8 @@ def test_a_hole_in_the_recording_is_not_observed(tmp_path: Path, fake_instrument
     timeline = process(path, tmp_path / "out", fake_instruments)
     assert statuses(timeline) == ["ok"] * 5 + ["other_person"] * 5
     assert timeline.metadata["coverage"] * 62 == pytest.approx(1.0, abs=0.25)
+    assert timeline.metadata["warnings"] == ["no picture for 60.1 s between the first and the last"]
+    assert timeline.metadata["seconds_lost"] == pytest.approx(60.1)
 
 
 def test_times_and_frames_of_a_variable_rate_are_the_container_s(

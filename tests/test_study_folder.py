@@ -151,14 +151,18 @@ def test_a_list_beside_a_video_that_can_t_be_read_stops_it(tmp_path: Path) -> No
         check_unlisted([video])
 
 
-@pytest.mark.parametrize(
-    "given", [["in", "x.mp4"], ["in/sessions.csv", "x.mp4"], ["in", "in"], ["in/list.ods"]]
-)
+@pytest.mark.parametrize("given", [["in", "x.mp4"], ["in/sessions.csv", "x.mp4"], ["in", "in"]])
 def test_a_list_is_given_alone(tmp_path: Path, given: list[str]) -> None:
-    touch(tmp_path, "x.mp4", "in/P1_S1.mp4", "in/list.ods")
+    touch(tmp_path, "x.mp4", "in/P1_S1.mp4")
     put(tmp_path / "in", "patient_id;session_id;video\nP1;S1;P1_S1.mp4\n")
     with pytest.raises(InputError, match="emonext process "):
         plan_sessions([tmp_path / name for name in given], None, None)
+
+
+def test_a_list_of_another_kind_is_saved_as_one_that_is_read(tmp_path: Path) -> None:
+    touch(tmp_path, "list.ods")
+    with pytest.raises(InputError, match=r"list\.ods: .* save it as one of these\.$"):
+        plan_sessions([tmp_path / "list.ods"], None, None)
 
 
 # --- a part of a list

@@ -1,0 +1,170 @@
+"""What a message advises is done as it says, and then it works."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.metadata import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import remedies_of_commands
+import remedies_of_lists
+import remedies_of_weights
+from numpy.typing import NDArray
+from remedies import ADVICE, TABLE, Kit, Remedy, module_of, pattern_of, text_of, texts
+from videos import encode, with_faces
+
+import cli
+import reports
+from emonext.weight_files import verify_weights
+from pipeline.encryption import use_no_key
+from pipeline.jobs import in_this_process
+from pipeline.session import Instruments
+
+AREAS = (remedies_of_commands, remedies_of_lists, remedies_of_weights)
+
+# Message, or a part of it → why nothing is carried out here.
+EXCEPTIONS = {
+    # another machine, or another program
+    "ray_engine: ; install the same.": "needs a second machine",
+    "ray_engine: . Start one with `ray start`; this machine must": "a cluster: test_ray_engine",
+    "ray_engine: --engine ray: Ray can't be started on this machine": "no advice",
+    "checkpoint: is made into one by `emonext weights convert`": "test_published converts one",
+    "starting: --init imagenet: there are no such weights of this architecture": "every --size has some",
+    "facenet: InceptionResnetV1; give its state dict.": "100 MB, not ours",
+    "facenet: fetch it again, or give the sha256 that its maker states": "test_embedding",
+    "embedding: install {} 0.3.0 again": "needs a registry of packages",
+    "embedding: identity needs: pip install": "needs a registry of packages; the extra exists",
+    "ratings_elan: ELAN files need {}: pip install": "needs a registry of packages; the extra exists",
+    "reliability: Comparing with raters needs {}: pip install": "needs a registry; the extra exists",
+    "cli: This needs {}: pip install {}": "needs a registry of packages; the extras exist",
+    "cli: --editable '{}[{}]'": "needs a registry of packages; the extras exist",
+    # a camera, or somebody who knows
+    "preflight: Clean the lens, focus on the face, and give more light": "needs a camera: test_preflight",
+    "preflight: Film the patient alone, or give {}{} in sessions.csv": "needs a camera: test_preflight",
+    "preflight: try another card, and copy the file again.": "needs a camera: test_preflight",
+    "preflight: pictures can be decoded; record it again.": "needs a camera: test_preflight",
+    "people: shows more than one person: give the session a photo of the patient": "real faces: test_people",
+    "identity: they come from different networks. Make the references again": "the library's; test_identity",
+    "study_check: who gave no consent; make sure that the recording may be processed.": "a person's decision",
+    "study_check: is nearly {} of row {}; make sure that both are meant.": "a person's decision",
+    "cli: keep a copy in a safe place; without it nothing can be read again.": "about the future",
+    "cli: they show faces: delete them when you have looked": "any way of deleting will do",
+    "audit: : it was written anew, or is another": "names what may have happened",
+    "audit: : a run was cut off then, or is writing now": "names what may have happened",
+    # no advice, but like it
+    "cli: --engine ray": "part of a message: only goes with",
+    "cli: timelines made anew. Report: {}": "a result",
+    "cli: : is made again": "a result",
+    "cli: Delete this of {}? It can't be undone.": "a question",
+    "derived: can't be read any more; made anew with the program's own": "part of a message",
+    "study_folder: {} --out DIR": "part of three messages, whose commands are run",
+    "forms: emonext faces 1": "the first words of a file",
+    "scales: its name in scales.toml": "what a column means",
+}
+
+
+class ByLight:
+    """Tells people apart by how light their faces are."""
+
+    name, same_person = "by-light", 0.1
+
+    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        light: NDArray[np.float32] = chips.mean(axis=(1, 2, 3), dtype=np.float32)[:, None] / 255
+        return light
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick(fake_instruments: Instruments, small_weights: Path) -> Iterator[None]:
+    """Sessions are processed in this process, by plain functions; only `report` makes pages."""
+    weights = {**fake_instruments.weights, "sha256": verify_weights(small_weights)}
+    engine = in_this_process(replace(fake_instruments, weights=weights, make_embedder=ByLight))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "_on_this_machine", lambda make, jobs, sessions: engine)
+        patch.setattr(reports, "update_reports", lambda out, on_progress: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return encode(tmp_path_factory.mktemp("clip") / "clip.mp4", [with_faces([(40, 40)])] * 20, rate=10)
+
+
+MakeKit = Callable[[Path, Path], Kit]
+
+
+@pytest.fixture
+def make_kit(
+    clip: Path, small_weights: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[MakeKit]:
+    def make(folder: Path, processed: Path) -> Kit:
+        folder.mkdir(exist_ok=True)
+        return Kit(folder, processed, clip, small_weights, monkeypatch, capfd)
+
+    yield make
+    use_no_key()
+
+
+@pytest.fixture(scope="module")
+def processed() -> dict[str, Path]:
+    """The folder that the first test makes, under ``out``."""
+    return {}
+
+
+@pytest.fixture
+def kit(
+    make_kit: MakeKit,
+    tmp_path: Path,
+    processed: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Kit:
+    if not processed:
+        made = make_kit(tmp_path_factory.mktemp("processed"), Path())
+        assert made.process(made.video("P1_S1.mp4"), made.video("P2_S1.mp4")).code == 0
+        processed["out"] = made.out
+    return make_kit(tmp_path / "a study", processed["out"])
+
+
+@pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry.name)
+def test_what_a_message_advises_works(entry: Remedy, kit: Kit) -> None:
+    message = pattern_of(entry.messages[0])
+    said, *after = entry.carry_out(kit)
+    assert message.search(said.text), said
+    assert after
+    for ended in after:
+        assert ended.code == 0, ended
+        assert not message.search(ended.text), ended
+
+
+def is_in(message: str, module: str, text: str) -> bool:
+    return module_of(message) == module and text_of(message) in text
+
+
+def test_every_message_that_advises_something_is_in_the_table() -> None:
+    entries = [message for entry in TABLE for message in entry.messages]
+    advising = {(module, text) for module, text in texts() if ADVICE.search(text) and " " in text}
+    assert len(advising) > 150
+    missing = [
+        found for found in advising if not any(is_in(message, *found) for message in (*entries, *EXCEPTIONS))
+    ]
+    assert sorted(missing) == []
+
+
+def test_every_message_of_the_table_is_the_program_s() -> None:
+    every = set(texts())
+    entries = [*(message for entry in TABLE for message in entry.messages), *EXCEPTIONS]
+    assert [message for message in entries if not any(is_in(message, *found) for found in every)] == []
+
+
+def test_every_case_has_a_name_of_its_own() -> None:
+    assert [name for name, count in Counter(entry.name for entry in TABLE).items() if count > 1] == []
+    assert all(AREAS)
+
+
+def test_extras_that_messages_name_exist() -> None:
+    extras = metadata("emonext-care").get_all("Provides-Extra") or []
+    named = {extra for _, text in texts() for extra in re.findall(r"emonext-care\[([a-z]+)\]", text)}
+    assert named == {"agreement", "identity"}
+    assert named <= set(extras)
