@@ -616,6 +616,12 @@ rated(
 )
 rated("ratings_boris: save it in BORIS again", in_utf_16(coded()), coded(), name=BORIS)
 rated(
+    "ratings_boris: was coded live, on a clock that is not the video's; code the video, or take it away",
+    coded(type="LIVE"),
+    coded(),
+    name=BORIS,
+)
+rated(
     "ratings_boris: : {} is no time ({}); put it right in BORIS.",
     coded(**{"time offset": "soon"}),
     coded(),
@@ -628,6 +634,16 @@ rated(
     coded(),
     name=BORIS,
 )
+
+
+@remedy("ratings_table: its observation plays several files; give BORIS's project (.boris).")
+def an_export_without_the_lengths_of_files(kit: Kit) -> Steps:
+    kit.study()
+    rows = "P1_S1,happy,0,0.5,room.mp4\nP1_S1,sad,1,1.5,P1_S1.mp4\n"
+    table = kit.folder / "export.csv"
+    table.write_text(f"Observation id,Behavior,Start (s),Stop (s),Media file name\n{rows}")
+    yield agree(kit, table)
+    yield agree(kit, coded()(kit.folder / BORIS))
 
 
 @remedy(
