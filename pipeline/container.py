@@ -7,6 +7,7 @@ believed only where packets and decoder agree (:mod:`pipeline.frame_times`).
 import hashlib
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
-from pipeline.frame_order import Packet
+from pipeline.frame_order import Packet, ascends, times_of
 from pipeline.frame_times import FrameTimes, read_times
 from pipeline.orientation import Orientation, pixel_aspect, shown_size
 from pipeline.streams import (
@@ -31,8 +32,8 @@ from pipeline.streams import (
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv")
 
-# decord goes by key frames. With other codecs, in transport streams, and in groups of pictures that are
-# open (x265's default), it hands back frames that are up to a second off, without a word.
+# decord seeks to a key frame and counts from there. With other codecs, in transport streams, and where frames
+# are not shown in the order in which they are decoded, it hands back wrong frames without a word.
 _DECORD_CODECS = ("h264", "hevc", "mjpeg")
 _INDEXED_CONTAINERS = ("mov", "matroska")
 
@@ -229,14 +230,10 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     )
 
 
-def _plain(packets: list[Packet]) -> bool:
-    """Whether no frame is hidden, and none is shown before the key frame that it follows."""
-    key: int | None = None
-    for packet in packets:
-        key = packet.pts if packet.key else key
-        if packet.hidden or packet.pts is None or key is None or packet.pts < key:
-            return False
-    return True
+def _plain(packets: Sequence[Packet]) -> bool:
+    """Whether frames are shown in the order in which they are decoded, and none is hidden."""
+    times = times_of(packet for packet in packets if not packet.hidden)
+    return len(times) == len(packets) and ascends(times) and packets[0].key
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
 """When each frame of a stream is shown, proved by a decoder where packets leave a doubt."""
 
-from collections.abc import Iterator, Sequence
+import errno
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
+from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias, cast
 
 import av
 import numpy as np
@@ -21,6 +25,8 @@ _SAME_PICTURE = 0.6
 
 # XviD fills the place of a picture that was packed with another with so few bytes.
 _PLACEHOLDER_BYTES = 8
+
+_Packet: TypeAlias = "av.Packet[Any] | None"
 
 
 @dataclass(frozen=True)
@@ -136,13 +142,15 @@ def decode(path: Path, stream: int, at_most: int | None = None) -> Shown:
 class Decoded:
     """One answer of a decoder.
 
-    :param frame: none for a packet that can't be decoded.
+    :param frame: none for a packet that can't be decoded, or of which a part is lost.
     :param pts: of the frame, or of that packet.
+    :param place: of its packet in the order of decoding; after all others where a decoder does not say.
     :param aspect: width ÷ height of a pixel, where it has changed since the first frame.
     """
 
     frame: av.VideoFrame | None
     pts: int | None
+    place: float
     aspect: Fraction | None = None
 
 
@@ -160,21 +168,44 @@ def decoded(
     with open_container(path) as container:
         stream = video_stream(container, index)
         stream.thread_type = threads
+        stream.codec_context.copy_opaque = True
         if start_pts is not None:
             container.seek(start_pts, stream=stream)
         first: Fraction | None = None
-        for packet in demuxed(container, stream):
+        for place, (packet, torn) in enumerate(_with_losses(demuxed(container, stream))):
             try:
+                if packet is not None:
+                    packet.opaque = place
+                if torn and threads != "NONE":
+                    raise av.error.InvalidDataError(errno.EINVAL, "a part of a packet is lost", str(path))
                 frames = stream.decode(packet)
             except av.error.FFmpegError:
                 if threads != "NONE":
                     raise
-                yield Decoded(None, packet.pts if packet else None)
+                yield Decoded(None, packet.pts if packet else None, place)
                 continue
+            if torn and packet is not None:
+                yield Decoded(None, packet.pts, place)
             for frame in frames:
                 aspect = stream.codec_context.sample_aspect_ratio
                 first = first or aspect
-                yield Decoded(frame, frame.pts, aspect if aspect != first else None)
+                own_place = inf if frame.opaque is None else cast("int", frame.opaque)
+                yield Decoded(frame, frame.pts, own_place, aspect if aspect != first else None)
+
+
+def _with_losses(packets: Iterable[_Packet]) -> Iterator[tuple[_Packet, bool]]:
+    """Each packet, and whether a part of it is lost.
+
+    The mark can stand one packet early. Where recordings were joined no part is lost: only their count jumps,
+    just before the key frame with which the second begins.
+    """
+    ahead: deque[_Packet] = deque()
+    for newest in chain(packets, [None, None]):
+        ahead.append(newest)
+        if len(ahead) > 2:
+            packet = ahead.popleft()
+            joined = any(following is not None and following.is_keyframe for following in ahead)
+            yield packet, packet is not None and packet.is_corrupt and not joined
 
 
 def _by_presentation(packets: Sequence[Packet], times: Sequence[int], step: float) -> FrameTimes:

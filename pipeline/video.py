@@ -28,6 +28,9 @@ _MAX_SAMPLE_FPS = 1000
 # Frames decoded together: so few and so small that memory does not grow with the picture.
 _MAX_BATCH, _BATCH_BYTES = 60, 32 * 2**20
 
+# x264 and x265 put no more bidirectional pictures one after another.
+_MOST_BIDIRECTIONAL = 16
+
 # PyAV and decord read the same container; a rounding apart is not a disagreement.
 _SAME_TIME_S = 1e-3
 
@@ -257,25 +260,40 @@ def _places_to_begin(info: VideoInfo, wanted: int) -> Iterator[int | None]:
 
 
 def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int | None) -> Iterator[_Found]:
-    """Leaves out what follows a damaged picture, up to the next key frame.
+    """Leaves out what is built on a damaged picture, which FFmpeg shows smeared and unmarked.
 
-    It is built on the damaged one: FFmpeg shows it smeared, and unmarked.
+    That is all that is decoded after it, up to the next key frame: bidirectional pictures among them can be
+    shown before it, and so are held back until the next picture of another kind.
 
     :raises av.error.FFmpegError: as :func:`pipeline.frame_times.decoded`.
     """
-    damaged_pts: int | None = None
+    held: list[tuple[_Found, float]] = []
+    damage: list[float] = []
+
+    def release() -> Iterator[_Found]:
+        yield from (found for found, place in held if not any(at <= place for at in damage))
+        held.clear()
+
     number = -1
     for answer in decoded(info.path, info.stream, start_pts=start_pts, threads=threads):
         frame = answer.frame
-        number += frame is not None
-        pts = number if info.by_number else answer.pts
         if frame is None or frame.is_corrupt:
-            damaged_pts = pts if pts is not None else damaged_pts
-        elif damaged_pts is not None and pts is not None and frame.key_frame and pts > damaged_pts:
-            damaged_pts = None
-        if frame is not None and pts is not None and damaged_pts is None:
-            changed = answer.aspect is not None
-            yield _Found(frame, pts, usable_aspect(answer.aspect) if changed else info.pixel_aspect)
+            damage.append(answer.place)
+        if frame is None:
+            continue
+        number += 1
+        bidirectional = frame.pict_type == av.video.frame.PictureType.B
+        if not bidirectional or len(held) == _MOST_BIDIRECTIONAL:
+            yield from release()
+        if frame.key_frame and not frame.is_corrupt:
+            damage = [at for at in damage if at > answer.place]
+        pts = number if info.by_number else answer.pts
+        if pts is not None:
+            aspect = info.pixel_aspect if answer.aspect is None else usable_aspect(answer.aspect)
+            held.append((_Found(frame, pts, aspect), answer.place))
+        if not bidirectional:
+            yield from release()
+    yield from release()
 
 
 def _picture(found: _Found, info: VideoInfo, size: tuple[int, int] | None) -> NDArray[np.uint8]:

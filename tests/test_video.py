@@ -110,15 +110,33 @@ def test_samples_are_the_grid_over_the_decoded_frames(clips: Path, name: str) ->
     np.testing.assert_allclose(time_s, np.array(times)[index], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["single_face.mp4", "asl_bird.mkv", *VARIABLE, "phone_rot90.mp4"])
-def test_decord_and_pyav_give_the_same_pictures(clips: Path, name: str) -> None:
-    info = probe(clips / name)
+@pytest.mark.parametrize("times_ms", [None, [40 * n + n % 3 * 10 for n in range(60)]])
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.mov", "mjpeg")])
+def test_decord_and_pyav_give_the_same_pictures(
+    tmp_path: Path, name: str, codec: str, times_ms: list[int] | None
+) -> None:
+    options = {"bf": "0"} if codec == "libx264" else {}
+    pix_fmt = "yuv420p" if codec == "libx264" else "yuvj420p"
+    info = probe(
+        encode(
+            tmp_path / name,
+            numbered(60),
+            times_ms=times_ms,
+            codec=codec,
+            pix_fmt=pix_fmt,
+            options=options,
+        )
+    )
     with_decord = SampledVideo(info, 2)
     pictures = collect(with_decord)[3]
     with_pyav = SampledVideo(replace(info, decord_reads_it=False), 2)
     for one, other in zip(pictures, collect(with_pyav)[3], strict=True):
         assert np.abs(one.astype(int) - other).mean() < 2
     assert (with_decord.decoders, with_pyav.decoders) == (["decord"], ["pyav"])
+
+
+def test_frames_that_wait_for_later_ones_are_not_left_to_decord(clips: Path) -> None:
+    assert not probe(clips / "single_face.mp4").decord_reads_it
 
 
 @pytest.mark.parametrize("name", ["single_face.mp4", "asl_bird.mkv", "face_then_none.mov", "no_face.mp4"])
