@@ -105,14 +105,15 @@ def read_times(
     whole = shown.damaged or shown.complete(packets)
     if not shown.ended and not (plausible and shown.ascending and whole):
         shown = decode(path, stream.index)
+    made_up = stream.container.format.name == "avi"
     if shown.pts and shown.ascending and shown.ended and not shown.damaged:
-        return _by_presentation(packets, shown.times, step), shown
+        return _by_presentation(packets, shown.times, step, made_up), shown
     due = [packet for packet in packets if not packet.hidden]
     stored = times_of(due)
     # damage puts pictures out of their order too, and takes some away, which count as frames all the same
     damaged = shown.damaged or any(packet.torn for packet in packets)
     if len(set(stored)) == len(due) and (shown.ascending or (plausible and damaged)):
-        return _by_presentation(packets, stored, step), shown
+        return _by_presentation(packets, stored, step, made_up), shown
     if not shown.pts:
         raise VideoError(f"{path}: holds no frame that can be shown.")
     return _by_decoding(shown, packets, step), shown
@@ -208,15 +209,26 @@ def _with_losses(packets: Iterable[_Packet]) -> Iterator[tuple[_Packet, bool]]:
             yield packet, packet is not None and packet.is_corrupt and not joined
 
 
-def _by_presentation(packets: Sequence[Packet], times: Sequence[int], step: float) -> FrameTimes:
-    """:param times: of the frames that are shown, in any order."""
+def _by_presentation(
+    packets: Sequence[Packet], times: Sequence[int], step: float, made_up: bool
+) -> FrameTimes:
+    """Frames by their times of showing.
+
+    :param times: of the frames that are shown, in any order.
+    :param made_up: the container stores times of decoding alone. The frames are shown at these, in order; the
+        times of showing that FFmpeg makes up are wrong where pictures are left out.
+    """
     pts = np.array(sorted(times), np.int64)
+    shown, decoding = set(times), pts
+    if made_up:
+        stored = sorted(p.dts for p in packets if p.pts in shown and p.dts is not None)
+        decoding = np.array(stored, np.int64) if len(stored) == len(pts) else pts
     lengths = {packet.pts: packet.length for packet in packets}
     keys = np.array(times_of(packet for packet in packets if packet.key), np.int64)
     due = np.array(times_of(packet for packet in packets if not packet.hidden), np.int64)
     return FrameTimes(
         pts=pts,
-        times=pts.astype(np.float64),
+        times=decoding.astype(np.float64),
         key=np.flatnonzero(np.isin(pts, keys)),
         last_length=lengths.get(int(pts[-1]), 0),
         lost=int(np.sum(_distance(due, pts) > _SAME_PICTURE * step)),

@@ -286,7 +286,7 @@ def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int |
         if not bidirectional or len(held) == _MOST_BIDIRECTIONAL:
             yield from release()
         if frame.key_frame and not frame.is_corrupt:
-            damage = [at for at in damage if at > answer.place]
+            damage = [at for at in damage if at >= answer.place]
         pts = number if info.by_number else answer.pts
         if pts is not None:
             aspect = info.pixel_aspect if answer.aspect is None else usable_aspect(answer.aspect)
