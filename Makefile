@@ -8,7 +8,7 @@ demo: .venv/ready  ## Process the sample session and say where the timeline and 
 	$(BIN)/emonext demo
 
 bench: .venv/ready  ## Measure what a minute of 1920×1080 video costs on this machine
-	$(BIN)/python -c "import pathlib, pipeline.demo as d; d.make_demo_video(pathlib.Path('demo/1080p.mp4'), scale=2)"
+	$(BIN)/python -c "import pathlib, pipeline.checks.demo_video as d; d.make_demo_video(pathlib.Path('demo/1080p.mp4'), scale=2)"
 	$(BIN)/emonext bench demo/1080p.mp4
 
 SHORT := $(BIN)/emonext train $(DATA) --image-size 48 --epochs 6 --out runs/ablation

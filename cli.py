@@ -32,8 +32,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.counts import number_of
-from pipeline.study_columns import COLUMNS
+from pipeline.processing.list_columns import COLUMNS
+from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
@@ -43,16 +43,16 @@ if TYPE_CHECKING:
     from emonext.checkpoint import Card
     from emonext.evaluation import Evaluation, Reading, Recut
     from emonext.preprocessing import Preprocessing
-    from pipeline.consent import SetAside
-    from pipeline.container import VideoInfo
-    from pipeline.embedding import Embedder
-    from pipeline.faces import Framing
-    from pipeline.jobs import Engine, OnSession
-    from pipeline.preflight import Finding, Look
-    from pipeline.session import Instruments, Session
-    from pipeline.spreadsheet import Problem
-    from pipeline.status import Outcome
-    from pipeline.study import Study
+    from pipeline.checks.preflight import Finding, Look
+    from pipeline.faces.detection import Framing
+    from pipeline.identity.embedding import Embedder
+    from pipeline.processing.jobs import Engine, OnSession
+    from pipeline.processing.session import Instruments, Session
+    from pipeline.processing.sessions_list import Study
+    from pipeline.store.consent import SetAside
+    from pipeline.store.spreadsheet import Problem
+    from pipeline.store.status import Outcome
+    from pipeline.video.container import VideoInfo
 
 EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -139,7 +139,7 @@ Identity = Annotated[
 
 def _check_results(context: typer.Context, directory: Path) -> Path:
     """Every command that reads results refuses a folder without any, in the same words."""
-    from pipeline.folders import check_results
+    from pipeline.store.folders import check_results
 
     return directory if context.resilient_parsing else check_results(directory)
 
@@ -190,10 +190,10 @@ def process(
     Example: emonext process recordings/ --out study
     """
     from emonext.weight_files import find_weights, verify_weights
-    from pipeline.batch import check_ids, process_sessions
-    from pipeline.encryption import key_file, use_key
-    from pipeline.session import QualityLimits, Settings
-    from pipeline.timeline import left_open, written_sessions
+    from pipeline.processing.batch import check_ids, process_sessions
+    from pipeline.processing.session import QualityLimits, Settings
+    from pipeline.store.encryption import key_file, use_key
+    from pipeline.store.timeline import left_open, written_sessions
     from reports import own_text, update_reports
 
     if engine != "ray":
@@ -259,7 +259,7 @@ def process(
 
 def _on_this_machine(make: "Callable[..., Instruments]", jobs: int | None, sessions: int) -> "Engine":
     """Sessions in processes that share the cores."""
-    from pipeline.workers import Workers, default_jobs
+    from pipeline.processing.workers import Workers, default_jobs
 
     count = min(default_jobs() if jobs is None else jobs, sessions)
     return Workers(partial(make, cores=len(os.sched_getaffinity(0)) // count), count)
@@ -270,8 +270,8 @@ def _on_cluster(
 ) -> "Engine":
     """Sessions on all machines of a Ray cluster."""
     with _extra("ray"):
-        from pipeline.ray_engine import RayCluster
-    from pipeline.workers import WORKER_CORES
+        from pipeline.processing.ray_cluster import RayCluster
+    from pipeline.processing.workers import WORKER_CORES
 
     return RayCluster(partial(make, cores=WORKER_CORES), address, jobs, device)
 
@@ -280,12 +280,12 @@ def _plan(
     inputs: list[Path], patient: str | None, session: str | None
 ) -> "tuple[list[Session], dict[str, Any]]":
     """The sessions of a list, also of one that lies in the given folder, or of videos; and settings."""
-    from pipeline.batch import plan_sessions
-    from pipeline.folders import find_videos
-    from pipeline.spreadsheet import TABLE_SUFFIXES
-    from pipeline.study import choose_sessions, read_settings
-    from pipeline.study_check import with_dates
-    from pipeline.study_folder import find_list
+    from pipeline.checks.sessions_list_check import with_dates
+    from pipeline.processing.batch import plan_sessions
+    from pipeline.processing.recordings_folder import find_list
+    from pipeline.processing.sessions_list import choose_sessions, read_settings
+    from pipeline.store.folders import find_videos
+    from pipeline.store.spreadsheet import TABLE_SUFFIXES
 
     folder = inputs[0] if len(inputs) == 1 and _is_dir(inputs[0]) else None
     listed = find_list(folder) if folder else None
@@ -318,8 +318,8 @@ def _is_dir(path: Path) -> bool:
 
 def _read_study(path: Path) -> "Study":
     """A list without faults; exits where it has some, after naming them all."""
-    from pipeline.study import read_study
-    from pipeline.study_check import find_shared
+    from pipeline.checks.sessions_list_check import find_shared
+    from pipeline.processing.sessions_list import read_study
 
     study = read_study(path)
     faults, warnings = find_shared(study)
@@ -333,7 +333,7 @@ def _read_study(path: Path) -> "Study":
 
 
 def _warn_of_unlisted(path: Path) -> None:
-    from pipeline.study_folder import unlisted
+    from pipeline.processing.recordings_folder import unlisted
 
     _warn_of(unlisted(path), "video", f"{path}: not in the list, and not processed")
 
@@ -391,8 +391,8 @@ Columns of your own begin with x_.""",
 def study_init(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
 ) -> None:
-    from pipeline.folders import find_videos
-    from pipeline.study import write_sessions_list
+    from pipeline.processing.sessions_list import write_sessions_list
+    from pipeline.store.folders import find_videos
 
     path = write_sessions_list(folder)
     _warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be looked into")
@@ -413,10 +413,10 @@ def study_check(
 
     Example: emonext study check recordings/sessions.csv
     """
+    from pipeline.checks.sessions_list_check import check_study
     from pipeline.errors import InputError
-    from pipeline.study import read_study
-    from pipeline.study_check import check_study
-    from pipeline.study_folder import find_list
+    from pipeline.processing.recordings_folder import find_list
+    from pipeline.processing.sessions_list import read_study
 
     if _is_dir(path):
         listed = find_list(path)
@@ -465,11 +465,11 @@ def status(
 
     Example: emonext status study --csv status.csv --html status.html
     """
-    from pipeline.lock import is_held
-    from pipeline.spreadsheet import write_rows
-    from pipeline.status import is_damaged, overview
-    from reports.reasons import STATE_REASONS
-    from reports.status_page import write_status_page
+    from pipeline.store.lock import is_held
+    from pipeline.store.spreadsheet import write_rows
+    from pipeline.store.status import is_damaged, overview
+    from reports.pages.status import write_status_page
+    from reports.words.reasons import STATE_REASONS
 
     if is_damaged(directory):
         err_console.print(
@@ -519,14 +519,14 @@ def people(
 
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
-    from pipeline.audit import audited
-    from pipeline.encryption import use_key
     from pipeline.errors import InputError
-    from pipeline.lock import holding
-    from pipeline.people import apply_people, find_people, read_people, write_people
-    from pipeline.status import sessions_in
+    from pipeline.review.people import apply_people, find_people, read_people, write_people
+    from pipeline.store.audit import audited
+    from pipeline.store.encryption import use_key
+    from pipeline.store.lock import holding
+    from pipeline.store.status import sessions_in
     from reports import write_reports
-    from reports.people_page import write_people_page
+    from reports.pages.people import write_people_page
 
     use_key(key)
     if apply is not None:
@@ -581,13 +581,13 @@ def review(
 
     Example: emonext review study P012 S01
     """
-    from pipeline.audit import audited
-    from pipeline.encryption import use_key
-    from pipeline.faces import FACE_THRESHOLD
-    from pipeline.lock import holding
-    from pipeline.review import blur_of_copy, open_material, review_folder, write_copy
-    from pipeline.status import sessions_in
-    from reports.review_page import Film, write_review_page
+    from pipeline.faces.detection import FACE_THRESHOLD
+    from pipeline.review.annotated_video import blur_of_copy, open_material, review_folder, write_copy
+    from pipeline.store.audit import audited
+    from pipeline.store.encryption import use_key
+    from pipeline.store.lock import holding
+    from pipeline.store.status import sessions_in
+    from reports.pages.review import Film, write_review_page
 
     if no_video:
         _refuse_given(context, "a new copy of the video, not with --no-video", "blur")
@@ -637,12 +637,12 @@ def report(
 
     Example: emonext report study --lang fr
     """
-    from pipeline.audit import audited
-    from pipeline.derived import update_derived
-    from pipeline.encryption import use_key
-    from pipeline.lock import holding
-    from pipeline.status import sessions_in
-    from pipeline.thumbnails import Thumbnails
+    from pipeline.analysis.derive import update_derived
+    from pipeline.review.thumbnails import Thumbnails
+    from pipeline.store.audit import audited
+    from pipeline.store.encryption import use_key
+    from pipeline.store.lock import holding
+    from pipeline.store.status import sessions_in
     from reports import last_options, write_reports
 
     use_key(key)
@@ -684,13 +684,13 @@ def summarize(
 
     Example: emonext summarize study --min-duration 2
     """
-    from pipeline.audit import audited
-    from pipeline.derived import derive
-    from pipeline.encryption import use_key
-    from pipeline.episodes import EpisodeSettings
-    from pipeline.lock import holding
-    from pipeline.status import sessions_in
-    from pipeline.summaries import SummarySettings, read_sessions
+    from pipeline.analysis.derive import derive
+    from pipeline.analysis.episodes import EpisodeSettings
+    from pipeline.analysis.summaries import SummarySettings, read_sessions
+    from pipeline.store.audit import audited
+    from pipeline.store.encryption import use_key
+    from pipeline.store.lock import holding
+    from pipeline.store.status import sessions_in
 
     use_key(key)
     episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
@@ -748,16 +748,16 @@ def agree(
 
     Example: emonext agree study ratings/ --codes smile=happy,none=neutral
     """
-    from pipeline.agreement import agree as compare
-    from pipeline.agreement import write_disagreements, write_figures
-    from pipeline.audit import audited
-    from pipeline.codes import read_codes
-    from pipeline.derived import update_derived
-    from pipeline.encryption import use_key
-    from pipeline.lock import holding
-    from pipeline.ratings import read_ratings, read_span
-    from pipeline.ratings_coded import session_names
-    from reports.agreement_page import lead, rated_lines, write_agreement_page
+    from pipeline.agreement.compare import agree as compare
+    from pipeline.agreement.compare import write_disagreements, write_figures
+    from pipeline.analysis.derive import update_derived
+    from pipeline.exchange.code_map import read_codes
+    from pipeline.exchange.coded import session_names
+    from pipeline.exchange.ratings import read_ratings, read_span
+    from pipeline.store.audit import audited
+    from pipeline.store.encryption import use_key
+    from pipeline.store.lock import holding
+    from reports.pages.agreement import lead, rated_lines, write_agreement_page
 
     use_key(key)
     files = ratings or [directory / "ratings"]
@@ -804,12 +804,12 @@ def export(
 
     Example: emonext export study --format elan
     """
-    from pipeline.audit import audited
-    from pipeline.derived import update_derived
-    from pipeline.encryption import use_key
-    from pipeline.exporting import export as write
-    from pipeline.lock import holding
-    from pipeline.status import sessions_in
+    from pipeline.analysis.derive import update_derived
+    from pipeline.exchange.export import export as write
+    from pipeline.store.audit import audited
+    from pipeline.store.encryption import use_key
+    from pipeline.store.lock import holding
+    from pipeline.store.status import sessions_in
 
     if kind not in ("elan", "boris"):
         _refuse_given(context, "--format elan and boris", "reading")
@@ -834,7 +834,7 @@ def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
 
     Example: emonext key study.key
     """
-    from pipeline.encryption import write_key
+    from pipeline.store.encryption import write_key
 
     _say(f"{write_key(path)}: keep a copy in a safe place; without it nothing can be read again.")
 
@@ -855,12 +855,12 @@ def purge(
 
     Example: emonext purge study --patient P012
     """
-    from pipeline.derived import update_derived
-    from pipeline.encryption import use_key
+    from pipeline.analysis.derive import update_derived
     from pipeline.errors import InputError
-    from pipeline.export_list import LIST_FILE
-    from pipeline.purge import plan_purge
-    from pipeline.purge import purge as carry_out
+    from pipeline.exchange.manifest import LIST_FILE
+    from pipeline.privacy.purge import plan_purge
+    from pipeline.privacy.purge import purge as carry_out
+    from pipeline.store.encryption import use_key
     from reports import own_text, write_reports
 
     use_key(key)
@@ -923,7 +923,7 @@ def audit_verify(
 
     Example: emonext audit verify study
     """
-    from pipeline.audit import verify
+    from pipeline.store.audit import verify
 
     found = verify(directory, head)
     for line in (*found.faults, *found.notes):
@@ -943,7 +943,7 @@ def audit_show(
 
     Example: emonext audit show study --patient P012
     """
-    from pipeline.audit import read_runs
+    from pipeline.store.audit import read_runs
 
     table = Table("entry", "begun, UTC", "by", "command", "ended", "weights", "sessions", box=SIMPLE)
     for run in read_runs(directory, patient):
@@ -966,7 +966,7 @@ def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
 
     Example: emonext info P012_S01.mp4
     """
-    from pipeline.container import probe
+    from pipeline.video.container import probe
 
     found = probe(video)
     frames = number_of(len(found.time_s), "frame")
@@ -999,9 +999,9 @@ def preflight(
     from emonext.checkpoint import read_card
     from emonext.device import choose_device
     from emonext.weight_files import find_weights
-    from pipeline.cascade import Cascade
-    from pipeline.container import probe
-    from pipeline.preflight import SMALLEST_FACE_PX, judge, look, overall, write_pictures
+    from pipeline.checks.preflight import SMALLEST_FACE_PX, judge, look, overall, write_pictures
+    from pipeline.faces.mtcnn import Cascade
+    from pipeline.video.container import probe
 
     found = probe(video)
     _share_processor()
@@ -1040,11 +1040,11 @@ def demo(
         _demo_study(out)
         return
     with _extra("demo"):
-        from pipeline.demo import make_demo_video
-    from pipeline.batch import process_sessions
-    from pipeline.jobs import in_this_process
-    from pipeline.session import Session, Settings
-    from pipeline.timeline import make_private_folder
+        from pipeline.checks.demo_video import make_demo_video
+    from pipeline.processing.batch import process_sessions
+    from pipeline.processing.jobs import in_this_process
+    from pipeline.processing.session import Session, Settings
+    from pipeline.store.timeline import make_private_folder
     from reports import write_reports
 
     instruments = _instruments(model, device)
@@ -1072,8 +1072,8 @@ def demo(
 
 def _demo_study(out: Path) -> None:
     """A made study whose truth is known."""
-    from pipeline.demo_study import claim, make_study
-    from pipeline.lock import holding
+    from pipeline.checks.demo_study import claim, make_study
+    from pipeline.store.lock import holding
     from reports import write_reports
 
     claim(out)
@@ -1104,13 +1104,13 @@ def bench(
 
     Example: emonext bench P012_S01.mp4 --baseline --json bench.json --picture bench.png
     """
-    from pipeline.baseline import compare
-    from pipeline.benchmark import measure
-    from pipeline.session import Settings
+    from pipeline.checks.benchmark import measure
+    from pipeline.checks.facenet_baseline import compare
+    from pipeline.processing.session import Settings
 
     if picture:
         with _extra("train"):
-            from pipeline.benchmark_figure import draw_benchmark
+            from pipeline.checks.benchmark_figure import draw_benchmark
 
     settings, instruments = Settings(fps, min_face, batch_size), _instruments(model, device, min_face)
     with _progress("Measuring") as update:
@@ -1212,12 +1212,12 @@ def evaluate(
         from emonext.figures import draw_evaluation
 
         if html:
-            from reports.evaluation_page import write_evaluation_page
+            from reports.pages.evaluation import write_evaluation_page
         if card:
             from emonext.model_card import model_card
         if as_used:
-            import pipeline.as_used
-            import pipeline.cascade  # noqa: F401  # before the minutes that an evaluation takes
+            import pipeline.checks.video_crops
+            import pipeline.faces.mtcnn  # noqa: F401  # before the minutes that an evaluation takes
     from emonext.checkpoint import load_weights
     from emonext.forms import check_split, load_faces
     from emonext.label_maps import parse_label_map
@@ -1446,9 +1446,9 @@ def _instruments(
 
     from emonext import Classifier
     from emonext.errors import WeightsError
-    from pipeline.cascade import Cascade
-    from pipeline.encryption import use_key
-    from pipeline.session import Instruments
+    from pipeline.faces.mtcnn import Cascade
+    from pipeline.processing.session import Instruments
+    from pipeline.store.encryption import use_key
 
     use_key(key)
     # its messages about damaged frames say nothing that the timeline does not
@@ -1480,8 +1480,8 @@ def _instruments(
 
 def _identity_file(identity: str) -> tuple[Path, str] | None:
     """File and sha256 of :data:`Identity`, checked; none for dlib."""
-    from pipeline.embedding import check_sha256
     from pipeline.errors import InputError
+    from pipeline.identity.embedding import check_sha256
 
     if identity == "dlib":
         return None
@@ -1496,10 +1496,10 @@ def _identity_file(identity: str) -> tuple[Path, str] | None:
 def _embedder(file: tuple[Path, str] | None) -> "Embedder":
     """To compare faces with."""
     if file is None:
-        from pipeline.embedding import DlibEmbedder
+        from pipeline.identity.embedding import DlibEmbedder
 
         return DlibEmbedder()
-    from pipeline.facenet import FacenetEmbedder
+    from pipeline.identity.facenet import FacenetEmbedder
 
     return FacenetEmbedder(*file)
 
@@ -1514,7 +1514,7 @@ def _share_processor(cores: int | None = None) -> None:
 
 def _framing(prepare: "Preprocessing") -> "Framing":
     """How a classifier wants its faces cut, in the pipeline's terms."""
-    from pipeline.faces import Framing
+    from pipeline.faces.detection import Framing
 
     return Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
 
@@ -1643,7 +1643,7 @@ def _print_table(title: str, rows: dict[str, str]) -> None:
 
 def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Finding]") -> None:
     """What was judged, what to change (what will not work first), and the verdict on all."""
-    from pipeline.preflight import clock, overall
+    from pipeline.checks.preflight import clock, overall
 
     span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
     _say(f"{video}: {number_of(len(looks), 'picture')} looked at, {span}")
@@ -1738,8 +1738,8 @@ def _print_evaluation(weights: str, found: "Evaluation") -> None:
 def _recut(card: "Card", device: str) -> "Recut":
     """Benchmark pictures through the pipeline's own detector, as a session's video would show them."""
     from emonext.device import choose_device
-    from pipeline.as_used import recut
-    from pipeline.cascade import Cascade
+    from pipeline.checks.video_crops import recut
+    from pipeline.faces.mtcnn import Cascade
 
     framing = _framing(card.preprocessing)
     detect = Cascade(device=choose_device(device))

@@ -98,7 +98,7 @@ class Person:
     :param tracks: ascending.
     :param role: one of :data:`ROLES`, by which the timeline goes.
     :param seconds: on the screen; ``first_s``, ``last_s``: from when to when.
-    :param chosen_by, confidence: of the session's patient, as in :class:`pipeline.patient.Patient`.
+    :param chosen_by, confidence: of the session's patient, as in :class:`pipeline.identity.patient.Patient`.
     :param portraits: JPEG files; none where the video is not there any more.
     :param embeddings: (m, D) float32; m is 0 where faces are not compared.
     :param source: begin of a sha256 of the session's tracks: the table is of no use with others.

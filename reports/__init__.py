@@ -9,12 +9,12 @@ A page is one file that opens from disk: no network, nothing beside it.
 """
 
 from reports.errors import ReportError
-from reports.index_page import IndexEntry, write_index
 from reports.options import ReportOptions, last_options
+from reports.pages.index import IndexEntry, write_index
+from reports.pages.session import write_session_report
 from reports.render import own_text
-from reports.session_material import SessionMaterial
-from reports.session_page import write_session_report
-from reports.study import update_reports, write_reports
+from reports.session_data import SessionMaterial
+from reports.write import update_reports, write_reports
 
 __all__ = [
     "IndexEntry",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from reports.assets import FOLDER, INLINE, Assets, has_assets
-from reports.language import LOCALES, SOURCE
+from reports.words.language import LOCALES, SOURCE
 
 _LANGUAGE = re.compile(r'<html lang="(\w+)"')
 _BEGINNING = 200
@@ -16,7 +16,7 @@ _BEGINNING = 200
 class ReportOptions:
     """How pages are made.
 
-    :param language: a key of :data:`reports.language.LOCALES`.
+    :param language: a key of :data:`reports.words.language.LOCALES`.
     :param assets: scripts and style in each page, or once in ``reports/assets/``.
     :param thumbnails: small pictures of moments: none, with all faces blurred, or with the patient's shown.
     """

@@ -10,9 +10,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
-from pipeline.timeline import atomic
-from reports import look, words
-from reports.language import Language
+from pipeline.store.timeline import atomic
+from reports.words import formatting as words
+from reports.words import labels as look
+from reports.words.language import Language
 
 PLOTLY_FILE = "plotly-basic.min.js"
 """Plotly's own smallest bundle (MIT licence, beside it), of the version that plotly.py is made for."""

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 from videos import encode, with_faces
 
-from pipeline.faces import Detections, Framing
+from pipeline.faces.detection import Detections, Framing
+from pipeline.processing.session import Instruments, Session, Settings, process_session
 from pipeline.records import Face, FrameFaces
-from pipeline.session import Instruments, Session, Settings, process_session
 
 if TYPE_CHECKING:  # torch takes seconds to import, also in the processes that tests start
-    from pipeline.cascade import Cascade
+    from pipeline.faces.mtcnn import Cascade
 
 LANDMARKS = np.array([[-0.2, -0.15], [0.2, -0.15], [0, 0.062], [-0.15, 0.25], [0.15, 0.25]], np.float32)
 """A frontal face: eyes, nose, corners of the mouth, from the centre of a box of side 1."""
@@ -77,7 +77,7 @@ def fake_instruments() -> Instruments:
 
 @pytest.fixture(scope="session")
 def real_detector() -> "Cascade":
-    from pipeline.cascade import Cascade
+    from pipeline.faces.mtcnn import Cascade
 
     return Cascade()
 
@@ -177,8 +177,8 @@ def study(make_recording: Callable[..., Path], fake_instruments: Instruments, tm
 @pytest.fixture(scope="session")
 def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve patients, eight sessions each, and all that follows from them; to be read only."""
-    from pipeline.demo_study import make_study
-    from pipeline.derived import derive
+    from pipeline.analysis.derive import derive
+    from pipeline.checks.demo_study import make_study
 
     out = tmp_path_factory.mktemp("made-study")
     make_study(out)

@@ -148,7 +148,7 @@ def read_video(path: Path | None = None) -> str:
     import decord
 
     from pipeline.errors import VideoError
-    from pipeline.recording import open_recording
+    from pipeline.video.recording import open_recording
 
     decord.logging.set_level(decord.logging.QUIET)
     if path is None:
@@ -169,16 +169,16 @@ def read_video(path: Path | None = None) -> str:
 
 def read_results(folder: Path | None = None) -> str:
     """All that reads a folder of results; each thing either works or says which file is at fault."""
-    from pipeline.derived import derive
+    from pipeline.analysis.derive import derive
     from pipeline.errors import PipelineError
-    from pipeline.people import find_people
-    from pipeline.roles import by_hand, roles_path
-    from pipeline.rows import read_roles, read_samples
-    from pipeline.status import overview, read_outcomes, sessions_in
-    from pipeline.timeline import faces_path, read_faces, read_timeline, timeline_path
+    from pipeline.identity.roles import by_hand, roles_path
+    from pipeline.processing.session_tables import read_roles, read_samples
+    from pipeline.review.people import find_people
+    from pipeline.store.status import overview, read_outcomes, sessions_in
+    from pipeline.store.timeline import faces_path, read_faces, read_timeline, timeline_path
     from reports import write_reports
     from reports.errors import ReportError
-    from reports.status_page import status_page
+    from reports.pages.status import status_page
 
     if folder is None:
         return ""

@@ -16,7 +16,7 @@ Message = str | tuple[str, str]
 def messages() -> dict[Message, list[str]]:
     """Each text, or pair of singular and plural, and where it stands."""
     found: dict[Message, list[str]] = {}
-    for path in sorted([*REPORTS.glob("*.py"), *REPORTS.glob("templates/*.html")]):
+    for path in sorted([*REPORTS.rglob("*.py"), *REPORTS.glob("templates/*.html")]):
         for line, message in _in_file(path):
             found.setdefault(message, []).append(f"{path.name}:{line}")
     return found

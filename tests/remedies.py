@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from pipeline.encryption import use_no_key
+from pipeline.store.encryption import use_no_key
 
 ROOT = Path(__file__).parents[1]
 
@@ -140,17 +140,9 @@ def remedy(*messages: str) -> Callable[[Case], Case]:
     return enter
 
 
-def module_of(message: str) -> str:
-    return message.partition(": ")[0]
-
-
-def text_of(message: str) -> str:
-    return message.partition(": ")[2]
-
-
 def pattern_of(message: str) -> re.Pattern[str]:
     """Finds a message, or a part of it, where its gaps are filled in."""
-    return re.compile(".*".join(map(re.escape, text_of(message).split("{}"))))
+    return re.compile(".*".join(map(re.escape, message.split("{}"))))
 
 
 # --- what the program's texts advise
@@ -164,15 +156,15 @@ ADVICE = re.compile(
 
 
 @cache
-def texts() -> tuple[tuple[str, str], ...]:
-    """(module, text) of every text that is no help and no docstring, with ``{}`` for what is filled in."""
-    return tuple(_texts())
+def texts() -> frozenset[str]:
+    """Every text that is no help and no docstring, with ``{}`` for what is filled in."""
+    return frozenset(_texts())
 
 
-def _texts() -> Iterator[tuple[str, str]]:
+def _texts() -> Iterator[str]:
     rooms = [
         ROOT / "cli.py",
-        *(p for room in ("pipeline", "reports", "emonext") for p in (ROOT / room).glob("*.py")),
+        *(p for room in ("pipeline", "reports", "emonext") for p in (ROOT / room).rglob("*.py")),
     ]
     for path in sorted(rooms):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -182,9 +174,9 @@ def _texts() -> Iterator[tuple[str, str]]:
                 continue
             if isinstance(node, ast.JoinedStr):
                 parts = (str(v.value) if isinstance(v, ast.Constant) else "{}" for v in node.values)
-                yield path.stem, "".join(parts)
+                yield "".join(parts)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield path.stem, node.value
+                yield node.value
 
 
 def _aside(node: ast.AST) -> Iterator[ast.AST]:

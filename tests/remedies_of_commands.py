@@ -21,18 +21,25 @@ from PIL import Image
 from remedies import Ended, Kit, Steps, remedy
 from videos import encode, with_faces
 
-import pipeline.export_tables
-import pipeline.jobs
+import pipeline.exchange.tables
+import pipeline.processing.jobs
 from emonext.device import choose_device
-from pipeline.audit import IDS_FILE
-from pipeline.cascade import Cascade
-from pipeline.export_tables import derived_tables
-from pipeline.exporting import sessions_to_export
-from pipeline.identity import _check_region
-from pipeline.jobs import Job, failed
-from pipeline.status import Outcome
-from pipeline.timeline import faces_path, read_metadata, read_table, read_timeline, timeline_path, write_table
-from pipeline.workers import _ending
+from pipeline.exchange.export import sessions_to_export
+from pipeline.exchange.tables import derived_tables
+from pipeline.faces.mtcnn import Cascade
+from pipeline.identity.clustering import _check_region
+from pipeline.processing.jobs import Job, failed
+from pipeline.processing.workers import _ending
+from pipeline.store.audit import IDS_FILE
+from pipeline.store.status import Outcome
+from pipeline.store.timeline import (
+    faces_path,
+    read_metadata,
+    read_table,
+    read_timeline,
+    timeline_path,
+    write_table,
+)
 
 
 def videos(kit: Kit) -> list[Path]:
@@ -49,14 +56,14 @@ def works(done: Ended, then: Ended) -> Ended:
 # --- which videos, and whose
 
 
-@remedy("batch: : the same patient and session as {}; rename one.")
+@remedy(": the same patient and session as {}; rename one.")
 def two_videos_of_one_name(kit: Kit) -> Steps:
     one, other = kit.video("a/P1_S1.mp4"), kit.video("b/P1_S1.mp4")
     yield kit.process(one, other)
     yield kit.process(one, other.rename(other.with_name("P1_S2.mp4")))
 
 
-@remedy("batch: : whose is it? Name it <patient>_<session>{}, or give --patient.")
+@remedy(": whose is it? Name it <patient>_<session>{}, or give --patient.")
 def a_video_without_ids(kit: Kit) -> Steps:
     video = kit.video("film.mp4")
     yield kit.process(video)
@@ -64,7 +71,7 @@ def a_video_without_ids(kit: Kit) -> Steps:
     yield kit.process(video.rename(kit.folder / "P1_S7.mp4"))
 
 
-@remedy("batch:  itself; give its sub-folders: {}")
+@remedy(" itself; give its sub-folders: {}")
 def a_folder_of_folders(kit: Kit) -> Steps:
     kit.video("in/a/P1_S1.mp4"), kit.video("in/b/P1_S2.mp4")
     said = kit.process(kit.folder / "in")
@@ -73,14 +80,14 @@ def a_folder_of_folders(kit: Kit) -> Steps:
     yield kit.process(*folders)
 
 
-@remedy("cli: in sub-folders, not processed; give the sub-folders too")
+@remedy("in sub-folders, not processed; give the sub-folders too")
 def some_videos_lie_deeper(kit: Kit) -> Steps:
     kit.video("in/P1_S1.mp4"), kit.video("in/b/P1_S2.mp4")
     yield kit.process(kit.folder / "in")
     yield kit.process(kit.folder / "in", kit.folder / "in/b")
 
 
-@remedy("batch: : holds a list of sessions; give the list, and nothing else: {}")
+@remedy(": holds a list of sessions; give the list, and nothing else: {}")
 def a_folder_with_a_list_beside_a_video(kit: Kit) -> Steps:
     kit.video(), kit.sessions("P1;S1;P1_S1.mp4;yes")
     other = kit.video("other/P1_S2.mp4")
@@ -89,7 +96,7 @@ def a_folder_with_a_list_beside_a_video(kit: Kit) -> Steps:
     yield kit.named(said, DIR=kit.out)
 
 
-@remedy("batch: : a list of sessions is given alone: {}")
+@remedy(": a list of sessions is given alone: {}")
 def a_list_beside_a_video(kit: Kit) -> Steps:
     kit.video(), kit.sessions("P1;S1;P1_S1.mp4;yes")
     said = kit.process(kit.folder / "sessions.csv", kit.video("other/P1_S2.mp4"))
@@ -97,7 +104,7 @@ def a_list_beside_a_video(kit: Kit) -> Steps:
     yield kit.named(said, DIR=kit.out)
 
 
-@remedy("study_folder: lists this video; process it from there: {}")
+@remedy("lists this video; process it from there: {}")
 def a_video_around_its_list(kit: Kit) -> Steps:
     video = kit.video()
     kit.sessions("P1;S1;P1_S1.mp4;yes")
@@ -106,7 +113,7 @@ def a_video_around_its_list(kit: Kit) -> Steps:
     yield kit.named(said, DIR=kit.out)
 
 
-@remedy("study_folder: : holds several lists of sessions ({}); give the one that counts.")
+@remedy(": holds several lists of sessions ({}); give the one that counts.")
 def a_folder_with_two_lists(kit: Kit) -> Steps:
     kit.video()
     counts = kit.sessions("P1;S1;P1_S1.mp4;yes")
@@ -117,7 +124,7 @@ def a_folder_with_two_lists(kit: Kit) -> Steps:
 
 
 @remedy(
-    "ids: differ only in capitals or dots at the end, and would be the same file on Windows "
+    "differ only in capitals or dots at the end, and would be the same file on Windows "
     "and macOS; write one of the two, or give another id."
 )
 def ids_that_differ_in_capitals(kit: Kit) -> Steps:
@@ -127,7 +134,7 @@ def ids_that_differ_in_capitals(kit: Kit) -> Steps:
     yield kit.process(kit.video("P3_S3.mp4"))
 
 
-@remedy("ids: would both get files named {}; give one of them another id.")
+@remedy("would both get files named {}; give one of them another id.")
 def ids_that_get_one_name(kit: Kit) -> Steps:
     kit.video("a.mp4"), kit.video("b.mp4")
     lines = ["A;B_C;a.mp4;yes", "A_B;C;b.mp4;yes"]
@@ -136,7 +143,7 @@ def ids_that_get_one_name(kit: Kit) -> Steps:
 
 
 @remedy(
-    "timeline: : not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', at "
+    ": not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', at "
     "most 64, starting with a letter or digit; never a person's name."
 )
 def an_id_that_is_none(kit: Kit) -> Steps:
@@ -145,7 +152,7 @@ def an_id_that_is_none(kit: Kit) -> Steps:
     yield kit.process(video, "--patient", "P12.a_b-c")
 
 
-@remedy("folders: : this name is not text; rename the video.")
+@remedy(": this name is not text; rename the video.")
 def a_name_that_is_no_text(kit: Kit) -> Steps:
     video = kit.video()
     strange = video.rename(kit.folder / "P1_S\udcff.mp4")
@@ -153,9 +160,9 @@ def a_name_that_is_no_text(kit: Kit) -> Steps:
     yield kit.process(strange.rename(kit.folder / "P1_S2.mp4"))
 
 
-@remedy("folders: : not found, or can't be read; give a folder of videos.")
+@remedy(": not found, or can't be read; give a folder of videos.")
 def a_folder_that_is_not_there(kit: Kit) -> Steps:
-    from pipeline.folders import find_videos
+    from pipeline.store.folders import find_videos
 
     yield kit.call(find_videos, kit.folder / "nowhere")
     kit.video("in/P1_S1.mp4")
@@ -163,8 +170,8 @@ def a_folder_that_is_not_there(kit: Kit) -> Steps:
 
 
 @remedy(
-    "folders: : no such folder; give the --out folder of `emonext process`.",
-    "folders: : holds no results; give the --out folder of `emonext process`.",
+    ": no such folder; give the --out folder of `emonext process`.",
+    ": holds no results; give the --out folder of `emonext process`.",
 )
 def a_folder_without_results(kit: Kit) -> Steps:
     yield kit.run("report", kit.folder / "nowhere")
@@ -172,14 +179,14 @@ def a_folder_without_results(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy("folders: : holds no results; give the --out folder of `emonext process`.")
+@remedy(": holds no results; give the --out folder of `emonext process`.")
 def an_empty_folder(kit: Kit) -> Steps:
     yield kit.run("status", kit.folder)
     kit.study()
     yield kit.run("status", kit.out)
 
 
-@remedy("status: : no session in this folder; run `emonext process` with --out {} first.")
+@remedy(": no session in this folder; run `emonext process` with --out {} first.")
 def a_folder_of_which_all_was_purged(kit: Kit) -> Steps:
     kit.process(kit.video())
     assert kit.run("purge", kit.out, "--patient", "P1", "--yes").code == 0
@@ -199,7 +206,7 @@ def failed_only(kit: Kit) -> Path:
 NO_TIMELINE = ": no timeline in this folder; run `emonext process` with --out {} first."
 
 
-@remedy(f"people: {NO_TIMELINE}")
+@remedy(f"{NO_TIMELINE}")
 def people_without_a_timeline(kit: Kit) -> Steps:
     video = failed_only(kit)
     yield kit.run("people", kit.out)
@@ -207,7 +214,7 @@ def people_without_a_timeline(kit: Kit) -> Steps:
     yield kit.run("people", kit.out)
 
 
-@remedy(f"summaries: {NO_TIMELINE}")
+@remedy(f"{NO_TIMELINE}")
 def summaries_without_a_timeline(kit: Kit) -> Steps:
     video = failed_only(kit)
     yield kit.run("summarize", kit.out)
@@ -215,7 +222,7 @@ def summaries_without_a_timeline(kit: Kit) -> Steps:
     yield kit.run("summarize", kit.out)
 
 
-@remedy(f"study: {NO_TIMELINE}", f"methods: {NO_TIMELINE}")
+@remedy(f"{NO_TIMELINE}", f"{NO_TIMELINE}")
 def reports_without_a_timeline(kit: Kit) -> Steps:
     video = failed_only(kit)
     yield kit.run("report", kit.out)
@@ -223,7 +230,7 @@ def reports_without_a_timeline(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy(f"ratings_coded: {NO_TIMELINE}")
+@remedy(f"{NO_TIMELINE}")
 def ratings_without_a_timeline(kit: Kit) -> Steps:
     video = failed_only(kit)
     ratings = kit.table("P1_S1_anna.csv", "start_s;end_s;code", "0;1;happy")
@@ -235,7 +242,7 @@ def ratings_without_a_timeline(kit: Kit) -> Steps:
 # --- where to
 
 
-@remedy("batch: : can't be written to ({}); choose another --out.")
+@remedy(": can't be written to ({}); choose another --out.")
 def a_file_in_the_place_of_the_folder(kit: Kit) -> Steps:
     video = kit.video()
     kit.out.write_text("")
@@ -250,7 +257,7 @@ def held(path: Path) -> Iterator[None]:
         yield
 
 
-@remedy("lock: is at work in this folder; wait for it to end")
+@remedy("is at work in this folder; wait for it to end")
 def another_run_is_at_work(kit: Kit) -> Steps:
     kit.study()
     with held(kit.out / ".lock"):
@@ -258,7 +265,7 @@ def another_run_is_at_work(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy("lock: : can't be written ({}); ")
+@remedy(": can't be written ({}); ")
 def a_lock_that_can_t_be_written(kit: Kit) -> Steps:
     kit.study()
     (kit.out / ".lock").unlink()
@@ -286,7 +293,7 @@ def again(kit: Kit) -> None:
     assert ended.code == 0, ended
 
 
-@remedy("timeline: : not a file of this program, or damaged; run `emonext process` again.")
+@remedy(": not a file of this program, or damaged; run `emonext process` again.")
 def a_damaged_timeline(kit: Kit) -> Steps:
     kit.study()
     damage(timeline_path(kit.out, "P1", "S1"))
@@ -295,7 +302,7 @@ def a_damaged_timeline(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy("timeline: : not a file of this program, or damaged; run `emonext process` again.")
+@remedy(": not a file of this program, or damaged; run `emonext process` again.")
 def damaged_faces(kit: Kit) -> Steps:
     kit.study()
     damage(faces_path(kit.out, "P1", "S1"))
@@ -304,7 +311,7 @@ def damaged_faces(kit: Kit) -> Steps:
     yield kit.run("people", kit.out)
 
 
-@remedy("timeline: : schema version {}, not {}; process the video again.")
+@remedy(": schema version {}, not {}; process the video again.")
 def a_timeline_of_another_version(kit: Kit) -> Steps:
     kit.study()
     path = timeline_path(kit.out, "P1", "S1")
@@ -317,7 +324,7 @@ def a_timeline_of_another_version(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy("timeline: : not a timeline of this program; run `emonext process` again.")
+@remedy(": not a timeline of this program; run `emonext process` again.")
 def a_table_of_another_program(kit: Kit) -> Steps:
     kit.study()
     path = timeline_path(kit.out, "P1", "S1")
@@ -327,7 +334,7 @@ def a_table_of_another_program(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy("timeline: : holds no sample; process the video again.")
+@remedy(": holds no sample; process the video again.")
 def an_empty_timeline(kit: Kit) -> Steps:
     kit.study()
     rewrite(timeline_path(kit.out, "P1", "S1"), lambda table: table.slice(0, 0))
@@ -337,8 +344,7 @@ def an_empty_timeline(kit: Kit) -> Steps:
 
 
 @remedy(
-    "timeline: : holds patient {}, session {}; move it back to patient_id={}/{}.parquet or "
-    "process the video again."
+    ": holds patient {}, session {}; move it back to patient_id={}/{}.parquet or process the video again."
 )
 def a_timeline_in_another_s_place(kit: Kit) -> Steps:
     kit.study()
@@ -354,7 +360,7 @@ def a_timeline_in_another_s_place(kit: Kit) -> Steps:
 
 
 @remedy(
-    "timeline: : holds what this program does not write ({}); run `emonext process` again, and "
+    ": holds what this program does not write ({}); run `emonext process` again, and "
     "if that does not help, report it as a fault of the program."
 )
 def a_timeline_with_senseless_values(kit: Kit) -> Steps:
@@ -372,7 +378,7 @@ def a_timeline_with_senseless_values(kit: Kit) -> Steps:
 
 
 @remedy(
-    "timeline: : holds what this program does not write ({}); run `emonext process` again, and "
+    ": holds what this program does not write ({}); run `emonext process` again, and "
     "if that does not help, report it as a fault of the program."
 )
 def a_timeline_with_senseless_metadata(kit: Kit) -> Steps:
@@ -383,7 +389,7 @@ def a_timeline_with_senseless_metadata(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy("timeline: : of another run than the timeline; process the video again.")
+@remedy(": of another run than the timeline; process the video again.")
 def faces_of_another_run(kit: Kit) -> Steps:
     kit.study()
     rewrite(faces_path(kit.out, "P1", "S1"), lambda table: table, software_version="0")
@@ -392,9 +398,9 @@ def faces_of_another_run(kit: Kit) -> Steps:
     yield kit.run("review", kit.out, "P1", "S1")
 
 
-@remedy("result_tables: : not there; run `emonext summarize` first.")
+@remedy(": not there; run `emonext summarize` first.")
 def no_summaries(kit: Kit) -> Steps:
-    from pipeline.summaries import read_sessions
+    from pipeline.analysis.summaries import read_sessions
 
     kit.study()
     yield kit.call(read_sessions, kit.out)
@@ -402,9 +408,9 @@ def no_summaries(kit: Kit) -> Steps:
     yield kit.call(read_sessions, kit.out)
 
 
-@remedy("result_tables: : of another version; run `emonext summarize` again.")
+@remedy(": of another version; run `emonext summarize` again.")
 def summaries_of_another_version(kit: Kit) -> Steps:
-    from pipeline.summaries import read_sessions
+    from pipeline.analysis.summaries import read_sessions
 
     kit.study()
     kit.run("summarize", kit.out)
@@ -414,7 +420,7 @@ def summaries_of_another_version(kit: Kit) -> Steps:
     yield kit.call(read_sessions, kit.out)
 
 
-@remedy("derived: : {}. Run `emonext summarize` for others.")
+@remedy(": {}. Run `emonext summarize` for others.")
 def summaries_with_unreadable_settings(kit: Kit) -> Steps:
     kit.study()
     kit.run("summarize", kit.out, "--min-duration", 2)
@@ -424,7 +430,7 @@ def summaries_with_unreadable_settings(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: : can't be read; the states below are those of the timelines. The next `emonext "
+    ": can't be read; the states below are those of the timelines. The next `emonext "
     "process` writes it again."
 )
 def a_damaged_status(kit: Kit) -> Steps:
@@ -436,7 +442,7 @@ def a_damaged_status(kit: Kit) -> Steps:
 
 
 @remedy(
-    "audit: : can't be read. Put it back from a backup; or delete it: the log stays whole, but "
+    ": can't be read. Put it back from a backup; or delete it: the log stays whole, but "
     "whose its entries are is then lost."
 )
 def a_damaged_list_of_logged_ids(kit: Kit) -> Steps:
@@ -453,7 +459,7 @@ def a_damaged_list_of_logged_ids(kit: Kit) -> Steps:
     yield kit.run("audit", "verify", kit.folder / "copy")
 
 
-@remedy("audit: --head {}: give at least {} characters of it.")
+@remedy("--head {}: give at least {} characters of it.")
 def a_short_head(kit: Kit) -> Steps:
     kit.study()
     head = kit.run("audit", "verify", kit.out).text.split("head ")[1].strip()
@@ -467,9 +473,9 @@ def a_short_head(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: Nothing to do: every session is up to date. Use --overwrite to process the sessions again.",
-    "batch: is up to date; --overwrite makes it anew",
-    "reasons: is up to date; --overwrite makes it anew",
+    "Nothing to do: every session is up to date. Use --overwrite to process the sessions again.",
+    "is up to date; --overwrite makes it anew",
+    "is up to date; --overwrite makes it anew",
 )
 def nothing_to_do(kit: Kit) -> Steps:
     kit.study()
@@ -482,8 +488,8 @@ def nothing_to_do(kit: Kit) -> Steps:
 
 
 @remedy(
-    "status: the status was lost; the next run checks this session",
-    "reasons: the status was lost; the next run checks this session",
+    "the status was lost; the next run checks this session",
+    "the status was lost; the next run checks this session",
 )
 def a_lost_status(kit: Kit) -> Steps:
     kit.study()
@@ -494,14 +500,14 @@ def a_lost_status(kit: Kit) -> Steps:
     yield kit.run("status", kit.out)
 
 
-@remedy("workers: its process was killed, perhaps for want of memory; try again with fewer --jobs")
+@remedy("its process was killed, perhaps for want of memory; try again with fewer --jobs")
 def a_killed_process(kit: Kit) -> Steps:
     def killed(job: Job, instruments: object, on_progress: object) -> Outcome:
         return failed(job, _ending(-signal.SIGKILL))
 
     video = kit.video()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.jobs, "attempt", killed)
+        patch.setattr(pipeline.processing.jobs, "attempt", killed)
         yield kit.process(video)
     yield kit.process(video, "--jobs", 1)
 
@@ -522,29 +528,29 @@ def option(message: str, bad: tuple[object, ...], *good: tuple[object, ...]) -> 
     remedy(message)(case)
 
 
-option("video: --fps {}: give samples per second, above 0 and up to {}.", ("--fps", 0), ("--fps", 60))
+option("--fps {}: give samples per second, above 0 and up to {}.", ("--fps", 0), ("--fps", 60))
 option(
-    "session: --patient-track {}: give longest, largest or the number of a track.",
+    "--patient-track {}: give longest, largest or the number of a track.",
     ("--patient-track", "tallest"),
     *(("--patient-track", "longest"), ("--patient-track", "largest"), ("--patient-track", 1)),
 )
-option("cli: --identity {}: give dlib, or FILE:SHA256.", ("--identity", "facenet"), ("--identity", "dlib"))
+option("--identity {}: give dlib, or FILE:SHA256.", ("--identity", "facenet"), ("--identity", "dlib"))
 
 
-@remedy("cascade: --min-face {}: give {} px or more.")
+@remedy("--min-face {}: give {} px or more.")
 def a_face_that_is_too_small(kit: Kit) -> Steps:
     yield kit.call(Cascade, 3)
     yield kit.call(Cascade, 12)
 
 
-@remedy("device: --device {}: unknown; use auto, cpu or cuda.")
+@remedy("--device {}: unknown; use auto, cpu or cuda.")
 def a_device_that_is_none(kit: Kit) -> Steps:
     yield kit.call(choose_device, "tpu")
     yield kit.call(choose_device, "auto")
     yield kit.call(choose_device, "cpu")
 
 
-@remedy("device: --device cuda: no usable GPU on this machine; use --device cpu or auto.")
+@remedy("--device cuda: no usable GPU on this machine; use --device cpu or auto.")
 def a_gpu_that_is_not_there(kit: Kit) -> Steps:
     kit.patch.setattr("torch.cuda.is_available", lambda: False)
     yield kit.call(choose_device, "cuda")
@@ -552,10 +558,10 @@ def a_gpu_that_is_not_there(kit: Kit) -> Steps:
     yield kit.call(choose_device, "auto")
 
 
-option("cli: --{}: only goes with {}; leave the option out.", ("--ray-address", "auto"), ())
+option("--{}: only goes with {}; leave the option out.", ("--ray-address", "auto"), ())
 
 
-@remedy("cli: give the sha256 that its maker states")
+@remedy("give the sha256 that its maker states")
 def a_network_with_another_sha256(kit: Kit) -> Steps:
     video, network = kit.video(), kit.folder / "net.pt"
     network.write_bytes(b"weights")
@@ -567,8 +573,8 @@ def a_network_with_another_sha256(kit: Kit) -> Steps:
 
 
 @remedy(
-    "patient: : can't be read as a picture; save it again as JPEG or PNG.",
-    "study_check: can't be read as a picture; save it again, as .jpg or .png.",
+    ": can't be read as a picture; save it again as JPEG or PNG.",
+    "can't be read as a picture; save it again, as .jpg or .png.",
 )
 def a_damaged_photo(kit: Kit) -> Steps:
     listed, photo = with_photo(kit)
@@ -578,7 +584,7 @@ def a_damaged_photo(kit: Kit) -> Steps:
     yield kit.process(listed)
 
 
-@remedy("study_check: can't be read as a picture; save it again, as .jpg or .png.")
+@remedy("can't be read as a picture; save it again, as .jpg or .png.")
 def a_damaged_photo_in_a_list(kit: Kit) -> Steps:
     listed, photo = with_photo(kit)
     photo.write_bytes(b"no picture")
@@ -587,7 +593,7 @@ def a_damaged_photo_in_a_list(kit: Kit) -> Steps:
     yield kit.run("study", "check", listed)
 
 
-@remedy("patient: : shows {}; give a photo with the patient's face alone.")
+@remedy(": shows {}; give a photo with the patient's face alone.")
 def a_photo_of_two(kit: Kit) -> Steps:
     listed, photo = with_photo(kit)
     picture([(40, 40), (200, 40)]).save(photo)
@@ -611,8 +617,8 @@ def with_photo(kit: Kit) -> tuple[Path, Path]:
 
 
 @remedy(
-    "recording: px, but the session's first file has {} × {}; give it as a session of its own.",
-    "study_check: px, and the session's first file has {} × {}; make it a session of its own.",
+    "px, but the session's first file has {} × {}; give it as a session of its own.",
+    "px, and the session's first file has {} × {}; make it a session of its own.",
 )
 def files_of_two_sizes(kit: Kit) -> Steps:
     kit.video()
@@ -621,7 +627,7 @@ def files_of_two_sizes(kit: Kit) -> Steps:
     yield kit.process(kit.sessions("P1;S1;P1_S1.mp4;yes", "P1;S2;b.mp4;yes"))
 
 
-@remedy("study_check: px, and the session's first file has {} × {}; make it a session of its own.")
+@remedy("px, and the session's first file has {} × {}; make it a session of its own.")
 def files_of_two_sizes_in_a_list(kit: Kit) -> Steps:
     kit.video()
     encode(kit.folder / "b.mp4", [with_faces([(40, 40)], width=400)] * 10, rate=10)
@@ -634,7 +640,7 @@ def files_of_two_sizes_in_a_list(kit: Kit) -> Steps:
 REVIEW = ("P1", "S1", "--blur", "all")
 
 
-@remedy("review: : does not say where the video of {} lies; give --video FILE.")
+@remedy(": does not say where the video of {} lies; give --video FILE.")
 def a_review_after_the_status_was_lost(kit: Kit) -> Steps:
     kit.study()
     (kit.out / "status.parquet").unlink()
@@ -642,7 +648,7 @@ def a_review_after_the_status_was_lost(kit: Kit) -> Steps:
     yield kit.run("review", kit.out, *REVIEW, "--video", videos(kit)[0])
 
 
-@remedy("review: : not found; say where it lies now with --video FILE.")
+@remedy(": not found; say where it lies now with --video FILE.")
 def a_review_of_a_video_that_was_moved(kit: Kit) -> Steps:
     video = kit.video()
     kit.process(video)
@@ -651,7 +657,7 @@ def a_review_of_a_video_that_was_moved(kit: Kit) -> Steps:
     yield kit.run("review", kit.out, *REVIEW, "--video", moved)
 
 
-@remedy("review: : the session's recording has {}, not {}; give --video for each of them, in their order.")
+@remedy(": the session's recording has {}, not {}; give --video for each of them, in their order.")
 def a_review_of_one_file_of_two(kit: Kit) -> Steps:
     one, two = kit.video(), kit.video("b.mp4")
     kit.process(kit.sessions("P1;S1;P1_S1.mp4;yes", "P1;S1;b.mp4;yes"))
@@ -660,7 +666,7 @@ def a_review_of_one_file_of_two(kit: Kit) -> Steps:
 
 
 @remedy(
-    "review: : not the video that was processed (its sha256 is another one); give that one "
+    ": not the video that was processed (its sha256 is another one); give that one "
     "with --video, or process this one."
 )
 def a_review_of_another_video(kit: Kit) -> Steps:
@@ -674,7 +680,7 @@ def a_review_of_another_video(kit: Kit) -> Steps:
 
 
 @remedy(
-    "review_page: : holds no annotated copy of this timeline; leave out --no-video, or add "
+    ": holds no annotated copy of this timeline; leave out --no-video, or add "
     "--original to play the recording itself, which shows everybody."
 )
 def a_review_without_a_copy(kit: Kit) -> Steps:
@@ -685,7 +691,7 @@ def a_review_without_a_copy(kit: Kit) -> Steps:
     yield kit.run(*command)
 
 
-@remedy("cli: a new copy of the video, not with --no-video")
+@remedy("a new copy of the video, not with --no-video")
 def blurring_without_a_copy(kit: Kit) -> Steps:
     kit.study()
     kit.run("review", kit.out, *REVIEW)
@@ -702,7 +708,7 @@ def roles(kit: Kit) -> Path:
     return kit.out / "people.csv"
 
 
-@remedy("people: : its first line does not name {}; make it anew.")
+@remedy(": its first line does not name {}; make it anew.")
 def a_table_of_people_without_a_column(kit: Kit) -> Steps:
     table = roles(kit)
     table.write_text(table.read_text("utf-8").replace("tracks", "trks"), encoding="utf-8")
@@ -711,7 +717,7 @@ def a_table_of_people_without_a_column(kit: Kit) -> Steps:
     yield kit.run("people", kit.out, "--apply", table)
 
 
-@remedy("people: the session was processed again since; make the table anew.")
+@remedy("the session was processed again since; make the table anew.")
 def a_table_of_people_of_an_earlier_run(kit: Kit) -> Steps:
     table = roles(kit)
     assert kit.process(*videos(kit), "--fps", 2).code == 0
@@ -720,7 +726,7 @@ def a_table_of_people_of_an_earlier_run(kit: Kit) -> Steps:
     yield kit.run("people", kit.out, "--apply", table)
 
 
-@remedy("people: : write {}.")
+@remedy(": write {}.")
 def a_role_that_is_none(kit: Kit) -> Steps:
     table = roles(kit)
     text = table.read_text("utf-8")
@@ -730,7 +736,7 @@ def a_role_that_is_none(kit: Kit) -> Steps:
     yield kit.run("people", kit.out, "--apply", table)
 
 
-@remedy("people: not as it was written; make the table anew.")
+@remedy("not as it was written; make the table anew.")
 def tracks_that_are_none(kit: Kit) -> Steps:
     table = roles(kit)
     lines = table.read_text("utf-8").splitlines()
@@ -742,7 +748,7 @@ def tracks_that_are_none(kit: Kit) -> Steps:
     yield kit.run("people", kit.out, "--apply", table)
 
 
-@remedy("cli: a new table, not with --apply")
+@remedy("a new table, not with --apply")
 def comparing_while_roles_are_given_back(kit: Kit) -> Steps:
     table = roles(kit)
     yield kit.run("people", kit.out, "--apply", table, "--identity", "dlib")
@@ -752,7 +758,7 @@ def comparing_while_roles_are_given_back(kit: Kit) -> Steps:
 # --- reports and exports
 
 
-@remedy("language: --lang {}: there is no such language; choose {}.")
+@remedy("--lang {}: there is no such language; choose {}.")
 def a_language_that_is_none(kit: Kit) -> Steps:
     kit.study()
     yield kit.run("report", kit.out, "--lang", "de")
@@ -760,7 +766,7 @@ def a_language_that_is_none(kit: Kit) -> Steps:
     yield kit.run("report", kit.out, "--lang", "fr")
 
 
-@remedy("export_list: : is there, and not from an export; give another --out.")
+@remedy(": is there, and not from an export; give another --out.")
 def a_file_where_an_export_goes(kit: Kit) -> Steps:
     kit.study()
     kit.table("sessions.csv", "mine", folder=kit.out / "exports/csv")
@@ -768,7 +774,7 @@ def a_file_where_an_export_goes(kit: Kit) -> Steps:
     yield kit.run("export", kit.out, "--format", "csv", "--out", kit.folder / "csv")
 
 
-@remedy("export_list: : not as an export writes it; give another --out.")
+@remedy(": not as an export writes it; give another --out.")
 def a_damaged_list_of_an_export(kit: Kit) -> Steps:
     kit.study()
     kit.table(".exported.json", "{", folder=kit.out / "exports/csv")
@@ -776,7 +782,7 @@ def a_damaged_list_of_an_export(kit: Kit) -> Steps:
     yield kit.run("export", kit.out, "--format", "csv", "--out", kit.folder / "csv")
 
 
-@remedy("exporting: : is there, perhaps with a rater's corrections; move it away, or give another --out.")
+@remedy(": is there, perhaps with a rater's corrections; move it away, or give another --out.")
 def an_export_that_a_rater_worked_on(kit: Kit) -> Steps:
     kit.study()
     command = ("export", kit.out, "--format", "boris")
@@ -787,14 +793,14 @@ def an_export_that_a_rater_worked_on(kit: Kit) -> Steps:
     yield kit.run(*command)
 
 
-@remedy("exporting: : no session has a reading {}; leave out --reading.")
+@remedy(": no session has a reading {}; leave out --reading.")
 def a_reading_that_no_session_has(kit: Kit) -> Steps:
     kit.study()
     yield kit.run("export", kit.out, "--format", "boris", "--reading", "corrected")
     yield kit.run("export", kit.out, "--format", "boris")
 
 
-@remedy("cli: --format elan and boris")
+@remedy("--format elan and boris")
 def a_reading_of_tables(kit: Kit) -> Steps:
     kit.study()
     yield kit.run("export", kit.out, "--format", "csv", "--reading", "raw")
@@ -802,7 +808,7 @@ def a_reading_of_tables(kit: Kit) -> Steps:
 
 
 @remedy(
-    "export_bids: BIDS knows letters and digits alone: the {} {} and {} would both be {}; "
+    "BIDS knows letters and digits alone: the {} {} and {} would both be {}; "
     "export as csv, or give them other ids."
 )
 def ids_that_are_one_in_bids(kit: Kit) -> Steps:
@@ -815,15 +821,15 @@ def ids_that_are_one_in_bids(kit: Kit) -> Steps:
     yield kit.run("export", kit.out, "--format", "bids")
 
 
-@remedy("export_tables: : {} has {} rows, more than Excel takes; export as csv.")
+@remedy(": {} has {} rows, more than Excel takes; export as csv.")
 def a_table_that_is_too_long_for_excel(kit: Kit) -> Steps:
     kit.study()
-    kit.patch.setattr(pipeline.export_tables, "_MAX_EXCEL_ROWS", 1)
+    kit.patch.setattr(pipeline.exchange.tables, "_MAX_EXCEL_ROWS", 1)
     yield kit.run("export", kit.out, "--format", "xlsx")
     yield kit.run("export", kit.out, "--format", "csv")
 
 
-@remedy("export_tables: : holds no summaries; run `emonext summarize {}` first.")
+@remedy(": holds no summaries; run `emonext summarize {}` first.")
 def tables_without_summaries(kit: Kit) -> Steps:
     kit.study()
     said = kit.call(derived_tables, kit.out)
@@ -831,7 +837,7 @@ def tables_without_summaries(kit: Kit) -> Steps:
     yield works(kit.named(said), kit.call(derived_tables, kit.out))
 
 
-@remedy("exporting: : no session in its summaries; run `emonext process`, then `summarize`.")
+@remedy(": no session in its summaries; run `emonext process`, then `summarize`.")
 def an_export_of_no_session(kit: Kit) -> Steps:
     kit.process(kit.video())
     kit.run("summarize", kit.out)
@@ -846,13 +852,13 @@ def an_export_of_no_session(kit: Kit) -> Steps:
 # --- episodes
 
 for bad, good, text in (
-    (("--leave", 0.9), ("--leave", 0.5), "episodes: --leave {} and --enter {}: 0 ≤ leave ≤ enter ≤ 1."),
-    (("--bridge", 9), ("--bridge", 1), "episodes: --bridge {}: from 0 to the shortest episode's length."),
-    (("--smoothing", -1), ("--smoothing", 0), "episodes: --smoothing and --max-unobserved: 0 s or more."),
+    (("--leave", 0.9), ("--leave", 0.5), "--leave {} and --enter {}: 0 ≤ leave ≤ enter ≤ 1."),
+    (("--bridge", 9), ("--bridge", 1), "--bridge {}: from 0 to the shortest episode's length."),
+    (("--smoothing", -1), ("--smoothing", 0), "--smoothing and --max-unobserved: 0 s or more."),
     (
         ("--min-coverage", 2),
         ("--min-coverage", 1),
-        "summaries: --min-coverage: from 0 to 1; min_observed_s and min_rest_s: 0 s or more.",
+        "--min-coverage: from 0 to 1; min_observed_s and min_rest_s: 0 s or more.",
     ),
 ):
 
@@ -869,7 +875,7 @@ for bad, good, text in (
 
 
 @remedy(
-    "cli: : consent was withdrawn; its results are set aside in {}. Delete them with `emonext "
+    ": consent was withdrawn; its results are set aside in {}. Delete them with `emonext "
     "purge {} --patient {} --session {}`."
 )
 def consent_that_was_withdrawn(kit: Kit) -> Steps:
@@ -886,8 +892,7 @@ def consent_that_was_withdrawn(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: : consent was refused in this folder before; to process it, give a sessions.csv that "
-    "says consent yes."
+    ": consent was refused in this folder before; to process it, give a sessions.csv that says consent yes."
 )
 def consent_that_was_refused_before(kit: Kit) -> Steps:
     video = kit.video()
@@ -900,7 +905,7 @@ def consent_that_was_refused_before(kit: Kit) -> Steps:
 
 
 @remedy(
-    "consent: : can't be moved ({}); ",
+    ": can't be moved ({}); ",
 )
 def results_that_can_t_be_set_aside(kit: Kit) -> Steps:
     kit.video()
@@ -921,7 +926,7 @@ def results_that_can_t_be_set_aside(kit: Kit) -> Steps:
     yield ended
 
 
-@remedy("purge: : can't be removed ({}); ")
+@remedy(": can't be removed ({}); ")
 def a_file_that_can_t_be_removed(kit: Kit) -> Steps:
     kit.study()
     purge = ("purge", kit.out, "--patient", "P1", "--yes")
@@ -938,14 +943,14 @@ def a_file_that_can_t_be_removed(kit: Kit) -> Steps:
     yield kit.run(*purge)
 
 
-@remedy("cli: --yes: is needed where nobody can be asked; nothing of {} was deleted.")
+@remedy("--yes: is needed where nobody can be asked; nothing of {} was deleted.")
 def a_purge_without_a_terminal(kit: Kit) -> Steps:
     kit.study()
     yield kit.run("purge", kit.out, "--patient", "P1")
     yield kit.run("purge", kit.out, "--patient", "P1", "--yes")
 
 
-@remedy("cli: : what was exported goes ({}); `emonext export` makes it again")
+@remedy(": what was exported goes ({}); `emonext export` makes it again")
 def a_purge_of_what_was_exported(kit: Kit) -> Steps:
     kit.study()
     kit.run("export", kit.out, "--format", "csv")
@@ -954,7 +959,7 @@ def a_purge_of_what_was_exported(kit: Kit) -> Steps:
     yield kit.run("export", kit.out, "--format", "csv")
 
 
-@remedy("cli: : goes; `emonext {}` makes it again")
+@remedy(": goes; `emonext {}` makes it again")
 def a_purge_of_what_commands_made(kit: Kit) -> Steps:
     kit.study()
     kit.run("people", kit.out)
@@ -975,7 +980,7 @@ def encrypted(kit: Kit) -> Path:
     return key
 
 
-@remedy("encryption: : is encrypted; give its key with --key KEYFILE (`process`: --encrypt KEYFILE).")
+@remedy(": is encrypted; give its key with --key KEYFILE (`process`: --encrypt KEYFILE).")
 def results_without_their_key(kit: Kit) -> Steps:
     key = encrypted(kit)
     yield kit.run("report", kit.out)
@@ -983,7 +988,7 @@ def results_without_their_key(kit: Kit) -> Steps:
     yield kit.process(kit.folder / "P1_S1.mp4", "--encrypt", key)
 
 
-@remedy("timeline: is {}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE).")
+@remedy("is {}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE).")
 def results_with_another_key(kit: Kit) -> Steps:
     key, other = encrypted(kit), kit.folder / "other.key"
     kit.run("key", other)
@@ -992,7 +997,7 @@ def results_with_another_key(kit: Kit) -> Steps:
     yield kit.process(kit.folder / "P1_S1.mp4", "--encrypt", key)
 
 
-@remedy("timeline: is {}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE).")
+@remedy("is {}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE).")
 def a_run_with_another_key(kit: Kit) -> Steps:
     key, other = encrypted(kit), kit.folder / "other.key"
     kit.run("key", other)
@@ -1002,7 +1007,7 @@ def a_run_with_another_key(kit: Kit) -> Steps:
     yield kit.process(kit.folder / "P1_S1.mp4", "--encrypt", key)
 
 
-@remedy("encryption: : can't be read as a key; `emonext key FILE` makes one.")
+@remedy(": can't be read as a key; `emonext key FILE` makes one.")
 def a_file_that_is_no_key(kit: Kit) -> Steps:
     video = kit.video()
     said = kit.process(video, "--encrypt", video)
@@ -1013,7 +1018,7 @@ def a_file_that_is_no_key(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: : {} not encrypted, from before there was a key ({}); process their sessions again "
+    ": {} not encrypted, from before there was a key ({}); process their sessions again "
     "with --encrypt and --overwrite, or purge them."
 )
 def results_from_before_there_was_a_key(kit: Kit) -> Steps:
@@ -1031,7 +1036,7 @@ def results_from_before_there_was_a_key(kit: Kit) -> Steps:
 # --- other commands
 
 
-@remedy("cli: : holds no list of sessions; run `emonext study init {}` first.")
+@remedy(": holds no list of sessions; run `emonext study init {}` first.")
 def a_check_before_there_is_a_list(kit: Kit) -> Steps:
     kit.video()
     said = kit.run("study", "check", kit.folder)
@@ -1045,12 +1050,12 @@ def a_check_before_there_is_a_list(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: : {} without recorded_at: the date is what the camera stored; `emonext study check` "
-    "shows the dates."
+    ": {} without recorded_at: the date is what the camera stored; `emonext study check` shows the dates."
 )
 def sessions_without_a_date(kit: Kit) -> Steps:
     kit.video()
-    kit.patch.setattr("pipeline.study_check.created_at", lambda video: datetime(2026, 3, 1, 10))
+    march = datetime(2026, 3, 1, 10)
+    kit.patch.setattr("pipeline.checks.sessions_list_check.created_at", lambda video: march)
     listed = kit.sessions("P1;S1;P1_S1.mp4;yes")
     yield kit.process(listed)
     ended = kit.run("study", "check", listed)
@@ -1059,37 +1064,34 @@ def sessions_without_a_date(kit: Kit) -> Steps:
 
 
 @remedy(
-    "cli: the sample session, not with --study",
+    "the sample session, not with --study",
 )
 def a_made_study_with_a_model(kit: Kit) -> Steps:
     yield kit.run("demo", "--study", "--out", kit.out, "--device", "cpu")
-    kit.patch.setattr("pipeline.demo_study.make_study", lambda out, update: None)
+    kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update: None)
     kit.patch.setattr("reports.write_reports", lambda out, update: out)
     yield kit.run("demo", "--study", "--out", kit.out)
 
 
-@remedy("demo_study: : holds something else than a made study; choose another --out.")
+@remedy(": holds something else than a made study; choose another --out.")
 def a_made_study_over_another(kit: Kit) -> Steps:
     kit.study()
-    kit.patch.setattr("pipeline.demo_study.make_study", lambda out, update: None)
+    kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update: None)
     kit.patch.setattr("reports.write_reports", lambda out, update: out)
     yield kit.run("demo", "--study", "--out", kit.out)
     yield kit.run("demo", "--study", "--out", kit.folder / "other")
 
 
-@remedy("demo_study: : can't be written to ({}); choose another --out.")
+@remedy(": can't be written to ({}); choose another --out.")
 def a_made_study_in_a_file(kit: Kit) -> Steps:
     kit.out.write_text("")
-    kit.patch.setattr("pipeline.demo_study.make_study", lambda out, update: None)
+    kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update: None)
     kit.patch.setattr("reports.write_reports", lambda out, update: out)
     yield kit.run("demo", "--study", "--out", kit.out)
     yield kit.run("demo", "--study", "--out", kit.folder / "other")
 
 
-@remedy(
-    "batch: --session {}: names one session, but there are {} videos; give one video, or leave "
-    "the option out."
-)
+@remedy("--session {}: names one session, but there are {} videos; give one video, or leave the option out.")
 def one_session_of_two_videos(kit: Kit) -> Steps:
     one, other = kit.video("P1_a.mp4"), kit.video("P1_b.mp4")
     yield kit.process(one, other, "--session", "S1")
@@ -1097,7 +1099,7 @@ def one_session_of_two_videos(kit: Kit) -> Steps:
     yield kit.process(one, other)
 
 
-@remedy("patient: --patient-track {}: this video has {}, and none of that number.")
+@remedy("--patient-track {}: this video has {}, and none of that number.")
 def a_track_that_is_not_there(kit: Kit) -> Steps:
     video = kit.video()
     yield kit.process(video, "--patient-track", 7)
@@ -1105,7 +1107,7 @@ def a_track_that_is_not_there(kit: Kit) -> Steps:
 
 
 @remedy(
-    "identity: region {}: give x1,y1,x2,y2 as shares of the picture from 0 to 1, left before "
+    "region {}: give x1,y1,x2,y2 as shares of the picture from 0 to 1, left before "
     "right and top before bottom."
 )
 def a_region_in_percent(kit: Kit) -> Steps:

@@ -10,7 +10,7 @@ from openpyxl import Workbook
 from remedies import Ended, Kit, Steps, remedy
 from test_ratings_cases import aligned, boris, eaf, medium, referring, tier
 
-from pipeline.spreadsheet import read_table
+from pipeline.store.spreadsheet import read_table
 
 # --- a study's list
 
@@ -41,49 +41,47 @@ def cell(message: str, column: str, bad: str, *good: str) -> None:
     remedy(message)(case)
 
 
+cell("empty; give the path of a file, from the list's folder.", "video", "", "P1_S1.mp4", "./P1_S1.mp4")
+cell("give its path from the list's folder", "video", "S1.mp4", "P1_S1.mp4")
+cell("write / between folders", "video", "..\\a study\\P1_S1.mp4", "../a study/P1_S1.mp4")
 cell(
-    "study: empty; give the path of a file, from the list's folder.", "video", "", "P1_S1.mp4", "./P1_S1.mp4"
-)
-cell("study: give its path from the list's folder", "video", "S1.mp4", "P1_S1.mp4")
-cell("study: write / between folders", "video", "..\\a study\\P1_S1.mp4", "../a study/P1_S1.mp4")
-cell(
-    "study: {} is no date here; write 2026-03-01 or 2026-03-01T14:30, in local time.",
+    "{} is no date here; write 2026-03-01 or 2026-03-01T14:30, in local time.",
     "recorded_at",
     "1 March",
     "2026-03-01",
     "2026-03-01T14:30",
 )
 cell(
-    "study: can be {}, and {}; write 2026-03-01 or 2026-03-01T14:30, in local time.",
+    "can be {}, and {}; write 2026-03-01 or 2026-03-01T14:30, in local time.",
     "recorded_at",
     "01/03/2026",
     "2026-03-01",
     "2026-03-01T14:30",
 )
-cell("study: {} characters; write at most {}, and the rest in notes.", "condition", "x" * 65, "x" * 64)
-cell("study: holds a line break or another control character; take it out.", "condition", "mu\tsic", "music")
+cell("{} characters; write at most {}, and the rest in notes.", "condition", "x" * 65, "x" * 64)
+cell("holds a line break or another control character; take it out.", "condition", "mu\tsic", "music")
 cell(
-    "study: : write stretches in order of time, and without overlap.",
+    ": write stretches in order of time, and without overlap.",
     "exclude",
     "1-1.5;0.2-1.2",
     "0.2-1;1.2-1.5",
 )
 cell(
-    "study: {} is no stretch; write seconds like 120-180;300-310, in cells formatted as text.",
+    "{} is no stretch; write seconds like 120-180;300-310, in cells formatted as text.",
     "exclude",
     "all",
     "0.5-1;1.2-1.5",
 )
 cell(
-    "study: {} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.",
+    "{} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.",
     "patient_region",
     "left",
     "0,10,55.5,100",
 )
-cell("study: {} is no answer; say yes or no.", "consent", "maybe", "yes", "no")
-cell("study: empty; say yes or no.", "consent", "", "yes", "no")
+cell("{} is no answer; say yes or no.", "consent", "maybe", "yes", "no")
+cell("empty; say yes or no.", "consent", "", "yes", "no")
 cell(
-    "spreadsheet: {} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.",
+    "{} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.",
     "start_s",
     "late",
     "1",
@@ -109,61 +107,61 @@ def listed(message: str, *lines: tuple[str, ...]) -> None:
 HEAD = "patient_id;session_id;video;consent"
 ONE = "P12;S1;P1_S1.mp4;yes"
 
-listed("study: no session in the list; write one row for each.", (HEAD,), (HEAD, ONE))
+listed("no session in the list; write one row for each.", (HEAD,), (HEAD, ONE))
 listed(
-    "study: : its first line names no columns that are known. It must name {}, parted by ; or a comma.",
+    ": its first line names no columns that are known. It must name {}, parted by ; or a comma.",
     (ONE,),
     (HEAD, ONE),
     (HEAD.replace(";", ","), ONE.replace(";", ",")),
 )
 listed(
-    "study: no such column{} Begin the names of your own columns with {}.",
+    "no such column{} Begin the names of your own columns with {}.",
     (f"{HEAD};room", f"{ONE};4"),
     (f"{HEAD};x_room", f"{ONE};4"),
 )
-listed("spreadsheet: two columns have this name; keep one.", (f"{HEAD};consent", f"{ONE};yes"), (HEAD, ONE))
+listed("two columns have this name; keep one.", (f"{HEAD};consent", f"{ONE};yes"), (HEAD, ONE))
 listed(
-    'study: more cells than the header has names; a cell that holds the separator needs quotes (").',
+    'more cells than the header has names; a cell that holds the separator needs quotes (").',
     (f"{HEAD};notes", f"{ONE};a;b"),
     (f"{HEAD};notes", f'{ONE};"a;b"'),
 )
 listed(
-    "spreadsheet: : can't be read ({}); is a quote (\") not closed?",
+    ": can't be read ({}); is a quote (\") not closed?",
     (f"{HEAD};notes", f'{ONE};"a'),
     (f"{HEAD};notes", f'{ONE};"a"'),
 )
-listed("study: empty; fill in these cells.", (HEAD, ";;P1_S1.mp4;"), (HEAD, ONE))
+listed("empty; fill in these cells.", (HEAD, ";;P1_S1.mp4;"), (HEAD, ONE))
 listed(
-    "study: row {} says otherwise of the same session; say it there.",
+    "row {} says otherwise of the same session; say it there.",
     (f"{HEAD};condition", f"{ONE};", "P12;S1;b.mp4;yes;music"),
     (f"{HEAD};condition", f"{ONE};music", "P12;S1;b.mp4;yes;"),
 )
 listed(
-    "study: differs from {} of row {} only in capitals, blanks or dots at the end; write it in one way.",
+    "differs from {} of row {} only in capitals, blanks or dots at the end; write it in one way.",
     (f"{HEAD};condition", f"{ONE};Music", "P12;S2;b.mp4;yes;music"),
     (f"{HEAD};condition", f"{ONE};music", "P12;S2;b.mp4;yes;music"),
 )
 TIMES = f"{HEAD};start_s;end_s"
 listed(
-    "study_check: ; keep one, or give start_s and end_s.",
+    "; keep one, or give start_s and end_s.",
     (HEAD, ONE, "P12;S2;P1_S1.mp4;yes"),
     (HEAD, ONE),
     (TIMES, f"{ONE};0;1", "P12;S2;P1_S1.mp4;yes;1;2"),
 )
 listed(
-    "study_check: {} s is after the end: {}; empty means all of it.",
+    "{} s is after the end: {}; empty means all of it.",
     (TIMES, f"{ONE};;90"),
     (TIMES, f"{ONE};;"),
 )
 REGION = f"{HEAD};patient_region"
 listed(
-    "study_check: give both a patient_face or a patient_region, or both sessions may show the same person.",
+    "give both a patient_face or a patient_region, or both sessions may show the same person.",
     (HEAD, ONE, "P34;S1;P1_S1.mp4;yes"),
     (REGION, f"{ONE};0,0,50,100", "P34;S1;P1_S1.mp4;yes;50,0,100,100"),
 )
 
 
-@remedy("study: is no picture; give {}.")
+@remedy("is no picture; give {}.")
 def a_photo_in_another_form(kit: Kit) -> Steps:
     from PIL import Image
 
@@ -177,7 +175,7 @@ def a_photo_in_another_form(kit: Kit) -> Steps:
         yield kit.run("study", "check", kit.table("sessions.csv", header, f"{ONE};face{suffix}"))
 
 
-@remedy("study: : exists already; edit it, or move it away.")
+@remedy(": exists already; edit it, or move it away.")
 def a_list_that_is_there(kit: Kit) -> Steps:
     kit.video()
     path = kit.table("mine.csv", HEAD, ONE)
@@ -187,7 +185,7 @@ def a_list_that_is_there(kit: Kit) -> Steps:
     yield kit.run("study", "init", kit.folder)
 
 
-@remedy("batch: : a list of sessions is a .csv or .xlsx file; in the spreadsheet, save it as one of these.")
+@remedy(": a list of sessions is a .csv or .xlsx file; in the spreadsheet, save it as one of these.")
 def a_list_of_another_program(kit: Kit) -> Steps:
     kit.video()
     path = kit.folder / "sessions.ods"
@@ -206,7 +204,7 @@ def workbook(path: Path, *cells: object) -> Path:
     return path
 
 
-@remedy("spreadsheet: in the spreadsheet, save it as “CSV UTF-8”")
+@remedy("in the spreadsheet, save it as “CSV UTF-8”")
 def a_list_in_latin_1(kit: Kit) -> Steps:
     kit.video()
     path, text = kit.folder / "sessions.csv", f"{HEAD};notes\n{ONE};souriait à la fin\n"
@@ -217,7 +215,7 @@ def a_list_in_latin_1(kit: Kit) -> Steps:
 
 
 @remedy(
-    "workbook: : not an Excel workbook (.xlsx), or protected by a password; in the "
+    ": not an Excel workbook (.xlsx), or protected by a password; in the "
     "spreadsheet, save it as “Excel workbook (.xlsx)” without a password, or as “CSV UTF-8”."
 )
 def a_workbook_with_a_password(kit: Kit) -> Steps:
@@ -230,8 +228,7 @@ def a_workbook_with_a_password(kit: Kit) -> Steps:
 
 
 @remedy(
-    "workbook: : the formula in {} has no result; open the workbook in Excel and save it, or "
-    "write the value itself."
+    ": the formula in {} has no result; open the workbook in Excel and save it, or write the value itself."
 )
 def a_formula_that_was_never_calculated(kit: Kit) -> Steps:
     kit.video()
@@ -240,7 +237,7 @@ def a_formula_that_was_never_calculated(kit: Kit) -> Steps:
     yield kit.run("study", "check", workbook(path, *ONE.split(";")))
 
 
-@remedy("spreadsheet: : more than {} rows; divide it into several files.")
+@remedy(": more than {} rows; divide it into several files.")
 def a_list_that_is_too_long(kit: Kit) -> Steps:
     rows = [ONE] * 10_001
     yield kit.call(read_table, kit.table("sessions.csv", HEAD, *rows))
@@ -261,13 +258,13 @@ def toml(message: str, bad: str, *good: str, name: str = "study.toml") -> None:
     remedy(message)(case)
 
 
-toml("study: : {}{}: give {}.", 'sample_fps = "many"', "sample_fps = 0.5")
-toml("study: : {}{}: give {}.", "patient_track = 1", 'patient_track = "longest"')
-toml("study: a table: [quality], and below it its limits", "quality = 1", "[quality]\nmin_face_px = 20")
-toml("spreadsheet: : not TOML ({}); a line is like: {}", "sample_fps: 5", "sample_fps = 5.0")
+toml(": {}{}: give {}.", 'sample_fps = "many"', "sample_fps = 0.5")
+toml(": {}{}: give {}.", "patient_track = 1", 'patient_track = "longest"')
+toml("a table: [quality], and below it its limits", "quality = 1", "[quality]\nmin_face_px = 20")
+toml(": not TOML ({}); a line is like: {}", "sample_fps: 5", "sample_fps = 5.0")
 
 
-@remedy("spreadsheet: write it as plain text in UTF-8")
+@remedy("write it as plain text in UTF-8")
 def settings_in_another_code(kit: Kit) -> Steps:
     kit.video()
     path = kit.folder / "study.toml"
@@ -296,42 +293,42 @@ def events(message: str, *texts: str) -> None:
 
 EVENT = "patient_id;session_id;time_s;what"
 GOOD = f"{EVENT}|P1;S1;1;phone"
-events("events: : its first line does not name {}.", "P1;S1;1;phone", GOOD)
-events("events: no event; write one line for each.", EVENT, GOOD)
-events("events: empty; give the session's id.", f"{EVENT}|P1;;1;phone", GOOD)
-events("events: empty; say what happened.", f"{EVENT}|P1;S1;1;", GOOD)
+events(": its first line does not name {}.", "P1;S1;1;phone", GOOD)
+events("no event; write one line for each.", EVENT, GOOD)
+events("empty; give the session's id.", f"{EVENT}|P1;;1;phone", GOOD)
+events("empty; say what happened.", f"{EVENT}|P1;S1;1;", GOOD)
 events(
-    "events: write one line of at most {} characters.",
+    "write one line of at most {} characters.",
     f"{EVENT}|P1;S1;1;{'x' * 65}",
     f"{EVENT}|P1;S1;1;{'x' * 64}",
 )
-events("events: {} patients have a session {}; name one.", f"{EVENT}|;S1;1;phone", GOOD)
+events("{} patients have a session {}; name one.", f"{EVENT}|;S1;1;phone", GOOD)
 events(
-    "events: no such column. Begin the names of your own columns with {}.",
+    "no such column. Begin the names of your own columns with {}.",
     f"{EVENT};who|P1;S1;1;phone;nurse",
     f"{EVENT};x_who|P1;S1;1;phone;nurse",
 )
 
 
-@remedy("scales: : holds no scale; remove it, or copy the program's.")
+@remedy(": holds no scale; remove it, or copy the program's.")
 def a_file_without_scales(kit: Kit) -> Steps:
-    import pipeline.scales
+    import pipeline.analysis.scales
 
     kit.study()
     path = kit.table("scales.toml", "", folder=kit.out)
     yield kit.run("report", kit.out)
     path.unlink()
     yield kit.run("report", kit.out)
-    shutil.copy(Path(pipeline.scales.__file__).with_name("scales.toml"), path)
+    shutil.copy(Path(pipeline.analysis.scales.__file__).with_name("scales.toml"), path)
     yield kit.run("report", kit.out)
 
 
-@remedy("scales: : {} is no scale: {}; compare it with {} of the program.")
+@remedy(": {} is no scale: {}; compare it with {} of the program.")
 def a_scale_that_is_none(kit: Kit) -> Steps:
-    import pipeline.scales
+    import pipeline.analysis.scales
 
     kit.study()
-    text = Path(pipeline.scales.__file__).with_name("scales.toml").read_text("utf-8")
+    text = Path(pipeline.analysis.scales.__file__).with_name("scales.toml").read_text("utf-8")
     path = kit.table("scales.toml", text.replace("window_s", "windows"), folder=kit.out)
     yield kit.run("report", kit.out)
     path.write_text(text, encoding="utf-8")
@@ -352,7 +349,7 @@ def ratings(kit: Kit, *lines: str, name: str = "P1_S1_anna.csv", head: str = "st
 
 
 @remedy(
-    "codes: Unknown codes: {}{}. Say what they mean with --codes, such as "
+    "Unknown codes: {}{}. Say what they mean with --codes, such as "
     "'smile=happy,talk=-,away=?' (- is left out, ? could not be judged)."
 )
 def codes_that_nobody_explained(kit: Kit) -> Steps:
@@ -364,17 +361,17 @@ def codes_that_nobody_explained(kit: Kit) -> Steps:
 
 for text, bad, good in (
     (
-        "codes: --codes: {}: a code means one of {}, - (left out) or ? (could not be judged).",
+        "--codes: {}: a code means one of {}, - (left out) or ? (could not be judged).",
         "smile=joy",
         "smile=happy,a=-,b=?",
     ),
     (
-        "codes: --codes: none= says what time without a code is taken for, such as none=neutral.",
+        "--codes: none= says what time without a code is taken for, such as none=neutral.",
         "smile=happy,none=-",
         "smile=happy,none=neutral",
     ),
     (
-        "codes: --codes {}: write CODE=LABEL, parted by commas, or give a .toml file.",
+        "--codes {}: write CODE=LABEL, parted by commas, or give a .toml file.",
         "smile",
         "smile=happy,cry=sad",
     ),
@@ -391,7 +388,7 @@ for text, bad, good in (
     remedy(text)(wrong_codes)
 
 
-@remedy("codes: : not a map of codes; write {}")
+@remedy(": not a map of codes; write {}")
 def a_file_without_codes(kit: Kit) -> Steps:
     path = ratings(kit, "0;0.5;smile")
     yield agree(kit, path, "--codes", kit.table("codes.toml", '"smile" = "happy"'))
@@ -399,7 +396,7 @@ def a_file_without_codes(kit: Kit) -> Steps:
 
 
 @remedy(
-    "ratings: {} never coded neutral, so time without a code counts as “{}”, which the machine "
+    "{} never coded neutral, so time without a code counts as “{}”, which the machine "
     "never says of a face that it reads. If it means neutral, give --codes {}=neutral."
 )
 def a_rater_who_never_coded_neutral(kit: Kit) -> Steps:
@@ -409,7 +406,7 @@ def a_rater_who_never_coded_neutral(kit: Kit) -> Steps:
     yield agree(kit, path, *re.search(r"give (--codes \S+)\.", said.text)[1].split())
 
 
-@remedy("agreement: --step {}: from 0.1 to 60 seconds.")
+@remedy("--step {}: from 0.1 to 60 seconds.")
 def a_step_that_is_too_long(kit: Kit) -> Steps:
     path = ratings(kit, "0;0.5;happy")
     yield agree(kit, path, "--step", 61)
@@ -417,9 +414,9 @@ def a_step_that_is_too_long(kit: Kit) -> Steps:
 
 
 for text, bad, *good in (
-    ("ratings: --rated {}: write FROM-TO, such as 0-600 or 0:30-10:00.", "all", "0-600", "0:01-10:00"),
-    ("ratings: --rated {}: ends before it starts; write FROM-TO, such as 0-600.", "9-1", "0-600"),
-    ("ratings: --rated: {} to {} s lies outside {} {}.", "600-700", "0-600"),
+    ("--rated {}: write FROM-TO, such as 0-600 or 0:30-10:00.", "all", "0-600", "0:01-10:00"),
+    ("--rated {}: ends before it starts; write FROM-TO, such as 0-600.", "9-1", "0-600"),
+    ("--rated: {} to {} s lies outside {} {}.", "600-700", "0-600"),
 ):
 
     def wrong_span(kit: Kit, bad: str = bad, good: tuple[str, ...] = tuple(good)) -> Steps:
@@ -433,7 +430,7 @@ for text, bad, *good in (
 
 
 @remedy(
-    "ratings_table: : has no columns patient_id and session_id, and its name is not that of a "
+    ": has no columns patient_id and session_id, and its name is not that of a "
     "session of this folder, like P012_S01_rater.csv; add the columns, rename the file, or "
     "take it away."
 )
@@ -453,7 +450,7 @@ def a_table_of_nobody_knows_which_session(kit: Kit) -> Steps:
 
 
 @remedy(
-    "ratings_extent: lies outside {}, which lasts from {}; times count from the start of the "
+    "lies outside {}, which lasts from {}; times count from the start of the "
     "recording: correct the times, or take the code away."
 )
 def a_code_after_the_end(kit: Kit) -> Steps:
@@ -462,14 +459,14 @@ def a_code_after_the_end(kit: Kit) -> Steps:
     yield agree(kit, ratings(kit, "0;0.5;happy"))
 
 
-@remedy("ratings_extent: : what was rated ({}) lies outside {}, which lasts from {}; correct it.")
+@remedy(": what was rated ({}) lies outside {}, which lasts from {}; correct it.")
 def a_rated_stretch_after_the_end(kit: Kit) -> Steps:
     head = "start_s;end_s;code;rated_from_s;rated_to_s"
     yield agree(kit, ratings(kit, "0;0.5;happy;90;95", head=head))
     yield agree(kit, ratings(kit, "0;0.5;happy;0;1", head=head))
 
 
-@remedy("ratings_coded: : can be session {}; rename it after patient and session.")
+@remedy(": can be session {}; rename it after patient and session.")
 def a_name_of_two_sessions(kit: Kit) -> Steps:
     lines = "A;B-C;a.mp4;yes", "A-B;C;b.mp4;yes"
     kit.video("a.mp4"), kit.video("b.mp4")
@@ -491,7 +488,7 @@ def project(kit: Kit, name: str, *files: str, observation: str = "one") -> Path:
 
 
 @remedy(
-    "ratings_coded: : which session of this folder is it about? Name it after patient and "
+    ": which session of this folder is it about? Name it after patient and "
     "session, like P012_S01_rater, link the video that was processed, or take it away."
 )
 def an_observation_of_nobody_knows_which_session(kit: Kit) -> Steps:
@@ -501,10 +498,7 @@ def an_observation_of_nobody_knows_which_session(kit: Kit) -> Steps:
     yield agree(kit, project(kit, "anna.boris", "C:/v/P1_S1.mp4"))
 
 
-@remedy(
-    "ratings_coded: : is named after {}, but its video is that of {}; rename it, or link the "
-    "session's own video."
-)
+@remedy(": is named after {}, but its video is that of {}; rename it, or link the session's own video.")
 def an_observation_of_two_sessions(kit: Kit) -> Steps:
     kit.study()
     yield agree(kit, project(kit, "anna.boris", "C:/v/P2_S1.mp4", observation="P1_S1"))
@@ -572,63 +566,62 @@ def in_utf_16(whole: Callable[[Path], Path]) -> Callable[[Path], Path]:
 
 
 rated(
-    "ratings_elan: : can't be read as a file of ELAN; save it there again.",
+    ": can't be read as a file of ELAN; save it there again.",
     elan(times=slots("x", 1, 2)),
     elan(),
 )
-rated("ratings_elan: save it in ELAN again", in_utf_16(elan()), elan())
-rated("ratings_elan: : damaged ({}); save it in ELAN again.", cut(elan(), 500), elan())
-rated("ratings_elan: : two have the {} {}; save it in ELAN again.", elan(TWO + TWO), elan())
+rated("save it in ELAN again", in_utf_16(elan()), elan())
+rated(": damaged ({}); save it in ELAN again.", cut(elan(), 500), elan())
+rated(": two have the {} {}; save it in ELAN again.", elan(TWO + TWO), elan())
 rated(
-    "ratings_elan: : its times are in {}, not in {}; save it in ELAN again.",
+    ": its times are in {}, not in {}; save it in ELAN again.",
     elan(units="NTSC-frames"),
     elan(),
 )
 rated(
-    "ratings_elan: : an annotation depends on {}, which is not there; save it in ELAN again.",
+    ": an annotation depends on {}, which is not there; save it in ELAN again.",
     elan(TWO + LOST),
     elan(TWO + PARTS),
 )
 rated(
-    "ratings_elan: : annotations of tier {} follow none that is there; save it in ELAN again.",
+    ": annotations of tier {} follow none that is there; save it in ELAN again.",
     elan(TWO + CHAIN),
     elan(TWO + PARTS),
 )
 rated(
-    "ratings_elan: : times in the file are out of order; save it in ELAN again.",
+    ": times in the file are out of order; save it in ELAN again.",
     elan(times=slots(1500, None, 0)),
     elan(),
 )
 ROOMS = medium("room.mp4") + medium("hall.mp4", origin_ms=500)
 rated(
-    "ratings_coded: : its media ({}) begin at different times, or when they begin is not "
-    "known; link only the video of {}.",
+    ": its media ({}) begin at different times, or when they begin is not known; link only the video of {}.",
     elan(media=medium("P1_S1.mp4") + medium("P1_S1.mp4", origin_ms=900)),
     elan(media=medium("P1_S1.mp4")),
 )
 
 BORIS = "P1_S1.boris"
 rated(
-    "ratings_boris: : can't be read as a project of BORIS; save it there again.",
+    ": can't be read as a project of BORIS; save it there again.",
     cut(coded(), 50),
     coded(),
     name=BORIS,
 )
-rated("ratings_boris: save it in BORIS again", in_utf_16(coded()), coded(), name=BORIS)
+rated("save it in BORIS again", in_utf_16(coded()), coded(), name=BORIS)
 rated(
-    "ratings_boris: was coded live, on a clock that is not the video's; code the video, or take it away",
+    "was coded live, on a clock that is not the video's; code the video, or take it away",
     coded(type="LIVE"),
     coded(),
     name=BORIS,
 )
 rated(
-    "ratings_boris: : {} is no time ({}); put it right in BORIS.",
+    ": {} is no time ({}); put it right in BORIS.",
     coded(**{"time offset": "soon"}),
     coded(),
     name=BORIS,
 )
 rated(
-    "ratings_boris: : its times count from the dates at which several or unknown files were "
+    ": its times count from the dates at which several or unknown files were "
     "made; in BORIS, take back the media creation date as offset.",
     coded(media_creation_date_as_offset=True),
     coded(),
@@ -636,7 +629,7 @@ rated(
 )
 
 
-@remedy("ratings_table: its observation plays several files; give BORIS's project (.boris).")
+@remedy("its observation plays several files; give BORIS's project (.boris).")
 def an_export_without_the_lengths_of_files(kit: Kit) -> Steps:
     kit.study()
     rows = "P1_S1,happy,0,0.5,room.mp4\nP1_S1,sad,1,1.5,P1_S1.mp4\n"
@@ -646,11 +639,9 @@ def an_export_without_the_lengths_of_files(kit: Kit) -> Steps:
     yield agree(kit, coded()(kit.folder / BORIS))
 
 
-@remedy(
-    "ratings_boris: : {} {} at {} s; put it right in BORIS.", "ratings_boris: begins again before its end"
-)
+@remedy(": {} {} at {} s; put it right in BORIS.", "begins again before its end")
 def a_state_that_begins_twice(kit: Kit) -> Steps:
-    from pipeline.ratings_boris import StateEvent, paired
+    from pipeline.exchange.boris_reading import StateEvent, paired
 
     def events(*times: tuple[float, str]) -> list[StateEvent]:
         return [StateEvent(time_s, "", "happy", "", status) for time_s, status in times]
@@ -659,7 +650,7 @@ def a_state_that_begins_twice(kit: Kit) -> Steps:
     yield kit.call(paired, events((0, "START"), (2, "STOP")), "P1_S1.csv")
 
 
-@remedy("workbook: : can't be read as an Excel workbook; save it again in Excel.")
+@remedy(": can't be read as an Excel workbook; save it again in Excel.")
 def a_damaged_workbook(kit: Kit) -> Steps:
     kit.video()
     path = kit.folder / "sessions.xlsx"

@@ -33,7 +33,7 @@ def take(kit: Kit, data: object, *options: object, out: str = "frames.npz") -> E
 # --- weights
 
 
-@remedy("weight_files: : no such weights. Give a .safetensors file or a name: {}.")
+@remedy(": no such weights. Give a .safetensors file or a name: {}.")
 def weights_that_are_not_there(kit: Kit) -> Steps:
     said = kit.run("weights", "verify", "nobody")
     yield said
@@ -48,7 +48,7 @@ def own_weights(kit: Kit) -> Path:
     return path
 
 
-@remedy("weight_files: : its sha256 is {}…, not {}…: damaged or changed; fetch it again.")
+@remedy(": its sha256 is {}…, not {}…: damaged or changed; fetch it again.")
 def damaged_weights(kit: Kit) -> Steps:
     path = own_weights(kit)
     whole = path.read_bytes()
@@ -58,7 +58,7 @@ def damaged_weights(kit: Kit) -> Steps:
     yield kit.run("weights", "verify", path)
 
 
-@remedy("weight_files: : holds no sha256; delete it, or fetch it again.")
+@remedy(": holds no sha256; delete it, or fetch it again.")
 def a_sha256_that_is_none(kit: Kit) -> Steps:
     path = own_weights(kit)
     beside = path.with_name(path.name + ".sha256")
@@ -71,7 +71,7 @@ def a_sha256_that_is_none(kit: Kit) -> Steps:
     yield kit.run("weights", "verify", path)
 
 
-@remedy("checkpoint: : not the tensors that its card describes; fetch it again.")
+@remedy(": not the tensors that its card describes; fetch it again.")
 def weights_of_another_network(kit: Kit) -> Steps:
     from safetensors import safe_open
     from safetensors.torch import save_file
@@ -92,19 +92,19 @@ def import_as(kit: Kit, name: str) -> Ended:
     return kit.run("weights", "import", kit.weights, "--name", name)
 
 
-@remedy("checkpoint: --name {}: use letters, digits, '.', '_' and '-', 64 at most.")
+@remedy("--name {}: use letters, digits, '.', '_' and '-', 64 at most.")
 def a_name_that_is_none(kit: Kit) -> Steps:
     yield import_as(kit, "my weights")
     yield import_as(kit, "my.weights_2-a")
 
 
-@remedy("checkpoint: --name {}: the name of weights that come with the program; give another.")
+@remedy("--name {}: the name of weights that come with the program; give another.")
 def a_name_of_the_program_s_own(kit: Kit) -> Steps:
     yield import_as(kit, "atto")
     yield import_as(kit, "mine")
 
 
-@remedy("checkpoint: --name {}: taken by {}; give another, or delete that file first.")
+@remedy("--name {}: taken by {}; give another, or delete that file first.")
 def a_name_that_is_taken(kit: Kit) -> Steps:
     assert import_as(kit, "mine").code == 0
     said = import_as(kit, "mine")
@@ -117,49 +117,49 @@ def a_name_that_is_taken(kit: Kit) -> Steps:
 # --- labelled faces
 
 
-@remedy("data: : not found. Check the path, or fetch the data again.")
+@remedy(": not found. Check the path, or fetch the data again.")
 def data_that_are_not_there(kit: Kit) -> Steps:
     path = frames(kit)
     yield take(kit, path.with_name("frmes.csv"))
     yield take(kit, path)
 
 
-@remedy("forms: --split {}: no such split; it is one of {}.")
+@remedy("--split {}: no such split; it is one of {}.")
 def a_split_that_is_none(kit: Kit) -> Steps:
     path = frames(kit)
     yield judge(kit, path, "--split", "all")
     yield judge(kit, path, "--split", "val")
 
 
-@remedy("evaluation: --by {}: no such column; the data has {}.")
+@remedy("--by {}: no such column; the data has {}.")
 def a_column_that_is_not_there(kit: Kit) -> Steps:
     path = frames(kit)
     yield judge(kit, path, "--by", "age")
     yield judge(kit, path, "--by", "group")
 
 
-@remedy("forms: : name it .npz, by which it is recognised.")
+@remedy(": name it .npz, by which it is recognised.")
 def a_file_of_faces_by_another_name(kit: Kit) -> Steps:
     path = frames(kit)
     yield take(kit, path, out="faces.dat")
     yield take(kit, path, out="faces.npz")
 
 
-@remedy("forms: : it is imported already; use it as it is.")
+@remedy(": it is imported already; use it as it is.")
 def faces_that_are_imported(kit: Kit) -> Steps:
     take(kit, frames(kit))
     yield take(kit, kit.folder / "frames.npz", out="again.npz")
     yield judge(kit, kit.folder / "frames.npz")
 
 
-@remedy("forms: : it has its own labels and votes; give it without --labels and --votes.")
+@remedy(": it has its own labels and votes; give it without --labels and --votes.")
 def imported_faces_with_labels(kit: Kit) -> Steps:
     take(kit, frames(kit))
     yield judge(kit, kit.folder / "frames.npz", "--labels", "ckplus")
     yield judge(kit, kit.folder / "frames.npz")
 
 
-@remedy("forms: written by another program or version; import it again")
+@remedy("written by another program or version; import it again")
 def faces_of_another_version(kit: Kit) -> Steps:
     path = frames(kit)
     np.savez(kit.folder / "frames.npz", format="emonext faces 0")
@@ -168,7 +168,7 @@ def faces_of_another_version(kit: Kit) -> Steps:
     yield judge(kit, kit.folder / "frames.npz")
 
 
-@remedy("forms: more than 8 bits a pixel; save it with 8")
+@remedy("more than 8 bits a pixel; save it with 8")
 def a_picture_of_16_bits(kit: Kit) -> Steps:
     path = frames(kit)
     Image.fromarray(np.full((48, 48), 3000, np.uint16)).save(kit.folder / "3.png")
@@ -177,7 +177,7 @@ def a_picture_of_16_bits(kit: Kit) -> Steps:
     yield take(kit, path)
 
 
-@remedy("forms: : no label. Fill it in, or take the line out.")
+@remedy(": no label. Fill it in, or take the line out.")
 def a_face_without_a_label(kit: Kit) -> Steps:
     path = frames(kit)
     lines = path.read_text("utf-8").splitlines()
@@ -190,7 +190,7 @@ def a_face_without_a_label(kit: Kit) -> Steps:
     yield take(kit, path)
 
 
-@remedy("forms: : no face in it but those that the label map leaves out (--labels).")
+@remedy(": no face in it but those that the label map leaves out (--labels).")
 def a_map_that_leaves_all_out(kit: Kit) -> Steps:
     path = frames(kit)
     yield take(kit, path, "--labels", ",".join(f"{name}=-" for name in LABELS))
@@ -198,7 +198,7 @@ def a_map_that_leaves_all_out(kit: Kit) -> Steps:
 
 
 @remedy(
-    "label_maps: : class {} is not known. Map every number of the data, and names like this "
+    ": class {} is not known. Map every number of the data, and names like this "
     "one, by --labels of `evaluate` or `data import`: {}=happy (or {}), {}={} to leave it out; "
     "or take a map of {}."
 )
@@ -213,17 +213,17 @@ def a_class_that_is_not_known(kit: Kit) -> Steps:
 
 for text, bad, good in (
     (
-        "label_maps: --labels: {}={}: no such class here; map to {}, or {} to leave it out.",
+        "--labels: {}={}: no such class here; map to {}, or {} to leave it out.",
         "angry=cross",
         "angry=sad",
     ),
-    ("label_maps: --labels: {} is not like 0=angry; or give one of {}.", "angry", "angry=sad"),
+    ("--labels: {} is not like 0=angry; or give one of {}.", "angry", "angry=sad"),
     (
-        "label_maps: : --labels names {}, which the data has not; its classes are {}.",
+        ": --labels names {}, which the data has not; its classes are {}.",
         "joy=happy",
         "happy=happy",
     ),
-    ("label_maps: --labels: {} is mapped twice.", "angry=sad,angry=happy", "angry=sad"),
+    ("--labels: {} is mapped twice.", "angry=sad,angry=happy", "angry=sad"),
 ):
 
     def wrong_labels(kit: Kit, bad: str = bad, good: str = good) -> Steps:
@@ -236,7 +236,7 @@ for text, bad, good in (
 
 
 @remedy(
-    "listing: : no table of faces. Its first line must name emotion, pixels, Usage (FER2013, "
+    ": no table of faces. Its first line must name emotion, pixels, Usage (FER2013, "
     "CK+) or image, label (your own frames).",
 )
 def a_table_without_faces(kit: Kit) -> Steps:
@@ -260,27 +260,26 @@ def train(kit: Kit, *options: object, out: str = "run") -> Ended:
 
 for text, bad, *good in (
     (
-        "recipe: --preset {}: unknown; use {}.",
+        "--preset {}: unknown; use {}.",
         ("--preset", "worst"),
         ("--preset", "best"),
         ("--preset", "paper", "--init", "none"),
     ),
     (
-        "training: --size {}, --optimizer {}: unknown; a size is {}, an optimizer muon or adamw.",
+        "--size {}, --optimizer {}: unknown; a size is {}, an optimizer muon or adamw.",
         ("--size", "giant"),
         ("--size", "atto"),
         ("--optimizer", "adamw"),
     ),
-    ("training: --image-size {}: give {} px or more.", ("--image-size", 8), ("--image-size", 32)),
-    ("training: --lr {}: give a positive number.", ("--lr", 0), ("--lr", 0.001)),
+    ("--image-size {}: give {} px or more.", ("--image-size", 8), ("--image-size", 32)),
+    ("--lr {}: give a positive number.", ("--lr", 0), ("--lr", 0.001)),
     (
-        "training: --batch-size {}: the {} training faces do not fill a batch; give a smaller one, "
-        "or more faces.",
+        "--batch-size {}: the {} training faces do not fill a batch; give a smaller one, or more faces.",
         ("--batch-size", 500),
         ("--batch-size", 7),
     ),
     (
-        "starting: --init imagenet: {} is not in timm's cache and can't be fetched; give its file, or none.",
+        "--init imagenet: {} is not in timm's cache and can't be fetched; give its file, or none.",
         ("--init", "imagenet"),
         ("--init", "none"),
     ),
@@ -301,13 +300,13 @@ def refuse(*arguments: object, **options: object) -> None:
     raise OSError("no network")
 
 
-@remedy("starting: --init {}: of another architecture ({} does not fit); give its --size.")
+@remedy("--init {}: of another architecture ({} does not fit); give its --size.")
 def a_start_of_another_size(kit: Kit) -> Steps:
     yield train(kit, "--init", "atto", "--size", "femto")
     yield train(kit, "--init", "atto", "--size", "atto", out="other")
 
 
-@remedy("training: : holds a run with other settings; name another folder.")
+@remedy(": holds a run with other settings; name another folder.")
 def a_run_with_other_settings(kit: Kit) -> Steps:
     import torch
 
@@ -318,7 +317,7 @@ def a_run_with_other_settings(kit: Kit) -> Steps:
     yield train(kit, out="other")
 
 
-@remedy("training: : not a checkpoint of this program; name another folder.")
+@remedy(": not a checkpoint of this program; name another folder.")
 def a_run_that_is_none(kit: Kit) -> Steps:
     import torch
 
@@ -328,14 +327,14 @@ def a_run_that_is_none(kit: Kit) -> Steps:
     yield train(kit, out="other")
 
 
-@remedy("cli: : {}; {}, then run again.", "cli: give another path, or put that right")
+@remedy(": {}; {}, then run again.", "give another path, or put that right")
 def a_path_that_can_t_be_written(kit: Kit) -> Steps:
     path = frames(kit)
     yield judge(kit, path, "--json", kit.folder)
     yield judge(kit, path, "--json", kit.folder / "found.json")
 
 
-@remedy("listing: : its first line must name {} once; it is {}.")
+@remedy(": its first line must name {} once; it is {}.")
 def a_folder_s_list_without_a_column(kit: Kit) -> Steps:
     path = frames(kit)
     lines = path.read_text("utf-8").splitlines()

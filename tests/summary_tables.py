@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline.demo_study import make_study
-from pipeline.status import read_outcomes, record
+from pipeline.checks.demo_study import make_study
+from pipeline.store.status import read_outcomes, record
 
 PATIENTS = 4
 """Of the small study."""

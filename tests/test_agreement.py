@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 from test_reports import make_timeline, put
 
-from pipeline.agreement import (
+from pipeline.agreement.compare import (
     Agreement,
     Comparison,
     RatedTime,
@@ -19,13 +19,13 @@ from pipeline.agreement import (
     write_disagreements,
     write_figures,
 )
-from pipeline.codes import read_codes
+from pipeline.analysis.event_locked import write_events
+from pipeline.analysis.summaries import summarize_folder
 from pipeline.errors import InputError, TimelineError
-from pipeline.event_locked import write_events
-from pipeline.ratings import Rating, Ratings, Stretch, read_ratings
-from pipeline.ratings_coded import session_names
-from pipeline.reliability import Correlation, confusion
-from pipeline.summaries import summarize_folder
+from pipeline.exchange.code_map import read_codes
+from pipeline.exchange.coded import session_names
+from pipeline.exchange.ratings import Rating, Ratings, Stretch, read_ratings
+from pipeline.stats.reliability import Correlation, confusion
 
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
 pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")
@@ -239,7 +239,7 @@ def test_files_of_figures_and_disagreements(out: Path) -> None:
 
 def test_the_made_study(tmp_path: Path) -> None:
     """Made raters are a little late, miss some and mistake some; resting faces mislead the raw reading."""
-    from pipeline.demo_study import make_study
+    from pipeline.checks.demo_study import make_study
 
     make_study(tmp_path)
     summarize_folder(tmp_path)

@@ -10,10 +10,10 @@ from test_reports import make_timeline, put
 from visits import ON_BOTH, Visit
 
 import cli
-from pipeline.agreement import Agreement, RatedTime, agree
-from pipeline.ratings import Rating, Ratings, Stretch
-from pipeline.summaries import summarize_folder
-from reports.agreement_page import agreement_page, lead, rated_lines, write_agreement_page
+from pipeline.agreement.compare import Agreement, RatedTime, agree
+from pipeline.analysis.summaries import summarize_folder
+from pipeline.exchange.ratings import Rating, Ratings, Stretch
+from reports.pages.agreement import agreement_page, lead, rated_lines, write_agreement_page
 
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
 pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")

@@ -1,4 +1,4 @@
-"""pipeline.ahead with items whose making is watched."""
+"""pipeline.video.prefetch with items whose making is watched."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.ahead import read_ahead
+from pipeline.video.prefetch import read_ahead
 
 
 def counted(made: list[int], count: int) -> Iterator[int]:

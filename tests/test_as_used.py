@@ -1,4 +1,4 @@
-"""pipeline.as_used: what goes into the film comes out of it, cut by the pipeline, each picture in its row."""
+"""checks.video_crops: what goes into the film comes out, cut by the pipeline, each picture in its row."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from pipeline import as_used
-from pipeline.as_used import FACE_PX, HEIGHT, WIDTH, Recut, recut
-from pipeline.cascade import Cascade
-from pipeline.container import VideoInfo, probe
+from pipeline.checks import video_crops as as_used
+from pipeline.checks.video_crops import FACE_PX, HEIGHT, WIDTH, Recut, recut
 from pipeline.errors import VideoError
-from pipeline.faces import Detections, Detector, Framing
+from pipeline.faces.detection import Detections, Detector, Framing
+from pipeline.faces.mtcnn import Cascade
+from pipeline.video.container import VideoInfo, probe
 
 # a light square on black covers this share of a picture's side, so that this framing cuts out the picture
 INSIDE = 0.75

@@ -1,4 +1,4 @@
-"""pipeline.audit: the log says who did what, and a line that is not as it was written shows."""
+"""pipeline.store.audit: the log says who did what, and a line that is not as it was written shows."""
 
 import json
 import os
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.audit import HEAD_FILE, IDS_FILE, LOG_FILE, audited, forget, read_ids, read_runs, verify
-from pipeline.batch import process_sessions
 from pipeline.errors import InputError, OutputError
-from pipeline.jobs import in_this_process
-from pipeline.session import Instruments, Session, Settings
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.store.audit import HEAD_FILE, IDS_FILE, LOG_FILE, audited, forget, read_ids, read_runs, verify
 
 ROOT = Path(__file__).parents[1]
 
@@ -120,7 +120,7 @@ def test_a_run_that_fails_or_is_killed_shows(out: Path) -> None:
     program = """
 import os, sys
 from pathlib import Path
-from pipeline.audit import audited
+from pipeline.store.audit import audited
 with audited(Path(sys.argv[1]), "process", [("P1", "S1")]):
     os.kill(os.getpid(), 9)
 """

@@ -1,4 +1,4 @@
-"""pipeline.baseline: a run compared with boxes and emotions that are known."""
+"""pipeline.checks.facenet_baseline: a run compared with boxes and emotions that are known."""
 
 import json
 from collections.abc import Callable
@@ -11,12 +11,12 @@ import pytest
 from conftest import find_squares
 from numpy.typing import NDArray
 
-from pipeline.baseline import Comparison, FacenetDetector, compare
-from pipeline.benchmark import Costs, measure
-from pipeline.emotions import ClassifyFaces
-from pipeline.faces import Detections, Detector
+from pipeline.checks.benchmark import Costs, measure
+from pipeline.checks.facenet_baseline import Comparison, FacenetDetector, compare
+from pipeline.faces.classification import ClassifyFaces
+from pipeline.faces.detection import Detections, Detector
+from pipeline.processing.session import Instruments, Settings
 from pipeline.records import EMOTIONS
-from pipeline.session import Instruments, Settings
 
 SETTINGS = Settings(sample_fps=5)
 
@@ -41,7 +41,7 @@ def compared(
         classify: ClassifyFaces = fake_instruments.classify,
         **changes: object,
     ) -> Comparison:
-        monkeypatch.setattr("pipeline.baseline.FacenetDetector", lambda device: detect)
+        monkeypatch.setattr("pipeline.checks.facenet_baseline.FacenetDetector", lambda device: detect)
         return compare(replace(costs, **changes), SETTINGS, fake_instruments, classify)
 
     return run
@@ -193,7 +193,7 @@ def test_each_face_is_classified_when_its_turn_comes(compared: Callable[..., Com
 def test_progress_counts_samples(
     costs: Costs, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.baseline.FacenetDetector", lambda device: find_squares)
+    monkeypatch.setattr("pipeline.checks.facenet_baseline.FacenetDetector", lambda device: find_squares)
     calls: list[tuple[int, int]] = []
     compare(
         costs,

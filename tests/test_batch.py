@@ -1,4 +1,4 @@
-"""pipeline.batch: what fails is a row, the others go on, and nothing half-written stays."""
+"""pipeline.processing.batch: what fails is a row, the others go on, and nothing half-written stays."""
 
 import errno
 import os
@@ -14,13 +14,13 @@ import polars as pl
 import pytest
 from videos import cut_off, remux, sound_only
 
-from pipeline.batch import check_id, plan_sessions, process_sessions
 from pipeline.errors import InputError, OutputError
-from pipeline.jobs import in_this_process
-from pipeline.lock import is_held
-from pipeline.session import Instruments, QualityLimits, Session, Settings
-from pipeline.status import Outcome, overview, read_status, record
-from pipeline.timeline import read_timeline
+from pipeline.processing.batch import check_id, plan_sessions, process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Instruments, QualityLimits, Session, Settings
+from pipeline.store.lock import is_held
+from pipeline.store.status import Outcome, overview, read_status, record
+from pipeline.store.timeline import read_timeline
 
 FACE = [(40, 60)]
 
@@ -393,7 +393,7 @@ def test_ctrl_c_while_writing_leaves_no_partial_file(
         Path(where).write_bytes(b"PAR1")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.timeline.pq.write_table", interrupted)
+    monkeypatch.setattr("pipeline.store.timeline.pq.write_table", interrupted)
     with pytest.raises(KeyboardInterrupt):
         process(recordings, out, Settings(), fake_instruments)
     assert not partial_files(out)
@@ -525,7 +525,7 @@ def test_a_run_that_was_killed_shows_and_is_done_again(
 def test_a_video_that_was_away_for_a_while_is_tried_again(
     recordings: Sessions, out: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.session.STRETCH_S", 0.4)
+    monkeypatch.setattr("pipeline.processing.session.STRETCH_S", 0.4)
     video, away = recordings[0].video, recordings[0].video.with_name("away")
     engine = in_this_process(fake_instruments)
 
@@ -554,7 +554,7 @@ def test_a_disk_that_is_full_fails_with_its_reason_and_leaves_nothing_half_writt
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.timeline.pq.write_table", full)
+        patch.setattr("pipeline.store.timeline.pq.write_table", full)
         outcomes = process_sessions(recordings, out, Settings(), engine, "0" * 64)
     assert {outcome.state for outcome in outcomes} == {"failed"}
     assert all("No space left on device" in outcome.reason for outcome in outcomes)

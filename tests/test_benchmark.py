@@ -1,4 +1,4 @@
-"""pipeline.benchmark and its picture, with parts of the pipeline that take a known time."""
+"""pipeline.checks.benchmark and its picture, with parts of the pipeline that take a known time."""
 
 import json
 import time
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from videos import encode, with_faces
 
-from pipeline.benchmark import Costs, measure
+from pipeline.checks.benchmark import Costs, measure
 from pipeline.errors import VideoError
-from pipeline.faces import Detections
-from pipeline.session import Instruments, Settings
+from pipeline.faces.detection import Detections
+from pipeline.processing.session import Instruments, Settings
 
 SETTINGS = Settings(sample_fps=5)
 
@@ -160,7 +160,7 @@ def test_a_picture_is_drawn(
     seconds: list[list[tuple[int, int]]],
 ) -> None:
     pytest.importorskip("matplotlib", reason="pictures need matplotlib")
-    from pipeline.benchmark_figure import draw_benchmark
+    from pipeline.checks.benchmark_figure import draw_benchmark
 
     draw_benchmark(
         measure(make_recording("a.mp4", *seconds), SETTINGS, fake_instruments), tmp_path / "bench.png"
@@ -173,7 +173,7 @@ def test_a_picture_is_drawn(
 
 def test_every_stage_is_in_the_picture(costs: Costs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     matplotlib = pytest.importorskip("matplotlib", reason="pictures need matplotlib")
-    from pipeline.benchmark_figure import draw_benchmark
+    from pipeline.checks.benchmark_figure import draw_benchmark
 
     monkeypatch.setitem(matplotlib.rcParams, "svg.fonttype", "none")
     draw_benchmark(costs, tmp_path / "bench.svg")

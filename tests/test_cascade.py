@@ -1,4 +1,4 @@
-"""pipeline.cascade against facenet-pytorch's own detector, and against itself on other boxes and batches."""
+"""faces.mtcnn against facenet-pytorch's own detector, and against itself on other boxes and batches."""
 
 from dataclasses import astuple
 from functools import cache
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torchvision.ops import box_iou
 from videos import first_pictures
 
-from pipeline.baseline import COMPARED_FACE_PX, FacenetDetector
-from pipeline.cascade import Cascade
+from pipeline.checks.facenet_baseline import COMPARED_FACE_PX, FacenetDetector
 from pipeline.errors import InputError
-from pipeline.faces import Detections
+from pipeline.faces.detection import Detections
+from pipeline.faces.mtcnn import Cascade
 
 EVERY = {
     "single_face.mp4": 15,

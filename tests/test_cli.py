@@ -26,12 +26,12 @@ from videos import encode, remux, sound_only, with_faces
 
 import cli
 from emonext import LABELS
-from pipeline.audit import IDS_FILE, read_runs
-from pipeline.encryption import use_no_key
-from pipeline.lock import holding
-from pipeline.session import Session
-from pipeline.status import read_status
-from pipeline.timeline import read_timeline
+from pipeline.processing.session import Session
+from pipeline.store.audit import IDS_FILE, read_runs
+from pipeline.store.encryption import use_no_key
+from pipeline.store.lock import holding
+from pipeline.store.status import read_status
+from pipeline.store.timeline import read_timeline
 
 ROOT = Path(__file__).parents[1]
 
@@ -535,7 +535,7 @@ def test_summaries_are_made_and_told_in_two_lines(emonext: Emonext, two: Path) -
         "2 sessions, 0 seen enough, 0 with the person's own baseline.",
         f"Tables: {two / 'summaries'}",
     ]
-    from pipeline.timeline import read_metadata
+    from pipeline.store.timeline import read_metadata
 
     stored = read_metadata(two / "summaries" / "sessions.parquet")["settings"]
     assert (stored["min_coverage"], stored["episodes"]["min_duration_s"]) == (0.5, 2)
@@ -564,7 +564,7 @@ def test_settings_that_contradict_each_other_are_refused(
 def test_a_study_is_made_without_video(
     emonext: Emonext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.demo_study.PATIENTS", 1)
+    monkeypatch.setattr("pipeline.checks.demo_study.PATIENTS", 1)
     monkeypatch.chdir(tmp_path)
     for _ in ("made", "made again"):
         ended = emonext("demo", "--study")
@@ -677,7 +677,7 @@ def test_the_demo_names_what_it_made(
     emonext: Emonext, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("skimage", reason="the demo needs scikit-image")
-    monkeypatch.setattr("pipeline.demo.LENGTH_S", 1)
+    monkeypatch.setattr("pipeline.checks.demo_video.LENGTH_S", 1)
     out = tmp_path / "demo"
     ended = emonext("demo", "--out", out, *model)
     assert (ended.code, ended.err) == (DONE, "")
@@ -887,7 +887,7 @@ def test_an_error_nobody_expected_is_not_hidden(
     def broken(path: Path) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr("pipeline.container.probe", broken)
+    monkeypatch.setattr("pipeline.video.container.probe", broken)
     with pytest.raises(ZeroDivisionError, match="a defect"):
         emonext("info", video)
 
@@ -895,7 +895,7 @@ def test_an_error_nobody_expected_is_not_hidden(
 def test_the_command_line_has_the_pipelines_defaults() -> None:
     """It can't read them there: their modules import torch, and help must come at once."""
     from emonext.weight_files import DEFAULT
-    from pipeline.session import Settings
+    from pipeline.processing.session import Settings
 
     settings, found = Settings(), inspect.signature(cli.process).parameters
     assert found["fps"].default == settings.sample_fps

@@ -1,11 +1,11 @@
-"""pipeline.clustered: means and intervals of clusters, against the t interval of their means."""
+"""stats.cluster_bootstrap: means and intervals of clusters, against the t interval of their means."""
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from pipeline.clustered import NOTHING, averages, mean_of_known, resample, widened_tail
+from pipeline.stats.cluster_bootstrap import NOTHING, averages, mean_of_known, resample, widened_tail
 
 
 def test_nothing_has_no_mean_and_no_interval() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.codes import LABELS, NONE, read_codes
 from pipeline.errors import InputError
+from pipeline.exchange.code_map import LABELS, NONE, read_codes
 
 
 @pytest.mark.parametrize("text", [None, ""])

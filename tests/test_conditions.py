@@ -1,4 +1,4 @@
-"""pipeline.conditions: made studies of which it is known what differs, and what is too little to say."""
+"""analysis.conditions: made studies of which it is known what differs, and what is too little to say."""
 
 from dataclasses import fields, replace
 from datetime import datetime
@@ -11,7 +11,7 @@ from made_sessions import as_tables, made
 from scipy.stats import linregress, ttest_ind
 from statsmodels.stats.multitest import multipletests
 
-from pipeline.comparisons import (
+from pipeline.analysis.comparison_tables import (
     CONDITIONS_SCHEMA,
     STUDY,
     TRENDS_SCHEMA,
@@ -20,10 +20,10 @@ from pipeline.comparisons import (
     read_conditions,
     read_trends,
 )
-from pipeline.conditions import ComparisonSettings, compare_conditions, find_trends, write_conditions
+from pipeline.analysis.conditions import ComparisonSettings, compare_conditions, find_trends, write_conditions
 from pipeline.errors import InputError, TimelineError
-from pipeline.mixed import fit_study
-from pipeline.permutation import permutation_test
+from pipeline.stats.mixed_model import fit_study
+from pipeline.stats.permutation import permutation_test
 
 ONE_MEASURE = ComparisonSettings(measures=(("share", "positive"),), permutations=199)
 
@@ -291,8 +291,8 @@ def test_a_patients_trend_is_the_slope_of_a_line(tables: Tables) -> None:
 
 
 def test_tables_hold_what_was_found(tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.conditions.read_sessions", lambda out: tables[0])
-    monkeypatch.setattr("pipeline.conditions.read_measures", lambda out: tables[1])
+    monkeypatch.setattr("pipeline.analysis.conditions.read_sessions", lambda out: tables[0])
+    monkeypatch.setattr("pipeline.analysis.conditions.read_measures", lambda out: tables[1])
     found = write_conditions(tmp_path, ONE_MEASURE)
     read = read_conditions(tmp_path)
     assert read.columns == CONDITIONS_SCHEMA.names

@@ -13,28 +13,27 @@ import polars as pl
 import pytest
 from videos import encode, with_faces
 
-from pipeline import consent
-from pipeline.agreement import agree, write_disagreements, write_figures
-from pipeline.audit import IDS_FILE, LOG_FILE, audited, read_runs
-from pipeline.batch import process_sessions
-from pipeline.codes import read_codes
-from pipeline.container import sha256_of
-from pipeline.derived import derive, update_derived
-from pipeline.encryption import use_key, use_no_key, write_key
+from pipeline.agreement.compare import agree, write_disagreements, write_figures
+from pipeline.analysis.derive import derive, update_derived
+from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import InputError
-from pipeline.exporting import FORMATS, export
-from pipeline.jobs import in_this_process
-from pipeline.leftovers import Words, mentions
-from pipeline.people import apply_people, find_people, read_people, write_people
-from pipeline.purge import purge
-from pipeline.ratings import read_ratings
-from pipeline.ratings_coded import session_names
-from pipeline.review import open_material
-from pipeline.session import Instruments, Session, Settings
-from pipeline.status import Outcome, is_damaged, overview, read_outcomes, read_status, sessions_in
-from pipeline.study import read_study
-from pipeline.summaries import read_sessions
-from pipeline.timeline import (
+from pipeline.exchange.code_map import read_codes
+from pipeline.exchange.coded import session_names
+from pipeline.exchange.export import FORMATS, export
+from pipeline.exchange.ratings import read_ratings
+from pipeline.privacy.mentions import Words, mentions
+from pipeline.privacy.purge import purge
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.sessions_list import read_study
+from pipeline.review.annotated_video import open_material
+from pipeline.review.people import apply_people, find_people, read_people, write_people
+from pipeline.store import consent
+from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_runs
+from pipeline.store.encryption import use_key, use_no_key, write_key
+from pipeline.store.status import Outcome, is_damaged, overview, read_outcomes, read_status, sessions_in
+from pipeline.store.timeline import (
     check_key,
     left_open,
     read_metadata,
@@ -45,10 +44,11 @@ from pipeline.timeline import (
     write_table,
     written_sessions,
 )
+from pipeline.video.container import sha256_of
 from reports import own_text, write_reports
-from reports.agreement_page import write_agreement_page
-from reports.people_page import write_people_page
-from reports.status_page import status_page
+from reports.pages.agreement import write_agreement_page
+from reports.pages.people import write_people_page
+from reports.pages.status import status_page
 
 WHO, OTHER = ("P012", "S01"), ("P013", "S01")
 """Whose consent is asked about, and somebody who gave it."""

@@ -16,10 +16,10 @@ import pytest
 from container_zoo import PAIRS, SIZE, Picture, Specimen, fitted, kind_of, make, read, shown
 from numpy.typing import NDArray
 
-from pipeline.container import VideoInfo
 from pipeline.errors import VideoError
-from pipeline.recording import open_recording
-from pipeline.video import SampledVideo, picture_at
+from pipeline.video.container import VideoInfo
+from pipeline.video.decoding import SampledVideo, picture_at
+from pipeline.video.recording import open_recording
 
 ALL = os.environ.get("EMONEXT_ZOO", "")
 COUNT = 3 * len(PAIRS) if ALL == "all" else int(ALL or 40)

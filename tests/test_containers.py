@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from videos import cut_off, encode, numbered, read_number
 
-from pipeline.container import VideoInfo, probe
-from pipeline.session import Instruments, Session, Settings, process_session
-from pipeline.video import SampledVideo, picture_at
+from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.video.container import VideoInfo, probe
+from pipeline.video.decoding import SampledVideo, picture_at
 
 
 def numbers(info: VideoInfo, sample_fps: float = 1000) -> list[int]:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from test_reports import Page, make_timeline, put
 
-from pipeline.counts import number_of
-from pipeline.derived import derive
+from pipeline.analysis.derive import derive
+from pipeline.store.counts import number_of
 from reports import ReportOptions, write_reports
-from reports.language import LOCALES, language
-from reports.reasons import reason_text
-from reports.study_page import _median_text
+from reports.pages.study import _median_text
+from reports.words.language import LOCALES, language
+from reports.words.reasons import reason_text
 
 WRONG = re.compile(
     r"\b1[ \u00a0\u202f]("

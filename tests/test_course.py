@@ -1,4 +1,4 @@
-"""pipeline.course: sessions in order, what is compared with what, and when nothing is said."""
+"""pipeline.analysis.longitudinal: sessions in order, what is compared with what, and when nothing is said."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ import pytest
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 from summary_tables import made, measure_rows, session_row, tables
 
-from pipeline.course import (
+from pipeline.analysis.longitudinal import (
     Course,
     against_reference,
     compare,

@@ -1,17 +1,17 @@
-"""pipeline.demo: the made video has something of every status, when it is planned."""
+"""pipeline.checks.demo_video: the made video has something of every status, when it is planned."""
 
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from pipeline.cascade import Cascade
-from pipeline.container import probe
-from pipeline.demo import make_demo_video
-from pipeline.faces import Framing
+from pipeline.checks.demo_video import make_demo_video
+from pipeline.faces.detection import Framing
+from pipeline.faces.mtcnn import Cascade
+from pipeline.processing.session import Instruments, Session, Settings, process_session
 from pipeline.records import STATUSES
-from pipeline.session import Instruments, Session, Settings, process_session
-from pipeline.timeline import Timeline
+from pipeline.store.timeline import Timeline
+from pipeline.video.container import probe
 
 pytest.importorskip("skimage", reason="the demo needs scikit-image")
 
@@ -59,7 +59,7 @@ def test_the_loss_is_told(timeline: Timeline) -> None:
 
 
 def test_a_larger_demo_is_larger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.demo.LENGTH_S", 1)
+    monkeypatch.setattr("pipeline.checks.demo_video.LENGTH_S", 1)
     make_demo_video(tmp_path / "a.mp4", scale=2)
     info = probe(tmp_path / "a.mp4")
     assert (info.width, info.height, len(info.time_s)) == (1920, 1080, 25)

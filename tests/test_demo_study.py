@@ -1,15 +1,15 @@
-"""pipeline.demo_study: a study that is made, and whose truth is known."""
+"""pipeline.checks.demo_study: a study that is made, and whose truth is known."""
 
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from pipeline import demo_study
-from pipeline.demo_study import CONDITIONS, LENGTH_S, make_study
+from pipeline.checks import demo_study
+from pipeline.checks.demo_study import CONDITIONS, LENGTH_S, make_study
 from pipeline.records import EMOTIONS, STATUSES
-from pipeline.status import read_status
-from pipeline.timeline import read_timeline, timeline_path, written_sessions
+from pipeline.store.status import read_status
+from pipeline.store.timeline import read_timeline, timeline_path, written_sessions
 
 
 def table(path: Path) -> pl.DataFrame:

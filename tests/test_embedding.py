@@ -1,4 +1,4 @@
-"""pipeline.embedding on the shared clips, and on drawn landmarks whose place is known."""
+"""pipeline.identity.embedding on the shared clips, and on drawn landmarks whose place is known."""
 
 import hashlib
 import sys
@@ -13,10 +13,10 @@ from PIL import Image
 from scipy.spatial.distance import cdist
 from skimage.transform import SimilarityTransform
 
-from pipeline import embedding
-from pipeline.embedding import CHIP_PX, DlibEmbedder, align, similarity
 from pipeline.errors import InputError
-from pipeline.facenet import FacenetEmbedder
+from pipeline.identity import embedding
+from pipeline.identity.embedding import CHIP_PX, DlibEmbedder, align, similarity
+from pipeline.identity.facenet import FacenetEmbedder
 
 # dlib's five points (get_face_chip_details): corners of the eyes, base of the nose; on the unit square.
 DLIB_EYES = np.array(

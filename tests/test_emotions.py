@@ -1,4 +1,4 @@
-"""pipeline.emotions: every face gets its own probabilities, in full batches."""
+"""pipeline.faces.classification: every face gets its own probabilities, in full batches."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.emotions import score_emotions
+from pipeline.faces.classification import score_emotions
 from pipeline.records import FrameFaces
 
 

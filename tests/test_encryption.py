@@ -1,4 +1,4 @@
-"""pipeline.encryption: what is written with a key nobody reads without it."""
+"""pipeline.store.encryption: what is written with a key nobody reads without it."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ import pyarrow as pa
 import pytest
 from videos import encode, with_faces
 
-from pipeline.batch import process_sessions
-from pipeline.encryption import is_encrypted, key_file, seal, unseal, use_key, use_no_key, write_key
 from pipeline.errors import InputError, OutputError, TimelineError
-from pipeline.jobs import in_this_process
-from pipeline.people import apply_people, find_people, read_people, write_people
-from pipeline.purge import purge
-from pipeline.roles import roles_path
-from pipeline.session import Instruments, Session, Settings
-from pipeline.timeline import check_key, left_open, read_table, read_timeline, write_table
+from pipeline.identity.roles import roles_path
+from pipeline.privacy.purge import purge
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.review.people import apply_people, find_people, read_people, write_people
+from pipeline.store.encryption import is_encrypted, key_file, seal, unseal, use_key, use_no_key, write_key
+from pipeline.store.timeline import check_key, left_open, read_table, read_timeline, write_table
 from reports import own_text, write_reports
 
 

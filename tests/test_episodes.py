@@ -1,4 +1,4 @@
-"""pipeline.episodes: planted episodes are found, where they are planted."""
+"""pipeline.analysis.episodes: planted episodes are found, where they are planted."""
 
 import itertools
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pipeline.demo_study import Shown, as_classified
-from pipeline.episodes import Episode, EpisodeSettings, Observed, find_episodes, smoothed
+from pipeline.analysis.episodes import Episode, EpisodeSettings, Observed, find_episodes, smoothed
+from pipeline.checks.demo_study import Shown, as_classified
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
 

@@ -17,8 +17,8 @@ from visits import ON_BOTH, SCREEN, Visit
 
 from emonext.calibration import Abstaining
 from emonext.evaluation import AsUsed, Evaluation, Group, Interval, Robustness
-from reports.evaluation_figures import abstaining_figure, reliability_figure, robustness_figure
-from reports.evaluation_page import write_evaluation_page
+from reports.figures.evaluation import abstaining_figure, reliability_figure, robustness_figure
+from reports.pages.evaluation import write_evaluation_page
 
 MINIMAL = make_evaluation(
     readings=[make_reading(head="labels", truth="labels")], groups=[], as_used=[], robustness=[]

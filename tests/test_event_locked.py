@@ -1,4 +1,4 @@
-"""pipeline.event_locked: averages around events that are worked out by hand."""
+"""pipeline.analysis.event_locked: averages around events that are worked out by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.episodes import Observed
-from pipeline.errors import InputError
-from pipeline.event_locked import (
+from pipeline.analysis.episodes import Observed
+from pipeline.analysis.event_locked import (
     ALL,
     MEASURES,
     EventSettings,
@@ -20,8 +19,9 @@ from pipeline.event_locked import (
     recorded_of,
     write_events,
 )
-from pipeline.events import Event, Ids
-from pipeline.timeline import read_timeline, timeline_path
+from pipeline.analysis.events import Event, Ids
+from pipeline.errors import InputError
+from pipeline.store.timeline import read_timeline, timeline_path
 
 BY_HAND = EventSettings(before_s=2, after_s=3, matched=2, clusters=2, resamples=500)
 

@@ -1,11 +1,11 @@
-"""pipeline.events: a list of events as people keep it, and all that can be wrong with one."""
+"""pipeline.analysis.events: a list of events as people keep it, and all that can be wrong with one."""
 
 from pathlib import Path
 
 import pytest
 
+from pipeline.analysis.events import Event, read_events
 from pipeline.errors import InputError
-from pipeline.events import Event, read_events
 
 PARTS = {("P1", "S01"): [(0.0, 600.0)], ("P1", "S02"): [(0.0, 7200.0)], ("P2", "S02"): [(0.0, 300.0)]}
 

@@ -19,18 +19,18 @@ from boris_without_screen import AGGREGATED
 from lxml import etree
 from test_reports import make_timeline, put
 
-from pipeline.agreement import agree
-from pipeline.codes import read_codes
+from pipeline.agreement.compare import agree
+from pipeline.analysis.summaries import EPISODES_SCHEMA, RAW, read_episodes, summarize_folder
 from pipeline.errors import InputError, OutputError, TimelineError
-from pipeline.export_bids import labels
-from pipeline.export_list import LIST_FILE
-from pipeline.export_tables import NamedTable, csv_files, derived_tables, dictionary, write_xlsx
-from pipeline.exporting import FORMATS, Format, export
-from pipeline.ratings import Ratings, read_ratings
-from pipeline.ratings_coded import session_names
+from pipeline.exchange.bids import labels
+from pipeline.exchange.code_map import read_codes
+from pipeline.exchange.coded import session_names
+from pipeline.exchange.export import FORMATS, Format, export
+from pipeline.exchange.manifest import LIST_FILE
+from pipeline.exchange.ratings import Ratings, read_ratings
+from pipeline.exchange.tables import NamedTable, csv_files, derived_tables, dictionary, write_xlsx
 from pipeline.records import EMOTIONS
-from pipeline.summaries import EPISODES_SCHEMA, RAW, read_episodes, summarize_folder
-from pipeline.timeline import timeline_path
+from pipeline.store.timeline import timeline_path
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 

@@ -1,4 +1,4 @@
-"""pipeline.faces against FER2013's framing, and cases worked out by hand."""
+"""pipeline.faces.detection against FER2013's framing, and cases worked out by hand."""
 
 import math
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from videos import with_faces
 
-from pipeline.cascade import Cascade
-from pipeline.faces import Detections, Framing, cut, face_size, find_faces, head_pose
+from pipeline.faces.detection import Detections, Framing, cut, face_size, find_faces, head_pose
+from pipeline.faces.mtcnn import Cascade
 from pipeline.records import Frames
 
 FRONTAL = np.array([[-30, 0], [30, 0], [0, 0.53 * 70], [-20, 70], [20, 70]], np.float32)

@@ -1,4 +1,4 @@
-"""pipeline.following with a detector and a refiner whose answers are known."""
+"""pipeline.faces.following with a detector and a refiner whose answers are known."""
 
 from dataclasses import dataclass, field
 
@@ -7,8 +7,8 @@ import pytest
 from conftest import find_squares
 from numpy.typing import NDArray
 
-from pipeline.faces import Detections
-from pipeline.following import Follower
+from pipeline.faces.detection import Detections
+from pipeline.faces.following import Follower
 
 SIDE = 30
 

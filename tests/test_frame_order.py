@@ -1,9 +1,9 @@
-"""pipeline.frame_order against sequences written down by hand."""
+"""pipeline.video.frame_order against sequences written down by hand."""
 
 import numpy as np
 import pytest
 
-from pipeline.frame_order import Packet, in_order, times_in_decoded_order
+from pipeline.video.frame_order import Packet, in_order, times_in_decoded_order
 
 
 def packets(*times: int | None, keys: tuple[int, ...] = (0,), dts: tuple[int, ...] = ()) -> list[Packet]:

@@ -35,25 +35,25 @@ from typer.testing import CliRunner
 from videos import encode, numbered
 
 from cli import app
-from pipeline.audit import IDS_FILE, LOG_FILE, audited, read_ids, read_runs, verify
-from pipeline.batch import check_id, plan_sessions
-from pipeline.container import probe
-from pipeline.encryption import use_key, use_no_key, write_key
 from pipeline.errors import InputError, PipelineError
-from pipeline.people import read_people, write_people
+from pipeline.identity.roles import roles_path
+from pipeline.processing.batch import check_id, plan_sessions
+from pipeline.processing.sessions_list import read_settings, read_study
 from pipeline.records import Person
-from pipeline.roles import roles_path
-from pipeline.spreadsheet import plain, read_table, write_rows
-from pipeline.status import STATUS_SCHEMA, Outcome, record
-from pipeline.study import read_settings, read_study
-from pipeline.timeline import METADATA_KEY, faces_path, timeline_path
+from pipeline.review.people import read_people, write_people
+from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_ids, read_runs, verify
+from pipeline.store.encryption import use_key, use_no_key, write_key
+from pipeline.store.spreadsheet import plain, read_table, write_rows
+from pipeline.store.status import STATUS_SCHEMA, Outcome, record
+from pipeline.store.timeline import METADATA_KEY, faces_path, timeline_path
+from pipeline.video.container import probe
 from reports import SessionMaterial, write_reports
 from reports.assets import INLINE
-from reports.index_page import IndexEntry, index_page
-from reports.language import ENGLISH
-from reports.people_page import people_page
-from reports.session_page import session_page
-from reports.status_page import status_page
+from reports.pages.index import IndexEntry, index_page
+from reports.pages.people import people_page
+from reports.pages.session import session_page
+from reports.pages.status import status_page
+from reports.words.language import ENGLISH
 
 MINUTES = float(os.environ.get("EMONEXT_FUZZ_MINUTES", "0"))
 
@@ -405,9 +405,9 @@ RATED = {
 @pytest.mark.parametrize("kind", RATED)
 def test_files_of_raters(fuzz: Fuzz, tmp_path: Path, kind: str) -> None:
     pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
-    from pipeline.codes import DEFAULT_CODES
-    from pipeline.ratings import read_ratings
-    from pipeline.ratings_coded import SessionNames
+    from pipeline.exchange.code_map import DEFAULT_CODES
+    from pipeline.exchange.coded import SessionNames
+    from pipeline.exchange.ratings import read_ratings
 
     path = tmp_path / f"P1_S1.{kind}"
     names = SessionNames(frozenset({("P1", "S1")}), {})
@@ -447,7 +447,7 @@ def test_files_of_raters(fuzz: Fuzz, tmp_path: Path, kind: str) -> None:
 
 
 def test_lists_of_events(fuzz: Fuzz, tmp_path: Path) -> None:
-    from pipeline.events import read_events
+    from pipeline.analysis.events import read_events
 
     path = tmp_path / "events.csv"
     good = b"patient_id;session_id;time_s;what\nP1;S1;12.5;song\nP1;S1;1:20;carer comes in\n"
@@ -489,7 +489,7 @@ def test_lists_of_events(fuzz: Fuzz, tmp_path: Path) -> None:
 def test_scales_of_a_study(fuzz: Fuzz, tmp_path: Path) -> None:
     from importlib import resources
 
-    from pipeline.scales import read_scales
+    from pipeline.analysis.scales import read_scales
 
     path = tmp_path / "scales.toml"
     good = (resources.files("pipeline") / "scales.toml").read_bytes()
@@ -517,7 +517,7 @@ def test_scales_of_a_study(fuzz: Fuzz, tmp_path: Path) -> None:
 
 
 def test_tables_of_people(fuzz: Fuzz, study: Path, tmp_path: Path) -> None:
-    from pipeline.people import find_people
+    from pipeline.review.people import find_people
 
     table = write_people(find_people(study, None), study)
     good = table.read_bytes()
@@ -912,9 +912,9 @@ def altered_table(table: pa.Table, column: int, kind: str) -> pa.Table:
 
 
 def test_results(fuzz: Fuzz, study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from pipeline.roles import write_roles
-    from pipeline.rows import read_samples
-    from pipeline.timeline import read_timeline
+    from pipeline.identity.roles import write_roles
+    from pipeline.processing.session_tables import read_samples
+    from pipeline.store.timeline import read_timeline
 
     timeline = timeline_path(study, "P1", "S1")
     record(
@@ -1036,7 +1036,7 @@ def test_no_page_leaves_its_folder(tmp_path: Path) -> None:
 
 
 def test_key_files(fuzz: Fuzz, tmp_path: Path) -> None:
-    from pipeline.encryption import _read_key
+    from pipeline.store.encryption import _read_key
 
     good = write_key(tmp_path / "good").read_bytes()
     path = tmp_path / "key"
@@ -1178,7 +1178,7 @@ def test_pages_show_texts_and_obey_none(fuzz: Fuzz) -> None:
             weights={"name": text, "sha256": "a"},
             software_version=text,
         )
-        from pipeline.summary import summarize
+        from pipeline.store.coverage import summarize
 
         person = Person(
             "P1",

@@ -1,4 +1,4 @@
-"""pipeline.identity on made embeddings: Gaussian clusters in 128 dimensions, as far apart as real ones."""
+"""identity.clustering on made embeddings: Gaussian clusters in 128 dimensions, as far apart as real ones."""
 
 import itertools
 
@@ -8,10 +8,10 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
 
-from pipeline.embedding import DlibEmbedder, align
 from pipeline.errors import InputError
-from pipeline.faces import Framing, find_faces
-from pipeline.identity import (
+from pipeline.faces.detection import Framing, find_faces
+from pipeline.faces.tracking import track_faces
+from pipeline.identity.clustering import (
     TrackInfo,
     best_faces,
     describe_tracks,
@@ -21,8 +21,8 @@ from pipeline.identity import (
     portrait_quality,
     recognise,
 )
+from pipeline.identity.embedding import DlibEmbedder, align
 from pipeline.records import Frames
-from pipeline.tracks import track_faces
 
 SAME = 0.45
 WITHIN = 0.2

@@ -1,4 +1,4 @@
-"""pipeline.intervals: they hold the truth as often as they say."""
+"""pipeline.stats.block_bootstrap: they hold the truth as often as they say."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from pipeline.intervals import (
+from pipeline.stats.block_bootstrap import (
     BLOCKS,
     effective_count,
     mean_interval,

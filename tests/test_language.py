@@ -12,9 +12,9 @@ from messages import Message, messages
 from test_reports import TWENTY_SECONDS, Page, chosen, make_timeline, put
 from test_session_page import corrected, facts, material, rated
 
-from pipeline.events import Event
-from pipeline.session_facts import SessionFacts, Unusual
-from pipeline.summary import summarize
+from pipeline.analysis.events import Event
+from pipeline.analysis.session_results import SessionFacts, Unusual
+from pipeline.store.coverage import summarize
 from reports import (
     IndexEntry,
     ReportError,
@@ -24,13 +24,13 @@ from reports import (
     write_reports,
     write_session_report,
 )
-from reports.figures import valence_figure
-from reports.language import ENGLISH, LOCALES, SOURCE, catalogues, language
+from reports.figures.resampling import cut
+from reports.figures.session import valence_figure
 from reports.options import last_options
-from reports.reasons import REASONS, reason_text
-from reports.series import cut
-from reports.session_material import Pictures
-from reports.words import seconds_text, share_text, signed
+from reports.session_data import Pictures
+from reports.words.formatting import seconds_text, share_text, signed
+from reports.words.language import ENGLISH, LOCALES, SOURCE, catalogues, language
+from reports.words.reasons import REASONS, reason_text
 
 FRENCH = language("fr")
 NBSP = "\u00a0"

@@ -1,4 +1,4 @@
-"""pipeline.lock: two runs in one folder do no harm."""
+"""pipeline.store.lock: two runs in one folder do no harm."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import OutputError
-from pipeline.lock import holding
+from pipeline.store.lock import holding
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,7 +15,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from pipeline.lock import holding
+from pipeline.store.lock import holding
 with holding(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.matching import match
-from pipeline.seconds import Read
+from pipeline.agreement.episode_matching import match
+from pipeline.agreement.time_grid import Read
 
 WHOLE = ((0.0, 100.0),)
 

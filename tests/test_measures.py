@@ -1,10 +1,10 @@
-"""pipeline.measures: a session in numbers, worked by hand."""
+"""pipeline.analysis.measures: a session in numbers, worked by hand."""
 
 import numpy as np
 import pytest
 
-from pipeline.episodes import Episode, Observed
-from pipeline.measures import Measure, measure_session
+from pipeline.analysis.episodes import Episode, Observed
+from pipeline.analysis.measures import Measure, measure_session
 from pipeline.records import EMOTIONS
 
 

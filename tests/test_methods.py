@@ -1,4 +1,4 @@
-"""pipeline.methods: what a paper is told is what the tables say."""
+"""pipeline.analysis.methods_text: what a paper is told is what the tables say."""
 
 import csv
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from test_reports import make_timeline, put
 
-from pipeline.comparisons import STUDY, read_conditions
-from pipeline.conditions import ComparisonSettings, write_conditions
+from pipeline.analysis.comparison_tables import STUDY, read_conditions
+from pipeline.analysis.conditions import ComparisonSettings, write_conditions
+from pipeline.analysis.event_locked import EventSettings, write_events
+from pipeline.analysis.methods_text import NOT_ENOUGH, methods, paper_table, write_methods
+from pipeline.analysis.scales import write_scales
+from pipeline.analysis.summaries import summarize_folder
 from pipeline.errors import TimelineError
-from pipeline.event_locked import EventSettings, write_events
-from pipeline.methods import NOT_ENOUGH, methods, paper_table, write_methods
-from pipeline.scales import write_scales
-from pipeline.summaries import summarize_folder
 
 COMPARISONS = ComparisonSettings(measures=(("share", "positive"), ("valence", "")), permutations=333, seed=7)
 

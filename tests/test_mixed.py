@@ -1,4 +1,4 @@
-"""pipeline.mixed: against statsmodels used directly, and published results of R's lme4."""
+"""pipeline.stats.mixed_model: against statsmodels used directly, and published results of R's lme4."""
 
 import os
 import warnings
@@ -12,7 +12,7 @@ from scipy.stats import binom, ttest_rel
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.errors import NotEnoughError
-from pipeline.mixed import Fit, fit_patient, fit_study
+from pipeline.stats.mixed_model import Fit, fit_patient, fit_study
 
 # With EMONEXT_TRIALS=1000, twenty minutes.
 TRIALS = int(os.environ.get("EMONEXT_TRIALS", "0"))

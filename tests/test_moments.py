@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.moments import AT_MOST, Moment, clearest_moments
+from pipeline.analysis.highlights import AT_MOST, Moment, clearest_moments
 
 COLUMNS = {
     "reading": pl.String,

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 import cli
-from pipeline.study_columns import COLUMNS
+from pipeline.processing.list_columns import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,7 +78,7 @@ def name_of(path: Path) -> str:
 def test_there_is_something_to_look_at() -> None:
     assert "--ray-address" in COMMANDS["process"]
     assert "study check" in COMMANDS
-    assert {"cli.py", "README.md", "pipeline/batch.py"} <= set(map(name_of, sources()))
+    assert {"cli.py", "README.md", "pipeline/processing/batch.py"} <= set(map(name_of, sources()))
 
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)
@@ -119,14 +119,14 @@ def test_what_readme_imports_exists() -> None:
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     named = re.findall(r"\b((?:pipeline|emonext|reports)(?:\.[a-z_]+)+)\(", text)
-    assert named == ["pipeline.timeline.read_timeline"]
+    assert named == ["pipeline.store.timeline.read_timeline"]
     for name in named:
         module, _, function = name.rpartition(".")
         assert callable(getattr(import_module(module), function))
 
 
 def test_help_the_document_and_a_new_list_say_the_same_of_the_columns() -> None:
-    from pipeline.study import _READERS
+    from pipeline.processing.sessions_list import _READERS
 
     document = (ROOT / "docs" / "study-list.md").read_text(encoding="utf-8")
     assert [column.name for column in COLUMNS] == list(_READERS)

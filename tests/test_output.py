@@ -15,8 +15,8 @@ import pytest
 from test_reports import make_timeline, put
 
 from pipeline.errors import OutputError
-from pipeline.export_tables import NamedTable, write_xlsx
-from pipeline.status import Outcome, record
+from pipeline.exchange.tables import NamedTable, write_xlsx
+from pipeline.store.status import Outcome, record
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,11 +1,11 @@
-"""pipeline.own_baseline: a face that looks sad at rest is taken for calm, and its smiles stay smiles."""
+"""analysis.baseline_correction: a face that looks sad at rest is taken for calm, smiles stay smiles."""
 
 import numpy as np
 import pytest
 
-from pipeline.demo_study import Shown, as_classified
-from pipeline.episodes import Observed
-from pipeline.own_baseline import TYPICAL_REST, corrected, own_baseline, resting
+from pipeline.analysis.baseline_correction import TYPICAL_REST, corrected, own_baseline, resting
+from pipeline.analysis.episodes import Observed
+from pipeline.checks.demo_study import Shown, as_classified
 from pipeline.records import EMOTIONS
 
 HAPPY, SAD, NEUTRAL = (EMOTIONS.index(name) for name in ("happy", "sad", "neutral"))

@@ -1,4 +1,4 @@
-"""pipeline.patient: a carer's smile is never the patient's, and "unknown" is an answer."""
+"""pipeline.identity.patient: a carer's smile is never the patient's, and "unknown" is an answer."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from videos import encode, first_pictures, with_faces
 
-from pipeline.embedding import DlibEmbedder
 from pipeline.errors import InputError
+from pipeline.identity.embedding import DlibEmbedder
+from pipeline.processing.session import Instruments, Session, Settings, process_session
 from pipeline.records import Face, FrameFaces
-from pipeline.session import Instruments, Session, Settings, process_session
-from pipeline.timeline import Timeline
+from pipeline.store.timeline import Timeline
 
 LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
 
@@ -179,7 +179,7 @@ def test_a_session_of_which_nothing_is_left_is_refused(
 def test_the_rule_prefers_who_is_seen_longest(
     make_face: Callable[..., Face], make_samples: Callable[..., list[FrameFaces]]
 ) -> None:
-    from pipeline.patient import by_rule
+    from pipeline.identity.patient import by_rule
 
     long, short = make_face(50, 50, track=1), make_face(200, 50, 90, track=2)
     samples = make_samples((long,), (long, short), (long,))
@@ -245,7 +245,7 @@ def test_whoever_was_seen_beside_the_patient_is_not_taken_for_them_after_a_pause
 def test_a_part_in_which_the_patient_is_seen_has_no_second_patient(
     make_face: Callable[..., Face], make_samples: Callable[..., list[FrameFaces]]
 ) -> None:
-    from pipeline.patient import by_rule
+    from pipeline.identity.patient import by_rule
 
     patient, other = make_face(50, 50, track=1), make_face(200, 50, 90, track=2)
     samples = make_samples((patient,), (patient,), (patient,), (other,), (other,))

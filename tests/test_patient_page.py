@@ -12,15 +12,15 @@ from test_language import FRENCH, NBSP, assert_no_english
 from test_reports import TWENTY_SECONDS, Page, make_timeline, put
 from test_session_page import spaced
 
-from pipeline.course import Course, courses
-from pipeline.session_facts import FolderFacts
-from pipeline.status import Outcome, record
-from pipeline.summaries import READINGS
+from pipeline.analysis.longitudinal import Course, courses
+from pipeline.analysis.session_results import FolderFacts
+from pipeline.analysis.summaries import READINGS
+from pipeline.store.status import Outcome, record
 from reports import ReportOptions, write_reports
-from reports.language import ENGLISH, Language
-from reports.patient_page import patient_page
-from reports.study_page import read_study, study_page
-from reports.words import share_text
+from reports.pages.patient import patient_page
+from reports.pages.study import read_study, study_page
+from reports.words.formatting import share_text
+from reports.words.language import ENGLISH, Language
 
 ABOUT = {"version": "0.1.0", "settings": {"min_coverage": 0.2}}
 MAX_BYTES = 1_500_000

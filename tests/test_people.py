@@ -1,4 +1,4 @@
-"""pipeline.people and pipeline.roles: somebody who knows the patients says who is who, and that lasts."""
+"""review.people and identity.roles: somebody who knows the patients says who is who, and that lasts."""
 
 import csv
 import re
@@ -12,16 +12,16 @@ import pytest
 from numpy.typing import NDArray
 from videos import encode, with_faces
 
-from pipeline.batch import process_sessions
 from pipeline.errors import InputError
-from pipeline.jobs import in_this_process
-from pipeline.people import apply_people, find_people, read_people, write_people
+from pipeline.identity.roles import by_hand, settle, write_roles
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Instruments, Session, Settings
 from pipeline.records import FrameFaces
-from pipeline.roles import by_hand, settle, write_roles
-from pipeline.session import Instruments, Session, Settings
-from pipeline.status import read_outcomes
-from pipeline.timeline import read_timeline
-from reports.people_page import people_page
+from pipeline.review.people import apply_people, find_people, read_people, write_people
+from pipeline.store.status import read_outcomes
+from pipeline.store.timeline import read_timeline
+from reports.pages.people import people_page
 
 RED, BLUE = (1.0, 0.3, 0.3), (0.3, 0.3, 1.0)
 LEFT, RIGHT = (40, 60), (220, 60)
@@ -232,7 +232,7 @@ def test_a_role_holds_where_most_of_its_places_are(
 def test_whom_a_person_called_a_caregiver_no_photo_makes_the_patient(
     make_face: Callable[..., object], make_samples: Callable[..., list[FrameFaces]], tmp_path: Path
 ) -> None:
-    from pipeline.patient import Patient
+    from pipeline.identity.patient import Patient
 
     samples = make_samples(*[(make_face(50, 50, track=1), make_face(200, 50, track=2))] * 5)
     write_roles(tmp_path / "roles", samples, {1: "caregiver", 2: "unknown"})

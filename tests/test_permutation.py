@@ -1,4 +1,4 @@
-"""pipeline.permutation: against scipy's permutation test, by hand, and on data in which nothing differs."""
+"""stats.permutation: against scipy's permutation test, by hand, and on data in which nothing differs."""
 
 import os
 
@@ -10,7 +10,7 @@ from scipy.stats import binom
 from statsmodels.stats.power import TTestIndPower
 
 from pipeline.errors import NotEnoughError
-from pipeline.permutation import permutation_test
+from pipeline.stats.permutation import permutation_test
 
 ONES = np.ones(8)
 ONE_PATIENT = np.zeros(8)

@@ -1,4 +1,4 @@
-"""pipeline.preflight: made samples for each finding, and real clips made worse."""
+"""pipeline.checks.preflight: made samples for each finding, and real clips made worse."""
 
 import stat
 from collections.abc import Callable, Sequence
@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from videos import encode, first_pictures, remux, with_faces
 
-from pipeline.cascade import Cascade
-from pipeline.container import Note, VideoInfo, probe
-from pipeline.errors import VideoError
-from pipeline.faces import Framing
-from pipeline.orientation import Orientation
-from pipeline.preflight import (
+from pipeline.checks.preflight import (
     PICTURES,
     SMALLEST_FACE_PX,
     USABLE_FACE_PX,
@@ -28,8 +23,13 @@ from pipeline.preflight import (
     overall,
     write_pictures,
 )
+from pipeline.errors import VideoError
+from pipeline.faces.detection import Framing
+from pipeline.faces.mtcnn import Cascade
+from pipeline.processing.session import QualityLimits
 from pipeline.records import Face, FrameFaces
-from pipeline.session import QualityLimits
+from pipeline.video.container import Note, VideoInfo, probe
+from pipeline.video.orientation import Orientation
 
 GOOD, BETTER, NOT = "good", "could be better", "will not work"
 

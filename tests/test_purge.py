@@ -1,4 +1,4 @@
-"""pipeline.purge, pipeline.leftovers: a person goes wholly, nobody else loses a byte."""
+"""pipeline.privacy.purge, pipeline.privacy.mentions: a person goes wholly, nobody else loses a byte."""
 
 import csv
 import gzip
@@ -20,24 +20,24 @@ import pyarrow.parquet as pq
 import pytest
 from videos import encode, with_faces
 
-from pipeline.audit import IDS_FILE, LOG_FILE, read_runs, verify
-from pipeline.batch import process_sessions
-from pipeline.derived import as_settings, derive
-from pipeline.encryption import seal, write_key
+from pipeline.analysis.derive import as_settings, derive
+from pipeline.analysis.summaries import SummarySettings, read_measures, read_sessions
 from pipeline.errors import InputError, OutputError, TimelineError
-from pipeline.export_list import LIST_FILE
-from pipeline.exporting import export
-from pipeline.jobs import in_this_process
-from pipeline.leftovers import Words, mentions
-from pipeline.people import apply_people, find_people, read_people, write_people
-from pipeline.purge import Purged, plan_purge, purge
-from pipeline.review import open_material
-from pipeline.session import Instruments, Session, Settings
-from pipeline.status import read_status
-from pipeline.summaries import SummarySettings, read_measures, read_sessions
-from pipeline.timeline import read_metadata, read_table, write_table
+from pipeline.exchange.export import export
+from pipeline.exchange.manifest import LIST_FILE
+from pipeline.privacy.mentions import Words, mentions
+from pipeline.privacy.purge import Purged, plan_purge, purge
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.review.annotated_video import open_material
+from pipeline.review.people import apply_people, find_people, read_people, write_people
+from pipeline.store.audit import IDS_FILE, LOG_FILE, read_runs, verify
+from pipeline.store.encryption import seal, write_key
+from pipeline.store.status import read_status
+from pipeline.store.timeline import read_metadata, read_table, write_table
 from reports import ReportOptions, own_text, write_reports
-from reports.people_page import write_people_page
+from reports.pages.people import write_people_page
 
 ROOT = Path(__file__).parents[1]
 
@@ -688,7 +688,7 @@ def test_a_folder_at_work_is_not_purged(out: Path, process: Process) -> None:
     program = """
 import sys
 from pathlib import Path
-from pipeline.lock import holding
+from pipeline.store.lock import holding
 with holding(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.codes import CodeMap, read_codes
 from pipeline.errors import InputError
-from pipeline.ratings import Rating, Ratings, Stretch, read_ratings
-from pipeline.ratings_coded import SessionNames
+from pipeline.exchange.code_map import CodeMap, read_codes
+from pipeline.exchange.coded import SessionNames
+from pipeline.exchange.ratings import Rating, Ratings, Stretch, read_ratings
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.codes import read_codes
 from pipeline.errors import InputError
-from pipeline.ratings import Ratings, Stretch, read_ratings, read_span
-from pipeline.ratings_coded import Recorded, SessionNames
+from pipeline.exchange.code_map import read_codes
+from pipeline.exchange.coded import Recorded, SessionNames
+from pipeline.exchange.ratings import Ratings, Stretch, read_ratings, read_span
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 

@@ -1,4 +1,4 @@
-"""pipeline.ray_engine: sessions on several machines end as they do on one, and a lost machine costs none."""
+"""processing.ray_cluster: sessions on several machines end as they do on one, a lost machine costs none."""
 
 import os
 import secrets
@@ -19,18 +19,18 @@ from conftest import FAKE_WEIGHTS
 from test_workers import CRASH, HANG, RAISE, make_instruments, make_none, make_slow
 from videos import encode, with_faces
 
-from pipeline.batch import process_sessions
 from pipeline.errors import InputError, VideoError
-from pipeline.jobs import Job, in_this_process, make_job
-from pipeline.session import Instruments, Session, Settings
-from pipeline.status import Outcome, read_status
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import Job, in_this_process, make_job
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.store.status import Outcome, read_status
 
 # Ray listens on all of the machine's addresses. It reads this when it is imported.
 os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 ray = pytest.importorskip("ray", reason="ray is not installed")
 
-from pipeline import ray_engine  # noqa: E402 — it imports ray
-from pipeline.ray_engine import CRASH_TRIES, RayCluster, places  # noqa: E402
+from pipeline.processing import ray_cluster as ray_engine  # noqa: E402 — it imports ray
+from pipeline.processing.ray_cluster import CRASH_TRIES, RayCluster, places  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 
@@ -323,9 +323,9 @@ RUN = """
 import sys
 from pathlib import Path
 import test_workers
-from pipeline.batch import process_sessions
-from pipeline.ray_engine import RayCluster
-from pipeline.session import Session, Settings
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.ray_cluster import RayCluster
+from pipeline.processing.session import Session, Settings
 sessions = [Session("P1", "S1", Path(sys.argv[2]))]
 process_sessions(sessions, Path(sys.argv[1]), Settings(), RayCluster(test_workers.make_instruments), "0" * 64,
     on_session=lambda session, done, total: print(done, flush=True))

@@ -1,4 +1,4 @@
-"""pipeline.recording: a session that a camera split into files is one session."""
+"""pipeline.video.recording: a session that a camera split into files is one session."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 from videos import encode, numbered, read_number, with_faces
 
 from pipeline.errors import VideoError
-from pipeline.recording import open_recording
-from pipeline.session import Instruments, Session, Settings, process_session
-from pipeline.timeline import FACES_SCHEMA
+from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.store.timeline import FACES_SCHEMA
+from pipeline.video.recording import open_recording
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from pipeline.reliability import (
+from pipeline.stats.reliability import (
     NOTHING,
     ONE_CLASS,
     ONLY_ONE,

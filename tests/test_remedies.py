@@ -13,56 +13,56 @@ import remedies_of_commands
 import remedies_of_lists
 import remedies_of_weights
 from numpy.typing import NDArray
-from remedies import ADVICE, TABLE, Kit, Remedy, module_of, pattern_of, text_of, texts
+from remedies import ADVICE, TABLE, Kit, Remedy, pattern_of, texts
 from videos import encode, with_faces
 
 import cli
 import reports
 from emonext.weight_files import verify_weights
-from pipeline.encryption import use_no_key
-from pipeline.jobs import in_this_process
-from pipeline.session import Instruments
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Instruments
+from pipeline.store.encryption import use_no_key
 
 AREAS = (remedies_of_commands, remedies_of_lists, remedies_of_weights)
 
 # Message, or a part of it → why nothing is carried out here.
 EXCEPTIONS = {
     # another machine, or another program
-    "ray_engine: ; install the same.": "needs a second machine",
-    "ray_engine: . Start one with `ray start`; this machine must": "a cluster: test_ray_engine",
-    "ray_engine: --engine ray: Ray can't be started on this machine": "no advice",
-    "checkpoint: is made into one by `emonext weights convert`": "test_published converts one",
-    "starting: --init imagenet: there are no such weights of this architecture": "every --size has some",
-    "facenet: InceptionResnetV1; give its state dict.": "100 MB, not ours",
-    "facenet: fetch it again, or give the sha256 that its maker states": "test_embedding",
-    "embedding: install {} 0.3.0 again": "needs a registry of packages",
-    "embedding: identity needs: pip install": "needs a registry of packages; the extra exists",
-    "ratings_elan: ELAN files need {}: pip install": "needs a registry of packages; the extra exists",
-    "reliability: Comparing with raters needs {}: pip install": "needs a registry; the extra exists",
-    "cli: This needs {}: pip install {}": "needs a registry of packages; the extras exist",
-    "cli: --editable '{}[{}]'": "needs a registry of packages; the extras exist",
+    "; install the same.": "needs a second machine",
+    ". Start one with `ray start`; this machine must": "a cluster: test_ray_engine",
+    "--engine ray: Ray can't be started on this machine": "no advice",
+    "is made into one by `emonext weights convert`": "test_published converts one",
+    "--init imagenet: there are no such weights of this architecture": "every --size has some",
+    "InceptionResnetV1; give its state dict.": "100 MB, not ours",
+    "fetch it again, or give the sha256 that its maker states": "test_embedding",
+    "install {} 0.3.0 again": "needs a registry of packages",
+    "identity needs: pip install": "needs a registry of packages; the extra exists",
+    "ELAN files need {}: pip install": "needs a registry of packages; the extra exists",
+    "Comparing with raters needs {}: pip install": "needs a registry; the extra exists",
+    "This needs {}: pip install {}": "needs a registry of packages; the extras exist",
+    "--editable '{}[{}]'": "needs a registry of packages; the extras exist",
     # a camera, or somebody who knows
-    "preflight: Clean the lens, focus on the face, and give more light": "needs a camera: test_preflight",
-    "preflight: Film the patient alone, or give {}{} in sessions.csv": "needs a camera: test_preflight",
-    "preflight: try another card, and copy the file again.": "needs a camera: test_preflight",
-    "preflight: pictures can be decoded; record it again.": "needs a camera: test_preflight",
-    "people: shows more than one person: give the session a photo of the patient": "real faces: test_people",
-    "identity: they come from different networks. Make the references again": "the library's; test_identity",
-    "study_check: who gave no consent; make sure that the recording may be processed.": "a person's decision",
-    "study_check: is nearly {} of row {}; make sure that both are meant.": "a person's decision",
-    "cli: keep a copy in a safe place; without it nothing can be read again.": "about the future",
-    "cli: they show faces: delete them when you have looked": "any way of deleting will do",
-    "audit: : it was written anew, or is another": "names what may have happened",
-    "audit: : a run was cut off then, or is writing now": "names what may have happened",
+    "Clean the lens, focus on the face, and give more light": "needs a camera: test_preflight",
+    "Film the patient alone, or give {}{} in sessions.csv": "needs a camera: test_preflight",
+    "try another card, and copy the file again.": "needs a camera: test_preflight",
+    "pictures can be decoded; record it again.": "needs a camera: test_preflight",
+    "shows more than one person: give the session a photo of the patient": "real faces: test_people",
+    "they come from different networks. Make the references again": "the library's; test_identity",
+    "who gave no consent; make sure that the recording may be processed.": "a person's decision",
+    "is nearly {} of row {}; make sure that both are meant.": "a person's decision",
+    "keep a copy in a safe place; without it nothing can be read again.": "about the future",
+    "they show faces: delete them when you have looked": "any way of deleting will do",
+    ": it was written anew, or is another": "names what may have happened",
+    ": a run was cut off then, or is writing now": "names what may have happened",
     # no advice, but like it
-    "cli: --engine ray": "part of a message: only goes with",
-    "cli: timelines made anew. Report: {}": "a result",
-    "cli: : is made again": "a result",
-    "cli: Delete this of {}? It can't be undone.": "a question",
-    "derived: can't be read any more; made anew with the program's own": "part of a message",
-    "study_folder: {} --out DIR": "part of three messages, whose commands are run",
-    "forms: emonext faces 1": "the first words of a file",
-    "scales: its name in scales.toml": "what a column means",
+    "--engine ray": "part of a message: only goes with",
+    "timelines made anew. Report: {}": "a result",
+    ": is made again": "a result",
+    "Delete this of {}? It can't be undone.": "a question",
+    "can't be read any more; made anew with the program's own": "part of a message",
+    "{} --out DIR": "part of three messages, whose commands are run",
+    "emonext faces 1": "the first words of a file",
+    "its name in scales.toml": "what a column means",
 }
 
 
@@ -138,24 +138,19 @@ def test_what_a_message_advises_works(entry: Remedy, kit: Kit) -> None:
         assert not message.search(ended.text), ended
 
 
-def is_in(message: str, module: str, text: str) -> bool:
-    return module_of(message) == module and text_of(message) in text
-
-
 def test_every_message_that_advises_something_is_in_the_table() -> None:
     entries = [message for entry in TABLE for message in entry.messages]
-    advising = {(module, text) for module, text in texts() if ADVICE.search(text) and " " in text}
+    advising = {text for text in texts() if ADVICE.search(text) and " " in text}
     assert len(advising) > 150
     missing = [
-        found for found in advising if not any(is_in(message, *found) for message in (*entries, *EXCEPTIONS))
+        found for found in advising if not any(message in found for message in (*entries, *EXCEPTIONS))
     ]
     assert sorted(missing) == []
 
 
 def test_every_message_of_the_table_is_the_program_s() -> None:
-    every = set(texts())
     entries = [*(message for entry in TABLE for message in entry.messages), *EXCEPTIONS]
-    assert [message for message in entries if not any(is_in(message, *found) for found in every)] == []
+    assert [message for message in entries if not any(message in found for found in texts())] == []
 
 
 def test_every_case_has_a_name_of_its_own() -> None:
@@ -165,6 +160,6 @@ def test_every_case_has_a_name_of_its_own() -> None:
 
 def test_extras_that_messages_name_exist() -> None:
     extras = metadata("emonext-care").get_all("Provides-Extra") or []
-    named = {extra for _, text in texts() for extra in re.findall(r"emonext-care\[([a-z]+)\]", text)}
+    named = {extra for text in texts() for extra in re.findall(r"emonext-care\[([a-z]+)\]", text)}
     assert named == {"agreement", "identity"}
     assert named <= set(extras)

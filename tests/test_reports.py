@@ -18,9 +18,9 @@ import pytest
 import reports
 from pipeline.errors import OutputError, TimelineError
 from pipeline.records import EMOTIONS
-from pipeline.status import Outcome, State, record
-from pipeline.summary import Summary, summarize
-from pipeline.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, Timeline, as_frame, to_table, write_table
+from pipeline.store.coverage import Summary, summarize
+from pipeline.store.status import Outcome, State, record
+from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, Timeline, as_frame, to_table, write_table
 from reports import (
     IndexEntry,
     ReportError,
@@ -30,12 +30,12 @@ from reports import (
     write_reports,
     write_session_report,
 )
-from reports.figures import expression_figure
-from reports.language import ENGLISH
-from reports.look import EMOTION_COLOURS, EMOTION_ORDER, STATUS_WORDS
-from reports.series import cut, step_length
-from reports.session_words import answer
-from reports.words import clock, seconds_text, seen_too_little, share_text, signed
+from reports.figures.resampling import cut, step_length
+from reports.figures.session import expression_figure
+from reports.words.formatting import clock, seconds_text, seen_too_little, share_text, signed
+from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, STATUS_WORDS
+from reports.words.language import ENGLISH
+from reports.words.session import answer
 
 SAMPLE_S = 0.2
 Runs = Sequence[tuple[str, int]]

@@ -12,12 +12,12 @@ from test_session_page import corrected, jpeg, material, rated
 from videos import encode, numbered
 from visits import ON_BOTH, SCREEN, Visit
 
-from pipeline.events import Event
-from pipeline.session_facts import Unusual
+from pipeline.analysis.events import Event
+from pipeline.analysis.session_results import Unusual
 from reports import ReportOptions, write_reports, write_session_report
-from reports.language import language
-from reports.review_page import Film, write_review_page
-from reports.session_material import Pictures
+from reports.pages.review import Film, write_review_page
+from reports.session_data import Pictures
+from reports.words.language import language
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,12 @@ from test_reports import HOSTILE, TWENTY_SECONDS, Page, chosen, make_timeline
 from videos import encode, first_pictures, numbered, read_number, with_faces
 
 import cli
-from pipeline.batch import process_sessions
-from pipeline.blur import FaceTrack, face_tracks, hold_time, pixelate
-from pipeline.container import probe
-from pipeline.embedding import DlibEmbedder, align
 from pipeline.errors import InputError, TimelineError
-from pipeline.jobs import in_this_process
-from pipeline.review import (
+from pipeline.identity.embedding import DlibEmbedder, align
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.review.annotated_video import (
     Blur,
     Material,
     _layout,
@@ -28,10 +27,11 @@ from pipeline.review import (
     review_folder,
     write_copy,
 )
-from pipeline.session import Instruments, Session, Settings, process_session
-from pipeline.timeline import Timeline
+from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
+from pipeline.store.timeline import Timeline
+from pipeline.video.container import probe
 from reports import ReportError
-from reports.review_page import Film, write_review_page
+from reports.pages.review import Film, write_review_page
 
 LEFT, RIGHT = (40, 60), (220, 60)
 

@@ -1,17 +1,26 @@
-"""pipeline.scales: the bands at their edges, windows by hand, and a study's own form."""
+"""pipeline.analysis.scales: the bands at their edges, windows by hand, and a study's own form."""
 
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from pipeline import scales
+from pipeline.analysis import scales
+from pipeline.analysis.scales import (
+    BESIDE,
+    BUDGET,
+    ITEM,
+    NOT_ASSESSED,
+    Scale,
+    read_ratings,
+    read_scales,
+    write_scales,
+)
+from pipeline.analysis.summaries import EPISODES_SCHEMA, SESSIONS_SCHEMA
 from pipeline.errors import InputError
+from pipeline.processing.session import Settings
 from pipeline.records import EMOTIONS
-from pipeline.scales import BESIDE, BUDGET, ITEM, NOT_ASSESSED, Scale, read_ratings, read_scales, write_scales
-from pipeline.session import Settings
-from pipeline.summaries import EPISODES_SCHEMA, SESSIONS_SCHEMA
-from pipeline.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, timeline_path, to_table, write_table
+from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, timeline_path, to_table, write_table
 
 SHIPPED = Path(scales.__file__).with_name("scales.toml")
 

@@ -5,11 +5,7 @@ import polars as pl
 import pytest
 from test_reports import make_timeline
 
-from pipeline.codes import NONE
-from pipeline.episodes import observed
-from pipeline.ratings import Rating, Stretch
-from pipeline.ratings_extent import united
-from pipeline.seconds import (
+from pipeline.agreement.time_grid import (
     LEVELS,
     MISSING,
     Grid,
@@ -21,6 +17,10 @@ from pipeline.seconds import (
     make_grid,
     steps,
 )
+from pipeline.analysis.episodes import observed
+from pipeline.exchange.code_map import NONE
+from pipeline.exchange.rated_extent import united
+from pipeline.exchange.ratings import Rating, Stretch
 
 
 def grid(seconds: int) -> Grid:

@@ -1,4 +1,4 @@
-"""pipeline.session: the contract of a timeline, on real clips and on drawn ones."""
+"""pipeline.processing.session: the contract of a timeline, on real clips and on drawn ones."""
 
 import hashlib
 import json
@@ -14,17 +14,17 @@ import pytest
 from videos import cut_off, decoded_pts, encode, numbered, remux, with_faces
 
 from pipeline.errors import InputError, VideoError
-from pipeline.patient import by_rule
-from pipeline.records import EMOTIONS, NEGATIVE, STATUSES, FrameFaces
-from pipeline.rows import status_of
-from pipeline.session import (
+from pipeline.identity.patient import by_rule
+from pipeline.processing.session import (
     Instruments,
     QualityLimits,
     Session,
     Settings,
     process_session,
 )
-from pipeline.timeline import Timeline, read_timeline
+from pipeline.processing.session_tables import status_of
+from pipeline.records import EMOTIONS, NEGATIVE, STATUSES, FrameFaces
+from pipeline.store.timeline import Timeline, read_timeline
 
 SLOWLY = {"crowd_1080p.mp4": 9, "gesture_720p.mp4": 16}
 """Clip → samples at two per second: large pictures, which take the detector long."""

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from test_reports import make_timeline, put
 
-from pipeline.derived import derive
+from pipeline.analysis.derive import derive
+from pipeline.analysis.events import Event
+from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.errors import TimelineError
-from pipeline.events import Event
-from pipeline.session_facts import FolderFacts, SessionFacts
-from pipeline.timeline import timeline_path
+from pipeline.store.timeline import timeline_path
 
 RUNS = [("neutral", 400), ("happy", 100), ("sad", 50), ("no_face", 20)]
 

@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 from test_reports import HOSTILE, TWENTY_SECONDS, Page, Runs, make_timeline, put
 
-from pipeline.events import Event
-from pipeline.moments import Moment
+from pipeline.analysis.events import Event
+from pipeline.analysis.highlights import Moment
+from pipeline.analysis.session_results import Rated, SessionFacts, Unusual
+from pipeline.analysis.summaries import Key, Number
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.session_facts import Rated, SessionFacts, Unusual
-from pipeline.summaries import Key, Number
-from pipeline.summary import summarize
+from pipeline.store.coverage import summarize
 from reports import ReportOptions, SessionMaterial, last_options, write_reports, write_session_report
 from reports.assets import Assets
-from reports.language import ENGLISH, language
-from reports.session_material import Pictures
-from reports.session_words import answer, in_short
+from reports.session_data import Pictures
+from reports.words.language import ENGLISH, language
+from reports.words.session import answer, in_short
 
 SHARES = {"angry": 0, "disgust": 0, "fear": 0.02, "happy": 0.2, "sad": 0.1, "surprise": 0.08, "neutral": 0.6}
 GOOD = (Moment("happy", 10.0, 14.0, 12.0, 0.9), Moment("happy", 61.0, 63.0, 62.0, 0.6))

@@ -1,4 +1,4 @@
-"""pipeline.stretches: what is finished of a session stays, and a run that was stopped ends as any other."""
+"""processing.chunks: what is finished of a session stays, and a run that was stopped ends as any other."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from videos import encode, with_faces
 
-from pipeline.container import probe
+from pipeline.processing.chunks import Stretch, Stretches
+from pipeline.processing.session import Instruments, Session, Settings, process_session
 from pipeline.records import Face, FrameFaces
-from pipeline.session import Instruments, Session, Settings, process_session
-from pipeline.stretches import Stretch, Stretches
-from pipeline.video import SampledVideo
+from pipeline.video.container import probe
+from pipeline.video.decoding import SampledVideo
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_who_comes_last_does_not_mind_that_the_folder_is_gone(
         kept.remove()
         return content
 
-    monkeypatch.setattr("pipeline.stretches.seal", meanwhile)
+    monkeypatch.setattr("pipeline.processing.chunks.seal", meanwhile)
     kept.write(0, stretch)
     assert kept.read(0) is None
     assert not (tmp_path / ".unfinished").exists()
@@ -125,7 +125,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     monkeypatch: pytest.MonkeyPatch,
     stop_after: int,
 ) -> None:
-    monkeypatch.setattr("pipeline.session.STRETCH_S", 1.0)
+    monkeypatch.setattr("pipeline.processing.session.STRETCH_S", 1.0)
     settings = Settings(batch_size=4)
     process_session(session, tmp_path / "whole", settings, fake_instruments, fingerprint="f")
 
@@ -150,7 +150,7 @@ def test_two_attempts_at_once_do_no_harm(
     session: Session, tmp_path: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a machine was taken for lost, and another does all of it meanwhile."""
-    monkeypatch.setattr("pipeline.session.STRETCH_S", 1.0)
+    monkeypatch.setattr("pipeline.processing.session.STRETCH_S", 1.0)
     attempt = partial(process_session, session, settings=Settings(), instruments=fake_instruments)
     attempt(out=tmp_path / "one")
 
@@ -168,7 +168,7 @@ def test_two_attempts_at_once_do_no_harm(
 def test_other_settings_start_anew(
     session: Session, tmp_path: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.session.STRETCH_S", 1.0)
+    monkeypatch.setattr("pipeline.processing.session.STRETCH_S", 1.0)
 
     def stop(done: int, total: int) -> None:
         if done == 22:

@@ -1,4 +1,4 @@
-"""pipeline.study: a list kept with a spreadsheet, and everything that is wrong with it at once."""
+"""processing.sessions_list: a list kept with a spreadsheet, and everything that is wrong with it at once."""
 
 import csv
 import io
@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.session import QualityLimits, Session, Settings
-from pipeline.study import (
+from pipeline.processing.session import QualityLimits, Session, Settings
+from pipeline.processing.sessions_list import (
     Problem,
     Study,
     read_settings,

@@ -1,4 +1,4 @@
-"""pipeline.study_check: everything that is wrong with a list and its recordings, and nothing else."""
+"""checks.sessions_list_check: everything that is wrong with a list and its recordings, and nothing else."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -10,9 +10,9 @@ from PIL import Image
 from test_study import write
 from videos import encode, with_faces
 
-from pipeline.container import created_at
-from pipeline.study import read_study
-from pipeline.study_check import Checked, check_study, find_slips, with_dates
+from pipeline.checks.sessions_list_check import Checked, check_study, find_slips, with_dates
+from pipeline.processing.sessions_list import read_study
+from pipeline.video.container import created_at
 
 Row = Mapping[str, str]
 Check = Callable[..., Checked]
@@ -166,8 +166,8 @@ def test_nothing_of_a_session_without_consent_is_opened(
         opened.append(path)
         raise AssertionError
 
-    monkeypatch.setattr("pipeline.study_check.probe", probe)
-    monkeypatch.setattr("pipeline.study_check.created_at", probe)
+    monkeypatch.setattr("pipeline.checks.sessions_list_check.probe", probe)
+    monkeypatch.setattr("pipeline.checks.sessions_list_check.created_at", probe)
     checked = check(row(1, consent="no", video="no_moov.mp4", patient_face="torn.jpg", end_s="99"))
     assert checked == Checked((), (), {})
     assert opened == []

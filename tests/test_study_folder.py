@@ -11,15 +11,15 @@ import openpyxl
 import pytest
 from test_study import places, put, write
 
-from pipeline.batch import check_ids, plan_sessions
 from pipeline.errors import InputError
-from pipeline.folders import check_results, find_videos
-from pipeline.ids import find_clashes
-from pipeline.session import Session
-from pipeline.spreadsheet import read_table
-from pipeline.status import Outcome, record
-from pipeline.study import choose_sessions, read_study, write_sessions_list
-from pipeline.study_folder import check_unlisted, find_list, lists_in, unlisted
+from pipeline.processing.batch import check_ids, plan_sessions
+from pipeline.processing.recordings_folder import check_unlisted, find_list, lists_in, unlisted
+from pipeline.processing.session import Session
+from pipeline.processing.sessions_list import choose_sessions, read_study, write_sessions_list
+from pipeline.store.folders import check_results, find_videos
+from pipeline.store.ids import find_clashes
+from pipeline.store.spreadsheet import read_table
+from pipeline.store.status import Outcome, record
 
 HEADER = ("patient_id", "session_id", "video", "consent")
 
@@ -370,7 +370,7 @@ def test_what_is_no_workbook_is_refused_by_name(
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("a.txt", "a")
     elif kind == "bomb":
-        monkeypatch.setattr("pipeline.workbook._MAX_UNPACKED", 100)
+        monkeypatch.setattr("pipeline.store.workbook._MAX_UNPACKED", 100)
     else:
         path.write_text("" if kind == "empty" else "patient_id;session_id;video")
     with pytest.raises(InputError, match=r"list\.xlsx: "):

@@ -1,4 +1,4 @@
-"""pipeline.summaries: what follows from a folder of timelines."""
+"""pipeline.analysis.summaries: what follows from a folder of timelines."""
 
 from pathlib import Path
 
@@ -7,12 +7,8 @@ import pyarrow as pa
 import pytest
 from test_reports import chosen, make_timeline, put
 
-from pipeline import demo_study
-from pipeline.demo_study import make_study
-from pipeline.encryption import use_key, use_no_key, write_key
-from pipeline.episodes import EpisodeSettings
-from pipeline.errors import InputError, TimelineError
-from pipeline.summaries import (
+from pipeline.analysis.episodes import EpisodeSettings
+from pipeline.analysis.summaries import (
     SESSIONS_SCHEMA,
     SummarySettings,
     read_episodes,
@@ -20,7 +16,11 @@ from pipeline.summaries import (
     read_sessions,
     summarize_folder,
 )
-from pipeline.timeline import read_metadata, write_table
+from pipeline.checks import demo_study
+from pipeline.checks.demo_study import make_study
+from pipeline.errors import InputError, TimelineError
+from pipeline.store.encryption import use_key, use_no_key, write_key
+from pipeline.store.timeline import read_metadata, write_table
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
-"""pipeline.summary on small timelines that are summed by hand."""
+"""pipeline.store.coverage on small timelines that are summed by hand."""
 
 import polars as pl
 import pytest
 
 from pipeline.records import EMOTIONS, STATUSES
-from pipeline.summary import Span, sample_seconds, summarize
-from pipeline.timeline import Timeline
+from pipeline.store.coverage import Span, sample_seconds, summarize
+from pipeline.store.timeline import Timeline
 
 
 def timeline(

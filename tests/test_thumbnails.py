@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from videos import encode, with_faces
 
-from pipeline import review
-from pipeline.batch import process_sessions
-from pipeline.container import sha256_of
-from pipeline.jobs import in_this_process, stamp
-from pipeline.session import Instruments, Session, Settings
-from pipeline.status import read_outcomes, record
-from pipeline.thumbnails import SIDE_PX, Thumbnails, _cut
-from pipeline.timeline import faces_path
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process, stamp
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.review import annotated_video as review
+from pipeline.review.thumbnails import SIDE_PX, Thumbnails, _cut
+from pipeline.store.status import read_outcomes, record
+from pipeline.store.timeline import faces_path
+from pipeline.video.container import sha256_of
 
 PATIENT, OTHER = (40, 60), (125, 60)
 """Left upper corners of their faces, which are 64 px wide: so near that a picture of the one shows both."""

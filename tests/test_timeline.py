@@ -1,4 +1,4 @@
-"""pipeline.timeline: exactly the table of the design, whole or not at all."""
+"""pipeline.store.timeline: exactly the table of the design, whole or not at all."""
 
 import json
 import stat
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import OutputError, TimelineError
-from pipeline.timeline import (
+from pipeline.store.timeline import (
     FACES_SCHEMA,
     METADATA_KEY,
     SCHEMA_VERSION,

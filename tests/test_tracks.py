@@ -1,8 +1,8 @@
-"""pipeline.tracks on faces whose way is known."""
+"""pipeline.faces.tracking on faces whose way is known."""
 
 import pytest
 
-from pipeline.tracks import shorten_pauses, track_faces
+from pipeline.faces.tracking import shorten_pauses, track_faces
 
 STEPS = 5
 

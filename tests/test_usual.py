@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.usual import MIN_OTHERS, is_unusual, usual_range
+from pipeline.analysis.typical_range import MIN_OTHERS, is_unusual, usual_range
 
 OTHERS = [0.05, 0.06, 0.08, 0.10, 0.12, 0.07, 0.09]
 

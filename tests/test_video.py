@@ -1,4 +1,4 @@
-"""pipeline.video against PyAV's decoded frames, hand-made grids, and files as recorders leave them."""
+"""video.decoding against PyAV's decoded frames, hand-made grids, and files as recorders leave them."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -19,9 +19,9 @@ from videos import (
     sound_only,
 )
 
-from pipeline.container import probe, sha256_of
 from pipeline.errors import InputError, VideoError
-from pipeline.video import SampledVideo, sample_grid
+from pipeline.video.container import probe, sha256_of
+from pipeline.video.decoding import SampledVideo, sample_grid
 
 CONSTANT = ["single_face.mp4", "gesture_720p.mp4", "crowd_1080p.mp4", "three_walk.mp4"]
 MKV = ["asl_bird.mkv", "asl_please.mkv", "asl_help.mkv", "asl_walk.mkv"]

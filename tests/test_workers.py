@@ -1,4 +1,4 @@
-"""pipeline.workers: whatever a video does to its process, it fails its own session and no other."""
+"""processing.workers: whatever a video does to its process, it fails its own session and no other."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ from conftest import FAKE_WEIGHTS, find_squares, judge_by_light
 from numpy.typing import NDArray
 from videos import encode, with_faces
 
-from pipeline.batch import process_sessions
 from pipeline.errors import VideoError
-from pipeline.faces import Detections, Framing
-from pipeline.jobs import in_this_process
-from pipeline.session import Instruments, Session, Settings
-from pipeline.status import Outcome, read_status
-from pipeline.workers import Workers, default_jobs
+from pipeline.faces.detection import Detections, Framing
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.workers import Workers, default_jobs
+from pipeline.store.status import Outcome, read_status
 
 ROOT = Path(__file__).parents[1]
 
@@ -160,10 +160,10 @@ from functools import partial
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 if __name__ == "__main__":
-    import pipeline.session
-    from pipeline.batch import process_sessions
-    from pipeline.session import Session, Settings
-    from pipeline.workers import Workers
+    import pipeline.processing.session
+    from pipeline.processing.batch import process_sessions
+    from pipeline.processing.session import Session, Settings
+    from pipeline.processing.workers import Workers
     from test_workers import make_slow
     sessions = [Session("P1", path.stem, path) for path in sorted(Path(sys.argv[4]).glob("*.mp4"))]
     process_sessions(sessions, Path(sys.argv[3]), Settings(), Workers(make_slow), "0" * 64)
@@ -176,9 +176,9 @@ def detect_slowly(images: NDArray[np.uint8]) -> list[Detections]:
 
 
 def make_slow() -> Instruments:
-    import pipeline.session
+    import pipeline.processing.session
 
-    pipeline.session.STRETCH_S = 1.0
+    pipeline.processing.session.STRETCH_S = 1.0
     return replace(make_instruments(), detect=detect_slowly)
 
 
@@ -223,9 +223,9 @@ HANG_LATER = """
 import sys
 from pathlib import Path
 if __name__ == "__main__":
-    from pipeline.batch import process_sessions
-    from pipeline.session import Session, Settings
-    from pipeline.workers import Workers
+    from pipeline.processing.batch import process_sessions
+    from pipeline.processing.session import Session, Settings
+    from pipeline.processing.workers import Workers
     from test_workers import make_instruments
     sessions, tell = [Session("P1", "S1", Path(sys.argv[1]))], lambda *_: print("progress", flush=True)
     engine = Workers(make_instruments)

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from videos import Pictures, cut_off, encode, remux, sound_only
 
-from pipeline.status import read_status
-from pipeline.timeline import Timeline, read_faces, read_timeline
+from pipeline.store.status import read_status
+from pipeline.store.timeline import Timeline, read_faces, read_timeline
 
 ROOT = Path(__file__).parents[1]
 CLIPS = ROOT.parent / "shared" / "videos"

@@ -1,0 +1,497 @@
+"""How far people and the machine agree, and people among themselves: second by second and by episodes.
+
+Compared is only what could be read of the patient's face. Every figure stands with how many seconds of how
+many sessions it is of, and with an interval. Raw and corrected readings are compared apart.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.agreement.episode_matching import Matched, match
+from pipeline.agreement.machine_coding import Machine
+from pipeline.agreement.time_grid import (
+    LEVELS,
+    MISSING,
+    Grid,
+    Read,
+    Reader,
+    Steps,
+    by_person,
+    make_grid,
+    readable,
+    steps,
+)
+from pipeline.errors import InputError
+from pipeline.exchange.code_map import NONE
+from pipeline.exchange.rated_extent import intersection, total_s, united
+from pipeline.exchange.ratings import Rating, Ratings
+from pipeline.stats.reliability import (
+    FEWEST_UNITS,
+    Correlation,
+    Counts,
+    Figure,
+    alpha,
+    confusion,
+    correlation,
+    kappa,
+    library,
+    share,
+)
+from pipeline.store.spreadsheet import write_rows
+from pipeline.store.timeline import atomic, read_timeline, timeline_path
+
+FEW_SESSIONS = FEWEST_UNITS
+"""With fewer, intervals are over blocks of time; those of episodes are always over sessions."""
+
+BLOCK_S = 30.0
+
+ORDERED = ("negative", "neutral", "positive")
+"""Labels with an order, for weighted kappa."""
+
+
+@dataclass(frozen=True)
+class OneClass:
+    """One label against all others.
+
+    :param first_s, second_s: seconds of it, by each reader.
+    :param kappa: of this label against the rest; of two classes, the weighted one is the same.
+    :param shares: of its share of each session's compared time.
+    """
+
+    label: str
+    first_s: float
+    second_s: float
+    kappa: Figure
+    shares: Correlation
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two readers on the sessions and seconds that both have.
+
+    :param level: ``groups`` or ``emotions``.
+    :param seconds: compared. ``coverage``: share of these sessions' time that they are.
+    :param over: what the intervals are over: ``sessions`` or ``blocks``.
+    :param same: share of the seconds with the same label.
+    :param weighted: quadratic kappa over negative, neutral, positive, of ``weighted_s`` seconds.
+    :param matrix: labels × labels, seconds; rows are the first reader's.
+    :param episodes: none of readings by samples.
+    """
+
+    first: Reader
+    second: Reader
+    level: str
+    labels: tuple[str, ...]
+    sessions: int
+    seconds: float
+    coverage: float
+    over: str
+    same: Figure
+    kappa: Figure
+    weighted: Figure | None
+    weighted_s: float
+    classes: tuple[OneClass, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    episodes: tuple[Matched, ...]
+
+
+@dataclass(frozen=True)
+class Several:
+    """Krippendorff's alpha of all people, alone or with one way of taking the machine's answer."""
+
+    readers: tuple[str, ...]
+    level: str
+    sessions: int
+    seconds: float
+    over: str
+    alpha: Figure
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A run of steps in which two readers say two different things."""
+
+    patient_id: str
+    session_id: str
+    first: str
+    second: str
+    start_s: float
+    end_s: float
+    first_label: str
+    second_label: str
+
+
+@dataclass(frozen=True)
+class RatedTime:
+    """How much somebody rated, of the sessions that are compared.
+
+    :param rated_s: of the sessions' counted time. ``coded_s``: of it with a label.
+    :param is_stated: whether it is stated for each session what was rated; else it is the whole session.
+    :param unusable: sessions without a usable code, which are not compared.
+    """
+
+    rater: str
+    sessions: int
+    rated_s: float
+    coded_s: float
+    is_stated: bool
+    unusable: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """All comparisons.
+
+    :param rated: of each of the people, in the same order.
+    :param sessions: rated, with the share of each that could be read.
+    """
+
+    step_s: float
+    people: tuple[str, ...]
+    rated: tuple[RatedTime, ...]
+    sessions: tuple[tuple[str, str, float], ...]
+    comparisons: tuple[Comparison, ...]
+    several: tuple[Several, ...]
+    disagreements: tuple[Disagreement, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Session:
+    ids: tuple[str, str]
+    parts: tuple[tuple[float, float], ...]
+    grid: Grid
+    readable: tuple[tuple[float, float], ...]
+    reads: Mapping[Reader, Read]
+    steps: Mapping[tuple[Reader, str], Steps]
+
+
+def agree(
+    out: Path,
+    ratings: Ratings,
+    step_s: float = 1.0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Agreement:
+    """Compares everybody with everybody.
+
+    :param step_s: length of the steps that are compared.
+    :param on_progress: called with (steps done, steps in all).
+    :raises InputError: packages are missing, or nothing of the rated sessions could be read.
+    """
+    if not 0.1 <= step_s <= 60:
+        raise InputError(f"--step {step_s:g}: from 0.1 to 60 seconds.")
+    for name in ("sklearn.metrics", "krippendorff", "pingouin"):
+        library(name)  # rather now than after minutes
+    rated = sorted({rating.ids for rating in ratings.ratings if rating.is_usable})
+    if not rated:
+        raise InputError(
+            f"{out}: no rating has a usable code; there is nothing to compare. Check the ratings."
+        )
+    machine, sessions = Machine(out), []
+    for done, ids in enumerate(rated, start=1):
+        sessions.append(_read_session(out, ids, machine, ratings, step_s))
+        on_progress(done, 2 * len(rated))
+    if not any(session.grid.observed.any() for session in sessions):
+        raise InputError(f"{out}: of the rated sessions nothing could be read; there is nothing to compare.")
+    pairs = list(_pairs(sessions))
+    comparisons: list[Comparison] = []
+    for done, (first, second) in enumerate(pairs, start=1):
+        comparisons += _compare(sessions, first, second)
+        on_progress(len(rated) + round(len(rated) * done / len(pairs)), 2 * len(rated))
+    if not any(one.seconds for one in comparisons):
+        raise InputError(
+            f"{out}: of the time that was rated nothing could be read; there is nothing to compare."
+        )
+    return Agreement(
+        step_s,
+        ratings.raters,
+        tuple(_rated_time(rater, ratings, sessions) for rater in ratings.raters),
+        tuple((*session.ids, _covered(session.grid)) for session in sessions),
+        tuple(comparisons),
+        tuple(_several(sessions)),
+        tuple(_disagreements(sessions, pairs)),
+        ratings.notes,
+    )
+
+
+def _read_session(
+    out: Path, ids: tuple[str, str], machine: Machine, ratings: Ratings, step_s: float
+) -> _Session:
+    timeline = read_timeline(timeline_path(out, *ids))
+    people = {
+        Reader(rating.rater, "person"): by_person(rating)
+        for rating in ratings.ratings
+        if rating.ids == ids and rating.is_usable
+    }
+    samples, reads = machine.reads(ids, timeline)
+    grid, everybody = make_grid(timeline, samples, step_s), {**reads, **people}
+    said = {
+        (reader, level): steps(read, level, grid)
+        for reader, read in everybody.items()
+        for level in read.levels
+    }
+    parts = tuple((float(start), float(end)) for start, end in timeline.metadata["session"]["parts"])
+    return _Session(ids, parts, grid, readable(samples), everybody, said)
+
+
+def _rated_time(rater: str, ratings: Ratings, sessions: Sequence[_Session]) -> RatedTime:
+    parts = {session.ids: session.parts for session in sessions}
+    own = [rating for rating in ratings.ratings if rating.rater == rater]
+    usable = [rating for rating in own if rating.is_usable]
+    return RatedTime(
+        rater,
+        len(usable),
+        sum(_within_s(rating.rated or parts[rating.ids], parts[rating.ids]) for rating in usable),
+        sum(_within_s(_coded(rating), parts[rating.ids]) for rating in usable),
+        all(rating.rated for rating in usable),
+        len(own) - len(usable),
+    )
+
+
+def _coded(rating: Rating) -> list[tuple[float, float]]:
+    return [(stretch.start_s, stretch.end_s) for stretch in rating.stretches]
+
+
+def _within_s(spans: Sequence[tuple[float, float]], parts: Sequence[tuple[float, float]]) -> float:
+    return float(total_s(intersection(united(spans), parts)))
+
+
+def _covered(grid: Grid) -> float:
+    step_s = float(grid.edges_s[1] - grid.edges_s[0])
+    return min(float(grid.observed.sum()) * step_s / grid.duration_s, 1.0) if grid.duration_s else 0.0
+
+
+def _readers(sessions: Sequence[_Session]) -> list[Reader]:
+    """The machine's ways first, people by name."""
+    found = {reader for session in sessions for reader in session.reads}
+    kinds = ("samples", "episodes", "person")
+    return sorted(
+        found, key=lambda one: (one.kind == "person", one.reading != "raw", kinds.index(one.kind), one.name)
+    )
+
+
+def _pairs(sessions: Sequence[_Session]) -> Iterator[tuple[Reader, Reader]]:
+    for first, second in combinations(_readers(sessions), 2):
+        if second.kind == "person" and any({first, second} <= session.reads.keys() for session in sessions):
+            yield first, second
+
+
+def _compare(sessions: Sequence[_Session], first: Reader, second: Reader) -> Iterator[Comparison]:
+    shared = [session for session in sessions if {first, second} <= session.reads.keys()]
+    for level in LEVELS:
+        if all(level in session.reads[one].levels for session in shared for one in (first, second)):
+            yield _comparison(shared, first, second, level)
+
+
+def _comparison(sessions: Sequence[_Session], first: Reader, second: Reader, level: str) -> Comparison:
+    labels = LEVELS[level]
+    step_s = float(sessions[0].grid.edges_s[1])
+    said = [_both(session, first, second, level) for session in sessions]
+    units, over = _units(said, step_s)
+    tables = np.stack([confusion(*unit, len(labels)) for unit in units])
+    by_session = np.stack([confusion(*one, len(labels)) for one in said])
+    total = tables.sum(axis=0)
+    ordered = (
+        tables[np.ix_(range(len(tables)), *[[labels.index(one) for one in ORDERED]] * 2)]
+        if level == "groups"
+        else None
+    )
+    whole_s = sum(session.grid.duration_s for session in sessions)
+    return Comparison(
+        first,
+        second,
+        level,
+        labels,
+        sessions=sum(bool(len(one)) for one, _ in said),
+        seconds=float(total.sum() * step_s),
+        coverage=min(float(total.sum() * step_s) / whole_s, 1.0) if whole_s else 0.0,
+        over=over,
+        same=share(np.trace(tables, axis1=1, axis2=2), tables.sum(axis=(1, 2))),
+        kappa=kappa(tables),
+        weighted=kappa(ordered, "quadratic") if ordered is not None else None,
+        weighted_s=float(ordered.sum() * step_s) if ordered is not None else 0.0,
+        classes=tuple(_classes(tables, by_session, labels, step_s)),
+        matrix=tuple(tuple(row) for row in (total * step_s).tolist()),
+        episodes=_episodes(sessions, first, second, level),
+    )
+
+
+def _both(session: _Session, first: Reader, second: Reader, level: str) -> tuple[Steps, Steps]:
+    """What both say of the steps that count."""
+    one, two = session.steps[first, level], session.steps[second, level]
+    counts = session.grid.observed & (one != MISSING) & (two != MISSING)
+    return one[counts], two[counts]
+
+
+def _units(said: Sequence[tuple[Steps, Steps]], step_s: float) -> tuple[list[tuple[Steps, Steps]], str]:
+    """What is resampled: sessions, or where these are few, blocks of each."""
+    there = [(one, two) for one, two in said if len(one)]
+    if len(there) >= FEW_SESSIONS:
+        return there, "sessions"
+    length = max(1, round(BLOCK_S / step_s))
+    blocks = [
+        (one[start : start + length], two[start : start + length])
+        for one, two in there
+        for start in range(0, len(one), length)
+    ]
+    return blocks or list(said), "blocks"
+
+
+def _classes(tables: Counts, by_session: Counts, labels: Sequence[str], step_s: float) -> Iterator[OneClass]:
+    """Each label that either of them used."""
+    total = tables.sum(axis=0)
+    compared = by_session.sum(axis=(1, 2))
+    for place, label in enumerate(labels):
+        if total[place].sum() + total[:, place].sum():
+            said = np.stack([by_session[:, place].sum(axis=1), by_session[:, :, place].sum(axis=1)], axis=1)
+            yield OneClass(
+                label,
+                float(total[place].sum() * step_s),
+                float(total[:, place].sum() * step_s),
+                kappa(_against_rest(tables, place)),
+                correlation(said[compared > 0] / compared[compared > 0, None]),
+            )
+
+
+def _against_rest(tables: Counts, place: int) -> Counts:
+    """(units, 2, 2): this label, and all others as one."""
+    own = tables[:, place, place]
+    row, column = tables[:, place].sum(axis=1), tables[:, :, place].sum(axis=1)
+    rest = tables.sum(axis=(1, 2)) - row - column + own
+    return np.stack([own, row - own, column - own, rest], axis=1).reshape(-1, 2, 2)
+
+
+def _episodes(sessions: Sequence[_Session], first: Reader, second: Reader, level: str) -> tuple[Matched, ...]:
+    if first.kind == "samples":
+        return ()
+    triples = [(session.reads[first], session.reads[second], session.readable) for session in sessions]
+    # what a rater takes for granted was never coded, and has no episodes
+    granted = {session.reads[one].rest(level) for session in sessions for one in (first, second)}
+    return match(triples, level, [label for label in LEVELS[level] if label not in {*granted, NONE}])
+
+
+def _several(sessions: Sequence[_Session]) -> Iterator[Several]:
+    """People among themselves, and with each way of taking the machine's answer."""
+    readers = _readers(sessions)
+    people = [reader for reader in readers if reader.kind == "person"]
+    machine = [reader for reader in readers if reader.kind != "person"]
+    for together in [people, *([one, *people] for one in machine)]:
+        if len(together) < 2:
+            continue
+        for level in LEVELS:
+            able = [
+                reader
+                for reader in together
+                if all(level in one.reads[reader].levels for one in sessions if reader in one.reads)
+            ]
+            if able == together:
+                yield _together(sessions, together, level)
+
+
+def _together(sessions: Sequence[_Session], readers: Sequence[Reader], level: str) -> Several:
+    step_s = float(sessions[0].grid.edges_s[1])
+    counts = [_counts(session, readers, level) for session in sessions]
+    counts = [one for one in counts if len(one)]
+    over = "sessions" if len(counts) >= FEW_SESSIONS else "blocks"
+    length = max(1, round(BLOCK_S / step_s))
+    units = (
+        counts
+        if over == "sessions"
+        else [one[at : at + length] for one in counts for at in range(0, len(one), length)]
+    )
+    return Several(
+        tuple(reader.name for reader in readers),
+        level,
+        len(counts),
+        float(sum(map(len, counts)) * step_s),
+        over,
+        alpha(units),
+    )
+
+
+def _counts(session: _Session, readers: Sequence[Reader], level: str) -> NDArray[np.int64]:
+    """(steps that at least two judged, labels): by how many readers each label was said."""
+    labels = len(LEVELS[level])
+    said = [session.steps[one, level] for one in readers if one in session.reads]
+    one_hot = [(each[:, None] == np.arange(labels)) & session.grid.observed[:, None] for each in said]
+    counts: NDArray[np.int64] = np.sum(one_hot, axis=0, dtype=np.int64)
+    return counts[counts.sum(axis=1) > 1] if said else np.zeros((0, labels), np.int64)
+
+
+def _disagreements(
+    sessions: Sequence[_Session], pairs: Sequence[tuple[Reader, Reader]]
+) -> Iterator[Disagreement]:
+    """At the finest level that both have; the longest first."""
+    found = [
+        run
+        for session in sessions
+        for first, second in pairs
+        if {first, second} <= session.reads.keys()
+        for run in _runs(session, first, second)
+    ]
+    yield from sorted(
+        found, key=lambda run: (run.start_s - run.end_s, run.patient_id, run.session_id, run.start_s)
+    )
+
+
+def _runs(session: _Session, first: Reader, second: Reader) -> Iterator[Disagreement]:
+    both = set(session.reads[first].levels) & set(session.reads[second].levels)
+    level = "emotions" if "emotions" in both else "groups"
+    labels = LEVELS[level]
+    one, two = session.steps[first, level], session.steps[second, level]
+    apart = session.grid.observed & (one != MISSING) & (two != MISSING) & (one != two)
+    code = np.where(apart, one.astype(np.int64) * len(labels) + two, -1)
+    bounds = np.flatnonzero(np.diff(code, prepend=-2, append=-2))
+    edges_s = session.grid.edges_s
+    for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        if code[start] >= 0:
+            yield Disagreement(
+                *session.ids,
+                first.name,
+                second.name,
+                float(edges_s[start]),
+                float(edges_s[end]),
+                labels[one[start]],
+                labels[two[start]],
+            )
+
+
+DISAGREEMENT_COLUMNS = tuple(Disagreement.__dataclass_fields__)
+
+
+def write_disagreements(found: Agreement, path: Path) -> Path:
+    """All of them as a table.
+
+    :raises OutputError: it can't be written.
+    """
+    rows = ({name: _cell(value) for name, value in asdict(one).items()} for one in found.disagreements)
+    return write_rows(path, DISAGREEMENT_COLUMNS, rows)
+
+
+def _cell(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.10g}"
+
+
+def write_figures(found: Agreement, path: Path) -> Path:
+    """Every figure as JSON, without what is said of single sessions.
+
+    :raises OutputError: it can't be written.
+    """
+    figures: dict[str, Any] = {
+        "step_s": found.step_s,
+        "people": found.people,
+        "rated": [asdict(one) for one in found.rated],
+        "sessions": len(found.sessions),
+        "comparisons": [asdict(one) for one in found.comparisons],
+        "several": [asdict(one) for one in found.several],
+    }
+    with atomic(path) as partial:
+        partial.write_text(json.dumps(figures, indent=1, allow_nan=False), encoding="utf-8")
+    return path

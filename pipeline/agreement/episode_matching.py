@@ -1,0 +1,101 @@
+"""Episode by episode: how many of one reader's episodes another reader has too.
+
+An episode is met where the other has one of the same label that overlaps it, and well met where, of the time
+that either of the two lasts, they share at least :data:`MIN_IOU`. Episodes of which less than half could be
+read, or could be judged by the other, do not count. Intervals are over sessions with episodes, and there is
+none of few.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.agreement.time_grid import Read
+from pipeline.exchange.rated_extent import united
+from pipeline.stats.reliability import Figure, share
+
+MIN_IOU = 0.3
+"""Intersection over union, as for temporal detection (ActivityNet's lowest thresholds are 0.3 to 0.5)."""
+
+Parts = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Met:
+    """One reader's episodes against another's.
+
+    :param episodes: how many there are.
+    :param well_met: share with an IoU of at least MIN_IOU. ``met``: share that overlaps at all.
+    """
+
+    episodes: int
+    well_met: Figure
+    met: Figure
+
+
+@dataclass(frozen=True)
+class Matched:
+    """:param first: the first reader's episodes, met by the second's. ``second``: the reverse."""
+
+    label: str
+    first: Met
+    second: Met
+
+
+def match(
+    sessions: Sequence[tuple[Read, Read, Parts]], level: str, labels: Sequence[str]
+) -> tuple[Matched, ...]:
+    """All labels together first, under an empty label, then each that occurs.
+
+    :param sessions: the two readers, and where the face could be read.
+    """
+    counted = {label: _count(sessions, level, label) for label in labels}
+    counted = {label: counts for label, counts in counted.items() if counts[:, :, 0].any()}
+    both = sum(counted.values(), np.zeros((len(sessions), 2, 3), np.int64))
+    return tuple(
+        Matched(label, _met(counts[:, 0]), _met(counts[:, 1]))
+        for label, counts in [("", both), *counted.items()]
+    )
+
+
+def _met(counts: NDArray[np.int64]) -> Met:
+    """:param counts: (sessions, 3): episodes, well met, met."""
+    episodes = counts[:, 0]
+    return Met(int(episodes.sum()), share(counts[:, 1], episodes), share(counts[:, 2], episodes))
+
+
+def _count(sessions: Sequence[tuple[Read, Read, Parts]], level: str, label: str) -> NDArray[np.int64]:
+    """(sessions, 2, 3)"""
+    found = np.zeros((len(sessions), 2, 3), np.int64)
+    for place, (first, second, read) in enumerate(sessions):
+        one, two = (united(reader.at(level).get(label, [])) for reader in (first, second))
+        found[place, 0] = _against(one, two, _judged(read, second))
+        found[place, 1] = _against(two, one, _judged(read, first))
+    return found
+
+
+def _judged(read: Parts, reader: Read) -> tuple[Parts, Parts]:
+    return united(list(read)), united(list(reader.missing))
+
+
+def _against(own: Parts, others: Parts, judged: tuple[Parts, Parts]) -> tuple[int, int, int]:
+    read, missing = judged
+    counts = [0, 0, 0]
+    for start, end in own:
+        if sum(_shared(start, end, read)) - sum(_shared(start, end, missing)) < (end - start) / 2:
+            continue
+        shared = _shared(start, end, others)
+        unions = [
+            end - start + other[1] - other[0] - both for other, both in zip(others, shared, strict=True)
+        ]
+        iou = [both / union for both, union in zip(shared, unions, strict=True)]
+        counts[0] += 1
+        counts[1] += max(iou, default=0.0) >= MIN_IOU
+        counts[2] += max(shared, default=0.0) > 0
+    return counts[0], counts[1], counts[2]
+
+
+def _shared(start: float, end: float, parts: Parts) -> list[float]:
+    return [max(min(end, other[1]) - max(start, other[0]), 0.0) for other in parts]

@@ -1,0 +1,164 @@
+"""Rows of the tables of comparisons, ``summaries/conditions.parquet`` and ``summaries/trends.parquet``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from pipeline.store.result_tables import column, read_derived
+
+STUDY = ""
+"""In the place of a patient's id: all patients together."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A condition beside the reference; numbers are none where ``reason`` says why.
+
+    Shares are in %, their differences in percentage points.
+
+    :param patient_id: whose sessions; :data:`STUDY` for those of all.
+    :param sessions_reference, sessions: how many were compared; ``patients``: of how many.
+    :param left_out: sessions of these conditions that were not: seen too little, or of a patient who has too
+        few of one of them.
+    :param coverage: mean of the sessions compared.
+    :param mean_reference, mean: with ``…_low`` and ``…_high``, the 95 % interval.
+    :param difference: ``mean`` less ``mean_reference``.
+    :param effect: the difference in standard deviations of sessions of one patient and condition (Hedges' g).
+    :param patients_sd: by how much the difference differs from patient to patient, a standard deviation.
+    :param p: by permutation, two-sided; ``p_holm``: corrected for all of this reading and patient.
+    :param permutations: how many the p-value is of; ``exact``: whether those are all there are.
+    :param in_blocks: in each patient one condition came before the other: time may be what differs.
+    """
+
+    reading: str
+    measure: str
+    of: str
+    unit: str
+    patient_id: str
+    reference: str
+    condition: str
+    reason: str = ""
+    sessions_reference: int = 0
+    sessions: int = 0
+    patients: int = 0
+    left_out: int = 0
+    coverage: float | None = None
+    mean_reference: float | None = None
+    mean_reference_low: float | None = None
+    mean_reference_high: float | None = None
+    mean: float | None = None
+    mean_low: float | None = None
+    mean_high: float | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    effect: float | None = None
+    effect_low: float | None = None
+    effect_high: float | None = None
+    patients_sd: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    permutations: int | None = None
+    exact: bool | None = None
+    in_blocks: bool | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Change per week among sessions of the same condition; else as :class:`Comparison`.
+
+    :param weeks: from the first session to the last, of whoever has the longest.
+    """
+
+    reading: str
+    measure: str
+    of: str
+    unit: str
+    patient_id: str
+    reason: str = ""
+    sessions: int = 0
+    patients: int = 0
+    left_out: int = 0
+    coverage: float | None = None
+    weeks: float | None = None
+    per_week: float | None = None
+    per_week_low: float | None = None
+    per_week_high: float | None = None
+    patients_sd: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    permutations: int | None = None
+    exact: bool | None = None
+    model: str = ""
+
+
+_SHARED = {
+    "reading": (pa.string(), "raw, or corrected by the person's own calm face", ""),
+    "measure": (pa.string(), "as in measures.parquet", ""),
+    "of": (pa.string(), "an emotion, positive, negative, or empty", ""),
+    "unit": (pa.string(), "of the numbers; a difference of % is in percentage points", ""),
+    "patient_id": (pa.string(), "pseudonym; empty: the whole study", ""),
+    "reason": (pa.string(), "why there is not enough data to compare; empty where there is", ""),
+    "sessions": (pa.int32(), "sessions compared; of two conditions, those of the condition", ""),
+    "patients": (pa.int32(), "patients compared", ""),
+    "left_out": (pa.int32(), "sessions not compared", ""),
+    "coverage": (pa.float64(), "mean of the sessions compared", "0…1"),
+    "patients_sd": (pa.float64(), "standard deviation of it between patients", "as in unit"),
+    "p": (pa.float64(), "permutation within patients, two-sided", ""),
+    "p_holm": (pa.float64(), "Holm's correction over this reading and patient", ""),
+    "permutations": (pa.int32(), "number behind p", ""),
+    "exact": (pa.bool_(), "whether these are all there are", ""),
+    "model": (pa.string(), "what the estimate and its interval are of", ""),
+}
+
+_LIMITS = {"": "", "_low": ", lower end of the 95 % interval", "_high": ", upper end of it"}
+
+
+def _with_interval(name: str, meaning: str, unit: str) -> dict[str, tuple[pa.DataType, str, str]]:
+    return {name + end: (pa.float64(), meaning + words, unit) for end, words in _LIMITS.items()}
+
+
+_OF_CONDITIONS = {
+    **_SHARED,
+    "reference": (pa.string(), "the condition compared with", ""),
+    "condition": (pa.string(), "the condition", ""),
+    "sessions_reference": (pa.int32(), "sessions of the reference", ""),
+    **_with_interval("mean_reference", "mean of the reference", "as in unit"),
+    **_with_interval("mean", "mean of the condition", "as in unit"),
+    **_with_interval("difference", "condition less reference", "as in unit"),
+    **_with_interval("effect", "Hedges' g", "standard deviations within patients"),
+    "in_blocks": (pa.bool_(), "in each patient one condition came before the other", ""),
+}
+
+_OF_TRENDS = {
+    **_SHARED,
+    "weeks": (pa.float64(), "longest time from a patient's first session to their last", "weeks"),
+    **_with_interval("per_week", "change among sessions of one condition", "as in unit, per week"),
+}
+
+_ALWAYS = ("reading", "measure", "of", "unit", "patient_id", "reference", "condition", "reason", "model")
+
+
+def _schema(result: type, described: dict[str, tuple[pa.DataType, str, str]]) -> pa.Schema:
+    names = list(result.__dataclass_fields__)  # type: ignore[attr-defined]
+    return pa.schema([column(n, *described[n], nullable=n not in _ALWAYS) for n in names])
+
+
+CONDITIONS_SCHEMA = _schema(Comparison, _OF_CONDITIONS)
+"""Columns of ``summaries/conditions.parquet``: those of :class:`Comparison`."""
+
+TRENDS_SCHEMA = _schema(Trend, _OF_TRENDS)
+"""Columns of ``summaries/trends.parquet``: those of :class:`Trend`."""
+
+
+def read_conditions(out: Path) -> pl.DataFrame:
+    """In :data:`CONDITIONS_SCHEMA`'s columns; errors as :func:`pipeline.store.result_tables.read_derived`."""
+    return read_derived(out / "summaries" / "conditions.parquet", CONDITIONS_SCHEMA)
+
+
+def read_trends(out: Path) -> pl.DataFrame:
+    """In :data:`TRENDS_SCHEMA`'s columns; errors as :func:`pipeline.store.result_tables.read_derived`."""
+    return read_derived(out / "summaries" / "trends.parquet", TRENDS_SCHEMA)

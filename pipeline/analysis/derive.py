@@ -1,0 +1,168 @@
+"""Everything that follows from a folder's timelines, made in its order; nothing of it needs a video.
+
+``summaries/made.json`` tells of which files it was made, and what was wrong with the study's own.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pipeline.analysis.conditions import ComparisonSettings, write_conditions
+from pipeline.analysis.episodes import EpisodeSettings
+from pipeline.analysis.event_locked import write_events
+from pipeline.analysis.events import EVENTS_FILE
+from pipeline.analysis.methods_text import write_methods
+from pipeline.analysis.scales import SCALES_FILE, write_scales
+from pipeline.analysis.summaries import SummarySettings, summarize_folder
+from pipeline.errors import InputError, TimelineError
+from pipeline.store.timeline import atomic, read_metadata, timeline_path, written_sessions
+
+OnProgress = Callable[[int, int], None]
+"""Called with (sessions done, sessions in all)."""
+
+
+def derive(
+    out: Path,
+    settings: SummarySettings | None = None,
+    on_progress: OnProgress = lambda done, total: None,
+) -> tuple[str, ...]:
+    """Makes all of it anew.
+
+    :returns: what is wrong with the study's own ``events.csv`` and ``scales.toml``, a line each; what they
+        are for is left out then.
+    :raises InputError: there is no timeline. :raises TimelineError: one can't be read.
+    :raises OutputError: a file can't be written.
+    """
+    return _derive(out, settings or SummarySettings(), [], on_progress)
+
+
+def update_derived(out: Path, on_progress: OnProgress = lambda done, total: None) -> tuple[str, ...]:
+    """The same, with the settings of the last time, where a file is not the one of the last time."""
+    made = _read_stamp(out)
+    if made is not None and made == _stamp(out, _state(_sources(out)), made.problems):
+        return made.problems
+    settings, lost = _settings_of_last_time(out)
+    return _derive(out, settings, lost, on_progress)
+
+
+def _derive(
+    out: Path, settings: SummarySettings, problems: list[str], on_progress: OnProgress
+) -> tuple[str, ...]:
+    after: list[Callable[[], object]] = [
+        lambda: write_conditions(out, ComparisonSettings(reference=settings.baseline_condition)),
+        lambda: problems.extend(_write_scales(out)),
+        lambda: problems.extend(_write_events(out)),
+        lambda: write_methods(out),
+    ]
+    total = len(written_sessions(out)) + len(after)
+    _stamp_path(out).unlink(missing_ok=True)
+    sources = _state(_sources(out))  # as they are now: what changes meanwhile is taken up next time
+    summarize_folder(out, settings, lambda done, _: on_progress(done, total))
+    for left, make in zip(reversed(range(len(after))), after, strict=True):
+        make()
+        on_progress(total - left, total)
+    with atomic(_stamp_path(out)) as partial:  # last: that it is there says that all is
+        partial.write_text(json.dumps(asdict(_stamp(out, sources, tuple(problems)))), encoding="utf-8")
+    return tuple(problems)
+
+
+def _write_scales(out: Path) -> list[str]:
+    try:
+        write_scales(out)
+    except InputError as error:
+        _scales(out).unlink(missing_ok=True)  # by another file
+        return [str(error)]
+    return []
+
+
+def _write_events(out: Path) -> list[str]:
+    listed, problems = out / EVENTS_FILE, []
+    if listed.exists():
+        try:
+            problems = [f"{listed}: {problem}" for problem in write_events(out, listed)]
+        except InputError as error:
+            problems = [str(error)]
+    if problems or not listed.exists():
+        _events(out).unlink(missing_ok=True)  # of another list
+    return problems
+
+
+def _events(out: Path) -> Path:
+    return out / "summaries" / "events.parquet"
+
+
+def _scales(out: Path) -> Path:
+    return out / "summaries" / "scales.parquet"
+
+
+def _settings_of_last_time(out: Path) -> tuple[SummarySettings, list[str]]:
+    """The program's own where there was none, or, told as a problem, where they can't be read any more."""
+    path = out / "summaries" / "sessions.parquet"
+    if not path.exists():
+        return SummarySettings(), []
+    try:
+        return as_settings(read_metadata(path)["settings"]), []
+    except (TimelineError, KeyError, TypeError):
+        lost = "with which settings it was made can't be read any more; made anew with the program's own"
+        return SummarySettings(), [f"{path}: {lost}. Run `emonext summarize` for others."]
+
+
+def as_settings(stored: Mapping[str, Any]) -> SummarySettings:
+    """The inverse of ``asdict``.
+
+    :raises TypeError: they are another version's.
+    """
+    return SummarySettings(**{**stored, "episodes": EpisodeSettings(**stored["episodes"])})
+
+
+# --- what it was made of
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """:param sources, tables: of the files that went in and came out, :func:`_state`."""
+
+    software_version: str
+    sources: str
+    tables: str
+    problems: tuple[str, ...]
+
+
+def _stamp(out: Path, sources: str, problems: tuple[str, ...]) -> _Stamp:
+    return _Stamp(version("emonext-care"), sources, _state(_tables(out)), problems)
+
+
+def _read_stamp(out: Path) -> _Stamp | None:
+    try:
+        stored = json.loads(_stamp_path(out).read_text(encoding="utf-8"))
+        return _Stamp(**{**stored, "problems": tuple(stored["problems"])})
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _stamp_path(out: Path) -> Path:
+    return out / "summaries" / "made.json"
+
+
+def _sources(out: Path) -> list[Path]:
+    timelines = [timeline_path(out, *ids) for ids in written_sessions(out)]
+    return [*timelines, out / EVENTS_FILE, out / SCALES_FILE]
+
+
+def _tables(out: Path) -> list[Path]:
+    names = ("sessions", "measures", "conditions", "trends", "scales", "events")
+    return [*(out / "summaries" / f"{name}.parquet" for name in names), out / "summaries" / "methods.md"]
+
+
+def _state(files: Iterable[Path]) -> str:
+    """Another one where a file came, went or changed; also where an older one took its place."""
+    rows = []
+    for path in files:
+        if path.exists():
+            found = path.stat()
+            rows.append((path.parent.name, path.name, found.st_size, found.st_mtime_ns))
+    return hashlib.sha256(repr(rows).encode()).hexdigest()

@@ -1,0 +1,400 @@
+"""A patient over many sessions: what the summaries say of them, in order of time, and how they compare.
+
+A session counts as one observation, whatever its length: its samples are anything but independent.
+Sessions in which the face was seen too little have no number, and are never counted as zero.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from pipeline.analysis.summaries import CORRECTED, RAW, READINGS, Key, Number, has_time, numbers_by_session
+
+GROUPS = ("positive", "surprise", "neutral", "negative")
+"""The parts into which the observed time falls. Surprise is neither positive nor negative."""
+
+MIN_RECENT, MAX_RECENT, MIN_EARLIER = 3, 10, 5
+"""Lately: the last quarter of the sessions, but so many; with fewer before them nothing is compared."""
+
+MIN_MEANT = 3
+"""Sessions from which on their mean has an interval."""
+
+MIN_OF_KIND = 3
+"""Sessions under a condition, and under the reference, from which on a difference is told."""
+
+MIN_IN_SLOT = 5
+"""Sessions in a time of day or on a day of the week, and outside it."""
+
+MIN_SMOOTHED = 8
+"""Sessions from which on a moving median is drawn."""
+
+_CHANCE = 0.05
+
+DAYTIMES = {"morning": (5, 12), "afternoon": (12, 17), "evening": (17, 22), "night": (22, 5)}
+"""From the full hour to the full hour, local time."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One session as the tables have it.
+
+    :param recorded_at: local time; none where it is not known. ``condition``: or empty.
+    :param enough: seen enough to say something; without, ``balance`` and ``shares`` are empty.
+    :param balance: by reading: mean valence, −1…1.
+    :param shares: by reading and by :data:`GROUPS` and emotions: of the observed time, 0…1.
+    :param reading: the one that the patient's sessions are compared in, the same for all of them.
+    """
+
+    session_id: str
+    recorded_at: datetime | None
+    condition: str
+    duration_s: float
+    observed_s: float
+    coverage: float
+    enough: bool
+    confirmed: bool
+    balance: Mapping[str, Number]
+    shares: Mapping[str, Mapping[str, Number]]
+    reading: str = RAW
+
+    @property
+    def own_shares(self) -> Mapping[str, Number]:
+        """Those of :attr:`reading`."""
+        return self.shares.get(self.reading, {})
+
+    @property
+    def own_balance(self) -> Number | None:
+        """That of :attr:`reading`."""
+        return self.balance.get(self.reading)
+
+    @property
+    def time_known(self) -> bool:
+        return has_time(self.recorded_at)
+
+
+@dataclass(frozen=True)
+class Course:
+    """All sessions of a patient, in order of time where every one has a date, else of their ids.
+
+    :param reference: the condition of calm sessions, with which others are compared.
+    """
+
+    patient_id: str
+    visits: tuple[Visit, ...]
+    reference: str
+
+    @property
+    def dated(self) -> bool:
+        return all(visit.recorded_at is not None for visit in self.visits)
+
+    @property
+    def seen(self) -> tuple[Visit, ...]:
+        """Those in which the face was seen enough to say something."""
+        return tuple(visit for visit in self.visits if visit.enough)
+
+    @property
+    def reading(self) -> str:
+        """Corrected by the person's own calm face where every session is, else raw; never both."""
+        return self.visits[0].reading if self.visits else RAW
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """Those that there are numbers of."""
+        return tuple(name for name in READINGS if any(name in visit.balance for visit in self.visits))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between the means of two groups of sessions, first − second.
+
+    :param value: with its 95 % interval, which by itself covers all that were compared unless there is ``p``.
+    :param p: of a test beside the interval, corrected for how many there were.
+    """
+
+    first: float
+    second: float
+    counts: tuple[int, int]
+    value: Number
+    p: float | None = None
+
+    @property
+    def direction(self) -> int:
+        """1 more, −1 less, 0 where chance alone may have made it."""
+        low, high = self.value.low, self.value.high
+        if low is None or high is None or (self.p is not None and self.p >= _CHANCE):
+            return 0
+        return (low > 0) - (high < 0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Sessions taken together, for pictures that have no room for each.
+
+    :param first: the first one; ``sessions``: how many; ``seen``: how many of them seen enough.
+    :param shares: in their own reading, of the observed time of those.
+    :param balance: by reading, the mean of theirs.
+    """
+
+    first: Visit
+    sessions: int
+    seen: int
+    duration_s: float
+    observed_s: float
+    shares: Mapping[str, float]
+    balance: Mapping[str, Number]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Sessions on one day of the week at one time of the day.
+
+    :param against_usual: the mean of their balances, less that of all sessions; none without one.
+    """
+
+    sessions: int
+    seen: int
+    against_usual: float | None
+
+
+def courses(sessions: pl.DataFrame, measures: pl.DataFrame, reference: str) -> tuple[Course, ...]:
+    """Every patient's, in order of their ids.
+
+    :param sessions, measures: as :mod:`pipeline.analysis.summaries` reads them.
+    """
+    numbers = numbers_by_session(measures.filter(pl.col("measure").is_in(["valence", "share"])))
+    rows = sessions.sort("patient_id", "session_id").iter_rows(named=True)
+    return tuple(
+        Course(patient_id, _in_one_reading(_in_order(_visit(row, numbers) for row in theirs)), reference)
+        for patient_id, theirs in groupby(rows, key=lambda row: str(row["patient_id"]))
+    )
+
+
+def _in_one_reading(visits: tuple[Visit, ...]) -> tuple[Visit, ...]:
+    seen = [visit for visit in visits if visit.enough]
+    is_corrected = bool(seen) and all(CORRECTED in visit.balance for visit in seen)
+    return tuple(replace(visit, reading=CORRECTED) for visit in visits) if is_corrected else visits
+
+
+def _in_order(visits: Iterable[Visit]) -> tuple[Visit, ...]:
+    found = tuple(visits)
+    if any(visit.recorded_at is None for visit in found):
+        return found
+    return tuple(sorted(found, key=lambda visit: (visit.recorded_at or datetime.min, visit.session_id)))
+
+
+def _visit(row: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[Key, Number]]) -> Visit:
+    balance: dict[str, Number] = {}
+    shares: dict[str, dict[str, Number]] = {}
+    own = numbers.get((row["patient_id"], row["session_id"]), {}) if row["enough"] else {}
+    for (reading, measure, of), number in own.items():
+        if measure == "valence":
+            balance[reading] = number
+        else:
+            shares.setdefault(reading, {})[of] = number
+    names = (
+        "session_id",
+        "recorded_at",
+        "condition",
+        "duration_s",
+        "observed_s",
+        "coverage",
+        "enough",
+        "confirmed",
+    )
+    return Visit(**{name: row[name] for name in names}, balance=balance, shares=shares)
+
+
+def compare(first: Sequence[float], second: Sequence[float], compared: int = 1) -> Difference | None:
+    """The difference of two means, by Welch's t; none where either has less than two values, or none varies.
+
+    :param compared: how many such comparisons are made: the interval covers them together (Bonferroni).
+    """
+    if min(len(first), len(second)) < 2:
+        return None
+    means = float(np.mean(first)), float(np.mean(second))
+    if np.ptp(first) == 0 and np.ptp(second) == 0:
+        return None
+    welch = stats.ttest_ind(first, second, equal_var=False).confidence_interval(1 - 0.05 / compared)
+    number = Number(means[0] - means[1], float(welch.low), float(welch.high))
+    return Difference(*means, (len(first), len(second)), number)
+
+
+def mean_of(values: Sequence[float]) -> Number | None:
+    """The mean over sessions; with the 95 % interval of Student's t from three on that are not all alike."""
+    if not values:
+        return None
+    value = float(np.mean(values))
+    if len(values) < MIN_MEANT or np.ptp(values) == 0:
+        return Number(value)
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return Number(value, value - half, value + half)
+
+
+def shares_of(visits: Iterable[Visit], of: str, reading: str | None = None) -> list[float]:
+    """One value for each of the sessions that has one; in their own reading, if no other is asked for."""
+    found = (visit.shares.get(reading or visit.reading, {}).get(of) for visit in visits)
+    return [number.value for number in found if number is not None]
+
+
+def lately(course: Course) -> tuple[Sequence[Visit], Mapping[str, Difference]] | None:
+    """The last sessions, and their shares of positive, neutral and negative against all before.
+
+    None where there are too few, or where it is not known when they were.
+    """
+    seen = course.seen
+    recent = min(max(MIN_RECENT, len(seen) // 4), MAX_RECENT)
+    if not course.dated or len(seen) - recent < MIN_EARLIER:
+        return None
+    last, before = seen[-recent:], seen[:-recent]
+    found = {
+        of: compare(shares_of(last, of), shares_of(before, of), 3)
+        for of in ("positive", "neutral", "negative")
+    }
+    return last, {of: difference for of, difference in found.items() if difference is not None}
+
+
+def conditions(course: Course) -> dict[str, tuple[Visit, ...]]:
+    """Sessions by condition, the reference first; those without a condition are in none."""
+    found: dict[str, list[Visit]] = {}
+    for visit in course.visits:
+        if visit.condition:
+            found.setdefault(visit.condition, []).append(visit)
+    ordered = sorted(found, key=lambda name: (name != course.reference, name))
+    return {name: tuple(found[name]) for name in ordered}
+
+
+def against_reference(comparisons: pl.DataFrame | None, patient_id: str) -> dict[str, dict[str, Difference]]:
+    """Condition → positive and negative → its sessions against those of the reference, as they were read.
+
+    :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
+    """
+    if comparisons is None:
+        return {}
+    rows = comparisons.filter(patient_id=patient_id, reading=RAW, measure="share", reason="").filter(
+        pl.col("of").is_in(["positive", "negative"])
+        & pl.col("difference").is_not_null()
+        & (pl.min_horizontal("sessions", "sessions_reference") >= MIN_OF_KIND)
+    )
+    found: dict[str, dict[str, Difference]] = {}
+    for row in rows.sort("of", descending=True).iter_rows(named=True):
+        names = ("difference", "difference_low", "difference_high")
+        found.setdefault(row["condition"], {})[row["of"]] = Difference(
+            first=row["mean"] / 100,
+            second=row["mean_reference"] / 100,
+            counts=(row["sessions"], row["sessions_reference"]),
+            value=Number(*(row[name] / 100 for name in names)),
+            p=1.0 if row["p_holm"] is None else row["p_holm"],
+        )
+    return found
+
+
+def too_few(course: Course) -> list[str]:
+    """Conditions of which, or of whose reference, too few sessions were seen to tell a difference."""
+    seen = {name: sum(visit.enough for visit in visits) for name, visits in conditions(course).items()}
+    base = seen.pop(course.reference, 0)
+    return [name for name, count in seen.items() if min(count, base) < MIN_OF_KIND]
+
+
+def daytime(moment: datetime) -> str:
+    """``morning``, ``afternoon``, ``evening`` or ``night``."""
+    return next((name for name, (start, end) in DAYTIMES.items() if start <= moment.hour < end), "night")
+
+
+def slots(course: Course) -> dict[tuple[int, str], Slot]:
+    """Sessions by day of the week (0 is Monday) and time of day, where both are known."""
+    found: dict[tuple[int, str], list[Visit]] = {}
+    for visit in course.visits:
+        if visit.recorded_at is not None and visit.time_known:
+            found.setdefault((visit.recorded_at.weekday(), daytime(visit.recorded_at)), []).append(visit)
+    all_of_them = balances(course.visits)
+    usual = float(np.mean(all_of_them)) if all_of_them else 0.0
+    return {key: _slot(visits, usual) for key, visits in found.items()}
+
+
+def _slot(visits: Sequence[Visit], usual: float) -> Slot:
+    seen = balances(visits)
+    return Slot(len(visits), len(seen), float(np.mean(seen)) - usual if seen else None)
+
+
+def balances(visits: Iterable[Visit], reading: str | None = None) -> list[float]:
+    """As :func:`shares_of`."""
+    found = (visit.balance.get(reading or visit.reading) for visit in visits)
+    return [number.value for number in found if number is not None]
+
+
+def good_times(course: Course) -> dict[str | int, Difference]:
+    """Times of day and days of the week, each against all others, as far as there are enough sessions."""
+    timed = [visit for visit in course.seen if visit.recorded_at is not None and visit.time_known]
+    dated = [visit for visit in course.seen if visit.recorded_at is not None]
+    groups: dict[str | int, tuple[list[Visit], list[Visit]]] = {}
+    for name in DAYTIMES:
+        groups[name] = _divided(
+            timed, [daytime(visit.recorded_at or datetime.min) == name for visit in timed]
+        )
+    for day in range(7):
+        groups[day] = _divided(
+            dated, [(visit.recorded_at or datetime.min).weekday() == day for visit in dated]
+        )
+    enough = {name: both for name, both in groups.items() if min(map(len, both)) >= MIN_IN_SLOT}
+    found = {
+        name: compare(balances(inside), balances(outside), len(enough))
+        for name, (inside, outside) in enough.items()
+    }
+    return {name: difference for name, difference in found.items() if difference is not None}
+
+
+def _divided(visits: Sequence[Visit], inside: Sequence[bool]) -> tuple[list[Visit], list[Visit]]:
+    pairs = list(zip(visits, inside, strict=True))
+    return [visit for visit, yes in pairs if yes], [visit for visit, yes in pairs if not yes]
+
+
+def moving_median(values: Sequence[float]) -> list[float]:
+    """Of each value and its neighbours: five, or a tenth of all where that is more; fewer at the ends."""
+    half = max(2, len(values) // 20)
+    return [float(np.median(values[max(0, k - half) : k + half + 1])) for k in range(len(values))]
+
+
+def parts(course: Course, most: int) -> tuple[str, tuple[Part, ...]]:
+    """What a picture shows side by side, at most so many (or, over many years, months): ``session``, ``week``
+    or ``month``; ``ten`` sessions where it is not known when they were."""
+    visits = course.visits
+    if len(visits) <= most:
+        return "session", tuple(_part([visit]) for visit in visits)
+    if not course.dated:
+        return "ten", tuple(_part(visits[k : k + 10]) for k in range(0, len(visits), 10))
+    weeks = [list(group) for _, group in groupby(visits, key=lambda visit: _date(visit).isocalendar()[:2])]
+    if len(weeks) <= most:
+        return "week", tuple(map(_part, weeks))
+    months = groupby(visits, key=lambda visit: (_date(visit).year, _date(visit).month))
+    return "month", tuple(_part(list(group)) for _, group in months)
+
+
+def _date(visit: Visit) -> datetime:
+    return visit.recorded_at or datetime.min
+
+
+def _part(visits: Sequence[Visit]) -> Part:
+    seen = [visit for visit in visits if visit.own_shares]
+    observed_s = sum(visit.observed_s for visit in seen)
+    shares = {
+        of: sum(visit.own_shares[of].value * visit.observed_s for visit in seen if of in visit.own_shares)
+        / observed_s
+        for of in GROUPS
+        if observed_s
+    }
+    return Part(
+        first=visits[0],
+        sessions=len(visits),
+        seen=len(seen),
+        duration_s=sum(visit.duration_s for visit in visits),
+        observed_s=sum(visit.observed_s for visit in visits),
+        shares=shares,
+        balance={name: mean for name in READINGS if (mean := mean_of(balances(visits, name))) is not None},
+    )

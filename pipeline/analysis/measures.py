@@ -1,0 +1,146 @@
+"""A session in numbers, each with a 95 % interval, and none where too little was seen."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.analysis.episodes import Episode, Observed
+from pipeline.records import EMOTIONS, NEGATIVE, valence
+from pipeline.stats.block_bootstrap import effective_count, mean_interval, rate_interval, share_interval
+
+Floats = NDArray[np.float64]
+
+GROUPS = {"positive": ("happy",), "negative": NEGATIVE}
+"""People agree best at this level (98–99 %); neutral is a class of its own, and surprise is none of them."""
+
+_MINUTE_S = 60.0
+_MIN_MINUTES = 3
+_NEUTRAL = EMOTIONS.index("neutral")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a session.
+
+    :param measure: what was measured. ``of``: an emotion or a group of :data:`GROUPS`; empty where it is all.
+    :param value: none where it can't be said. ``low``, ``high``: its 95 % interval, or none.
+    """
+
+    measure: str
+    of: str
+    unit: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def measure_session(
+    samples: Observed, episodes: Sequence[Episode], *, begin_s: float, enough: bool
+) -> list[Measure]:
+    """All measures of a session, in a fixed order.
+
+    :param begin_s: when the session begins in the video; latencies count from there, seen or not.
+    :param enough: whether so much was seen that it says something; else every value is none.
+    """
+    if not enough:
+        return [Measure(name, of, unit) for name, of, unit in _names()]
+    by_name = {(found.measure, found.of): found for found in _measures(samples, episodes, begin_s)}
+    return [by_name.get((name, of), Measure(name, of, unit)) for name, of, unit in _names()]
+
+
+def _names() -> Iterator[tuple[str, str, str]]:
+    """Every measure with what it is of, and its unit."""
+    for name, unit in (("seconds", "s"), ("share", "0…1")):
+        yield from ((name, of, unit) for of in (*EMOTIONS, *GROUPS))
+    for name, unit in (("episodes_per_min", "1/min"), ("latency_s", "s"), ("longest_s", "s")):
+        yield from ((name, of, unit) for of in EMOTIONS)
+    yield "valence", "", "−1…1"
+    yield "switches_per_min", "", "1/min"
+    yield "switch_variance", "", "1/min²"
+    yield "expressivity", "", "0…1"
+    yield "expressive_share", "", "0…1"
+
+
+def _measures(samples: Observed, episodes: Sequence[Episode], begin_s: float) -> Iterator[Measure]:
+    p = samples.probabilities
+    balance = valence(p)
+    count = effective_count(balance, samples.seconds)
+    yield from _shares(samples, count)
+    for emotion in EMOTIONS:
+        of_it = [episode for episode in episodes if episode.emotion == emotion]
+        starts = _events_at(samples, [episode.start_s for episode in of_it])
+        yield _rate("episodes_per_min", emotion, starts, samples)
+        if of_it:
+            yield Measure("latency_s", emotion, "s", of_it[0].start_s - begin_s)
+            yield Measure("longest_s", emotion, "s", max(e.end_s - e.start_s for e in of_it))
+    yield _mean("valence", "−1…1", balance, samples)
+    yield _mean("expressivity", "0…1", 1 - p[:, _NEUTRAL], samples)
+    yield from _switches(samples, episodes)
+    away = _within(samples, [episode for episode in episodes if episode.emotion != "neutral"])
+    yield _share("expressive_share", "", away, samples, count)
+
+
+def _shares(samples: Observed, count: float) -> Iterator[Measure]:
+    largest = samples.probabilities.argmax(axis=1)
+    for of in (*EMOTIONS, *GROUPS):
+        members = [EMOTIONS.index(name) for name in GROUPS.get(of, (of,))]
+        share = _share("share", of, np.isin(largest, members), samples, count)
+        yield share
+        yield _times(share, float(samples.seconds.sum()))
+
+
+def _share(name: str, of: str, present: NDArray[np.bool_], samples: Observed, count: float) -> Measure:
+    value = float(present @ samples.seconds / samples.seconds.sum())
+    return Measure(name, of, "0…1", value, *share_interval(present, samples.seconds, count))
+
+
+def _times(share: Measure, observed_s: float) -> Measure:
+    """The same in seconds of the observed time."""
+    assert share.value is not None and share.low is not None and share.high is not None  # noqa: PT018
+    scaled = (observed_s * part for part in (share.value, share.low, share.high))
+    return Measure("seconds", share.of, "s", *scaled)
+
+
+def _mean(name: str, unit: str, values: Floats, samples: Observed) -> Measure:
+    low, high = mean_interval(values, samples.seconds)
+    least, most = (-1.0, 1.0) if unit.startswith("−") else (0.0, 1.0)
+    value = float(values @ samples.seconds / samples.seconds.sum())
+    return Measure(name, "", unit, value, max(low, least), min(high, most))
+
+
+def _switches(samples: Observed, episodes: Sequence[Episode]) -> Iterator[Measure]:
+    """From an episode to the next of another emotion (Chen et al. 2022, *Aging*)."""
+    at = [later.start_s for earlier, later in pairwise(episodes) if earlier.emotion != later.emotion]
+    events = _events_at(samples, at)
+    yield _rate("switches_per_min", "", events, samples)
+    minute = (samples.start_s // _MINUTE_S).astype(int)
+    seen_s = np.bincount(minute, samples.seconds)
+    full = seen_s >= _MINUTE_S / 2
+    if full.sum() >= _MIN_MINUTES:
+        per_minute = np.bincount(minute, events)[full] / (seen_s[full] / _MINUTE_S)
+        yield Measure("switch_variance", "", "1/min²", float(per_minute.var(ddof=1)))
+
+
+def _rate(name: str, of: str, events: Floats, samples: Observed) -> Measure:
+    minutes = samples.seconds / _MINUTE_S
+    value = float(events.sum() / minutes.sum())
+    return Measure(name, of, "1/min", value, *rate_interval(events, minutes))
+
+
+def _events_at(samples: Observed, times_s: Sequence[float]) -> Floats:
+    """(m,) how many of these times, which are starts of samples, each sample is."""
+    return np.bincount(np.searchsorted(samples.start_s, times_s), minlength=len(samples.start_s)).astype(
+        float
+    )
+
+
+def _within(samples: Observed, episodes: Sequence[Episode]) -> NDArray[np.bool_]:
+    """(m,) whether a sample lies in one of the episodes, which do not overlap."""
+    inside = np.zeros(len(samples.start_s), bool)
+    for episode in episodes:
+        start, end = np.searchsorted(samples.start_s, [episode.start_s, episode.end_s])
+        inside[start:end] = True
+    return inside

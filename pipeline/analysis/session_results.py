@@ -1,0 +1,199 @@
+"""What the tables of a folder say of one session, gathered for whoever writes about it.
+
+Of tables that are not there, or are older than the session's timeline, nothing is said.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline.analysis.events import EVENTS_FILE, Event, read_events
+from pipeline.analysis.highlights import Moment, clearest_moments
+from pipeline.analysis.scales import rated_scales, read_ratings
+from pipeline.analysis.summaries import (
+    CORRECTED,
+    RAW,
+    Key,
+    Number,
+    episodes_path,
+    numbers_by_session,
+    read_episodes,
+    read_measures,
+    read_sessions,
+)
+from pipeline.analysis.typical_range import COMPARED, MIN_OTHERS, is_unusual, usual_range
+from pipeline.errors import InputError
+from pipeline.store.timeline import timeline_path
+
+Ids = tuple[str, str]
+"""Patient and session."""
+
+
+@dataclass(frozen=True)
+class Unusual:
+    """A share that is unlike the person's other sessions.
+
+    :param of: ``positive``, ``negative`` or, of any expression but the neutral one, empty.
+    :param low, high: where it usually lies.
+    """
+
+    of: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Rated:
+    """One cell of a scale, filled in by the machine; of :data:`pipeline.analysis.scales.SCALES_SCHEMA`."""
+
+    reading: str
+    scale: str
+    window: int
+    start_s: float
+    end_s: float
+    coverage: float
+    kind: str
+    item: str
+    seconds: float | None
+    score: int | None
+    words: str
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    """What is known of a session beyond its timeline.
+
+    :param enough: whether so much was seen that numbers are given.
+    :param reading: the one that words go by: the corrected one, where there is one.
+    :param numbers: by :data:`Key`; one that can't be said is left out.
+    :param rest_s: seconds of calm behind the correction.
+    :param still: whether so little but neutral was shown that little can be read of it; none where not known.
+    :param others: the person's other sessions of which enough was seen.
+    :param unusual: how it differs from them; empty also where there are too few to tell.
+    :param good, hard: the clearest moments, in order of time. ``events``: likewise.
+    :param rated: what scales say of it. ``scale_names``: of each scale.
+    """
+
+    enough: bool
+    reading: str
+    numbers: Mapping[Key, Number]
+    rest_s: float
+    still: bool | None
+    others: int
+    unusual: tuple[Unusual, ...]
+    good: tuple[Moment, ...]
+    hard: tuple[Moment, ...]
+    events: tuple[Event, ...]
+    rated: tuple[Rated, ...]
+    scale_names: Mapping[str, str]
+
+    @property
+    def is_corrected(self) -> bool:
+        return self.reading == CORRECTED
+
+    @property
+    def can_compare(self) -> bool:
+        """Whether there are enough other sessions."""
+        return self.others >= MIN_OTHERS
+
+
+class FolderFacts:
+    """The facts of every session of a folder; the tables are read once."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def of(self, patient_id: str, session_id: str) -> SessionFacts | None:
+        """Of one session; none where its tables are missing or older than its timeline.
+
+        :raises pipeline.errors.TimelineError: a table is damaged.
+        """
+        ids = patient_id, session_id
+        if ids not in self._sessions or not is_current(self._out, *ids):
+            return None
+        session = self._sessions[ids]
+        reading = CORRECTED if session["corrected"] else RAW
+        others = [
+            other
+            for other, row in self._sessions.items()
+            if other[0] == patient_id and other != ids and row["enough"]
+        ]
+        numbers = self._numbers.get(ids, {})
+        good, hard = clearest_moments(read_episodes(self._out, *ids), reading)
+        return SessionFacts(
+            enough=session["enough"],
+            reading=reading,
+            numbers=numbers,
+            rest_s=session["rest_s"],
+            still=session["low_expressivity"],
+            others=len(others),
+            unusual=tuple(self._unusual(numbers, reading, others)),
+            good=tuple(good),
+            hard=tuple(hard),
+            events=tuple(self._events.get(ids, ())),
+            rated=tuple(self._scales.get(ids, ())),
+            scale_names=self._scale_names,
+        )
+
+    def _unusual(self, numbers: Mapping[Key, Number], reading: str, others: Sequence[Ids]) -> list[Unusual]:
+        unusual = []
+        for measure, of in COMPARED:
+            key = (reading, measure, of)
+            theirs = [found[key].value for other in others if key in (found := self._numbers.get(other, {}))]
+            usual = usual_range(theirs)
+            if key in numbers and usual and is_unusual(numbers[key].value, theirs):
+                unusual.append(Unusual(of, numbers[key].value, *usual))
+        return unusual
+
+    @cached_property
+    def _sessions(self) -> dict[Ids, dict[str, Any]]:
+        if not (self._out / "summaries" / "sessions.parquet").exists():
+            return {}
+        return {(row["patient_id"], row["session_id"]): row for row in read_sessions(self._out).to_dicts()}
+
+    @cached_property
+    def _events(self) -> dict[Ids, list[Event]]:
+        """In order of time; what of the list can't be understood is left out."""
+        listed = self._out / EVENTS_FILE
+        if not listed.exists():
+            return {}
+        try:
+            events, _ = read_events(listed, dict.fromkeys(self._sessions, ((0.0, math.inf),)))
+        except InputError:  # which `pipeline.analysis.derive` tells
+            return {}
+        found: dict[Ids, list[Event]] = {}
+        for event in sorted(events, key=lambda event: event.time_s):
+            found.setdefault(event.ids, []).append(event)
+        return found
+
+    @cached_property
+    def _scales(self) -> dict[Ids, list[Rated]]:
+        if not (self._out / "summaries" / "scales.parquet").exists():
+            return {}
+        columns = [field.name for field in fields(Rated)]
+        rows = read_ratings(self._out).select("patient_id", "session_id", *columns)
+        found: dict[Ids, list[Rated]] = {}
+        for patient, session, *values in rows.iter_rows():
+            found.setdefault((patient, session), []).append(Rated(*values))
+        return found
+
+    @cached_property
+    def _scale_names(self) -> dict[str, str]:
+        return rated_scales(self._out)
+
+    @cached_property
+    def _numbers(self) -> dict[Ids, dict[Key, Number]]:
+        if not (self._out / "summaries" / "measures.parquet").exists():
+            return {}
+        return numbers_by_session(read_measures(self._out))
+
+
+def is_current(out: Path, patient_id: str, session_id: str) -> bool:
+    """Whether the session was summarized since its timeline was written."""
+    timeline = timeline_path(out, patient_id, session_id)
+    episodes = episodes_path(out, patient_id, session_id)
+    return episodes.exists() and episodes.stat().st_mtime_ns >= timeline.stat().st_mtime_ns

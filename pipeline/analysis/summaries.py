@@ -1,0 +1,292 @@
+"""What follows from the timelines of a folder: episodes, sessions and their measures. Made anew at will.
+
+    episodes/patient_id=P012/S01.parquet    one row for each episode
+    summaries/sessions.parquet              one row for each session
+    summaries/measures.parquet              one row for each number: long, as statistics want it
+
+Each number comes in the reading ``raw``, and where the person was recorded at rest in the reading
+``corrected`` too (:mod:`pipeline.analysis.baseline_correction`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from pipeline.analysis.baseline_correction import OwnBaseline, corrected, own_baseline, resting
+from pipeline.analysis.episodes import Episode, EpisodeSettings, find_episodes, observed
+from pipeline.analysis.measures import measure_session
+from pipeline.errors import InputError
+from pipeline.store.coverage import summarize
+from pipeline.store.result_tables import column, read_derived, write_derived
+from pipeline.store.timeline import (
+    Timeline,
+    ids_of,
+    read_metadata,
+    read_timeline,
+    timeline_path,
+    understood,
+    written_sessions,
+)
+
+RAW, CORRECTED = READINGS = ("raw", "corrected")
+
+Key = tuple[str, str, str]
+"""Reading, measure and what it is of."""
+
+LOW_EXPRESSIVE_SHARE = 0.05
+"""Below it a session is flagged: apathy and Parkinsonism flatten faces, and little can be read of such a one.
+
+A convention, not a measured threshold.
+"""
+
+# Who the patient is was said by a person, or by a photo.
+_UNCONFIRMED = ("longest", "largest", "region")
+
+
+@dataclass(frozen=True)
+class SummarySettings:
+    """How summaries are made. Stored with each of them.
+
+    :param min_coverage, min_observed_s: of a session of which less was seen no number is given.
+    :param baseline_condition: the condition of sessions in which patients were calm.
+    :param min_rest_s: with less of them in all, a person has no baseline of their own.
+    """
+
+    episodes: EpisodeSettings = field(default_factory=EpisodeSettings)
+    min_coverage: float = 0.2
+    min_observed_s: float = 10.0
+    baseline_condition: str = "baseline"
+    min_rest_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        """:raises InputError: a setting is not usable."""
+        if not 0 <= self.min_coverage <= 1 or self.min_observed_s < 0 or self.min_rest_s < 0:
+            raise InputError("--min-coverage: from 0 to 1; min_observed_s and min_rest_s: 0 s or more.")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A value, and its 95 % interval where there is one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+_DICTIONARY = pa.dictionary(pa.int8(), pa.string())
+
+
+_IDS = [
+    column("patient_id", pa.string(), "pseudonym of the patient"),
+    column("session_id", pa.string(), "session of that patient"),
+]
+_READING = column("reading", _DICTIONARY, "raw, or corrected by the person's own calm face")
+
+EPISODES_SCHEMA = pa.schema(
+    [
+        *_IDS,
+        _READING,
+        column("episode", pa.int32(), "1, 2 … in order of start, for each reading"),
+        column("emotion", _DICTIONARY, "one of the seven"),
+        column("start_s", pa.float64(), "presentation time of its first sample", "s"),
+        column("end_s", pa.float64(), "end of its last sample", "s"),
+        column("peak_s", pa.float64(), "sample at which it was surest", "s"),
+        column("observed_s", pa.float64(), "how much of it could be read; bridged gaps don't count", "s"),
+        column("mean_p", pa.float32(), "mean of its smoothed probability", "0…1"),
+        column("peak_p", pa.float32(), "the largest of it", "0…1"),
+    ]
+)
+"""Columns of ``episodes/``."""
+
+SESSIONS_SCHEMA = pa.schema(
+    [
+        *_IDS,
+        column("recorded_at", pa.timestamp("ms"), "local time", nullable=True),
+        column("condition", pa.string(), "as the study names it; may be empty"),
+        column("duration_s", pa.float64(), "length of the parts that count", "s"),
+        column("observed_s", pa.float64(), "of it could be read", "s"),
+        column("coverage", pa.float64(), "observed_s / duration_s", "0…1"),
+        column("enough", pa.bool_(), "whether so much was seen that numbers are given"),
+        column("corrected", pa.bool_(), "whether there is a reading beside raw"),
+        column("rest_s", pa.float64(), "seconds of calm behind the person's own baseline", "s"),
+        column(
+            "low_expressivity",
+            pa.bool_(),
+            f"other than neutral for less than {LOW_EXPRESSIVE_SHARE:.0%}; null where seen too little",
+            nullable=True,
+        ),
+        column("confirmed", pa.bool_(), "whether a person or a photo said who of those seen is the patient"),
+    ]
+)
+"""Columns of ``summaries/sessions.parquet``."""
+
+MEASURES_SCHEMA = pa.schema(
+    [
+        *_IDS,
+        _READING,
+        column("measure", pa.string(), "what was measured; shares are of the observed time"),
+        column("of", pa.string(), "an emotion, positive (happy), negative (the four), or empty: of all"),
+        column("value", pa.float64(), "null where it can't be said", "as in unit", nullable=True),
+        column("low", pa.float64(), "lower end of the 95 % interval", "as in unit", nullable=True),
+        column("high", pa.float64(), "upper end of it", "as in unit", nullable=True),
+        column("unit", pa.string(), "of value, low and high"),
+    ]
+)
+"""Columns of ``summaries/measures.parquet``."""
+
+
+def has_time(recorded_at: datetime | None) -> bool:
+    """Whether the time of day is known; a date alone is read as midnight."""
+    return recorded_at is not None and recorded_at.time() != time.min
+
+
+def summarize_folder(
+    out: Path,
+    settings: SummarySettings | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pl.DataFrame:
+    """Writes ``episodes/`` and ``summaries/`` anew from all timelines.
+
+    :param on_progress: called with (sessions done, sessions in all).
+    :returns: the table of sessions.
+    :raises InputError: there is no timeline.
+    :raises TimelineError: one can't be read. :raises OutputError: a file can't be written.
+    """
+    settings = settings or SummarySettings()
+    ids = written_sessions(out)
+    if not ids:
+        raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+    sessions: list[dict[str, Any]] = []
+    measures: list[dict[str, Any]] = []
+    for _, of_patient in groupby(ids, key=lambda both: both[0]):
+        paths = [timeline_path(out, *both) for both in of_patient]
+        baseline = baseline_of(paths, settings)
+        for path in paths:
+            timeline = read_timeline(path)
+            ids_of(path, timeline)
+            with understood(path):
+                found = _summarize(timeline, baseline, settings)
+            sessions.append(found.session)
+            measures += found.measures
+            write_derived(episodes_path(out, *found.ids), EPISODES_SCHEMA, found.episodes, settings)
+            on_progress(len(sessions), len(ids))
+    for gone in set(out.glob("episodes/patient_id=*/*.parquet")) - {
+        episodes_path(out, *both) for both in ids
+    }:
+        gone.unlink()
+    write_derived(out / "summaries" / "measures.parquet", MEASURES_SCHEMA, measures, settings)
+    write_derived(out / "summaries" / "sessions.parquet", SESSIONS_SCHEMA, sessions, settings)
+    return read_sessions(out)
+
+
+def read_sessions(out: Path) -> pl.DataFrame:
+    """In :data:`SESSIONS_SCHEMA`'s columns.
+
+    :raises TimelineError: it is missing, damaged, or of another version.
+    """
+    return read_derived(out / "summaries" / "sessions.parquet", SESSIONS_SCHEMA)
+
+
+def read_measures(out: Path) -> pl.DataFrame:
+    """In :data:`MEASURES_SCHEMA`'s columns; errors as :func:`read_sessions`."""
+    return read_derived(out / "summaries" / "measures.parquet", MEASURES_SCHEMA)
+
+
+def numbers_by_session(measures: pl.DataFrame) -> dict[tuple[str, str], dict[Key, Number]]:
+    """Of each patient and session every number that can be said.
+
+    :param measures: as :func:`read_measures` gives them.
+    """
+    found: dict[tuple[str, str], dict[Key, Number]] = {}
+    columns = ("patient_id", "session_id", "reading", "measure", "of", "value", "low", "high")
+    known = measures.filter(pl.col("value").is_not_null()).select(columns)
+    for patient, session, reading, measure, of, *number in known.iter_rows():
+        found.setdefault((patient, session), {})[reading, measure, of] = Number(*number)
+    return found
+
+
+def read_episodes(out: Path, patient_id: str, session_id: str) -> pl.DataFrame:
+    """In :data:`EPISODES_SCHEMA`'s columns; errors as :func:`read_sessions`."""
+    return read_derived(episodes_path(out, patient_id, session_id), EPISODES_SCHEMA)
+
+
+def episodes_path(out: Path, patient_id: str, session_id: str) -> Path:
+    """Where the episodes of a session stand."""
+    return out / "episodes" / f"patient_id={patient_id}" / f"{session_id}.parquet"
+
+
+# --- one session
+
+
+@dataclass(frozen=True)
+class _Summarized:
+    """Rows of one session."""
+
+    ids: tuple[str, str]
+    session: dict[str, Any]
+    measures: list[dict[str, Any]]
+    episodes: list[dict[str, Any]]
+
+
+def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline | None:
+    """Of the patient whose timelines these are; none where too little of their calm was seen."""
+    calm, rest_s = [], 0.0
+    for path in paths:
+        metadata = read_metadata(path)
+        with understood(path):
+            if metadata["session"]["condition"] != settings.baseline_condition:
+                continue
+        samples = observed(read_timeline(path))
+        calm.append(resting(samples))
+        rest_s += float(samples.seconds.sum())
+    return own_baseline(calm, rest_s) if rest_s and rest_s >= settings.min_rest_s else None
+
+
+def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: SummarySettings) -> _Summarized:
+    summary, session = summarize(timeline), timeline.metadata["session"]
+    patient = timeline.metadata["patient"]
+    enough = 0 < summary.observed_s >= settings.min_observed_s and summary.coverage >= settings.min_coverage
+    ids = {"patient_id": summary.patient_id, "session_id": summary.session_id}
+    samples = observed(timeline)
+    readings = {RAW: samples} | ({CORRECTED: corrected(samples, baseline)} if baseline else {})
+    measures: list[dict[str, Any]] = []
+    episodes: list[dict[str, Any]] = []
+    expressive: float | None = None
+    for reading, probabilities in readings.items():
+        found = find_episodes(probabilities, settings.episodes)
+        begin_s = session["parts"][0][0]
+        numbers = measure_session(probabilities, found, begin_s=begin_s, enough=enough)
+        measures += [ids | {"reading": reading} | vars(number) for number in numbers]
+        episodes += list(_episode_rows(ids | {"reading": reading}, found))
+        # of the corrected one, where there is one: a face that looks sad at rest is not expressive
+        expressive = next(number.value for number in numbers if number.measure == "expressive_share")
+    recorded_at = session["recorded_at"]
+    return _Summarized(
+        ids=(summary.patient_id, summary.session_id),
+        session=ids
+        | {
+            "recorded_at": datetime.fromisoformat(recorded_at) if recorded_at else None,
+            "condition": session["condition"],
+            "duration_s": summary.duration_s,
+            "observed_s": summary.observed_s,
+            "coverage": summary.coverage,
+            "enough": enough,
+            "corrected": baseline is not None,
+            "rest_s": baseline.rest_s if baseline else 0.0,
+            "low_expressivity": None if expressive is None else expressive < LOW_EXPRESSIVE_SHARE,
+            "confirmed": patient["chosen_by"] not in _UNCONFIRMED and patient["track"] is not None,
+        },
+        measures=measures,
+        episodes=episodes,
+    )
+
+
+def _episode_rows(same: Mapping[str, str], episodes: Sequence[Episode]) -> Iterator[dict[str, Any]]:
+    for number, episode in enumerate(episodes, start=1):
+        yield {**same, "episode": number, **vars(episode)}

@@ -1,0 +1,193 @@
+"""What a video costs on this machine, stage by stage."""
+
+import resource
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.faces.classification import score_emotions
+from pipeline.faces.detection import find_faces
+from pipeline.faces.tracking import track_faces
+from pipeline.processing.session import Instruments, OnProgress, Settings, choose_detector
+from pipeline.records import FrameFaces, Frames
+from pipeline.video.container import VideoInfo, probe
+from pipeline.video.decoding import SampledVideo
+from pipeline.video.prefetch import read_ahead
+
+# How many faces are put into one picture to see what each of them costs, and how high each is there, px.
+_FACE_COUNTS = (0, 1, 2, 4, 8, 16)
+_FACE_HEIGHT_PX = 180
+
+# Share of a face's box that is cut out with it on each side.
+_MARGIN = 0.4
+
+# Where no face is seen in so many batches, none is looked for to be multiplied.
+_BATCHES_TO_LOOK_AT = 4
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Of one video, on this machine.
+
+    :param found: what was found, for a comparison.
+    :param decode_s: decoding and nothing else.
+    :param end_to_end_s: all stages, with decoding ahead of the others.
+    :param stages_s: what each took of this; ``waiting`` is for pictures that were not decoded yet.
+    :param progress: (P, 2) seconds of the video, and what it took to come there, s.
+    :param by_faces: (Q, 2) faces in a picture, and s a sample without decoding; empty where the video shows
+        no face to multiply.
+    :param peak_rss_mb: highest resident memory of the process, which is the only one, MB (10⁶ bytes).
+    """
+
+    video: VideoInfo
+    found: list[FrameFaces]
+    decode_s: float
+    end_to_end_s: float
+    stages_s: dict[str, float]
+    progress: NDArray[np.float64]
+    by_faces: NDArray[np.float64]
+    peak_rss_mb: float
+
+    @property
+    def faces(self) -> int:
+        return sum(len(sample.faces) for sample in self.found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON. ``…_fps`` counts all frames of the file; the stages see its samples."""
+        frames = len(self.video.time_s)
+        return {
+            "width": self.video.width,
+            "height": self.video.height,
+            "video_s": self.video.duration_s,
+            "frames": frames,
+            "samples": len(self.found),
+            "faces": self.faces,
+            "decode_fps": frames / self.decode_s,
+            "end_to_end_fps": frames / self.end_to_end_s,
+            "real_time_factor": self.video.duration_s / self.end_to_end_s,
+            "ratio_to_decode": self.end_to_end_s / self.decode_s,
+            "stages": {
+                name: {
+                    "seconds": seconds,
+                    "share": seconds / self.end_to_end_s,
+                    "samples_per_s": len(self.found) / max(seconds, 1e-9),
+                }
+                for name, seconds in self.stages_s.items()
+            },
+            "ms_per_sample_by_faces": {str(int(faces)): 1000 * seconds for faces, seconds in self.by_faces},
+            "peak_rss_mb": self.peak_rss_mb,
+        }
+
+
+def measure(
+    path: Path,
+    settings: Settings,
+    instruments: Instruments,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Costs:
+    """Decodes the video, then runs all stages over it; nothing is written.
+
+    :param on_progress: called with (samples done, samples in all): each is decoded twice.
+    :raises VideoError: the video can't be opened.
+    """
+    info = probe(path)
+    video = SampledVideo(info, settings.sample_fps, settings.key_every)
+    # also the first call of each network, which costs more than all that follow
+    by_faces = list(_cost_by_faces(video, settings, instruments))
+    started = time.perf_counter()
+    for batch in video:
+        on_progress(int(batch.sample[-1]) + 1, 2 * len(video))
+    decode_s = time.perf_counter() - started
+    waiting = _Timed(read_ahead(video))
+    detection = _Timed(find_faces(waiting, choose_detector(settings, instruments), instruments.framing))
+    classification = _Timed(score_emotions(detection, instruments.classify, settings.batch_size))
+    tracking = _Timed(track_faces(classification, settings.max_gap_s))
+    found, progress = [], []
+    for sample in tracking:
+        found.append(sample)
+        progress.append((sample.time_s, tracking.total_s))
+        on_progress(len(video) + len(found), 2 * len(video))
+    return Costs(
+        video=info,
+        found=found,
+        decode_s=decode_s,
+        end_to_end_s=tracking.total_s,
+        stages_s={
+            "waiting": waiting.total_s,
+            "detection": detection.total_s - waiting.total_s,
+            "classification": classification.total_s - detection.total_s,
+            "tracking": tracking.total_s - classification.total_s,
+        },
+        progress=np.array(progress),
+        by_faces=np.array(by_faces).reshape(-1, 2),
+        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+    )
+
+
+def _cost_by_faces(
+    video: SampledVideo, settings: Settings, instruments: Instruments
+) -> Iterator[tuple[int, float]]:
+    """One of the video's faces, so many times in a picture: faces → s a sample."""
+    face = _first_face(video, instruments)
+    if face is None:
+        return
+    for count in _FACE_COUNTS:
+        images = np.repeat(_with_faces(face, count, video.info)[None], settings.key_every, axis=0)
+        numbers = np.arange(len(images))
+        frames = Frames(numbers, numbers, numbers / settings.sample_fps, images, numbers >= 0)
+        found = find_faces([frames, frames], choose_detector(settings, instruments), instruments.framing)
+        tracked = track_faces(found, settings.max_gap_s)
+        started = time.perf_counter()
+        samples = len(list(score_emotions(tracked, instruments.classify, settings.batch_size)))
+        yield count, (time.perf_counter() - started) / samples
+
+
+def _first_face(video: SampledVideo, instruments: Instruments) -> Image.Image | None:
+    for batch in islice(video, _BATCHES_TO_LOOK_AT):
+        for image, found in zip(batch.images, instruments.detect(batch.images), strict=True):
+            for x1, y1, x2, y2 in found.boxes_xyxy:
+                across, down = _MARGIN * (x2 - x1), _MARGIN * (y2 - y1)
+                face = Image.fromarray(image).crop(
+                    (int(x1 - across), int(y1 - down), int(x2 + across), int(y2 + down))
+                )
+                return face.resize((round(_FACE_HEIGHT_PX * face.width / face.height), _FACE_HEIGHT_PX))
+    return None
+
+
+def _with_faces(face: Image.Image, count: int, info: VideoInfo) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: grey, and the face in rows; what does not fit is left out."""
+    picture = Image.new("RGB", (info.width, info.height), (128, 128, 128))
+    columns = max(1, info.width // face.width)
+    for number in range(count):
+        row, column = divmod(number, columns)
+        picture.paste(face, (column * face.width, row * face.height))
+    return np.asarray(picture)
+
+
+class _Timed(Generic[Item]):
+    """Passes items on and sums the time spent waiting for them, with all that lies upstream."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = items
+        self.total_s = 0.0
+
+    def __iter__(self) -> Iterator[Item]:
+        items = iter(self._items)
+        while True:
+            started = time.perf_counter()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                self.total_s += time.perf_counter() - started
+            yield item

@@ -1,0 +1,323 @@
+"""A made study with known truth: twelve patients, eight sessions each, without any video.
+
+Each patient has a face at rest of their own (old faces at rest read as sad or angry), is more or less
+expressive, and smiles more often with music; a walk in the garden changes nothing. The expression of a
+session is a semi-Markov process: neutral, interrupted by episodes. What a classifier would say of it is
+noisy, and for part of the time nobody can be read.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from pipeline.errors import InputError, OutputError
+from pipeline.processing.session import Settings
+from pipeline.records import EMOTIONS, valence
+from pipeline.store.spreadsheet import write_rows
+from pipeline.store.status import Outcome, record
+from pipeline.store.timeline import (
+    SCHEMA_VERSION,
+    TIMELINE_SCHEMA,
+    make_private_folder,
+    timeline_path,
+    to_table,
+    write_table,
+)
+
+Floats = NDArray[np.float64]
+
+PATIENTS, SESSIONS = 12, 8
+LENGTH_S = 600.0
+CONDITIONS = ("baseline", "music", "baseline", "garden", "music", "baseline", "garden", "music")
+
+SMILES_WITH_MUSIC = 2.0
+"""How many times as often a patient smiles, with music."""
+
+_SAMPLE_FPS = 5.0
+_NEUTRAL = EMOTIONS.index("neutral")
+
+# Episodes a minute at baseline, and their mean length, s.
+_PER_MINUTE = {"happy": 1.2, "sad": 0.5, "angry": 0.25, "surprise": 0.3, "fear": 0.1, "disgust": 0.05}
+_MEAN_S = {"happy": 6.0, "sad": 8.0, "angry": 4.0, "surprise": 2.0, "fear": 3.0, "disgust": 2.5}
+_SHORTEST_S = 1.6
+
+# The logit by which the emotion shown stands above the others, and the noise of each sample.
+_SHOWN, _NOISE, _NOISE_LASTS = 4.0, 0.7, 0.6
+
+# Stretches without a readable face: a minute, mean seconds, and what is seen instead.
+_AWAY_PER_MINUTE, _AWAY_S = 0.7, 9.0
+_AWAY = ("no_face", "no_face", "low_quality", "other_person")
+
+# Within so many seconds of a song's begin everybody is likelier to smile, by so much.
+_SONG_S, _SONG_CHANCE = 8.0, 0.7
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An episode as it was planted."""
+
+    emotion: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class _Patient:
+    """:param rest: (7,) logits that their face at rest adds. ``lively``: factor of all rates."""
+
+    patient_id: str
+    rest: Floats
+    lively: float
+    seen: float
+
+
+def claim(out: Path) -> None:
+    """Makes the folder, and ``truth/`` in it: by that it is known when the study is made again.
+
+    :raises InputError: it holds something, and no study that was made.
+    :raises OutputError: it can't be written to.
+    """
+    truth = out / "truth"
+    try:
+        if not truth.is_dir() and out.exists() and any(out.iterdir()):
+            raise InputError(f"{out}: holds something else than a made study; choose another --out.")
+        make_private_folder(truth)
+    except OSError as error:
+        raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error
+
+
+def make_study(
+    out: Path, on_progress: Callable[[int, int], None] = lambda done, total: None, seed: int = 0
+) -> None:
+    """Writes ``timelines/``, ``status.parquet``, ``events.csv``, two raters' ``ratings/`` and the ``truth/``.
+
+    :param on_progress: called with (sessions done, sessions in all).
+    :raises OutputError: a file can't be written.
+    """
+    random = np.random.default_rng(seed)
+    outcomes: list[Outcome] = []
+    truth: list[dict[str, str]] = []
+    events: list[dict[str, str]] = []
+    ratings: tuple[list[dict[str, str]], ...] = ([], [])
+    for number, patient in enumerate(_patients(random)):
+        for session, condition in enumerate(CONDITIONS, start=1):
+            ids = {"patient_id": patient.patient_id, "session_id": f"S{session:02}"}
+            songs = _songs(random) if condition == "music" else []
+            shown = list(_expression(patient, condition, songs, random))
+            outcomes.append(
+                _write(out, ids, patient, condition, _recorded_at(number, session, random), shown, random)
+            )
+            truth += [ids | _row(episode) for episode in shown]
+            events += [ids | {"time_s": f"{song:.1f}", "what": "song begins"} for song in songs]
+            if session == 2:
+                for rater, rows in enumerate(ratings, start=1):
+                    rows += [ids | _row(episode) for episode in _as_rated(shown, rater, random)]
+            on_progress(number * SESSIONS + session, PATIENTS * SESSIONS)
+    columns = ("patient_id", "session_id", "start_s", "end_s", "code")
+    record(out, *outcomes)
+    write_rows(out / "truth" / "episodes.csv", columns, truth)
+    write_rows(out / "events.csv", ("patient_id", "session_id", "time_s", "what"), events)
+    for name, rows in zip(("rater_a", "rater_b"), ratings, strict=True):
+        write_rows(out / "ratings" / f"{name}.csv", columns, rows)
+
+
+def _row(episode: Shown) -> dict[str, str]:
+    return {"start_s": f"{episode.start_s:.2f}", "end_s": f"{episode.end_s:.2f}", "code": episode.emotion}
+
+
+def _patients(random: np.random.Generator) -> Iterator[_Patient]:
+    for number in range(1, PATIENTS + 1):
+        rest = random.normal(0, 0.3, len(EMOTIONS))
+        # one in three looks sad at rest, or cross, though nothing is felt
+        if number % 3 == 0:
+            rest[EMOTIONS.index("sad" if number % 2 else "angry")] += 3.2
+        yield _Patient(
+            patient_id=f"P{number:02}",
+            rest=rest,
+            lively=float(random.lognormal(0, 0.35)) if number != PATIENTS else 0.08,
+            seen=float(random.uniform(0.7, 1.4)),
+        )
+
+
+def _recorded_at(patient: int, session: int, random: np.random.Generator) -> datetime:
+    day = datetime(2026, 3, 2, 10) + timedelta(weeks=session - 1, days=patient % 5)
+    return day + timedelta(hours=float(random.choice([0, 1, 4, 5])), minutes=int(random.integers(0, 60)))
+
+
+def _songs(random: np.random.Generator) -> list[float]:
+    return [float(start) for start in np.sort(random.uniform(60, LENGTH_S - 60, 3)).round(1)]
+
+
+def _expression(
+    patient: _Patient, condition: str, songs: list[float], random: np.random.Generator
+) -> Iterator[Shown]:
+    """Episodes one after the other, with neutral in between."""
+    rates = {name: rate * patient.lively / 60 for name, rate in _PER_MINUTE.items()}
+    if condition == "music":
+        rates["happy"] *= SMILES_WITH_MUSIC
+    whole = sum(rates.values())
+    names, chances = list(rates), np.array(list(rates.values())) / whole
+    now = 0.0
+    while True:
+        start = now + random.exponential(1 / whole)
+        emotion = str(random.choice(names, p=chances))
+        song = next((at for at in songs if now <= at < start), None)
+        if song is not None and random.random() < _SONG_CHANCE * min(patient.lively, 1):
+            start, emotion = song + random.uniform(1, _SONG_S), "happy"
+        end = start + _SHORTEST_S + random.exponential(_MEAN_S[emotion] - _SHORTEST_S)
+        if end >= LENGTH_S:
+            return
+        yield Shown(emotion, round(start, 2), round(end, 2))
+        now = end + 2
+
+
+def _write(
+    out: Path,
+    ids: dict[str, str],
+    patient: _Patient,
+    condition: str,
+    recorded_at: datetime,
+    shown: list[Shown],
+    random: np.random.Generator,
+) -> Outcome:
+    """One timeline; how the session ended."""
+    time_s = np.arange(0, LENGTH_S, 1 / _SAMPLE_FPS)
+    probabilities = as_classified(time_s, shown, patient.rest, random)
+    status = _statuses(time_s, patient, random)
+    metadata = _metadata(ids, condition, recorded_at, float((status == "ok").mean()))
+    rows = {name: [value] * len(time_s) for name, value in ids.items()}
+    table = to_table(TIMELINE_SCHEMA, rows | _columns(time_s, status, probabilities))
+    write_table(timeline_path(out, ids["patient_id"], ids["session_id"]), table, metadata)
+    blank = Outcome(
+        ids["patient_id"],
+        ids["session_id"],
+        "done",
+        "",
+        None,
+        None,
+        None,
+        LENGTH_S / 4,
+        metadata["created_at"],
+    )
+    return blank.with_result(metadata)
+
+
+def as_classified(
+    time_s: Floats, shown: list[Shown], rest: Floats, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """(n, 7) what a classifier would say of these episodes, with noise that lasts for some samples."""
+    logits = np.zeros((len(time_s), len(EMOTIONS)))
+    state = np.full(len(time_s), _NEUTRAL)
+    for episode in shown:
+        state[(time_s >= episode.start_s) & (time_s < episode.end_s)] = EMOTIONS.index(episode.emotion)
+    logits[np.arange(len(time_s)), state] = _SHOWN
+    noise = random.normal(0, _NOISE * np.sqrt(1 - _NOISE_LASTS**2), logits.shape)
+    noise = lfilter([1.0], [1.0, -_NOISE_LASTS], noise, axis=0)
+    # what the face has at rest gives way to what it shows
+    logits += noise + rest * (state == _NEUTRAL)[:, None]
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float32] = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities
+
+
+def _statuses(time_s: Floats, patient: _Patient, random: np.random.Generator) -> NDArray[np.str_]:
+    status = np.full(len(time_s), "ok", dtype="U12")
+    now = 0.0
+    while now < LENGTH_S:
+        now += random.exponential(60 * patient.seen / _AWAY_PER_MINUTE)
+        end = now + random.exponential(_AWAY_S)
+        status[(time_s >= now) & (time_s < end)] = random.choice(_AWAY)
+        now = end
+    return status
+
+
+def _columns(
+    time_s: Floats, status: NDArray[np.str_], probabilities: NDArray[np.float32]
+) -> dict[str, list[Any]]:
+    """The timeline's columns; the face's are null where it was not seen."""
+    ok = status == "ok"
+    seen = ok | (status == "low_quality")
+
+    def where(mask: NDArray[np.bool_], values: Any) -> list[Any]:
+        filled = np.broadcast_to(values, len(time_s)).tolist()
+        return [value if there else None for value, there in zip(filled, mask.tolist(), strict=True)]
+
+    box = {"x1": 380.0, "y1": 120.0, "x2": 520.0, "y2": 300.0, "face_px": 158.7}
+    face = {"track": 1, "detection": 0.99, "brightness": 0.5, "yaw": 0.0, "pitch": 0.0, "roll": 0.0, **box}
+    return {
+        "sample": list(range(len(time_s))),
+        "time_s": time_s.tolist(),
+        "frame": (time_s * 25).astype(int).tolist(),
+        "status": status.tolist(),
+        **{name: where(seen, value) for name, value in face.items()},
+        "sharpness": where(seen, np.where(ok, 120.0, 8.0)),
+        **{f"p_{name}": where(ok, probabilities[:, place]) for place, name in enumerate(EMOTIONS)},
+        "emotion": where(ok, np.array(EMOTIONS)[probabilities.argmax(axis=1)]),
+        "valence": where(ok, valence(probabilities)),
+    }
+
+
+def _metadata(ids: dict[str, str], condition: str, recorded_at: datetime, coverage: float) -> dict[str, Any]:
+    name = f"{ids['patient_id']}_{ids['session_id']}.mp4"
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "software_version": version("emonext-care"),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": "none",
+        "video": {
+            "duration_s": LENGTH_S,
+            "missing_s": 0.0,
+            "first_picture_s": 0.0,
+            "without_picture_s": 0.0,
+            "notes": [],
+            "width": 960,
+            "height": 540,
+            "frame_rate": 25.0,
+            "frames": round(25 * LENGTH_S),
+            "codec": "made",
+            "rotation": 0,
+            "decoder": "none",
+            "files": [{"name": name, "sha256": sha256(name.encode()).hexdigest(), "start_s": 0.0}],
+        },
+        "session": {
+            "parts": [(0.0, LENGTH_S)],
+            "recorded_at": recorded_at.isoformat(),
+            "condition": condition,
+        },
+        "weights": {"name": "made", "sha256": "0" * 64, "reads": "votes", "temperature": 1.0},
+        "settings": asdict(Settings(sample_fps=_SAMPLE_FPS)),
+        "patient": {
+            "track": 1,
+            "also": [],
+            "chosen_by": "hand",
+            "tracks": 2,
+            "confidence": None,
+            "reason": "",
+        },
+        "coverage": coverage,
+        "seconds_lost": 0.0,
+        "warnings": [],
+    }
+
+
+def _as_rated(shown: list[Shown], rater: int, random: np.random.Generator) -> list[Shown]:
+    """How a person codes them: a little late, some missed, now and then another name."""
+    rated: list[Shown] = []
+    for episode in shown:
+        if random.random() < 0.05 * rater:
+            continue
+        late, long = random.normal(0.3, 0.2, 2)
+        code = str(random.choice(list(_PER_MINUTE))) if random.random() < 0.05 * rater else episode.emotion
+        start = max(episode.start_s + late, rated[-1].end_s if rated else 0.0)
+        end = min(episode.end_s + long, LENGTH_S)
+        if end - start > 0.5:
+            rated.append(Shown(code, round(start, 2), round(end, 2)))
+    return rated

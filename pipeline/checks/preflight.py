@@ -1,0 +1,429 @@
+"""Before a study: whether a camera set-up will do, from some pictures of a trial recording.
+
+A trial recording is looked at in a few hundred places and not read through, so that a coordinator knows
+within seconds, with the patient's chair still in front of the camera.
+
+Where accuracy is given below, it is that of the shipped weights in pictures made poorer step by step, from
+86.6 % in good ones (model card, "In poor pictures").
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.errors import VideoError
+from pipeline.faces.detection import Detector, Framing, find_faces
+from pipeline.processing.session import OnProgress, QualityLimits, Settings
+from pipeline.records import Face, FrameFaces
+from pipeline.store.counts import number_of
+from pipeline.store.timeline import atomic
+from pipeline.video.container import VideoInfo
+from pipeline.video.decoding import picture_at, read_frames
+from pipeline.video.prefetch import read_ahead
+
+Verdict = Literal["good", "could be better", "will not work"]
+
+# So many pictures tell a share to within 7 points (95 % interval). Pictures larger than 1080 lines cost more,
+# and fewer are taken.
+PICTURES, _FULL_COUNT_PX = 200, 1080
+
+# Frames beside key frames cost the decoding of all that lies between. So many are decoded at most, where
+# there are key frames enough to be spread over the video.
+_READ_ON, _FEWEST_KEYS = 1200, 20
+
+# What a detector for this should look for. It finds what is a third smaller too: of faces in four real clips,
+# shrunk, all of 30 px and three quarters of those of 24 px.
+SMALLEST_FACE_PX = 45
+
+# Below 30 px `process` begins to miss faces too, and reads them less well (84.4 % at 28 px). From 60 px on a
+# face can lose half, when the patient leans back and turns.
+GOOD_FACE_PX, USABLE_FACE_PX = 60.0, 30.0
+
+# A quarter of the light leaves FER2013's median face at 27 % of white, and 83.5 %; from 80 % of white on, or
+# with a fifth of the face burnt out, a face is brighter than all but a few of those that were learnt from.
+GOOD_BRIGHTNESS, TOO_BRIGHT, BURNT_LEVEL, BURNT_SHARE = 0.25, 0.8, 250, 0.2
+
+# A white wall behind a person in the same light is about half as bright again, in grey levels, as a face.
+# What exceeds that is a light of its own, and does harm where the face is below two fifths of white.
+BACKLIGHT, SHADED = 1.7, 0.4
+
+# Blurred by σ = 1 px of 48, FER2013's median face has a sharpness of 138 (84.3 %), by 1.5 px of 43 (79.8 %).
+GOOD_SHARPNESS = 100.0
+
+# OpenFace's author gives 30° of turning and 20° up or down as the range of best performance (Baltrušaitis
+# 2017). A head held askew costs 4 points at 20° and 18 at 40°.
+GOOD_YAW, GOOD_PITCH, GOOD_ROLL, USABLE_ROLL = 30.0, 20.0, 20.0, 40.0
+
+# Where half is not seen, a session's shares are of the half in which the patient faced the camera.
+GOOD_READABLE, USABLE_READABLE = 0.8, 0.5
+
+# Once in a while the detector takes a hand or a picture on the wall for a face.
+OTHERS_SHARE = 0.05
+
+# An expression lasts half a second to four seconds (Ekman 2003): below two pictures a second it is missed.
+USABLE_RATE = 2.0
+
+# A tenth lost is more than an accident.
+USABLE_LOST = 0.1
+
+GOOD_HEIGHT_PX = 720
+_STANDARD_SIZES = ((1280, 720), (1920, 1080), (3840, 2160))
+
+_SAMPLE_PICTURES = 8
+_READABLE_COLOUR, _UNREADABLE_COLOUR = (60, 200, 90), (255, 150, 0)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One picture that was looked at.
+
+    :param brightness: mean grey level of the whole picture, 0…1.
+    """
+
+    sample: FrameFaces
+    brightness: float
+
+    @property
+    def face(self) -> Face | None:
+        """The largest, for which a camera is usually set up."""
+        return max(self.sample.faces, key=lambda face: face.face_px, default=None)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was judged.
+
+    :param measured: with its unit.
+    :param advice: one thing to do; empty where the verdict is good.
+    """
+
+    name: str
+    verdict: Verdict
+    measured: str
+    advice: str = ""
+
+
+def overall(findings: Sequence[Finding]) -> Verdict:
+    """The worst verdict."""
+    verdicts = {finding.verdict for finding in findings}
+    return next((verdict for verdict in _WORST_FIRST if verdict in verdicts), "good")
+
+
+_WORST_FIRST: tuple[Verdict, ...] = ("will not work", "could be better")
+
+
+def choose_frames(info: VideoInfo) -> NDArray[np.int64]:
+    """Which frames to look at: (n,) ascending, spread evenly over the video, no more than are sampled later.
+
+    Key frames where there are enough, since others cost the decoding of what lies before them.
+    """
+    most = PICTURES * min(1, _FULL_COUNT_PX / min(info.width, info.height))
+    count = max(1, round(min(most, info.duration_s * Settings().sample_fps)))
+    frames = np.arange(len(info.time_s))
+    if len(info.key) >= _FEWEST_KEYS:
+        reach = _READ_ON // len(info.key) if info.seekable and len(info.key) < count else 0
+        before = info.key[np.maximum(np.searchsorted(info.key, frames, side="right") - 1, 0)]
+        frames = frames[(frames >= before) & (frames <= before + reach)]
+    instants = (np.arange(count) + 0.5) / count * info.time_s[-1]
+    times = info.time_s[frames]
+    return np.unique(frames[np.searchsorted((times[1:] + times[:-1]) / 2, instants)])
+
+
+def look(
+    info: VideoInfo,
+    detect: Detector,
+    framing: Framing,
+    on_progress: OnProgress = lambda done, total: None,
+) -> list[Look]:
+    """Looks at the chosen pictures of a video.
+
+    :param on_progress: called with (pictures done, pictures in all).
+    :raises VideoError: the file can't be opened any more, or not one of the pictures can be decoded.
+    """
+    index = choose_frames(info)
+    looks: list[Look] = []
+    for frames in read_ahead(read_frames(info, index)):
+        for image, sample in zip(frames.images, find_faces([frames], detect, framing), strict=True):
+            grey = Image.fromarray(np.ascontiguousarray(image[::4, ::4])).convert("L")
+            looks.append(Look(sample, float(np.asarray(grey).mean() / 255)))
+            on_progress(len(looks), len(index))
+    if not any(look.sample.decoded for look in looks):
+        raise VideoError(f"{info.path}: not one of {len(looks)} pictures can be decoded; record it again.")
+    return looks
+
+
+def judge(looks: Sequence[Look], info: VideoInfo) -> tuple[Finding, ...]:
+    """What is good and what is to be changed; faces are judged by the largest of each picture.
+
+    :param looks: at least one of them decoded.
+    """
+    seen = [look for look in looks if look.sample.decoded]
+    faces = [look.face for look in seen if look.face]
+    return (
+        _readable(seen),
+        *(_of_faces(faces, seen, info) if faces else [_resolution(info)]),
+        _people(seen),
+        _rate(info),
+        _recording(looks, info),
+    )
+
+
+def write_pictures(info: VideoInfo, looks: Sequence[Look], folder: Path) -> list[Path]:
+    """Some of the pictures with a box around each face, for their owner alone. They show faces.
+
+    :raises OutputError: they can't be written.
+    """
+    seen = [look for look in looks if look.sample.decoded]
+    chosen = np.unique(np.linspace(0, len(seen) - 1, _SAMPLE_PICTURES).round().astype(int))
+    paths = []
+    for sample in (seen[number].sample for number in chosen):
+        picture = picture_at(info, sample.frame)
+        if picture is not None:
+            paths.append(folder / f"{info.path.stem}_{sample.time_s:08.2f}s.jpg")
+            with atomic(paths[-1]) as partial:
+                _with_boxes(picture, sample.faces).save(partial, "JPEG", quality=90)
+    return paths
+
+
+def _with_boxes(picture: NDArray[np.uint8], faces: Sequence[Face]) -> Image.Image:
+    drawn = Image.fromarray(np.ascontiguousarray(picture))
+    draw, unit = ImageDraw.Draw(drawn), max(1, drawn.height // 360)
+    for face in faces:
+        faults = QualityLimits().faults(face)
+        colour = _UNREADABLE_COLOUR if faults else _READABLE_COLOUR
+        x1, y1, x2, y2 = (float(edge) for edge in face.box_xyxy)
+        draw.rectangle((x1, y1, max(x1, x2), max(y1, y2)), outline=colour, width=2 * unit)
+        words = ", ".join([f"{face.face_px:.0f} px", *faults])
+        draw.text((x1, y1), words, colour, ImageFont.load_default(12 * unit), anchor="lb")
+    return drawn
+
+
+def _readable(looks: Sequence[Look]) -> Finding:
+    limits = QualityLimits()
+    readable = np.array([any(limits.accept(face) for face in look.sample.faces) for look in looks])
+    in_view = float(np.mean([bool(look.sample.faces) for look in looks]))
+    share = float(readable.mean())
+    measured = f"in view in {in_view:.0%}, readable in {share:.0%}"
+    verdict = _graded(share, GOOD_READABLE, USABLE_READABLE)
+    if verdict != "good":
+        measured += _longest_without(readable, looks)
+    faults = Counter(fault for look in looks if look.face for fault in limits.faults(look.face))
+    if not in_view:
+        advice = _why_nobody(looks)
+    elif faults and in_view - share > 1 - in_view:
+        advice = f"Make the face readable: where it is in view it is mostly {faults.most_common(1)[0][0]}."
+    else:
+        advice = "Aim the camera at the patient's chair, and film while the patient sits there."
+    return _finding("face", verdict, measured, advice)
+
+
+def _longest_without(readable: NDArray[np.bool_], looks: Sequence[Look]) -> str:
+    """The longest stretch without a readable face, where it is a tenth of the pictures or more."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], readable, [True]]).astype(int)))
+    starts, ends = edges[::2], edges[1::2]
+    longest = int(np.argmax(ends - starts))
+    start, end = int(starts[longest]), int(ends[longest])
+    if end - start < max(2, len(looks) / 10) or end - start == len(looks):
+        return ""
+    return f"; not from {clock(looks[start].sample.time_s)} to {clock(looks[end - 1].sample.time_s)}"
+
+
+def _why_nobody(looks: Sequence[Look]) -> str:
+    if np.median([look.brightness for look in looks]) < QualityLimits().min_brightness:
+        return "Switch on the light and uncover the lens: the picture is nearly black."
+    return (
+        "Point the camera at the patient's face from the front, with the picture upright: "
+        f"nobody's face is to be seen at {USABLE_FACE_PX:.0f} px or more."
+    )
+
+
+def _of_faces(faces: Sequence[Face], looks: Sequence[Look], info: VideoInfo) -> list[Finding]:
+    light, rest = _light(faces), (_sharpness(faces), _side(faces), _height(faces), _tilt(faces))
+    return [_face_size(faces, info), light, _backlight(looks), *rest]
+
+
+def _face_size(faces: Sequence[Face], info: VideoInfo) -> Finding:
+    face_px = _median(faces, lambda face: face.face_px)
+    nearer = f"Move the camera to {_tens(face_px / GOOD_FACE_PX)} of its distance or zoom in"
+    height_px = min(info.width, info.height) * GOOD_FACE_PX / face_px
+    larger = next((f", or choose {w} × {h}" for w, h in _STANDARD_SIZES if h >= height_px), "")
+    return _finding(
+        "face size",
+        _graded(face_px, GOOD_FACE_PX, USABLE_FACE_PX),
+        f"{face_px:.0f} px in {info.width} × {info.height}",
+        f"{nearer}{larger}: faces are {face_px:.0f} px, {GOOD_FACE_PX:.0f} px or more are wanted.",
+    )
+
+
+def _light(faces: Sequence[Face]) -> Finding:
+    limits = QualityLimits()
+    light = _median(faces, lambda face: face.brightness)
+    burnt = _median(faces, lambda face: float((face.crop >= BURNT_LEVEL).mean()))
+    measured = f"face at {light:.0%} of white"
+    if light > TOO_BRIGHT or burnt > BURNT_SHARE:
+        verdict: Verdict = "could be better" if light <= limits.max_brightness else "will not work"
+        advice = "Dim the lamp or draw the curtain: the face is too bright to show its lines."
+        return Finding("light on the face", verdict, f"{measured}, {burnt:.0%} burnt out", advice)
+    return _finding(
+        "light on the face",
+        _graded(light, GOOD_BRIGHTNESS, limits.min_brightness),
+        measured,
+        f"Put more light on the face, from the front: {GOOD_BRIGHTNESS:.0%} or more are wanted.",
+    )
+
+
+def _backlight(looks: Sequence[Look]) -> Finding:
+    levels = np.array([(look.brightness, look.face.brightness) for look in looks if look.face])
+    ratio = float(np.median(levels[:, 0] / np.maximum(levels[:, 1], 0.01)))
+    shaded = np.median(levels[:, 1]) < SHADED
+    return _finding(
+        "light from behind",
+        "could be better" if shaded and ratio > BACKLIGHT else "good",
+        f"picture {ratio:.1f} times as bright as the face",
+        "Turn chair or camera until the window is behind the camera, or draw the curtain.",
+    )
+
+
+def _sharpness(faces: Sequence[Face]) -> Finding:
+    sharpness = _median(faces, lambda face: face.sharpness)
+    return _finding(
+        "sharpness",
+        _graded(sharpness, GOOD_SHARPNESS, QualityLimits().min_sharpness),
+        f"{sharpness:.0f} (variance of the Laplacian)",
+        f"Clean the lens, focus on the face, and give more light: {GOOD_SHARPNESS:.0f} or more is sharp.",
+    )
+
+
+def _side(faces: Sequence[Face]) -> Finding:
+    turned, towards = _median(faces, lambda face: abs(face.yaw)), _median(faces, lambda face: face.yaw)
+    if abs(towards) > turned / 2:
+        advice = f"Move the camera to its {'right' if towards > 0 else 'left'}, to where the patient looks"
+    else:
+        advice = "Put the camera where the patient looks most: the head turns to both sides"
+    return _finding(
+        "camera to the side",
+        _graded(-turned, -GOOD_YAW, -QualityLimits().max_yaw),
+        f"face turned {turned:.0f}° away",
+        f"{advice}; {GOOD_YAW:.0f}° or less are wanted.",
+    )
+
+
+def _height(faces: Sequence[Face]) -> Finding:
+    """Never more than could be better: whether the camera is high or the patient reads can't be told."""
+    pitch = _median(faces, lambda face: face.pitch)
+    way, move = ("up", "Raise") if pitch > 0 else ("down", "Lower")
+    return _finding(
+        "camera height",
+        "good" if abs(pitch) <= GOOD_PITCH else "could be better",
+        f"face points {abs(pitch):.0f}° {way}",
+        f"{move} the camera to the height of the eyes; {GOOD_PITCH:.0f}° or less are wanted.",
+    )
+
+
+def _tilt(faces: Sequence[Face]) -> Finding:
+    roll = _median(faces, lambda face: abs(face.roll))
+    return _finding(
+        "camera level",
+        _graded(-roll, -GOOD_ROLL, -USABLE_ROLL),
+        f"head askew by {roll:.0f}°",
+        f"Set the camera level with the patient's eyes; {GOOD_ROLL:.0f}° or less are wanted.",
+    )
+
+
+def _people(looks: Sequence[Look]) -> Finding:
+    counts = np.array([len(look.sample.faces) for look in looks])
+    share = float((counts > 1).mean())
+    if share <= OTHERS_SHARE:
+        measured = f"two or more faces in {share:.0%}" if share else "never two faces at once"
+        return Finding("other people", "good", measured)
+    apart = _sit_apart([look for look in looks if len(look.sample.faces) > 1])
+    photo = "a photo of the patient (patient_face)"
+    seat = "where the patient sits (patient_region) or " if apart else ""
+    return Finding(
+        "other people",
+        "could be better",
+        f"two or more faces in {share:.0%}, at most {counts.max()}",
+        f"Film the patient alone, or give {seat}{photo} in sessions.csv, to tell who is who.",
+    )
+
+
+def _sit_apart(looks: Sequence[Look]) -> bool:
+    """Whether there are two people, each in a place of their own: then a region tells them apart."""
+    pairs = [look.sample.faces for look in looks if len(look.sample.faces) == 2]
+    if len(pairs) < 0.9 * len(looks):
+        return False
+    centres = np.array(
+        [sorted(((face.box_xyxy[:2] + face.box_xyxy[2:]) / 2).tolist() for face in p) for p in pairs]
+    )
+    size = float(np.median([face.face_px for pair in pairs for face in pair]))
+    seats = np.median(centres, axis=0)
+    strayed = np.percentile(np.linalg.norm(centres - seats, axis=2), 90)
+    return bool(strayed <= size and np.linalg.norm(seats[0] - seats[1]) >= 2 * size)
+
+
+def _resolution(info: VideoInfo) -> Finding:
+    """Judged only where no face tells how large faces are."""
+    height_px = min(info.width, info.height)
+    return _finding(
+        "picture size",
+        "good" if height_px >= GOOD_HEIGHT_PX else "could be better",
+        f"{info.width} × {info.height}",
+        "Choose 1280 × 720 or more on the camera.",
+    )
+
+
+def _rate(info: VideoInfo) -> Finding:
+    wanted = Settings().sample_fps
+    kind = "constant" if info.constant_rate else "variable, which does no harm"
+    return _finding(
+        "pictures a second",
+        _graded(info.frame_rate, wanted, USABLE_RATE),
+        f"{info.frame_rate:.3g}, {kind}",
+        f"Record 15 pictures a second or more: {wanted:g} are looked at.",
+    )
+
+
+def _recording(looks: Sequence[Look], info: VideoInfo) -> Finding:
+    """What the container promises and does not hold, holes in it, and what can't be decoded."""
+    missing_s = info.missing_s + info.without_picture_s
+    broken = sum(not look.sample.decoded for look in looks)
+    lost = max(missing_s / info.duration_s, broken / len(looks))
+    losses = [f"{missing_s:.1f} s missing"] if missing_s else []
+    losses += [f"{broken} of {number_of(len(looks), 'picture')} damaged"] if broken else []
+    return _finding(
+        "recording",
+        "good" if not lost else _graded(-lost, 0.0, -USABLE_LOST),
+        f"{clock(info.duration_s)}, {' and '.join(losses) or 'nothing missing'}",
+        "Let the recorder finish before it is switched off, try another card, and copy the file again.",
+    )
+
+
+def _finding(name: str, verdict: Verdict, measured: str, advice: str) -> Finding:
+    return Finding(name, verdict, measured, "" if verdict == "good" else advice)
+
+
+def _graded(value: float, good: float, usable: float) -> Verdict:
+    """Of a value of which more is better."""
+    return "good" if value >= good else "could be better" if value >= usable else "will not work"
+
+
+def _median(faces: Sequence[Face], measure: Callable[[Face], float]) -> float:
+    return float(np.median([measure(face) for face in faces]))
+
+
+def _tens(share: float) -> str:
+    """A share as one reads it off a floor: in steps of ten per cent."""
+    return f"{max(10, int(share * 10) * 10)} %"
+
+
+def clock(time_s: float) -> str:
+    """Minutes and seconds, as a player shows them."""
+    minutes, seconds = divmod(round(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,281 @@
+"""What is wrong with a list of sessions, its recordings opened: before a night's run, not after it."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import combinations, zip_longest
+from math import inf
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.errors import VideoError
+from pipeline.processing.session import Session
+from pipeline.processing.sessions_list import Study
+from pipeline.store.ids import Ids
+from pipeline.store.spreadsheet import Problem, shown
+from pipeline.video.container import VideoInfo, created_at, probe
+from pipeline.video.recording import Span
+
+OnFile = Callable[[int, int], None]
+"""Called with (files opened, files in all)."""
+
+# What people write is rounded: so far an end may lie beyond the recording's, s.
+_ROUNDED_S = 1.0
+
+# Ids below are found by chance where a purge searches a folder for them.
+_SHORT_ID = 3
+
+# A rare spelling beside one that is so many times as frequent is a slip of the pen.
+_RARE = 3
+
+# Letters and digits that hands and eyes confuse.
+_ALIKE = str.maketrans("oil", "011")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A list whose recordings and photos were opened.
+
+    :param faults: what must be put right, in the order of rows.
+    :param warnings: what may be meant, and what is better changed.
+    :param dates: sessions without a date → when their camera says that it recorded.
+    """
+
+    faults: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    dates: Mapping[Ids, datetime]
+
+
+def check_study(study: Study, on_file: OnFile = lambda done, total: None) -> Checked:
+    """Opens each recording and photo once; not those of sessions without consent."""
+    entries = [_Entry(*entry) for entry in zip(study.sessions, study.rows, strict=True)]
+    videos, faults = _open_videos(entries, on_file)
+    for entry in entries:
+        if not entry.session.refused and all(video in videos for video in entry.session.videos):
+            faults += _misfits(entry, [videos[video] for video in entry.session.videos])
+    faults += _unreadable_photos(entries)
+    shared_faults, warnings = find_shared(study)
+    faults += [*study.problems, *shared_faults]
+    warnings = [*warnings, *find_slips(study)]
+    return Checked(_in_order(faults), _in_order(warnings), recorded_dates(study.sessions))
+
+
+def recorded_dates(sessions: Iterable[Session]) -> dict[Ids, datetime]:
+    """By the recordings' own clocks, of sessions with consent whose list gives no date."""
+    undated = (session for session in sessions if not session.refused and session.recorded_at is None)
+    found = ((session.ids, created_at(session.video)) for session in undated)
+    return {ids: date for ids, date in found if date is not None}
+
+
+def with_dates(sessions: Iterable[Session]) -> list[Session]:
+    """The sessions; those without a date with :func:`recorded_dates`."""
+    sessions = list(sessions)
+    dates = recorded_dates(sessions)
+    return [replace(one, recorded_at=dates.get(one.ids, one.recorded_at)) for one in sessions]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A session and the rows of its files."""
+
+    session: Session
+    rows: tuple[int, ...]
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: problem.row))
+
+
+# --- recordings and photos
+
+
+def _open_videos(entries: Sequence[_Entry], on_file: OnFile) -> tuple[dict[Path, VideoInfo], list[Problem]]:
+    """What the containers say; one fault for each file that can't be read."""
+    rows: dict[Path, list[int]] = defaultdict(list)
+    for entry in entries:
+        if not entry.session.refused:
+            for video, row in zip(entry.session.videos, entry.rows, strict=True):
+                rows[video].append(row)
+    found: dict[Path, VideoInfo] = {}
+    faults = []
+    for done, (video, named) in enumerate(rows.items(), start=1):
+        try:
+            found[video] = probe(video)
+        except VideoError as error:
+            reason = f"{shown(video.name, quoted=False)}: {str(error).removeprefix(f'{video}: ')}"
+            faults.append(Problem(named[0], "video", reason + _also_in(named)))
+        on_file(done, len(rows))
+    return found, faults
+
+
+def _misfits(entry: _Entry, videos: Sequence[VideoInfo]) -> Iterator[Problem]:
+    """Times that the recording does not have, and files that can't follow one another."""
+    session, row = entry.session, entry.rows[0]
+    for info, of_file in zip(videos[1:], entry.rows[1:], strict=True):
+        if (info.width, info.height) != (videos[0].width, videos[0].height):
+            reason = (
+                f"{info.width} × {info.height} px, and the session's first file has {videos[0].width} × "
+                f"{videos[0].height}; make it a session of its own."
+            )
+            yield Problem(of_file, "video", reason)
+    length_s = sum(info.duration_s for info in videos)
+    of = f"the recording has {length_s:.1f} s"
+    if session.start_s is not None and session.start_s >= length_s:
+        yield Problem(row, "start_s", f"{session.start_s:g} s is after the end: {of}.")
+    elif session.end_s is not None and session.end_s > length_s + _ROUNDED_S:
+        yield Problem(row, "end_s", f"{session.end_s:g} s is after the end: {of}; empty means all of it.")
+    elif session.exclude and session.exclude[-1][1] > length_s + _ROUNDED_S:
+        start_s, end_s = session.exclude[-1]
+        yield Problem(row, "exclude", f"{start_s:g}-{end_s:g} is after the end: {of}.")
+    elif not _parts(session, length_s):
+        yield Problem(row, "exclude", f"nothing is left: {of}.")
+
+
+def _unreadable_photos(entries: Sequence[_Entry]) -> Iterator[Problem]:
+    rows: dict[Path, list[int]] = defaultdict(list)
+    for entry in entries:
+        for photo in () if entry.session.refused else entry.session.patient_face:
+            rows[photo].append(entry.rows[0])
+    for photo, named in rows.items():
+        try:
+            with Image.open(photo) as picture:
+                picture.load()
+        except Exception:  # noqa: BLE001 — a damaged picture raises whatever its decoder stumbles over
+            reason = f"{shown(photo.name)} can't be read as a picture; save it again, as .jpg or .png."
+            yield Problem(named[0], "patient_face", reason + _also_in(named))
+
+
+def _also_in(rows: Sequence[int]) -> str:
+    """The rows after the first."""
+    return f" Also in row {', '.join(map(str, rows[1:]))}." if len(rows) > 1 else ""
+
+
+# --- one recording in several sessions
+
+
+def find_shared(study: Study) -> tuple[list[Problem], list[Problem]]:
+    """Faults, and warnings, of sessions that share a part of a recording. No file is opened."""
+    entries = [_Entry(*entry) for entry in zip(study.sessions, study.rows, strict=True)]
+    by_file: dict[Path, list[_Entry]] = defaultdict(list)
+    for entry in entries:
+        for video in dict.fromkeys(video.resolve() for video in entry.session.videos):
+            by_file[video].append(entry)
+    faults: list[Problem] = []
+    warnings: list[Problem] = []
+    for video, sharing in by_file.items():
+        for first, second in combinations(sharing, 2):
+            if _overlap(first.session, second.session):
+                name = shown(video.name, quoted=False)
+                same_patient = first.session.patient_id == second.session.patient_id
+                found = _twice(name, first, second) if same_patient else _together(name, first, second)
+                (faults if same_patient else warnings).extend(found)
+    return faults, warnings
+
+
+def _twice(name: str, first: _Entry, second: _Entry) -> Iterator[Problem]:
+    """The same patient, in the same part of the same recording."""
+    consent = first.session.refused == second.session.refused
+    column = "video" if consent else "consent"
+    reason = f"row {first.rows[0]} has the same part of {name} as session {first.session.session_id}"
+    otherwise = "" if consent else f", with consent {'no' if first.session.refused else 'yes'}"
+    yield Problem(second.rows[0], column, f"{reason}{otherwise}; keep one, or give start_s and end_s.")
+
+
+def _together(name: str, first: _Entry, second: _Entry) -> Iterator[Problem]:
+    """Two patients in one recording."""
+    one, other = first.session, second.session
+    if one.refused != other.refused:
+        refused = one if one.refused else other
+        reason = (
+            f"{name} shows {refused.patient_id} too (row {first.rows[0]}), who gave no consent; "
+            "make sure that the recording may be processed."
+        )
+        yield Problem(second.rows[0], "consent", reason)
+    elif not one.refused and not all(s.patient_face or s.patient_region for s in (one, other)):
+        reason = (
+            f"{name} is {one.patient_id}'s in row {first.rows[0]}; give both a patient_face or a "
+            "patient_region, or both sessions may show the same person."
+        )
+        yield Problem(second.rows[0], "video", reason)
+
+
+def _overlap(one: Session, other: Session) -> bool:
+    """Whether some time counts in both. Of recordings in several files that is not known: then it may."""
+    if one.continued or other.continued:
+        return True
+    parts = _parts(one, inf), _parts(other, inf)
+    return any(max(a[0], b[0]) < min(a[1], b[1]) for a in parts[0] for b in parts[1])
+
+
+def _parts(session: Session, length_s: float) -> list[Span]:
+    """The stretches that count, s; none where nothing is left."""
+    start_s = 0.0 if session.start_s is None else session.start_s
+    end_s = length_s if session.end_s is None else min(session.end_s, length_s)
+    edges = [start_s, *(min(max(edge, start_s), end_s) for span in session.exclude for edge in span), end_s]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+
+
+# --- slips of the pen
+
+
+def find_slips(study: Study) -> Iterator[Problem]:
+    """Ids and conditions that are nearly another one, ids that stand in files by chance, dates to come."""
+    first_row: dict[tuple[str, ...], int] = {}
+    for session, rows in zip(study.sessions, study.rows, strict=True):
+        first_row.setdefault((session.patient_id,), rows[0])
+        first_row.setdefault(session.ids, rows[0])
+        if session.recorded_at is not None and session.recorded_at > datetime.now():
+            yield Problem(rows[0], "recorded_at", f"{session.recorded_at:%Y-%m-%d} is still to come.")
+    yield from _alike_ids("patient_id", {ids: row for ids, row in first_row.items() if len(ids) == 1})
+    yield from _alike_ids("session_id", {ids: row for ids, row in first_row.items() if len(ids) > 1})
+    yield from _alike_conditions(study)
+    short = [ids[0] for ids in first_row if len(ids) == 1 and (len(ids[0]) < _SHORT_ID or ids[0].isdecimal())]
+    if short:
+        more = f" and {len(short) - 5} more" if len(short) > 5 else ""
+        reason = (
+            f"{', '.join(short[:5])}{more}: short ids and bare numbers stand in files by chance, where a "
+            "purge searches for them; ids like P012 do not."
+        )
+        yield Problem(first_row[short[0],], "patient_id", reason)
+
+
+def _alike_ids(column: str, rows: Mapping[tuple[str, ...], int]) -> Iterator[Problem]:
+    """``PO12`` and ``P012``, ``P12`` and ``P012``, ``P-12`` and ``P12``; sessions within each patient."""
+    seen: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for ids, row in rows.items():
+        other = seen.setdefault((*ids[:-1], _read_hastily(ids[-1])), ids)
+        if other != ids and other[-1].casefold() != ids[-1].casefold():
+            reason = f"{ids[-1]} is nearly {other[-1]} of row {rows[other]}; make sure that both are meant."
+            yield Problem(row, column, reason)
+
+
+def _read_hastily(one: str) -> str:
+    """An id without what is easily confused: O and 0, I, l and 1, zeros before a number, signs."""
+    letters = re.sub(r"[._-]", "", one.casefold()).translate(_ALIKE)
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", letters)
+
+
+def _alike_conditions(study: Study) -> Iterator[Problem]:
+    counts = Counter(session.condition for session in study.sessions if session.condition)
+    row_of: dict[str, int] = {}
+    for session, rows in zip(study.sessions, study.rows, strict=True):
+        row_of.setdefault(session.condition, rows[0])
+    for one, other in combinations(sorted(counts, key=lambda name: counts[name]), 2):
+        rare = counts[one] == 1 or _RARE * counts[one] <= counts[other]
+        if rare and _one_slip_apart(one.casefold(), other.casefold()):
+            reason = f"{shown(one)} is nearly {shown(other)} of row {row_of[other]}; they count as two."
+            yield Problem(row_of[one], "condition", reason)
+
+
+def _one_slip_apart(one: str, other: str) -> bool:
+    """Whether one letter too many, too few, another or two swapped make the difference; not a digit."""
+    if one == other or min(len(one), len(other)) < _SHORT_ID:
+        return False
+    alike = next(place for place, (a, b) in enumerate(zip_longest(one, other)) if a != b)
+    a, b = one[alike:], other[alike:]
+    if a[:1].isdigit() or b[:1].isdigit():
+        return False  # week1 and week2
+    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])

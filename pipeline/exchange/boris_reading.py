@@ -1,0 +1,212 @@
+"""Ratings from a project of BORIS: each observation is a session, each state event a code.
+
+BORIS counts an observation's time over the files of its first player, one after the other, and adds the
+observation's time offset, or the date at which the file was made. A file of player n has the time of the
+first less the offset of player n (``sync_time`` in BORIS 8).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, nan
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.exchange.code_map import CodeMap
+from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, Span, is_sound, signed_seconds
+from pipeline.store.spreadsheet import read_text, shown
+
+NOBODY = {"", "no focal subject"}
+"""BORIS's subject where none was chosen."""
+
+FIRST_PLAYER = "1"
+
+LIVE = "was coded live, on a clock that is not the video's; code the video, or take it away"
+
+
+@dataclass(frozen=True)
+class StateEvent:
+    """A state begins or ends.
+
+    :param status: ``START`` or ``STOP``; empty where the file does not say.
+    """
+
+    time_s: float
+    subject: str
+    code: str
+    modifier: str
+    status: str = ""
+
+
+def read_boris_project(
+    path: Path, names: SessionNames, codes: CodeMap
+) -> tuple[list[CodedSession], list[str]]:
+    """The codes of every observation, and what was left out.
+
+    :raises InputError: not a project of BORIS, a state that does not end, or an unknown session.
+    """
+    del codes
+    sessions: list[CodedSession] = []
+    points: Counter[str] = Counter()
+    undefined: Counter[str] = Counter()
+    try:
+        project = json.loads(read_text(path, "save it in BORIS again"))
+        behaviors = {behavior["code"]: behavior["type"] for behavior in project["behaviors_conf"].values()}
+        states = {code for code, kind in behaviors.items() if "state" in kind.lower()}
+        for name, observation in project["observations"].items():
+            where = f"{path}, observation {shown(name)}"
+            if observation.get("type") == "IMAGES":
+                raise InputError(f"{where}: is of pictures; rate a video, not pictures.")
+            if observation.get("type") == "LIVE":
+                raise InputError(f"{where}: {LIVE}.")
+            media = list(_media(observation, where))
+            ids, rest = names.of(where, name, [medium.name for medium in media])
+            shift_s = names.shift_s(where, ids, media) - _offset_s(observation, where)
+            events = [
+                StateEvent(_seconds(time) + shift_s, str(subject), str(code), str(modifier))
+                for time, subject, code, modifier, *_ in observation["events"]
+            ]
+            undefined.update(event.code for event in events if event.code not in behaviors)
+            points.update(event.code for event in events if event.code in behaviors.keys() - states)
+            rated = _rated(observation, names.shift_s(where, ids, media))
+            for subject, coded in paired([one for one in events if one.code in states], where).items():
+                rater = rest or rater_of(subject, ids[0])
+                sessions.append(CodedSession(*ids, rater, tuple(coded), path.name, rated))
+    except (json.JSONDecodeError, RecursionError, *_SENSELESS) as error:
+        raise InputError(f"{path}: can't be read as a project of BORIS; save it there again.") from error
+    notes = [f"not among the project's behaviors, and left out: {_counted(undefined)}"] if undefined else []
+    return sessions, [*point_notes(points), *notes]
+
+
+_SENSELESS = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
+
+
+def rater_of(subject: str, patient_id: str) -> str:
+    """A subject is who is watched, in studies that code one person's face often who watches."""
+    return "" if subject.strip().lower() in {*NOBODY, patient_id.lower(), "patient"} else subject.strip()
+
+
+def paired(events: Iterable[StateEvent], where: str) -> dict[str, list[Coded]]:
+    """By subject: a state's events begin and end it in turn, in order of time.
+
+    :raises InputError: a time is none, a state ends that did not begin, begins twice, or never ends.
+    """
+    begun: dict[tuple[str, str, str], float] = {}
+    found: dict[str, list[Coded]] = {"": []}
+    events = list(events)
+    for event in events:
+        if not isfinite(event.time_s):
+            raise InputError(f"{where}: {shown(event.code)} has no time; rate a video, not pictures.")
+    for event in sorted(events, key=lambda event: event.time_s):
+        state = event.subject, event.code, event.modifier
+        if event.status == ("STOP" if state not in begun else "START"):
+            what = "ends without a begin" if state not in begun else "begins again before its end"
+            raise InputError(
+                f"{where}: {shown(event.code)} {what} at {event.time_s:g} s; put it right in BORIS."
+            )
+        if state not in begun:
+            begun[state] = event.time_s
+        else:
+            found.setdefault(event.subject, []).append(Coded(begun.pop(state), event.time_s, event.code))
+    if begun:
+        (_, code, _), time_s = min(begun.items(), key=lambda item: item[1])
+        raise InputError(
+            f"{where}: {shown(code)} begins at {time_s:g} s and never ends; end it in BORIS "
+            "(“Fix unpaired state events”)."
+        )
+    if len(found) > 1 and not found[""]:
+        del found[""]
+    return found
+
+
+def point_notes(points: Mapping[str, int]) -> list[str]:
+    return [f"point events have no length and were left out: {_counted(points)}"] if points else []
+
+
+def _counted(codes: Mapping[str, int]) -> str:
+    return ", ".join(f"{shown(code)} ({count})" for code, count in sorted(codes.items()))
+
+
+def media_of_players(
+    players: Mapping[str, Sequence[str]],
+    lengths_s: Mapping[str, float],
+    offsets_s: Mapping[str, float | None],
+    has_video: Mapping[str, bool],
+) -> Iterator[Medium]:
+    """The files of all players, with their times at the observation's time 0, without its time offset.
+
+    :param offsets_s: of each player but the first; none where it is not known. BORIS does not apply that of
+        a player with several files, so whoever gave one saw other times.
+    """
+    for player, files in players.items():
+        origin_s = 0.0 if player == FIRST_PLAYER else _minus(offsets_s.get(player, 0.0))
+        if origin_s and len(files) > 1:
+            origin_s = None
+        for place, file in enumerate(files):
+            yield Medium(file, origin_s, is_sound(file) or not has_video.get(file, True), place == 0)
+            length_s = lengths_s.get(file)
+            origin_s = None if origin_s is None or length_s is None else origin_s - length_s
+
+
+def _minus(number: float | None) -> float | None:
+    return None if number is None else -number
+
+
+def _media(observation: Mapping[str, Any], where: str) -> Iterator[Medium]:
+    info = observation.get("media_info") or {}
+    offsets = {
+        player: _finite(offset, where, "a player's offset")
+        for player, offset in (info.get("offset") or {}).items()
+    }
+    lengths = {file: _seconds(length) for file, length in (info.get("length") or {}).items()}
+    lengths = {file: length_s for file, length_s in lengths.items() if 0 < length_s < inf}
+    if observation.get("time offset second player"):  # of BORIS before 7
+        offsets["2"] = _finite(observation["time offset second player"], where, "a player's offset")
+    players = {
+        str(player): [str(file) for file in files]
+        for player, files in (observation.get("file") or {}).items()
+    }
+    yield from media_of_players(players, lengths, offsets, info.get("hasVideo") or {})
+
+
+def _offset_s(observation: Mapping[str, Any], where: str) -> float:
+    """What BORIS added to the time of the first player's files."""
+    offset_s = _finite(observation.get("time offset") or 0, where, "its time offset")
+    if not observation.get("media_creation_date_as_offset"):
+        return offset_s
+    files = [str(file) for file in (observation.get("file") or {}).get(FIRST_PLAYER, [])]
+    made_at = (observation.get("media_info") or {}).get("media_creation_time") or {}
+    if len(files) != 1 or files[0] not in made_at:
+        raise InputError(
+            f"{where}: its times count from the dates at which several or unknown files were made; "
+            "in BORIS, take back the media creation date as offset."
+        )
+    return offset_s + _finite(made_at[files[0]], where, "its media creation date")
+
+
+def _rated(observation: Mapping[str, Any], shift_s: float) -> tuple[Span, ...]:
+    """The observation's interval, which has no time offset; an end of 0 is the end of the media."""
+    start_s, end_s = (float(time) for time in observation.get("observation time interval") or (0, 0))
+    if not start_s and not end_s:
+        return ()
+    return ((start_s + shift_s, end_s + shift_s if end_s else inf),)
+
+
+def _finite(value: object, where: str, what: str) -> float:
+    """:raises InputError: it is no time."""
+    seconds = _seconds(value)
+    if not isfinite(seconds):
+        raise InputError(f"{where}: {what} is no time ({shown(str(value))}); put it right in BORIS.")
+    return seconds
+
+
+def _seconds(value: object) -> float:
+    """NaN of what is no time."""
+    if isinstance(value, int | float):
+        return float(value)
+    try:
+        return signed_seconds(str(value))
+    except InputError:
+        return nan

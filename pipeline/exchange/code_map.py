@@ -1,0 +1,118 @@
+"""What raters write for what they see → what this program calls it."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.records import EMOTIONS, NEGATIVE
+from pipeline.store.spreadsheet import MAX_SHOWN, read_toml, shown
+
+NONE = "none"
+"""The label of time to which no code was given; in a code map, what to take such time for."""
+
+LEFT_OUT, UNRATEABLE = "-", "?"
+"""Instead of a label: a code that is about something else; time in which nothing could be judged."""
+
+GROUPS = ("positive", "neutral", "negative", "surprise")
+"""The coarser labels: people agree best on these. Surprise is neither good nor bad."""
+
+_MOST_NAMED = 30  # a transcript taken for codes has thousands
+
+LABELS = (*EMOTIONS, "positive", "negative")
+
+GROUP_OF: Mapping[str, str] = {
+    **dict.fromkeys(NEGATIVE, "negative"),
+    "happy": "positive",
+    "surprise": "surprise",
+    "neutral": "neutral",
+    "positive": "positive",
+    "negative": "negative",
+    NONE: NONE,
+}
+
+
+@dataclass(frozen=True)
+class CodeMap:
+    """Codes, in small letters → one of LABELS, LEFT_OUT or UNRATEABLE.
+
+    :param uncoded: the label of time without a code: NONE, or what a rater who codes only what differs
+        from it takes for granted, such as ``neutral``.
+    """
+
+    labels: Mapping[str, str]
+    uncoded: str = NONE
+
+    def label(self, code: str) -> str | None:
+        """None where the map does not know the code."""
+        return self.labels.get(_key(code))
+
+    def check(self, codes: Iterable[tuple[str, str]]) -> None:
+        """:param codes: code, and the file that has it.
+
+        :raises InputError: some are unknown; they are named together.
+        """
+        where: dict[str, str] = {}
+        for code, file in codes:
+            if self.label(code) is None:
+                where.setdefault(code.strip(), file)
+        if where:
+            first = sorted(where.items())[:_MOST_NAMED]
+            named = "; ".join(f"{shown(code)} in {file}{_nearest(code, self.labels)}" for code, file in first)
+            more = f"; and {len(where) - _MOST_NAMED} more" if len(where) > _MOST_NAMED else ""
+            raise InputError(
+                f"Unknown codes: {named}{more}. Say what they mean with --codes, "
+                "such as 'smile=happy,talk=-,away=?' (- is left out, ? could not be judged)."
+            )
+
+
+DEFAULT_CODES = CodeMap({name: name for name in LABELS})
+
+
+def read_codes(text: str | None) -> CodeMap:
+    """A map typed as ``smile=happy,cry=sad,talk=-``, or the path of a TOML file with these under ``[codes]``.
+
+    The program's own words keep their meaning unless the map says otherwise. ``none=neutral`` takes time
+    without a code for neutral.
+
+    :raises InputError: it can't be read, or leads to labels that there are not; all of them are named.
+    """
+    if not text:
+        return DEFAULT_CODES
+    pairs = _from_toml(Path(text)) if text.lower().endswith(".toml") else _from_option(text)
+    unknown = sorted(set(pairs.values()) - {*LABELS, NONE, LEFT_OUT, UNRATEABLE})
+    if unknown:
+        named = (f"{shown(label)}{_nearest(label, LABELS)}" for label in unknown)
+        raise InputError(
+            f"--codes: {', '.join(named)}: a code means one of {', '.join(LABELS)}, - (left out) "
+            "or ? (could not be judged)."
+        )
+    uncoded = pairs.pop(NONE, NONE)
+    if uncoded in (LEFT_OUT, UNRATEABLE) or NONE in pairs.values():
+        raise InputError("--codes: none= says what time without a code is taken for, such as none=neutral.")
+    return CodeMap({**DEFAULT_CODES.labels, **pairs}, uncoded)
+
+
+def _from_option(text: str) -> dict[str, str]:
+    parts = [part.rpartition("=") for part in text.split(",") if part.strip()]
+    if not all(equals and code.strip() for code, equals, _ in parts):
+        raise InputError(f"--codes {shown(text)}: write CODE=LABEL, parted by commas, or give a .toml file.")
+    return {_key(code): label.strip().lower() for code, _, label in parts}
+
+
+def _from_toml(path: Path) -> dict[str, str]:
+    like = '[codes] and, below it, "smile" = "happy"'
+    table = read_toml(path, like).get("codes")
+    if not isinstance(table, dict) or not all(isinstance(label, str) for label in table.values()):
+        raise InputError(f"{path}: not a map of codes; write {like}")
+    return {_key(code): label.strip().lower() for code, label in table.items()}
+
+
+def _key(code: str) -> str:
+    return code.strip().lower()
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(_key(word)[:MAX_SHOWN], list(known), n=1, cutoff=0.6)
+    return f" (nearest: {near[0]})" if near else ""

@@ -1,0 +1,255 @@
+"""What the readers of rating files have in common: coded stretches, and whose session a file is about."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PureWindowsPath
+
+from pipeline.errors import InputError
+from pipeline.store.spreadsheet import as_float, read_seconds, shown
+from pipeline.store.timeline import read_metadata, timeline_path, understood, written_sessions
+
+SessionIds = tuple[str, str]
+"""Patient and session."""
+
+Span = tuple[float, float]
+"""Start and end of a stretch, s."""
+
+SAME_S = 0.5
+"""Two media whose times differ by no more than this agree: programs read lengths a little differently."""
+
+_SOUNDS = {
+    ".aac",
+    ".aif",
+    ".aiff",
+    ".flac",
+    ".m4a",
+    ".mp3",
+    ".oga",
+    ".ogg",
+    ".opus",
+    ".wav",
+    ".wma",
+}
+
+_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]*)?")
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A stretch as it stands in the file, in seconds of the session's recording."""
+
+    start_s: float
+    end_s: float
+    code: str
+
+
+@dataclass(frozen=True)
+class CodedSession:
+    """One session as one person coded it, before the code map.
+
+    :param rater: empty where the file does not say.
+    :param source: the file's name.
+    :param rated: the stretches that were rated, s of the recording; empty where the file does not say.
+    """
+
+    patient_id: str
+    session_id: str
+    rater: str
+    coded: tuple[Coded, ...]
+    source: str
+    rated: tuple[Span, ...] = ()
+
+    @property
+    def ids(self) -> SessionIds:
+        return self.patient_id, self.session_id
+
+    def by(self, rater: str) -> "CodedSession":
+        return replace(self, rater=rater)
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A file that a rater had before them.
+
+    :param name: its path or address.
+    :param origin_s: the medium's time, s, when the rating file's time is 0; none where that is not known.
+    :param is_sound: whether it has no picture.
+    :param is_first: whether no other file is played before it.
+    """
+
+    name: str
+    origin_s: float | None
+    is_sound: bool
+    is_first: bool = True
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a session's times are checked against.
+
+    :param parts: the stretches of the recording that count, s.
+    :param starts_s: each file of the recording, by :func:`file_key` → when it starts, s.
+    """
+
+    parts: tuple[Span, ...]
+    starts_s: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SessionNames:
+    """The sessions of a folder, to be recognised in names of files and observations.
+
+    :param media: name of a video, by :func:`file_key` → the session that was made of it.
+    :param recorded: of each session; where one is missing, its times are not checked.
+    """
+
+    known: frozenset[SessionIds]
+    media: Mapping[str, SessionIds]
+    recorded: Mapping[SessionIds, Recorded] = field(default_factory=dict)
+
+    @cached_property
+    def _begins(self) -> list[tuple[SessionIds, re.Pattern[str]]]:
+        """How names of each session begin: a table has one in every row."""
+        return [
+            (
+                (patient, session),
+                re.compile(rf"{re.escape(patient)}[ _.,-]+{re.escape(session)}(?![A-Za-z0-9])"),
+            )
+            for patient, session in self.known
+        ]
+
+    def find(self, name: str) -> tuple[SessionIds, str] | None:
+        """The session that a name begins with, and what else the name says.
+
+        :param name: without suffix, such as ``P012_S01`` or ``P012-S01 anna``.
+        :raises InputError: it begins with the names of two sessions.
+        """
+        found = [
+            (ids, name[match.end() :].strip(" _-.,"))
+            for ids, begin in self._begins
+            if (match := begin.match(name))
+        ]
+        # P1_S1 and P1_S1.b may both be sessions; and A_B_C be B_C of A as well as C of A_B
+        least = min((len(rest) for _, rest in found), default=0)
+        nearest = [one for one in found if len(one[1]) == least]
+        if len(nearest) > 1:
+            both = " or ".join(sorted(" ".join(ids) for ids, _ in nearest))
+            raise InputError(f"{name}: can be session {both}; rename it after patient and session.")
+        return nearest[0] if nearest else None
+
+    def of_medium(self, file: str) -> SessionIds | None:
+        """By a video that a rater had before them, with or without its folder."""
+        if ids := self.media.get(file_key(file)):
+            return ids
+        found = self.find(_file_name(file).stem)
+        return found[0] if found else None
+
+    def of_media(self, files: Iterable[str]) -> SessionIds | None:
+        """By all the videos together; none where they are of different sessions."""
+        found = {ids for file in files if (ids := self.of_medium(file))}
+        return found.pop() if len(found) == 1 else None
+
+    def of(self, source: str, name: str, media: Sequence[str]) -> tuple[SessionIds, str]:
+        """By the name, else by the videos; and what else the name says.
+
+        :raises InputError: by neither, or the name says another session than the videos.
+        """
+        found = self.find(name)
+        if found:
+            ids, _ = found
+            others = {self.media[file_key(file)] for file in media if file_key(file) in self.media}
+            if others and ids not in others and not any(self._is_of(ids, file) for file in media):
+                raise InputError(
+                    f"{source}: is named after {' '.join(ids)}, but its video is that of "
+                    f"{' '.join(min(others))}; rename it, or link the session's own video."
+                )
+            return found
+        if ids_of_media := self.of_media(media):
+            return ids_of_media, ""
+        raise InputError(
+            f"{source}: which session of this folder is it about? Name it after patient and session, like "
+            "P012_S01_rater, link the video that was processed, or take it away."
+        )
+
+    def shift_s(self, source: str, ids: SessionIds, media: Sequence[Medium]) -> float:
+        """What is added to a rating file's times, to count them from the start of the session's recording.
+
+        Goes by the media that are the session's, else by those with a picture, else by all.
+
+        :raises InputError: these media disagree, or do not tell.
+        """
+        seen = [medium for medium in media if not medium.is_sound] or list(media)
+        own = [medium for medium in seen if self._is_of(ids, medium.name)]
+        recorded = self.recorded.get(ids)
+        starts_s = recorded.starts_s if recorded else {}
+        shifts = [
+            None
+            if medium.origin_s is None
+            else medium.origin_s + (starts_s.get(file_key(medium.name), 0.0) if own else 0.0)
+            for medium in own or [medium for medium in seen if medium.is_first]
+        ]
+        known = [shift for shift in shifts if shift is not None]
+        if len(known) < len(shifts) or (known and max(known) - min(known) > SAME_S):
+            named = ", ".join(shown(_file_name(medium.name).name) for medium in own or seen)
+            raise InputError(
+                f"{source}: its media ({named}) begin at different times, or when they begin is not known; "
+                f"link only the video of {' '.join(ids)}."
+            )
+        return known[0] if known else 0.0
+
+    def _is_of(self, ids: SessionIds, file: str) -> bool:
+        recorded = self.recorded.get(ids)
+        return (recorded is not None and file_key(file) in recorded.starts_s) or self.of_medium(file) == ids
+
+
+def session_names(out: Path) -> SessionNames:
+    """Of every timeline of a folder.
+
+    :raises InputError: there is none.
+    """
+    known = written_sessions(out)
+    if not known:
+        raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+    media: dict[str, SessionIds] = {}
+    recorded: dict[SessionIds, Recorded] = {}
+    double: set[str] = set()
+    for ids in known:
+        path = timeline_path(out, *ids)
+        metadata = read_metadata(path)
+        with understood(path):
+            files = {file_key(file["name"]): float(file["start_s"]) for file in metadata["video"]["files"]}
+            first, *more = metadata["session"]["parts"]  # something counts in every session
+            parts = tuple((float(start), float(end)) for start, end in (first, *more))
+        recorded[ids] = Recorded(parts, files)
+        for name in files:
+            if media.setdefault(name, ids) != ids:
+                double.add(name)  # cameras begin anew at MVI_0001
+    one_session = {name: ids for name, ids in media.items() if name not in double}
+    return SessionNames(frozenset(known), one_session, recorded)
+
+
+def file_key(file: str) -> str:
+    """The name of a file without its folder, alike on every system: capitals and composed accents too."""
+    return unicodedata.normalize("NFC", _file_name(file).name).lower()
+
+
+def is_sound(file: str) -> bool:
+    return _file_name(file).suffix.lower() in _SOUNDS
+
+
+def _file_name(file: str) -> PureWindowsPath:
+    return PureWindowsPath(file)  # knows both kinds of slashes
+
+
+def signed_seconds(text: str) -> float:
+    """Of what :func:`read_seconds` reads, or of a number of any size, also below 0.
+
+    :raises InputError: it is no time.
+    """
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return as_float(text)
+    return -read_seconds(text[1:]) if text.startswith("-") else read_seconds(text)

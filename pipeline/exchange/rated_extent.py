@@ -1,0 +1,117 @@
+"""Codes against the session that they are about, and against what was rated of it.
+
+A code that lies wholly before or after its session has wrong times, and with it perhaps the whole file: it is
+refused. What reaches over an edge is cut there, and what lies in time that does not count is left out; both
+are told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.errors import InputError
+from pipeline.exchange.coded import Coded, CodedSession, Recorded, Span
+from pipeline.store.spreadsheet import shown
+
+EDGE_S = 0.5
+"""So far codes may reach over an edge without a word: two samples at five a second."""
+
+_MOST_NAMED = 3
+
+_FOREVER_S = 1e8
+
+
+def fit(one: CodedSession, recorded: Recorded) -> tuple[CodedSession, list[str]]:
+    """The codes and the rated stretches within the parts of the session that count, and what was lost.
+
+    :raises InputError: a code lies wholly outside the session, or so does what was rated.
+    """
+    begin_s, end_s = recorded.parts[0][0], recorded.parts[-1][1]
+    name = f"{one.patient_id} {one.session_id}"
+    for code in one.coded:
+        late, early = code.end_s > end_s + EDGE_S, code.start_s < begin_s - EDGE_S
+        if (code.start_s >= end_s and late) or (code.end_s <= begin_s and early):
+            raise InputError(
+                f"{one.source}: {_named([code])} lies outside {name}, which lasts from "
+                f"{_span((begin_s, end_s))}; times count from the start of the recording: correct the times, "
+                "or take the code away."
+            )
+    rated = intersection(united(one.rated), recorded.parts)
+    if one.rated and not rated:
+        raise InputError(
+            f"{one.source}: what was rated ({_spans(one.rated)}) lies outside {name}, which lasts from "
+            f"{_span((begin_s, end_s))}; correct it."
+        )
+    coded, notes = cut(one.coded, recorded.parts, f"the counted time of {name}")
+    return replace(one, coded=coded, rated=tuple(rated)), [f"{one.source}: {note}" for note in notes]
+
+
+def cut(coded: Sequence[Coded], allowed: Sequence[Span], what: str) -> tuple[tuple[Coded, ...], list[str]]:
+    """The codes within the stretches that are allowed, and notes on those that are not.
+
+    :param what: what is allowed, for the notes.
+    """
+    kept: list[Coded] = []
+    gone, shortened = [], []
+    for code in coded:
+        inside = intersection([(code.start_s, code.end_s)], allowed)
+        kept += [Coded(start_s, end_s, code.code) for start_s, end_s in inside]
+        if not inside:
+            gone.append(code)
+        elif code.end_s - code.start_s - total_s(inside) > EDGE_S:
+            shortened.append(code)
+    notes = []
+    if gone:
+        notes.append(f"{_count(gone)} left out, outside {what} ({_spans(allowed)}): {_named(gone)}")
+    if shortened:
+        notes.append(f"{_count(shortened)} cut to {what} ({_spans(allowed)}): {_named(shortened)}")
+    return tuple(kept), notes
+
+
+def united(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Without overlap, in order; what touches is one."""
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(stretches):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
+
+
+def intersection(ones: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+    """The time that both have, in order; neither has stretches that overlap or touch each other."""
+    both = [
+        (max(start, begin), min(end, stop))
+        for start, end in ones
+        for begin, stop in others
+        if max(start, begin) < min(end, stop)
+    ]
+    return sorted(both)
+
+
+def outside(spans: Sequence[Span]) -> list[Span]:
+    """The time, from 0 s on, that none of the stretches has."""
+    edges_s = [0.0, *(edge_s for span in sorted(spans) for edge_s in span), _FOREVER_S]
+    return [(start, end) for start, end in zip(edges_s[::2], edges_s[1::2], strict=True) if start < end]
+
+
+def total_s(spans: Sequence[Span]) -> float:
+    return sum(end - start for start, end in spans)
+
+
+def _count(codes: Sequence[Coded]) -> str:
+    return f"{len(codes)} code{'s' if len(codes) > 1 else ''}"
+
+
+def _named(codes: Sequence[Coded]) -> str:
+    first = ", ".join(f"{shown(one.code)} {_span((one.start_s, one.end_s))}" for one in codes[:_MOST_NAMED])
+    return first + (f" and {len(codes) - _MOST_NAMED} more" if len(codes) > _MOST_NAMED else "")
+
+
+def _spans(spans: Sequence[Span]) -> str:
+    first = ", ".join(map(_span, spans[:_MOST_NAMED]))
+    return first + (" …" if len(spans) > _MOST_NAMED else "")
+
+
+def _span(span: Span) -> str:
+    return f"{span[0]:.10g} to {span[1]:.10g} s"

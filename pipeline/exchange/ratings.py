@@ -1,0 +1,280 @@
+"""What people saw: ratings out of ELAN, BORIS and plain tables, in this program's labels.
+
+A rater is a name, as far as possible from the file itself: an ELAN tier's annotator, a table's column, a
+BORIS subject; else what a file's name says after the session's (``P012_S01_anna.eaf``), the folder it lies
+in, or the file's own name.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.exchange.boris_reading import read_boris_project
+from pipeline.exchange.code_map import LEFT_OUT, NONE, UNRATEABLE, CodeMap
+from pipeline.exchange.coded import Coded, CodedSession, SessionNames, Span
+from pipeline.exchange.elan_reading import read_elan
+from pipeline.exchange.rated_extent import EDGE_S, cut, fit, intersection, total_s, united
+from pipeline.exchange.rating_tables import read_coded_table
+from pipeline.records import EMOTIONS
+from pipeline.store.spreadsheet import read_seconds, shown
+
+READERS = {
+    ".eaf": read_elan,
+    ".boris": read_boris_project,
+    ".csv": read_coded_table,
+    ".tsv": read_coded_table,
+}
+
+# Folders whose name says nothing about who rated.
+_NOT_A_NAME = {"ratings", "elan", "boris", "exports", "annotations", ""}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of one label, in seconds of the video."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One session as one person coded it.
+
+    :param stretches: in order of their start; they may overlap.
+    :param unrateable: (start, end) in which nothing could be judged.
+    :param uncoded: the label of the rest.
+    :param rated: (start, end) that were rated; empty where nobody said, which is the whole session.
+    """
+
+    patient_id: str
+    session_id: str
+    rater: str
+    stretches: tuple[Stretch, ...]
+    unrateable: tuple[tuple[float, float], ...] = ()
+    uncoded: str = NONE
+    rated: tuple[Span, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        return self.patient_id, self.session_id
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is a label; or it is stated what was rated, and what time without a code means."""
+        return bool(self.stretches) or (bool(self.rated) and self.uncoded != NONE)
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """All of them, by patient, session and rater; and what should be known about how they were read."""
+
+    ratings: tuple[Rating, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def raters(self) -> tuple[str, ...]:
+        return tuple(sorted({rating.rater for rating in self.ratings}))
+
+
+def read_ratings(
+    paths: Sequence[Path], names: SessionNames, codes: CodeMap, rated: Span | None = None
+) -> Ratings:
+    """Reads files, and those in folders.
+
+    :param rated: the stretch that was rated of each session, s, where a file does not say.
+    :raises InputError: a file can't be read, has codes that are unknown, or times outside of its session;
+        nothing is left of them.
+    """
+    notes: list[str] = []
+    found: list[CodedSession] = []
+    for path in {path.resolve(): path for path in _files(paths)}.values():
+        coded, said = READERS[path.suffix.lower()](path, names, codes)
+        found += [_named(one, path, names) for one in coded]
+        notes += [f"{path.name}: {note}" for note in said]
+    codes.check((stretch.code, one.source) for one in found for stretch in one.coded)
+    ours = [one for one in found if one.ids in names.known]
+    strange = sorted({f"{one.patient_id} {one.session_id}" for one in found if one.ids not in names.known})
+    if strange:
+        notes.append(f"Rated, but without a timeline in this folder: {', '.join(strange)}.")
+    if not ours:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: no rating of a session of this folder. A file is named after its "
+            f"session, like P012_S01.eaf; there are {_some(names)}."
+        )
+    fitted = []
+    for one in ours:
+        fit_one, said = _fitted(one, names, codes)
+        fitted.append(fit_one)
+        notes += said
+    ratings, said = _joined(fitted, names, codes, rated)
+    return Ratings(tuple(ratings), (*notes, *said, *_hints(ratings)))
+
+
+def read_span(text: str | None) -> Span | None:
+    """A stretch typed as ``0-600`` or ``0:30-10:00``.
+
+    :raises InputError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        start_s, end_s = map(read_seconds, text.replace("–", "-").split("-"))
+    except (ValueError, InputError) as error:
+        raise InputError(f"--rated {shown(text)}: write FROM-TO, such as 0-600 or 0:30-10:00.") from error
+    if not start_s < end_s:
+        raise InputError(f"--rated {shown(text)}: ends before it starts; write FROM-TO, such as 0-600.")
+    return start_s, end_s
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in READERS)
+            inside = [file for file in inside if file.is_file() and not file.name.startswith(".")]
+            if not inside:
+                raise InputError(f"{path}: no ratings in this folder ({', '.join(READERS)}).")
+            yield from inside
+        elif not path.exists():
+            raise InputError(f"{path}: no such file.")
+        elif path.suffix.lower() not in READERS:
+            raise InputError(f"{path}: ratings are {', '.join(READERS)} files.")
+        else:
+            yield path
+
+
+def _named(one: CodedSession, path: Path, names: SessionNames) -> CodedSession:
+    """With a rater in any case."""
+    rater = clean_name(one.rater)
+    if not rater and path.suffix.lower() != ".eaf" and not names.find(path.stem):
+        rater = clean_name(path.stem)  # it holds several sessions, so its name is not one's
+    if not rater and path.parent.name.lower() not in _NOT_A_NAME:
+        rater = clean_name(path.parent.name)
+    # the machine's own ways have names too
+    return one.by(f"rater {rater}" if rater.lower().startswith("machine") else rater or "rater")
+
+
+def _fitted(one: CodedSession, names: SessionNames, codes: CodeMap) -> tuple[CodedSession, list[str]]:
+    """The codes that say something of the session, within it, and what was lost."""
+    about = [stretch for stretch in one.coded if codes.label(stretch.code) != LEFT_OUT]
+    lasting = tuple(stretch for stretch in about if stretch.start_s < stretch.end_s)
+    notes = []
+    if len(lasting) < len(about):
+        notes.append(f"{one.source}: {len(about) - len(lasting)} of {_ids(one)} without length left out")
+    one = replace(one, coded=lasting)
+    recorded = names.recorded.get(one.ids)
+    if recorded is None:
+        return one, notes
+    one, lost = fit(one, recorded)
+    return one, [*notes, *lost]
+
+
+def _joined(
+    found: Sequence[CodedSession], names: SessionNames, codes: CodeMap, rated: Span | None
+) -> tuple[list[Rating], list[str]]:
+    """One for each session and rater, as a rater may have a file for each emotion; and notes."""
+    whole: defaultdict[tuple[str, str, str], list[CodedSession]] = defaultdict(list)
+    for one in found:
+        whole[one.patient_id, one.session_id, one.rater].append(one)
+    ratings, notes = [], []
+    for (patient, session, rater), several in sorted(whole.items()):
+        sources = sorted({one.source for one in several})
+        name = f"{', '.join(sources)}: {rater}, {patient} {session}"
+        if len(several) > 1:
+            notes.append(f"{name}: {len(several)} ratings were put together as one rater's")
+        spans = _stated(name, several)
+        if not spans and rated is not None:
+            recorded = names.recorded.get((patient, session))
+            spans = intersection([rated], recorded.parts) if recorded else [rated]
+            if not spans:
+                raise InputError(f"--rated: {rated[0]:g} to {rated[1]:g} s lies outside {patient} {session}.")
+        coded = tuple(stretch for one in several for stretch in one.coded)
+        if spans:
+            coded, lost = cut(coded, spans, "what was rated")
+            notes += [f"{name}: {note}" for note in lost]
+        rating = _labelled((patient, session, rater), coded, codes, tuple(spans))
+        if not rating.stretches and not any(one.rated for one in several):
+            rating = replace(
+                rating, rated=()
+            )  # the option is about all files: it does not say that one is whole
+        if not rating.is_usable:
+            notes.append(f"{name}: no usable code, so this rating is not compared")
+        elif not rating.stretches:
+            notes.append(f"{name}: no code; all that was rated counts as {rating.uncoded}")
+        ratings.append(rating)
+    return ratings, notes
+
+
+def _stated(name: str, several: Sequence[CodedSession]) -> list[Span]:
+    """What one rater's files state as rated; each may be of a part of the session.
+
+    :raises InputError: they state different times that overlap. With a file for each emotion, not all of
+        them were looked for all the time.
+    """
+    stated = {tuple(united(one.rated)) for one in several if one.rated}
+    spans = united([span for spans in stated for span in spans])
+    if len(stated) > 1 and sum(map(total_s, stated)) > total_s(spans) + EDGE_S:
+        raise InputError(f"{name}: the files state different times as rated; state the same in all of them.")
+    return spans
+
+
+def _labelled(
+    key: tuple[str, str, str], coded: Sequence[Coded], codes: CodeMap, rated: tuple[Span, ...]
+) -> Rating:
+    labelled = sorted(
+        {Stretch(each.start_s, each.end_s, codes.label(each.code) or LEFT_OUT) for each in coded},
+        key=lambda stretch: (stretch.start_s, stretch.end_s, stretch.label),
+    )
+    return Rating(
+        *key,
+        tuple(one for one in labelled if one.label != UNRATEABLE),
+        tuple((one.start_s, one.end_s) for one in labelled if one.label == UNRATEABLE),
+        codes.uncoded,
+        rated,
+    )
+
+
+def _ids(one: CodedSession) -> str:
+    return f"{one.patient_id} {one.session_id}"
+
+
+def _hints(ratings: Sequence[Rating]) -> Iterator[str]:
+    for rater in sorted({rating.rater for rating in ratings}):
+        own = [rating for rating in ratings if rating.rater == rater]
+        used = {stretch.label for rating in own for stretch in rating.stretches}
+        if used and "neutral" not in used and own[0].uncoded == NONE:
+            yield (
+                f"{rater} never coded neutral, so time without a code counts as “{NONE}”, which the machine "
+                f"never says of a face that it reads. If it means neutral, give --codes {NONE}=neutral."
+            )
+        if used & {"positive", "negative"} and used & (set(EMOTIONS) - {"neutral", "surprise"}):
+            yield f"{rater} coded emotions as well as positive and negative: only these groups are compared."
+        doubled_s = sum(map(_doubled_s, own))
+        if doubled_s > EDGE_S:
+            yield (
+                f"{rater} coded {doubled_s:.10g} s with several labels at once: a step counts as the label "
+                "that covers most of it."
+            )
+
+
+def _doubled_s(rating: Rating) -> float:
+    """Seconds with a second label."""
+    by_label: defaultdict[str, list[Span]] = defaultdict(list)
+    for stretch in rating.stretches:
+        by_label[stretch.label].append((stretch.start_s, stretch.end_s))
+    everything = [span for spans in by_label.values() for span in spans]
+    return sum(total_s(united(spans)) for spans in by_label.values()) - total_s(united(everything))
+
+
+def _some(names: SessionNames) -> str:
+    known = sorted(names.known)
+    return ", ".join(" ".join(ids) for ids in known[:3]) + (" …" if len(known) > 3 else "")
+
+
+def clean_name(text: str) -> str:
+    """A rater's name for tables and pages: one line, not long."""
+    return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()[:60]

@@ -1,0 +1,447 @@
+"""Tracks → people, and which of them is the patient; "unknown" is an answer.
+
+A track ends where a face is lost for long, a person does not. Tracks become people by their embeddings
+(:mod:`pipeline.identity.embedding`), and a person becomes the patient by reference photos, by an earlier
+session, or by a place in the picture. In doubt two tracks stay two people, and nobody is the patient: an
+episode that is missing shows in the coverage, a carer's smile that is counted as the patient's shows nowhere.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import cdist
+
+from pipeline.errors import InputError
+from pipeline.records import Face, FrameFaces
+
+# Portraits: one from each minute of a track, but at least five where it lasts so many seconds. Each has to be
+# sought in the video again.
+_PORTRAIT_S, _FEWEST, _MOST, _MOST_TRACKS = 60.0, 5, 60, 100
+
+# A face is not used below, or turned further (degrees). Made smaller, the faces of the shared clips keep
+# their distances down to 24 px; at 20 px one person's grow from 0.30 to 0.41.
+_MIN_PORTRAIT_PX, _MAX_YAW, _MAX_PITCH = 24.0, 60.0, 60.0
+
+# Half of the best score for sharpness (variance of the Laplacian), and the size (px) from which larger is
+# no better.
+_HALF_SHARP, _ENOUGH_PX = 50.0, 80.0
+
+# Two groups of portraits of one track this many times further apart than one person's may be are two people.
+# It takes dlib's 0.45 to the 0.6 at which it was published, so that a hand before the face is none.
+SURELY_OTHERS = 4 / 3
+
+# By place alone: so long away (s), so far from where the face was (its sizes), so much larger. The tracker
+# bridges 5 s by itself; a seat that is empty for longer may be someone else's.
+_PLACE_GAP_S, _PLACE_DISTANCE, _PLACE_SIZE_RATIO = 10.0, 0.5, 1.25
+
+# Nobody else may be so near (face sizes), from so long before to so long after (s).
+_ALONE_DISTANCE, _ALONE_S = 3.0, 2.0
+
+# Where a face was when its track began or ended: the median of so many samples.
+_END_SAMPLES = 5
+
+# The patient must be nearer than the next person by this share of the threshold. On the shared clips one
+# person's portraits are about 0.3 apart, and two people's 0.5 and more: two whose distances differ by less
+# than 0.07 are one person twice, or a doubt.
+_CLEARLY = 0.15
+
+# By place: what share of their own samples a person must be there, and how many times as long as the next.
+_MOSTLY_THERE, _TIMES_THE_NEXT = 0.5, 2.0
+
+# What is recognised by program is never certain: no threshold here was set on people with dementia.
+_LEAST, _MOST_CONFIDENT, _ENOUGH_PORTRAITS = 0.5, 0.9, 5
+
+
+@dataclass(frozen=True, eq=False)
+class TrackInfo:
+    """One track, as far as it says who it is. It has at least one sample.
+
+    :param present: (s,) int64, numbers of the samples it is in, ascending.
+    :param time_s: (s,) float64, their times.
+    :param centres: (s, 2) float64 px, where the face was.
+    :param face_px: median √(width · height) of the box, px.
+    :param embeddings: (n, D) float32 of its portraits; n may be 0.
+    """
+
+    track: int
+    present: NDArray[np.int64]
+    time_s: NDArray[np.float64]
+    centres: NDArray[np.float64]
+    face_px: float
+    embeddings: NDArray[np.float32]
+
+    @property
+    def samples(self) -> int:
+        return len(self.present)
+
+    @property
+    def first_s(self) -> float:
+        return float(self.time_s[0])
+
+    @property
+    def last_s(self) -> float:
+        return float(self.time_s[-1])
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """(2,) median px."""
+        return np.median(self.centres, axis=0)
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """Who the patient is.
+
+    :param person: number of the person; none is "unknown".
+    :param confidence: 0 where unknown, else 0.5…0.9; not a probability.
+    :param reason: one sentence, for whoever checks it.
+    """
+
+    person: int | None
+    confidence: float
+    reason: str
+
+
+def portrait_quality(face: Face) -> float:
+    """How much a face's picture says about whose it is, 0…1: frontal, sharp, large, surely a face.
+
+    0 is useless. Roll does not matter, since chips are upright.
+    """
+    if face.face_px < _MIN_PORTRAIT_PX:
+        return 0.0
+    frontal = max(0.0, 1 - abs(face.yaw) / _MAX_YAW) * max(0.0, 1 - abs(face.pitch) / _MAX_PITCH)
+    sharp = face.sharpness / (face.sharpness + _HALF_SHARP)
+    return frontal * sharp * min(1.0, face.face_px / _ENOUGH_PX) * face.detection
+
+
+def best_faces(samples: Iterable[FrameFaces]) -> dict[int, list[tuple[FrameFaces, Face]]]:
+    """Of each track some faces that say much about whose it is, in order of time; the longest tracks first.
+
+    The best of each stretch of the track: whoever takes the patient's place is to be noticed. Tracks without
+    a face fit for it are left out, and the shortest of very many.
+    """
+    seen: dict[int, list[tuple[FrameFaces, Face]]] = {}
+    for sample in samples:
+        for face in sample.faces:
+            if face.track is not None:
+                seen.setdefault(face.track, []).append((sample, face))
+    longest = sorted(seen, key=lambda track: (-len(seen[track]), track))[:_MOST_TRACKS]
+    chosen = {track: _best_of(seen[track]) for track in longest}
+    return {track: faces for track, faces in chosen.items() if faces}
+
+
+def describe_tracks(
+    samples: Iterable[FrameFaces], embeddings: Mapping[int, NDArray[np.float32]]
+) -> list[TrackInfo]:
+    """What is known about each track, in order of their numbers.
+
+    :param samples: with tracks; no pictures are needed.
+    :param embeddings: track → (n, D), for those that have portraits.
+    """
+    found: dict[int, list[tuple[int, float, Face]]] = {}
+    for sample in samples:
+        for face in sample.faces:
+            if face.track is not None:
+                found.setdefault(face.track, []).append((sample.sample, sample.time_s, face))
+    none = np.zeros((0, 0), np.float32)
+    return [_describe(track, seen, embeddings.get(track, none)) for track, seen in sorted(found.items())]
+
+
+def link_tracks(tracks: Iterable[TrackInfo], same_person: float) -> dict[int, int]:
+    """Track → person: 1, 2 … by time on screen, longest first.
+
+    Groups of tracks are joined, nearest first, while the mean distance between the embeddings of the one and
+    of the other is at most ``same_person``; never two that are seen in one sample. A track without an
+    embedding joins by place and time where that is safe. A track that shows two people (:func:`is_mixed`)
+    stays alone. The order in which tracks are given does not matter.
+
+    :param same_person: of the :class:`pipeline.identity.embedding.Embedder`.
+    """
+    groups = [_Group.of(track, same_person) for track in sorted(tracks, key=lambda track: track.track)]
+    people = _join_by_place(_join_by_face(groups, same_person))
+    people.sort(key=lambda person: (-len(person.present), person.first_s, person.tracks[0].track))
+    return {track.track: number for number, person in enumerate(people, 1) for track in person.tracks}
+
+
+def is_mixed(embeddings: NDArray[np.float32], same_person: float) -> bool:
+    """Whether these are surely of more than one person: two each in groups that are far apart.
+
+    Shows a track that went over from one face to another, or photos of different people. A single picture
+    apart, such as one with a hand before the face, does not count. Groups are by average linkage.
+
+    :param embeddings: (n, D).
+    """
+    if len(embeddings) < 4:
+        return False
+    groups = fcluster(linkage(embeddings, "average"), SURELY_OTHERS * same_person, "distance")
+    return bool((np.bincount(groups) >= 2).sum() >= 2)
+
+
+def recognise(
+    people: Mapping[int, NDArray[np.float32]], references: NDArray[np.float32], same_person: float
+) -> Recognition:
+    """The person whom reference photos, or an earlier session's portraits, show; unknown in doubt.
+
+    A person's distance is the median over all pairs of portrait and reference. The nearest person is the one
+    if that is at most ``same_person`` and clearly smaller than the next person's distance. The confidence is
+    0.5 + 0.4 · the least of: nearness (0 at the threshold, 1 at half of it), lead over the next person as a
+    share of the threshold, and portraits out of five.
+
+    :param people: person → (n, D); those without an embedding can't be the one.
+    :param references: (m, D), from the same network.
+    :raises InputError: the references come from another network.
+    """
+    seen = {person: found for person, found in people.items() if len(found)}
+    if not len(references):
+        return _unknown("no face was found in the reference photos")
+    if not seen:
+        return _unknown("no face in the video is clear enough to be compared")
+    _check_lengths(seen, references)
+    if is_mixed(references, same_person):
+        return _unknown("the reference photos show more than one person")
+    far = {person: float(np.median(cdist(found, references))) for person, found in seen.items()}
+    nearest, *others = sorted(far, key=lambda person: (far[person], person))
+    distance, lead = far[nearest], (far[others[0]] - far[nearest] if others else math.inf)
+    said = f"person {nearest} is {distance:.2f} from the reference photos"
+    if not distance <= same_person:
+        return _unknown(f"{said}, and nobody nearer; one person is {same_person:.2f} at most")
+    if lead < _CLEARLY * same_person:
+        return _unknown(f"{said}, and person {others[0]} {far[others[0]]:.2f}: too alike to choose")
+    if is_mixed(seen[nearest], same_person):
+        return _unknown(f"{said}, but shows more than one face")
+    nearness = 2 * (1 - distance / same_person)
+    confidence = _confidence(nearness, lead / same_person, len(seen[nearest]) / _ENOUGH_PORTRAITS)
+    after = f"; the next, person {others[0]}, {far[others[0]]:.2f}" if others else "; nobody else is seen"
+    return Recognition(nearest, confidence, f"{said}{after}; one person is {same_person:.2f} at most")
+
+
+def in_region(
+    tracks: Iterable[TrackInfo],
+    person_of: Mapping[int, int],
+    region: Sequence[float],
+    width: int,
+    height: int,
+) -> Recognition:
+    """The person by place: whose face's centre is in a part of the picture; unknown in doubt.
+
+    It is the one who is there in most samples, if that is at least half of their own, and twice as many as
+    anybody else's. The confidence is 0.5 + 0.4 · the lesser of: how far that share is above the half, and
+    one minus the next person's samples there as a share of theirs.
+
+    :param person_of: track → person, from :func:`link_tracks`.
+    :param region: x1, y1, x2, y2 as shares of the picture, 0…1.
+    :param width, height: of the upright picture, px.
+    :raises InputError: the region is not one.
+    """
+    x1, y1, x2, y2 = _check_region(region)
+    there: dict[int, int] = {}
+    total: dict[int, int] = {}
+    for track in tracks:
+        person, place = person_of[track.track], track.centres / (width, height)
+        inside = ((place >= (x1, y1)) & (place <= (x2, y2))).all(axis=1)
+        there[person] = there.get(person, 0) + int(inside.sum())
+        total[person] = total.get(person, 0) + track.samples
+    first, second = ([*sorted(there, key=lambda person: (-there[person], person)), None, None])[:2]
+    if first is None or not there[first]:
+        return _unknown("nobody is seen in the region")
+    share = there[first] / total[first]
+    rest = there[second] if second is not None else 0
+    said = f"person {first} is in the region in {there[first]} of {total[first]} samples"
+    if there[first] < _TIMES_THE_NEXT * rest:
+        return _unknown(f"{said}, and person {second} in {rest}: too many to choose")
+    if share < _MOSTLY_THERE:
+        return _unknown(f"{said}: mostly elsewhere")
+    confidence = _confidence((share - _MOSTLY_THERE) / (1 - _MOSTLY_THERE), 1 - rest / there[first])
+    return Recognition(first, confidence, f"{said}, anybody else in {rest} at most")
+
+
+def _best_of(faces: list[tuple[FrameFaces, Face]]) -> list[tuple[FrameFaces, Face]]:
+    start_s, lasts_s = faces[0][0].time_s, faces[-1][0].time_s - faces[0][0].time_s
+    stretches = math.floor(min(max(lasts_s / _PORTRAIT_S, min(_FEWEST, lasts_s)), _MOST)) or 1
+    best: dict[int, tuple[FrameFaces, Face]] = {}
+    for sample, face in faces:
+        quality = portrait_quality(face)
+        number = min(int((sample.time_s - start_s) / max(lasts_s, 1e-9) * stretches), stretches - 1)
+        if quality and (number not in best or quality > portrait_quality(best[number][1])):
+            best[number] = (sample, face)
+    return [best[number] for number in sorted(best)]
+
+
+def _describe(track: int, seen: list[tuple[int, float, Face]], embeddings: NDArray[np.float32]) -> TrackInfo:
+    sample, time_s, faces = zip(*seen, strict=True)
+    boxes = np.array([face.box_xyxy for face in faces], np.float64)
+    return TrackInfo(
+        track=track,
+        present=np.array(sample, np.int64),
+        time_s=np.array(time_s, np.float64),
+        centres=(boxes[:, :2] + boxes[:, 2:]) / 2,
+        face_px=float(np.median([face.face_px for face in faces])),
+        embeddings=embeddings,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Tracks that are one person, ascending.
+
+    :param present: (s,) ascending.
+    :param embeddings: (n, D).
+    :param mixed: it is one track that shows two people: nothing is to be joined to it.
+    """
+
+    tracks: tuple[TrackInfo, ...]
+    present: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    mixed: bool = False
+
+    @classmethod
+    def of(cls, track: TrackInfo, same_person: float) -> "_Group":
+        return cls((track,), track.present, track.embeddings, is_mixed(track.embeddings, same_person))
+
+    @classmethod
+    def joined(cls, groups: Iterable["_Group"]) -> "_Group":
+        members = sorted((track for group in groups for track in group.tracks), key=lambda track: track.track)
+        embeddings = [track.embeddings for track in members if len(track.embeddings)]
+        return cls(
+            tuple(members),
+            np.unique(np.concatenate([track.present for track in members])),
+            np.concatenate(embeddings) if embeddings else members[0].embeddings,
+        )
+
+    @property
+    def first_s(self) -> float:
+        return min(track.first_s for track in self.tracks)
+
+
+def _meet(groups: Sequence[_Group]) -> bool:
+    """Whether two of them are seen in one sample."""
+    row = sorted(groups, key=lambda group: group.present[0])
+    if all(one.present[-1] < two.present[0] for one, two in pairwise(row)):
+        return False
+    present = np.concatenate([group.present for group in row])
+    return len(np.unique(present)) < len(present)
+
+
+def _join_by_face(groups: list[_Group], same_person: float) -> list[_Group]:
+    """The nearest two, again and again: average linkage (UPGMA, Sokal & Michener 1958).
+
+    Two that may not be one are infinitely far apart, and so is whatever is joined to either.
+    """
+    faces = [group for group in groups if len(group.embeddings) and not group.mixed]
+    members = [[group] for group in faces]
+    portraits = [len(group.embeddings) for group in faces]
+    distance = np.full((len(faces), len(faces)), np.inf)
+    for (i, one), (j, two) in combinations(enumerate(faces), 2):
+        if not _meet([one, two]):
+            distance[i, j] = distance[j, i] = cdist(one.embeddings, two.embeddings).mean()
+    while len(faces) and (least := distance.min()) <= same_person:
+        i, j = np.argwhere(distance == least)[0]
+        members[i], members[j] = members[i] + members[j], []
+        distance[i] = np.average(distance[[i, j]], axis=0, weights=(portraits[i], portraits[j]))
+        distance[:, i] = distance[i]
+        distance[j, :] = distance[:, j] = np.inf
+        portraits[i] += portraits[j]
+    others = [group for group in groups if group not in faces]
+    return others + [_Group.joined(parts) if len(parts) > 1 else parts[0] for parts in members if parts]
+
+
+def _join_by_place(groups: list[_Group]) -> list[_Group]:
+    """Groups without an embedding join the one person whom place and time allow, or stay alone.
+
+    What hangs together without an embedding is taken together: where it could be either of two people, or
+    meets itself, none of it joins.
+    """
+    loose = [group for group in groups if not len(group.embeddings)]
+    known = [group for group in groups if len(group.embeddings) and not group.mixed]
+    people = [group for group in groups if group.mixed]
+    everyone = [track for group in groups for track in group.tracks]
+    joining: dict[int, list[_Group]] = {number: [] for number in range(len(known))}
+    for bundle in _bundles(loose, everyone):
+        owners = [n for n, group in enumerate(known) if any(_fit(group, one, everyone) for one in bundle)]
+        if len(owners) > 1 or _meet(bundle):
+            people.extend(bundle)
+        elif owners:
+            joining[owners[0]].extend(bundle)
+        else:
+            people.append(_Group.joined(bundle))
+    for number, group in enumerate(known):
+        # two bundles that each fit one person may be seen together
+        parts = [group, *joining[number]]
+        people.extend(parts if _meet(parts) else [_Group.joined(parts)])
+    return people
+
+
+def _bundles(groups: list[_Group], everyone: list[TrackInfo]) -> list[list[_Group]]:
+    """Groups that hang together by place and time, directly or through others."""
+    left, bundles = list(groups), []
+    while left:
+        bundle = [left.pop(0)]
+        for member in bundle:
+            found = [group for group in left if _fit(member, group, everyone)]
+            left = [group for group in left if group not in found]
+            bundle.extend(found)
+        bundles.append(bundle)
+    return bundles
+
+
+def _fit(one: _Group, two: _Group, everyone: list[TrackInfo]) -> bool:
+    return any(_goes_on(a, b, everyone) for a in one.tracks for b in two.tracks)
+
+
+def _goes_on(one: TrackInfo, two: TrackInfo, everyone: list[TrackInfo]) -> bool:
+    """Whether the later track goes on where the earlier ended, and nobody else is near."""
+    before, after = sorted((one, two), key=lambda track: track.first_s)
+    if not 0 < after.first_s - before.last_s <= _PLACE_GAP_S:
+        return False
+    smaller, larger = sorted((one.face_px, two.face_px))
+    ended, began = before.centres[-_END_SAMPLES:], after.centres[:_END_SAMPLES]
+    moved = np.hypot(*(np.median(began, axis=0) - np.median(ended, axis=0)))
+    if larger > _PLACE_SIZE_RATIO * smaller or moved > _PLACE_DISTANCE * larger:
+        return False
+    place = np.median(np.concatenate([ended, began]), axis=0)
+    others = [track for track in everyone if track is not one and track is not two]
+    return not any(_comes_near(other, before.last_s, after.first_s, place, larger) for other in others)
+
+
+def _comes_near(
+    track: TrackInfo, from_s: float, to_s: float, place: NDArray[np.float64], face_px: float
+) -> bool:
+    during = (track.time_s >= from_s - _ALONE_S) & (track.time_s <= to_s + _ALONE_S)
+    away = np.hypot(*(track.centres[during] - place).T)
+    return bool((away <= _ALONE_DISTANCE * face_px).any())
+
+
+def _unknown(reason: str) -> Recognition:
+    return Recognition(None, 0.0, reason)
+
+
+def _confidence(*arguments: float) -> float:
+    """As good as the weakest argument; each counts from 0 to 1."""
+    weakest = min(1.0, max(0.0, min(arguments)))
+    return round(_LEAST + (_MOST_CONFIDENT - _LEAST) * weakest, 2)
+
+
+def _check_lengths(people: Mapping[int, NDArray[np.float32]], references: NDArray[np.float32]) -> None:
+    for found in people.values():
+        if found.shape[1] != references.shape[1]:
+            raise InputError(
+                f"the references have {references.shape[1]} numbers a face, this session {found.shape[1]}: "
+                "they come from different networks. Make the references again with this one."
+            )
+
+
+def _check_region(region: Sequence[float]) -> tuple[float, float, float, float]:
+    said = ",".join(f"{edge:g}" for edge in region)
+    if len(region) == 4:
+        x1, y1, x2, y2 = region
+        if 0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1:
+            return x1, y1, x2, y2
+    raise InputError(
+        f"region {said}: give x1,y1,x2,y2 as shares of the picture from 0 to 1, left before right and top "
+        "before bottom."
+    )

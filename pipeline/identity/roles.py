@@ -1,0 +1,138 @@
+"""What a person said of who is who, kept so that it survives another run.
+
+Tracks get other numbers when a session is processed with other settings. So a role is kept with places: where
+in the picture its face was, and when; whoever is found there again gets it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.identity.patient import Patient
+from pipeline.records import ROLES, Face, FrameFaces
+from pipeline.store.encryption import is_encrypted, key_id
+from pipeline.store.timeline import as_frame, read_table, to_table, understood, write_table
+
+ROLES_SCHEMA = pa.schema(
+    [
+        pa.field("role", pa.string()),
+        pa.field("time_s", pa.float64()),
+        *(pa.field(edge, pa.float32()) for edge in ("x1", "y1", "x2", "y2")),
+    ]
+)
+
+# Places that are kept of each track, spread over its time.
+_MOST_PLACES = 60
+
+# A face found again lies over the place by so much (intersection over union), so near in time (s).
+_SAME_PLACE, _SAME_TIME_S = 0.3, 0.5
+
+
+def roles_path(out: Path, patient_id: str, session_id: str) -> Path:
+    return out / "roles" / f"patient_id={patient_id}" / f"{session_id}.parquet"
+
+
+def write_roles(path: Path, samples: Iterable[FrameFaces], roles: Mapping[int, str]) -> None:
+    """Keeps what was said.
+
+    :param roles: track → one of :data:`pipeline.records.ROLES`.
+    :raises OutputError: it can't be written.
+    """
+    seen: dict[int, list[tuple[float, Face]]] = defaultdict(list)
+    for sample in samples:
+        for face in sample.faces:
+            if face.track is not None and face.track in roles:
+                seen[face.track].append((sample.time_s, face))
+    rows: dict[str, list[Any]] = {name: [] for name in ROLES_SCHEMA.names}
+    for track, faces in sorted(seen.items()):
+        chosen = np.unique(np.linspace(0, len(faces) - 1, _MOST_PLACES).round().astype(int))
+        for time_s, face in (faces[n] for n in chosen):
+            values = (roles[track], time_s, *face.box_xyxy.tolist())
+            for column, value in zip(rows.values(), values, strict=True):
+                column.append(value)
+    write_table(path, to_table(ROLES_SCHEMA, rows), {})
+
+
+def encrypt_roles(path: Path) -> None:
+    """Writes anew what was said before there was a key, where there is one now.
+
+    :param path: from :func:`roles_path`; nothing is done where there is no such file.
+    :raises TimelineError: it is damaged. :raises OutputError: it can't be written.
+    """
+    if path.exists() and key_id() and not is_encrypted(path):
+        write_table(path, read_table(path), {})
+
+
+def by_hand(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
+    """Who is who, as a person said it; none where nobody did.
+
+    A track has the role of most of the places that it lies over; where two roles have as many, or none, it is
+    unknown. The confidence is the share of the patient's places that a face was found at again.
+
+    :param kept: from :func:`roles_path`.
+    :raises TimelineError: the file is damaged, or encrypted with another key.
+    """
+    if not kept.exists():
+        return None
+    places = as_frame(read_table(kept))
+    with understood(kept):
+        return _found_again(samples, places)
+
+
+def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient:
+    votes: dict[int, Counter[str]] = defaultdict(Counter)
+    times = np.array([sample.time_s for sample in samples])
+    found = wanted = 0
+    for role, time_s, *box in places.select(ROLES_SCHEMA.names).iter_rows():
+        sample = samples[int(np.abs(times - time_s).argmin())]
+        face = _face_at(sample, np.array(box)) if abs(sample.time_s - time_s) <= _SAME_TIME_S else None
+        if face is not None and face.track is not None:
+            votes[face.track][role] += 1
+        if role not in ROLES:
+            raise ValueError(f"{role} is no role")
+        wanted += role == "patient"
+        found += role == "patient" and face is not None
+    roles = {track: _most(counts) for track, counts in votes.items()}
+    tracks = frozenset(track for track, role in roles.items() if role == "patient")
+    if not wanted:
+        return Patient(tracks, "hand", 0.0, "whoever checked it found nobody to be the patient", roles)
+    reason = f"a person said so; a face was found at {found} of {wanted} places"
+    return Patient(tracks, "hand", found / wanted, reason, roles)
+
+
+def settle(found: Patient, hand: Patient | None) -> Patient:
+    """What a person said goes before what the program found.
+
+    Where they named no patient, a photo or a region may still tell who it is, but nobody whom they named.
+    """
+    if hand is None:
+        return found
+    if hand.tracks or not found.confidence:
+        return hand
+    named = {track for track, role in hand.roles.items() if role != "unknown"}
+    return replace(found, tracks=found.tracks - named)
+
+
+def _most(counts: Counter[str]) -> str:
+    (role, most), *others = counts.most_common(2)
+    return "unknown" if others and others[0][1] == most else role
+
+
+def _face_at(sample: FrameFaces, box_xyxy: NDArray[np.float64]) -> Face | None:
+    over = [(_overlap(face.box_xyxy, box_xyxy), number) for number, face in enumerate(sample.faces)]
+    best, number = max(over, default=(0.0, -1))
+    return sample.faces[number] if best >= _SAME_PLACE else None
+
+
+def _overlap(one: NDArray[np.float32], two: NDArray[np.float64]) -> float:
+    """Intersection over union."""
+    inside = np.prod(np.clip(np.minimum(one[2:], two[2:]) - np.maximum(one[:2], two[:2]), 0, None))
+    both = np.prod(one[2:] - one[:2]) + np.prod(two[2:] - two[:2]) - inside
+    return float(inside / both) if both > 0 else 0.0

@@ -1,0 +1,321 @@
+"""Everything of a person, or of one session, goes from a folder; then it is searched for what is left.
+
+Originals (videos, photos, ``sessions.csv``), backups and snapshots are not touched, and no link is followed.
+A deleted file's bytes stay on the disk until the system writes over them.
+"""
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.analysis.events import EVENTS_FILE
+from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.exchange.manifest import remove_empty
+from pipeline.privacy.mentions import Words, find_mentions, mentions
+from pipeline.privacy.purge_rows import count_rows, drop_rows, unclear_sessions
+from pipeline.privacy.shared_outputs import SHARED, made_by_commands
+from pipeline.store.audit import SessionId, audited, forget, read_ids
+from pipeline.store.counts import number_of
+from pipeline.store.lock import holding
+from pipeline.store.status import read_status, repair_status
+from pipeline.store.timeline import (
+    ID_PATTERN,
+    RESERVED_IDS,
+    check_id,
+    check_key,
+    faces_path,
+    read_metadata,
+    read_table,
+    remove_partials,
+    set_aside_path,
+    stored_timelines,
+    understood,
+    write_table,
+    written_sessions,
+)
+
+# What the program makes lies below these; nothing else is ever deleted.
+_BY_SESSION = (
+    *("timelines", "faces", "roles", "episodes", "summaries", "logs", ".unfinished", "reports", "review"),
+    "withdrawn",
+)
+KINDS = (*_BY_SESSION, "thumbnails", "people", "embeddings")
+
+_MADE = (*KINDS, *SHARED)
+
+Known = Mapping[str, Collection[str]]
+"""Patient → sessions."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What goes.
+
+    :param sessions: whom the audit log has it of.
+    :param files: theirs alone. ``rows``: by file that holds several people's.
+    :param again: hold them among others and go; the command that makes each again.
+    :param pages: mention them, or follow from everybody's sessions; made anew from what is left.
+    :param unclear: what stays and may be theirs, and why.
+    :param same_recording: other sessions, which were read from a recording of these.
+    :param words: what is searched for afterwards.
+    """
+
+    sessions: tuple[SessionId, ...]
+    files: tuple[Path, ...]
+    rows: Mapping[Path, int]
+    again: Mapping[Path, str]
+    pages: tuple[Path, ...]
+    unclear: tuple[str, ...]
+    same_recording: tuple[SessionId, ...]
+    words: Words
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What went, by kind; and what still mentions it, relative to the folder.
+
+    :param same_recording: files of other sessions, relative to the folder, with the faces of everybody in a
+        recording of these sessions.
+    :param failed: why the pages could not be made again; the person is gone all the same.
+    """
+
+    counts: Mapping[str, int]
+    mentions: tuple[str, ...]
+    same_recording: tuple[str, ...] = ()
+    failed: Exception | None = None
+
+
+def plan_purge(
+    out: Path, patient_id: str, session_id: str | None = None, own_text: Sequence[bytes] = ()
+) -> Plan:
+    """What :func:`purge` would do.
+
+    :param own_text: what every page holds of the program's own, such as scripts; it is about nobody.
+    :raises InputError: an id is unusable, nothing of it is in the folder, or its key is not in use.
+    :raises OutputError: the log's ids are damaged.
+    """
+    check_id("--patient", patient_id)
+    if session_id is not None:
+        check_id("--session", session_id)
+    check_key(out)  # timelines are looked into, and the pages made again from them
+    known = _known(out)
+    words = Words(patient_id, session_id, known)
+    paths = list(_files(out))
+    again = made_by_commands(out, paths, words, own_text)
+    files, rows, pages = [], {}, []
+    for path in (path for path in paths if path not in again):
+        kind = path.relative_to(out).parts[0]
+        patient, session = _whose(path.relative_to(out), known)
+        of_several = patient in (None, patient_id) and session is None
+        if patient == patient_id and session_id in (None, session):
+            files.append(path)
+        elif path.is_symlink():
+            continue
+        elif kind == "summaries" and patient in (None, patient_id):
+            pages.append(path)
+        elif of_several and (count := count_rows(path, words)):
+            rows[path] = count
+        elif kind == "reports" and mentions(path, words, own_text, path.relative_to(out)):
+            pages.append(path)
+    theirs = set(known.get(patient_id, ()))
+    sessions = theirs if session_id is None else theirs & {session_id}
+    if not (files or rows or sessions or (session_id is None and (again or patient_id in known))):
+        raise InputError(_unknown(out, words, own_text))
+    ids = tuple((patient_id, session) for session in sorted(sessions))
+    unclear, shared = _unclear(out, words), _of_same_recording(out, ids)
+    return Plan(ids, tuple(files), rows, again, tuple(pages), unclear, shared, words)
+
+
+def purge(
+    out: Path,
+    patient_id: str,
+    session_id: str | None,
+    write_pages: Callable[[Path], object],
+    own_text: Sequence[bytes] = (),
+) -> Purged:
+    """Deletes, has the pages made again, and searches every byte. What was stopped is done by doing it again.
+
+    :param write_pages: called where a timeline is left. What it raises is told last, as ``failed``.
+    :raises InputError: as :func:`plan_purge`.
+    :raises OutputError: another run is at work in the folder, or a file can't be removed.
+    """
+    with holding(out):
+        repair_status(out)
+        plan = plan_purge(out, patient_id, session_id, own_text)
+        remove_partials(out)  # the folder is held: whoever wrote them is dead
+        kinds = Counter(path.relative_to(out).parts[0] for path in (*plan.files, *plan.again))
+        counts = dict(kinds) | ({"rows": sum(plan.rows.values())} if plan.rows else {})
+        options = {"of": "a patient" if session_id is None else "a session"}
+        failed: Exception | None = None
+        try:
+            with audited(out, "purge", plan.sessions, options) as ending:
+                remove_planned(out, plan)
+                ending.counts |= counts
+                ending.states |= dict.fromkeys(plan.sessions, "purged")
+                try:
+                    remake_pages(out, write_pages)
+                except Exception as error:
+                    failed = error  # the log is to have it too
+                    raise
+        except Exception as error:
+            if error is not failed:
+                raise
+        # last: as long as the ids are known, a purge that was stopped finds what it has to do
+        forget(out, patient_id, session_id)
+        left = (*mentions_left(out, plan, own_text), *plan.unclear)
+        return Purged(counts, left, tuple(_with_faces(out, plan.same_recording)), failed)
+
+
+def _unknown(out: Path, words: Words, own_text: Sequence[bytes]) -> str:
+    found = list(find_mentions(out, words, _MADE, own_text)) if out.is_dir() else []
+    mention = "mentions" if len(found) == 1 else "mention"
+    also = f" But {number_of(len(found), 'file')} {mention} it: {', '.join(found[:5])}." if found else ""
+    return f"{out}: nothing of {words} in this folder.{also}"
+
+
+def _unclear(out: Path, words: Words) -> tuple[str, ...]:
+    return tuple(
+        f"{EVENTS_FILE} (does not say whose session {session} is: it counts as somebody else's from now on)"
+        for session in unclear_sessions(out / EVENTS_FILE, words)
+    )
+
+
+def _of_same_recording(out: Path, sessions: Collection[SessionId]) -> tuple[SessionId, ...]:
+    """Other sessions with a file of these sessions' recordings."""
+    files = {ids: _recording(path) for ids, path in stored_timelines(out).items()}
+    theirs = set[str]().union(*(files.get(ids, ()) for ids in sessions))
+    return tuple(ids for ids, own in files.items() if ids not in sessions and own & theirs)
+
+
+def _recording(timeline: Path) -> set[str]:
+    """The sha256 of its files; of a damaged timeline none is known."""
+    try:
+        metadata = read_metadata(timeline)
+        with understood(timeline):
+            return {file["sha256"] for file in metadata["video"]["files"]}
+    except TimelineError:
+        return set()
+
+
+def _with_faces(out: Path, sessions: Sequence[SessionId]) -> Iterator[str]:
+    """Files that hold everybody's faces, or show them."""
+    for ids in sessions:
+        faces, copy = faces_path(out, *ids), out / "review" / ids[0] / f"{ids[1]}.mp4"
+        for path in (faces, set_aside_path(out, *ids, faces), copy):
+            if path.exists():
+                yield str(path.relative_to(out))
+
+
+def _known(out: Path) -> dict[str, set[str]]:
+    """Whoever the folder holds something of, by its status, its log's ids and its folders' names."""
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    for patient, session in read_status(out).select("patient_id", "session_id").rows():
+        known[patient].add(session)
+    for patient, sessions in read_ids(out).items():
+        known[patient].update(sessions)
+    for folder in (folder for kind in _BY_SESSION for folder in out.glob(f"{kind}/*/")):
+        patient = _bare(folder.name)
+        if ID_PATTERN.fullmatch(patient):
+            names = {path.name if path.is_dir() else Path(_bare(path.name)).stem for path in folder.iterdir()}
+            known[patient].update(filter(ID_PATTERN.fullmatch, names - set(RESERVED_IDS)))
+    return dict(known)
+
+
+def _bare(name: str) -> str:
+    """``patient_id=P1`` and ``P1.partial`` are P1's."""
+    return name.removesuffix(".partial").rpartition("=")[2]
+
+
+def _whose(path: Path, known: Known) -> tuple[str | None, str | None]:
+    """Patient and session of a path from the folder, as far as it tells."""
+    kind, *parts = path.parts
+    if kind == "exports" and path.suffix == ".eaf":
+        parts = parts[-1:]
+    elif kind not in KINDS:
+        return None, None
+    patient, rest = _named(parts, known)
+    return patient, _named(rest, known[patient])[0] if patient else None
+
+
+def _named(parts: Sequence[str], ids: Collection[str]) -> tuple[str | None, Sequence[str]]:
+    """The one id that the parts name, and what is left of them.
+
+    A folder's whole name first: what lies in somebody's folder is theirs, whatever word its name holds.
+    """
+    for place, part in enumerate(parts):
+        if _bare(part) in ids:
+            return _bare(part), parts[place + 1 :]
+    stem = Path(_bare(parts[-1])).stem if parts else ""
+    if stem in ids:
+        return stem, ()
+    longest_first = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
+    for place, part in enumerate(parts):
+        found = set(re.findall(f"(?<![A-Za-z0-9])(?:{longest_first})(?![A-Za-z0-9])", part)) if ids else set()
+        if len(found) == 1:
+            return found.pop(), parts[place:]
+    return None, ()
+
+
+def _files(out: Path) -> Iterator[Path]:
+    """Files and links below the folder, in order; links are not followed."""
+    for top, folders, files in os.walk(out):
+        folders.sort()
+        links = [name for name in folders if Path(top, name).is_symlink()]
+        yield from (Path(top, name) for name in sorted([*files, *links]))
+
+
+def remove_planned(out: Path, plan: Plan) -> None:
+    """Deletes what the plan says; its pages are not made again yet.
+
+    :raises OutputError: a file can't be removed or written."""
+    for path, count in plan.rows.items():
+        drop_rows(path, plan.words, count)
+    for path in (*plan.files, *plan.again, *plan.pages):
+        try:
+            if path == out / "summaries" / "sessions.parquet":
+                _empty(path)
+            else:
+                path.unlink(missing_ok=True)
+            if path.relative_to(out).parts[0] not in _MADE:  # of an export under another name
+                remove_empty(path.parent, out)
+        except OSError as error:
+            raise OutputError(
+                f"{path}: can't be removed ({error.strerror}); put that right, then purge again."
+            ) from error
+    for kind in (kind for kind in _MADE if not (out / kind).is_symlink()):
+        for folder, _, _ in os.walk(out / kind, topdown=False):
+            with suppress(OSError):  # there is something in it
+                Path(folder).rmdir()
+
+
+def _empty(path: Path) -> None:
+    """The settings in it stay: with them the summaries are made anew."""
+    try:
+        write_table(path, read_table(path).slice(0, 0), read_metadata(path))
+    except TimelineError:
+        path.unlink()  # damaged
+
+
+def mentions_left(out: Path, plan: Plan, own_text: Sequence[bytes]) -> Iterator[str]:
+    """What of the folder still mentions whom the plan is about, relative to the folder, and where."""
+    return find_mentions(out, plan.words, _MADE, own_text)
+
+
+def remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
+    """Has the pages written; where no timeline is left, removes what is about nobody any more."""
+    if written_sessions(out):
+        write_pages(out)
+        return
+    reports = out / "reports"
+    # the innermost first: what is left of a folder keeps those around it
+    left = ((reports / "assets", "*.*"), (reports, "*.html"), (out / "summaries", "sessions.parquet"))
+    for folder, names in left:
+        if not (folder.is_symlink() or folder.parent.is_symlink()):
+            for page in folder.glob(names):
+                page.unlink()
+            with suppress(OSError):  # there is something else in it, or it is not there
+                folder.rmdir()

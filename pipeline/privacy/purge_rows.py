@@ -1,0 +1,141 @@
+"""Rows of a person, or of one session, in tables of several people: how many, and the table without them.
+
+A CSV's columns go by the names that they may have in ``events.csv``; its other lines stay as they are.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.analysis.events import EVENTS_FILE, column_name, patient_of, patients_by_session
+from pipeline.errors import InputError
+from pipeline.privacy.mentions import Words
+from pipeline.processing.sessions_list import SESSIONS_FILE
+from pipeline.store.encryption import for_reading, for_writing, is_encrypted
+from pipeline.store.spreadsheet import plain
+from pipeline.store.timeline import atomic
+
+_ID_COLUMNS = ["patient_id", "session_id"]
+
+
+def count_rows(path: Path, words: Words) -> int:
+    """Of a table of several people; 0 for whatever is none, and for the study's own list."""
+    try:
+        if path.suffix == ".parquet":
+            return _count(_theirs(_open(path).read(_ID_COLUMNS), words))
+        if path.suffix == ".csv" and not _is_study_list(path):
+            return sum(theirs for _, theirs in _csv_lines(path, words))
+    except (InputError, OSError, ValueError, pa.ArrowException, csv.Error):
+        return 0  # the search looks into it as it is
+    return 0
+
+
+def _is_study_list(path: Path) -> bool:
+    """An export has a table of this name too, which names no videos."""
+    return path.name == SESSIONS_FILE and any("video" in row for _, row in _csv_rows(path))
+
+
+def drop_rows(path: Path, words: Words, count: int) -> None:
+    """Rewrites the table without them; without any row left, it goes."""
+    if path.suffix == ".csv":
+        header, *kept = [line for line, theirs in _csv_lines(path, words) if not theirs]
+        if any(line.strip() for line in kept):
+            with atomic(path) as partial:
+                partial.write_bytes("".join([header, *kept]).encode(errors="surrogateescape"))
+            return
+    else:
+        table = _open(path).read()
+        if table.num_rows > count:
+            left = table.filter(pc.invert(_theirs(table, words)))
+            key = for_writing() if is_encrypted(path) else None
+            with atomic(path) as partial:
+                pq.write_table(_without_unused(left), partial, compression="zstd", encryption_properties=key)
+            return
+    path.unlink()
+
+
+def unclear_sessions(path: Path, words: Words) -> list[str]:
+    """Of an ``events.csv``: sessions that the person shares by name, in rows that don't say whose they are.
+
+    Those rows stay, and are taken for the other person's once this one is gone.
+    """
+    try:
+        named = {row.get("session_id", "") for _, row in _csv_rows(path) if not row.get("patient_id")}
+    except (OSError, csv.Error):
+        return []
+    theirs = words.known.get(words.patient_id, ())
+    wanted = {name for name in theirs if words.session_id in (None, name)}
+    sessions = _by_session(words)
+    return sorted(name for name in wanted & named if len(sessions[name]) > 1)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path, decryption_properties=for_reading(path))
+
+
+def _theirs(table: pa.Table, words: Words) -> pa.ChunkedArray:
+    """(rows,) bool; none where a column that would tell is missing."""
+    wanted = dict(zip(_ID_COLUMNS, filter(None, (words.patient_id, words.session_id)), strict=False))
+    if not wanted.keys() <= set(table.column_names):
+        return pa.chunked_array([pa.nulls(table.num_rows, pa.bool_()).fill_null(False)])
+    same = [
+        pc.equal(pc.cast(table[name], pa.string()), value).fill_null(False) for name, value in wanted.items()
+    ]
+    return same[0] if len(same) == 1 else pc.and_(*same)
+
+
+def _count(mask: pa.ChunkedArray) -> int:
+    return pc.sum(mask).as_py() or 0
+
+
+def _without_unused(table: pa.Table) -> pa.Table:
+    """A dictionary keeps values of which no row is left, and would be written with them."""
+    for place, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type):
+            again = column.cast(column.type.value_type).dictionary_encode().cast(column.type)
+            table = table.set_column(place, table.schema.field(place), again)
+    return table
+
+
+def _csv_lines(path: Path, words: Words) -> Iterator[tuple[str, bool]]:
+    """Every line as it stands in the file, the header too, and whether it is theirs."""
+    sessions = _by_session(words) if path.name == EVENTS_FILE else {}
+    for place, (line, row) in enumerate(_csv_rows(path)):
+        patient, session = _whose(row, sessions)
+        yield line, place > 0 and patient == words.patient_id and words.session_id in (None, session)
+
+
+def _whose(row: Mapping[str, str], sessions: Mapping[str, list[str]]) -> tuple[str, str]:
+    """Patient and session, each empty where the row does not tell."""
+    patient, session = row.get("patient_id", ""), row.get("session_id", "")
+    if not patient:
+        found, fault = patient_of({"session_id": session}, sessions)
+        patient = "" if fault else found
+    return patient, session
+
+
+def _by_session(words: Words) -> Mapping[str, list[str]]:
+    return patients_by_session((patient, name) for patient, names in words.known.items() for name in names)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Every line as it stands in the file, the header too, and its cells by column.
+
+    A cell may hold line breaks: then several make one. Parted by ``;`` or ``,``.
+    """
+    text = path.read_bytes().decode(errors="surrogateescape")
+    lines = list(io.StringIO(text, newline=""))
+    header = lines[0] if lines else ""
+    reader = csv.reader(iter(lines), delimiter=max(";,", key=header.count))
+    start, columns = 0, list[str]()
+    for cells in reader:
+        columns = columns or [column_name(name.strip("\ufeff \"'")) for name in cells]
+        # of two columns of one name the first
+        row = dict(reversed(list(zip(columns, map(plain, cells), strict=False))))
+        yield "".join(lines[start : reader.line_num]), row
+        start = reader.line_num

@@ -1,0 +1,283 @@
+"""Many sessions: what fails is a row in ``status.parquet`` and the others go on."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.privacy.purge import remake_pages
+from pipeline.processing.jobs import Engine, Job, OnSession, failed, make_job
+from pipeline.processing.recordings_folder import check_unlisted, find_list, process_command
+from pipeline.processing.session import Session, Settings, update_details
+from pipeline.store.audit import audited
+from pipeline.store.consent import SetAside, is_refused, leave_out, take_back
+from pipeline.store.coverage import summarize
+from pipeline.store.folders import FolderVideos, check_name, find_videos
+from pipeline.store.ids import find_clashes
+from pipeline.store.lock import holding
+from pipeline.store.spreadsheet import TABLE_SUFFIXES
+from pipeline.store.status import (
+    Outcome,
+    read_outcomes,
+    read_status,
+    rebuilt_outcome,
+    record,
+    repair_status,
+    without_consent,
+)
+from pipeline.store.timeline import (
+    check_id,
+    check_key,
+    make_private_folder,
+    read_session,
+    remove_partials,
+    understood,
+    written_sessions,
+)
+from pipeline.video.container import VIDEO_SUFFIXES
+
+OnWithdrawn = Callable[[Session, SetAside], None]
+"""Called with a session that was set aside, where that concerned more than its own files."""
+
+
+def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: str | None) -> list[Session]:
+    """Which sessions the inputs are.
+
+    One video takes its ids from the options, or from its name; several, or those of a folder, from
+    names like ``<patient>_<session>.mp4``. Where ``patient_id`` is given all are that patient's, and a name
+    that does not begin with it is the session's as a whole.
+
+    Videos that a list of sessions names are not taken around it: the list knows who gave consent.
+
+    :raises InputError: an input does not exist, an id is missing or unusable, two sessions are the same or
+        differ only in capitals, or a list names a video.
+    """
+    videos = [video for path in inputs for video in _videos(path)]
+    if session_id is not None and len(videos) > 1:
+        raise InputError(
+            f"--session {session_id}: names one session, but there are {len(videos)} videos; give one video, "
+            "or leave the option out."
+        )
+    check_unlisted(videos)
+    sessions = [_session(video, patient_id, session_id) for video in videos]
+    seen: dict[tuple[str, str], Path] = {}
+    for session in sessions:
+        key = session.ids
+        if key in seen:
+            raise InputError(f"{session.video}: the same patient and session as {seen[key]}; rename one.")
+        seen[key] = session.video
+    for clash in find_clashes(seen):
+        raise InputError(f"{seen[clash.second]}: {clash}")
+    return sessions
+
+
+def check_ids(sessions: Sequence[Session], out: Path) -> None:
+    """No new session may differ from one that the folder holds in nothing but capitals.
+
+    :raises InputError: one does.
+    """
+    there = set(written_sessions(out)) | set(read_status(out).select("patient_id", "session_id").rows())
+    for clash in find_clashes([*sorted(there), *(session.ids for session in sessions)]):
+        if clash.second not in there:
+            raise InputError(f"{out} holds {' '.join(clash.first)}: {clash}")
+
+
+def process_sessions(
+    sessions: Sequence[Session],
+    out: Path,
+    settings: Settings,
+    engine: Engine,
+    weights_sha256: str,
+    *,
+    overwrite: bool = False,
+    on_session: OnSession = lambda session, done, total: None,
+    write_pages: Callable[[Path], object] = lambda out: None,
+    on_withdrawn: OnWithdrawn = lambda session, found: None,
+    own_text: Sequence[bytes] = (),
+) -> list[Outcome]:
+    """Processes what is missing or changed; keeps ``status.parquet``, ``logs/`` and the audit log up to date.
+
+    A session is skipped while its video, the settings and the weights are what its timeline was made from; a
+    date or a condition that changed is put into its tables. One that failed is tried again, unless the reason
+    lies in these and they are the same.
+
+    Sessions without consent come first: what was made of them is set aside before anything else is done, and
+    nothing of their recordings is looked at.
+
+    :param write_pages: called last, where there is a timeline, while the folder is still held: no purge comes
+        between.
+    :param own_text: what every page holds of the program's own; it is about nobody.
+    :returns: how each session ended, in their order.
+    :raises OutputError: the folder can't be written to, or another run is at work in it.
+    """
+    _claim(out)
+    keys = [session.ids for session in sessions]
+    options = {"settings": asdict(settings), "overwrite": overwrite}
+    with holding(out), audited(out, "process", keys, options, weights_sha256) as ending:
+        repair_status(out)
+        before = read_outcomes(out)
+        ended: dict[tuple[str, str], Outcome] = {}
+        refused = [session for session in sessions if is_refused(out, session, before.get(session.ids))]
+        for session in refused:
+            known = before.get(session.ids)
+            found = leave_out(out, session.ids, known, own_text)
+            if found.shared or found.mentions:
+                on_withdrawn(session, found)
+            ended[session.ids] = _without_consent(out, session, known)
+            ending.states[session.ids] = ended[session.ids].state
+            on_session(session, 1, 1)
+        jobs = []
+        for key, session in zip(keys, sessions, strict=True):
+            if key in ended:
+                continue
+            if take_back(out, key):
+                before[key] = rebuilt_outcome(out, *key)
+            job = make_job(session, out, settings, weights_sha256, before.get(key))
+            settled = None if overwrite else _settled(job, before.get(key))
+            if settled is None:
+                jobs.append(job)
+            else:
+                ended[key], ending.states[key] = settled, settled.state
+                on_session(session, 1, 1)
+        for outcome in engine(jobs, _starting(out, jobs, ended, on_session)):
+            record(out, outcome)
+            ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
+        remove_partials(out)
+        if written_sessions(out) or refused:
+            remake_pages(out, write_pages)
+    return [ended[key] for key in keys]
+
+
+def _without_consent(out: Path, session: Session, before: Outcome | None) -> Outcome:
+    """The row of a session that was left out; one that says the same stays as it is."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    found = without_consent(out, *session.ids, now)
+    if before is not None and before == replace(found, finished_at=before.finished_at):
+        return before
+    record(out, found)
+    return found
+
+
+def _settled(job: Job, before: Outcome | None) -> Outcome | None:
+    """The outcome of a session whose recording need not be read again; its row is brought up to date."""
+    if before is None or before.fingerprint != job.fingerprint or before.state in ("waiting", "running"):
+        return None
+    if before.state == "failed":
+        return before if before.lasting else None
+    try:
+        if not _is_whole(job):
+            return None
+        changed = update_details(job.session, job.out)
+    except TimelineError:
+        return None  # a table that is missing or damaged is made again
+    known = failed(job, "")
+    row = replace(before, videos=known.videos, video_stamp=known.video_stamp, video_sha256=known.video_sha256)
+    if changed is not None:
+        row = replace(row.with_result(changed), finished_at=known.finished_at)
+    if row != before:
+        record(job.out, row)
+    if changed is not None:
+        return row
+    return replace(row, state="skipped", reason="is up to date; --overwrite makes it anew")
+
+
+def _is_whole(job: Job) -> bool:
+    """Whether the session's tables can be read, and are those of the job.
+
+    :raises TimelineError: one can't be read.
+    """
+    timeline, _ = read_session(job.out, *job.session.ids)
+    with understood(job.session.timeline_path(job.out)):
+        summarize(timeline)  # asks for what every reader asks for
+    return timeline.metadata.get("fingerprint") == job.fingerprint
+
+
+def _starting(
+    out: Path, jobs: Sequence[Job], ended: Collection[tuple[str, str]], on_session: OnSession
+) -> OnSession:
+    """Also records which sessions are at work or wait; nothing before the first of them got going."""
+    left = {job.session.ids: failed(job, "") for job in jobs}
+
+    def on_progress(session: Session, done: int, total: int) -> None:
+        begun = left.pop(session.ids, None)
+        if begun is not None:
+            waiting = [replace(row, state="waiting") for key, row in left.items() if key not in ended]
+            record(out, replace(begun, state="running"), *waiting)
+        on_session(session, done, total)
+
+    return on_progress
+
+
+def _videos(path: Path) -> tuple[Path, ...]:
+    if not _is_folder(path):
+        if path.suffix.lower() in _OTHER_TABLES:
+            raise InputError(
+                f"{path}: a list of sessions is a .csv or .xlsx file; in the spreadsheet, save it as one of "
+                "these."
+            )
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            raise InputError(f"{path}: a list of sessions is given alone: {process_command(path)}")
+        return (check_name(path),)
+    if (listed := find_list(path)) is not None:
+        raise InputError(
+            f"{path}: holds a list of sessions; give the list, and nothing else: {process_command(listed)}"
+        )
+    found = find_videos(path)
+    if not found.here:
+        raise InputError(f"{path}: no video in this folder{_below(found)} ({', '.join(VIDEO_SUFFIXES)}).")
+    return found.here
+
+
+# Of spreadsheets that people give and that are not read.
+_OTHER_TABLES = (".xls", ".xlsm", ".ods", ".numbers", ".tsv")
+
+
+def _below(found: FolderVideos) -> str:
+    folders = sorted({str(video.parent) for video in found.below})
+    return f" itself; give its sub-folders: {', '.join(folders)}" if folders else ""
+
+
+def _is_folder(path: Path) -> bool:
+    """:raises InputError: there is neither a folder nor a file."""
+    try:
+        # not path.exists(): of a name that is too long it says nothing, and raises
+        next(path.iterdir(), None)
+    except NotADirectoryError:
+        return False
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not found, or can't be read.") from error
+    return True
+
+
+def _session(video: Path, patient_id: str | None, session_id: str | None) -> Session:
+    named_patient, separator, named_session = video.stem.partition("_")
+    if patient_id is None:
+        if not separator:
+            raise InputError(
+                f"{video}: whose is it? Name it <patient>_<session>{video.suffix}, or give --patient."
+            )
+        patient = check_id(f"{video}:", named_patient)
+    else:
+        patient = check_id("--patient", patient_id)
+    if session_id is None:
+        # a name that begins otherwise says something that must not be lost
+        session = check_id(f"{video}:", named_session if named_patient == patient else video.stem)
+    else:
+        session = check_id("--session", session_id)
+    return Session(patient, session, video)
+
+
+def _claim(out: Path) -> None:
+    """Better now than after the first session.
+
+    :raises OutputError: the folder can't be written to.
+    :raises InputError: what it holds is encrypted, and no key is in use.
+    """
+    try:
+        make_private_folder(out)
+        TemporaryFile(dir=out).close()
+        check_key(out)
+    except OSError as error:
+        raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error

@@ -1,0 +1,126 @@
+"""Finished stretches of a session, kept until all of it is done: a power cut costs minutes, not the night."""
+
+import io
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import OutputError
+from pipeline.records import EMOTIONS, Face, FrameFaces
+from pipeline.store.encryption import seal, unseal
+from pipeline.store.timeline import atomic
+
+STRETCH_S = 120.0
+
+NO_PICTURE: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
+
+_NUMBERS = ("detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive samples, their faces scored but not tracked yet, and the decoders that read them."""
+
+    samples: list[FrameFaces]
+    decoders: list[str]
+
+
+class Stretches:
+    """A session's stretches in a folder of their own; they hold numbers, and no picture.
+
+    :param key: what the stretches depend on; those of another key are not taken for these.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._folder, self._key = folder, key
+
+    def read(self, number: int) -> Stretch | None:
+        """None where it is not there, damaged, or another's."""
+        try:
+            with np.load(io.BytesIO(unseal(self._path(number).read_bytes())), allow_pickle=False) as file:
+                columns = dict(file)
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile):
+            return None
+        if str(columns["key"]) != self._key:
+            return None
+        return Stretch(_samples(columns), columns["decoders"].tolist())
+
+    def write(self, number: int, stretch: Stretch) -> None:
+        """:raises OutputError: it can't be written."""
+        columns = _columns(stretch.samples)
+        columns |= {"key": np.array(self._key), "decoders": np.array(stretch.decoders, str)}
+        file = io.BytesIO()
+        np.savez(file, **columns)  # type: ignore[arg-type]  # its types take every name for allow_pickle
+        try:
+            with atomic(self._path(number)) as partial:
+                partial.write_bytes(seal(file.getvalue()))
+        except OutputError as error:
+            # whoever else was at work on this session is done with it, and has removed the folder meanwhile
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+
+    def remove(self) -> None:
+        """Nothing is left of them, nor of the patient's folder if it is empty."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        for folder in (self._folder.parent, self._folder.parent.parent):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:05d}.npz"
+
+
+def _columns(samples: Sequence[FrameFaces]) -> dict[str, NDArray[Any]]:
+    faces = [face for sample in samples for face in sample.faces]
+    empty = np.zeros((0, 4 + 10 + len(EMOTIONS)), np.float32)
+    exact = [np.concatenate([f.box_xyxy, f.landmarks.ravel(), _probabilities(f)]) for f in faces]
+    return {
+        "sample": np.array([s.sample for s in samples], np.int64),
+        "frame": np.array([s.frame for s in samples], np.int64),
+        "time_s": np.array([s.time_s for s in samples], np.float64),
+        "decoded": np.array([s.decoded for s in samples], bool),
+        "faces": np.array([len(s.faces) for s in samples], np.int64),
+        "arrays": np.array(exact, np.float32) if exact else empty,
+        "numbers": np.array([[getattr(f, name) for name in _NUMBERS] for f in faces], np.float64),
+    }
+
+
+def _probabilities(face: Face) -> NDArray[np.float32]:
+    assert face.probabilities is not None
+    return face.probabilities
+
+
+def _samples(columns: dict[str, NDArray[Any]]) -> list[FrameFaces]:
+    ends = np.cumsum(columns["faces"])
+    faces = [_face(*row) for row in zip(columns["arrays"], columns["numbers"].tolist(), strict=True)]
+    names = ("sample", "frame", "time_s", "decoded")
+    rows = zip(*(columns[name].tolist() for name in names), columns["faces"], ends, strict=True)
+    return [
+        FrameFaces(sample, frame, time_s, decoded, tuple(faces[end - count : end]))
+        for sample, frame, time_s, decoded, count, end in rows
+    ]
+
+
+def _face(arrays: NDArray[np.float32], numbers: Sequence[float]) -> Face:
+    detection, face_px, sharpness, brightness, yaw, pitch, roll = numbers
+    return Face(
+        box_xyxy=arrays[:4],
+        detection=detection,
+        landmarks=arrays[4:14].reshape(5, 2),
+        crop=NO_PICTURE,
+        face_px=face_px,
+        sharpness=sharpness,
+        brightness=brightness,
+        yaw=yaw,
+        pitch=pitch,
+        roll=roll,
+        probabilities=arrays[14:],
+    )

@@ -1,0 +1,171 @@
+"""One session as a unit of work: what its result depends on, and how it ended."""
+
+import hashlib
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError, PipelineError, VideoError
+from pipeline.processing.session import Instruments, OnProgress, Session, Settings, process_session
+from pipeline.store.encryption import key_id
+from pipeline.store.status import Outcome
+from pipeline.store.timeline import SCHEMA_VERSION, atomic
+from pipeline.video.container import sha256_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """One session that is to be processed.
+
+    :param video_stamp: each file's size and time of change; while they are the same, so is the sha256.
+    :param video_sha256: of several files, of their sha256s; empty where one can't be read.
+    :param fingerprint: sha256 of all that the result depends on.
+    """
+
+    session: Session
+    out: Path
+    settings: Settings
+    video_stamp: str
+    video_sha256: str
+    fingerprint: str
+
+
+OnSession = Callable[[Session, int, int], None]
+"""Called with (session, samples done, samples in all)."""
+
+Engine = Callable[[Sequence[Job], OnSession], Iterator[Outcome]]
+"""Carries jobs out, in any order and wherever; yields how each ended as soon as it did."""
+
+
+def make_job(
+    session: Session, out: Path, settings: Settings, weights_sha256: str, before: Outcome | None
+) -> Job:
+    """:param before: how the session ended last time; an unchanged video is not read for its sha256 again."""
+    found = stamp(session.videos)
+    known = before.video_sha256 if before is not None and before.video_stamp == found else ""
+    sha256 = known or joined([_sha256(video) for video in session.videos])
+    depends = {
+        "schema": SCHEMA_VERSION,
+        "video": sha256,
+        "session": _relevant(session),
+        "settings": asdict(settings),
+        "weights": weights_sha256,
+        "key": key_id(),
+    }
+    fingerprint = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+    return Job(session, out, settings, found, sha256, fingerprint)
+
+
+def in_this_process(instruments: Instruments) -> Engine:
+    """One job after the other."""
+
+    def run(jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
+        for job in jobs:
+            yield attempt(job, instruments, partial(on_session, job.session))
+
+    return run
+
+
+def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outcome:
+    """Processes the session; whatever goes wrong becomes its outcome, and the log says more."""
+    session, started = job.session, time.monotonic()
+    try:
+        timeline = process_session(session, job.out, job.settings, instruments, on_progress, job.fingerprint)
+    except PipelineError as error:
+        write_log(job, str(error))
+        reason = _without_paths(session, str(error))
+        outcome = failed(job, reason, lasting=_is_lasting(job, error))
+    except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on
+        write_log(job, traceback.format_exc())
+        what = f"unexpected {type(error).__name__}: {_without_paths(session, str(error))}"
+        outcome = failed(job, f"{what}; the log has the details")
+    else:
+        outcome = failed(job, "").with_result(timeline.metadata)
+        write_log(job, outcome.reason or "done")
+    return replace(outcome, took_s=time.monotonic() - started)
+
+
+def _is_lasting(job: Job, error: PipelineError) -> bool:
+    """Not where a disk or a share failed, or the file was changed meanwhile: tomorrow it may be there."""
+    if not isinstance(error, VideoError | InputError) or isinstance(error.__cause__, OSError):
+        return False
+    return stamp(job.session.videos) == job.video_stamp
+
+
+def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:
+    """:param lasting: the same video with the same settings would fail again."""
+    return Outcome(
+        patient_id=job.session.patient_id,
+        session_id=job.session.session_id,
+        state="failed",
+        reason=reason,
+        coverage=None,
+        seconds_lost=None,
+        video_s=None,
+        took_s=0.0,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        identity=None,
+        lasting=lasting,
+        videos=tuple(str(video.resolve()) for video in job.session.videos),
+        video_stamp=job.video_stamp,
+        video_sha256=job.video_sha256,
+        fingerprint=job.fingerprint,
+    )
+
+
+def write_log(job: Job, text: str) -> None:
+    """What the session's row has no room for."""
+    with atomic(job.out / "logs" / job.session.patient_id / f"{job.session.session_id}.log") as partial:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        partial.write_text(f"{now}\n{job.settings}\n{text}\n", encoding="utf-8")
+
+
+def _relevant(session: Session) -> dict[str, Any]:
+    """What of a session's description its pictures depend on, or who the patient is."""
+    return {
+        "parts": [session.start_s, session.end_s, session.exclude],
+        "patient": [session.patient_region, [_sha256(photo) for photo in session.patient_face]],
+    }
+
+
+def stamp(videos: Iterable[Path]) -> str:
+    """Size and time of change of each file: while they are the same, so is the sha256."""
+    return " ".join(map(_stamp, videos))
+
+
+def _stamp(video: Path) -> str:
+    try:
+        found = video.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+def _sha256(video: Path) -> str:
+    try:
+        return sha256_of(video)
+    except VideoError:
+        return ""
+
+
+def joined(each: Sequence[str]) -> str:
+    """The sha256 of a recording of several files, from theirs; empty where one is."""
+    if not all(each):
+        return ""
+    return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()
+
+
+def _without_paths(session: Session, message: str) -> str:
+    """The error without the files' names: they can hold a person's, and the reason gets into reports."""
+    called = dict.fromkeys(session.videos, "the video") | dict.fromkeys(session.patient_face, "the photo")
+    for video in session.videos:
+        message = message.removeprefix(f"{video}: ")
+    for path, name in called.items():
+        message = message.replace(str(path), name).replace(path.name, name)
+    return message

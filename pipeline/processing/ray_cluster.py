@@ -1,0 +1,367 @@
+"""Sessions on several machines: a Ray cluster, all of whose nodes see the same folders.
+
+On a node each session runs as :mod:`pipeline.processing.workers` runs it: in a process of its own, below an
+actor that watches over it. So what a video does to its process is told as on one machine, and an actor that
+is lost was lost with its node.
+"""
+
+import os
+import secrets
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.connection import wait
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pipeline.errors import InputError
+from pipeline.processing.jobs import Job, OnSession
+from pipeline.processing.session import Instruments
+from pipeline.processing.workers import DEFAULT_STALL_S, WORKER_BYTES, WORKER_CORES, Worker, given_up
+from pipeline.store.status import Outcome
+
+# A damaged video crashes its process each time; what a neighbour in memory did to it may not happen again.
+CRASH_TRIES = 2
+
+# A session that takes its machine down shall not take down all of them.
+NODE_TRIES = 4
+
+# Failed starts on a node that lives are no accident.
+_START_TRIES = 3
+
+# Not measured. The decoding of so many takes 16 cores, more than most machines have for each GPU.
+_SESSIONS_A_GPU = 8
+
+# How often actors tell of their progress, and the driver listens.
+_POLL_S = 0.5
+
+# An actor ends a session that stalls; an actor that does not has stalled itself.
+_GRACE_S = 60.0
+
+_CONNECT_S = 10.0
+
+# No picture goes through Ray's memory, only jobs, progress and outcomes: about the least that it takes.
+_STORE_BYTES = 80 * 2**20
+
+# What the numbers depend on.
+_PACKAGES = ("emonext-care", "torch", "timm", "facenet-pytorch", "numpy", "scipy", "av", "decord")
+
+
+class RayCluster:
+    """An engine of several machines: sessions go wherever cores, memory and GPU do for one more.
+
+    One whose process crashes or hangs is tried :data:`CRASH_TRIES` times, one that is lost with its node
+    :data:`NODE_TRIES` times; each time it goes on from its last finished stretch.
+
+    :param make_instruments: a module's function, or a partial of one; called on the nodes.
+    :param address: the head's, such as ``10.0.0.5:6379``; ``auto`` is the cluster that this machine belongs
+        to, and none a new one of this machine alone.
+    :param count: sessions at once, at most.
+    :param device: ``auto`` takes a node's GPU where it has one; ``cuda`` takes such nodes only.
+    :param stall_s: without progress for so long, a session is given up, s.
+    """
+
+    def __init__(
+        self,
+        make_instruments: Callable[[], Instruments],
+        address: str | None = None,
+        count: int | None = None,
+        device: str = "auto",
+        stall_s: float = DEFAULT_STALL_S,
+    ) -> None:
+        self._make, self._address, self._count = make_instruments, address, count
+        self._device, self._stall_s = device, stall_s
+
+    def __call__(self, jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
+        """:raises InputError: there is no such cluster or no room in it, or a node is not as this machine is.
+        :raises Exception: what ``make_instruments`` raised.
+        """
+        left, seats = deque(map(_absolute, jobs)), list[_Seat]()
+        tries, failed_starts = Counter[tuple[str, str, int]](), Counter[str]()
+        seated = float("-inf")
+        if not left:
+            return
+        _connect(self._address)
+        try:
+            while left or any(seat.job for seat in seats):
+                seats += self._new_seats(seats, len(left))
+                if not seats:
+                    self._wait_for_room(seated)
+                    continue
+                seated = time.monotonic()
+                for seat in seats:
+                    if left and seat.idle:
+                        seat.give(left.popleft())
+                awaited = [seat.awaited for seat in seats if seat.awaited is not None]
+                ray.wait(awaited, num_returns=len(awaited), timeout=_POLL_S)
+                for seat in seats:
+                    end = seat.listen(on_session)
+                    if end is not None and _is_tried_again(end, tries):
+                        left.append(end.job)
+                    elif end is not None:
+                        yield end.outcome
+                _check_starts(seats, failed_starts)
+                seats = [seat for seat in seats if seat.alive]
+        finally:
+            for seat in seats:
+                seat.stop()
+            ray.shutdown()
+
+    def _new_seats(self, seats: "Sequence[_Seat]", jobs_left: int) -> "list[_Seat]":
+        """As many as there are jobs and room for: nodes come and go."""
+        wanted = sum(seat.job is not None for seat in seats) + jobs_left
+        wanted = min(wanted, self._count or wanted) - len(seats)
+        if wanted <= 0:
+            return []
+        taken = Counter(seat.node for seat in seats)
+        room = [
+            (place, node)
+            for node in ray.nodes()
+            if node["Alive"]
+            for place in range(taken[node["NodeID"]], places(node["Resources"], self._device))
+        ]
+        # each node's first place before any node's second
+        room.sort(key=lambda place_and_node: place_and_node[0])
+        return [
+            _Seat(node, _gpu_share(node["Resources"], self._device), self._make, self._stall_s)
+            for _, node in room[:wanted]
+        ]
+
+    def _wait_for_room(self, seated: float) -> None:
+        """A node may come back.
+
+        :raises InputError: there was no room from the start, or for as long as a session may stall.
+        """
+        if time.monotonic() - seated > self._stall_s:
+            raise InputError(
+                f"No machine of the Ray cluster has room for a session: {WORKER_CORES} cores, "
+                f"{WORKER_BYTES / 2**30:.0f} GiB of memory{', a GPU' if self._device == 'cuda' else ''}."
+            )
+        time.sleep(_POLL_S)
+
+
+def places(resources: Mapping[str, float], device: str) -> int:
+    """Sessions at once on a node.
+
+    :param resources: of the node, as Ray counts them: ``CPU``, ``memory`` in bytes, ``GPU``.
+    """
+    if device == "cuda" and not resources.get("GPU"):
+        return 0
+    room = [resources.get("CPU", 0) / WORKER_CORES, resources.get("memory", 0) / WORKER_BYTES]
+    if _gpu_share(resources, device):
+        room.append(resources["GPU"] * _SESSIONS_A_GPU)
+    return int(min(room))
+
+
+def _gpu_share(resources: Mapping[str, float], device: str) -> float:
+    """Of one GPU, for each session."""
+    return 1 / _SESSIONS_A_GPU if device != "cpu" and resources.get("GPU") else 0.0
+
+
+# --- the driver's side
+
+
+@dataclass(frozen=True)
+class _End:
+    """Of one try of a job.
+
+    :param tries: after so many such ends it is the job's.
+    """
+
+    job: Job
+    outcome: Outcome
+    tries: int = 1
+
+
+class _Seat:
+    """An actor on a node, as its driver sees it, and the job that it has.
+
+    :ivar awaited: what it will say next; none while it is idle.
+    """
+
+    def __init__(
+        self,
+        node: Mapping[str, Any],
+        gpu_share: float,
+        make_instruments: Callable[[], Instruments],
+        stall_s: float,
+    ) -> None:
+        self.node, self.host = node["NodeID"], node["NodeManagerHostname"]
+        self.alive, self.ready, self.error = True, False, ""
+        self.job: Job | None = None
+        self._stall_s, self._heard = stall_s, 0.0
+        actor: Any = ray.remote(_Watcher).options(
+            num_cpus=WORKER_CORES,
+            num_gpus=gpu_share,
+            memory=WORKER_BYTES,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(self.node, soft=False),
+        )
+        self._actor = actor.remote(make_instruments, stall_s)
+        self.awaited: Any = self._actor.__ray_ready__.remote()
+
+    @property
+    def idle(self) -> bool:
+        return self.ready and self.job is None
+
+    def give(self, job: Job) -> None:
+        self.job, self._heard = job, time.monotonic()
+        self.awaited = self._actor.process.options(num_returns="streaming").remote(job, _versions())
+
+    def listen(self, on_session: OnSession) -> _End | None:
+        """What it has to say; how this try of its job ended, if it did.
+
+        :raises Exception: what was raised on the node.
+        """
+        try:
+            while self.awaited is not None and ray.wait([self.awaited], timeout=0)[0]:
+                self._heard = time.monotonic()
+                if self.job is None:
+                    ray.get(self.awaited)
+                    self.ready, self.awaited = True, None
+                    return None
+                first, second = ray.get(next(self.awaited))
+                if isinstance(first, Outcome):
+                    return self._end(first, CRASH_TRIES if second else 1)
+                on_session(self.job.session, first, second)
+        except RayTaskError as error:
+            error.cause.args = (f"{self.host}: {error.cause}",)
+            raise error.cause from error
+        except RayError as error:
+            self.error = str(error).strip().rpartition("\n")[2]
+            return self._lost(f"its machine {self.host} was lost")
+        if self.job is not None and time.monotonic() - self._heard > self._stall_s + _GRACE_S:
+            return self._lost(f"its machine {self.host} did not answer any more")
+        return None
+
+    def stop(self) -> None:
+        """Also in the middle of a job: what is finished of it is kept."""
+        self.alive = False
+        with suppress(RayError):
+            ray.kill(self._actor)
+
+    def _lost(self, reason: str) -> _End | None:
+        self.stop()
+        return self._end(given_up(self.job, reason), NODE_TRIES) if self.job else None
+
+    def _end(self, outcome: Outcome, tries: int) -> _End:
+        job, self.job, self.awaited = self.job, None, None
+        assert job is not None
+        if tries > 1:
+            outcome = replace(outcome, reason=f"{outcome.reason}; tried {tries} times")
+        return _End(job, outcome, tries)
+
+
+def _is_tried_again(end: _End, tries: Counter[tuple[str, str, int]]) -> bool:
+    key = (end.job.session.patient_id, end.job.session.session_id, end.tries)
+    tries[key] += 1
+    return tries[key] < end.tries
+
+
+def _check_starts(seats: Sequence[_Seat], failed: Counter[str]) -> None:
+    """:raises InputError: on a node that lives, nothing can be started."""
+    for seat in seats:
+        if seat.alive or seat.ready:
+            continue
+        failed[seat.node] += 1
+        lives = any(node["Alive"] for node in ray.nodes() if node["NodeID"] == seat.node)
+        if lives and failed[seat.node] >= _START_TRIES:
+            raise InputError(
+                f"{seat.host}: no session can be started there ({seat.error}); install the same."
+            )
+
+
+def _absolute(job: Job) -> Job:
+    """A node's working folder is another."""
+    return replace(job, out=job.out.absolute(), session=job.session.with_absolute_paths())
+
+
+def _connect(address: str | None) -> None:
+    """:raises InputError: no cluster answers there."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if address is None:
+            # Ray listens on all of the machine's addresses, and lets in who knows this; else it writes a file
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            options |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+        elif ":" in address:  # Ray itself tries for more than a minute, and then ends this process
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), _CONNECT_S).close()
+        ray.init(address or "local", **options)
+    except Exception as error:
+        ray.shutdown()
+        if address is None:
+            raise InputError(f"--engine ray: Ray can't be started on this machine ({error}).") from error
+        raise InputError(
+            f"--ray-address {address}: no Ray cluster can be had there ({error}). Start one with "
+            "`ray start`; this machine must belong to it, and have the same RAY_AUTH_MODE."
+        ) from error
+
+
+# --- the node's side
+
+
+class _Watcher:
+    """The actor: a process of its own for the session, and what is to be told of it."""
+
+    def __init__(self, make_instruments: Callable[[], Instruments], stall_s: float) -> None:
+        self._make, self._stall_s = make_instruments, stall_s
+        self._worker: Worker | None = None
+
+    def process(
+        self, job: Job, versions: Mapping[str, str]
+    ) -> Iterator[tuple[int, int] | tuple[Outcome, bool]]:
+        """Samples done and in all, now and then; last the outcome, and whether the process was lost.
+
+        :raises InputError: this node is not as the driver's machine is.
+        """
+        _check_this_machine(job, versions)
+        if self._worker is None or not self._worker.alive:
+            self._worker = Worker(self._make)
+        worker = self._worker
+        worker.give(job)
+        news, told, outcome = list[tuple[int, int]](), 0.0, None
+        while outcome is None:
+            wait([worker.connection], timeout=_POLL_S)
+            outcome = worker.listen(lambda _, done, total: news.append((done, total)), self._stall_s)
+            if news and (outcome or time.monotonic() - told > _POLL_S):
+                yield news[-1]
+                news.clear()
+                told = time.monotonic()
+        yield outcome, not worker.alive
+
+
+def _check_this_machine(job: Job, versions: Mapping[str, str]) -> None:
+    """Better than to fail every session, or to write where nobody looks.
+
+    :raises InputError: other packages are installed than where the driver runs, or a folder is missing.
+    """
+    here = _versions()
+    for name in versions:
+        if here[name] != versions[name]:
+            raise InputError(f"{name} {here[name]} is installed, and {versions[name]} elsewhere; the same?")
+    read = [*job.session.videos, *job.session.patient_face] if job.video_sha256 else []
+    for path in [job.out / ".lock", *read]:
+        if not path.exists():
+            raise InputError(
+                f"{path} is not there; all machines must see the same folders by the same names."
+            )
+
+
+def _versions() -> dict[str, str]:
+    """Package → version; builds for the CPU and for CUDA have the same."""
+    return {name: _version(name).partition("+")[0] for name in _PACKAGES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not"

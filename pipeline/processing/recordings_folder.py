@@ -1,0 +1,121 @@
+"""Where lists of sessions lie, and which videos they name: no video is processed around its list."""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.processing.list_columns import REQUIRED
+from pipeline.store.folders import find_videos
+from pipeline.store.ids import Ids
+from pipeline.store.spreadsheet import TABLE_SUFFIXES, first_line, is_file, plain, read_table
+
+SESSIONS_FILE = "sessions.csv"
+
+
+def lists_in(folder: Path) -> list[Path]:
+    """Lists of sessions in a folder: by their name, or under another one by their columns.
+
+    :raises InputError: the folder can't be read.
+    """
+    try:
+        tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be read ({error.strerror}).") from error
+    return [path for path in tables if path.name[0] not in ".~" and _is_list(path)]
+
+
+def find_list(folder: Path) -> Path | None:
+    """The list of a folder.
+
+    :raises InputError: there are several, or the folder can't be read.
+    """
+    lists = lists_in(folder)
+    if len(lists) > 1:
+        names = ", ".join(path.name for path in lists)
+        raise InputError(f"{folder}: holds several lists of sessions ({names}); give the one that counts.")
+    return lists[0] if lists else None
+
+
+def check_unlisted(videos: Iterable[Path]) -> None:
+    """No list in a video's folder or in one above may name it: the list knows of consent, and what counts.
+
+    :raises InputError: one does. Or a list beside a video can't be read: nobody knows what it says.
+    """
+    named_in = cache(_named_in)  # of a folder with many videos
+    for video in videos:
+        for folder in video.absolute().parents:
+            for path, named in named_in(folder, folder == video.absolute().parent).items():
+                ids = named.get(_identity(video))
+                if ids is not None:
+                    raise InputError(
+                        f"{video}: {path} lists this video; process it from there: "
+                        f"{process_command(path, *ids)}"
+                    )
+
+
+def process_command(path: Path, patient_id: str = "", session_id: str = "") -> str:
+    """What to type for a list, or for some of its sessions."""
+    options = (("--patient", patient_id), ("--session", session_id))
+    words = ["emonext", "process", str(path), *(word for option in options if option[1] for word in option)]
+    return f"{shlex.join(words)} --out DIR"
+
+
+_File = tuple[int, int]
+"""Device and inode: the file itself, whatever path or link leads to it."""
+
+
+def _named_in(folder: Path, beside: bool) -> Mapping[Path, Mapping[_File | None, Ids]]:
+    """List → file → its ids as they stand there.
+
+    :param beside: what can't be read is an error here, and no matter in a folder further up.
+    """
+    found: dict[Path, Mapping[_File | None, Ids]] = {}
+    try:
+        for path in lists_in(folder):
+            rows = ((_identity(path.parent / row["video"]), row) for row in _rows(path) if row["video"])
+            # the first row of a file counts, as for sessions in several files
+            found[path] = {
+                file: (row.get("patient_id", ""), row.get("session_id", ""))
+                for file, row in reversed([*rows])
+                if file
+            }
+    except InputError:
+        if beside:
+            raise
+    return found
+
+
+def unlisted(path: Path) -> tuple[Path, ...]:
+    """Videos in a list's folder and below that no row of the list names.
+
+    :raises InputError: the list can't be read.
+    """
+    named = {_identity(path.parent / row["video"]) for row in _rows(path) if row["video"]}
+    return tuple(video for video in find_videos(path.parent).all if _identity(video) not in named)
+
+
+def _is_list(path: Path) -> bool:
+    if path.stem.casefold() == Path(SESSIONS_FILE).stem:
+        return True
+    return is_file(path) and {cell.strip().casefold() for cell in first_line(path)}.issuperset(REQUIRED)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The cells of each row by column, whatever is wrong with them; ``video`` is one of them.
+
+    :raises InputError: the list can't be read.
+    """
+    (_, header), *lines = read_table(path) or [(1, [])]
+    names = [name.strip().casefold() for name in header]
+    return [{"video": "", **dict(zip(names, map(plain, cells), strict=False))} for _, cells in lines]
+
+
+def _identity(path: Path) -> _File | None:
+    """None where it is not there."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino

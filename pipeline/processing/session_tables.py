@@ -1,0 +1,219 @@
+"""Samples → the two tables of a session, and back: who is the patient can be put right without the video."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipeline.identity.patient import Patient
+from pipeline.processing.chunks import NO_PICTURE
+from pipeline.records import EMOTIONS, Face, FrameFaces, valence
+from pipeline.store.coverage import summarize
+from pipeline.store.timeline import (
+    FACES_SCHEMA,
+    TIMELINE_SCHEMA,
+    Timeline,
+    as_frame,
+    faces_path,
+    read_faces,
+    timeline_path,
+    to_table,
+    understood,
+    write_table,
+)
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """Below these a face is seen but not judged (status ``low_quality``).
+
+    The smallest face is half the resolution of FER2013, on which the classifier was trained. The others
+    keep the shared trial clips' legible faces and leave out faces darkened or blurred beyond recognition.
+    """
+
+    min_face_px: float = 24.0
+    min_sharpness: float = 12.0
+    min_brightness: float = 0.1
+    max_brightness: float = 0.95
+    max_yaw: float = 60.0
+
+    def accept(self, face: Face) -> bool:
+        return not self.faults(face)
+
+    def faults(self, face: Face) -> list[str]:
+        """What keeps a face from being judged, in words."""
+        within = {
+            "too small": face.face_px >= self.min_face_px,
+            "blurred": face.sharpness >= self.min_sharpness,
+            "too dark": face.brightness >= self.min_brightness,
+            "too bright": face.brightness <= self.max_brightness,
+            "turned away": abs(face.yaw) <= self.max_yaw,
+        }
+        return [fault for fault, good in within.items() if not good]
+
+
+def write_session(
+    out: Path,
+    patient_id: str,
+    session_id: str,
+    samples: Sequence[FrameFaces],
+    patient: Patient,
+    metadata: Mapping[str, Any],
+) -> Timeline:
+    """Writes the faces and the timeline of a session; returns the timeline as written.
+
+    :param samples: their faces have tracks and probabilities.
+    :param metadata: how the video was read; who the patient is and what was found are added.
+    :raises OutputError: a file can't be written.
+    """
+    ids = {"patient_id": patient_id, "session_id": session_id}
+    quality = QualityLimits(**metadata["settings"]["quality"])
+    table = to_table(TIMELINE_SCHEMA, _timeline_rows(ids, samples, patient, quality))
+    described = {**metadata, "patient": _describe_patient(patient, samples)}
+    described |= _findings(Timeline(as_frame(table), described))
+    faces = to_table(FACES_SCHEMA, _face_rows(ids, samples, patient))
+    write_table(faces_path(out, patient_id, session_id), faces, described)
+    write_table(timeline_path(out, patient_id, session_id), table, described)
+    return Timeline(as_frame(table), described)
+
+
+def read_samples(timeline: Timeline, faces: Path) -> list[FrameFaces]:
+    """What was written, without pictures.
+
+    :param faces: the file of the same session in ``faces/``.
+    :raises TimelineError: it is missing, damaged, or not of this version.
+    """
+    found: dict[int, list[Face]] = {}
+    rows = read_faces(faces).rows
+    with understood(faces):
+        for row in rows.iter_rows(named=True):
+            found.setdefault(row["sample"], []).append(_face(row))
+    columns = timeline.rows.select("sample", "frame", "time_s", pl.col("status").cast(pl.String))
+    return [
+        FrameFaces(sample, frame, time_s, status != "decode_error", tuple(found.get(sample, ())))
+        for sample, frame, time_s, status in columns.iter_rows()
+    ]
+
+
+def read_roles(faces: Path) -> dict[int, str]:
+    """Track → role, of a file in ``faces/``.
+
+    :raises TimelineError: as for :func:`read_samples`.
+    """
+    rows = read_faces(faces).rows.select("track", pl.col("role").cast(pl.String)).unique("track")
+    return dict(rows.iter_rows())
+
+
+def status_of(sample: FrameFaces, patient: Face | None, quality: QualityLimits) -> str:
+    """One of :data:`pipeline.records.STATUSES`."""
+    if not sample.decoded:
+        return "decode_error"
+    if patient is None:
+        return "other_person" if sample.faces else "no_face"
+    return "ok" if quality.accept(patient) else "low_quality"
+
+
+def _timeline_rows(
+    ids: Mapping[str, str], samples: Sequence[FrameFaces], patient: Patient, quality: QualityLimits
+) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {name: [] for name in TIMELINE_SCHEMA.names}
+    for sample in samples:
+        seen = next((face for face in sample.faces if face.track in patient.tracks), None)
+        status = status_of(sample, seen, quality)
+        values = _sample_values(ids, sample) | {"status": status}
+        values |= _face_values(seen) if seen else {}
+        values |= _emotion_values(seen) if seen and status == "ok" else {}
+        _append(rows, values)
+    return rows
+
+
+def _face_rows(
+    ids: Mapping[str, str], samples: Sequence[FrameFaces], patient: Patient
+) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {name: [] for name in FACES_SCHEMA.names}
+    for sample in samples:
+        for face in sample.faces:
+            values = _sample_values(ids, sample) | _face_values(face) | _emotion_values(face)
+            who = {"role": patient.role_of(face.track), "landmarks": face.landmarks.ravel().tolist()}
+            _append(rows, values | who)
+    return rows
+
+
+def _append(rows: dict[str, list[Any]], values: Mapping[str, Any]) -> None:
+    for name, column in rows.items():
+        column.append(values.get(name))
+
+
+def _sample_values(ids: Mapping[str, str], sample: FrameFaces) -> dict[str, Any]:
+    return {**ids, "sample": sample.sample, "time_s": sample.time_s, "frame": sample.frame}
+
+
+def _face_values(face: Face) -> dict[str, Any]:
+    box = dict(zip(_EDGES, face.box_xyxy.tolist(), strict=True))
+    return box | {name: getattr(face, name) for name in _FACE_COLUMNS}
+
+
+# Time without a picture is no loss where a camera only starts late or a screen stands still; beyond this
+# share of a recording somebody should look what happened.
+_MUCH_WITHOUT_PICTURE = 0.05
+
+_EDGES = ("x1", "y1", "x2", "y2")
+
+_FACE_COLUMNS = ("track", "detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll")
+
+
+def _emotion_values(face: Face) -> dict[str, Any]:
+    if face.probabilities is None:
+        return {}
+    of = dict(zip(EMOTIONS, face.probabilities.tolist(), strict=True))
+    return {f"p_{name}": value for name, value in of.items()} | {
+        "emotion": max(of, key=lambda name: of[name]),
+        "valence": float(valence(face.probabilities)),
+    }
+
+
+def _face(row: Mapping[str, Any]) -> Face:
+    return Face(
+        box_xyxy=np.array([row[edge] for edge in _EDGES], np.float32),
+        landmarks=np.array(row["landmarks"], np.float32).reshape(5, 2),
+        crop=NO_PICTURE,
+        probabilities=np.array([row[f"p_{name}"] for name in EMOTIONS], np.float32),
+        **{name: row[name] for name in _FACE_COLUMNS},
+    )
+
+
+def _describe_patient(patient: Patient, samples: Sequence[FrameFaces]) -> dict[str, Any]:
+    """Who was taken for the patient, how, and among how many."""
+    tracks = {face.track for sample in samples for face in sample.faces}
+    return {
+        "track": min(patient.tracks, default=None),
+        "also": sorted(patient.tracks)[1:],
+        "chosen_by": patient.chosen_by,
+        "tracks": len(tracks),
+        "confidence": patient.confidence,
+        "reason": patient.reason,
+    }
+
+
+def _findings(timeline: Timeline) -> dict[str, Any]:
+    """Coverage, what was lost of the video, and what a reader must be told."""
+    summary = summarize(timeline)
+    video = timeline.metadata["video"]
+    undecoded_s = video["missing_s"] + summary.status_s["decode_error"]
+    without_picture_s = video["without_picture_s"]
+    much = without_picture_s > _MUCH_WITHOUT_PICTURE * video["duration_s"]
+    lost_s = undecoded_s + (without_picture_s if much else 0.0)
+    warnings = list(video["notes"])
+    patient = timeline.metadata["patient"]
+    if not patient["tracks"]:
+        warnings.append("no face was found in this video")
+    elif patient["track"] is None:
+        warnings.append(f"the patient was not recognised: {patient['reason']}")
+    elif not summary.observed_s and summary.status_s["low_quality"]:
+        warnings.append("the patient's face was found, but never well enough to be read")
+    if undecoded_s:
+        warnings.append(f"{undecoded_s:.1f} s of the video could not be decoded")
+    return {"coverage": summary.coverage, "seconds_lost": lost_s, "warnings": warnings}

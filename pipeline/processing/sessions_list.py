@@ -1,0 +1,556 @@
+"""A study as its coordinators keep it: ``sessions.csv``, made with a spreadsheet, and ``study.toml``.
+
+One line of ``sessions.csv`` (or of ``sessions.xlsx``) is one session: a video, or a part of one. What its
+columns hold is said in :data:`pipeline.processing.list_columns.COLUMNS`; columns of the study's own begin
+with ``x_`` and are left alone.
+
+Where a camera split a session into several files, each has a line with the same ids, in order of time. What
+is said of the session stands in the first of these lines; seconds count from the first file's start. Two
+patients in one video are two lines with that video.
+"""
+
+import difflib
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from itertools import pairwise, zip_longest
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.processing.list_columns import REQUIRED
+from pipeline.processing.recordings_folder import SESSIONS_FILE, lists_in
+from pipeline.processing.session import QualityLimits, Session, Settings
+from pipeline.store.folders import FolderVideos, find_videos
+from pipeline.store.ids import Ids, find_clashes, folded
+from pipeline.store.spreadsheet import (
+    MAX_COLUMNS,
+    MAX_SHOWN,
+    NUMBER,
+    Problem,
+    as_float,
+    is_file,
+    plain,
+    read_seconds,
+    read_table,
+    read_toml,
+    shown,
+    why_repeated,
+    write_rows,
+)
+from pipeline.store.timeline import check_id
+from pipeline.video.container import VIDEO_SUFFIXES
+
+SETTINGS_FILE = "study.toml"
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+_MAX_CONDITION = 64
+
+# So many patients or videos are named in a message.
+_MAX_NAMED = 8
+
+_MONTHS = 12
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
+
+# What spreadsheets make of a date in most countries; the order of day and month is the column's.
+_DAY_AND_MONTH = re.compile(
+    r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})(?:[T ]+([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?"
+)
+
+_YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
+    ("no", "false", "0", "non"), False
+)
+
+# The names that cameras and phones give: before the "_" of IMG_0012.mp4 stands no patient.
+_CAMERAS = ("img", "vid", "video", "mvi", "mov", "movie", "dsc", "gopr", "pxl", "dji", "win", "rec", "clip")
+
+
+@dataclass(frozen=True)
+class Study:
+    """The sessions that can be used, in the list's order, and all that is wrong with the list.
+
+    :param rows: of each session: the row of each of its files.
+    """
+
+    sessions: tuple[Session, ...]
+    problems: tuple[Problem, ...]
+    rows: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The values of a line by column, but for those that can't be used."""
+
+    number: int
+    values: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+
+
+def read_study(path: Path) -> Study:
+    """The sessions of a list, and everything that is wrong with it at once.
+
+    UTF-8 with or without byte order mark, parted by ``;`` or ``,``. Paths are from the list's folder. Videos
+    and pictures must be there; they are not opened.
+
+    :raises InputError: the file can't be read as a table at all.
+    """
+    table = read_table(path)
+    columns, problems = _check_header(path, table[0][1] if table else ())
+    lines, unclear = _with_iso_dates(table[1:], columns)
+    rows = [_read_row(number, cells, columns, path.parent) for number, cells in lines]
+    problems += [
+        problem
+        for row in rows
+        for problem in row.problems
+        if not (problem.row in unclear and problem.column == "recorded_at")
+    ]
+    problems += [Problem(row, "recorded_at", reason) for row, reason in unclear.items() if reason]
+    whole = [row for row in rows if row.values.keys() == _READERS.keys()]
+    sessions, numbers, unlike = _join(whole)
+    problems += [*unlike, *_mixed_up(sessions, numbers)]
+    if not rows:
+        problems.append(Problem(2, "", "no session in the list; write one row for each."))
+    return Study(tuple(sessions), tuple(sorted(problems, key=lambda problem: problem.row)), tuple(numbers))
+
+
+def choose_sessions(
+    study: Study, path: Path, patient_id: str | None, session_id: str | None
+) -> tuple[Session, ...]:
+    """Those of one patient, of one session, or both; all where neither is given.
+
+    :raises InputError: there is none.
+    """
+    chosen = tuple(
+        session
+        for session in study.sessions
+        if patient_id in (None, session.patient_id) and session_id in (None, session.session_id)
+    )
+    if not chosen and study.sessions:
+        asked = (("--patient", patient_id), ("--session", session_id))
+        options = " ".join(f"{option} {value}" for option, value in asked if value is not None)
+        patients = list(dict.fromkeys(session.patient_id for session in study.sessions))
+        more = ", …" if len(patients) > _MAX_NAMED else ""
+        raise InputError(
+            f"{path}: no session for {options}; the list holds the patients "
+            f"{', '.join(patients[:_MAX_NAMED])}{more}."
+        )
+    return chosen
+
+
+def write_sessions_list(folder: Path) -> Path:
+    """A list of the folder's videos, for the coordinators to fill in.
+
+    Ids are filled in from names like ``P012_S01.mp4``, unless two
+    videos would get the same. Whether there is consent only a person can say.
+
+    :returns: ``sessions.csv`` of that folder.
+    :raises InputError: there is one already, there is no video, or a video's name is not text.
+    :raises OutputError: it can't be written.
+    """
+    path = folder / SESSIONS_FILE
+    for there in [path, *(lists_in(folder) if folder.is_dir() else ())]:
+        if os.path.lexists(there):
+            raise InputError(f"{there}: exists already; edit it, or move it away.")
+    found = find_videos(folder) if folder.is_dir() else FolderVideos((), (), ())
+    videos = sorted(video.relative_to(folder).as_posix() for video in found.all)
+    if not videos:
+        raise InputError(f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)}).")
+    ids = [_ids_from(video) for video in videos]
+    times = Counter(ids)
+    rows = []
+    for video, (patient, session) in zip(videos, ids, strict=True):
+        known = {"patient_id": patient, "session_id": session} if times[patient, session] == 1 else {}
+        rows.append(known | {"video": video})
+    return write_rows(path, _READERS, rows)
+
+
+def read_settings(folder: Path) -> dict[str, object]:
+    """The settings of ``study.toml``; none where there is no such file.
+
+    :returns: those it names: fields of :class:`pipeline.processing.session.Settings`, ``model``, ``device``,
+        ``jobs``; and under ``quality`` fields of :class:`pipeline.processing.session.QualityLimits`.
+    :raises InputError: it is no TOML, or a key or its value can't be used.
+    """
+    path = folder / SETTINGS_FILE
+    if not os.path.lexists(path):
+        return {}
+    found = read_toml(path, "sample_fps = 5.0")
+    settings: dict[str, Any] = {}
+    for key, value in found.items():
+        if key == "quality" and isinstance(value, dict):
+            settings[key] = {
+                name: _setting(path, "quality.", name, limit, _QUALITY_KINDS) for name, limit in value.items()
+            }
+        else:
+            settings[key] = _setting(path, "", key, value, _KINDS)
+    try:
+        Settings(**{name: settings[name] for name in _SESSION_KINDS if name in settings})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return settings
+
+
+# --- the table
+
+
+def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Problem]]:
+    """The column of each cell, empty where it has no name, and :data:`_LEFT_ALONE` where it is not ours."""
+    names = [name.strip().casefold() for name in header]
+    if not _READERS.keys() & set(names) or len(names) > MAX_COLUMNS:
+        raise InputError(
+            f"{path}: its first line names no columns that are known. It must name "
+            f"{', '.join(REQUIRED)}, parted by ; or a comma."
+        )
+    missing = [name for name in REQUIRED if name not in names]
+    problems: list[Problem] = []
+    columns: list[str] = []
+    for name in names:
+        reason = _why_not(name, columns)
+        if reason and (meant := _close(name, _READERS)) in missing:
+            missing.remove(meant)  # what is misspelt is one fault, not two
+        if reason:
+            problems.append(Problem(1, shown(name, quoted=False), reason))
+        columns.append(name if not reason and name in ("", *_READERS) else _LEFT_ALONE)
+    return columns, [*(Problem(1, name, "this column is missing.") for name in missing), *problems]
+
+
+def _why_not(name: str, earlier: Collection[str]) -> str:
+    if name in _READERS and (repeated := why_repeated(name, earlier)):
+        return repeated
+    if not name or name in _READERS or name.startswith(_LEFT_ALONE):
+        return ""
+    return f"no such column{_nearest(name, _READERS)} Begin the names of your own columns with {_LEFT_ALONE}."
+
+
+def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder: Path) -> _Row:
+    """The line's values; the defaults of columns that the list does not have."""
+    named = list(zip_longest(columns, map(plain, cells), fillvalue=""))
+    if any(cell for column, cell in named if not column):
+        reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
+        return _Row(number, {}, (Problem(number, "", reason),))
+    values, problems, empty = dict(_ABSENT), [], []
+    for column, cell in named:
+        if column and column != _LEFT_ALONE:
+            try:
+                values[column] = _read_cell(column, cell, folder, refused=_refuses(named))
+            except InputError as error:
+                values.pop(column, None)
+                problems.append(Problem(number, column, str(error)))
+                empty += [column] if not cell else []
+    if len(empty) > 1:  # as in a list that nobody has filled in yet
+        problems = [problem for problem in problems if problem.column not in empty]
+        problems.append(Problem(number, ", ".join(empty), "empty; fill in these cells."))
+    start_s, end_s = values.get("start_s"), values.get("end_s")
+    if end_s is not None and end_s <= (0.0 if start_s is None else start_s):
+        del values["end_s"]
+        start = "the video's start" if start_s is None else f"start_s, {start_s:g} s"
+        problems.append(Problem(number, "end_s", f"{end_s:g} s is not after {start}."))
+    cells_by_name = dict(named)
+    if not (cells_by_name.get("patient_id") and cells_by_name.get("session_id")):
+        video = shown(Path(cells_by_name.get("video", "")).name, quoted=False)
+        problems = [replace(problem, called=video) for problem in problems]
+    return _Row(number, values, tuple(problems))
+
+
+def _refuses(named: Sequence[tuple[str, str]]) -> bool:
+    """Whether the line says that there is no consent: its files are not looked for."""
+    return any(column == "consent" and _YES_OR_NO.get(cell.casefold()) is False for column, cell in named)
+
+
+def _read_cell(column: str, cell: str, folder: Path, *, refused: bool) -> Any:
+    if refused and cell and column == "video":
+        return folder / cell
+    if refused and column == "patient_face":
+        return ()
+    if not cell and column in _ABSENT and column != "consent":
+        return _ABSENT[column]
+    return _READERS[column](cell, folder)
+
+
+def _join(rows: Sequence[_Row]) -> tuple[list[Session], list[tuple[int, ...]], list[Problem]]:
+    """The sessions, the rows of each, and what rows that continue one say otherwise than its first."""
+    first: dict[Ids, _Row] = {}
+    sessions: dict[Ids, Session] = {}
+    numbers: dict[Ids, tuple[int, ...]] = {}
+    problems = []
+    for row in rows:
+        ids = row.values["patient_id"], row.values["session_id"]
+        if ids not in sessions:
+            first[ids], sessions[ids], numbers[ids] = row, Session(**row.values), (row.number,)
+            continue
+        if problem := _unlike(row, sessions[ids], first[ids]):
+            problems.append(problem)
+        session = sessions[ids]
+        sessions[ids] = replace(session, continued=(*session.continued, row.values["video"]))
+        numbers[ids] += (row.number,)
+    return list(sessions.values()), list(numbers.values()), problems
+
+
+def _unlike(row: _Row, session: Session, first: _Row) -> Problem | None:
+    """What is wrong with a row that continues a session."""
+    values = row.values
+    if values["video"] in session.videos:
+        return Problem(row.number, "video", f"this session has this file already, since row {first.number}.")
+    unlike = [
+        column
+        for column, absent in _ABSENT.items()
+        if column != "notes"
+        and (values[column] != absent or column == "consent")
+        and values[column] != first.values[column]
+    ]
+    reason = f"row {first.number} says otherwise of the same session; say it there."
+    return Problem(row.number, ", ".join(unlike), reason) if unlike else None
+
+
+def _mixed_up(sessions: Sequence[Session], rows: Sequence[tuple[int, ...]]) -> Iterator[Problem]:
+    """Ids and conditions that differ in nothing but capitals, blanks or dots at the end; each pair once."""
+    row_of = {session.ids: numbers[0] for session, numbers in zip(sessions, rows, strict=True)}
+    told = set()
+    for clash in find_clashes(row_of):
+        pair = (clash.first[0], clash.second[0]) if clash.column == "patient_id" else clash
+        if pair not in told:
+            told.add(pair)
+            place = row_of[clash.first]
+            yield Problem(row_of[clash.second], clash.column, f"{clash} Compare row {place}.")
+    conditions: dict[str, Session] = {}
+    spelt: set[str] = set()
+    for session in sessions:
+        first = conditions.setdefault(folded(session.condition), session)
+        if first.condition != session.condition and session.condition not in spelt:
+            spelt.add(session.condition)
+            reason = (
+                f"{shown(session.condition)} differs from {shown(first.condition)} of row "
+                f"{row_of[first.ids]} only in capitals, blanks or dots at the end; write it in one way."
+            )
+            yield Problem(row_of[session.ids], "condition", reason)
+
+
+def _with_iso_dates(
+    lines: Sequence[tuple[int, list[str]]], columns: Sequence[str]
+) -> tuple[list[tuple[int, list[str]]], dict[int, str]]:
+    """The rows with dates like 15/03/2026 rewritten, where some date of the column shows their order.
+
+    :returns: the rows; and those whose date can be read in two ways, with the reason at the first of them.
+    """
+    if "recorded_at" not in columns:
+        return list(lines), {}
+    place = columns.index("recorded_at")
+    dates = {
+        number: match
+        for number, cells in lines
+        if place < len(cells) and (match := _DAY_AND_MONTH.fullmatch(plain(cells[place])))
+    }
+    day_first = {number for number, date in dates.items() if int(date[1]) > _MONTHS}
+    month_first = {number for number, date in dates.items() if int(date[3]) > _MONTHS}
+    order = "day" if day_first and not month_first else "month" if month_first and not day_first else ""
+    clear = {number for number, date in dates.items() if order or int(date[1]) == int(date[3])}
+    rewritten = [
+        (number, [*cells[:place], _iso(dates[number], order), *cells[place + 1 :]])
+        if number in clear
+        else (number, cells)
+        for number, cells in lines
+    ]
+    unclear = dict.fromkeys((number for number in dates if number not in clear), "")
+    if unclear:
+        first = next(iter(unclear))
+        unclear[first] = _two_readings(dates[first], len(unclear), both=bool(day_first and month_first))
+    return rewritten, unclear
+
+
+def _iso(date: re.Match[str], order: str) -> str:
+    day, month = (date[3], date[1]) if order == "month" else (date[1], date[3])
+    time = f"T{date[5]:0>2}{date[6]}" if date[5] else ""
+    return f"{date[4]}-{month:0>2}-{day:0>2}{time}"
+
+
+def _two_readings(date: re.Match[str], count: int, *, both: bool) -> str:
+    readings = f"{_iso(date, 'day')[:10]} (day first) or {_iso(date, 'month')[:10]} (month first)"
+    why = "other dates of this column are in either order" if both else "no date of this column shows which"
+    more = f" ({count - 1} more like it)" if count > 1 else ""
+    return (
+        f"{shown(date[0])}{more} can be {readings}, and {why}; write 2026-03-01 or 2026-03-01T14:30, in "
+        "local time."
+    )
+
+
+# --- cells. Each raises InputError with the reason, which gets row and column put before it
+
+
+def _read_id(column: str, cell: str) -> str:
+    try:
+        return check_id(column, cell[:MAX_SHOWN])  # what is cut is refused as before, in a shorter message
+    except InputError as error:
+        raise InputError(str(error).removeprefix(f"{column} ")) from error
+
+
+def _read_file(cell: str, folder: Path) -> Path:
+    if not cell:
+        raise InputError("empty; give the path of a file, from the list's folder.")
+    if not is_file(folder / cell):
+        advice = "write / between folders" if "\\" in cell else "give its path from the list's folder"
+        raise InputError(f"{shown(cell)} is not there; {advice}.")
+    return folder / cell
+
+
+def _read_pictures(cell: str, folder: Path) -> tuple[Path, ...]:
+    pictures = tuple(_read_file(part.strip(), folder) for part in cell.rstrip("; ").split(";"))
+    for picture in pictures:
+        if picture.suffix.lower() not in PICTURE_SUFFIXES:
+            raise InputError(f"{shown(picture.name)} is no picture; give {', '.join(PICTURE_SUFFIXES)}.")
+    return pictures
+
+
+def _read_date(cell: str) -> datetime:
+    try:
+        if _DATE.fullmatch(cell):
+            return datetime.fromisoformat(cell)
+    except ValueError:
+        pass  # a day such as 2026-02-30
+    raise InputError(f"{shown(cell)} is no date here; write 2026-03-01 or 2026-03-01T14:30, in local time.")
+
+
+def _read_condition(cell: str) -> str:
+    if len(cell) > _MAX_CONDITION:
+        raise InputError(f"{len(cell)} characters; write at most {_MAX_CONDITION}, and the rest in notes.")
+    if any(unicodedata.category(character) == "Cc" for character in cell):
+        raise InputError(f"{shown(cell)} holds a line break or another control character; take it out.")
+    return cell
+
+
+def _read_stretches(cell: str) -> tuple[tuple[float, float], ...]:
+    stretches = tuple(_read_stretch(part.strip()) for part in cell.rstrip("; ").split(";"))
+    if any(later[0] < earlier[1] for earlier, later in pairwise(stretches)):
+        raise InputError(f"{shown(cell)}: write stretches in order of time, and without overlap.")
+    return stretches
+
+
+def _read_stretch(text: str) -> tuple[float, float]:
+    # spreadsheets make a long dash of a hyphen, and a date of 10-12
+    start, _, end = text.replace("–", "-").partition("-")
+    try:
+        start_s, end_s = read_seconds(start.strip()), read_seconds(end.strip())
+    except InputError as error:
+        raise InputError(
+            f"{shown(text)} is no stretch; write seconds like 120-180;300-310, in cells formatted as text."
+        ) from error
+    if start_s >= end_s:
+        raise InputError(f"{shown(text)} does not end after its start.")
+    return start_s, end_s
+
+
+def _read_region(cell: str) -> tuple[float, float, float, float]:
+    numbers = _four(cell)
+    if not all(NUMBER.fullmatch(number) for number in numbers):
+        raise InputError(f"{shown(cell)} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.")
+    x1, y1, x2, y2 = (as_float(number) / 100 for number in numbers)
+    if not (x1 < x2 <= 1 and y1 < y2 <= 1):
+        raise InputError(f"{shown(cell)}: left before right, upper before lower, none above 100 %.")
+    return x1, y1, x2, y2
+
+
+def _four(cell: str) -> Sequence[str]:
+    """The numbers of ``10,20,55,90``; of ``10,5;20;55;90`` and ``10,5 20 55 90``, with decimal commas."""
+    if len(cell) > MAX_SHOWN:  # of a long run of blanks the expressions would try every part
+        return ("",) * 4
+    ways = (r"\s*;\s*",) if ";" in cell else (r"\s*,\s*|\s+", r"\s+")
+    splits = (re.split(way, cell) for way in ways)
+    return next((parts for parts in splits if len(parts) == 4), ("",) * 4)
+
+
+def _read_consent(cell: str) -> bool:
+    if cell.casefold() not in _YES_OR_NO:
+        raise InputError(f"{shown(cell)} is no answer; say yes or no." if cell else "empty; say yes or no.")
+    return _YES_OR_NO[cell.casefold()]
+
+
+_READERS: Mapping[str, Callable[[str, Path], Any]] = {
+    "patient_id": lambda cell, folder: _read_id("patient_id", cell),
+    "session_id": lambda cell, folder: _read_id("session_id", cell),
+    "video": _read_file,
+    "recorded_at": lambda cell, folder: _read_date(cell),
+    "condition": lambda cell, folder: _read_condition(cell),
+    "start_s": lambda cell, folder: read_seconds(cell),
+    "end_s": lambda cell, folder: read_seconds(cell),
+    "exclude": lambda cell, folder: _read_stretches(cell),
+    "patient_face": _read_pictures,
+    "patient_region": lambda cell, folder: _read_region(cell),
+    "consent": lambda cell, folder: _read_consent(cell),
+    "notes": lambda cell, folder: cell,
+}
+
+_ABSENT: Mapping[str, Any] = {
+    "recorded_at": None,
+    "condition": "",
+    "start_s": None,
+    "end_s": None,
+    "exclude": (),
+    "patient_face": (),
+    "patient_region": None,
+    "consent": None,
+    "notes": "",
+}
+
+_LEFT_ALONE = "x_"
+
+
+# --- a new list
+
+
+def _ids_from(video: str) -> tuple[str, str]:
+    patient, _, session = Path(video).stem.partition("_")
+    try:
+        check_id(video, patient)
+        check_id(video, session)
+    except InputError:
+        return "", ""
+    return ("", "") if patient.casefold() in _CAMERAS else (patient, session)
+
+
+# --- settings
+
+_SESSION_KINDS: Mapping[str, type] = {
+    field.name: type(field.default) for field in fields(Settings) if type(field.default) in (int, float, str)
+}
+
+_QUALITY_KINDS: Mapping[str, type] = {field.name: type(field.default) for field in fields(QualityLimits)}
+
+_KINDS: Mapping[str, type] = {**_SESSION_KINDS, "model": str, "device": str, "jobs": int, "quality": dict}
+
+_WANTED = {
+    str: 'a text in quotes, such as "longest"',
+    int: "a whole number above 0",
+    float: "a number, 0 or above",
+    dict: "a table: [quality], and below it its limits",
+}
+
+
+def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, type]) -> Any:
+    if key not in kinds:
+        raise InputError(f"{path}: {shown(table + key)} is no setting{_nearest(key, kinds)}")
+    kind = kinds[key]
+    # bool is an int to Python; so is 5 no float to it, but it is to people
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if fits and kind in (int, float):
+        fits = (1 if kind is int else 0) <= value <= 1e9
+    if not fits:
+        raise InputError(f"{path}: {table}{key}: give {_WANTED[kind]}.")
+    return kind(value)
+
+
+# --- texts
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    close = _close(name, known)
+    return f"; did you mean {close}?" if close else f"; there are {', '.join(known)}."
+
+
+def _close(name: str, known: Collection[str]) -> str:
+    """The one that the name is nearly like; empty where there is none."""
+    return next(iter(difflib.get_close_matches(name[:MAX_SHOWN].casefold(), known, n=1)), "")

@@ -1,0 +1,300 @@
+"""A processed session's pictures with what was read in them drawn in, for a person to check."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.errors import InputError
+from pipeline.processing.jobs import joined, stamp
+from pipeline.processing.session import Session
+from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
+from pipeline.store.counts import number_of
+from pipeline.store.coverage import sample_seconds
+from pipeline.store.status import Outcome, read_outcomes
+from pipeline.store.timeline import (
+    Timeline,
+    atomic,
+    check_id,
+    read_session,
+    refused_sessions,
+)
+from pipeline.video.container import sha256_of
+from pipeline.video.decoding import sample_grid
+from pipeline.video.prefetch import read_ahead
+from pipeline.video.recording import Recording, open_recording, within
+
+Blur = Literal["others", "all", "none"]
+"""Whose faces are blurred: everybody's but the patient's, everybody's, nobody's."""
+
+MAX_WIDTH, MAX_HEIGHT = 1280, 720
+
+# Text goes on a strip below the picture, and hides nothing of it: a share of its height.
+_STRIP = 1 / 12
+_MIN_STRIP_PX = 24
+
+_INK, _PAPER, _EMPTY = "#1d2b36", "#ffffff", "#3a454e"
+_COLOURS = {"patient": "#ffd400", "caregiver": "#56b4e9", "other": "#56b4e9", "unknown": "#d5dade"}
+
+# Common frame rates' and phones' milliseconds are whole numbers of it.
+_TIME_BASE = Fraction(1, 90_000)
+
+
+@dataclass(frozen=True)
+class Material:
+    """One processed session: what was read, and the recording that it was read from."""
+
+    timeline: Timeline
+    faces: Timeline
+    recording: Recording
+
+
+def review_folder(out: Path, patient_id: str) -> Path:
+    """Where a patient's sessions are laid out for review."""
+    return out / "review" / patient_id
+
+
+def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[Path] = ()) -> Material:
+    """Reads a session's tables, and finds its recording.
+
+    :param videos: where its files lie now; without, where they lay when it was processed.
+    :raises InputError: an id can't be used, consent was withdrawn, or a video is not the processed one.
+    :raises TimelineError: the session has no usable timeline.
+    :raises VideoError: a video can't be read.
+    """
+    session = Session(check_id("PATIENT", patient_id), check_id("SESSION", session_id), Path())
+    if session.ids in refused_sessions(out):
+        raise InputError(
+            f"{out}: consent to {' '.join(session.ids)} was withdrawn or never given; nothing of it is shown."
+        )
+    timeline, faces = read_session(out, *session.ids)
+    before = read_outcomes(out).get(session.ids)
+    videos = videos or _processed(out, session, before)
+    _check_videos(videos, _sha256s(timeline), before)
+    return Material(timeline, faces, open_recording(videos))
+
+
+def _processed(out: Path, session: Session, before: Outcome | None) -> list[Path]:
+    """Where the session's files lay when it was processed."""
+    found = before.videos if before else ()
+    if not found:
+        raise InputError(
+            f"{out}: does not say where the video of {' '.join(session.ids)} lies; give --video FILE."
+        )
+    for video in found:
+        if not Path(video).exists():
+            raise InputError(f"{video}: not found; say where it lies now with --video FILE.")
+    return [Path(video) for video in found]
+
+
+def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcome | None) -> None:
+    """Reads whole videos for their sha256 only where size or time of change are not as processed."""
+    if len(videos) != len(sha256s):
+        raise InputError(
+            f"{videos[0]}: the session's recording has {number_of(len(sha256s), 'file')}, not {len(videos)}; "
+            "give --video for each of them, in their order."
+        )
+    if before is not None and (before.video_stamp, before.video_sha256) == (stamp(videos), joined(sha256s)):
+        return
+    for video, sha256 in zip(videos, sha256s, strict=True):
+        if sha256_of(video) != sha256:
+            raise InputError(
+                f"{video}: not the video that was processed (its sha256 is another one); "
+                "give that one with --video, or process this one."
+            )
+
+
+def _sha256s(timeline: Timeline) -> list[str]:
+    return [file["sha256"] for file in timeline.metadata["video"]["files"]]
+
+
+# --- the copy
+
+
+def write_copy(
+    material: Material,
+    path: Path,
+    blur: Blur = "others",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Writes the annotated copy: H.264, 1280×720 at most, every picture at its own time, without sound.
+
+    Sound identifies people. What does not count of the recording is grey: nobody looked for faces there.
+
+    :param on_progress: called with (pictures done, pictures in all).
+    :raises VideoError: a video can't be read any more.
+    :raises OutputError: it can't be written.
+    """
+    recording = material.recording
+    layout = _layout(recording.width, recording.height)
+    options = {"movflags": "+faststart"}
+    with atomic(path) as partial, av.open(str(partial), "w", format="mp4", options=options) as container:
+        container.metadata["comment"] = json.dumps(_made_from(material.timeline) | {"blur": blur})
+        # without pictures that wait for later ones the times are right also where edit lists are ignored
+        quality = {"preset": "veryfast", "crf": "23", "bf": "0"}
+        stream = container.add_stream("libx264", rate=max(1, round(recording.frame_rate)), options=quality)
+        stream.width, stream.height, stream.pix_fmt = layout.width, layout.full_height, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = _TIME_BASE
+        stream.gop_size = max(1, round(2 * recording.frame_rate))
+        last = -1
+        for time_s, picture in _drawn(material, layout, blur, on_progress):
+            frame = av.VideoFrame.from_ndarray(picture)
+            frame.pts = last = max(round(time_s / _TIME_BASE), last + 1)
+            frame.time_base = _TIME_BASE
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def blur_of_copy(path: Path, timeline: Timeline) -> str | None:
+    """Whose faces are blurred in an annotated copy; none where there is none, or one of another timeline."""
+    try:
+        with av.open(str(path)) as container:
+            made = json.loads(container.metadata.get("comment", ""))
+    except (OSError, ValueError, av.error.FFmpegError):
+        return None
+    blur = made.pop("blur", None)
+    return blur if made == _made_from(timeline) else None
+
+
+def _made_from(timeline: Timeline) -> dict[str, Any]:
+    return {"processed": timeline.metadata["created_at"], "sha256": _sha256s(timeline)}
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """px, all even, as the encoder wants them: the picture, and the strip of text below it."""
+
+    width: int
+    height: int
+    strip: int
+
+    @property
+    def full_height(self) -> int:
+        return self.height + self.strip
+
+
+def _layout(width: int, height: int) -> _Layout:
+    """:param width, height: of the recording's picture, px."""
+    scale = min(1.0, MAX_WIDTH / width, MAX_HEIGHT / (height * (1 + _STRIP)))
+    width, height = (max(2, int(length * scale) // 2 * 2) for length in (width, height))
+    return _Layout(width, height, max(_MIN_STRIP_PX, int(height * _STRIP) // 2 * 2))
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """What is written on the pictures from each sample to the next.
+
+    :param time_s, end_s: (n,) from when until when.
+    :param status, reading: such as ``no face``, and ``happy 72 %`` or nothing.
+    """
+
+    time_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    status: list[str]
+    reading: list[str]
+
+    def at(self, time_s: float) -> int | None:
+        row = int(np.searchsorted(self.time_s, time_s, side="right")) - 1
+        return row if row >= 0 and time_s < self.end_s[row] else None
+
+
+def _samples(timeline: Timeline) -> _Samples:
+    rows, time_s = timeline.rows, timeline.rows["time_s"].to_numpy()
+    reading = [
+        f"{row['emotion']} {100 * row['p_' + row['emotion']]:.0f} %" if row["emotion"] else ""
+        for row in rows.iter_rows(named=True)
+    ]
+    status = [str(status).replace("_", " ") for status in rows["status"]]
+    return _Samples(time_s, time_s + sample_seconds(timeline), status, reading)
+
+
+def _drawn(
+    material: Material, layout: _Layout, blur: Blur, on_progress: Callable[[int, int], None]
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """(time_s, (H, W, 3) uint8 RGB) of every picture that counts, and of one a second of what does not."""
+    recording, metadata = material.recording, material.timeline.metadata
+    time_s, hold_s, samples = recording.time_s, hold_time(metadata), _samples(material.timeline)
+    tracks = face_tracks(material.faces, (layout.width / recording.width, layout.height / recording.height))
+    first_s = np.array([track.time_s[0] for track in tracks]) - hold_s
+    last_s = np.array([track.time_s[-1] for track in tracks]) + hold_s
+    counts = within(time_s, metadata["session"]["parts"])
+    frames = np.union1d(np.flatnonzero(counts), sample_grid(time_s, 1.0))
+    pictures = recording.pictures(frames[counts[frames]], (layout.width, layout.height))
+    ahead = read_ahead(pictures, depth=4)
+    for done, frame in enumerate(frames.tolist(), start=1):
+        moment, row = float(time_s[frame]), None
+        canvas = Image.new("RGB", (layout.width, layout.full_height), _EMPTY)
+        if not counts[frame]:
+            text = "not part of the session"
+        elif (picture := next(ahead)) is None:
+            text = "decode error"
+        else:
+            row = samples.at(moment)
+            text = "no sample" if row is None else f"{samples.status[row]}   {samples.reading[row]}"
+            shown = Image.fromarray(picture)
+            near = [tracks[k] for k in np.flatnonzero((first_s <= moment) & (moment <= last_s))]
+            _hide(shown, near, moment, blur)
+            if row is not None:
+                _frame(shown, near, moment, samples, row)
+            canvas.paste(shown)
+        _write_strip(canvas, layout, moment, text)
+        yield moment, np.asarray(canvas)
+        on_progress(done, len(frames))
+
+
+def _hide(picture: Image.Image, tracks: Sequence[FaceTrack], time_s: float, blur: Blur) -> None:
+    for track in tracks:
+        if blur == "all" or (blur == "others" and track.role != "patient"):
+            pixelate(picture, track.region_at(time_s))
+
+
+def _frame(
+    picture: Image.Image, tracks: Sequence[FaceTrack], time_s: float, samples: _Samples, row: int
+) -> None:
+    """A box with the role for each face of the sample; the expression is the patient's alone."""
+    draw, font = ImageDraw.Draw(picture), _font(picture.height)
+    line = max(2, picture.height // 240)
+    for track in tracks:
+        if samples.time_s[row] not in track.time_s:
+            continue
+        left, top, right, bottom = track.box_at(time_s).round().astype(int).tolist()
+        colour = _COLOURS[track.role]
+        reading = samples.reading[row] if track.role == "patient" else ""
+        draw.rectangle((left - line, top - line, right + line, bottom + line), outline=_INK, width=3 * line)
+        draw.rectangle((left, top, right, bottom), outline=colour, width=line)
+        text = f" {track.role}{': ' if reading else ''}{reading} "
+        across, down = (round(length) for length in draw.textbbox((0, 0), text, font, anchor="lt")[2:])
+        x = min(max(left, 0), max(picture.width - across, 0))
+        # above the box, or at its lower end where there is no room
+        y = top - line - 2 * down if top - line - 2 * down >= 0 else min(bottom, picture.height - 2 * down)
+        draw.rectangle((x, y, x + across, y + 2 * down), fill=colour)
+        draw.text((x, y + down), text, _INK, font, anchor="lm")
+
+
+def _write_strip(canvas: Image.Image, layout: _Layout, time_s: float, text: str) -> None:
+    draw, font = ImageDraw.Draw(canvas), _font(layout.height)
+    draw.rectangle((0, layout.height, layout.width, layout.full_height), fill=_INK)
+    middle, edge = layout.height + layout.strip / 2, layout.strip / 3
+    draw.text((edge, middle), _clock(time_s), _PAPER, font, anchor="lm")
+    draw.text((layout.width - edge, middle), text.strip(), _PAPER, font, anchor="rm")
+
+
+@cache
+def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own, readable at that height of the picture."""
+    return ImageFont.load_default(max(12, height // 28))
+
+
+def _clock(time_s: float) -> str:
+    """``0:12.40``, ``1:02:03.40``: with hundredths, since pictures are less than a tenth apart."""
+    minutes, seconds = divmod(round(100 * time_s), 6000)
+    hours = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
+    return f"{hours}:{seconds / 100:05.2f}"

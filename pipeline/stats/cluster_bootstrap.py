@@ -1,0 +1,88 @@
+"""Means of what comes in clusters, such as the events of a patient, with bootstrap intervals.
+
+Whole clusters are resampled: events of one patient are more alike than those of two.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
+
+from pipeline.store.result_tables import LEVEL
+
+Floats = NDArray[np.float64]
+
+NOTHING = "nothing"
+"""In the place of what is resampled: there are too few clusters."""
+
+# Of the resamples so many must hold something of what is averaged.
+_MOST_OF_THEM = 0.99
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """Resamples of n observations.
+
+    :param unit: what is resampled, or :data:`NOTHING`.
+    :param times: (resamples, n) how often an observation is in each.
+    :param tail: the part of the resamples that lies beyond each end of the interval.
+    """
+
+    unit: str
+    times: Floats
+    tail: float
+
+
+def widened_tail(clusters: int) -> float:
+    """The part of the resamples of so many clusters, two or more, beyond each end of the 95 % interval.
+
+    Smaller than 2.5 %: of few clusters a bootstrap's interval is too narrow (Hesterberg, *The American
+    Statistician* 2015, § 3.2).
+    """
+    wide = np.sqrt(clusters / (clusters - 1)) * stdtrit(clusters - 1, (1 - LEVEL) / 2)
+    return float(ndtr(wide))
+
+
+def resample(units: Mapping[str, Sequence[str]], least: int, resamples: int, seed: int) -> Resampling:
+    """Of the first unit of which there are enough.
+
+    :param units: name → (n,) the cluster of each observation. ``least``: so many clusters are enough.
+    """
+    count = 0
+    for unit, names in units.items():
+        _, cluster = np.unique(names, return_inverse=True)
+        count = len(names)
+        clusters = int(cluster.max(initial=-1)) + 1
+        if clusters >= least:
+            random = np.random.default_rng(seed)
+            times = random.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)
+            return Resampling(unit, times[:, cluster].astype(np.float64), widened_tail(clusters))
+    return Resampling(NOTHING, np.empty((0, count)), 0.0)
+
+
+def averages(values: Floats, resampling: Resampling) -> Floats:
+    """(n, …) with NaN where nothing is known → (3, …): mean, lower and upper end of its interval."""
+    mean = mean_of_known(values)
+    unknown = np.full_like(mean, np.nan)
+    if not len(resampling.times):
+        return np.stack([mean, unknown, unknown])
+    known = ~np.isnan(values)
+    sums = np.tensordot(resampling.times, np.where(known, values, 0.0), axes=1)
+    counts = np.tensordot(resampling.times, known.astype(np.float64), axes=1)
+    means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    # what was seen in few clusters is in few resamples: of those alone an interval would be too narrow
+    enough = (counts > 0).mean(axis=0) > _MOST_OF_THEM
+    ends = 100 * resampling.tail, 100 * (1 - resampling.tail)
+    low, high = np.nanpercentile(np.where(enough, means, 0.0), ends, axis=0)
+    return np.stack([mean, np.where(enough, low, np.nan), np.where(enough, high, np.nan)])
+
+
+def mean_of_known(values: Floats) -> Floats:
+    """Over the first axis; NaN where nothing is known."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    mean: Floats = np.divide(total, count, out=np.full(values.shape[1:], np.nan), where=count > 0)
+    return mean

@@ -1,0 +1,205 @@
+"""Sessions without consent: what was made of them is set aside, where nothing reads it.
+
+    OUT/withdrawn/<patient>/<session>/consent.json       there is no consent; whether all is set aside
+                                     /timelines/….parquet.withdrawn    what can't be made again
+
+The folder alone says that there is no consent: nothing else has to be whole for that. What can't be made
+again is moved there under the path that it had: the timeline, the faces, the roles, and what raters may have
+worked on. Everything else of the session is deleted: pages, episodes, unfinished stretches, the copy for the
+review, exports. ``emonext purge`` deletes the folder too.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.analysis.summaries import episodes_path
+from pipeline.errors import OutputError
+from pipeline.exchange.manifest import remove_empty
+from pipeline.identity.roles import roles_path
+from pipeline.privacy.mentions import mentions
+from pipeline.privacy.purge import Plan, mentions_left, plan_purge, remove_planned
+from pipeline.processing.session import Session
+from pipeline.review.people import PEOPLE_FILE
+from pipeline.store.audit import IDS_FILE
+from pipeline.store.status import WITHOUT_CONSENT, Outcome
+from pipeline.store.timeline import (
+    SET_ASIDE_SUFFIX,
+    atomic,
+    faces_path,
+    make_private_folder,
+    refusal_folder,
+    refused_sessions,
+    set_aside_path,
+    timeline_path,
+)
+
+Ids = tuple[str, str]
+"""A patient's and a session's."""
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """What leaving out a session meant beyond its own files.
+
+    :param shared: files that held other sessions too, or that somebody may have worked on: they were deleted
+        or moved.
+    :param mentions: what still mentions the session and is not the program's, relative to the folder.
+    """
+
+    shared: tuple[Path, ...] = ()
+    mentions: tuple[str, ...] = ()
+
+
+def is_refused(out: Path, session: Session, before: Outcome | None) -> bool:
+    """Whether the session may not be processed.
+
+    Where nobody says whether there is consent, an earlier refusal holds.
+    """
+    if session.consent is None:
+        return session.ids in refused_sessions(out) or (
+            before is not None and before.state in WITHOUT_CONSENT
+        )
+    return not session.consent
+
+
+def leave_out(out: Path, ids: Ids, before: Outcome | None = None, own_text: Sequence[bytes] = ()) -> SetAside:
+    """Records that there is no consent, and sets aside what was made of the session.
+
+    First nothing of the program reads the session any more, then its tables are moved, then all that was made
+    from them goes. A run that was stopped in between is finished by the next.
+
+    :param own_text: what every page holds of the program's own; it is about nobody.
+    :returns: nothing where all was set aside before.
+    :raises OutputError: a file can't be moved, removed or written.
+    :raises InputError: the folder is encrypted, and its key is not in use.
+    """
+    own = any(path.exists() for path in _own_paths(out, ids))
+    if not own and _is_settled(out, ids):
+        return SetAside()
+    never_processed = before is None or before.state in WITHOUT_CONSENT
+    if not own and never_processed and ids not in refused_sessions(out):
+        _write_record(out, ids, settled=True)
+        return SetAside()
+    _write_record(out, ids, settled=False)
+    for path in (timeline_path(out, *ids), faces_path(out, *ids), roles_path(out, *ids)):
+        _set_aside(out, ids, path)
+    plan = plan_purge(out, *ids, own_text)
+    worked_on = _worked_on(out, plan)
+    for path in worked_on:
+        _set_aside(out, ids, path)
+    folder = refusal_folder(out, *ids)
+    remove_planned(
+        out,
+        replace(
+            plan,
+            files=tuple(path for path in plan.files if not path.is_relative_to(folder)),
+            # other tables are the study's own
+            rows={path: count for path, count in plan.rows.items() if path == out / PEOPLE_FILE},
+            pages=(*plan.pages, *_overviews(out, ids[0])),
+        ),
+    )
+    own_records = (f"withdrawn{os.sep}", "status.parquet", IDS_FILE)
+    left = [line for line in mentions_left(out, plan, own_text) if not line.startswith(own_records)]
+    _write_record(out, ids, settled=True)
+    return SetAside((*plan.again, *worked_on), tuple(left))
+
+
+def take_back(out: Path, ids: Ids) -> bool:
+    """Puts back what was set aside, where there is consent again; whether there was anything.
+
+    :raises OutputError: a file can't be moved.
+    """
+    folder = refusal_folder(out, *ids)
+    if not folder.is_dir():
+        return False
+    _write_record(out, ids, settled=False)  # if this is stopped, what is back is set aside again or goes on
+    found = sorted(folder.rglob(f"*{SET_ASIDE_SUFFIX}"))
+    with _told_as_output_error(folder):
+        for path in found:
+            target = out / path.relative_to(folder).with_name(path.name.removesuffix(SET_ASIDE_SUFFIX))
+            make_private_folder(target.parent)
+            os.replace(path, target if target in _own_paths(out, ids) else _free(target))
+        shutil.rmtree(folder)
+    remove_empty(folder.parent, out)
+    return bool(found)
+
+
+def _own_paths(out: Path, ids: Ids) -> tuple[Path, ...]:
+    """What the program makes of one session alone."""
+    patient, session = ids
+    return (
+        timeline_path(out, *ids),
+        faces_path(out, *ids),
+        roles_path(out, *ids),
+        episodes_path(out, *ids),
+        out / ".unfinished" / patient / session,
+        out / "logs" / patient / f"{session}.log",
+        out / "reports" / patient / f"{session}.html",
+        out / "review" / patient / f"{session}.html",
+        out / "review" / patient / f"{session}.mp4",
+    )
+
+
+def _overviews(out: Path, patient_id: str) -> tuple[Path, ...]:
+    """Pages over several sessions: they are made again without this one."""
+    reports = out / "reports"
+    return reports / "index.html", reports / "study.html", reports / patient_id / "index.html"
+
+
+def _worked_on(out: Path, plan: Plan) -> list[Path]:
+    """Exported files with the session in them that somebody may have worked on, such as ELAN's and BORIS'."""
+    exports, again = out / "exports", plan.again.keys()
+    if exports.is_symlink():
+        return []
+    files = (path for path in sorted(exports.rglob("*")) if path.is_file() and not path.is_symlink())
+    return [
+        path
+        for path in files
+        if path not in again and (path in plan.files or mentions(path, plan.words, (), path.relative_to(out)))
+    ]
+
+
+def _set_aside(out: Path, ids: Ids, path: Path) -> None:
+    if path.exists():
+        target = set_aside_path(out, *ids, path)
+        with _told_as_output_error(path):
+            make_private_folder(target.parent)
+            os.replace(path, target)
+
+
+def _free(path: Path) -> Path:
+    """The path, or one beside it where something is there by now."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
+def _is_settled(out: Path, ids: Ids) -> bool:
+    """Whether all is set aside; what can't be read is done again."""
+    try:
+        record = json.loads((refusal_folder(out, *ids) / "consent.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return record == {"consent": False, "settled": True}
+
+
+def _write_record(out: Path, ids: Ids, *, settled: bool) -> None:
+    with atomic(refusal_folder(out, *ids) / "consent.json") as partial:
+        partial.write_text(json.dumps({"consent": False, "settled": settled}), encoding="utf-8")
+
+
+@contextmanager
+def _told_as_output_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path}: can't be moved ({error.strerror}); put that right, then run `emonext process` again."
+        ) from error

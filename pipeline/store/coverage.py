@@ -1,0 +1,129 @@
+"""What a timeline says in a few numbers. Every share is of the observed time and comes with its coverage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pipeline.records import EMOTIONS, HAIR_S, NEGATIVE, STATUSES
+from pipeline.store.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of one status, in seconds from the start of the recording.
+
+    :param emotion: the largest in all of it; none unless that was asked for and the status is ``ok``.
+    """
+
+    start_s: float
+    end_s: float
+    status: str
+    emotion: str | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One session.
+
+    :param duration_s: length of the session: of the parts of the video that count.
+    :param observed_s: seconds in which the patient's expression could be read (status ``ok``).
+    :param coverage: observed_s / duration_s, 0…1.
+    :param status_s: seconds of each status; what falls between samples that are too far apart is under
+        ``gap``. They add up to duration_s.
+    :param emotion_s: seconds in which each emotion was the largest; they add up to observed_s.
+    :param positive_s: happy; ``negative_s``: angry, disgust, fear or sad; ``neutral_s``: neutral.
+        Surprise is none of them.
+    :param mean_valence: time-weighted, −1…1; none when nothing was observed.
+    :param unseen: stretches with any other status than ``ok``, in order.
+    """
+
+    patient_id: str
+    session_id: str
+    duration_s: float
+    observed_s: float
+    coverage: float
+    status_s: Mapping[str, float]
+    emotion_s: Mapping[str, float]
+    positive_s: float
+    neutral_s: float
+    negative_s: float
+    mean_valence: float | None
+    unseen: tuple[Span, ...]
+
+
+def summarize(timeline: Timeline) -> Summary:
+    """Seconds, shares and unseen stretches of one timeline."""
+    duration_s = sum(end - start for start, end in _parts(timeline))
+    rows = _rows(timeline)
+    status_s = _seconds_by(rows, "status", STATUSES)
+    gap_s = duration_s - sum(status_s.values())
+    status_s["gap"] = gap_s if gap_s > HAIR_S else 0.0
+    emotion_s = _seconds_by(rows, "emotion", EMOTIONS)
+    observed_s = status_s["ok"]
+    observed = rows.filter(pl.col("status") == "ok")
+    valence_s = observed["valence"].to_numpy() @ observed["seconds"].to_numpy()
+    return Summary(
+        patient_id=timeline.rows["patient_id"][0],
+        session_id=timeline.rows["session_id"][0],
+        duration_s=duration_s,
+        observed_s=observed_s,
+        coverage=observed_s / duration_s if duration_s else 0.0,
+        status_s=status_s,
+        emotion_s=emotion_s,
+        positive_s=emotion_s["happy"],
+        neutral_s=emotion_s["neutral"],
+        negative_s=sum(emotion_s[name] for name in NEGATIVE),
+        mean_valence=float(valence_s) / observed_s if observed_s else None,
+        unseen=tuple(span for span in _spans(rows, "status") if span.status != "ok"),
+    )
+
+
+def spans(timeline: Timeline) -> list[Span]:
+    """The whole timeline in stretches of one emotion, or of one status where there is none."""
+    return _spans(_rows(timeline), "status", "emotion")
+
+
+def sample_seconds(timeline: Timeline) -> np.ndarray:
+    """(n,) float64: how much of the session each sample stands for.
+
+    A sample lasts until the next one, but not longer than two steps of the grid or of the video's own
+    rate, whichever is coarser: where the recording itself has a hole, nobody was seen.
+    """
+    video, settings = timeline.metadata["video"], timeline.metadata["settings"]
+    time_s = timeline.rows["time_s"].to_numpy()
+    step_s = max(1 / settings["sample_fps"], 1 / video["frame_rate"])
+    until = np.append(time_s[1:], video["duration_s"])
+    ends = np.array([end for _, end in _parts(timeline)])
+    own_end = ends[np.minimum(np.searchsorted(ends, time_s, side="right"), len(ends) - 1)]
+    until = np.minimum(until, own_end)
+    return np.clip(until - time_s, 0, 2 * step_s)
+
+
+def _parts(timeline: Timeline) -> list[tuple[float, float]]:
+    """The stretches of the video that count, s."""
+    return [(start, end) for start, end in timeline.metadata["session"]["parts"]]
+
+
+def _rows(timeline: Timeline) -> pl.DataFrame:
+    return timeline.rows.select(
+        "time_s", "valence", pl.col("status").cast(pl.String), pl.col("emotion").cast(pl.String)
+    ).with_columns(
+        pl.Series("seconds", sample_seconds(timeline)),
+    )
+
+
+def _seconds_by(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> dict[str, float]:
+    found = dict(rows.group_by(column, maintain_order=True).agg(pl.col("seconds").sum()).iter_rows())
+    return {name: float(found.get(name, 0.0)) for name in names}
+
+
+def _spans(rows: pl.DataFrame, *same: str) -> list[Span]:
+    """Consecutive rows in which these columns stay the same."""
+    runs = (
+        rows.with_columns(run=pl.struct(same).rle_id(), end_s=pl.col("time_s") + pl.col("seconds"))
+        .group_by("run", maintain_order=True)
+        .agg(pl.col("time_s").first(), pl.col("end_s").last(), *(pl.col(name).first() for name in same))
+    )
+    return [Span(start, end, *values) for _, start, end, *values in runs.iter_rows()]

@@ -1,0 +1,226 @@
+"""What people write by hand: tables of a spreadsheet (CSV as Excel makes it, .xlsx), and TOML."""
+
+import csv
+import io
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.store.timeline import atomic
+from pipeline.store.workbook import Row, read_workbook
+
+TABLE_SUFFIXES = (".csv", ".xlsx")
+"""Of files that hold a list, in any case."""
+
+# Far above any study, and low enough that a wrong file is refused before it fills the memory.
+_MAX_BYTES = 50 * 2**20
+_MAX_ROWS = 10_000
+_MAX_LINES = 2**20  # empty ones too; a spreadsheet has no more
+MAX_COLUMNS = 500
+
+# So much is looked at to tell whether a table is a list of sessions: bytes of a CSV, and of a workbook.
+_FIRST_BYTES = 2**16
+_MAX_PEEK = 5 * 2**20
+
+# Characters. What reading a key with thousands of dots takes grows with their square.
+_MAX_TOML = 10_000
+
+# A text like this a spreadsheet would run as a formula (OWASP, CSV injection), or trim. An apostrophe before
+# it prevents both; what has apostrophes already gets one more, so that taking one off is always right.
+# The wide signs are those of Japanese and Chinese keyboards.
+_FORMULA = re.compile(r"'*[=+\-@＝＋－＠\s]")
+
+NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
+_CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
+
+# A first line that tells Excel what parts the cells, and that Excel does not show.
+_SEPARATOR_LINE = re.compile(r'"?sep=([;,\t|])"?;*,*\r?\n?', re.IGNORECASE)
+
+# So much of a cell is shown in a message.
+MAX_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that must be put right in a table.
+
+    :param row: as a spreadsheet counts it: the header is 1.
+    :param column: its name; empty where the whole row is meant.
+    :param called: what tells the row from others, such as its video, where its number alone does not.
+    """
+
+    row: int
+    column: str
+    reason: str
+    called: str = ""
+
+    def __str__(self) -> str:
+        place = f"row {self.row} ({self.called})" if self.called else f"row {self.row}"
+        return f"{place}, {self.column}: {self.reason}" if self.column else f"{place}: {self.reason}"
+
+
+def read_text(path: Path, advice: str) -> str:
+    _check_file(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text in UTF-8; {advice}.") from error
+    if "\0" in text:
+        raise InputError(f"{path}: not text; {advice}.")
+    return text
+
+
+def _check_file(path: Path) -> None:
+    """:raises InputError: it is not there, or larger than anything that people write by hand."""
+    if not is_file(path):
+        raise InputError(f"{path}: no such file.")
+    if path.stat().st_size > _MAX_BYTES:
+        size, most = path.stat().st_size / 2**20, _MAX_BYTES // 2**20
+        raise InputError(f"{path}: {size:.0f} MB, above {most}; this is another kind of file.")
+
+
+def read_toml(path: Path, like: str) -> dict[str, Any]:
+    """The tables and values of a short file.
+
+    :param like: a line as it may be, for the message.
+    :raises InputError: it can't be read, or is no TOML.
+    """
+    text = read_text(path, "write it as plain text in UTF-8")
+    if len(text) > _MAX_TOML:
+        raise InputError(f"{path}: not TOML as it is meant here: {len(text)} characters, above {_MAX_TOML}.")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not TOML ({error}); a line is like: {like}") from error
+
+
+def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") -> list[Row]:
+    """(row, cells) of the first line, and of each other that is not empty.
+
+    Rows are counted as a spreadsheet does, to which a cell of several lines is still one row, and ``sep=;``
+    as the first line none. A workbook's sheet named sessions is read, or its first.
+
+    :raises InputError: it can't be read as a table.
+    """
+    table: list[Row] = []
+    for number, cells in _rows(path, delimiters):
+        if number == 1 or any(cell.strip() for cell in cells):
+            table.append((number, cells))
+        if len(table) > max_rows + 1 or number > _MAX_LINES:
+            raise InputError(f"{path}: more than {max_rows} rows; divide it into several files.")
+    return table
+
+
+def first_line(path: Path) -> list[str]:
+    """The cells of a table's first line; none where it is no table. The rest is not read."""
+    try:
+        if path.suffix.lower() == ".xlsx":
+            if path.stat().st_size > _MAX_PEEK:
+                return []
+            return next(iter(read_workbook(path, MAX_COLUMNS + 1, max_rows=1)), (1, []))[1]
+        with path.open("rb") as file:
+            text = file.read(_FIRST_BYTES).decode("utf-8-sig", errors="replace")
+        return next(_parse(text, ";,"), (1, []))[1]
+    except (InputError, OSError):
+        return []
+
+
+def _rows(path: Path, delimiters: str) -> Iterable[Row]:
+    if path.suffix.lower() == ".xlsx":
+        _check_file(path)
+        return read_workbook(path, MAX_COLUMNS + 1, _MAX_LINES)
+    return _parse(read_text(path, "in the spreadsheet, save it as “CSV UTF-8”"), delimiters, path)
+
+
+def _parse(text: str, delimiters: str, path: Path = Path()) -> Iterator[Row]:
+    separator = _SEPARATOR_LINE.match(text)
+    with io.StringIO(text[separator.end() :] if separator else text, newline="") as lines:
+        header = lines.readline()
+        lines.seek(0)
+        delimiter = separator[1] if separator else max(delimiters, key=header.count)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        try:
+            yield from enumerate(reader, start=1)
+        except csv.Error as error:
+            line = reader.line_num + (separator is not None)
+            raise InputError(
+                f"{path}, line {line}: can't be read ({error}); is a quote (\") not closed?"
+            ) from error
+
+
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> Path:
+    """A table for a spreadsheet; what a row does not name stays empty.
+
+    It is parted by ``;`` and begins with a byte order mark: so Excel opens it with columns and accents where
+    numbers are written with a decimal comma.
+
+    :raises OutputError: it can't be written.
+    """
+    with (
+        atomic(path) as partial,
+        # what is no character in the data is a question mark in the table
+        partial.open("w", encoding="utf-8-sig", errors="replace", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, list(columns), restval="", delimiter=";")
+        writer.writeheader()
+        writer.writerows({name: protect(cell) for name, cell in row.items()} for row in rows)
+    return path
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name can be written as text: not where its bytes are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def shown(text: str, *, quoted: bool = True) -> str:
+    """A text for a message: short, on one line, and nothing in it that a terminal would obey."""
+    text = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+    return repr(text) if quoted or not text.isprintable() else text
+
+
+def protect(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def plain(cell: str) -> str:
+    """The cell without the blanks around it and :func:`protect`'s apostrophe."""
+    cell = cell.lstrip()
+    # blanks at its end come last: of a cell of blanks they are what the apostrophe was put before
+    return (cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell).rstrip()
+
+
+def why_repeated(column: str, earlier: Collection[str]) -> str:
+    """What is wrong with a column whose name an earlier column has; empty if none has."""
+    return "two columns have this name; keep one." if column in earlier else ""
+
+
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return False
+
+
+def read_seconds(cell: str) -> float:
+    """Of ``90``, ``90.5``, ``mm:ss`` or ``h:mm:ss``.
+
+    :raises InputError: it is no time; the message is the reason.
+    """
+    clock = _CLOCK.fullmatch(cell)
+    if clock:
+        hours, minutes, seconds = (as_float(part or "0") for part in clock.groups())
+        if seconds < 60 and (minutes < 60 or clock[1] is None):
+            return 3600 * hours + 60 * minutes + seconds
+    elif NUMBER.fullmatch(cell):
+        return as_float(cell)
+    raise InputError(f"{shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
+
+
+def as_float(number: str) -> float:
+    return float(number.replace(",", "."))

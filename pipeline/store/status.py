@@ -1,0 +1,245 @@
+"""How each session of a folder ended: one row each in ``status.parquet``."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import InputError, TimelineError
+from pipeline.store.timeline import (
+    as_frame,
+    atomic,
+    read_metadata,
+    refused_sessions,
+    set_aside_path,
+    timeline_path,
+    understood,
+    written_sessions,
+)
+
+State = Literal["waiting", "running", "done", "partial", "failed", "skipped", "no_consent", "withdrawn"]
+
+WITHOUT_CONSENT: tuple[State, ...] = ("no_consent", "withdrawn")
+"""Of sessions that are not processed; what was made of withdrawn ones is set aside until it is purged."""
+
+_LOST = "the status was lost; the next run checks this session"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one session ended, or that it has not yet; a row of ``status.parquet``.
+
+    :param state: ``running`` too where a run was killed: whether one is at work tells
+        :func:`pipeline.store.lock.is_held`.
+    :param reason: why it is not ``done``; warnings where it is. Empty without consent.
+    :param coverage: observed seconds / session seconds; none without a timeline.
+    :param seconds_lost: of the video, s.
+    :param video_s: length of the video, s. ``took_s``: of the processing, s.
+    :param identity: how surely the patient was recognised, 0…0.9; none where nothing was compared.
+    :param lasting: it failed for a reason that lies in the video or the settings: it is not tried again
+        before one of them changes.
+    :param videos: full paths, for whoever looks at the pictures again; they go into no report.
+    :param video_stamp, video_sha256, fingerprint: as in :class:`pipeline.processing.jobs.Job`.
+    """
+
+    patient_id: str
+    session_id: str
+    state: State
+    reason: str
+    coverage: float | None
+    seconds_lost: float | None
+    video_s: float | None
+    took_s: float
+    finished_at: str
+    identity: float | None = None
+    lasting: bool = False
+    videos: tuple[str, ...] = ()
+    video_stamp: str = ""
+    video_sha256: str = ""
+    fingerprint: str = ""
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The patient's and the session's."""
+        return self.patient_id, self.session_id
+
+    def with_result(self, metadata: Mapping[str, Any]) -> "Outcome":
+        """It has a timeline now, with these metadata."""
+        return replace(
+            self,
+            state="partial" if metadata["seconds_lost"] else "done",
+            reason="; ".join(metadata["warnings"]),
+            coverage=metadata["coverage"],
+            seconds_lost=metadata["seconds_lost"],
+            video_s=metadata["video"]["duration_s"],
+            identity=metadata["patient"]["confidence"],
+        )
+
+
+STATUS_SCHEMA = pl.Schema(
+    {
+        "patient_id": pl.String(),
+        "session_id": pl.String(),
+        "state": pl.String(),
+        "reason": pl.String(),
+        "coverage": pl.Float64(),
+        "seconds_lost": pl.Float64(),
+        "video_s": pl.Float64(),
+        "took_s": pl.Float64(),
+        "finished_at": pl.String(),
+        "identity": pl.Float64(),
+        "lasting": pl.Boolean(),
+        "videos": pl.List(pl.String),
+        "video_stamp": pl.String(),
+        "video_sha256": pl.String(),
+        "fingerprint": pl.String(),
+    }
+)
+
+
+_STATES = get_args(State)
+
+# The columns that every row has.
+_ALWAYS = [name for name, kind in STATUS_SCHEMA.items() if kind != pl.Float64 or name == "took_s"]
+
+
+def read_status(out: Path) -> pl.DataFrame:
+    """The rows of ``status.parquet`` in :data:`STATUS_SCHEMA`.
+
+    Where the file is missing or damaged, one for each timeline. Who gave no consent is not said by the file,
+    but by the folder: of those sessions there is never more than ids and state.
+    """
+    stored = _read_stored(out)
+    if stored is None:
+        rebuilt = [asdict(rebuilt_outcome(out, *ids)) for ids in written_sessions(out)]
+        stored = pl.DataFrame(rebuilt, schema=STATUS_SCHEMA)
+    refused = sorted(refused_sessions(out))
+    if not refused:
+        return stored
+    named = ["patient_id", "session_id"]
+    times = dict(zip(stored.select(named).rows(), stored["finished_at"], strict=True))
+    rows = [asdict(without_consent(out, *ids, times.get(ids, ""))) for ids in refused]
+    without = pl.DataFrame(rows, schema=STATUS_SCHEMA)
+    return pl.concat([stored.join(without, on=named, how="anti"), without]).sort(named)
+
+
+def is_damaged(out: Path) -> bool:
+    """Whether there is a ``status.parquet`` that can't be read."""
+    return os.path.lexists(out / "status.parquet") and _read_stored(out) is None
+
+
+def repair_status(out: Path) -> None:
+    """Writes a missing or damaged ``status.parquet`` again; to be used while the folder is held.
+
+    :raises OutputError: it can't be written.
+    """
+    if _read_stored(out) is None and (rows := read_status(out)).height:
+        _write_status(out, rows)
+    elif is_damaged(out):
+        _write_status(out, pl.DataFrame(schema=STATUS_SCHEMA))
+
+
+def rebuilt_outcome(out: Path, patient_id: str, session_id: str) -> Outcome:
+    """What the session's timeline says of how it ended."""
+    path = timeline_path(out, patient_id, session_id)
+    empty = Outcome(patient_id, session_id, "waiting", _LOST, None, None, None, 0.0, "")
+    try:
+        metadata = read_metadata(path)
+        with understood(path):
+            found = replace(
+                empty.with_result({"coverage": None, **metadata}),
+                finished_at=str(metadata["created_at"]),
+                fingerprint=str(metadata.get("fingerprint", "")),
+            )
+            if not _is_whole(pl.DataFrame([asdict(found)], schema=STATUS_SCHEMA)):
+                raise ValueError("not as this program writes it")  # told as any other damage
+            return found
+    except (TimelineError, InputError):
+        return empty
+
+
+def without_consent(out: Path, patient_id: str, session_id: str, finished_at: str = "") -> Outcome:
+    """The row of a session without consent: ids and state, and nothing of its recording."""
+    path = set_aside_path(out, patient_id, session_id, timeline_path(out, patient_id, session_id))
+    state: State = "withdrawn" if path.exists() else "no_consent"
+    return Outcome(patient_id, session_id, state, "", None, None, None, 0.0, finished_at)
+
+
+def _read_stored(out: Path) -> pl.DataFrame | None:
+    """None where there is no such file, or it is damaged."""
+    try:
+        # read at once, since a run may replace it meanwhile; polars' own reader panics on some damaged files
+        content = (out / "status.parquet").read_bytes()
+        rows = as_frame(pq.read_table(pa.BufferReader(content))).select(STATUS_SCHEMA.names())
+        rows = rows.cast(STATUS_SCHEMA)
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError, ValueError):
+        return None
+    return rows if _is_whole(rows) else None
+
+
+def _is_whole(rows: pl.DataFrame) -> bool:
+    """Whether known states, finite numbers, and nothing missing are all that the rows hold."""
+    complete = rows.select(pl.col(_ALWAYS).is_not_null().all()).row(0)
+    finite = rows.select(pl.col(pl.Float64).drop_nulls().is_finite().all()).row(0)
+    return all(complete) and all(finite) and bool(rows["state"].is_in(_STATES).all())
+
+
+def overview(out: Path, *, running: bool) -> pl.DataFrame:
+    """What a coordinator wants to know of each session: without paths and checksums.
+
+    :param running: whether a run is at work; if none is, what was being processed was interrupted.
+    :returns: patient_id, session_id, state, coverage, identity, seconds_lost, video_s, took_s, speed (seconds
+        of video per second), finished_at, reason.
+    """
+    state = pl.when((pl.col("state") == "running") & (not running)).then(pl.lit("interrupted"))
+    speed = pl.when(pl.col("took_s") > 0).then(pl.col("video_s") / pl.col("took_s"))
+    return read_status(out).select(
+        "patient_id",
+        "session_id",
+        state.otherwise("state").alias("state"),
+        "coverage",
+        "identity",
+        "seconds_lost",
+        "video_s",
+        "took_s",
+        speed.alias("speed"),
+        "finished_at",
+        "reason",
+    )
+
+
+def read_outcomes(out: Path) -> dict[tuple[str, str], Outcome]:
+    """The rows of ``status.parquet``, by patient and session."""
+    rows = (Outcome(**row | {"videos": tuple(row["videos"])}) for row in read_status(out).rows(named=True))
+    return {outcome.ids: outcome for outcome in rows}
+
+
+def sessions_in(out: Path) -> list[tuple[str, str]]:
+    """Patient and session of every row, and of every timeline; without those to which there is no consent.
+
+    :raises InputError: there is none.
+    """
+    rows = read_status(out).filter(~pl.col("state").is_in(WITHOUT_CONSENT))
+    found = set(written_sessions(out)) | set(rows.select("patient_id", "session_id").rows())
+    if not found:
+        raise InputError(f"{out}: no session in this folder; run `emonext process` with --out {out} first.")
+    return sorted(found)
+
+
+def record(out: Path, *outcomes: Outcome) -> None:
+    """Replaces the rows of these sessions; without any the file stays as it is."""
+    if not outcomes:
+        return
+    rows = pl.DataFrame([asdict(outcome) for outcome in outcomes], schema=STATUS_SCHEMA)
+    others = read_status(out).join(rows, on=["patient_id", "session_id"], how="anti")
+    _write_status(out, pl.concat([others, rows]))
+
+
+def _write_status(out: Path, rows: pl.DataFrame) -> None:
+    with atomic(out / "status.parquet") as partial:
+        rows.sort("patient_id", "session_id").write_parquet(partial)

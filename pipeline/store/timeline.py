@@ -1,0 +1,384 @@
+"""The timeline: one row per sample of the patient, in Parquet. The only hand-off to what follows."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.records import EMOTIONS, ROLES, STATUSES
+from pipeline.store.encryption import WRONG_KEY, for_reading, for_writing, is_encrypted, key_id
+
+SCHEMA_VERSION = 4
+METADATA_KEY = b"emonext_care"
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+# Names that the reports' own pages have.
+RESERVED_IDS = ("index", "index.html", "study.html", "assets")
+
+
+def check_id(where: str, value: str) -> str:
+    """The id itself.
+
+    :param where: the option or the file that it comes from, for the message.
+    :raises InputError: it could not safely become part of a path, or looks like a name.
+    """
+    if not ID_PATTERN.fullmatch(value) or value.lower() in RESERVED_IDS:
+        raise InputError(
+            f"{where} {value!r}: not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', "
+            "at most 64, starting with a letter or digit; never a person's name."
+        )
+    return value
+
+
+_DICTIONARY = pa.dictionary(pa.int8(), pa.string())
+
+
+def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = True) -> pa.Field:
+    return pa.field(name, kind, nullable, {"meaning": meaning, "unit": unit})
+
+
+_SAMPLE_FIELDS = [
+    _field("patient_id", pa.string(), "pseudonym of the patient", nullable=False),
+    _field("session_id", pa.string(), "session of that patient", nullable=False),
+    _field("sample", pa.int32(), "position on the sampling grid, without a gap", nullable=False),
+    _field(
+        "time_s",
+        pa.float64(),
+        "presentation time from the start of the recording, as in players",
+        "s",
+        nullable=False,
+    ),
+    _field("frame", pa.int64(), "index in the container, by presentation time", nullable=False),
+]
+
+_FACE_FIELDS = [
+    _field("track", pa.int32(), "face followed through consecutive samples; not an identity"),
+    *(_field(edge, pa.float32(), "box, upright picture", "px") for edge in ("x1", "y1", "x2", "y2")),
+    _field("detection", pa.float32(), "probability that this is a face", "0…1"),
+    _field("face_px", pa.float32(), "√(width · height) of the box", "px"),
+    _field("sharpness", pa.float32(), "variance of the Laplacian of the grey crop", "squared grey levels"),
+    _field("brightness", pa.float32(), "mean grey level of the crop", "0…1"),
+    *(
+        _field(a, pa.float32(), "approximate, from five landmarks", "degrees")
+        for a in ("yaw", "pitch", "roll")
+    ),
+    *(_field(f"p_{name}", pa.float32(), "calibrated probability", "0…1") for name in EMOTIONS),
+    _field("emotion", _DICTIONARY, "the class of the largest probability"),
+    _field("valence", pa.float32(), "p_happy − max(p_angry, p_disgust, p_fear, p_sad)", "−1…1"),
+]
+
+TIMELINE_SCHEMA = pa.schema(
+    [
+        *_SAMPLE_FIELDS,
+        _field("status", _DICTIONARY, "ok, no_face, other_person, low_quality, decode_error", nullable=False),
+        *_FACE_FIELDS,
+    ]
+)
+"""Columns of ``timelines/``. The face's are null where the patient was not seen, emotions unless ``ok``."""
+
+FACES_SCHEMA = pa.schema(
+    [
+        *_SAMPLE_FIELDS,
+        _field("role", _DICTIONARY, "patient, caregiver, other, unknown", nullable=False),
+        *_FACE_FIELDS,
+        _field("landmarks", pa.list_(pa.float32(), 10), "x, y of eyes, nose, corners of the mouth", "px"),
+    ]
+)
+"""Columns of ``faces/``: every face of every sample."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A timeline as read: its rows in :data:`TIMELINE_SCHEMA`'s columns, and how it was made."""
+
+    rows: pl.DataFrame
+    metadata: Mapping[str, Any]
+
+
+def timeline_path(out: Path, patient_id: str, session_id: str) -> Path:
+    return _path(out, "timelines", patient_id, session_id)
+
+
+def faces_path(out: Path, patient_id: str, session_id: str) -> Path:
+    return _path(out, "faces", patient_id, session_id)
+
+
+SET_ASIDE_SUFFIX = ".withdrawn"
+"""Ends the name of what is set aside: no search for tables finds it."""
+
+
+def refusal_folder(out: Path, patient_id: str, session_id: str) -> Path:
+    """Exists where there is no consent to the session, and holds what was set aside of it."""
+    return out / "withdrawn" / patient_id / session_id
+
+
+def refused_sessions(out: Path) -> set[tuple[str, str]]:
+    """Patient and session to which there is no consent, whatever was made of them before."""
+    folders = (folder for folder in out.glob("withdrawn/*/*") if folder.is_dir())
+    return {(folder.parent.name, folder.name) for folder in folders}
+
+
+def set_aside_path(out: Path, patient_id: str, session_id: str, path: Path) -> Path:
+    """Where a file of the session lies while there is no consent.
+
+    :param path: where it lies else, below the folder.
+    """
+    short = path.relative_to(out)
+    return refusal_folder(out, patient_id, session_id) / short.with_name(short.name + SET_ASIDE_SUFFIX)
+
+
+def written_sessions(out: Path) -> list[tuple[str, str]]:
+    """Patient and session of every timeline, in order; without those to which there is no consent."""
+    paths = out.glob("timelines/patient_id=*/*.parquet")
+    stored = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
+    return sorted(stored - refused_sessions(out))
+
+
+def stored_timelines(out: Path) -> dict[tuple[str, str], Path]:
+    """Patient and session of every timeline → its path; also of those that are set aside."""
+    aside = {ids: set_aside_path(out, *ids, timeline_path(out, *ids)) for ids in refused_sessions(out)}
+    written = {ids: timeline_path(out, *ids) for ids in written_sessions(out)}
+    return {ids: path for ids, path in sorted((aside | written).items()) if path.exists()}
+
+
+def _path(out: Path, kind: str, patient_id: str, session_id: str) -> Path:
+    return out / kind / f"patient_id={patient_id}" / f"{session_id}.parquet"
+
+
+def to_table(schema: pa.Schema, rows: Mapping[str, list[Any]]) -> pa.Table:
+    """Columns by name → a table of exactly the schema's columns and types."""
+    return pa.table({name: pa.array(rows[name], schema.field(name).type) for name in schema.names}, schema)
+
+
+def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
+    """A table → Parquet, whole or not at all, readable by its owner only, encrypted where a key is in use.
+
+    :param metadata: anything JSON can hold; stored under :data:`METADATA_KEY`.
+    :raises OutputError: it can't be written.
+    """
+    described = table.replace_schema_metadata({METADATA_KEY: json.dumps(dict(metadata))})
+    with atomic(path) as partial:
+        pq.write_table(described, partial, compression="zstd", encryption_properties=for_writing())
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A ``*.partial`` path to write to, renamed to ``path`` on success and removed on failure.
+
+    Folders are made 0700 and the file 0600. The name is this writer's own: on another machine a process that
+    was given up may still be writing the same file.
+
+    :raises OutputError: it can't be written.
+    """
+    partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
+    try:
+        make_private_folder(path.parent)
+        # made before anything is written, so that what is written is never readable by others
+        partial.touch(mode=0o600, exist_ok=False)
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())  # or a power cut leaves an empty file of the right name
+        os.replace(partial, path)
+    except OSError as error:
+        raise OutputError(f"{path}: can't be written ({error.strerror or error}).") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """What killed processes left of :func:`atomic`, in the folder and all below it."""
+    for partial in folder.rglob("*." + 8 * "[0-9a-f]" + ".partial"):
+        partial.unlink(missing_ok=True)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Creates the folder and what is missing above it, for its owner alone.
+
+    :raises OSError: it can't be created.
+    """
+    for missing in reversed([folder, *folder.parents]):
+        if not missing.exists():
+            missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def read_table(path: Path) -> pa.Table:
+    """The inverse of :func:`write_table`.
+
+    :raises TimelineError: the file is missing, damaged, or encrypted with another key.
+    :raises InputError: it is encrypted, and no key is in use.
+    """
+    with _reading(path):
+        return pq.read_table(path, partitioning=None, decryption_properties=for_reading(path))
+
+
+def read_metadata(path: Path) -> Mapping[str, Any]:
+    """What stands beside the rows of a table, without reading them.
+
+    :raises TimelineError: it is not a file of this program, or as for :func:`read_table`.
+    :raises InputError: as for :func:`read_table`.
+    """
+    with _reading(path):
+        schema = pq.read_schema(path, decryption_properties=for_reading(path))
+    with understood(path):
+        metadata: dict[str, Any] = json.loads(schema.metadata[METADATA_KEY])
+        return metadata
+
+
+_OTHER_KEY = f"is {WRONG_KEY}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE)."
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """:raises TimelineError: what Parquet's readers say of a missing or damaged file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise TimelineError(f"{path}: not found.") from error
+    except (OSError, pa.ArrowException, ValueError) as error:
+        if WRONG_KEY in str(error):
+            raise TimelineError(f"{path}: {_OTHER_KEY}") from error
+        raise TimelineError(
+            f"{path}: not a file of this program, or damaged; run `emonext process` again."
+        ) from error
+
+
+def check_key(out: Path) -> None:
+    """What a folder holds encrypted is not gone on with in the open, nor with a second key.
+
+    :raises InputError: one of its timelines is encrypted, and its key is not in use.
+    """
+    aside = out.glob(f"withdrawn/**/*.parquet{SET_ASIDE_SUFFIX}")
+    for written in (*out.glob("timelines/*/*.parquet"), *aside):
+        try:
+            pq.read_schema(written, decryption_properties=for_reading(written))
+        except (OSError, pa.ArrowException, ValueError) as error:
+            # what can't be read at all is told by who needs it
+            if WRONG_KEY in str(error):
+                raise InputError(f"{written}: {_OTHER_KEY}") from error
+
+
+def left_open(out: Path) -> list[Path]:
+    """Tables that were written before there was a key; none where none is in use."""
+    kinds = ("timelines", "faces", "roles", "episodes", "summaries")
+    if not key_id():
+        return []
+    paths = [path for kind in kinds for path in sorted(out.glob(f"{kind}/**/*.parquet"))]
+    paths += sorted(out.glob(f"withdrawn/**/*.parquet{SET_ASIDE_SUFFIX}"))
+    return [path for path in paths if path.is_file() and not is_encrypted(path)]
+
+
+def read_timeline(path: Path) -> Timeline:
+    """:raises TimelineError: not a timeline of this version, or as for :func:`read_table`."""
+    return _read(path, TIMELINE_SCHEMA)
+
+
+def ids_of(path: Path, timeline: Timeline) -> tuple[str, str]:
+    """Patient and session, by the timeline's own rows.
+
+    :raises TimelineError: it has no row, or its rows and its path do not agree.
+    :raises InputError: an id could not safely become part of a path.
+    """
+    ids = timeline.rows.select("patient_id", "session_id").unique().rows()
+    if not ids:
+        raise TimelineError(f"{path}: holds no sample; process the video again.")
+    if ids != [(path.parent.name.removeprefix("patient_id="), path.stem)]:
+        patient_id, session_id = ids[0]
+        raise TimelineError(
+            f"{path}: holds patient {patient_id}, session {session_id}; move it back to "
+            f"patient_id={patient_id}/{session_id}.parquet or process the video again."
+        )
+    for value in ids[0]:
+        check_id(f"{path}:", value)  # or what is written of a patient named .. would be written elsewhere
+    patient_id, session_id = ids[0]
+    return patient_id, session_id
+
+
+def read_faces(path: Path) -> Timeline:
+    """Every face of every sample, in :data:`FACES_SCHEMA`'s columns; errors as :func:`read_timeline`."""
+    return _read(path, FACES_SCHEMA)
+
+
+def read_session(out: Path, patient_id: str, session_id: str) -> tuple[Timeline, Timeline]:
+    """Timeline and faces of a session, which belong together.
+
+    :raises TimelineError: one can't be read, is not where its rows say, or they were written by two runs.
+    :raises InputError: as for :func:`ids_of`.
+    """
+    path = timeline_path(out, patient_id, session_id)
+    timeline, faces = read_timeline(path), read_faces(faces_path(out, patient_id, session_id))
+    ids_of(path, timeline)
+    if timeline.metadata != faces.metadata:
+        path = faces_path(out, patient_id, session_id)
+        raise TimelineError(f"{path}: of another run than the timeline; process the video again.")
+    return timeline, faces
+
+
+def _read(path: Path, schema: pa.Schema) -> Timeline:
+    table = read_table(path)
+    try:
+        metadata = json.loads((table.schema.metadata or {})[METADATA_KEY])
+        version = metadata["schema_version"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise TimelineError(
+            f"{path}: not a timeline of this program; run `emonext process` again."
+        ) from error
+    if version != SCHEMA_VERSION or not table.schema.equals(schema):
+        raise TimelineError(
+            f"{path}: schema version {version}, not {SCHEMA_VERSION}; process the video again."
+        )
+    with understood(path):
+        table.validate(full=True)
+        for field in schema:
+            if table[field.name].null_count and not field.nullable:
+                raise ValueError(f"{field.name} is missing")
+        for name in _WORDS.keys() & set(schema.names):
+            if not {*pc.unique(table[name].drop_null()).to_pylist()} <= {*_WORDS[name]}:
+                raise ValueError(f"{name} is another word")
+        times = pc.drop_null(table["time_s"])
+        if not pc.all(pc.is_finite(times)).as_py() and len(times):
+            raise ValueError("a time is no number")
+    return Timeline(as_frame(table), metadata)
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """What the body can't make sense of is the file's fault: it holds what this program never writes.
+
+    :raises TimelineError: instead of what a missing or senseless value leads to.
+    """
+    try:
+        yield
+    except _SENSELESS as error:
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise TimelineError(
+            f"{path}: holds what this program does not write ({what}); run `emonext process` again, and if "
+            "that does not help, report it as a fault of the program."
+        ) from error
+
+
+_SENSELESS = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(pa.ArrowException, pl.exceptions.PolarsError),
+)
+
+_WORDS = {"status": STATUSES, "emotion": EMOTIONS, "role": ROLES}
+
+
+def as_frame(table: pa.Table) -> pl.DataFrame:
+    """The table for polars."""
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

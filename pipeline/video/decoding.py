@@ -1,0 +1,301 @@
+"""A video file → frames on the sampling grid, upright, each with the container's own time.
+
+decord decodes clips; PyAV takes over where decord can't be relied on, and for whatever is longer.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import av
+import decord
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import InputError, VideoError
+from pipeline.records import Frames
+from pipeline.video.container import VideoInfo
+from pipeline.video.frame_times import decoded
+from pipeline.video.orientation import orientation_of, show, usable_aspect
+
+# decord silently repeats a neighbour for a frame that it can't decode, unless a limit is set; the
+# smallest share of the frames it takes makes it raise at the first.
+_FAULT_TOLERANCE = 1e-9
+
+# No camera of a care session is faster.
+_MAX_SAMPLE_FPS = 1000
+
+# Frames decoded together: so few and so small that memory does not grow with the picture.
+_MAX_BATCH, _BATCH_BYTES = 60, 32 * 2**20
+
+# x264 and x265 put no more bidirectional pictures one after another.
+_MOST_BIDIRECTIONAL = 16
+
+# PyAV and decord read the same container; a rounding apart is not a disagreement.
+_SAME_TIME_S = 1e-3
+
+
+def sample_grid(time_s: NDArray[np.float64], sample_fps: float) -> NDArray[np.int64]:
+    """Which frames are the samples.
+
+    The grid is ``k / sample_fps``; a sample is the first frame at or after its instant, and each frame
+    is used at most once.
+
+    :param time_s: (F,) ascending, s.
+    :returns: (n,) ascending indices into ``time_s``.
+    """
+    # how many instants have passed; times are multiples of a time base, the grid is not, both are rounded
+    passed = np.floor(time_s * sample_fps + 1e-6)
+    return np.flatnonzero(np.diff(passed, prepend=-1) > 0)
+
+
+def check_sample_fps(sample_fps: float) -> None:
+    """:raises InputError: the sampling rate makes no sense."""
+    if not 0 < sample_fps <= _MAX_SAMPLE_FPS:
+        raise InputError(
+            f"--fps {sample_fps:g}: give samples per second, above 0 and up to {_MAX_SAMPLE_FPS}."
+        )
+
+
+class SampledVideo:
+    """The samples of one video, in batches, in order.
+
+    :param group: batches hold a multiple of so many samples, where memory allows.
+    :param index: (n,) ascending, the frames that are the samples; without, those of the video's own grid.
+    :param decoders: names of the decoders used so far, in order of first use.
+    :raises InputError: the sampling rate makes no sense.
+    """
+
+    def __init__(
+        self,
+        info: VideoInfo,
+        sample_fps: float,
+        group: int = 1,
+        index: NDArray[np.int64] | None = None,
+    ) -> None:
+        check_sample_fps(sample_fps)
+        self.info = info
+        self.index = sample_grid(info.time_s, sample_fps) if index is None else index
+        self.decoders: list[str] = []
+        most = _batch_size(info)
+        self._batch = most - most % min(group, most)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __iter__(self) -> Iterator[Frames]:
+        """All samples; see :meth:`read`."""
+        return self.read(0, len(self))
+
+    def read(self, first: int, end: int) -> Iterator[Frames]:
+        """Samples ``first`` … ``end`` - 1. Memory held is one batch, whatever the length of the video.
+
+        :raises VideoError: the file can't be opened any more.
+        """
+        done = first
+        if self.info.decord_reads_it:
+            for frames in self._with_decord(first, end):
+                yield frames
+                done += len(frames.sample)
+        if done < end:
+            yield from self._with_pyav(done, end)
+
+    def _with_decord(self, first: int, end: int) -> Iterator[Frames]:
+        """Batches until the end, or until decord meets a frame it can't decode."""
+        try:
+            reader = decord.VideoReader(str(self.info.path), fault_tol=_FAULT_TOLERANCE)
+            if not _same_frames(reader, self.info):
+                return
+            for start in range(first, end, self._batch):
+                sample = np.arange(start, min(start + self._batch, end))
+                index = self.index[sample]
+                images = reader.get_batch(index).asnumpy()
+                if images.shape[1:3] != (self.info.height, self.info.width):
+                    return  # the pictures are not of the header's size; PyAV scales them
+                self._used("decord")
+                yield Frames(sample, index, self.info.time_s[index], images, np.ones(len(index), bool))
+        except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError):
+            return
+
+    def _with_pyav(self, first: int, end: int) -> Iterator[Frames]:
+        """Batches; what can't be decoded is marked."""
+        self._used("pyav")
+        found = pictures(self.info, self.index[first:end])
+        for start in range(first, end, self._batch):
+            sample = np.arange(start, min(start + self._batch, end))
+            yield _frames(self.info, sample, self.index[sample], found)
+
+    def _used(self, decoder: str) -> None:
+        if decoder not in self.decoders:
+            self.decoders.append(decoder)
+
+
+def picture_at(info: VideoInfo, frame: int) -> NDArray[np.uint8] | None:
+    """One frame by its index: (H, W, 3) uint8 RGB, upright; none where it can't be decoded.
+
+    :raises VideoError: the file can't be opened any more.
+    """
+    return next(pictures(info, np.array([frame])))
+
+
+def pictures(
+    info: VideoInfo, index: NDArray[np.int64], size: tuple[int, int] | None = None
+) -> Iterator[NDArray[np.uint8] | None]:
+    """For each wanted frame, in order: (H, W, 3) uint8 RGB, upright; or nothing where it can't be decoded.
+
+    :param size: width and height that the picture is scaled to; none is its own.
+    :raises VideoError: the file can't be opened any more.
+    """
+    pts = info.pts[index]
+    frames = _frames_from(info, int(pts[0]))
+    found = next(frames, None)
+    for wanted in pts:
+        while found is not None and found.pts < wanted:
+            found = next(frames, None)
+        yield _picture(found, info, size) if found is not None and found.pts == wanted else None
+
+
+def read_frames(info: VideoInfo, index: NDArray[np.int64]) -> Iterator[Frames]:
+    """Frames by their index, ascending, in batches; those far apart are sought where the container allows.
+
+    The ``sample`` of a frame is its place in ``index``.
+
+    :raises VideoError: the file can't be opened any more.
+    """
+    group = np.searchsorted(info.key, index, side="right") if info.seekable else np.zeros(len(index))
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    found = (picture for part in np.split(index, starts[1:]) for picture in pictures(info, part))
+    batch = _batch_size(info)
+    for start in range(0, len(index), batch):
+        sample = np.arange(start, min(start + batch, len(index)))
+        yield _frames(info, sample, index[sample], found)
+
+
+def _batch_size(info: VideoInfo) -> int:
+    return max(1, min(_MAX_BATCH, _BATCH_BYTES // (3 * info.width * info.height)))
+
+
+def _frames(
+    info: VideoInfo,
+    sample: NDArray[np.int64],
+    index: NDArray[np.int64],
+    found: Iterator[NDArray[np.uint8] | None],
+) -> Frames:
+    """The next pictures; what can't be decoded is marked."""
+    images = np.zeros((len(index), info.height, info.width, 3), np.uint8)
+    decoded = np.zeros(len(index), bool)
+    for row in range(len(index)):
+        picture = next(found)
+        if picture is not None:
+            images[row], decoded[row] = picture, True
+    return Frames(sample, index, info.time_s[index], images, decoded)
+
+
+def _same_frames(reader: decord.VideoReader, info: VideoInfo) -> bool:
+    """Whether decord's frames are the container's, one for one."""
+    if len(reader) != len(info.time_s):
+        return False
+    start_s = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0].astype(np.float64)
+    # decord keeps float32 seconds, whose step grows with the time
+    tolerance = _SAME_TIME_S + np.spacing(np.float32(start_s[-1])) * 2
+    apart_s = start_s - start_s[0] - (info.time_s - info.time_s[0])
+    return bool(np.all(np.abs(apart_s) < tolerance))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A frame that can be trusted.
+
+    :param pts: as in :class:`VideoInfo`, by which it is found. ``aspect``: width ÷ height of its pixels.
+    """
+
+    frame: av.VideoFrame
+    pts: int
+    aspect: float
+
+
+def _frames_from(info: VideoInfo, wanted: int) -> Iterator[_Found]:
+    """The frames that can be trusted, in order, from that one on or from some before it."""
+    last: int | None = None
+    try:
+        try:
+            # the same numbers each time take one thread
+            for found in _sought(info, wanted, "NONE" if info.by_number else "AUTO"):
+                last = found.pts
+                yield found
+        except av.error.FFmpegError:
+            # several threads report a damaged packet some packets late; one says which it is
+            for found in _sought(info, wanted if last is None else last, "NONE"):
+                if last is None or found.pts > last:
+                    yield found
+    except av.error.FFmpegError as error:
+        raise VideoError(f"{info.path}: can't be read any more ({error.strerror}).") from error
+
+
+def _sought(info: VideoInfo, wanted: int, threads: Literal["NONE", "AUTO"]) -> Iterator[_Found]:
+    """Goes back further until the first frame after a seek is not later than the one that is wanted.
+
+    Containers are indexed by the time of decoding, and where groups of pictures are open, the first frames
+    after a key frame can't be decoded without those before it.
+    """
+    for start_pts in _places_to_begin(info, wanted):
+        frames = _trusted(info, threads, start_pts)
+        first = next(frames, None)
+        if first is not None and (start_pts is None or first.pts <= wanted):
+            yield first
+            yield from frames
+            return
+
+
+def _places_to_begin(info: VideoInfo, wanted: int) -> Iterator[int | None]:
+    """The frame itself, then one, two, four … key frames further back; at last the start of the file."""
+    if info.seekable and wanted > info.pts[0]:
+        yield wanted
+        keys = info.pts[info.key]
+        place, back = int(np.searchsorted(keys, wanted, side="right")) - 1, 1
+        while place - back > 0:
+            yield int(keys[place - back])
+            back *= 2
+    yield None
+
+
+def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int | None) -> Iterator[_Found]:
+    """Leaves out what is built on a damaged picture, which FFmpeg shows smeared and unmarked.
+
+    That is all that is decoded after it, up to the next key frame: bidirectional pictures among them can be
+    shown before it, and so are held back until the next picture of another kind.
+
+    :raises av.error.FFmpegError: as :func:`pipeline.video.frame_times.decoded`.
+    """
+    held: list[tuple[_Found, float]] = []
+    damage: list[float] = []
+
+    def release() -> Iterator[_Found]:
+        yield from (found for found, place in held if not any(at <= place for at in damage))
+        held.clear()
+
+    number = -1
+    for answer in decoded(info.path, info.stream, start_pts=start_pts, threads=threads):
+        frame = answer.frame
+        if frame is None or frame.is_corrupt:
+            damage.append(answer.place)
+        if frame is None:
+            continue
+        number += 1
+        bidirectional = frame.pict_type == av.video.frame.PictureType.B
+        if not bidirectional or len(held) == _MOST_BIDIRECTIONAL:
+            yield from release()
+        if frame.key_frame and not frame.is_corrupt:
+            damage = [at for at in damage if at >= answer.place]
+        pts = number if info.by_number else answer.pts
+        if pts is not None:
+            aspect = info.pixel_aspect if answer.aspect is None else usable_aspect(answer.aspect)
+            held.append((_Found(frame, pts, aspect), answer.place))
+        if not bidirectional:
+            yield from release()
+    yield from release()
+
+
+def _picture(found: _Found, info: VideoInfo, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    orientation = orientation_of(found.frame) or info.orientation
+    return show(found.frame, found.aspect, orientation, size or (info.width, info.height))

@@ -1,0 +1,168 @@
+"""The streams of a container: which of them is the session, and the packets of all."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Disposition, Stream
+
+from pipeline.errors import VideoError
+from pipeline.video.frame_order import Packet, times_of
+
+# FFmpeg's names of what is opened. Among its others are playlists, which it would follow to anywhere.
+_FORMATS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,dv,h264,hevc,m4v"
+
+# No camera's picture is larger (8K has half as many pixels): a header that says so lies, and what it
+# promises would not fit into the memory.
+_MAX_PIXELS = 2**26
+
+# The smallest frame takes more. Of frames that are promised and not there FFmpeg makes an index in the
+# memory, and a seek takes a time that grows with their square.
+_FRAME_BYTES = 4
+
+# Streams shorter than this share of the longest, or with fewer pixels than this share of the largest, are
+# covers, previews and thumbnails.
+_LONG_ENOUGH, _LARGE_ENOUGH = 0.5, 0.25
+_STILL = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+
+@dataclass
+class Contents:
+    """What one pass over the packets of a container finds.
+
+    :param packets: of each video stream by its index, as they lie in the file.
+    :param sound_end_s: on the container's clock; none without sound.
+    :param read_bytes: up to where in the file there are packets.
+    """
+
+    packets: dict[int, list[Packet]] = field(default_factory=dict)
+    sound_end_s: float | None = None
+    read_bytes: int = 0
+
+
+def open_container(path: Path) -> av.container.InputContainer:
+    """The file, by this process alone: playlists and the like, which lead to other files, are refused.
+
+    :raises av.error.FFmpegError: it is of none of the kinds that cameras write.
+    """
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    # a title that is not UTF-8 says nothing of the picture
+    return av.open(str(path), container_options=options, metadata_errors="replace")
+
+
+def video_stream(container: av.container.InputContainer, index: int) -> av.VideoStream:
+    """The stream at that place among all."""
+    stream = container.streams[index]
+    assert isinstance(stream, av.VideoStream)
+    return stream
+
+
+def usable_streams(path: Path, container: av.container.InputContainer) -> list[av.VideoStream]:
+    """The streams that can be a recording.
+
+    :raises VideoError: there is none, or a header claims what no camera writes.
+    """
+    videos = [stream for stream in container.streams.video if not stream.disposition & _STILL]
+    if not videos:
+        raise VideoError(f"{path}: holds no video, only {_stream_kinds(container)}.")
+    usable = [s for s in videos if s.codec_context is not None and s.time_base and s.width and s.height]
+    if not usable:
+        raise VideoError(f"{path}: its header does not describe the picture; it may be cut off.")
+    for stream in usable:
+        if stream.width * stream.height > _MAX_PIXELS:
+            raise VideoError(
+                f"{path}: its header says {stream.width} × {stream.height} px, which no camera records; "
+                "it may be damaged."
+            )
+        if stream.frames * _FRAME_BYTES > path.stat().st_size:
+            raise VideoError(
+                f"{path}: its header names {stream.frames} frames, more than it can hold; it is damaged."
+            )
+    return usable
+
+
+def read_contents(container: av.container.InputContainer, videos: Sequence[av.VideoStream]) -> Contents:
+    """All packets of the video streams, and where the sound ends; as far as the file can be read."""
+    found = Contents({stream.index: [] for stream in videos})
+    for packet in demuxed(container, *videos, *container.streams.audio):
+        if packet is None or (packet.size == 0 and packet.pts is None):
+            continue  # the end of the stream
+        if packet.pos is not None:
+            found.read_bytes = max(found.read_bytes, packet.pos + packet.size)
+        if packet.stream.type == "video":
+            found.packets[packet.stream.index].append(_packet(packet))
+        elif packet.pts is not None and packet.time_base is not None:
+            end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            found.sound_end_s = max(end_s, found.sound_end_s or end_s)
+    return found
+
+
+def demuxed(container: av.container.InputContainer, *streams: Stream) -> "Iterator[av.Packet[Any] | None]":
+    """All packets as far as the file can be read; then none, for which a decoder gives what it holds back.
+
+    What was promised and is missing shows in the duration.
+    """
+    try:
+        yield from container.demux(*streams)
+    except IndexError:
+        # at the end PyAV looks for streams that FFmpeg met only while reading; those asked for are complete
+        return
+    except av.error.FFmpegError:
+        yield None
+
+
+def choose_stream(path: Path, videos: Sequence[av.VideoStream], contents: Contents) -> av.VideoStream:
+    """The session: as long as the longest stream, not much smaller than the largest, and then the default.
+
+    Covers, previews and thumbnails lie first in some files.
+
+    :raises VideoError: no stream holds a frame that is shown.
+    """
+    spans = {
+        stream.index: _span_s(stream, contents.packets[stream.index])
+        for stream in videos
+        if any(not packet.hidden for packet in contents.packets[stream.index])
+    }
+    if not spans:
+        raise VideoError(f"{path}: holds no frame that can be shown.")
+    longest = max(spans.values())
+    whole = [s for s in videos if s.index in spans and spans[s.index] >= _LONG_ENOUGH * longest]
+    largest = max(stream.width * stream.height for stream in whole)
+    large = [stream for stream in whole if stream.width * stream.height >= _LARGE_ENOUGH * largest]
+    return max(large, key=lambda stream: (bool(stream.disposition & Disposition.default), -stream.index))
+
+
+def describe_others(container: av.container.InputContainer, chosen: av.VideoStream) -> tuple[str, ...]:
+    """The other streams, such as ``audio`` and ``video 320 × 180``."""
+    return tuple(
+        f"video {stream.width} × {stream.height}" if isinstance(stream, av.VideoStream) else stream.type
+        for stream in container.streams
+        if stream.index != chosen.index
+    )
+
+
+def _packet(packet: "av.Packet[Any]") -> Packet:
+    return Packet(
+        pts=packet.pts,
+        dts=packet.dts,
+        length=packet.duration or 0,
+        key=packet.is_keyframe,
+        hidden=packet.is_discard or packet.size == 0,
+        size=packet.size,
+        torn=packet.is_corrupt,
+    )
+
+
+def _span_s(stream: av.VideoStream, packets: Sequence[Packet]) -> float:
+    """From the first frame to the last; where packets have no times, by their number."""
+    times = times_of(packets)
+    if len(times) < len(packets) or stream.time_base is None:
+        return len(packets) / float(stream.guessed_rate or 25)
+    return float((max(times) - min(times)) * stream.time_base)
+
+
+def _stream_kinds(container: av.container.InputContainer) -> str:
+    kinds = {"a cover picture" if stream.type == "video" else stream.type for stream in container.streams}
+    return " and ".join(sorted(kinds)) or "nothing that is known"

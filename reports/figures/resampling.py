@@ -1,0 +1,94 @@
+"""A timeline made coarse enough to draw: an hour has more samples than a screen has pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.records import EMOTIONS
+from pipeline.store.coverage import sample_seconds
+from pipeline.store.timeline import Timeline
+
+Floats = NDArray[np.float64]
+
+FIGURE_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
+TABLE_STEPS_S = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+MAX_FIGURE_STEPS = 900
+MAX_TABLE_STEPS = 15
+
+# No session has more: the longest steps are of ten minutes.
+_MAX_STEPS = 100_000
+
+_NOTHING_S = 1e-6
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A session cut into n steps of equal length; the last one may be shorter.
+
+    :param edges_s: (n + 1,) where the steps begin and end, s.
+    :param seen_s: (n,) seconds of each step in which the expression could be read.
+    :param emotion_s: (n, 7) seconds in which each emotion was the largest, in the order of EMOTIONS.
+    :param probabilities: (n, 7) time-weighted means, 0…1; NaN where nothing was read.
+    :param valence: (n,) time-weighted mean, −1…1; NaN where nothing was read.
+    """
+
+    edges_s: Floats
+    seen_s: Floats
+    emotion_s: Floats
+    probabilities: Floats
+    valence: Floats
+
+    @property
+    def length_s(self) -> Floats:
+        """(n,) seconds."""
+        return np.diff(self.edges_s)
+
+
+def step_length(duration_s: float, lengths_s: Sequence[int], at_most: int) -> int:
+    """The first length, s, that cuts the session into at most so many steps, or else the longest."""
+    return next((length for length in lengths_s if duration_s <= length * at_most), lengths_s[-1])
+
+
+def cut(timeline: Timeline, step_s: float) -> Steps:
+    """The timeline in steps of ``step_s`` seconds. Every sample counts for the time it stands for.
+
+    :raises ValueError: it says that it lasts for weeks.
+    """
+    duration_s = float(timeline.metadata["video"]["duration_s"])
+    if not 0 <= duration_s <= _MAX_STEPS * step_s:
+        raise ValueError(f"{duration_s} s is no length of a session")
+    edges_s = np.append(np.arange(0, duration_s, step_s), duration_s)
+    rows = timeline.rows
+    start_s, seconds = rows["time_s"].to_numpy(), sample_seconds(timeline)
+    read = (rows["status"].cast(pl.String) == "ok").to_numpy()
+    emotion = rows["emotion"].cast(pl.String)
+
+    def total(values: NDArray[np.floating]) -> Floats:
+        return _integrate(start_s, seconds, np.where(read, values, 0.0), edges_s)
+
+    seen_s = total(np.ones(len(start_s)))
+    emotion_s = [total((emotion == name).fill_null(False).to_numpy().astype(float)) for name in EMOTIONS]
+    probabilities = [_mean(total(rows[f"p_{name}"].to_numpy()), seen_s) for name in EMOTIONS]
+    valence = _mean(total(rows["valence"].to_numpy()), seen_s)
+    return Steps(edges_s, seen_s, np.stack(emotion_s, 1), np.stack(probabilities, 1), valence)
+
+
+def _integrate(start_s: Floats, seconds: Floats, values: Floats, edges_s: Floats) -> Floats:
+    """(n,) the integral of a step function over each step, exact also where a sample crosses an edge.
+
+    :param values: one per sample, constant from its start and for its seconds; zero in between.
+    """
+    if not len(start_s):
+        return np.zeros(len(edges_s) - 1)
+    after = np.cumsum(values * seconds)
+    before = after - values * seconds
+    knots_s = np.stack([start_s, start_s + seconds], 1).ravel()
+    integral: Floats = np.diff(np.interp(edges_s, knots_s, np.stack([before, after], 1).ravel()))
+    return integral
+
+
+def _mean(total: Floats, seen_s: Floats) -> Floats:
+    return np.divide(total, seen_s, out=np.full_like(total, np.nan), where=seen_s > _NOTHING_S)

@@ -1,0 +1,210 @@
+"""Plotly figures, as the plain JSON objects that Plotly's script draws in the page."""
+
+import json
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from pipeline.records import EMOTIONS
+from reports.figures.resampling import Floats, Steps
+from reports.words import formatting as words
+from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, PAPER, QUIET, in_words
+from reports.words.language import Language
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+MIN_READ = 0.5
+"""A step of which less than this share could be read is drawn as a gap."""
+
+_LANE_GAP = 0.02
+_LEFT_PX, _LEFT_LETTERS = 96, 10
+"""What stands left of a figure's axis has so much room."""
+
+
+def expression_figure(steps: Steps, language: Language, events_s: Sequence[float] = ()) -> dict[str, Any]:
+    """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped.
+
+    :param events_s: marked by upright lines, and numbered from 1.
+    """
+    figure, looks = _figure(steps, 460, language), in_words(EMOTION_WORDS, language)
+    for lane, name in enumerate(EMOTION_ORDER, start=2):
+        percent = 100 * steps.probabilities[:, EMOTIONS.index(name)]
+        # whole percents, a byte each: floats would take four times as much of the page
+        figure.add_trace(_area(steps, percent.round(), EMOTION_COLOURS[name], f"y{lane}", np.uint8))
+        figure.update_layout({f"yaxis{lane}": _lane_axis(lane, looks[name])})
+    _mark(figure, events_s)
+    captions = [_expression_caption(row, looks) for row in steps.probabilities]
+    figure.add_trace(_captions(steps, captions, language))
+    return _plain(figure)
+
+
+def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
+    """Valence over time, between negative (−1) and positive (1)."""
+    figure = _figure(steps, 220, language)
+    figure.add_trace(_area(steps, steps.valence, INK, "y2", np.float32))
+    figure.update_layout(yaxis2=_valence_axis(language))
+    captions = [
+        language.gettext("balance %(value)s", value=words.signed(value, 1, language))
+        for value in steps.valence
+    ]
+    figure.add_trace(_captions(steps, captions, language))
+    return _plain(figure)
+
+
+def _figure(steps: Steps, height: int, language: Language) -> go.Figure:
+    """Nothing but time and the gaps, on the axis that spans the whole height."""
+    figure = go.Figure(layout=_layout(steps, height, language))
+    figure.add_trace(_gaps(steps))
+    figure.update_layout(yaxis={"visible": False, "range": [0, 1], "fixedrange": True})
+    return figure
+
+
+def _layout(steps: Steps, height: int, language: Language) -> go.Layout:
+    return go.Layout(
+        template="none",
+        height=height,
+        margin={"l": _LEFT_PX, "r": 16, "t": 8, "b": 52},
+        font={"family": FONT, "size": 15, "color": INK},
+        paper_bgcolor=PAPER,
+        plot_bgcolor="rgba(0,0,0,0)",
+        showlegend=False,
+        hovermode="x",
+        hoversubplots="axis",  # the pointer is over a lane, the captions belong to the axis of the gaps
+        hoverlabel={"bgcolor": PAPER, "bordercolor": INK, "align": "left", "font": {"family": FONT}},
+        xaxis=_time_axis(float(steps.edges_s[-1]), language),
+    )
+
+
+def _time_axis(duration_s: float, language: Language) -> dict[str, Any]:
+    # Plotly has no axis of elapsed time. A date axis gives ticks on whole minutes at every zoom.
+    digits = "%-M:%S" if duration_s < 3600 else "%-H:%M:%S"
+    return {
+        "type": "date",
+        "range": [_date(0.0), _date(max(duration_s, 1.0))],
+        "tickformat": digits,
+        "hoverformat": digits,
+        "tickangle": 0,
+        "ticks": "outside",
+        "tickcolor": INK,
+        "showgrid": False,
+        "zeroline": False,
+        "title": {"text": language.gettext("time in the video"), "standoff": 8},
+        "anchor": "free",
+        "position": 0,
+    }
+
+
+def _lane_axis(lane: int, label: str) -> dict[str, Any]:
+    """:param lane: 2 is the top one; Plotly's first axis belongs to the gaps."""
+    height = 1 / len(EMOTION_ORDER)
+    top = 1 - (lane - 2) * height
+    return {
+        "domain": [max(top - height + _LANE_GAP, 0), top],
+        "range": [0, 100],
+        "tickvals": [50],
+        "ticktext": [label.capitalize()],
+        "fixedrange": True,
+        "showgrid": False,
+        "zeroline": True,
+        "zerolinecolor": QUIET,
+    }
+
+
+def _valence_axis(language: Language) -> dict[str, Any]:
+    levels = (language.gettext("negative"), language.gettext("even"), language.gettext("positive"))
+    return {
+        "range": [-1.05, 1.05],
+        "tickvals": [-1, 0, 1],
+        "ticktext": ["<br>".join(wrap(level, _LEFT_LETTERS)) for level in levels],
+        "fixedrange": True,
+        "gridcolor": QUIET,
+        "zerolinecolor": INK,
+    }
+
+
+def _area(steps: Steps, values: Floats, colour: str, axis: str, kind: type[np.number]) -> go.Scatter:
+    # Plotly fills straight across missing values. Zeros without a line leave the gap empty.
+    height = np.where(is_read(steps), values, 0.0)
+    return _filled(steps, height.astype(kind), yaxis=axis, fillcolor=colour)
+
+
+def _gaps(steps: Steps) -> go.Scatter:
+    stripes = {"shape": "/", "fgcolor": "#9aa3aa", "bgcolor": "#eef0f2", "size": 7, "solidity": 0.2}
+    return _filled(steps, (~is_read(steps)).astype(np.uint8), fillpattern=stripes)
+
+
+def _filled(steps: Steps, height: NDArray[Any], **look: Any) -> go.Scatter:
+    """Upright edges. The last step is drawn at full length; the axis ends with the session."""
+    return go.Scatter(
+        **_each_step(steps, 0.0),
+        y=np.append(height, height[-1]),
+        mode="lines",
+        line={"width": 0, "shape": "hv"},
+        fill="tozeroy",
+        hoverinfo="skip",
+        **look,
+    )
+
+
+def _mark(figure: go.Figure, events_s: Sequence[float]) -> None:
+    """A line across all lanes for each event, with its number above."""
+    for number, moment in enumerate(map(_date, events_s), start=1):
+        place = {"xref": "x", "x0": moment, "x1": moment, "yref": "paper", "y0": 0, "y1": 1}
+        figure.add_shape(type="line", line={"color": INK, "width": 1.5, "dash": "dot"}, **place)
+        figure.add_annotation(
+            x=moment,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            text=str(number),
+            showarrow=False,
+            font={"size": 13},
+        )
+    if events_s:
+        figure.update_layout(margin={"t": 26})
+
+
+def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:
+    """What is shown under the pointer: unseen points in the middle of each step."""
+    read, not_read = is_read(steps), language.gettext("face not read")
+    return go.Scatter(
+        **_each_step(steps, 0.5),
+        y=np.full(len(texts), 0.5, np.float32),
+        text=[text if seen else not_read for text, seen in zip(texts, read, strict=True)],
+        mode="markers",
+        marker={"opacity": 0},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _expression_caption(probabilities: Floats, looks: Mapping[str, str]) -> str:
+    """The two largest: ``happy 62 %<br>neutral 30 %``."""
+    first, second = np.argsort(probabilities)[:-3:-1]
+    return "<br>".join(f"{looks[EMOTIONS[k]]} {100 * probabilities[k]:.0f} %" for k in (first, second))
+
+
+def is_read(steps: Steps) -> NDArray[np.bool_]:
+    """(n,) whether enough of each step was read to draw it."""
+    return (steps.seen_s >= MIN_READ * steps.length_s) & ~np.isnan(steps.valence)
+
+
+def _each_step(steps: Steps, place: float) -> dict[str, Any]:
+    """The x of one point in each step.
+
+    :param place: within the step: 0 where it begins, 1 where it ends.
+    """
+    step_s = float(steps.length_s[0])
+    return {"x0": _date(place * step_s), "dx": 1000 * step_s}
+
+
+def _date(seconds: float) -> str:
+    """A moment as a date of 1970. Plotly shifts numbers by the reader's time zone, but not dates in words."""
+    return str(np.datetime64(round(1000 * seconds), "ms"))
+
+
+def _plain(figure: go.Figure) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(figure.to_json())
+    return plain

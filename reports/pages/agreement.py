@@ -1,0 +1,163 @@
+"""The page on how far people and the machine agree, with what they disagree on, to jump to."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from pipeline.agreement.compare import BLOCK_S, FEW_SESSIONS, Agreement, Comparison, Disagreement, RatedTime
+from pipeline.stats.reliability import Figure
+from reports.render import content_policy, render, style, write_page
+from reports.words import formatting as words
+from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS
+from reports.words.language import ENGLISH
+
+LISTED = 100
+"""So many disagreements are on the page; the table has all."""
+
+LABEL_WORDS = {**EMOTION_WORDS, "positive": "positive", "negative": "negative", "none": "no label"}
+
+_LABEL_ORDER = ("positive", "negative", *EMOTION_ORDER, "none")
+
+_BEFORE_S = 2.0
+"""A review begins so long before a disagreement."""
+
+
+def write_agreement_page(found: Agreement, path: Path, review: Path) -> Path:
+    """Writes the page; returns its path.
+
+    :param path: in a folder beside ``review``.
+    :param review: the folder of review pages: what has one is linked.
+    :raises pipeline.errors.OutputError: it can't be written.
+    """
+    return write_page(path, agreement_page(found, review))
+
+
+def agreement_page(found: Agreement, review: Path) -> Markup:
+    """The page as HTML."""
+    leading = [one for one in found.comparisons if _is_leading(one)]
+    shown = [one for one in found.disagreements if one.first in _names(leading)]
+    return render(
+        "agreement.html",
+        ENGLISH,
+        found=found,
+        answer=lead(found),
+        levels=[
+            (level, title, [one for one in found.comparisons if one.level == level])
+            for level, title in (("groups", "Positive, neutral, negative"), ("emotions", "Seven expressions"))
+        ],
+        several=found.several,
+        details=[one for one in found.comparisons if one.first.kind != "samples" or one in leading],
+        listed=[_listed(one, review) for one in shown[:LISTED]],
+        more=len(shown) - LISTED,
+        coverage=_mean([coverage for _, _, coverage in found.sessions]),
+        block_s=BLOCK_S,
+        few=FEW_SESSIONS,
+        ordered=_ordered,
+        label_words=LABEL_WORDS,
+        number=_number,
+        interval=_interval,
+        place=_place,
+        percent=_percent,
+        policy=content_policy(),
+        style=style(),
+    )
+
+
+def lead(found: Agreement) -> str:
+    """The raw reading against each person, by the coarse labels, and what people reach among themselves."""
+    coarse = [one for one in found.comparisons if one.level == "groups"]
+    machine = [one for one in coarse if one.first.kind == "samples" and one.first.reading == "raw"]
+    people = [one for one in coarse if one.first.kind == "person"]
+    parts = [f"{_kappa(one.kappa)} between {_pair(one)}" for one in [*machine, *people][:4]]
+    kappas = ", ".join(parts[:-1]) + (" and " if parts[1:] else "") + "".join(parts[-1:])
+    return f"On positive, neutral and negative, kappa is {kappas or 'not known'}. {_compared(machine)}"
+
+
+def rated_lines(found: Agreement) -> list[str]:
+    """How much each person rated and coded, a line each."""
+    return [f"{one.rater}: {_rated(one)}" for one in found.rated]
+
+
+def _rated(one: RatedTime) -> str:
+    unusable = f"no usable code in {words.count_text(one.unusable, 'session')}" if one.unusable else ""
+    if not one.sessions:
+        return f"– ({unusable})"
+    stated = "as stated" if one.is_stated else "the whole session where nothing says otherwise"
+    sessions = words.count_text(one.sessions, "session")
+    said = f"rated {one.rated_s:,.0f} s of {sessions} ({stated}), coded {one.coded_s:,.0f} s"
+    return f"{said}; {unusable}" if unusable else said
+
+
+def _pair(one: Comparison) -> str:
+    first = "the machine (raw)" if one.first.kind == "samples" else one.first.name
+    return f"{first} and {one.second.name}"
+
+
+def _kappa(figure: Figure) -> str:
+    if figure.value is None:
+        return figure.why
+    span = f" ({_interval(figure)})" if figure.low is not None else ""
+    return f"{_number(figure)}{span}"
+
+
+def _compared(comparisons: Sequence[Comparison]) -> str:
+    most = max(comparisons, key=lambda one: one.seconds, default=None)
+    if most is None:
+        return "Nothing could be compared."
+    sessions = words.count_text(most.sessions, "session")
+    return f"Compared were {most.seconds:,.0f} s of {sessions}, {_percent(most.coverage)} of their time."
+
+
+def _is_leading(one: Comparison) -> bool:
+    """People among themselves, and with the machine's largest probability, raw or corrected."""
+    return one.first.kind in ("samples", "person")
+
+
+def _names(comparisons: Sequence[Comparison]) -> set[str]:
+    return {one.first.name for one in comparisons if one.first.reading != "corrected"}
+
+
+def _listed(one: Disagreement, review: Path) -> dict[str, Any]:
+    """:returns: it, and where its review begins; none where there is none."""
+    page = review / one.patient_id / f"{one.session_id}.html"
+    start_s = max(one.start_s - _BEFORE_S, 0.0)
+    folder = quote(review.name)
+    link = f"../{folder}/{quote(one.patient_id)}/{quote(one.session_id)}.html#t={start_s:g}"
+    return {"run": one, "link": link if page.is_file() else None}
+
+
+def _ordered(one: Comparison) -> Iterator[tuple[int, str]]:
+    """Position and label of what either of them used, from top to bottom."""
+    used = [
+        (place, label)
+        for place, label in enumerate(one.labels)
+        if sum(one.matrix[place]) + sum(row[place] for row in one.matrix)
+    ]
+    return iter(sorted(used, key=lambda both: _LABEL_ORDER.index(both[1])))
+
+
+def _number(figure: Figure, digits: int = 2) -> str:
+    return "–" if figure.value is None else words.signed(figure.value, digits, ENGLISH).replace("+", "")
+
+
+def _interval(figure: Figure) -> str:
+    if figure.low is None or figure.high is None:
+        return "–"
+    ends = (words.signed(end, 2, ENGLISH).replace("+", "") for end in (figure.low, figure.high))
+    return " to ".join(ends)
+
+
+def _place(value: float) -> str:
+    """Where on a line from −0.2 to 1, in per cent of its length."""
+    return f"{100 * (min(max(value, -0.2), 1.0) + 0.2) / 1.2:.2f}%"
+
+
+def _percent(part: float | None) -> str:
+    return "–" if part is None else words.share_text(part, 1.0, ENGLISH)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

@@ -1,0 +1,54 @@
+"""The page over one evaluation of the classifier: how far it can be trusted, and where not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.pages.evaluation_sections import SECTIONS
+from reports.render import content_policy, render, scripts, style, write_page
+from reports.words.evaluation import Values, key_sentence
+from reports.words.language import ENGLISH
+
+NOTHING: Values = {
+    "weights": "–",
+    "sha256": "–",
+    "count": 0,
+    "readings": [],
+    "faces_per_s": None,
+    "bf16_agreement": None,
+    "groups": [],
+    "as_used": [],
+    "robustness": [],
+}
+"""What an evaluation without any result looks like."""
+
+
+def write_evaluation_page(found: Mapping[str, Any], path: Path) -> None:
+    """Writes the page of one evaluation.
+
+    :param found: ``emonext.evaluation.Evaluation.to_dict()``, or what ``evaluate --json`` wrote.
+    :raises pipeline.errors.OutputError: it can't be written.
+    """
+    write_page(path, evaluation_page(found))
+
+
+def evaluation_page(found: Mapping[str, Any]) -> Markup:
+    """The page of one evaluation as HTML."""
+    found = {**NOTHING, **found}
+    page_scripts = scripts() if found["readings"] or found["robustness"] else ()
+    return render(
+        "evaluation.html",
+        ENGLISH,
+        weights=found["weights"],
+        answer=key_sentence(found),
+        sections=[
+            (section, render(f"evaluation_{section.name}.html", ENGLISH, **section.fill(found)))
+            for section in SECTIONS
+            if section.needs is None or found[section.needs]
+        ],
+        policy=content_policy(page_scripts),
+        style=style(),
+        scripts=page_scripts,
+    )

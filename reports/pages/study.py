@@ -1,0 +1,414 @@
+"""The page over a whole study, for researchers: who is in it and who is not, what was found, and how.
+
+Drawn from ``status.parquet`` and the tables below ``summaries/``. Where a table is missing the section says
+what makes it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from pipeline.analysis.scales import rated_scales
+from pipeline.analysis.summaries import read_sessions
+from pipeline.store.status import overview
+from pipeline.store.timeline import as_frame, read_metadata, read_table, timeline_path, written_sessions
+from reports.assets import INLINE, Assets
+from reports.figures.study import coverage_figure, event_figure, forest_figure
+from reports.render import render
+from reports.words import formatting as words
+from reports.words.labels import STATE_COUNTS
+from reports.words.language import Language, marked
+from reports.words.reasons import reason_text
+from reports.words.study import interval, measure_label, p_text
+
+URGENT = ("failed", "interrupted", "partial", "skipped", "waiting", "running")
+"""States that want a reason, in this order."""
+
+
+READING_WORDS = {
+    "raw": marked("As it was read"),
+    "corrected": marked("Corrected by each person’s own calm face"),
+}
+"""Shown one below the other, never mixed."""
+
+TABLES = ("conditions", "trends", "events", "scales")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the page is drawn from.
+
+    :param status: :func:`pipeline.store.status.overview`. ``sessions``: the table of that name.
+    :param tables: the other tables by name, as far as they were made.
+    :param scale_names: by the key under which the table has them.
+    :param methods: the methods paragraph; none where none was written.
+    :param made: how the timelines were made: software, weights, settings; each with how many sessions.
+    :param problems: what is wrong with the study's own files.
+    :param has_agreement: whether the page of agreement with raters lies beside it.
+    """
+
+    status: pl.DataFrame
+    sessions: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    scale_names: Mapping[str, str] = field(default_factory=dict)
+    methods: str | None = None
+    made: Mapping[str, Counter[str]] = field(default_factory=dict)
+    warnings: tuple[tuple[str, str, str], ...] = ()
+    problems: tuple[str, ...] = ()
+    has_agreement: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    :param name: where links lead to, and part of its template's name.
+    :param fill: study → what the template ``study_<name>.html`` shows.
+    """
+
+    name: str
+    title: str
+    fill: Callable[[Study, Language], Mapping[str, Any]]
+
+
+def read_study(out: Path) -> Study:
+    """Everything the page shows of a folder.
+
+    :raises pipeline.errors.TimelineError: a table can't be read.
+    """
+    made, warnings = _made(out)
+    methods = out / "summaries" / "methods.md"
+    return Study(
+        status=overview(out, running=False),
+        sessions=read_sessions(out),
+        tables={name: as_frame(read_table(path)) for name in TABLES if (path := _table(out, name)).exists()},
+        scale_names=rated_scales(out),
+        methods=methods.read_text(encoding="utf-8") if methods.exists() else None,
+        made=made,
+        warnings=warnings,
+        about=summaries_about(out),
+        has_agreement=(out / "reports" / "agreement.html").is_file(),
+    )
+
+
+def _table(out: Path, name: str) -> Path:
+    return out / "summaries" / f"{name}.parquet"
+
+
+def summaries_about(out: Path) -> dict[str, Any]:
+    """With which version and settings the summaries were made.
+
+    :raises pipeline.errors.TimelineError: there are none.
+    """
+    metadata = read_metadata(out / "summaries" / "sessions.parquet")
+    return {"version": metadata["software_version"], "settings": flat(metadata["settings"])}
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"episodes": {"window_s": 1}}`` → ``{"episodes.window_s": 1}``."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
+
+
+def _made(out: Path) -> tuple[dict[str, Counter[str]], tuple[tuple[str, str, str], ...]]:
+    """How the timelines were made, and what was to be warned of."""
+    made: dict[str, Counter[str]] = {}
+    warnings = []
+    for patient, session in written_sessions(out):
+        metadata = read_metadata(timeline_path(out, patient, session))
+        weights = metadata["weights"]
+        facts = {
+            "software_version": f"Emonext Care {metadata['software_version']}",
+            "device": metadata["device"],
+            "weights.name": f"{weights['name']}, sha256 {weights['sha256'][:12]}",
+            **flat(metadata["settings"]),
+        }
+        for name, value in facts.items():
+            made.setdefault(name, Counter())[str(value)] += 1
+        warnings += [(patient, session, text) for text in metadata["warnings"]]
+    return made, tuple(warnings)
+
+
+def study_page(study: Study, language: Language, assets: Assets = INLINE) -> Markup:
+    """The page as HTML."""
+    return render(
+        "study.html",
+        language,
+        answer=_answer(study, language),
+        has_agreement=study.has_agreement,
+        sections=[
+            (section.name, language.word(section.title), _body(section, study, language))
+            for section in SECTIONS
+        ],
+        software_version=study.about["version"],
+        **assets.of_page(with_figures=True),
+    )
+
+
+def _body(section: Section, study: Study, language: Language) -> Markup:
+    return render(f"study_{section.name}.html", language, **section.fill(study, language))
+
+
+def _answer(study: Study, language: Language) -> str:
+    patients, sessions = study.sessions["patient_id"].n_unique(), study.sessions.height
+    return language.gettext(
+        "There are timelines of %(sessions)s of %(patients)s; in %(enough)s of them the face was seen enough "
+        "to say something.",
+        sessions=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", sessions),
+        patients=language.ngettext("%(count)s\u00a0patient", "%(count)s\u00a0patients", patients),
+        enough=language.number(int(study.sessions["enough"].sum())),
+    )
+
+
+def _finished(study: Study, language: Language) -> Mapping[str, Any]:
+    counts = Counter(study.status["state"])
+    rows = [row for state in URGENT for row in study.status.filter(state=state).iter_rows(named=True)]
+    return {
+        "counts": [
+            (state, language.ngettext(*forms, counts[state]))
+            for state, forms in STATE_COUNTS.items()
+            if counts[state]
+        ],
+        "rows": rows,
+        "reason_text": partial(reason_text, language=language),
+        "lost_s": study.status["seconds_lost"].sum(),
+    }
+
+
+def _coverage(study: Study, language: Language) -> Mapping[str, Any]:
+    by_patient = study.sessions.group_by("patient_id", maintain_order=True).agg(
+        pl.len().alias("sessions"),
+        pl.col("enough").sum(),
+        pl.col("corrected").any(),
+        pl.col("coverage").median(),
+        pl.col("coverage").min().alias("lowest"),
+        pl.col("observed_s").sum(),
+        pl.col("low_expressivity").sum().alias("flat"),
+    )
+    coverages = study.sessions["coverage"].to_list()
+    return {
+        "figure": coverage_figure(coverages, language),
+        "median": _median_text(median(coverages), language) if coverages else "",
+        "rows": list(by_patient.iter_rows(named=True)),
+        "min_coverage": study.about["settings"].get("min_coverage", words.MIN_COVERAGE),
+        "min_observed_s": study.about["settings"].get("min_observed_s", words.MIN_OBSERVED_S),
+    }
+
+
+def _median_text(coverage: float, language: Language) -> str:
+    """A sentence that is true of every median, also of none and all."""
+    if coverage <= 0:
+        return language.gettext("In at least half of the sessions the face could not be read at any time.")
+    if coverage >= 1 - 1e-9:
+        return language.gettext("In at least half of the sessions the face could be read all the time.")
+    return language.gettext(
+        "The median is %(median)s: at least half of the sessions have that coverage or more.",
+        median=words.share_text(coverage, 1, language),
+    )
+
+
+def _identity(study: Study, _: Language) -> Mapping[str, Any]:
+    sure = study.sessions.join(
+        study.status, on=["patient_id", "session_id"], how="left", maintain_order="left"
+    )
+    found = sure.group_by("patient_id", maintain_order=True).agg(
+        pl.len().alias("sessions"),
+        pl.col("confirmed").sum(),
+        pl.col("identity").median().alias("median"),
+        pl.col("identity").min().alias("lowest"),
+    )
+    return {
+        "rows": list(found.iter_rows(named=True)),
+        "confirmed": study.sessions["confirmed"].sum(),
+        "sessions": study.sessions.height,
+    }
+
+
+def _conditions(study: Study, language: Language) -> Mapping[str, Any]:
+    table = study.tables.get("conditions")
+    if table is None:
+        return {"readings": None}
+    readings = [
+        {
+            "name": name,
+            "title": language.word(READING_WORDS[name]),
+            "rows": [_comparison(row, language) for row in _of_study(rows)],
+            "forest": _forest(rows, language),
+            "patients": [_comparison(row, language) for row in _primary(rows)],
+        }
+        for name in READING_WORDS
+        if (rows := table.filter(reading=name)).height
+    ]
+    return {"readings": readings, "in_blocks": table.filter(patient_id="")["in_blocks"].any()}
+
+
+def _forest(rows: pl.DataFrame, language: Language) -> dict[str, Any] | None:
+    """Of the share of positive expression; none where nobody could be compared."""
+    shown = rows.filter(measure="share", of="positive").filter(pl.col("difference").is_not_null())
+    return forest_figure(shown.to_dicts(), language) if shown.height else None
+
+
+def _of_study(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    return rows.filter(patient_id="").iter_rows(named=True)
+
+
+def _primary(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """What the forest shows, and who could not be compared."""
+    own = rows.filter(pl.col("patient_id") != "").filter(measure="share", of="positive")
+    return own.sort("condition", "patient_id").iter_rows(named=True)
+
+
+def _comparison(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    def ends(name: str) -> str:
+        return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], row["unit"], language)
+
+    return {
+        **{name: row[name] for name in ("patient_id", "condition", "reference", "reason", "patients")},
+        "sessions": f"{row['sessions_reference']}, {row['sessions']}",
+        "measure": measure_label(row["measure"], row["of"], language),
+        "coverage": "–" if row["coverage"] is None else words.share_text(row["coverage"], 1, language),
+        "mean_reference": ends("mean_reference"),
+        "mean": ends("mean"),
+        "difference": ends("difference"),
+        "effect": interval(row["effect"], row["effect_low"], row["effect_high"], "", language),
+        "p": p_text(row["p_holm"], language),
+        "exact": row["exact"],
+    }
+
+
+def _trends(study: Study, language: Language) -> Mapping[str, Any]:
+    table = study.tables.get("trends")
+    if table is None:
+        return {"readings": None}
+    return {
+        "readings": [
+            (language.word(title), [_trend(row, language) for row in _of_study(table.filter(reading=name))])
+            for name, title in READING_WORDS.items()
+            if table.filter(reading=name).height
+        ]
+    }
+
+
+def _trend(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    return {
+        **{name: row[name] for name in ("reason", "sessions", "patients")},
+        "measure": measure_label(row["measure"], row["of"], language),
+        "weeks": "–" if row["weeks"] is None else language.number(row["weeks"]),
+        "per_week": interval(
+            row["per_week"], row["per_week_low"], row["per_week_high"], row["unit"], language, digits=2
+        ),
+        "p": p_text(row["p_holm"], language),
+    }
+
+
+def _events(study: Study, language: Language) -> Mapping[str, Any]:
+    table = study.tables.get("events")
+    if table is None:
+        return {"kinds": None}
+    positive = table.filter(measure="share", of="positive").sort("from_s")
+    kinds = [(what, rows) for (what,), rows in positive.group_by("what", maintain_order=True)]
+    return {
+        "kinds": [
+            {
+                "title": what or language.gettext("All events"),
+                "events": rows["events"].max(),
+                "pairs": rows["pairs"].max(),
+                "patients": rows["patients"].max(),
+                "figure": event_figure(rows.to_dicts(), language),
+                "rows": [_bin(row, language) for row in rows.iter_rows(named=True)],
+            }
+            for what, rows in sorted(kinds, key=lambda kind: str(kind[0]))
+        ]
+    }
+
+
+def _bin(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    def in_percent(name: str) -> list[float | None]:
+        return [None if row[end] is None else 100 * row[end] for end in (name, f"{name}_low", f"{name}_high")]
+
+    value, matched = in_percent("value")[0], row["matched"]
+    difference, low, high = in_percent("difference")
+    return {
+        "when": words.signed(row["from_s"], 0, language),
+        "events": row["events"],
+        "pairs": row["pairs"],
+        "value": "–" if value is None else words.share_text(value, 100, language),
+        "matched": "–" if matched is None else words.share_text(matched, 1, language),
+        "difference": interval(difference, low, high, "%", language),
+    }
+
+
+def _scales(study: Study, language: Language) -> Mapping[str, Any]:
+    table = study.tables.get("scales")
+    if table is None:
+        return {"scales": None}
+    rated = table.filter(kind="item")
+    return {
+        "scales": [
+            {
+                "name": language.word(study.scale_names.get(str(scale), str(scale))),
+                "readings": [
+                    {"title": language.word(title), **_counts(rows, language)}
+                    for reading, title in READING_WORDS.items()
+                    if (rows := of_scale.filter(reading=reading)).height
+                ],
+            }
+            for (scale,), of_scale in rated.group_by("scale", maintain_order=True)
+        ]
+    }
+
+
+def _counts(rows: pl.DataFrame, language: Language) -> dict[str, Any]:
+    """Windows by item and band, in the order of the bands' scores."""
+    bands = rows.select("score", "words").unique().sort("score", "words", nulls_last=True)["words"].to_list()
+    counts = Counter(rows.select("item", "words").rows())
+    items = rows["item"].unique(maintain_order=True).to_list()
+    return {
+        "bands": [language.word(words) for words in bands],
+        "rows": [(language.word(item), [counts[item, words] for words in bands]) for item in items],
+        "windows": rows.select("patient_id", "session_id", "window").n_unique(),
+    }
+
+
+def _methods(study: Study, _: Language) -> Mapping[str, Any]:
+    """The paragraphs alone: what the results are stands above."""
+    told = (study.methods or "").partition("## Results")[0].split("\n\n")
+    return {"paragraphs": [text.strip() for text in told if text.strip() and not text.startswith("#")]}
+
+
+def _details(study: Study, language: Language) -> Mapping[str, Any]:
+    return {
+        "made": study.made,
+        "about": study.about,
+        "warnings": [
+            (patient, session, reason_text(text, language)) for patient, session, text in study.warnings
+        ],
+        "errors": [
+            (row["patient_id"], row["session_id"], reason_text(row["reason"], language))
+            for row in study.status.filter(state="failed").iter_rows(named=True)
+        ],
+        "problems": study.problems,
+    }
+
+
+SECTIONS = (
+    Section("finished", marked("Who finished, who did not, and why"), _finished),
+    Section("coverage", marked("How much was seen"), _coverage),
+    Section("identity", marked("Whether it was the patient"), _identity),
+    Section("conditions", marked("Conditions compared"), _conditions),
+    Section("trends", marked("Change over the weeks"), _trends),
+    Section("events", marked("Around events"), _events),
+    Section("scales", marked("Scales, filled in by the machine"), _scales),
+    Section("methods", marked("Methods"), _methods),
+    Section("details", marked("Settings, versions, warnings and errors"), _details),
+)

@@ -1,0 +1,106 @@
+"""What the page of one session is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pipeline.analysis.events import Event, why_outside
+from pipeline.analysis.session_results import SessionFacts
+from pipeline.analysis.summaries import has_time
+from pipeline.records import EMOTIONS, NEGATIVE
+from pipeline.store.coverage import Summary
+from pipeline.store.timeline import Timeline
+from reports.words.formatting import clock, seen_too_little
+from reports.words.language import Language
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Small pictures of moments.
+
+    :param jpegs: by the moment's peak, s; empty where the recording is not to be had any more.
+    :param faces: whether the patient's face can be recognised in them.
+    """
+
+    jpegs: Mapping[float, bytes]
+    faces: Literal["blur", "plain"]
+
+
+@dataclass(frozen=True)
+class SessionMaterial:
+    """One session, for :func:`reports.pages.session.session_page`.
+
+    :param facts: from its derived tables; none where there are none.
+    :param pictures: none where they were not asked for.
+    :param review: the page on which it can be checked by eye, relative to this one; none where there is none.
+    :param methods: the folder's methods text, in English; empty where there is none.
+    """
+
+    timeline: Timeline
+    summary: Summary
+    facts: SessionFacts | None = None
+    pictures: Pictures | None = None
+    review: str | None = None
+    methods: str = ""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What the study noted within what counts of the session, in order of time.
+
+        An event outside is told where the list is read, :mod:`pipeline.analysis.derive`.
+        """
+        parts = self.timeline.metadata["session"]["parts"]
+        return [
+            event
+            for event in (self.facts.events if self.facts else ())
+            if not why_outside(event.time_s, parts)
+        ]
+
+    @property
+    def recorded_at(self) -> datetime | None:
+        """When the recording begins, local time."""
+        text = self.timeline.metadata["session"]["recorded_at"]
+        return datetime.fromisoformat(text) if text else None
+
+    @property
+    def is_time_known(self) -> bool:
+        return has_time(self.recorded_at)
+
+    @property
+    def condition(self) -> str:
+        """As the study names it, or empty."""
+        condition: str = self.timeline.metadata["session"]["condition"]
+        return condition
+
+    @property
+    def enough(self) -> bool:
+        """Whether so much was seen that shares don't mislead."""
+        return not seen_too_little(self.summary) if self.facts is None else self.facts.enough
+
+    @property
+    def emotion_s(self) -> Mapping[str, float]:
+        """Seconds of each emotion, by the reading that words go by."""
+        if self.facts is None:
+            return self.summary.emotion_s
+        found = {name: self.facts.numbers.get((self.facts.reading, "seconds", name)) for name in EMOTIONS}
+        seconds = {name: number.value for name, number in found.items() if number is not None}
+        return seconds or self.summary.emotion_s
+
+    @property
+    def told(self) -> Summary:
+        """The summary with :attr:`emotion_s` in it and what they make together."""
+        seconds = self.emotion_s
+        return replace(
+            self.summary,
+            emotion_s=seconds,
+            positive_s=seconds["happy"],
+            neutral_s=seconds["neutral"],
+            negative_s=sum(seconds[name] for name in NEGATIVE),
+        )
+
+    def moment(self, time_s: float, language: Language) -> str:
+        """The time of day, or where that is not known, the time in the video."""
+        if self.recorded_at is None or not self.is_time_known:
+            return clock(time_s)
+        return language.time(self.recorded_at + timedelta(seconds=time_s))

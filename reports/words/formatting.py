@@ -1,0 +1,77 @@
+"""Numbers and results in plain words. Nothing here is HTML; what it returns still has to be escaped."""
+
+import math
+
+from pipeline.store.counts import number_of
+from pipeline.store.coverage import Summary
+from reports.words.language import Language
+
+MIN_OBSERVED_S = 10.0
+MIN_COVERAGE = 0.2
+"""With less than either, shares would describe a few glimpses rather than the session, and are not shown."""
+
+NBSP = "\u00a0"
+
+
+def seconds_text(seconds: float, language: Language) -> str:
+    """``8 s``, ``1 min 44 s``, ``1 h 02 min``; ``under 1 s`` where it would round to nothing."""
+    whole = round(seconds)
+    if whole == 0:
+        return language.gettext("under\u00a01\u00a0s") if seconds > 0 else f"0{NBSP}s"
+    if whole < 60:
+        return f"{whole}{NBSP}s"
+    if whole < 3600:
+        return f"{whole // 60}{NBSP}min{NBSP}{whole % 60:02}{NBSP}s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}{NBSP}h{NBSP}{minutes % 60:02}{NBSP}min"
+
+
+def share_text(part: float, whole: float, language: Language) -> str:
+    """A percentage without decimals, which never rounds to nothing or to all; ``–`` of nothing."""
+    if whole <= 0:
+        return "–"
+    percent = 100 * part / whole
+    if 0 < percent < 0.5:
+        return language.gettext("under\u00a01\u00a0%%")
+    if 99.5 <= percent < 100 - 1e-9:
+        return language.gettext("over\u00a099\u00a0%%")
+    return f"{percent:.0f}{NBSP}%"
+
+
+def clock(seconds: float) -> str:
+    """A moment of the video: ``0:42``, ``12:05``, ``1:02:03``."""
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02}"
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def signed(value: float, digits: int, language: Language) -> str:
+    """``+0.3``, ``−0.3``, ``0.0``; ``–`` for NaN."""
+    if math.isnan(value):
+        return "–"
+    rounded = round(value, digits)
+    sign = "+" if rounded > 0 else "−" if rounded < 0 else ""
+    return sign + language.number(abs(rounded), digits)
+
+
+def seen_too_little(summary: Summary) -> bool:
+    """Whether shares would mislead."""
+    return summary.observed_s < MIN_OBSERVED_S or summary.coverage < MIN_COVERAGE
+
+
+def interval_text(low: float, high: float, language: Language) -> str:
+    """Two shares: ``18–27 %``."""
+    if high < 0.005:
+        return share_text(high, 1.0, language)
+    return f"{100 * low:.0f}–{100 * high:.0f}{NBSP}%"
+
+
+def count_text(number: int, thing: str) -> str:
+    """``1 session``, ``3 sessions``, on one line; for pages that are in English only."""
+    return number_of(number, thing).replace(" ", NBSP)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter; what follows stays as it is."""
+    return text[:1].upper() + text[1:]

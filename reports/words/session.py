@@ -1,0 +1,194 @@
+"""A session in plain words: what was seen, when, and what was unlike this person's other sessions.
+
+Nothing here is HTML; what it returns still has to be escaped. Never a diagnosis.
+"""
+
+from collections.abc import Sequence
+
+from pipeline.analysis.highlights import Moment
+from pipeline.analysis.session_results import SessionFacts, Unusual
+from pipeline.records import NEGATIVE
+from reports.session_data import SessionMaterial
+from reports.words import formatting as words
+from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, in_words
+from reports.words.language import Language, marked
+
+MOMENTS_TOLD = 5
+"""So many are named in the first lines; the list further down has more."""
+
+HAPPY_MOMENTS = marked("Moments that looked happy")
+NEGATIVE_MOMENTS = marked("Moments that looked sad, afraid, angry or disgusted")
+
+_ALMOST_ALL = 0.99
+
+
+def answer(material: SessionMaterial, language: Language) -> str:
+    """The session in one or two sentences."""
+    summary = material.summary
+    recorded = words.seconds_text(summary.duration_s, language)
+    if summary.observed_s == 0:
+        return language.gettext(
+            "In the %(recorded)s recorded, the face could not be read at any time, "
+            "so nothing can be said about the expression.",
+            recorded=recorded,
+        )
+    share = words.share_text(summary.observed_s, summary.duration_s, language)
+    seen = f"{words.seconds_text(summary.observed_s, language)} ({share})"
+    if not material.enough:
+        return language.gettext(
+            "Of the %(recorded)s recorded, the face could be read for only %(seen)s. "
+            "It was seen too little to say how the expression looked.",
+            recorded=recorded,
+            seen=seen,
+        )
+    read = language.gettext(
+        "Of the %(recorded)s recorded, the face could be read for %(seen)s.", recorded=recorded, seen=seen
+    )
+    return f"{read} {_looked(material, language)}"
+
+
+def _looked(material: SessionMaterial, language: Language) -> str:
+    observed_s, groups_s = material.summary.observed_s, _groups_s(material)
+    ranked = sorted(groups_s, key=lambda group: -groups_s[group])
+    first, others = ranked[0], [group for group in ranked[1:] if groups_s[group] >= 1]
+    values = {
+        "emotion": _group_word(first, material, language),
+        "share": words.share_text(groups_s[first], observed_s, language),
+    }
+    if not others and groups_s[first] >= observed_s:
+        said = language.gettext("%(emotion)s all the time (%(share)s)", **values)
+    elif not others:
+        said = language.gettext("%(emotion)s nearly all the time (%(share)s)", **values)
+    elif groups_s[first] > observed_s / 2:
+        said = language.gettext("%(emotion)s most of the time (%(share)s)", **values)
+    else:
+        said = language.gettext("%(emotion)s more than anything else (%(share)s)", **values)
+    parts = [said]
+    for group in others:
+        look, lasted = _group_word(group, material, language), words.seconds_text(groups_s[group], language)
+        parts.append(language.gettext("%(emotion)s for %(lasted)s", emotion=look, lasted=lasted))
+    how = language.listed(parts)
+    if material.facts is not None and material.facts.is_corrected:
+        return language.gettext(
+            "In that time, compared with this person’s own calm face, the expression looked %(how)s.", how=how
+        )
+    return language.gettext("In that time the expression looked %(how)s.", how=how)
+
+
+def _groups_s(material: SessionMaterial) -> dict[str, float]:
+    """Seconds of what people agree on best: happy, neutral, surprised, and the negative ones together."""
+    emotion_s = material.emotion_s
+    single = {name: emotion_s[name] for name in EMOTION_ORDER if name not in NEGATIVE}
+    return single | {"negative": sum(emotion_s[name] for name in NEGATIVE)}
+
+
+def _group_word(group: str, material: SessionMaterial, language: Language) -> str:
+    looks, emotion_s = in_words(EMOTION_WORDS, language), material.emotion_s
+    if group != "negative":
+        return looks[group]
+    most = max(NEGATIVE, key=lambda name: emotion_s[name])
+    if emotion_s[most] >= _ALMOST_ALL * sum(emotion_s[name] for name in NEGATIVE):
+        return looks[most]
+    return language.gettext("negative (most often %(emotion)s)", emotion=looks[most])
+
+
+# --- the first lines
+
+
+def in_short(material: SessionMaterial, language: Language) -> list[tuple[str, str]]:
+    """What a carer would ask first, and the answers."""
+    facts = material.facts
+    if facts is None or not material.summary.observed_s:
+        return []
+    enough, told = material.enough, []
+    if facts.good or enough:
+        told.append((language.word(HAPPY_MOMENTS), _good(facts.good, material, language)))
+    if facts.hard or enough:
+        told.append((language.word(NEGATIVE_MOMENTS), _hard(facts.hard, material, language)))
+    if enough:
+        told.append((language.gettext("Different from usual"), _different(facts, language)))
+        if facts.still:
+            told.append((language.gettext("Little expression"), language.gettext(_STILL)))
+    return told
+
+
+_STILL = marked(
+    "The face looked neutral for nearly all of the time in which it could be read. There can be many "
+    "reasons, and a face that shows little says little about how somebody feels."
+)
+
+
+def _good(moments: Sequence[Moment], material: SessionMaterial, language: Language) -> str:
+    if not moments:
+        return language.gettext(
+            "No moment looked happy long and clearly enough to stand out in the time in which the face "
+            "could be read."
+        )
+    return language.gettext("The expression looked %(how)s.", how=_by_emotion(moments, material, language))
+
+
+def _hard(moments: Sequence[Moment], material: SessionMaterial, language: Language) -> str:
+    if not moments:
+        return language.gettext(
+            "No moment looked sad, afraid, angry or disgusted long and clearly enough to stand out in the "
+            "time in which the face could be read."
+        )
+    return language.gettext("The expression looked %(how)s.", how=_by_emotion(moments, material, language))
+
+
+def _by_emotion(moments: Sequence[Moment], material: SessionMaterial, language: Language) -> str:
+    """``sad around 14:03 and 14:20, and angry around 14:07``: of the clearest few."""
+    looks = in_words(EMOTION_WORDS, language)
+    clearest = sorted(moments, key=lambda moment: -moment.clearness)[:MOMENTS_TOLD]
+    parts = []
+    for name in EMOTION_ORDER:
+        at = sorted(moment.start_s for moment in clearest if moment.emotion == name)
+        if not at:
+            continue
+        times = language.listed(list(dict.fromkeys(material.moment(start_s, language) for start_s in at)))
+        if material.is_time_known:
+            parts.append(language.gettext("%(emotion)s around %(times)s", emotion=looks[name], times=times))
+        else:
+            parts.append(
+                language.gettext("%(emotion)s at %(times)s of the video", emotion=looks[name], times=times)
+            )
+    return language.listed(parts)
+
+
+_MORE = {
+    "positive": marked("The expression looked happy more than usual: %(share)s of the time read."),
+    "negative": marked(
+        "The expression looked sad, afraid, angry or disgusted more than usual: %(share)s of the time read."
+    ),
+    "": marked("The face looked other than neutral more than usual: in %(share)s of the time read."),
+}
+_LESS = {
+    "positive": marked("The expression looked happy less than usual: %(share)s of the time read."),
+    "negative": marked(
+        "The expression looked sad, afraid, angry or disgusted less than usual: %(share)s of the time read."
+    ),
+    "": marked("The face looked other than neutral less than usual: in %(share)s of the time read."),
+}
+
+
+def _different(facts: SessionFacts, language: Language) -> str:
+    if not facts.can_compare:
+        return language.gettext(
+            "Not known yet: there are too few other sessions of this person to compare with."
+        )
+    others = language.ngettext("%(count)s other session", "%(count)s other sessions", facts.others)
+    if not facts.unusual:
+        return language.gettext("Nothing stood out beside this person’s %(others)s.", others=others)
+    return " ".join(_unusual(one, others, language) for one in facts.unusual)
+
+
+def _unusual(one: Unusual, others: str, language: Language) -> str:
+    said = (_MORE if one.value > one.high else _LESS)[one.of]
+    low, high, share = (words.share_text(part, 1.0, language) for part in (one.low, one.high, one.value))
+    usually = language.gettext(
+        "After this person’s %(others)s one would expect %(low)s to %(high)s.",
+        others=others,
+        low=low,
+        high=high,
+    )
+    return f"{language.gettext(said, share=share)} {usually}"

@@ -1,0 +1,206 @@
+"""A folder of timelines → a page for each, and the index over them."""
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+from pipeline.analysis.derive import update_derived
+from pipeline.analysis.longitudinal import Course, courses
+from pipeline.analysis.session_results import FolderFacts, SessionFacts
+from pipeline.analysis.summaries import read_measures
+from pipeline.store.coverage import Summary, summarize
+from pipeline.store.status import WITHOUT_CONSENT, read_status
+from pipeline.store.timeline import (
+    Timeline,
+    check_id,
+    ids_of,
+    read_timeline,
+    refused_sessions,
+    timeline_path,
+    understood,
+    written_sessions,
+)
+from reports.assets import remove_assets, write_assets
+from reports.errors import ReportError
+from reports.options import ReportOptions, last_options
+from reports.pages.index import IndexEntry, write_index
+from reports.pages.patient import patient_page
+from reports.pages.session import session_page
+from reports.pages.study import Study, read_study, study_page
+from reports.render import write_page
+from reports.session_data import Pictures, SessionMaterial
+from reports.words.language import language
+
+Progress = Callable[[int, int], None]
+"""Called with (done, in all): sessions summarised where that is to be done, then pages written."""
+
+
+@dataclass(frozen=True)
+class _Status:
+    """A row of ``status.parquet``."""
+
+    state: str
+    reason: str
+
+
+_Statuses = dict[tuple[str, str], _Status]
+
+
+TakePictures = Callable[[str, str, Sequence[float]], Mapping[float, bytes]]
+"""Patient, session and times in s → small pictures, JPEG, of those times that can be had."""
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What the pages of a folder have in common."""
+
+    out: Path
+    facts: FolderFacts
+    methods: str
+    options: ReportOptions
+    take_pictures: TakePictures | None
+
+    def material(self, timeline: Timeline, summary: Summary) -> SessionMaterial:
+        ids = summary.patient_id, summary.session_id
+        facts = self.facts.of(*ids)
+        patient, session = (quote(part) for part in ids)
+        is_reviewed = (self.out / "review" / ids[0] / f"{ids[1]}.html").is_file()
+        return SessionMaterial(
+            timeline=timeline,
+            summary=summary,
+            facts=facts,
+            pictures=self._pictures(ids, facts),
+            review=f"../../review/{patient}/{session}.html" if is_reviewed else None,
+            methods=self.methods,
+        )
+
+    def _pictures(self, ids: tuple[str, str], facts: SessionFacts | None) -> Pictures | None:
+        if self.take_pictures is None or self.options.thumbnails == "off" or facts is None:
+            return None
+        peaks_s = [moment.peak_s for moment in (*facts.good, *facts.hard)]
+        return Pictures(self.take_pictures(*ids, peaks_s) if peaks_s else {}, self.options.thumbnails)
+
+
+def write_reports(
+    out: Path,
+    progress: Progress | None = None,
+    options: ReportOptions | None = None,
+    take_pictures: TakePictures | None = None,
+) -> Path:
+    """Writes the pages of a folder below ``out/reports/``.
+
+    ``<patient>/<session>.html`` for every timeline, ``<patient>/index.html`` over a patient's sessions,
+    ``study.html`` over all, and ``index.html``. Summaries that are missing or older than timelines are made.
+
+    :param options: as the pages were made last, if not given.
+    :param take_pictures: of the moments to look at, where the options ask for them.
+
+    Sessions without a timeline are in the index with the reason that ``status.parquet`` gives.
+
+    :returns: the path of the index.
+    :raises ReportError: there is no timeline, or one is not where its ids say, or has no sample.
+    :raises pipeline.errors.TimelineError: a timeline can't be read.
+    :raises pipeline.errors.OutputError: a page can't be written.
+    """
+    paths = [timeline_path(out, *ids) for ids in written_sessions(out)]
+    if not paths:
+        raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+    problems = update_derived(out, progress or (lambda done, total: None))
+    options = options or last_options(out)
+    folder = _Folder(out, FolderFacts(out), _methods(out), options, take_pictures)
+    statuses = _read_statuses(out)
+    entries = []
+    for done, path in enumerate(paths, start=1):
+        entries.append(_write_one(path, folder, statuses))
+        if progress is not None:
+            progress(done, len(paths))
+    entries += _without_timeline(statuses, entries)
+    study = replace(read_study(out), problems=problems)
+    patients = _write_patients(folder, study)
+    _remove_withdrawn(out, patients)
+    spoken, assets = language(options.language), options.assets_of(0)
+    write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
+    (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
+    index = out / "reports" / "index.html"
+    return write_index(entries, index, spoken, assets, patients, has_study=True)
+
+
+def update_reports(out: Path, progress: Progress | None = None) -> Path:
+    """As :func:`write_reports`, but nothing where the index, written last, is newer than the status.
+
+    The status is recorded whenever a session is worked on; a run that was killed while it wrote pages left an
+    older index.
+    """
+    index, status = out / "reports" / "index.html", out / "status.parquet"
+    if index.exists() and status.exists() and index.stat().st_mtime_ns > status.stat().st_mtime_ns:
+        return index
+    return write_reports(out, progress)
+
+
+def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
+    timeline = read_timeline(path)
+    patient_id, session_id = ids_of(path, timeline)
+    with understood(path):
+        summary = summarize(timeline)
+        material, options = folder.material(timeline, summary), folder.options
+        page = session_page(material, language(options.language), options.assets_of(1))
+        status = statuses.get((patient_id, session_id)) or _status_of(timeline)
+    write_page(folder.out / "reports" / patient_id / f"{session_id}.html", page)
+    return IndexEntry(
+        patient_id=patient_id,
+        session_id=session_id,
+        state=status.state,
+        reason=status.reason,
+        summary=material.told,
+        link=f"{quote(patient_id)}/{quote(session_id)}.html",
+        enough=material.enough,
+    )
+
+
+def _write_patients(folder: _Folder, study: Study) -> dict[str, Course]:
+    """Everybody's page over all sessions; returns what they show."""
+    reference = study.about["settings"]["baseline_condition"]
+    found = courses(study.sessions, read_measures(folder.out), reference)
+    spoken, assets = language(folder.options.language), folder.options.assets_of(1)
+    for course in found:
+        page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
+        write_page(folder.out / "reports" / check_id("--patient", course.patient_id) / "index.html", page)
+    return {course.patient_id: course for course in found}
+
+
+def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
+    """Pages of sessions to which there is no consent; of a patient without others, theirs too."""
+    for patient_id, session_id in refused_sessions(out):
+        folder = out / "reports" / check_id("--patient", patient_id)
+        (folder / f"{check_id('--session', session_id)}.html").unlink(missing_ok=True)
+        if patient_id not in patients:
+            (folder / "index.html").unlink(missing_ok=True)
+
+
+def _status_of(timeline: Timeline) -> _Status:
+    state = "partial" if timeline.metadata["seconds_lost"] else "done"
+    return _Status(state, "; ".join(timeline.metadata["warnings"]))
+
+
+def _methods(out: Path) -> str:
+    """How the folder's summaries were made, without what came out; empty where nobody says."""
+    path = out / "summaries" / "methods.md"
+    if not path.is_file():
+        return ""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return text.partition("## Results")[0].replace("## Methods", "")
+
+
+def _read_statuses(out: Path) -> _Statuses:
+    rows = read_status(out).select("patient_id", "session_id", "state", "reason").rows()
+    return {(patient, session): _Status(state, reason) for patient, session, state, reason in rows}
+
+
+def _without_timeline(statuses: _Statuses, entries: list[IndexEntry]) -> list[IndexEntry]:
+    written = {(entry.patient_id, entry.session_id) for entry in entries}
+    return [
+        IndexEntry(patient_id, session_id, status.state, status.reason, None, None)
+        for (patient_id, session_id), status in statuses.items()
+        if (patient_id, session_id) not in written and status.state not in WITHOUT_CONSENT
+    ]
