@@ -1044,7 +1044,7 @@ def demo(
     from pipeline.processing.batch import process_sessions
     from pipeline.processing.jobs import in_this_process
     from pipeline.processing.session import Session, Settings
-    from pipeline.store.timeline import make_private_folder
+    from pipeline.store.files import make_private_folder
     from reports import write_reports
 
     instruments = _instruments(model, device)

@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 from reports.render import PLOTLY_FILE, content_policy, own_script, scripts, style
 
 FOLDER = "assets"

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 from reports.words import formatting as words
 from reports.words import labels as look
 from reports.words.language import Language

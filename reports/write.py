@@ -10,15 +10,15 @@ from pipeline.analysis.longitudinal import Course, courses
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.analysis.summaries import read_measures
 from pipeline.store.coverage import Summary, summarize
+from pipeline.store.ids import check_id
+from pipeline.store.parquet import understood
 from pipeline.store.status import WITHOUT_CONSENT, read_status
 from pipeline.store.timeline import (
     Timeline,
-    check_id,
     ids_of,
     read_timeline,
     refused_sessions,
     timeline_path,
-    understood,
     written_sessions,
 )
 from reports.assets import remove_assets, write_assets

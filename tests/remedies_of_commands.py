@@ -31,15 +31,9 @@ from pipeline.identity.clustering import _check_region
 from pipeline.processing.jobs import Job, failed
 from pipeline.processing.workers import _ending
 from pipeline.store.audit import IDS_FILE
+from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.status import Outcome
-from pipeline.store.timeline import (
-    faces_path,
-    read_metadata,
-    read_table,
-    read_timeline,
-    timeline_path,
-    write_table,
-)
+from pipeline.store.timeline import faces_path, read_timeline, timeline_path
 
 
 def videos(kit: Kit) -> list[Path]:

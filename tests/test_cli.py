@@ -535,7 +535,7 @@ def test_summaries_are_made_and_told_in_two_lines(emonext: Emonext, two: Path) -
         "2 sessions, 0 seen enough, 0 with the person's own baseline.",
         f"Tables: {two / 'summaries'}",
     ]
-    from pipeline.store.timeline import read_metadata
+    from pipeline.store.parquet import read_metadata
 
     stored = read_metadata(two / "summaries" / "sessions.parquet")["settings"]
     assert (stored["min_coverage"], stored["episodes"]["min_duration_s"]) == (0.5, 2)

@@ -32,16 +32,14 @@ from pipeline.review.people import apply_people, find_people, read_people, write
 from pipeline.store import consent
 from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_runs
 from pipeline.store.encryption import use_key, use_no_key, write_key
+from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.status import Outcome, is_damaged, overview, read_outcomes, read_status, sessions_in
 from pipeline.store.timeline import (
     check_key,
     left_open,
-    read_metadata,
-    read_table,
     refusal_folder,
     refused_sessions,
     timeline_path,
-    write_table,
     written_sessions,
 )
 from pipeline.video.container import sha256_of

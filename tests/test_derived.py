@@ -13,7 +13,7 @@ from pipeline.analysis.summaries import SummarySettings
 from pipeline.checks import demo_study
 from pipeline.checks.demo_study import make_study
 from pipeline.errors import InputError
-from pipeline.store.timeline import read_metadata
+from pipeline.store.parquet import read_metadata
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Instruments, Session, Settings
 from pipeline.review.people import apply_people, find_people, read_people, write_people
 from pipeline.store.encryption import is_encrypted, key_file, seal, unseal, use_key, use_no_key, write_key
-from pipeline.store.timeline import check_key, left_open, read_table, read_timeline, write_table
+from pipeline.store.parquet import read_table, write_table
+from pipeline.store.timeline import check_key, left_open, read_timeline
 from reports import own_text, write_reports
 
 

@@ -34,8 +34,8 @@ from pipeline.review.annotated_video import open_material
 from pipeline.review.people import apply_people, find_people, read_people, write_people
 from pipeline.store.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.store.encryption import seal, write_key
+from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.status import read_status
-from pipeline.store.timeline import read_metadata, read_table, write_table
 from reports import ReportOptions, own_text, write_reports
 from reports.pages.people import write_people_page
 

@@ -19,8 +19,9 @@ import reports
 from pipeline.errors import OutputError, TimelineError
 from pipeline.records import EMOTIONS
 from pipeline.store.coverage import Summary, summarize
+from pipeline.store.parquet import as_frame, to_table, write_table
 from pipeline.store.status import Outcome, State, record
-from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, Timeline, as_frame, to_table, write_table
+from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, Timeline
 from reports import (
     IndexEntry,
     ReportError,

@@ -20,7 +20,8 @@ from pipeline.analysis.summaries import EPISODES_SCHEMA, SESSIONS_SCHEMA
 from pipeline.errors import InputError
 from pipeline.processing.session import Settings
 from pipeline.records import EMOTIONS
-from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, timeline_path, to_table, write_table
+from pipeline.store.parquet import to_table, write_table
+from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, timeline_path
 
 SHIPPED = Path(scales.__file__).with_name("scales.toml")
 

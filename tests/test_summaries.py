@@ -20,7 +20,7 @@ from pipeline.checks import demo_study
 from pipeline.checks.demo_study import make_study
 from pipeline.errors import InputError, TimelineError
 from pipeline.store.encryption import use_key, use_no_key, write_key
-from pipeline.store.timeline import read_metadata, write_table
+from pipeline.store.parquet import read_metadata, write_table
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import OutputError, TimelineError
-from pipeline.store.timeline import (
-    FACES_SCHEMA,
-    METADATA_KEY,
-    SCHEMA_VERSION,
-    TIMELINE_SCHEMA,
-    atomic,
-    make_private_folder,
-    read_timeline,
-    remove_partials,
-    to_table,
-    write_table,
-)
+from pipeline.store.files import atomic, make_private_folder, remove_partials
+from pipeline.store.parquet import METADATA_KEY, to_table, write_table
+from pipeline.store.timeline import FACES_SCHEMA, SCHEMA_VERSION, TIMELINE_SCHEMA, read_timeline
 
 DICTIONARY = pa.dictionary(pa.int8(), pa.string())
 SAMPLE = {

@@ -44,8 +44,9 @@ from pipeline.stats.reliability import (
     library,
     share,
 )
+from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import write_rows
-from pipeline.store.timeline import atomic, read_timeline, timeline_path
+from pipeline.store.timeline import read_timeline, timeline_path
 
 FEW_SESSIONS = FEWEST_UNITS
 """With fewer, intervals are over blocks of time; those of episodes are always over sessions."""

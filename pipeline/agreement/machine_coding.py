@@ -10,7 +10,8 @@ from pipeline.analysis.baseline_correction import OwnBaseline, corrected
 from pipeline.analysis.derive import as_settings
 from pipeline.analysis.episodes import Observed, observed
 from pipeline.analysis.summaries import CORRECTED, RAW, baseline_of, read_episodes, read_sessions
-from pipeline.store.timeline import Timeline, read_metadata, timeline_path, understood, written_sessions
+from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.timeline import Timeline, timeline_path, written_sessions
 
 
 class Machine:

@@ -19,8 +19,10 @@ from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import InputError
 from pipeline.stats.block_bootstrap import BLOCKS
 from pipeline.store.counts import number_of
+from pipeline.store.files import atomic
+from pipeline.store.parquet import read_metadata, understood
 from pipeline.store.spreadsheet import write_rows
-from pipeline.store.timeline import atomic, read_metadata, timeline_path, understood, written_sessions
+from pipeline.store.timeline import timeline_path, written_sessions
 
 NOT_ENOUGH = "not enough data to compare"
 

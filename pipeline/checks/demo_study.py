@@ -21,16 +21,11 @@ from scipy.signal import lfilter
 from pipeline.errors import InputError, OutputError
 from pipeline.processing.session import Settings
 from pipeline.records import EMOTIONS, valence
+from pipeline.store.files import make_private_folder
+from pipeline.store.parquet import to_table, write_table
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.status import Outcome, record
-from pipeline.store.timeline import (
-    SCHEMA_VERSION,
-    TIMELINE_SCHEMA,
-    make_private_folder,
-    timeline_path,
-    to_table,
-    write_table,
-)
+from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, timeline_path
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 from skimage.data import astronaut
 
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 
 WIDTH, HEIGHT = 960, 540
 FRAMES_PER_S = 25

@@ -22,7 +22,7 @@ from pipeline.faces.detection import Detector, Framing, find_faces
 from pipeline.processing.session import OnProgress, QualityLimits, Settings
 from pipeline.records import Face, FrameFaces
 from pipeline.store.counts import number_of
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 from pipeline.video.container import VideoInfo
 from pipeline.video.decoding import picture_at, read_frames
 from pipeline.video.prefetch import read_ahead

@@ -18,8 +18,8 @@ from pipeline.errors import InputError
 from pipeline.exchange.export import Exported, milliseconds
 from pipeline.exchange.manifest import Files, bids_label
 from pipeline.records import EMOTIONS
+from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import protect
-from pipeline.store.timeline import atomic
 
 BIDS_VERSION = "1.10.0"
 TASK = "care"

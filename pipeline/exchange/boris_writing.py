@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.exchange.export import Exported, milliseconds
 from pipeline.records import EMOTIONS
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 
 PROJECT_FORMAT = "7.0"
 """BORIS's number for the form of its projects, which all of its versions 7 and 8 read."""

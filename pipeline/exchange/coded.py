@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path, PureWindowsPath
 
 from pipeline.errors import InputError
+from pipeline.store.parquet import read_metadata, understood
 from pipeline.store.spreadsheet import as_float, read_seconds, shown
-from pipeline.store.timeline import read_metadata, timeline_path, understood, written_sessions
+from pipeline.store.timeline import timeline_path, written_sessions
 
 SessionIds = tuple[str, str]
 """Patient and session."""

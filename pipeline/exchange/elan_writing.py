@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pipeline.exchange.elan_reading import pympi
 from pipeline.exchange.export import Exported, milliseconds
 from pipeline.records import EMOTIONS
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 
 TIER = "expression"
 

@@ -11,8 +11,9 @@ import polars as pl
 from pipeline.analysis.summaries import RAW, read_episodes, read_sessions
 from pipeline.errors import InputError, OutputError
 from pipeline.exchange.manifest import replace_export
-from pipeline.store.ids import file_stem, find_clashes
-from pipeline.store.timeline import check_id, read_metadata, timeline_path, understood
+from pipeline.store.ids import check_id, file_stem, find_clashes
+from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.timeline import timeline_path
 
 Format = Literal["csv", "xlsx", "elan", "boris", "bids"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import OutputError
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 
 LIST_FILE = ".exported.json"
 

@@ -17,8 +17,8 @@ from pipeline.exchange.boris_reading import (
 )
 from pipeline.exchange.code_map import CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, SessionNames, Span, file_key, signed_seconds
+from pipeline.store.ids import check_id
 from pipeline.store.spreadsheet import Problem, plain, read_seconds, read_table, shown, why_repeated
-from pipeline.store.timeline import check_id
 
 Row = dict[str, str]
 Found = tuple[list[CodedSession], list[str]]

@@ -20,8 +20,9 @@ import pyarrow as pa
 
 from pipeline.errors import InputError, OutputError
 from pipeline.exchange.manifest import Files
+from pipeline.store.files import atomic
+from pipeline.store.parquet import read_table
 from pipeline.store.spreadsheet import protect
-from pipeline.store.timeline import atomic, read_table
 
 DICTIONARY = "dictionary"
 """The name of the table that says what the others' columns mean."""

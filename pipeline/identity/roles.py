@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.identity.patient import Patient
 from pipeline.records import ROLES, Face, FrameFaces
 from pipeline.store.encryption import is_encrypted, key_id
-from pipeline.store.timeline import as_frame, read_table, to_table, understood, write_table
+from pipeline.store.parquet import as_frame, read_table, to_table, understood, write_table
 
 ROLES_SCHEMA = pa.schema(
     [

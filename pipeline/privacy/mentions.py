@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import InputError
 from pipeline.exchange.manifest import bids_label
 from pipeline.store.encryption import ENCRYPTED, for_reading, unseal
-from pipeline.store.timeline import as_frame
+from pipeline.store.parquet import as_frame
 from pipeline.video.container import VIDEO_SUFFIXES
 
 # Bytes between the letters: of UTF-8, UTF-16 and UTF-32.

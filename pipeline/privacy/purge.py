@@ -20,23 +20,12 @@ from pipeline.privacy.purge_rows import count_rows, drop_rows, unclear_sessions
 from pipeline.privacy.shared_outputs import SHARED, made_by_commands
 from pipeline.store.audit import SessionId, audited, forget, read_ids
 from pipeline.store.counts import number_of
+from pipeline.store.files import remove_partials
+from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_id
 from pipeline.store.lock import holding
+from pipeline.store.parquet import read_metadata, read_table, understood, write_table
 from pipeline.store.status import read_status, repair_status
-from pipeline.store.timeline import (
-    ID_PATTERN,
-    RESERVED_IDS,
-    check_id,
-    check_key,
-    faces_path,
-    read_metadata,
-    read_table,
-    remove_partials,
-    set_aside_path,
-    stored_timelines,
-    understood,
-    write_table,
-    written_sessions,
-)
+from pipeline.store.timeline import check_key, faces_path, set_aside_path, stored_timelines, written_sessions
 
 # What the program makes lies below these; nothing else is ever deleted.
 _BY_SESSION = (

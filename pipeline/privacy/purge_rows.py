@@ -17,8 +17,8 @@ from pipeline.errors import InputError
 from pipeline.privacy.mentions import Words
 from pipeline.processing.sessions_list import SESSIONS_FILE
 from pipeline.store.encryption import for_reading, for_writing, is_encrypted
+from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import plain
-from pipeline.store.timeline import atomic
 
 _ID_COLUMNS = ["patient_id", "session_id"]
 

@@ -14,9 +14,11 @@ from pipeline.processing.session import Session, Settings, update_details
 from pipeline.store.audit import audited
 from pipeline.store.consent import SetAside, is_refused, leave_out, take_back
 from pipeline.store.coverage import summarize
+from pipeline.store.files import make_private_folder, remove_partials
 from pipeline.store.folders import FolderVideos, check_name, find_videos
-from pipeline.store.ids import find_clashes
+from pipeline.store.ids import check_id, find_clashes
 from pipeline.store.lock import holding
+from pipeline.store.parquet import understood
 from pipeline.store.spreadsheet import TABLE_SUFFIXES
 from pipeline.store.status import (
     Outcome,
@@ -27,15 +29,7 @@ from pipeline.store.status import (
     repair_status,
     without_consent,
 )
-from pipeline.store.timeline import (
-    check_id,
-    check_key,
-    make_private_folder,
-    read_session,
-    remove_partials,
-    understood,
-    written_sessions,
-)
+from pipeline.store.timeline import check_key, read_session, written_sessions
 from pipeline.video.container import VIDEO_SUFFIXES
 
 OnWithdrawn = Callable[[Session, SetAside], None]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.errors import OutputError
 from pipeline.records import EMOTIONS, Face, FrameFaces
 from pipeline.store.encryption import seal, unseal
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 
 STRETCH_S = 120.0
 

@@ -14,8 +14,9 @@ from typing import Any
 from pipeline.errors import InputError, PipelineError, VideoError
 from pipeline.processing.session import Instruments, OnProgress, Session, Settings, process_session
 from pipeline.store.encryption import key_id
+from pipeline.store.files import atomic
 from pipeline.store.status import Outcome
-from pipeline.store.timeline import SCHEMA_VERSION, atomic
+from pipeline.store.timeline import SCHEMA_VERSION
 from pipeline.video.container import sha256_of
 
 

@@ -19,16 +19,8 @@ from pipeline.identity.roles import by_hand, encrypt_roles, roles_path, settle
 from pipeline.processing.chunks import NO_PICTURE, STRETCH_S, Stretch, Stretches
 from pipeline.processing.session_tables import QualityLimits, write_session
 from pipeline.records import FrameFaces, Frames
-from pipeline.store.timeline import (
-    SCHEMA_VERSION,
-    Timeline,
-    faces_path,
-    read_metadata,
-    read_table,
-    timeline_path,
-    understood,
-    write_table,
-)
+from pipeline.store.parquet import read_metadata, read_table, understood, write_table
+from pipeline.store.timeline import SCHEMA_VERSION, Timeline, faces_path, timeline_path
 from pipeline.video.container import sha256_of
 from pipeline.video.decoding import SampledVideo, check_sample_fps
 from pipeline.video.prefetch import read_ahead

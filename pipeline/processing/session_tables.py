@@ -12,17 +12,14 @@ from pipeline.identity.patient import Patient
 from pipeline.processing.chunks import NO_PICTURE
 from pipeline.records import EMOTIONS, Face, FrameFaces, valence
 from pipeline.store.coverage import summarize
+from pipeline.store.parquet import as_frame, to_table, understood, write_table
 from pipeline.store.timeline import (
     FACES_SCHEMA,
     TIMELINE_SCHEMA,
     Timeline,
-    as_frame,
     faces_path,
     read_faces,
     timeline_path,
-    to_table,
-    understood,
-    write_table,
 )
 
 

@@ -26,7 +26,7 @@ from pipeline.processing.list_columns import REQUIRED
 from pipeline.processing.recordings_folder import SESSIONS_FILE, lists_in
 from pipeline.processing.session import QualityLimits, Session, Settings
 from pipeline.store.folders import FolderVideos, find_videos
-from pipeline.store.ids import Ids, find_clashes, folded
+from pipeline.store.ids import Ids, check_id, find_clashes, folded
 from pipeline.store.spreadsheet import (
     MAX_COLUMNS,
     MAX_SHOWN,
@@ -42,7 +42,6 @@ from pipeline.store.spreadsheet import (
     why_repeated,
     write_rows,
 )
-from pipeline.store.timeline import check_id
 from pipeline.video.container import VIDEO_SUFFIXES
 
 SETTINGS_FILE = "study.toml"

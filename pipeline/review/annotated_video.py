@@ -19,14 +19,10 @@ from pipeline.processing.session import Session
 from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
 from pipeline.store.counts import number_of
 from pipeline.store.coverage import sample_seconds
+from pipeline.store.files import atomic
+from pipeline.store.ids import check_id
 from pipeline.store.status import Outcome, read_outcomes
-from pipeline.store.timeline import (
-    Timeline,
-    atomic,
-    check_id,
-    read_session,
-    refused_sessions,
-)
+from pipeline.store.timeline import Timeline, read_session, refused_sessions
 from pipeline.video.container import sha256_of
 from pipeline.video.decoding import sample_grid
 from pipeline.video.prefetch import read_ahead

@@ -33,16 +33,10 @@ from pipeline.records import ROLES, FrameFaces, Person
 from pipeline.store.audit import audited
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.lock import holding
+from pipeline.store.parquet import understood
 from pipeline.store.spreadsheet import Problem, plain, read_table, shown, write_rows
 from pipeline.store.status import Outcome, read_outcomes, record
-from pipeline.store.timeline import (
-    Timeline,
-    faces_path,
-    read_timeline,
-    timeline_path,
-    understood,
-    written_sessions,
-)
+from pipeline.store.timeline import Timeline, faces_path, read_timeline, timeline_path, written_sessions
 from pipeline.video.recording import open_recording
 
 PEOPLE_FILE = "people.csv"

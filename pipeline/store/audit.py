@@ -29,7 +29,7 @@ from typing import Any
 
 from pipeline.errors import InputError, OutputError
 from pipeline.store.counts import number_of
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 
 LOG_FILE, HEAD_FILE, IDS_FILE = "audit.jsonl", "audit.head", ".audit.ids"
 

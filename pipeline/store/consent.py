@@ -26,12 +26,11 @@ from pipeline.privacy.purge import Plan, mentions_left, plan_purge, remove_plann
 from pipeline.processing.session import Session
 from pipeline.review.people import PEOPLE_FILE
 from pipeline.store.audit import IDS_FILE
+from pipeline.store.files import atomic, make_private_folder
 from pipeline.store.status import WITHOUT_CONSENT, Outcome
 from pipeline.store.timeline import (
     SET_ASIDE_SUFFIX,
-    atomic,
     faces_path,
-    make_private_folder,
     refusal_folder,
     refused_sessions,
     set_aside_path,

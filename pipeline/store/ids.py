@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pipeline.errors import InputError
+
 Ids = tuple[str, str]
 """Patient and session."""
 
@@ -60,3 +62,24 @@ def find_clashes(sessions: Iterable[Ids]) -> Iterator[Clash]:
             yield Clash("session_id", session, ids)
         elif file != ids:
             yield Clash("session_id", file, ids)
+
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+# Names that the reports' own pages have.
+RESERVED_IDS = ("index", "index.html", "study.html", "assets")
+
+
+def check_id(where: str, value: str) -> str:
+    """The id itself.
+
+    :param where: the option or the file that it comes from, for the message.
+    :raises InputError: it could not safely become part of a path, or looks like a name.
+    """
+    if not ID_PATTERN.fullmatch(value) or value.lower() in RESERVED_IDS:
+        raise InputError(
+            f"{where} {value!r}: not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', "
+            "at most 64, starting with a letter or digit; never a person's name."
+        )
+    return value

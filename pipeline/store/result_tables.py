@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.errors import TimelineError
-from pipeline.store.timeline import as_frame, read_table, to_table, write_table
+from pipeline.store.parquet import as_frame, read_table, to_table, write_table
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.store.timeline import atomic
+from pipeline.store.files import atomic
 from pipeline.store.workbook import Row, read_workbook
 
 TABLE_SUFFIXES = (".csv", ".xlsx")

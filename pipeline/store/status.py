@@ -11,16 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, TimelineError
-from pipeline.store.timeline import (
-    as_frame,
-    atomic,
-    read_metadata,
-    refused_sessions,
-    set_aside_path,
-    timeline_path,
-    understood,
-    written_sessions,
-)
+from pipeline.store.files import atomic
+from pipeline.store.parquet import as_frame, read_metadata, understood
+from pipeline.store.timeline import refused_sessions, set_aside_path, timeline_path, written_sessions
 
 State = Literal["waiting", "running", "done", "partial", "failed", "skipped", "no_consent", "withdrawn"]
 

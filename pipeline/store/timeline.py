@@ -1,45 +1,23 @@
 """The timeline: one row per sample of the patient, in Parquet. The only hand-off to what follows."""
 
 import json
-import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.errors import InputError, TimelineError
 from pipeline.records import EMOTIONS, ROLES, STATUSES
-from pipeline.store.encryption import WRONG_KEY, for_reading, for_writing, is_encrypted, key_id
+from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
+from pipeline.store.ids import check_id
+from pipeline.store.parquet import _OTHER_KEY, METADATA_KEY, as_frame, read_table, understood
 
 SCHEMA_VERSION = 4
-METADATA_KEY = b"emonext_care"
-
-ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-# Names that the reports' own pages have.
-RESERVED_IDS = ("index", "index.html", "study.html", "assets")
-
-
-def check_id(where: str, value: str) -> str:
-    """The id itself.
-
-    :param where: the option or the file that it comes from, for the message.
-    :raises InputError: it could not safely become part of a path, or looks like a name.
-    """
-    if not ID_PATTERN.fullmatch(value) or value.lower() in RESERVED_IDS:
-        raise InputError(
-            f"{where} {value!r}: not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', "
-            "at most 64, starting with a letter or digit; never a person's name."
-        )
-    return value
 
 
 _DICTIONARY = pa.dictionary(pa.int8(), pa.string())
@@ -157,104 +135,6 @@ def _path(out: Path, kind: str, patient_id: str, session_id: str) -> Path:
     return out / kind / f"patient_id={patient_id}" / f"{session_id}.parquet"
 
 
-def to_table(schema: pa.Schema, rows: Mapping[str, list[Any]]) -> pa.Table:
-    """Columns by name → a table of exactly the schema's columns and types."""
-    return pa.table({name: pa.array(rows[name], schema.field(name).type) for name in schema.names}, schema)
-
-
-def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
-    """A table → Parquet, whole or not at all, readable by its owner only, encrypted where a key is in use.
-
-    :param metadata: anything JSON can hold; stored under :data:`METADATA_KEY`.
-    :raises OutputError: it can't be written.
-    """
-    described = table.replace_schema_metadata({METADATA_KEY: json.dumps(dict(metadata))})
-    with atomic(path) as partial:
-        pq.write_table(described, partial, compression="zstd", encryption_properties=for_writing())
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A ``*.partial`` path to write to, renamed to ``path`` on success and removed on failure.
-
-    Folders are made 0700 and the file 0600. The name is this writer's own: on another machine a process that
-    was given up may still be writing the same file.
-
-    :raises OutputError: it can't be written.
-    """
-    partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
-    try:
-        make_private_folder(path.parent)
-        # made before anything is written, so that what is written is never readable by others
-        partial.touch(mode=0o600, exist_ok=False)
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())  # or a power cut leaves an empty file of the right name
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(f"{path}: can't be written ({error.strerror or error}).") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def remove_partials(folder: Path) -> None:
-    """What killed processes left of :func:`atomic`, in the folder and all below it."""
-    for partial in folder.rglob("*." + 8 * "[0-9a-f]" + ".partial"):
-        partial.unlink(missing_ok=True)
-
-
-def make_private_folder(folder: Path) -> None:
-    """Creates the folder and what is missing above it, for its owner alone.
-
-    :raises OSError: it can't be created.
-    """
-    for missing in reversed([folder, *folder.parents]):
-        if not missing.exists():
-            missing.mkdir(mode=0o700, exist_ok=True)
-
-
-def read_table(path: Path) -> pa.Table:
-    """The inverse of :func:`write_table`.
-
-    :raises TimelineError: the file is missing, damaged, or encrypted with another key.
-    :raises InputError: it is encrypted, and no key is in use.
-    """
-    with _reading(path):
-        return pq.read_table(path, partitioning=None, decryption_properties=for_reading(path))
-
-
-def read_metadata(path: Path) -> Mapping[str, Any]:
-    """What stands beside the rows of a table, without reading them.
-
-    :raises TimelineError: it is not a file of this program, or as for :func:`read_table`.
-    :raises InputError: as for :func:`read_table`.
-    """
-    with _reading(path):
-        schema = pq.read_schema(path, decryption_properties=for_reading(path))
-    with understood(path):
-        metadata: dict[str, Any] = json.loads(schema.metadata[METADATA_KEY])
-        return metadata
-
-
-_OTHER_KEY = f"is {WRONG_KEY}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE)."
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """:raises TimelineError: what Parquet's readers say of a missing or damaged file."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise TimelineError(f"{path}: not found.") from error
-    except (OSError, pa.ArrowException, ValueError) as error:
-        if WRONG_KEY in str(error):
-            raise TimelineError(f"{path}: {_OTHER_KEY}") from error
-        raise TimelineError(
-            f"{path}: not a file of this program, or damaged; run `emonext process` again."
-        ) from error
-
-
 def check_key(out: Path) -> None:
     """What a folder holds encrypted is not gone on with in the open, nor with a second key.
 
@@ -353,32 +233,4 @@ def _read(path: Path, schema: pa.Schema) -> Timeline:
     return Timeline(as_frame(table), metadata)
 
 
-@contextmanager
-def understood(path: Path) -> Iterator[None]:
-    """What the body can't make sense of is the file's fault: it holds what this program never writes.
-
-    :raises TimelineError: instead of what a missing or senseless value leads to.
-    """
-    try:
-        yield
-    except _SENSELESS as error:
-        what = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise TimelineError(
-            f"{path}: holds what this program does not write ({what}); run `emonext process` again, and if "
-            "that does not help, report it as a fault of the program."
-        ) from error
-
-
-_SENSELESS = (
-    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
-    *(pa.ArrowException, pl.exceptions.PolarsError),
-)
-
 _WORDS = {"status": STATUSES, "emotion": EMOTIONS, "role": ROLES}
-
-
-def as_frame(table: pa.Table) -> pl.DataFrame:
-    """The table for polars."""
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

@@ -17,8 +17,9 @@ from markupsafe import Markup
 
 from pipeline.analysis.scales import rated_scales
 from pipeline.analysis.summaries import read_sessions
+from pipeline.store.parquet import as_frame, read_metadata, read_table
 from pipeline.store.status import overview
-from pipeline.store.timeline import as_frame, read_metadata, read_table, timeline_path, written_sessions
+from pipeline.store.timeline import timeline_path, written_sessions
 from reports.assets import INLINE, Assets
 from reports.figures.study import coverage_figure, event_figure, forest_figure
 from reports.render import render

@@ -1,0 +1,103 @@
+"""Parquet tables with metadata, encrypted where a key is in use."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import TimelineError
+from pipeline.store.encryption import WRONG_KEY, for_reading, for_writing
+from pipeline.store.files import atomic
+
+METADATA_KEY = b"emonext_care"
+
+
+def to_table(schema: pa.Schema, rows: Mapping[str, list[Any]]) -> pa.Table:
+    """Columns by name → a table of exactly the schema's columns and types."""
+    return pa.table({name: pa.array(rows[name], schema.field(name).type) for name in schema.names}, schema)
+
+
+def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
+    """A table → Parquet, whole or not at all, readable by its owner only, encrypted where a key is in use.
+
+    :param metadata: anything JSON can hold; stored under :data:`METADATA_KEY`.
+    :raises OutputError: it can't be written.
+    """
+    described = table.replace_schema_metadata({METADATA_KEY: json.dumps(dict(metadata))})
+    with atomic(path) as partial:
+        pq.write_table(described, partial, compression="zstd", encryption_properties=for_writing())
+
+
+def read_table(path: Path) -> pa.Table:
+    """The inverse of :func:`write_table`.
+
+    :raises TimelineError: the file is missing, damaged, or encrypted with another key.
+    :raises InputError: it is encrypted, and no key is in use.
+    """
+    with _reading(path):
+        return pq.read_table(path, partitioning=None, decryption_properties=for_reading(path))
+
+
+def read_metadata(path: Path) -> Mapping[str, Any]:
+    """What stands beside the rows of a table, without reading them.
+
+    :raises TimelineError: it is not a file of this program, or as for :func:`read_table`.
+    :raises InputError: as for :func:`read_table`.
+    """
+    with _reading(path):
+        schema = pq.read_schema(path, decryption_properties=for_reading(path))
+    with understood(path):
+        metadata: dict[str, Any] = json.loads(schema.metadata[METADATA_KEY])
+        return metadata
+
+
+_OTHER_KEY = f"is {WRONG_KEY}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE)."
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """:raises TimelineError: what Parquet's readers say of a missing or damaged file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise TimelineError(f"{path}: not found.") from error
+    except (OSError, pa.ArrowException, ValueError) as error:
+        if WRONG_KEY in str(error):
+            raise TimelineError(f"{path}: {_OTHER_KEY}") from error
+        raise TimelineError(
+            f"{path}: not a file of this program, or damaged; run `emonext process` again."
+        ) from error
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """What the body can't make sense of is the file's fault: it holds what this program never writes.
+
+    :raises TimelineError: instead of what a missing or senseless value leads to.
+    """
+    try:
+        yield
+    except _SENSELESS as error:
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise TimelineError(
+            f"{path}: holds what this program does not write ({what}); run `emonext process` again, and if "
+            "that does not help, report it as a fault of the program."
+        ) from error
+
+
+_SENSELESS = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(pa.ArrowException, pl.exceptions.PolarsError),
+)
+
+
+def as_frame(table: pa.Table) -> pl.DataFrame:
+    """The table for polars."""
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
