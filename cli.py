@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from pipeline.checks.preflight import Finding, Look
     from pipeline.faces.detection import Framing
     from pipeline.identity.embedding import Embedder
+    from pipeline.privacy.consent import SetAside
     from pipeline.processing.jobs import Engine, OnSession
     from pipeline.processing.session import Instruments, Session
     from pipeline.processing.sessions_list import Study
-    from pipeline.store.consent import SetAside
     from pipeline.store.spreadsheet import Problem
     from pipeline.store.status import Outcome
     from pipeline.video.container import VideoInfo
@@ -282,9 +282,8 @@ def _plan(
     """The sessions of a list, also of one that lies in the given folder, or of videos; and settings."""
     from pipeline.checks.sessions_list_check import with_dates
     from pipeline.processing.batch import plan_sessions
-    from pipeline.processing.recordings_folder import find_list
+    from pipeline.processing.recordings_folder import find_list, find_videos
     from pipeline.processing.sessions_list import choose_sessions, read_settings
-    from pipeline.store.folders import find_videos
     from pipeline.store.spreadsheet import TABLE_SUFFIXES
 
     folder = inputs[0] if len(inputs) == 1 and _is_dir(inputs[0]) else None
@@ -391,8 +390,8 @@ Columns of your own begin with x_.""",
 def study_init(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
 ) -> None:
+    from pipeline.processing.recordings_folder import find_videos
     from pipeline.processing.sessions_list import write_sessions_list
-    from pipeline.store.folders import find_videos
 
     path = write_sessions_list(folder)
     _warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be looked into")

@@ -27,7 +27,7 @@ from emonext.device import choose_device
 from pipeline.exchange.export import sessions_to_export
 from pipeline.exchange.tables import derived_tables
 from pipeline.faces.mtcnn import Cascade
-from pipeline.identity.clustering import _check_region
+from pipeline.identity.recognition import _check_region
 from pipeline.processing.jobs import Job, failed
 from pipeline.processing.workers import _ending
 from pipeline.store.audit import IDS_FILE
@@ -156,7 +156,7 @@ def a_name_that_is_no_text(kit: Kit) -> Steps:
 
 @remedy(": not found, or can't be read; give a folder of videos.")
 def a_folder_that_is_not_there(kit: Kit) -> Steps:
-    from pipeline.store.folders import find_videos
+    from pipeline.processing.recordings_folder import find_videos
 
     yield kit.call(find_videos, kit.folder / "nowhere")
     kit.video("in/P1_S1.mp4")

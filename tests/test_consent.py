@@ -21,6 +21,7 @@ from pipeline.exchange.code_map import read_codes
 from pipeline.exchange.coded import session_names
 from pipeline.exchange.export import FORMATS, export
 from pipeline.exchange.ratings import read_ratings
+from pipeline.privacy import consent
 from pipeline.privacy.mentions import Words, mentions
 from pipeline.privacy.purge import purge
 from pipeline.processing.batch import process_sessions
@@ -29,19 +30,12 @@ from pipeline.processing.session import Instruments, Session, Settings
 from pipeline.processing.sessions_list import read_study
 from pipeline.review.annotated_video import open_material
 from pipeline.review.people import apply_people, find_people, read_people, write_people
-from pipeline.store import consent
 from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_runs
 from pipeline.store.encryption import use_key, use_no_key, write_key
 from pipeline.store.parquet import read_metadata, read_table, write_table
+from pipeline.store.refusals import refusal_folder, refused_sessions
 from pipeline.store.status import Outcome, is_damaged, overview, read_outcomes, read_status, sessions_in
-from pipeline.store.timeline import (
-    check_key,
-    left_open,
-    refusal_folder,
-    refused_sessions,
-    timeline_path,
-    written_sessions,
-)
+from pipeline.store.timeline import check_key, left_open, timeline_path, written_sessions
 from pipeline.video.container import sha256_of
 from reports import own_text, write_reports
 from reports.pages.agreement import write_agreement_page

@@ -39,8 +39,7 @@ from pipeline.errors import InputError, PipelineError
 from pipeline.identity.roles import roles_path
 from pipeline.processing.batch import check_id, plan_sessions
 from pipeline.processing.sessions_list import read_settings, read_study
-from pipeline.records import Person
-from pipeline.review.people import read_people, write_people
+from pipeline.review.people import Person, read_people, write_people
 from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_ids, read_runs, verify
 from pipeline.store.encryption import use_key, use_no_key, write_key
 from pipeline.store.parquet import METADATA_KEY

@@ -15,13 +15,12 @@ from pipeline.identity.clustering import (
     TrackInfo,
     best_faces,
     describe_tracks,
-    in_region,
     is_mixed,
     link_tracks,
     portrait_quality,
-    recognise,
 )
 from pipeline.identity.embedding import DlibEmbedder, align
+from pipeline.identity.recognition import in_region, recognise
 from pipeline.records import Frames
 
 SAME = 0.45

@@ -13,10 +13,10 @@ from test_study import places, put, write
 
 from pipeline.errors import InputError
 from pipeline.processing.batch import check_ids, plan_sessions
-from pipeline.processing.recordings_folder import check_unlisted, find_list, lists_in, unlisted
+from pipeline.processing.recordings_folder import check_unlisted, find_list, find_videos, lists_in, unlisted
 from pipeline.processing.session import Session
 from pipeline.processing.sessions_list import choose_sessions, read_study, write_sessions_list
-from pipeline.store.folders import check_results, find_videos
+from pipeline.store.folders import check_results
 from pipeline.store.ids import find_clashes
 from pipeline.store.spreadsheet import read_table
 from pipeline.store.status import Outcome, record

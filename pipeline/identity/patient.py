@@ -16,17 +16,9 @@ from PIL import Image, ImageOps
 
 from pipeline.errors import InputError
 from pipeline.faces.detection import Detector
-from pipeline.identity.clustering import (
-    SURELY_OTHERS,
-    Recognition,
-    TrackInfo,
-    best_faces,
-    describe_tracks,
-    in_region,
-    link_tracks,
-    recognise,
-)
+from pipeline.identity.clustering import SURELY_OTHERS, TrackInfo, best_faces, describe_tracks, link_tracks
 from pipeline.identity.embedding import Embedder, align
+from pipeline.identity.recognition import Recognition, in_region, recognise
 from pipeline.records import Face, FrameFaces
 from pipeline.store.counts import number_of
 from pipeline.video.recording import Recording

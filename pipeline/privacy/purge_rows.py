@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from pipeline.analysis.events import EVENTS_FILE, column_name, patient_of, patients_by_session
 from pipeline.errors import InputError
 from pipeline.privacy.mentions import Words
-from pipeline.processing.sessions_list import SESSIONS_FILE
 from pipeline.store.encryption import for_reading, for_writing, is_encrypted
 from pipeline.store.files import atomic
+from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.spreadsheet import plain
 
 _ID_COLUMNS = ["patient_id", "session_id"]

@@ -7,20 +7,28 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.privacy.consent import SetAside, leave_out, take_back
 from pipeline.privacy.purge import remake_pages
 from pipeline.processing.jobs import Engine, Job, OnSession, failed, make_job
-from pipeline.processing.recordings_folder import check_unlisted, find_list, process_command
+from pipeline.processing.recordings_folder import (
+    FolderVideos,
+    check_name,
+    check_unlisted,
+    find_list,
+    find_videos,
+    process_command,
+)
 from pipeline.processing.session import Session, Settings, update_details
 from pipeline.store.audit import audited
-from pipeline.store.consent import SetAside, is_refused, leave_out, take_back
 from pipeline.store.coverage import summarize
 from pipeline.store.files import make_private_folder, remove_partials
-from pipeline.store.folders import FolderVideos, check_name, find_videos
 from pipeline.store.ids import check_id, find_clashes
 from pipeline.store.lock import holding
 from pipeline.store.parquet import understood
+from pipeline.store.refusals import refused_sessions
 from pipeline.store.spreadsheet import TABLE_SUFFIXES
 from pipeline.store.status import (
+    WITHOUT_CONSENT,
     Outcome,
     read_outcomes,
     read_status,
@@ -31,6 +39,19 @@ from pipeline.store.status import (
 )
 from pipeline.store.timeline import check_key, read_session, written_sessions
 from pipeline.video.container import VIDEO_SUFFIXES
+
+
+def is_refused(out: Path, session: Session, before: Outcome | None) -> bool:
+    """Whether the session may not be processed.
+
+    Where nobody says whether there is consent, an earlier refusal holds.
+    """
+    if session.consent is None:
+        return session.ids in refused_sessions(out) or (
+            before is not None and before.state in WITHOUT_CONSENT
+        )
+    return not session.consent
+
 
 OnWithdrawn = Callable[[Session, SetAside], None]
 """Called with a session that was set aside, where that concerned more than its own files."""

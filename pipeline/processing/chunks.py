@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import OutputError
-from pipeline.records import EMOTIONS, Face, FrameFaces
+from pipeline.records import EMOTIONS, NO_PICTURE, Face, FrameFaces
 from pipeline.store.encryption import seal, unseal
 from pipeline.store.files import atomic
 
 STRETCH_S = 120.0
 
-NO_PICTURE: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
 
 _NUMBERS = ("detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll")
 

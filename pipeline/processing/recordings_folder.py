@@ -1,17 +1,83 @@
 """Where lists of sessions lie, and which videos they name: no video is processed around its list."""
 
+import os
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.processing.list_columns import REQUIRED
-from pipeline.store.folders import find_videos
+from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.ids import Ids
-from pipeline.store.spreadsheet import TABLE_SUFFIXES, first_line, is_file, plain, read_table
+from pipeline.store.spreadsheet import (
+    TABLE_SUFFIXES,
+    first_line,
+    is_file,
+    is_text,
+    plain,
+    read_table,
+)
+from pipeline.video.container import VIDEO_SUFFIXES
 
-SESSIONS_FILE = "sessions.csv"
+
+@dataclass(frozen=True)
+class FolderVideos:
+    """The videos of a folder, in order of their paths.
+
+    :param here: those directly in the folder.
+    :param below: those in its sub-folders.
+    :param unread: sub-folders that can't be listed.
+    """
+
+    here: tuple[Path, ...]
+    below: tuple[Path, ...]
+    unread: tuple[Path, ...]
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return tuple(sorted((*self.here, *self.below)))
+
+
+def find_videos(folder: Path) -> FolderVideos:
+    """Which files of a folder and of its sub-folders are videos, by their suffix in any case.
+
+    Hidden files and folders are left out (macOS writes a ``._P1_S1.mp4`` beside a ``P1_S1.mp4``), and so are
+    results of earlier runs, which hold copies for review. Links to folders are not followed.
+
+    :raises InputError: the folder can't be listed, or a video's name is not text.
+    """
+    try:
+        next(folder.iterdir(), None)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: not found, or can't be read; give a folder of videos.") from error
+    found: list[Path] = []
+    unread: list[Path] = []
+    for top, folders, names in os.walk(folder, onerror=lambda error: unread.append(Path(error.filename))):
+        if not {"status.parquet", "audit.jsonl"}.isdisjoint(names):
+            folders[:] = [name for name in folders if Path(top) == folder and name != "review"]
+            names = names if Path(top) == folder else []
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(top, name) for name in names if is_video_name(name) and is_file(Path(top, name))]
+    videos = sorted(map(check_name, found))
+    here = tuple(video for video in videos if video.parent == folder)
+    return FolderVideos(here, tuple(v for v in videos if v.parent != folder), tuple(sorted(unread)))
+
+
+def is_video_name(name: str) -> bool:
+    """Whether a file of this name counts as a video of its folder."""
+    return not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+
+
+def check_name(video: Path) -> Path:
+    """The path itself; it will be written to lists and to the status, which are text.
+
+    :raises InputError: its bytes are no text.
+    """
+    if not is_text(str(video)):
+        raise InputError(f"{str(video)!r}: this name is not text; rename the video.")
+    return video
 
 
 def lists_in(folder: Path) -> list[Path]:

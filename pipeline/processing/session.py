@@ -12,13 +12,14 @@ import numpy as np
 from pipeline.errors import InputError, VideoError
 from pipeline.faces.classification import DEFAULT_BATCH_SIZE, ClassifyFaces, score_emotions
 from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, Detector, Framing, find_faces
+from pipeline.faces.quality import QualityLimits
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S, shorten_pauses, track_faces
 from pipeline.identity.embedding import DlibEmbedder, Embedder
 from pipeline.identity.patient import Patient, Region, by_photo, by_region, by_rule
 from pipeline.identity.roles import by_hand, encrypt_roles, roles_path, settle
-from pipeline.processing.chunks import NO_PICTURE, STRETCH_S, Stretch, Stretches
-from pipeline.processing.session_tables import QualityLimits, write_session
-from pipeline.records import FrameFaces, Frames
+from pipeline.processing.chunks import STRETCH_S, Stretch, Stretches
+from pipeline.processing.session_tables import write_session
+from pipeline.records import NO_PICTURE, FrameFaces, Frames
 from pipeline.store.parquet import read_metadata, read_table, understood, write_table
 from pipeline.store.timeline import SCHEMA_VERSION, Timeline, faces_path, timeline_path
 from pipeline.video.container import sha256_of

@@ -1,16 +1,15 @@
 """Samples → the two tables of a session, and back: who is the patient can be put right without the video."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from pipeline.faces.quality import QualityLimits
 from pipeline.identity.patient import Patient
-from pipeline.processing.chunks import NO_PICTURE
-from pipeline.records import EMOTIONS, Face, FrameFaces, valence
+from pipeline.records import EMOTIONS, NO_PICTURE, Face, FrameFaces, valence
 from pipeline.store.coverage import summarize
 from pipeline.store.parquet import as_frame, to_table, understood, write_table
 from pipeline.store.timeline import (
@@ -21,35 +20,6 @@ from pipeline.store.timeline import (
     read_faces,
     timeline_path,
 )
-
-
-@dataclass(frozen=True)
-class QualityLimits:
-    """Below these a face is seen but not judged (status ``low_quality``).
-
-    The smallest face is half the resolution of FER2013, on which the classifier was trained. The others
-    keep the shared trial clips' legible faces and leave out faces darkened or blurred beyond recognition.
-    """
-
-    min_face_px: float = 24.0
-    min_sharpness: float = 12.0
-    min_brightness: float = 0.1
-    max_brightness: float = 0.95
-    max_yaw: float = 60.0
-
-    def accept(self, face: Face) -> bool:
-        return not self.faults(face)
-
-    def faults(self, face: Face) -> list[str]:
-        """What keeps a face from being judged, in words."""
-        within = {
-            "too small": face.face_px >= self.min_face_px,
-            "blurred": face.sharpness >= self.min_sharpness,
-            "too dark": face.brightness >= self.min_brightness,
-            "too bright": face.brightness <= self.max_brightness,
-            "turned away": abs(face.yaw) <= self.max_yaw,
-        }
-        return [fault for fault, good in within.items() if not good]
 
 
 def write_session(

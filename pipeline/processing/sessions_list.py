@@ -23,9 +23,9 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.processing.list_columns import REQUIRED
-from pipeline.processing.recordings_folder import SESSIONS_FILE, lists_in
+from pipeline.processing.recordings_folder import FolderVideos, find_videos, lists_in
 from pipeline.processing.session import QualityLimits, Session, Settings
-from pipeline.store.folders import FolderVideos, find_videos
+from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.ids import Ids, check_id, find_clashes, folded
 from pipeline.store.spreadsheet import (
     MAX_COLUMNS,

@@ -21,8 +21,9 @@ from pipeline.store.counts import number_of
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.files import atomic
 from pipeline.store.ids import check_id
+from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import Outcome, read_outcomes
-from pipeline.store.timeline import Timeline, read_session, refused_sessions
+from pipeline.store.timeline import Timeline, read_session
 from pipeline.video.container import sha256_of
 from pipeline.video.decoding import sample_grid
 from pipeline.video.prefetch import read_ahead

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from pipeline.store.result_tables import LEVEL
+from pipeline.stats.level import LEVEL
 
 Floats = NDArray[np.float64]
 

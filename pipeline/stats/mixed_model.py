@@ -20,7 +20,7 @@ from scipy.stats import t as student
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.errors import NotEnoughError
-from pipeline.store.result_tables import LEVEL
+from pipeline.stats.level import LEVEL
 
 Floats = NDArray[np.float64]
 

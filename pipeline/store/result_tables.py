@@ -15,9 +15,6 @@ from pipeline.store.parquet import as_frame, read_table, to_table, write_table
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-LEVEL = 0.95
-"""Of every interval in these tables."""
-
 
 def column(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = False) -> pa.Field:
     """A column that says what it holds."""

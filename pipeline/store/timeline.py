@@ -16,6 +16,7 @@ from pipeline.records import EMOTIONS, ROLES, STATUSES
 from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
 from pipeline.store.ids import check_id
 from pipeline.store.parquet import _OTHER_KEY, METADATA_KEY, as_frame, read_table, understood
+from pipeline.store.refusals import SET_ASIDE_SUFFIX, refused_sessions, set_aside_path
 
 SCHEMA_VERSION = 4
 
@@ -91,30 +92,6 @@ def timeline_path(out: Path, patient_id: str, session_id: str) -> Path:
 
 def faces_path(out: Path, patient_id: str, session_id: str) -> Path:
     return _path(out, "faces", patient_id, session_id)
-
-
-SET_ASIDE_SUFFIX = ".withdrawn"
-"""Ends the name of what is set aside: no search for tables finds it."""
-
-
-def refusal_folder(out: Path, patient_id: str, session_id: str) -> Path:
-    """Exists where there is no consent to the session, and holds what was set aside of it."""
-    return out / "withdrawn" / patient_id / session_id
-
-
-def refused_sessions(out: Path) -> set[tuple[str, str]]:
-    """Patient and session to which there is no consent, whatever was made of them before."""
-    folders = (folder for folder in out.glob("withdrawn/*/*") if folder.is_dir())
-    return {(folder.parent.name, folder.name) for folder in folders}
-
-
-def set_aside_path(out: Path, patient_id: str, session_id: str, path: Path) -> Path:
-    """Where a file of the session lies while there is no consent.
-
-    :param path: where it lies else, below the folder.
-    """
-    short = path.relative_to(out)
-    return refusal_folder(out, patient_id, session_id) / short.with_name(short.name + SET_ASIDE_SUFFIX)
 
 
 def written_sessions(out: Path) -> list[tuple[str, str]]:

@@ -23,19 +23,12 @@ from pipeline.exchange.manifest import remove_empty
 from pipeline.identity.roles import roles_path
 from pipeline.privacy.mentions import mentions
 from pipeline.privacy.purge import Plan, mentions_left, plan_purge, remove_planned
-from pipeline.processing.session import Session
-from pipeline.review.people import PEOPLE_FILE
 from pipeline.store.audit import IDS_FILE
 from pipeline.store.files import atomic, make_private_folder
+from pipeline.store.folders import PEOPLE_FILE
+from pipeline.store.refusals import SET_ASIDE_SUFFIX, refusal_folder, refused_sessions, set_aside_path
 from pipeline.store.status import WITHOUT_CONSENT, Outcome
-from pipeline.store.timeline import (
-    SET_ASIDE_SUFFIX,
-    faces_path,
-    refusal_folder,
-    refused_sessions,
-    set_aside_path,
-    timeline_path,
-)
+from pipeline.store.timeline import faces_path, timeline_path
 
 Ids = tuple[str, str]
 """A patient's and a session's."""
@@ -52,18 +45,6 @@ class SetAside:
 
     shared: tuple[Path, ...] = ()
     mentions: tuple[str, ...] = ()
-
-
-def is_refused(out: Path, session: Session, before: Outcome | None) -> bool:
-    """Whether the session may not be processed.
-
-    Where nobody says whether there is consent, an earlier refusal holds.
-    """
-    if session.consent is None:
-        return session.ids in refused_sessions(out) or (
-            before is not None and before.state in WITHOUT_CONSENT
-        )
-    return not session.consent
 
 
 def leave_out(out: Path, ids: Ids, before: Outcome | None = None, own_text: Sequence[bytes] = ()) -> SetAside:
