@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from pipeline.analysis.events import Event, why_outside
 from pipeline.analysis.session_results import SessionFacts
 from pipeline.analysis.summaries import has_time
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.store.coverage import Summary
+from pipeline.store.coverage import Summary, seen_too_little
 from pipeline.store.timeline import Timeline
-from reports.words.formatting import clock, seen_too_little
-from reports.words.language import Language
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,3 @@ class SessionMaterial:
             neutral_s=seconds["neutral"],
             negative_s=sum(seconds[name] for name in NEGATIVE),
         )
-
-    def moment(self, time_s: float, language: Language) -> str:
-        """The time of day, or where that is not known, the time in the video."""
-        if self.recorded_at is None or not self.is_time_known:
-            return clock(time_s)
-        return language.time(self.recorded_at + timedelta(seconds=time_s))

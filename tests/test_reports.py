@@ -18,7 +18,7 @@ import pytest
 import reports
 from pipeline.errors import OutputError, TimelineError
 from pipeline.records import EMOTIONS
-from pipeline.store.coverage import Summary, summarize
+from pipeline.store.coverage import Summary, seen_too_little, summarize
 from pipeline.store.parquet import as_frame, to_table, write_table
 from pipeline.store.status import Outcome, State, record
 from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, Timeline
@@ -33,7 +33,7 @@ from reports import (
 )
 from reports.figures.resampling import cut, step_length
 from reports.figures.session import expression_figure
-from reports.words.formatting import clock, seconds_text, seen_too_little, share_text, signed
+from reports.words.formatting import clock, seconds_text, share_text, signed
 from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, STATUS_WORDS
 from reports.words.language import ENGLISH
 from reports.words.session import answer

@@ -21,6 +21,7 @@ from pipeline.store.coverage import summarize
 from reports import ReportOptions, SessionMaterial, last_options, write_reports, write_session_report
 from reports.assets import Assets
 from reports.session_data import Pictures
+from reports.words.dates import in_session
 from reports.words.language import ENGLISH, language
 from reports.words.session import answer, in_short
 
@@ -388,5 +389,5 @@ def test_thumbnails_are_taken_only_where_they_were_asked_for(tmp_path: Path) -> 
 def test_the_materials_times() -> None:
     made = material(recorded_at="2026-03-02T14:05:00")
     assert made.recorded_at == datetime(2026, 3, 2, 14, 5)
-    assert made.moment(3600, ENGLISH) == "15:05"
+    assert in_session(3600, made.recorded_at, ENGLISH) == "15:05"
     assert replace(made, facts=facts()).emotion_s["happy"] == pytest.approx(3.6)

@@ -9,6 +9,10 @@ import polars as pl
 from pipeline.records import EMOTIONS, HAIR_S, NEGATIVE, STATUSES
 from pipeline.store.timeline import Timeline
 
+MIN_OBSERVED_S = 10.0
+MIN_COVERAGE = 0.2
+"""With less than either, shares would describe a few glimpses rather than the session, and are not shown."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -127,3 +131,8 @@ def _spans(rows: pl.DataFrame, *same: str) -> list[Span]:
         .agg(pl.col("time_s").first(), pl.col("end_s").last(), *(pl.col(name).first() for name in same))
     )
     return [Span(start, end, *values) for _, start, end, *values in runs.iter_rows()]
+
+
+def seen_too_little(summary: Summary) -> bool:
+    """Whether shares would mislead."""
+    return summary.observed_s < MIN_OBSERVED_S or summary.coverage < MIN_COVERAGE

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.summaries import Number
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.store.coverage import Span, Summary
+from pipeline.store.coverage import MIN_COVERAGE, Span, Summary
 from reports.figures.resampling import (
     FIGURE_STEPS_S,
     MAX_FIGURE_STEPS,
@@ -23,6 +23,7 @@ from reports.figures.session import expression_figure, valence_figure
 from reports.pages.session_scales import READING_WORDS
 from reports.session_data import SessionMaterial
 from reports.words import formatting as words
+from reports.words.dates import in_session
 from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, STATUS_WORDS, in_words
 from reports.words.language import Language, marked
 from reports.words.reasons import reason_text
@@ -103,7 +104,7 @@ def _moment(moment: Moment, material: SessionMaterial, language: Language) -> di
         "emotion": moment.emotion,
         "start_s": moment.start_s,
         "lasted_s": moment.end_s - moment.start_s,
-        "spoken": material.moment(moment.start_s, language),
+        "spoken": in_session(moment.start_s, material.recorded_at, language),
         "sure": language.word(next(word for least, word in _SURE if moment.mean_p >= least)),
         "picture": jpeg and f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}",
     }
@@ -122,14 +123,17 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "valence": valence_figure(steps, language),
         "order": EMOTION_ORDER,
         "slots": [_slot(slots, index) for index in range(len(slots.seen_s))],
-        "events": [(material.moment(event.time_s, language), event.what) for event in material.events],
+        "events": [
+            (in_session(event.time_s, material.recorded_at, language), event.what)
+            for event in material.events
+        ],
     }
 
 
 def _slot(slots: Steps, index: int) -> Slot:
     start_s, end_s, seen_s = slots.edges_s[index], slots.edges_s[index + 1], slots.seen_s[index]
     best = int(slots.emotion_s[index].argmax())
-    enough = seen_s >= words.MIN_COVERAGE * (end_s - start_s)
+    enough = seen_s >= MIN_COVERAGE * (end_s - start_s)
     return Slot(
         start_s=float(start_s),
         end_s=float(end_s),

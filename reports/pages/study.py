@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from pipeline.analysis.scales import rated_scales
 from pipeline.analysis.summaries import read_sessions
+from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from pipeline.store.parquet import as_frame, read_metadata, read_table
 from pipeline.store.status import overview
 from pipeline.store.timeline import timeline_path, written_sessions
@@ -201,8 +202,8 @@ def _coverage(study: Study, language: Language) -> Mapping[str, Any]:
         "figure": coverage_figure(coverages, language),
         "median": _median_text(median(coverages), language) if coverages else "",
         "rows": list(by_patient.iter_rows(named=True)),
-        "min_coverage": study.about["settings"].get("min_coverage", words.MIN_COVERAGE),
-        "min_observed_s": study.about["settings"].get("min_observed_s", words.MIN_OBSERVED_S),
+        "min_coverage": study.about["settings"].get("min_coverage", MIN_COVERAGE),
+        "min_observed_s": study.about["settings"].get("min_observed_s", MIN_OBSERVED_S),
     }
 
 

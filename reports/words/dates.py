@@ -1,10 +1,11 @@
 """Days, months and weekdays in words."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from babel.dates import format_skeleton, get_day_names
 
 from pipeline.analysis.summaries import has_time
+from reports.words.formatting import clock
 from reports.words.language import Language
 
 
@@ -16,6 +17,13 @@ def moment(recorded_at: datetime, language: Language) -> str:
 def short_moment(recorded_at: datetime, language: Language) -> str:
     """``2 Mar 2026, 14:30``, for tables."""
     return _with_time(language.short_date(recorded_at), recorded_at, language)
+
+
+def in_session(time_s: float, recorded_at: datetime | None, language: Language) -> str:
+    """A moment of a session: the time of day, or where that is not known, the time in the video."""
+    if recorded_at is None or not has_time(recorded_at):
+        return clock(time_s)
+    return language.time(recorded_at + timedelta(seconds=time_s))
 
 
 def _with_time(day: str, recorded_at: datetime, language: Language) -> str:

@@ -3,12 +3,7 @@
 import math
 
 from pipeline.store.counts import number_of
-from pipeline.store.coverage import Summary
 from reports.words.language import Language
-
-MIN_OBSERVED_S = 10.0
-MIN_COVERAGE = 0.2
-"""With less than either, shares would describe a few glimpses rather than the session, and are not shown."""
 
 NBSP = "\u00a0"
 
@@ -53,11 +48,6 @@ def signed(value: float, digits: int, language: Language) -> str:
     rounded = round(value, digits)
     sign = "+" if rounded > 0 else "−" if rounded < 0 else ""
     return sign + language.number(abs(rounded), digits)
-
-
-def seen_too_little(summary: Summary) -> bool:
-    """Whether shares would mislead."""
-    return summary.observed_s < MIN_OBSERVED_S or summary.coverage < MIN_COVERAGE
 
 
 def interval_text(low: float, high: float, language: Language) -> str:

@@ -10,6 +10,7 @@ from pipeline.analysis.session_results import SessionFacts, Unusual
 from pipeline.records import NEGATIVE
 from reports.session_data import SessionMaterial
 from reports.words import formatting as words
+from reports.words.dates import in_session
 from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, in_words
 from reports.words.language import Language, marked
 
@@ -145,7 +146,9 @@ def _by_emotion(moments: Sequence[Moment], material: SessionMaterial, language: 
         at = sorted(moment.start_s for moment in clearest if moment.emotion == name)
         if not at:
             continue
-        times = language.listed(list(dict.fromkeys(material.moment(start_s, language) for start_s in at)))
+        times = language.listed(
+            list(dict.fromkeys(in_session(start_s, material.recorded_at, language) for start_s in at))
+        )
         if material.is_time_known:
             parts.append(language.gettext("%(emotion)s around %(times)s", emotion=looks[name], times=times))
         else:
