@@ -283,7 +283,8 @@ def _plan(
     from pipeline.checks.sessions_list_check import with_dates
     from pipeline.processing.batch import plan_sessions
     from pipeline.processing.recordings_folder import find_list, find_videos
-    from pipeline.processing.sessions_list import choose_sessions, read_settings
+    from pipeline.processing.sessions_list import choose_sessions
+    from pipeline.processing.study_settings import read_settings
     from pipeline.store.spreadsheet import TABLE_SUFFIXES
 
     folder = inputs[0] if len(inputs) == 1 and _is_dir(inputs[0]) else None

@@ -18,7 +18,7 @@ from emonext.model import LABELS
 from emonext.weight_files import NAME
 
 if TYPE_CHECKING:  # training draws its own curves
-    from emonext.training import Epoch
+    from emonext.recipe import Epoch
 
 INK, QUIET, FAINT = "#1d2b36", "#55626d", "#e3e7ea"
 LOOK: Any = {

@@ -9,6 +9,18 @@ from emonext.errors import DataError
 
 
 @dataclass(frozen=True)
+class Epoch:
+    """A row of the log; the accuracies are of the averaged network on the validation split, one crop."""
+
+    epoch: int
+    learning_rate: float
+    loss: float
+    accuracy: float
+    majority_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Settings:
     """One training run.
 

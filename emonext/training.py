@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from emonext.inference import predict
 from emonext.model import ARCHITECTURES, LABELS, EmoNeXt, training_loss
 from emonext.optimizer import make_optimizer
 from emonext.preprocessing import Preprocessing, to_grey
-from emonext.recipe import Settings
+from emonext.recipe import Epoch, Settings
 from emonext.starting import start_from
 
 # Mean and standard deviation of FER2013's training pixels, 0…1.
@@ -50,18 +50,6 @@ MAX_GRADIENT_NORM = 1.0
 
 # The trunk halves the picture's side five times.
 MIN_IMAGE_SIZE = 32
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """A row of the log; the accuracies are of the averaged network on the validation split, one crop."""
-
-    epoch: int
-    learning_rate: float
-    loss: float
-    accuracy: float
-    majority_accuracy: float
-    seconds: float
 
 
 OnBatch = Callable[[int, int, float], None]

@@ -12,7 +12,8 @@ from scipy.ndimage import find_objects, label
 from videos import encode, with_faces
 
 from pipeline.faces.detection import Detections, Framing
-from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.stages import process_session
 from pipeline.records import Face, FrameFaces
 
 if TYPE_CHECKING:  # torch takes seconds to import, also in the processes that tests start

@@ -24,7 +24,7 @@ from videos import encode, with_faces
 import pipeline.exchange.tables
 import pipeline.processing.jobs
 from emonext.device import choose_device
-from pipeline.exchange.export import sessions_to_export
+from pipeline.exchange.exported import sessions_to_export
 from pipeline.exchange.tables import derived_tables
 from pipeline.faces.mtcnn import Cascade
 from pipeline.identity.recognition import _check_region

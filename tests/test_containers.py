@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from videos import cut_off, encode, numbered, read_number
 
-from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.stages import process_session
 from pipeline.video.container import VideoInfo, probe
 from pipeline.video.decoding import SampledVideo, picture_at
 

@@ -8,7 +8,8 @@ import pytest
 from pipeline.checks.demo_video import make_demo_video
 from pipeline.faces.detection import Framing
 from pipeline.faces.mtcnn import Cascade
-from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.stages import process_session
 from pipeline.records import STATUSES
 from pipeline.store.timeline import Timeline
 from pipeline.video.container import probe

@@ -38,7 +38,8 @@ from cli import app
 from pipeline.errors import InputError, PipelineError
 from pipeline.identity.roles import roles_path
 from pipeline.processing.batch import check_id, plan_sessions
-from pipeline.processing.sessions_list import read_settings, read_study
+from pipeline.processing.sessions_list import read_study
+from pipeline.processing.study_settings import read_settings
 from pipeline.review.people import Person, read_people, write_people
 from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_ids, read_runs, verify
 from pipeline.store.encryption import use_key, use_no_key, write_key

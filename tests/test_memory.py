@@ -15,7 +15,8 @@ from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 from conftest import FAKE_WEIGHTS, judge_by_light
 from pipeline.faces.detection import Detections, Framing
-from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.stages import process_session
 import numpy as np
 
 def one_face(images):

@@ -126,7 +126,7 @@ def test_what_readme_imports_exists() -> None:
 
 
 def test_help_the_document_and_a_new_list_say_the_same_of_the_columns() -> None:
-    from pipeline.processing.sessions_list import _READERS
+    from pipeline.processing.list_cells import _READERS
 
     document = (ROOT / "docs" / "study-list.md").read_text(encoding="utf-8")
     assert [column.name for column in COLUMNS] == list(_READERS)

@@ -13,7 +13,8 @@ from videos import encode, first_pictures, with_faces
 
 from pipeline.errors import InputError
 from pipeline.identity.embedding import DlibEmbedder
-from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.stages import process_session
 from pipeline.records import Face, FrameFaces
 from pipeline.store.timeline import Timeline
 

@@ -8,7 +8,8 @@ import pytest
 from videos import encode, numbered, read_number, with_faces
 
 from pipeline.errors import VideoError
-from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.stages import process_session
 from pipeline.store.timeline import FACES_SCHEMA
 from pipeline.video.recording import open_recording
 

@@ -17,7 +17,8 @@ from pipeline.errors import InputError, TimelineError
 from pipeline.identity.embedding import DlibEmbedder, align
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.stages import process_session
 from pipeline.review.annotated_video import (
     Blur,
     Material,

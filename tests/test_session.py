@@ -15,14 +15,9 @@ from videos import cut_off, decoded_pts, encode, numbered, remux, with_faces
 
 from pipeline.errors import InputError, VideoError
 from pipeline.identity.patient import by_rule
-from pipeline.processing.session import (
-    Instruments,
-    QualityLimits,
-    Session,
-    Settings,
-    process_session,
-)
+from pipeline.processing.session import Instruments, QualityLimits, Session, Settings
 from pipeline.processing.session_tables import status_of
+from pipeline.processing.stages import process_session
 from pipeline.records import EMOTIONS, NEGATIVE, STATUSES, FrameFaces
 from pipeline.store.timeline import Timeline, read_timeline
 

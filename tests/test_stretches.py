@@ -11,7 +11,8 @@ import pytest
 from videos import encode, with_faces
 
 from pipeline.processing.chunks import Stretch, Stretches
-from pipeline.processing.session import Instruments, Session, Settings, process_session
+from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.stages import process_session
 from pipeline.records import Face, FrameFaces
 from pipeline.video.container import probe
 from pipeline.video.decoding import SampledVideo

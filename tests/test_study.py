@@ -15,13 +15,8 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.processing.session import QualityLimits, Session, Settings
-from pipeline.processing.sessions_list import (
-    Problem,
-    Study,
-    read_settings,
-    read_study,
-    write_sessions_list,
-)
+from pipeline.processing.sessions_list import Problem, Study, read_study, write_sessions_list
+from pipeline.processing.study_settings import read_settings
 
 COLUMNS = [
     *("patient_id", "session_id", "video", "recorded_at", "condition", "start_s", "end_s", "exclude"),

@@ -26,8 +26,8 @@ from emonext.data import FaceSet, load_fer2013
 from emonext.errors import WeightsError
 from emonext.figures import draw_curves
 from emonext.inference import predict
-from emonext.recipe import PRESETS, Settings
-from emonext.training import FER2013_MEAN, FER2013_STD, Epoch, Run, make_run
+from emonext.recipe import PRESETS, Epoch, Settings
+from emonext.training import FER2013_MEAN, FER2013_STD, Run, make_run
 
 CPU = torch.device("cpu")
 MINI = Settings(size="mini", epochs=2, batch_size=16)

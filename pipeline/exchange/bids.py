@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.analysis.summaries import EPISODES_SCHEMA, SESSIONS_SCHEMA
 from pipeline.errors import InputError
-from pipeline.exchange.export import Exported, milliseconds
+from pipeline.exchange.exported import Exported, milliseconds
 from pipeline.exchange.manifest import Files, bids_label
 from pipeline.records import EMOTIONS
 from pipeline.store.files import atomic

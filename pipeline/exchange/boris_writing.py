@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipeline.exchange.export import Exported, milliseconds
+from pipeline.exchange.exported import Exported, milliseconds
 from pipeline.records import EMOTIONS
 from pipeline.store.files import atomic
 

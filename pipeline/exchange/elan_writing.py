@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.exchange.elan_reading import pympi
-from pipeline.exchange.export import Exported, milliseconds
+from pipeline.exchange.exported import Exported, milliseconds
 from pipeline.records import EMOTIONS
 from pipeline.store.files import atomic
 

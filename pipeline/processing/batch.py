@@ -18,7 +18,8 @@ from pipeline.processing.recordings_folder import (
     find_videos,
     process_command,
 )
-from pipeline.processing.session import Session, Settings, update_details
+from pipeline.processing.session import Session, Settings
+from pipeline.processing.stages import update_details
 from pipeline.store.audit import audited
 from pipeline.store.coverage import summarize
 from pipeline.store.files import make_private_folder, remove_partials

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, PipelineError, VideoError
-from pipeline.processing.session import Instruments, OnProgress, Session, Settings, process_session
+from pipeline.processing.session import Instruments, OnProgress, Session, Settings
+from pipeline.processing.stages import process_session
 from pipeline.store.encryption import key_id
 from pipeline.store.files import atomic
 from pipeline.store.status import Outcome

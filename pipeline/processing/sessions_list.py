@@ -12,59 +12,41 @@ patients in one video are two lines with that video.
 import difflib
 import os
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
-from itertools import pairwise, zip_longest
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.processing.list_cells import _ABSENT, _MONTHS, _READERS, _YES_OR_NO
 from pipeline.processing.list_columns import REQUIRED
 from pipeline.processing.recordings_folder import FolderVideos, find_videos, lists_in
-from pipeline.processing.session import QualityLimits, Session, Settings
+from pipeline.processing.session import Session
 from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.ids import Ids, check_id, find_clashes, folded
 from pipeline.store.spreadsheet import (
     MAX_COLUMNS,
     MAX_SHOWN,
-    NUMBER,
     Problem,
-    as_float,
-    is_file,
     plain,
-    read_seconds,
     read_table,
-    read_toml,
     shown,
     why_repeated,
     write_rows,
 )
 from pipeline.video.container import VIDEO_SUFFIXES
 
-SETTINGS_FILE = "study.toml"
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
-
-_MAX_CONDITION = 64
-
 # So many patients or videos are named in a message.
 _MAX_NAMED = 8
 
-_MONTHS = 12
-
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 
 # What spreadsheets make of a date in most countries; the order of day and month is the column's.
 _DAY_AND_MONTH = re.compile(
     r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})(?:[T ]+([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?"
 )
 
-_YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
-    ("no", "false", "0", "non"), False
-)
 
 # The names that cameras and phones give: before the "_" of IMG_0012.mp4 stands no patient.
 _CAMERAS = ("img", "vid", "video", "mvi", "mov", "movie", "dsc", "gopr", "pxl", "dji", "win", "rec", "clip")
@@ -167,32 +149,6 @@ def write_sessions_list(folder: Path) -> Path:
         known = {"patient_id": patient, "session_id": session} if times[patient, session] == 1 else {}
         rows.append(known | {"video": video})
     return write_rows(path, _READERS, rows)
-
-
-def read_settings(folder: Path) -> dict[str, object]:
-    """The settings of ``study.toml``; none where there is no such file.
-
-    :returns: those it names: fields of :class:`pipeline.processing.session.Settings`, ``model``, ``device``,
-        ``jobs``; and under ``quality`` fields of :class:`pipeline.processing.session.QualityLimits`.
-    :raises InputError: it is no TOML, or a key or its value can't be used.
-    """
-    path = folder / SETTINGS_FILE
-    if not os.path.lexists(path):
-        return {}
-    found = read_toml(path, "sample_fps = 5.0")
-    settings: dict[str, Any] = {}
-    for key, value in found.items():
-        if key == "quality" and isinstance(value, dict):
-            settings[key] = {
-                name: _setting(path, "quality.", name, limit, _QUALITY_KINDS) for name, limit in value.items()
-            }
-        else:
-            settings[key] = _setting(path, "", key, value, _KINDS)
-    try:
-        Settings(**{name: settings[name] for name in _SESSION_KINDS if name in settings})
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return settings
 
 
 # --- the table
@@ -381,120 +337,6 @@ def _two_readings(date: re.Match[str], count: int, *, both: bool) -> str:
 # --- cells. Each raises InputError with the reason, which gets row and column put before it
 
 
-def _read_id(column: str, cell: str) -> str:
-    try:
-        return check_id(column, cell[:MAX_SHOWN])  # what is cut is refused as before, in a shorter message
-    except InputError as error:
-        raise InputError(str(error).removeprefix(f"{column} ")) from error
-
-
-def _read_file(cell: str, folder: Path) -> Path:
-    if not cell:
-        raise InputError("empty; give the path of a file, from the list's folder.")
-    if not is_file(folder / cell):
-        advice = "write / between folders" if "\\" in cell else "give its path from the list's folder"
-        raise InputError(f"{shown(cell)} is not there; {advice}.")
-    return folder / cell
-
-
-def _read_pictures(cell: str, folder: Path) -> tuple[Path, ...]:
-    pictures = tuple(_read_file(part.strip(), folder) for part in cell.rstrip("; ").split(";"))
-    for picture in pictures:
-        if picture.suffix.lower() not in PICTURE_SUFFIXES:
-            raise InputError(f"{shown(picture.name)} is no picture; give {', '.join(PICTURE_SUFFIXES)}.")
-    return pictures
-
-
-def _read_date(cell: str) -> datetime:
-    try:
-        if _DATE.fullmatch(cell):
-            return datetime.fromisoformat(cell)
-    except ValueError:
-        pass  # a day such as 2026-02-30
-    raise InputError(f"{shown(cell)} is no date here; write 2026-03-01 or 2026-03-01T14:30, in local time.")
-
-
-def _read_condition(cell: str) -> str:
-    if len(cell) > _MAX_CONDITION:
-        raise InputError(f"{len(cell)} characters; write at most {_MAX_CONDITION}, and the rest in notes.")
-    if any(unicodedata.category(character) == "Cc" for character in cell):
-        raise InputError(f"{shown(cell)} holds a line break or another control character; take it out.")
-    return cell
-
-
-def _read_stretches(cell: str) -> tuple[tuple[float, float], ...]:
-    stretches = tuple(_read_stretch(part.strip()) for part in cell.rstrip("; ").split(";"))
-    if any(later[0] < earlier[1] for earlier, later in pairwise(stretches)):
-        raise InputError(f"{shown(cell)}: write stretches in order of time, and without overlap.")
-    return stretches
-
-
-def _read_stretch(text: str) -> tuple[float, float]:
-    # spreadsheets make a long dash of a hyphen, and a date of 10-12
-    start, _, end = text.replace("–", "-").partition("-")
-    try:
-        start_s, end_s = read_seconds(start.strip()), read_seconds(end.strip())
-    except InputError as error:
-        raise InputError(
-            f"{shown(text)} is no stretch; write seconds like 120-180;300-310, in cells formatted as text."
-        ) from error
-    if start_s >= end_s:
-        raise InputError(f"{shown(text)} does not end after its start.")
-    return start_s, end_s
-
-
-def _read_region(cell: str) -> tuple[float, float, float, float]:
-    numbers = _four(cell)
-    if not all(NUMBER.fullmatch(number) for number in numbers):
-        raise InputError(f"{shown(cell)} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.")
-    x1, y1, x2, y2 = (as_float(number) / 100 for number in numbers)
-    if not (x1 < x2 <= 1 and y1 < y2 <= 1):
-        raise InputError(f"{shown(cell)}: left before right, upper before lower, none above 100 %.")
-    return x1, y1, x2, y2
-
-
-def _four(cell: str) -> Sequence[str]:
-    """The numbers of ``10,20,55,90``; of ``10,5;20;55;90`` and ``10,5 20 55 90``, with decimal commas."""
-    if len(cell) > MAX_SHOWN:  # of a long run of blanks the expressions would try every part
-        return ("",) * 4
-    ways = (r"\s*;\s*",) if ";" in cell else (r"\s*,\s*|\s+", r"\s+")
-    splits = (re.split(way, cell) for way in ways)
-    return next((parts for parts in splits if len(parts) == 4), ("",) * 4)
-
-
-def _read_consent(cell: str) -> bool:
-    if cell.casefold() not in _YES_OR_NO:
-        raise InputError(f"{shown(cell)} is no answer; say yes or no." if cell else "empty; say yes or no.")
-    return _YES_OR_NO[cell.casefold()]
-
-
-_READERS: Mapping[str, Callable[[str, Path], Any]] = {
-    "patient_id": lambda cell, folder: _read_id("patient_id", cell),
-    "session_id": lambda cell, folder: _read_id("session_id", cell),
-    "video": _read_file,
-    "recorded_at": lambda cell, folder: _read_date(cell),
-    "condition": lambda cell, folder: _read_condition(cell),
-    "start_s": lambda cell, folder: read_seconds(cell),
-    "end_s": lambda cell, folder: read_seconds(cell),
-    "exclude": lambda cell, folder: _read_stretches(cell),
-    "patient_face": _read_pictures,
-    "patient_region": lambda cell, folder: _read_region(cell),
-    "consent": lambda cell, folder: _read_consent(cell),
-    "notes": lambda cell, folder: cell,
-}
-
-_ABSENT: Mapping[str, Any] = {
-    "recorded_at": None,
-    "condition": "",
-    "start_s": None,
-    "end_s": None,
-    "exclude": (),
-    "patient_face": (),
-    "patient_region": None,
-    "consent": None,
-    "notes": "",
-}
-
 _LEFT_ALONE = "x_"
 
 
@@ -512,34 +354,6 @@ def _ids_from(video: str) -> tuple[str, str]:
 
 
 # --- settings
-
-_SESSION_KINDS: Mapping[str, type] = {
-    field.name: type(field.default) for field in fields(Settings) if type(field.default) in (int, float, str)
-}
-
-_QUALITY_KINDS: Mapping[str, type] = {field.name: type(field.default) for field in fields(QualityLimits)}
-
-_KINDS: Mapping[str, type] = {**_SESSION_KINDS, "model": str, "device": str, "jobs": int, "quality": dict}
-
-_WANTED = {
-    str: 'a text in quotes, such as "longest"',
-    int: "a whole number above 0",
-    float: "a number, 0 or above",
-    dict: "a table: [quality], and below it its limits",
-}
-
-
-def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, type]) -> Any:
-    if key not in kinds:
-        raise InputError(f"{path}: {shown(table + key)} is no setting{_nearest(key, kinds)}")
-    kind = kinds[key]
-    # bool is an int to Python; so is 5 no float to it, but it is to people
-    fits = type(value) is kind or (kind is float and type(value) is int)
-    if fits and kind in (int, float):
-        fits = (1 if kind is int else 0) <= value <= 1e9
-    if not fits:
-        raise InputError(f"{path}: {table}{key}: give {_WANTED[kind]}.")
-    return kind(value)
 
 
 # --- texts

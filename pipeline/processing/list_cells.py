@@ -1,0 +1,152 @@
+"""The cells of a list of sessions: each column's text becomes a value, or a reason why not."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.store.ids import check_id
+from pipeline.store.spreadsheet import (
+    MAX_SHOWN,
+    NUMBER,
+    as_float,
+    is_file,
+    read_seconds,
+    shown,
+)
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+_MAX_CONDITION = 64
+
+
+_MONTHS = 12
+
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
+
+
+_YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
+    ("no", "false", "0", "non"), False
+)
+
+
+def _read_id(column: str, cell: str) -> str:
+    try:
+        return check_id(column, cell[:MAX_SHOWN])  # what is cut is refused as before, in a shorter message
+    except InputError as error:
+        raise InputError(str(error).removeprefix(f"{column} ")) from error
+
+
+def _read_file(cell: str, folder: Path) -> Path:
+    if not cell:
+        raise InputError("empty; give the path of a file, from the list's folder.")
+    if not is_file(folder / cell):
+        advice = "write / between folders" if "\\" in cell else "give its path from the list's folder"
+        raise InputError(f"{shown(cell)} is not there; {advice}.")
+    return folder / cell
+
+
+def _read_pictures(cell: str, folder: Path) -> tuple[Path, ...]:
+    pictures = tuple(_read_file(part.strip(), folder) for part in cell.rstrip("; ").split(";"))
+    for picture in pictures:
+        if picture.suffix.lower() not in PICTURE_SUFFIXES:
+            raise InputError(f"{shown(picture.name)} is no picture; give {', '.join(PICTURE_SUFFIXES)}.")
+    return pictures
+
+
+def _read_date(cell: str) -> datetime:
+    try:
+        if _DATE.fullmatch(cell):
+            return datetime.fromisoformat(cell)
+    except ValueError:
+        pass  # a day such as 2026-02-30
+    raise InputError(f"{shown(cell)} is no date here; write 2026-03-01 or 2026-03-01T14:30, in local time.")
+
+
+def _read_condition(cell: str) -> str:
+    if len(cell) > _MAX_CONDITION:
+        raise InputError(f"{len(cell)} characters; write at most {_MAX_CONDITION}, and the rest in notes.")
+    if any(unicodedata.category(character) == "Cc" for character in cell):
+        raise InputError(f"{shown(cell)} holds a line break or another control character; take it out.")
+    return cell
+
+
+def _read_stretches(cell: str) -> tuple[tuple[float, float], ...]:
+    stretches = tuple(_read_stretch(part.strip()) for part in cell.rstrip("; ").split(";"))
+    if any(later[0] < earlier[1] for earlier, later in pairwise(stretches)):
+        raise InputError(f"{shown(cell)}: write stretches in order of time, and without overlap.")
+    return stretches
+
+
+def _read_stretch(text: str) -> tuple[float, float]:
+    # spreadsheets make a long dash of a hyphen, and a date of 10-12
+    start, _, end = text.replace("–", "-").partition("-")
+    try:
+        start_s, end_s = read_seconds(start.strip()), read_seconds(end.strip())
+    except InputError as error:
+        raise InputError(
+            f"{shown(text)} is no stretch; write seconds like 120-180;300-310, in cells formatted as text."
+        ) from error
+    if start_s >= end_s:
+        raise InputError(f"{shown(text)} does not end after its start.")
+    return start_s, end_s
+
+
+def _read_region(cell: str) -> tuple[float, float, float, float]:
+    numbers = _four(cell)
+    if not all(NUMBER.fullmatch(number) for number in numbers):
+        raise InputError(f"{shown(cell)} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.")
+    x1, y1, x2, y2 = (as_float(number) / 100 for number in numbers)
+    if not (x1 < x2 <= 1 and y1 < y2 <= 1):
+        raise InputError(f"{shown(cell)}: left before right, upper before lower, none above 100 %.")
+    return x1, y1, x2, y2
+
+
+def _four(cell: str) -> Sequence[str]:
+    """The numbers of ``10,20,55,90``; of ``10,5;20;55;90`` and ``10,5 20 55 90``, with decimal commas."""
+    if len(cell) > MAX_SHOWN:  # of a long run of blanks the expressions would try every part
+        return ("",) * 4
+    ways = (r"\s*;\s*",) if ";" in cell else (r"\s*,\s*|\s+", r"\s+")
+    splits = (re.split(way, cell) for way in ways)
+    return next((parts for parts in splits if len(parts) == 4), ("",) * 4)
+
+
+def _read_consent(cell: str) -> bool:
+    if cell.casefold() not in _YES_OR_NO:
+        raise InputError(f"{shown(cell)} is no answer; say yes or no." if cell else "empty; say yes or no.")
+    return _YES_OR_NO[cell.casefold()]
+
+
+_READERS: Mapping[str, Callable[[str, Path], Any]] = {
+    "patient_id": lambda cell, folder: _read_id("patient_id", cell),
+    "session_id": lambda cell, folder: _read_id("session_id", cell),
+    "video": _read_file,
+    "recorded_at": lambda cell, folder: _read_date(cell),
+    "condition": lambda cell, folder: _read_condition(cell),
+    "start_s": lambda cell, folder: read_seconds(cell),
+    "end_s": lambda cell, folder: read_seconds(cell),
+    "exclude": lambda cell, folder: _read_stretches(cell),
+    "patient_face": _read_pictures,
+    "patient_region": lambda cell, folder: _read_region(cell),
+    "consent": lambda cell, folder: _read_consent(cell),
+    "notes": lambda cell, folder: cell,
+}
+
+
+_ABSENT: Mapping[str, Any] = {
+    "recorded_at": None,
+    "condition": "",
+    "start_s": None,
+    "end_s": None,
+    "exclude": (),
+    "patient_face": (),
+    "patient_region": None,
+    "consent": None,
+    "notes": "",
+}

@@ -1,0 +1,75 @@
+"""study.toml: the settings of a study."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.processing.session import QualityLimits, Settings
+from pipeline.processing.sessions_list import _nearest
+from pipeline.store.spreadsheet import (
+    read_toml,
+    shown,
+)
+
+SETTINGS_FILE = "study.toml"
+
+
+def read_settings(folder: Path) -> dict[str, object]:
+    """The settings of ``study.toml``; none where there is no such file.
+
+    :returns: those it names: fields of :class:`pipeline.processing.session.Settings`, ``model``, ``device``,
+        ``jobs``; and under ``quality`` fields of :class:`pipeline.processing.session.QualityLimits`.
+    :raises InputError: it is no TOML, or a key or its value can't be used.
+    """
+    path = folder / SETTINGS_FILE
+    if not os.path.lexists(path):
+        return {}
+    found = read_toml(path, "sample_fps = 5.0")
+    settings: dict[str, Any] = {}
+    for key, value in found.items():
+        if key == "quality" and isinstance(value, dict):
+            settings[key] = {
+                name: _setting(path, "quality.", name, limit, _QUALITY_KINDS) for name, limit in value.items()
+            }
+        else:
+            settings[key] = _setting(path, "", key, value, _KINDS)
+    try:
+        Settings(**{name: settings[name] for name in _SESSION_KINDS if name in settings})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return settings
+
+
+_SESSION_KINDS: Mapping[str, type] = {
+    field.name: type(field.default) for field in fields(Settings) if type(field.default) in (int, float, str)
+}
+
+
+_QUALITY_KINDS: Mapping[str, type] = {field.name: type(field.default) for field in fields(QualityLimits)}
+
+
+_KINDS: Mapping[str, type] = {**_SESSION_KINDS, "model": str, "device": str, "jobs": int, "quality": dict}
+
+
+_WANTED = {
+    str: 'a text in quotes, such as "longest"',
+    int: "a whole number above 0",
+    float: "a number, 0 or above",
+    dict: "a table: [quality], and below it its limits",
+}
+
+
+def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, type]) -> Any:
+    if key not in kinds:
+        raise InputError(f"{path}: {shown(table + key)} is no setting{_nearest(key, kinds)}")
+    kind = kinds[key]
+    # bool is an int to Python; so is 5 no float to it, but it is to people
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if fits and kind in (int, float):
+        fits = (1 if kind is int else 0) <= value <= 1e9
+    if not fits:
+        raise InputError(f"{path}: {table}{key}: give {_WANTED[kind]}.")
+    return kind(value)
