@@ -1,13 +1,17 @@
 """What passes from one stage to the next."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-NO_PICTURE: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
+Ids = tuple[str, str]
+"""Of a patient and of a session."""
 
+OnProgress = Callable[[int, int], None]
+"""Called with what is done, and with what there is in all."""
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The seven classes of a timeline, in FER2013's order."""
@@ -16,6 +20,9 @@ NEGATIVE = ("angry", "disgust", "fear", "sad")
 
 HAIR_S = 1e-6
 """Times are binary fractions: 3,000 samples of 0.2 s can come out a hair under 600 s."""
+
+NO_PICTURE: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
+"""Of a face whose picture is not kept."""
 
 ROLES = ("patient", "caregiver", "other", "unknown")
 """Who a track is. Nobody is a caregiver unless somebody said so."""

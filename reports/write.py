@@ -9,6 +9,7 @@ from pipeline.analysis.derive import update_derived
 from pipeline.analysis.longitudinal import Course, courses
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.analysis.summaries import read_measures
+from pipeline.records import OnProgress
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.ids import check_id
 from pipeline.store.parquet import understood
@@ -25,9 +26,6 @@ from reports.pages.study import Study, read_study, study_page
 from reports.render import write_page
 from reports.session_data import Pictures, SessionMaterial
 from reports.words.language import language
-
-Progress = Callable[[int, int], None]
-"""Called with (done, in all): sessions summarised where that is to be done, then pages written."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class _Folder:
 
 def write_reports(
     out: Path,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     options: ReportOptions | None = None,
     take_pictures: TakePictures | None = None,
 ) -> Path:
@@ -120,7 +118,7 @@ def write_reports(
     return write_index(entries, index, spoken, assets, patients, has_study=True)
 
 
-def update_reports(out: Path, progress: Progress | None = None) -> Path:
+def update_reports(out: Path, progress: OnProgress | None = None) -> Path:
     """As :func:`write_reports`, but nothing where the index, written last, is newer than the status.
 
     The status is recorded whenever a session is worked on; a run that was killed while it wrote pages left an

@@ -525,7 +525,7 @@ def test_a_run_that_was_killed_shows_and_is_done_again(
 def test_a_video_that_was_away_for_a_while_is_tried_again(
     recordings: Sessions, out: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.processing.session.STRETCH_S", 0.4)
+    monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 0.4)
     video, away = recordings[0].video, recordings[0].video.with_name("away")
     engine = in_this_process(fake_instruments)
 

@@ -19,8 +19,9 @@ from pipeline.analysis.event_locked import (
     recorded_of,
     write_events,
 )
-from pipeline.analysis.events import Event, Ids
+from pipeline.analysis.events import Event
 from pipeline.errors import InputError
+from pipeline.records import Ids
 from pipeline.store.timeline import read_timeline, timeline_path
 
 BY_HAND = EventSettings(before_s=2, after_s=3, matched=2, clusters=2, resamples=500)

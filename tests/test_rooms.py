@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,24 @@ FORBIDDEN = {
     "emonext": {"pipeline", "reports", "cli", "av", "decord", "facenet_pytorch", "polars", "typer", "rich"},
     "reports": {"emonext", "cli", "torch", "decord", "av", "facenet_pytorch", "typer", "rich"},
 }
+# a room knows only rooms that stand before it
+ORDER = [
+    *("pipeline.errors", "pipeline.records"),
+    *("pipeline.video", "pipeline.faces", "pipeline.stats", "pipeline.store", "pipeline.identity"),
+    *("pipeline.analysis", "pipeline.exchange", "pipeline.agreement", "pipeline.privacy"),
+    *("pipeline.processing", "pipeline.review", "pipeline.checks"),
+]
+ORDER_OF_REPORTS = [
+    *("reports.errors", "reports.assets", "reports.session_data", "reports.words", "reports.figures"),
+    *("reports.render", "reports.options", "reports.pages", "reports.write"),
+]
 # what a report may know of the pipeline: its results, not how they are made
-RESULTS = (
-    *("records", "errors", "store.coverage", "store.counts", "store.timeline", "store.status"),
-    *("analysis.summaries", "analysis.derive", "analysis.longitudinal", "analysis.highlights"),
-    *("analysis.session_results", "analysis.events", "analysis.scales"),
-    *("agreement.compare", "stats.reliability"),
-)
-FOR_REPORTS = {f"pipeline.{name}" for name in RESULTS}
+FOR_REPORTS = {
+    *("pipeline.errors", "pipeline.records", "pipeline.stats", "pipeline.store"),
+    *("pipeline.analysis", "pipeline.agreement"),
+}
+# every frame goes through these, on machines that draw and tabulate nothing
+FRAME_LEVEL = ["pipeline.video", "pipeline.faces", "emonext", "pipeline.checks.benchmark"]
 
 FOR_THE_COMMAND_LINE = {
     "print",
@@ -37,19 +48,6 @@ FOR_THE_COMMAND_LINE = {
     "decord.logging.set_level",
 }
 
-STAGES = [
-    "errors",
-    "records",
-    "video.decoding",
-    "faces.detection",
-    "faces.tracking",
-    "faces.classification",
-    "store.timeline",
-    "store.coverage",
-    "processing.session",
-    "processing.batch",
-]
-
 
 def modules(room: str) -> list[Path]:
     return sorted((ROOT / room).rglob("*.py"))
@@ -61,6 +59,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -74,16 +73,66 @@ def test_a_room_does_not_know_what_it_should_not(room: str) -> None:
     assert not {(file, name) for file, name in known if name.split(".")[0] in FORBIDDEN[room]}
 
 
+def room_of(name: str) -> str:
+    """``pipeline.video`` of ``pipeline.video.container``; a module that stands alone is its own room."""
+    return ".".join(name.split(".")[:2])
+
+
+def known_rooms(package: str) -> set[tuple[str, str]]:
+    """(room, room that it imports) within a package."""
+    return {
+        (room_of(".".join(path.relative_to(ROOT).with_suffix("").parts)), room_of(name))
+        for path in modules(package)
+        for name in imports(path)
+        if name.startswith(f"{package}.")
+    }
+
+
+@pytest.mark.parametrize(("package", "order"), [("pipeline", ORDER), ("reports", ORDER_OF_REPORTS)])
+def test_a_room_knows_only_those_before_it(package: str, order: list[str]) -> None:
+    pairs = {(one, other) for one, other in known_rooms(package) if one != other}
+    pairs = {pair for pair in pairs if pair[0] != f"{package}.__init__"}
+    assert {room for pair in pairs for room in pair} <= set(order)
+    assert {pair for pair in pairs if order.index(pair[0]) <= order.index(pair[1])} == set()
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_no_modules_import_each_other(package: str) -> None:
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules(package)}
+    order = TopologicalSorter({name: names.keys() & set(imports(path)) for name, path in names.items()})
+    order.prepare()  # raises CycleError
+
+
 def test_reports_know_results_and_not_how_they_are_made() -> None:
     known = {name for path in modules("reports") for name in imports(path) if name.startswith("pipeline")}
-    assert known <= FOR_REPORTS
+    assert {room_of(name) for name in known} <= FOR_REPORTS
 
 
-def test_pipeline_stages_pass_one_way() -> None:
-    """An early stage does not import a later one."""
-    for place, stage in enumerate(STAGES):
-        later = {f"pipeline.{name}" for name in STAGES[place + 1 :]}
-        assert not later & set(imports(ROOT / "pipeline" / f"{stage.replace('.', '/')}.py")), stage
+@pytest.mark.parametrize("name", FRAME_LEVEL)
+def test_frames_are_read_without_tables_and_figures(name: str) -> None:
+    paths = (
+        [ROOT / f"{name.replace('.', '/')}.py"] if name.count(".") > 1 else modules(name.replace(".", "/"))
+    )
+    found = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    program = f"import {', '.join(found)}, sys; print(*sys.modules.keys() & {{'polars', 'plotly'}})"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [path for room in ROOMS for path in sorted({p.parent for p in (ROOT / room).rglob("*.py")})],
+    ids=lambda path: path.name,
+)
+def test_a_room_holds_few_modules(folder: Path) -> None:
+    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 16
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_modules_are_short(room: str) -> None:
+    assert {path.name for path in modules(room) if len(path.read_text("utf-8").splitlines()) > 400} == set()
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -126,7 +126,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     monkeypatch: pytest.MonkeyPatch,
     stop_after: int,
 ) -> None:
-    monkeypatch.setattr("pipeline.processing.session.STRETCH_S", 1.0)
+    monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 1.0)
     settings = Settings(batch_size=4)
     process_session(session, tmp_path / "whole", settings, fake_instruments, fingerprint="f")
 
@@ -151,7 +151,7 @@ def test_two_attempts_at_once_do_no_harm(
     session: Session, tmp_path: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a machine was taken for lost, and another does all of it meanwhile."""
-    monkeypatch.setattr("pipeline.processing.session.STRETCH_S", 1.0)
+    monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 1.0)
     attempt = partial(process_session, session, settings=Settings(), instruments=fake_instruments)
     attempt(out=tmp_path / "one")
 
@@ -169,7 +169,7 @@ def test_two_attempts_at_once_do_no_harm(
 def test_other_settings_start_anew(
     session: Session, tmp_path: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.processing.session.STRETCH_S", 1.0)
+    monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 1.0)
 
     def stop(done: int, total: int) -> None:
         if done == 22:

@@ -178,7 +178,7 @@ def detect_slowly(images: NDArray[np.uint8]) -> list[Detections]:
 def make_slow() -> Instruments:
     import pipeline.processing.session
 
-    pipeline.processing.session.STRETCH_S = 1.0
+    pipeline.processing.stages.STRETCH_S = 1.0
     return replace(make_instruments(), detect=detect_slowly)
 
 

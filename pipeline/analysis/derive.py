@@ -19,12 +19,10 @@ from pipeline.analysis.methods_text import write_methods
 from pipeline.analysis.scales import SCALES_FILE, write_scales
 from pipeline.analysis.summaries import SummarySettings, summarize_folder
 from pipeline.errors import InputError, TimelineError
+from pipeline.records import OnProgress
 from pipeline.store.files import atomic
 from pipeline.store.parquet import read_metadata
 from pipeline.store.timeline import timeline_path, written_sessions
-
-OnProgress = Callable[[int, int], None]
-"""Called with (sessions done, sessions in all)."""
 
 
 def derive(

@@ -25,10 +25,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.analysis.episodes import Observed, observed
-from pipeline.analysis.events import Event, Ids, Parts, read_events
+from pipeline.analysis.events import Event, Parts, read_events
 from pipeline.analysis.measures import GROUPS
 from pipeline.errors import InputError
-from pipeline.records import EMOTIONS, HAIR_S, valence
+from pipeline.records import EMOTIONS, HAIR_S, Ids, valence
 from pipeline.stats.cluster_bootstrap import Resampling, averages, mean_of_known, resample
 from pipeline.store.parquet import read_metadata, understood
 from pipeline.store.result_tables import column, read_derived, write_derived

@@ -19,7 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.records import HAIR_S
+from pipeline.records import HAIR_S, Ids
 from pipeline.store.spreadsheet import (
     MAX_COLUMNS,
     Problem,
@@ -29,9 +29,6 @@ from pipeline.store.spreadsheet import (
     shown,
     why_repeated,
 )
-
-Ids = tuple[str, str]
-"""A patient's and a session's."""
 
 Parts = Sequence[tuple[float, float]]
 """Start and end of stretches, s."""

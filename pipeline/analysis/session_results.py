@@ -26,10 +26,8 @@ from pipeline.analysis.summaries import (
 )
 from pipeline.analysis.typical_range import COMPARED, MIN_OTHERS, is_unusual, usual_range
 from pipeline.errors import InputError
+from pipeline.records import Ids
 from pipeline.store.timeline import timeline_path
-
-Ids = tuple[str, str]
-"""Patient and session."""
 
 
 @dataclass(frozen=True)

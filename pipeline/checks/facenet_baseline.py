@@ -19,8 +19,8 @@ from torchvision.ops import box_iou
 from pipeline.checks.benchmark import Costs
 from pipeline.faces.classification import ClassifyFaces, score_emotions
 from pipeline.faces.detection import Detections, find_faces
-from pipeline.processing.session import Instruments, OnProgress, Settings
-from pipeline.records import Face, FrameFaces
+from pipeline.processing.session import Instruments, Settings
+from pipeline.records import Face, FrameFaces, OnProgress
 from pipeline.video.decoding import SampledVideo
 
 # A smaller face is left out of the comparison, and so is an emotion of which the baseline is less sure.

@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import VideoError
 from pipeline.faces.detection import Detector, Framing, find_faces
-from pipeline.processing.session import OnProgress, QualityLimits, Settings
-from pipeline.records import Face, FrameFaces
+from pipeline.processing.session import QualityLimits, Settings
+from pipeline.records import Face, FrameFaces, OnProgress
 from pipeline.store.counts import number_of
 from pipeline.store.files import atomic
 from pipeline.video.container import VideoInfo

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations, zip_longest
@@ -14,13 +14,10 @@ from PIL import Image
 from pipeline.errors import VideoError
 from pipeline.processing.session import Session
 from pipeline.processing.sessions_list import Study
-from pipeline.store.ids import Ids
+from pipeline.records import Ids, OnProgress
 from pipeline.store.spreadsheet import Problem, shown
 from pipeline.video.container import VideoInfo, created_at, probe
 from pipeline.video.recording import Span
-
-OnFile = Callable[[int, int], None]
-"""Called with (files opened, files in all)."""
 
 # What people write is rounded: so far an end may lie beyond the recording's, s.
 _ROUNDED_S = 1.0
@@ -49,7 +46,7 @@ class Checked:
     dates: Mapping[Ids, datetime]
 
 
-def check_study(study: Study, on_file: OnFile = lambda done, total: None) -> Checked:
+def check_study(study: Study, on_file: OnProgress = lambda done, total: None) -> Checked:
     """Opens each recording and photo once; not those of sessions without consent."""
     entries = [_Entry(*entry) for entry in zip(study.sessions, study.rows, strict=True)]
     videos, faults = _open_videos(entries, on_file)
@@ -92,7 +89,9 @@ def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 # --- recordings and photos
 
 
-def _open_videos(entries: Sequence[_Entry], on_file: OnFile) -> tuple[dict[Path, VideoInfo], list[Problem]]:
+def _open_videos(
+    entries: Sequence[_Entry], on_file: OnProgress
+) -> tuple[dict[Path, VideoInfo], list[Problem]]:
     """What the containers say; one fault for each file that can't be read."""
     rows: dict[Path, list[int]] = defaultdict(list)
     for entry in entries:

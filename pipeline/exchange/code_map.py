@@ -1,13 +1,12 @@
 """What raters write for what they see → what this program calls it."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS, NEGATIVE
-from pipeline.store.spreadsheet import MAX_SHOWN, read_toml, shown
+from pipeline.store.spreadsheet import closest, read_toml, shown
 
 NONE = "none"
 """The label of time to which no code was given; in a code map, what to take such time for."""
@@ -114,5 +113,5 @@ def _key(code: str) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(_key(word)[:MAX_SHOWN], list(known), n=1, cutoff=0.6)
-    return f" (nearest: {near[0]})" if near else ""
+    near = closest(_key(word), known)
+    return f" (nearest: {near})" if near else ""

@@ -8,12 +8,10 @@ from functools import cached_property
 from pathlib import Path, PureWindowsPath
 
 from pipeline.errors import InputError
+from pipeline.records import Ids
 from pipeline.store.parquet import read_metadata, understood
 from pipeline.store.spreadsheet import as_float, read_seconds, shown
 from pipeline.store.timeline import timeline_path, written_sessions
-
-SessionIds = tuple[str, str]
-"""Patient and session."""
 
 Span = tuple[float, float]
 """Start and end of a stretch, s."""
@@ -64,7 +62,7 @@ class CodedSession:
     rated: tuple[Span, ...] = ()
 
     @property
-    def ids(self) -> SessionIds:
+    def ids(self) -> Ids:
         return self.patient_id, self.session_id
 
     def by(self, rater: str) -> "CodedSession":
@@ -107,12 +105,12 @@ class SessionNames:
     :param recorded: of each session; where one is missing, its times are not checked.
     """
 
-    known: frozenset[SessionIds]
-    media: Mapping[str, SessionIds]
-    recorded: Mapping[SessionIds, Recorded] = field(default_factory=dict)
+    known: frozenset[Ids]
+    media: Mapping[str, Ids]
+    recorded: Mapping[Ids, Recorded] = field(default_factory=dict)
 
     @cached_property
-    def _begins(self) -> list[tuple[SessionIds, re.Pattern[str]]]:
+    def _begins(self) -> list[tuple[Ids, re.Pattern[str]]]:
         """How names of each session begin: a table has one in every row."""
         return [
             (
@@ -122,7 +120,7 @@ class SessionNames:
             for patient, session in self.known
         ]
 
-    def find(self, name: str) -> tuple[SessionIds, str] | None:
+    def find(self, name: str) -> tuple[Ids, str] | None:
         """The session that a name begins with, and what else the name says.
 
         :param name: without suffix, such as ``P012_S01`` or ``P012-S01 anna``.
@@ -141,19 +139,19 @@ class SessionNames:
             raise InputError(f"{name}: can be session {both}; rename it after patient and session.")
         return nearest[0] if nearest else None
 
-    def of_medium(self, file: str) -> SessionIds | None:
+    def of_medium(self, file: str) -> Ids | None:
         """By a video that a rater had before them, with or without its folder."""
         if ids := self.media.get(file_key(file)):
             return ids
         found = self.find(_file_name(file).stem)
         return found[0] if found else None
 
-    def of_media(self, files: Iterable[str]) -> SessionIds | None:
+    def of_media(self, files: Iterable[str]) -> Ids | None:
         """By all the videos together; none where they are of different sessions."""
         found = {ids for file in files if (ids := self.of_medium(file))}
         return found.pop() if len(found) == 1 else None
 
-    def of(self, source: str, name: str, media: Sequence[str]) -> tuple[SessionIds, str]:
+    def of(self, source: str, name: str, media: Sequence[str]) -> tuple[Ids, str]:
         """By the name, else by the videos; and what else the name says.
 
         :raises InputError: by neither, or the name says another session than the videos.
@@ -175,7 +173,7 @@ class SessionNames:
             "P012_S01_rater, link the video that was processed, or take it away."
         )
 
-    def shift_s(self, source: str, ids: SessionIds, media: Sequence[Medium]) -> float:
+    def shift_s(self, source: str, ids: Ids, media: Sequence[Medium]) -> float:
         """What is added to a rating file's times, to count them from the start of the session's recording.
 
         Goes by the media that are the session's, else by those with a picture, else by all.
@@ -201,7 +199,7 @@ class SessionNames:
             )
         return known[0] if known else 0.0
 
-    def _is_of(self, ids: SessionIds, file: str) -> bool:
+    def _is_of(self, ids: Ids, file: str) -> bool:
         recorded = self.recorded.get(ids)
         return (recorded is not None and file_key(file) in recorded.starts_s) or self.of_medium(file) == ids
 
@@ -214,8 +212,8 @@ def session_names(out: Path) -> SessionNames:
     known = written_sessions(out)
     if not known:
         raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
-    media: dict[str, SessionIds] = {}
-    recorded: dict[SessionIds, Recorded] = {}
+    media: dict[str, Ids] = {}
+    recorded: dict[Ids, Recorded] = {}
     double: set[str] = set()
     for ids in known:
         path = timeline_path(out, *ids)

@@ -6,8 +6,9 @@ from typing import Literal, get_args
 
 from pipeline.analysis.summaries import RAW
 from pipeline.errors import InputError, OutputError
-from pipeline.exchange.exported import Progress, sessions_to_export
+from pipeline.exchange.exported import sessions_to_export
 from pipeline.exchange.manifest import replace_export
+from pipeline.records import OnProgress
 from pipeline.store.ids import find_clashes
 
 Format = Literal["csv", "xlsx", "elan", "boris", "bids"]
@@ -19,7 +20,7 @@ def export(
     kind: Format,
     folder: Path,
     reading: str = RAW,
-    on_progress: Progress = lambda done, total: None,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> list[Path]:
     """Writes a folder's results for another program, in place of what an earlier export wrote there.
 

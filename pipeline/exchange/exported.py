@@ -1,6 +1,6 @@
 """The sessions of a folder as all formats export them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,10 @@ import polars as pl
 
 from pipeline.analysis.summaries import read_episodes, read_sessions
 from pipeline.errors import InputError
+from pipeline.records import OnProgress
 from pipeline.store.ids import check_id, file_stem
 from pipeline.store.parquet import read_metadata, understood
 from pipeline.store.timeline import timeline_path
-
-Progress = Callable[[int, int], None]
-"""Called with (sessions done, sessions in all)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Exported:
         return self.episodes.filter(pl.col("reading") == reading).sort("start_s")
 
 
-def sessions_to_export(out: Path, on_progress: Progress) -> Iterator[Exported]:
+def sessions_to_export(out: Path, on_progress: OnProgress) -> Iterator[Exported]:
     rows = read_sessions(out).sort("patient_id", "session_id").to_dicts()
     if not rows:
         raise InputError(f"{out}: no session in its summaries; run `emonext process`, then `summarize`.")

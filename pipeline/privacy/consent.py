@@ -23,15 +23,13 @@ from pipeline.exchange.manifest import remove_empty
 from pipeline.identity.roles import roles_path
 from pipeline.privacy.mentions import mentions
 from pipeline.privacy.purge import Plan, mentions_left, plan_purge, remove_planned
+from pipeline.records import Ids
 from pipeline.store.audit import IDS_FILE
 from pipeline.store.files import atomic, make_private_folder
 from pipeline.store.folders import PEOPLE_FILE
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refusal_folder, refused_sessions, set_aside_path
 from pipeline.store.status import WITHOUT_CONSENT, Outcome
 from pipeline.store.timeline import faces_path, timeline_path
-
-Ids = tuple[str, str]
-"""A patient's and a session's."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from pipeline.exchange.manifest import remove_empty
 from pipeline.privacy.mentions import Words, find_mentions, mentions
 from pipeline.privacy.purge_rows import count_rows, drop_rows, unclear_sessions
 from pipeline.privacy.shared_outputs import SHARED, made_by_commands
-from pipeline.store.audit import SessionId, audited, forget, read_ids
+from pipeline.records import Ids
+from pipeline.store.audit import audited, forget, read_ids
 from pipeline.store.counts import number_of
 from pipeline.store.files import remove_partials
 from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_id
@@ -54,13 +55,13 @@ class Plan:
     :param words: what is searched for afterwards.
     """
 
-    sessions: tuple[SessionId, ...]
+    sessions: tuple[Ids, ...]
     files: tuple[Path, ...]
     rows: Mapping[Path, int]
     again: Mapping[Path, str]
     pages: tuple[Path, ...]
     unclear: tuple[str, ...]
-    same_recording: tuple[SessionId, ...]
+    same_recording: tuple[Ids, ...]
     words: Words
 
 
@@ -174,7 +175,7 @@ def _unclear(out: Path, words: Words) -> tuple[str, ...]:
     )
 
 
-def _of_same_recording(out: Path, sessions: Collection[SessionId]) -> tuple[SessionId, ...]:
+def _of_same_recording(out: Path, sessions: Collection[Ids]) -> tuple[Ids, ...]:
     """Other sessions with a file of these sessions' recordings."""
     files = {ids: _recording(path) for ids, path in stored_timelines(out).items()}
     theirs = set[str]().union(*(files.get(ids, ()) for ids in sessions))
@@ -191,7 +192,7 @@ def _recording(timeline: Path) -> set[str]:
         return set()
 
 
-def _with_faces(out: Path, sessions: Sequence[SessionId]) -> Iterator[str]:
+def _with_faces(out: Path, sessions: Sequence[Ids]) -> Iterator[str]:
     """Files that hold everybody's faces, or show them."""
     for ids in sessions:
         faces, copy = faces_path(out, *ids), out / "review" / ids[0] / f"{ids[1]}.mp4"

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, PipelineError, VideoError
-from pipeline.processing.session import Instruments, OnProgress, Session, Settings
+from pipeline.processing.session import Instruments, Session, Settings
 from pipeline.processing.stages import process_session
+from pipeline.records import OnProgress
 from pipeline.store.encryption import key_id
 from pipeline.store.files import atomic
 from pipeline.store.status import Outcome

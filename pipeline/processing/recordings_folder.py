@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.processing.list_columns import REQUIRED
+from pipeline.records import Ids
 from pipeline.store.folders import SESSIONS_FILE
-from pipeline.store.ids import Ids
 from pipeline.store.spreadsheet import (
     TABLE_SUFFIXES,
     first_line,

@@ -13,16 +13,16 @@ from pipeline.faces.quality import QualityLimits
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S
 from pipeline.identity.embedding import DlibEmbedder, Embedder
 from pipeline.identity.patient import Region
-from pipeline.processing.stages import KEY_INTERVAL_S
 from pipeline.store.timeline import faces_path, timeline_path
 from pipeline.video.decoding import check_sample_fps
 from pipeline.video.recording import Span
 
+# Whoever comes in is seen after this at the latest, s.
+KEY_INTERVAL_S = 1.0
+
+
 if TYPE_CHECKING:
     from pipeline.faces.following import Refiner
-
-OnProgress = Callable[[int, int], None]
-"""Called with (samples done, samples in all)."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ is said of the session stands in the first of these lines; seconds count from th
 patients in one video are two lines with that video.
 """
 
-import difflib
 import os
 import re
 from collections import Counter
@@ -24,12 +23,14 @@ from pipeline.processing.list_cells import _ABSENT, _MONTHS, _READERS, _YES_OR_N
 from pipeline.processing.list_columns import REQUIRED
 from pipeline.processing.recordings_folder import FolderVideos, find_videos, lists_in
 from pipeline.processing.session import Session
+from pipeline.records import Ids
 from pipeline.store.folders import SESSIONS_FILE
-from pipeline.store.ids import Ids, check_id, find_clashes, folded
+from pipeline.store.ids import check_id, find_clashes, folded
 from pipeline.store.spreadsheet import (
     MAX_COLUMNS,
-    MAX_SHOWN,
     Problem,
+    closest,
+    did_you_mean,
     plain,
     read_table,
     shown,
@@ -167,7 +168,7 @@ def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Pr
     columns: list[str] = []
     for name in names:
         reason = _why_not(name, columns)
-        if reason and (meant := _close(name, _READERS)) in missing:
+        if reason and (meant := closest(name, _READERS)) in missing:
             missing.remove(meant)  # what is misspelt is one fault, not two
         if reason:
             problems.append(Problem(1, shown(name, quoted=False), reason))
@@ -180,7 +181,8 @@ def _why_not(name: str, earlier: Collection[str]) -> str:
         return repeated
     if not name or name in _READERS or name.startswith(_LEFT_ALONE):
         return ""
-    return f"no such column{_nearest(name, _READERS)} Begin the names of your own columns with {_LEFT_ALONE}."
+    meant = did_you_mean(name, _READERS)
+    return f"no such column{meant} Begin the names of your own columns with {_LEFT_ALONE}."
 
 
 def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder: Path) -> _Row:
@@ -357,13 +359,3 @@ def _ids_from(video: str) -> tuple[str, str]:
 
 
 # --- texts
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    close = _close(name, known)
-    return f"; did you mean {close}?" if close else f"; there are {', '.join(known)}."
-
-
-def _close(name: str, known: Collection[str]) -> str:
-    """The one that the name is nearly like; empty where there is none."""
-    return next(iter(difflib.get_close_matches(name[:MAX_SHOWN].casefold(), known, n=1)), "")

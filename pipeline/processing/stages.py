@@ -16,18 +16,15 @@ from pipeline.faces.tracking import shorten_pauses, track_faces
 from pipeline.identity.patient import Patient, by_photo, by_region, by_rule
 from pipeline.identity.roles import by_hand, encrypt_roles, roles_path, settle
 from pipeline.processing.chunks import STRETCH_S, Stretch, Stretches
-from pipeline.processing.session import Instruments, OnProgress, Session, Settings
+from pipeline.processing.session import Instruments, Session, Settings
 from pipeline.processing.session_tables import write_session
-from pipeline.records import NO_PICTURE, FrameFaces, Frames
+from pipeline.records import NO_PICTURE, FrameFaces, Frames, OnProgress
 from pipeline.store.parquet import read_metadata, read_table, understood, write_table
 from pipeline.store.timeline import SCHEMA_VERSION, Timeline
 from pipeline.video.container import sha256_of
 from pipeline.video.decoding import SampledVideo
 from pipeline.video.prefetch import read_ahead
 from pipeline.video.recording import Recording, open_recording
-
-# Whoever comes in is seen after this at the latest, s.
-KEY_INTERVAL_S = 1.0
 
 
 def process_session(

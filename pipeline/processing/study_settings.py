@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.processing.session import QualityLimits, Settings
-from pipeline.processing.sessions_list import _nearest
 from pipeline.store.spreadsheet import (
+    did_you_mean,
     read_toml,
     shown,
 )
@@ -64,7 +64,7 @@ _WANTED = {
 
 def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, type]) -> Any:
     if key not in kinds:
-        raise InputError(f"{path}: {shown(table + key)} is no setting{_nearest(key, kinds)}")
+        raise InputError(f"{path}: {shown(table + key)} is no setting{did_you_mean(key, kinds)}")
     kind = kinds[key]
     # bool is an int to Python; so is 5 no float to it, but it is to people
     fits = type(value) is kind or (kind is float and type(value) is int)

@@ -23,7 +23,7 @@ from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import recognise
 from pipeline.identity.roles import by_hand, roles_path, write_roles
 from pipeline.processing.session_tables import read_roles, read_samples, write_session
-from pipeline.records import ROLES, FrameFaces
+from pipeline.records import ROLES, FrameFaces, Ids
 from pipeline.store.audit import audited
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.folders import PEOPLE_FILE
@@ -67,9 +67,6 @@ class Person:
     alike: str = ""
     note: str = ""
 
-
-Ids = tuple[str, str]
-"""A patient's and a session's."""
 
 # Each has to be sought in the video: so many of a track are compared, and so many of a person shown.
 _MOST_COMPARED, _MOST_SHOWN, _SHOWN_PX = 12, 6, 112

@@ -28,13 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, OutputError
+from pipeline.records import Ids
 from pipeline.store.counts import number_of
 from pipeline.store.files import atomic
 
 LOG_FILE, HEAD_FILE, IDS_FILE = "audit.jsonl", "audit.head", ".audit.ids"
 
-SessionId = tuple[str, str]
-"""Patient and session."""
 
 _BEFORE_THE_FIRST = "0" * 64
 
@@ -46,7 +45,7 @@ _MIN_HEAD = 16
 class Ending:
     """Filled in by the body of :func:`audited`: how each session ended, and counts."""
 
-    states: dict[SessionId, str] = field(default_factory=dict)
+    states: dict[Ids, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -64,7 +63,7 @@ class Run:
     begun: str
     ended: str | None
     how: str
-    sessions: tuple[tuple[SessionId | None, str], ...]
+    sessions: tuple[tuple[Ids | None, str], ...]
     weights: str
 
 
@@ -85,7 +84,7 @@ class Verdict:
 def audited(
     out: Path,
     command: str,
-    sessions: Collection[SessionId],
+    sessions: Collection[Ids],
     options: Mapping[str, Any] | None = None,
     weights_sha256: str = "",
 ) -> Iterator[Ending]:
@@ -264,7 +263,7 @@ def _numbers(entries: "_Entries") -> list[int]:
     return numbers
 
 
-def _run(begun: Mapping[str, Any], ended: Mapping[str, Any], whose: Mapping[str, SessionId]) -> Run:
+def _run(begun: Mapping[str, Any], ended: Mapping[str, Any], whose: Mapping[str, Ids]) -> Run:
     states = ended.get("sessions", {})
     sessions = [(whose.get(token), states.get(token, "")) for token in begun.get("sessions", ())]
     return Run(
@@ -378,7 +377,7 @@ def _write_line(path: Path, line: bytes) -> None:
         os.close(file)
 
 
-def _tokens(out: Path, sessions: Collection[SessionId]) -> dict[SessionId, str]:
+def _tokens(out: Path, sessions: Collection[Ids]) -> dict[Ids, str]:
     """Each session's token; a session that is new gets one."""
     ids = read_ids(out)
     new = [(patient, session) for patient, session in sessions if session not in ids.get(patient, {})]

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.errors import InputError
-
-Ids = tuple[str, str]
-"""Patient and session."""
+from pipeline.records import Ids
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What people write by hand: tables of a spreadsheet (CSV as Excel makes it, .xlsx), and TOML."""
 
 import csv
+import difflib
 import io
 import re
 import tomllib
@@ -224,3 +225,14 @@ def read_seconds(cell: str) -> float:
 
 def as_float(number: str) -> float:
     return float(number.replace(",", "."))
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The known name that the given one resembles; empty where there is none."""
+    return next(iter(difflib.get_close_matches(name[:MAX_SHOWN].casefold(), list(known), n=1)), "")
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """The end of a message about a name that is not known."""
+    close = closest(name, known)
+    return f"; did you mean {close}?" if close else f"; there are {', '.join(known)}."
