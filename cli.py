@@ -1158,8 +1158,8 @@ def train(
     """
     with _extra("train"):
         from emonext.device import choose_device
-        from emonext.recipe import choose_settings
-        from emonext.training import make_run
+        from emonext.training.recipe import choose_settings
+        from emonext.training.run import make_run
 
     changes = {
         "size": size,
@@ -1219,8 +1219,8 @@ def evaluate(
             import pipeline.checks.video_crops
             import pipeline.faces.mtcnn  # noqa: F401  # before the minutes that an evaluation takes
     from emonext.checkpoint import load_weights
-    from emonext.forms import check_split, load_faces
-    from emonext.label_maps import parse_label_map
+    from emonext.datasets.forms import check_split, load_faces
+    from emonext.datasets.label_maps import parse_label_map
 
     loaded = load_weights(weights)
     label_map = None if labels is None else parse_label_map(labels)
@@ -1261,8 +1261,8 @@ def data_import(
 
     Example: emonext data import frames.csv --out frames.npz
     """
-    from emonext.forms import import_faces
-    from emonext.label_maps import parse_label_map
+    from emonext.datasets.forms import import_faces
+    from emonext.datasets.label_maps import parse_label_map
     from emonext.model import LABELS
 
     label_map = None if labels is None else parse_label_map(labels)

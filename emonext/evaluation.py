@@ -20,7 +20,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_s
 from emonext.calibration import Abstaining, Bin, abstaining, calibration_error, cross_fitted, reliability
 from emonext.checkpoint import Card, Weights
 from emonext.corruptions import CORRUPTIONS
-from emonext.data import FaceSet
+from emonext.datasets.data import FaceSet
 from emonext.errors import DataError
 from emonext.inference import Head, Scores, predict, predict_ten_crops
 from emonext.model import LABELS

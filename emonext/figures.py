@@ -18,7 +18,7 @@ from emonext.model import LABELS
 from emonext.weight_files import NAME
 
 if TYPE_CHECKING:  # training draws its own curves
-    from emonext.recipe import Epoch
+    from emonext.training.recipe import Epoch
 
 INK, QUIET, FAINT = "#1d2b36", "#55626d", "#e3e7ea"
 LOOK: Any = {

@@ -7,6 +7,40 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One person of one session.
+
+    :param number: 1 is on the screen longest.
+    :param tracks: ascending.
+    :param role: one of :data:`ROLES`, by which the timeline goes.
+    :param seconds: on the screen; ``first_s``, ``last_s``: from when to when.
+    :param chosen_by, confidence: of the session's patient, as in :class:`pipeline.identity.patient.Patient`.
+    :param portraits: JPEG files; none where the video is not there any more.
+    :param embeddings: (m, D) float32; m is 0 where faces are not compared.
+    :param source: begin of a sha256 of the session's tracks: the table is of no use with others.
+    :param alike: a letter that those of a patient's sessions share who look the same.
+    :param note: what is to be looked at.
+    """
+
+    patient_id: str
+    session_id: str
+    number: int
+    tracks: tuple[int, ...]
+    role: str
+    seconds: float
+    first_s: float
+    last_s: float
+    chosen_by: str
+    confidence: float | None
+    portraits: tuple[bytes, ...]
+    embeddings: NDArray[np.float32]
+    source: str
+    alike: str = ""
+    note: str = ""
+
+
 Ids = tuple[str, str]
 """Of a patient and of a session."""
 

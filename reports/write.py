@@ -13,9 +13,10 @@ from pipeline.records import OnProgress
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.ids import check_id
 from pipeline.store.parquet import understood
+from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import WITHOUT_CONSENT, read_status
-from pipeline.store.timeline import Timeline, ids_of, read_timeline, timeline_path, written_sessions
+from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
 from reports.options import ReportOptions, last_options

@@ -174,8 +174,9 @@ def read_results(folder: Path | None = None) -> str:
     from pipeline.identity.roles import by_hand, roles_path
     from pipeline.processing.session_tables import read_roles, read_samples
     from pipeline.review.people import find_people
+    from pipeline.store.paths import faces_path, timeline_path
     from pipeline.store.status import overview, read_outcomes, sessions_in
-    from pipeline.store.timeline import faces_path, read_faces, read_timeline, timeline_path
+    from pipeline.store.timeline import read_faces, read_timeline
     from reports import write_reports
     from reports.errors import ReportError
     from reports.pages.status import status_page
@@ -213,7 +214,7 @@ def read_weights(path: Path | None = None) -> str:
     from emonext.errors import EmoNeXtError
     from emonext.model import Architecture, EmoNeXt
     from emonext.published import convert_published
-    from emonext.starting import start_from
+    from emonext.training.starting import start_from
 
     if path is None:
         return ""

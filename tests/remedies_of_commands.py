@@ -32,8 +32,9 @@ from pipeline.processing.jobs import Job, failed
 from pipeline.processing.workers import _ending
 from pipeline.store.audit import IDS_FILE
 from pipeline.store.parquet import read_metadata, read_table, write_table
+from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.status import Outcome
-from pipeline.store.timeline import faces_path, read_timeline, timeline_path
+from pipeline.store.timeline import read_timeline
 
 
 def videos(kit: Kit) -> list[Path]:

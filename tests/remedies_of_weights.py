@@ -254,7 +254,7 @@ def train(kit: Kit, *options: object, out: str = "run") -> Ended:
     data = kit.folder / "frames.csv"
     if not data.exists():
         frames(kit)
-    kit.patch.setattr("emonext.training.Run.train", lambda run, on_batch, minutes: run.log)
+    kit.patch.setattr("emonext.training.run.Run.train", lambda run, on_batch, minutes: run.log)
     return kit.run("train", data, "--out", kit.folder / out, *small, *options)
 
 

@@ -186,7 +186,7 @@ def test_progress_counts_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def faces(shared: Path) -> NDArray[np.uint8]:
-    from emonext.data import load_fer2013
+    from emonext.datasets.data import load_fer2013
 
     return load_fer2013(shared / "data", "val").images[:40]
 

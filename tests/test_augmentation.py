@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from emonext.augmentation import Augmentation
+from emonext.training.augmentation import Augmentation
 
 STILL = {
     "rotation_deg": 0.0,

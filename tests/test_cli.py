@@ -807,7 +807,7 @@ def test_an_evaluation_is_told_and_written_in_every_form(
 def test_faces_are_evaluated_as_a_video_shows_them(
     emonext: Emonext, small_weights: Path, shared: Path, tmp_path: Path
 ) -> None:
-    from emonext.data import load_fer2013
+    from emonext.datasets.data import load_fer2013
 
     faces = load_fer2013(shared / "data", "val")
     lines = ["image,label"]

@@ -33,9 +33,10 @@ from pipeline.review.people import apply_people, find_people, read_people, write
 from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_runs
 from pipeline.store.encryption import use_key, use_no_key, write_key
 from pipeline.store.parquet import read_metadata, read_table, write_table
+from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refusal_folder, refused_sessions
 from pipeline.store.status import Outcome, is_damaged, overview, read_outcomes, read_status, sessions_in
-from pipeline.store.timeline import check_key, left_open, timeline_path, written_sessions
+from pipeline.store.timeline import check_key, left_open, written_sessions
 from pipeline.video.container import sha256_of
 from reports import own_text, write_reports
 from reports.pages.agreement import write_agreement_page

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, label
 
 from emonext.corruptions import CORRUPTIONS, Corruption
-from emonext.data import load_fer2013
+from emonext.datasets.data import load_fer2013
 
 BY_NAME = {corruption.name: corruption for corruption in CORRUPTIONS}
 

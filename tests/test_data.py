@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emonext import LABELS, DataError
-from emonext.data import FaceSet, load_fer2013, majority_of, shares_of, without_twins
+from emonext.datasets.data import FaceSet, load_fer2013, majority_of, shares_of, without_twins
 
 FERPLUS = (
     "neutral",

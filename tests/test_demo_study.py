@@ -8,8 +8,9 @@ import pytest
 from pipeline.checks import demo_study
 from pipeline.checks.demo_study import CONDITIONS, LENGTH_S, make_study
 from pipeline.records import EMOTIONS, STATUSES
+from pipeline.store.paths import timeline_path
 from pipeline.store.status import read_status
-from pipeline.store.timeline import read_timeline, timeline_path, written_sessions
+from pipeline.store.timeline import read_timeline, written_sessions
 
 
 def table(path: Path) -> pl.DataFrame:

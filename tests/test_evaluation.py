@@ -18,7 +18,7 @@ from emonext import evaluation as evaluation_module
 from emonext.calibration import THRESHOLDS, fit_temperature
 from emonext.checkpoint import Weights
 from emonext.corruptions import CORRUPTIONS
-from emonext.data import FaceSet, load_fer2013
+from emonext.datasets.data import FaceSet, load_fer2013
 from emonext.evaluation import Evaluation, Interval, Reading, accuracy, evaluate, one_hot
 from emonext.inference import predict
 from emonext.weight_files import DEFAULT, SHIPPED

@@ -22,7 +22,8 @@ from pipeline.analysis.event_locked import (
 from pipeline.analysis.events import Event
 from pipeline.errors import InputError
 from pipeline.records import Ids
-from pipeline.store.timeline import read_timeline, timeline_path
+from pipeline.store.paths import timeline_path
+from pipeline.store.timeline import read_timeline
 
 BY_HAND = EventSettings(before_s=2, after_s=3, matched=2, clusters=2, resamples=500)
 

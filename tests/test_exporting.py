@@ -30,7 +30,7 @@ from pipeline.exchange.manifest import LIST_FILE
 from pipeline.exchange.ratings import Ratings, read_ratings
 from pipeline.exchange.tables import NamedTable, csv_files, derived_tables, dictionary, write_xlsx
 from pipeline.records import EMOTIONS
-from pipeline.store.timeline import timeline_path
+from pipeline.store.paths import timeline_path
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 

@@ -138,7 +138,7 @@ def test_a_crop_is_a_copy(ramp: NDArray[np.uint8]) -> None:
 
 
 def test_crops_frame_a_face_as_fer2013_does(shared: Path, real_detector: Cascade) -> None:
-    from emonext.training import FER2013_FACE_SCALE
+    from emonext.training.run import FER2013_FACE_SCALE
 
     with Image.open(shared / "data" / "fer2013_train.png") as sheet:
         rows = np.asarray(sheet.crop((0, 0, 64 * 48, 2 * 48)))

@@ -15,7 +15,7 @@ from emonext.evaluation import AsUsed, Evaluation, Group, Interval, Reading, Rob
 from emonext.figures import draw_confusion, draw_curves, draw_evaluation, draw_reliability, draw_robustness
 from emonext.inference import Head
 from emonext.model import LABELS
-from emonext.recipe import Epoch
+from emonext.training.recipe import Epoch
 
 # Counts of 100 angry, no disgusted, 8 afraid … faces; rows are the truth, in LABELS' order.
 CONFUSION = [

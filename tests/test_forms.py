@@ -9,9 +9,9 @@ from PIL import Image
 from test_data import Trap
 
 from emonext import LABELS, DataError
-from emonext.data import FaceSet, load_fer2013
-from emonext.forms import check_split, import_faces, load_faces
-from emonext.label_maps import LABEL_MAPS, LEFT_OUT, NAMES, classes_of, parse_label_map
+from emonext.datasets.data import FaceSet, load_fer2013
+from emonext.datasets.forms import check_split, import_faces, load_faces
+from emonext.datasets.label_maps import LABEL_MAPS, LEFT_OUT, NAMES, classes_of, parse_label_map
 
 ANGRY, DISGUST, FEAR, HAPPY, SAD, SURPRISE, NEUTRAL = range(7)
 

@@ -40,13 +40,14 @@ from pipeline.identity.roles import roles_path
 from pipeline.processing.batch import check_id, plan_sessions
 from pipeline.processing.sessions_list import read_study
 from pipeline.processing.study_settings import read_settings
-from pipeline.review.people import Person, read_people, write_people
+from pipeline.records import Person
+from pipeline.review.people import read_people, write_people
 from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_ids, read_runs, verify
 from pipeline.store.encryption import use_key, use_no_key, write_key
 from pipeline.store.parquet import METADATA_KEY
+from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.spreadsheet import plain, read_table, write_rows
 from pipeline.store.status import STATUS_SCHEMA, Outcome, record
-from pipeline.store.timeline import faces_path, timeline_path
 from pipeline.video.container import probe
 from reports import SessionMaterial, write_reports
 from reports.assets import INLINE

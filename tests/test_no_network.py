@@ -161,7 +161,7 @@ def test_a_command_of_ours_that_fetches_fails_under_the_guard(
     """The one that does: ImageNet's weights to begin a training with."""
     asked = """
 from emonext.model import ARCHITECTURES, EmoNeXt
-from emonext import starting
+from emonext.training import starting
 starting._imagenet(EmoNeXt(ARCHITECTURES["atto"]))
 """
     ended = run(["-c", asked], guarded)

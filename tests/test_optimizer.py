@@ -10,8 +10,8 @@ from timm.optim import muon
 from torch import nn
 
 from emonext import Architecture, EmoNeXt
-from emonext.optimizer import Muon, make_optimizer
-from emonext.recipe import Settings
+from emonext.training.optimizer import Muon, make_optimizer
+from emonext.training.recipe import Settings
 
 pytestmark = pytest.mark.usefixtures("bf16")
 

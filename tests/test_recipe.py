@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from emonext import ARCHITECTURES, DataError
-from emonext.augmentation import Augmentation
-from emonext.recipe import PRESETS, Settings, choose_settings
+from emonext.training.augmentation import Augmentation
+from emonext.training.recipe import PRESETS, Settings, choose_settings
 
 # github.com/yelboudouri/EmoNeXt: train.py's defaults, and models.py's get_model, EmoNeXt and its loss.
 PUBLISHED = {

@@ -25,8 +25,8 @@ ORDER = [
     *("pipeline.processing", "pipeline.review", "pipeline.checks"),
 ]
 ORDER_OF_REPORTS = [
-    *("reports.errors", "reports.assets", "reports.session_data", "reports.words", "reports.figures"),
-    *("reports.render", "reports.options", "reports.pages", "reports.write"),
+    *("reports.errors", "reports.session_data", "reports.words", "reports.figures", "reports.render"),
+    *("reports.assets", "reports.options", "reports.pages", "reports.write"),
 ]
 # what a report may know of the pipeline: its results, not how they are made
 FOR_REPORTS = {

@@ -21,7 +21,8 @@ from pipeline.errors import InputError
 from pipeline.processing.session import Settings
 from pipeline.records import EMOTIONS
 from pipeline.store.parquet import to_table, write_table
-from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, timeline_path
+from pipeline.store.paths import timeline_path
+from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA
 
 SHIPPED = Path(scales.__file__).with_name("scales.toml")
 

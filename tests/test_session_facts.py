@@ -10,7 +10,7 @@ from pipeline.analysis.derive import derive
 from pipeline.analysis.events import Event
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.errors import TimelineError
-from pipeline.store.timeline import timeline_path
+from pipeline.store.paths import timeline_path
 
 RUNS = [("neutral", 400), ("happy", 100), ("sad", 50), ("no_face", 20)]
 

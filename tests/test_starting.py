@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from emonext import ARCHITECTURES, Architecture, Card, EmoNeXt, Preprocessing, WeightsError
 from emonext.checkpoint import import_weights, save_weights
-from emonext.starting import start_from
+from emonext.training.starting import start_from
 
 SMALL = Architecture((1, 1, 2, 1), (16, 16, 32, 32), 64)
 Network = TypeVar("Network", bound=nn.Module)

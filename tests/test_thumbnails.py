@@ -16,8 +16,8 @@ from pipeline.processing.jobs import in_this_process, stamp
 from pipeline.processing.session import Instruments, Session, Settings
 from pipeline.review import annotated_video as review
 from pipeline.review.thumbnails import SIDE_PX, Thumbnails, _cut
+from pipeline.store.paths import faces_path
 from pipeline.store.status import read_outcomes, record
-from pipeline.store.timeline import faces_path
 from pipeline.video.container import sha256_of
 
 PATIENT, OTHER = (40, 60), (125, 60)

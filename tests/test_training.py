@@ -19,15 +19,15 @@ from torch import Tensor
 
 from emonext import ARCHITECTURES, LABELS, Architecture, Classifier, DataError, load_weights
 from emonext import evaluation as evaluation_module
-from emonext import training as training_module
-from emonext.augmentation import Augmentation
 from emonext.calibration import fit_temperature
-from emonext.data import FaceSet, load_fer2013
+from emonext.datasets.data import FaceSet, load_fer2013
 from emonext.errors import WeightsError
 from emonext.figures import draw_curves
 from emonext.inference import predict
-from emonext.recipe import PRESETS, Epoch, Settings
-from emonext.training import FER2013_MEAN, FER2013_STD, Run, make_run
+from emonext.training import run as training_module
+from emonext.training.augmentation import Augmentation
+from emonext.training.recipe import PRESETS, Epoch, Settings
+from emonext.training.run import FER2013_MEAN, FER2013_STD, Run, make_run
 
 CPU = torch.device("cpu")
 MINI = Settings(size="mini", epochs=2, batch_size=16)

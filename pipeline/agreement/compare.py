@@ -45,8 +45,9 @@ from pipeline.stats.reliability import (
     share,
 )
 from pipeline.store.files import atomic
+from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
-from pipeline.store.timeline import read_timeline, timeline_path
+from pipeline.store.timeline import read_timeline
 
 FEW_SESSIONS = FEWEST_UNITS
 """With fewer, intervals are over blocks of time; those of episodes are always over sessions."""

@@ -11,7 +11,8 @@ from pipeline.analysis.derive import as_settings
 from pipeline.analysis.episodes import Observed, observed
 from pipeline.analysis.summaries import CORRECTED, RAW, baseline_of, read_episodes, read_sessions
 from pipeline.store.parquet import read_metadata, understood
-from pipeline.store.timeline import Timeline, timeline_path, written_sessions
+from pipeline.store.paths import timeline_path
+from pipeline.store.timeline import Timeline, written_sessions
 
 
 class Machine:

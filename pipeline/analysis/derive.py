@@ -22,7 +22,8 @@ from pipeline.errors import InputError, TimelineError
 from pipeline.records import OnProgress
 from pipeline.store.files import atomic
 from pipeline.store.parquet import read_metadata
-from pipeline.store.timeline import timeline_path, written_sessions
+from pipeline.store.paths import timeline_path
+from pipeline.store.timeline import written_sessions
 
 
 def derive(

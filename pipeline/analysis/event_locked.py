@@ -31,9 +31,10 @@ from pipeline.errors import InputError
 from pipeline.records import EMOTIONS, HAIR_S, Ids, valence
 from pipeline.stats.cluster_bootstrap import Resampling, averages, mean_of_known, resample
 from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.store.spreadsheet import Problem
-from pipeline.store.timeline import Timeline, read_timeline, timeline_path, written_sessions
+from pipeline.store.timeline import Timeline, read_timeline, written_sessions
 
 Floats = NDArray[np.float64]
 

@@ -21,8 +21,9 @@ from pipeline.stats.block_bootstrap import BLOCKS
 from pipeline.store.counts import number_of
 from pipeline.store.files import atomic
 from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
-from pipeline.store.timeline import timeline_path, written_sessions
+from pipeline.store.timeline import written_sessions
 
 NOT_ENOUGH = "not enough data to compare"
 

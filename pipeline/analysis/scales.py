@@ -23,9 +23,10 @@ from pipeline.analysis.summaries import read_episodes, read_sessions
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
 from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.store.spreadsheet import read_toml, shown
-from pipeline.store.timeline import Timeline, read_timeline, timeline_path
+from pipeline.store.timeline import Timeline, read_timeline
 
 SCALES_FILE = "scales.toml"
 

@@ -27,7 +27,7 @@ from pipeline.analysis.summaries import (
 from pipeline.analysis.typical_range import COMPARED, MIN_OTHERS, is_unusual, usual_range
 from pipeline.errors import InputError
 from pipeline.records import Ids
-from pipeline.store.timeline import timeline_path
+from pipeline.store.paths import timeline_path
 
 
 @dataclass(frozen=True)

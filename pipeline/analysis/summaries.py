@@ -24,8 +24,9 @@ from pipeline.analysis.measures import measure_session
 from pipeline.errors import InputError
 from pipeline.store.coverage import summarize
 from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
-from pipeline.store.timeline import Timeline, ids_of, read_timeline, timeline_path, written_sessions
+from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 
 RAW, CORRECTED = READINGS = ("raw", "corrected")
 

@@ -15,8 +15,7 @@ from PIL import Image
 from pipeline.faces.classification import score_emotions
 from pipeline.faces.detection import find_faces
 from pipeline.faces.tracking import track_faces
-from pipeline.processing.session import Instruments, Settings
-from pipeline.processing.stages import choose_detector
+from pipeline.processing.session import Instruments, Settings, choose_detector
 from pipeline.records import FrameFaces, Frames, OnProgress
 from pipeline.video.container import VideoInfo, probe
 from pipeline.video.decoding import SampledVideo

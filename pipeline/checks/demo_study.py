@@ -23,9 +23,10 @@ from pipeline.processing.session import Settings
 from pipeline.records import EMOTIONS, valence
 from pipeline.store.files import make_private_folder
 from pipeline.store.parquet import to_table, write_table
+from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.status import Outcome, record
-from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA, timeline_path
+from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA
 
 Floats = NDArray[np.float64]
 

@@ -10,8 +10,9 @@ from pathlib import Path, PureWindowsPath
 from pipeline.errors import InputError
 from pipeline.records import Ids
 from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import as_float, read_seconds, shown
-from pipeline.store.timeline import timeline_path, written_sessions
+from pipeline.store.timeline import written_sessions
 
 Span = tuple[float, float]
 """Start and end of a stretch, s."""

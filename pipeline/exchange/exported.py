@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 from pipeline.records import OnProgress
 from pipeline.store.ids import check_id, file_stem
 from pipeline.store.parquet import read_metadata, understood
-from pipeline.store.timeline import timeline_path
+from pipeline.store.paths import timeline_path
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from pipeline.records import Ids
 from pipeline.store.audit import IDS_FILE
 from pipeline.store.files import atomic, make_private_folder
 from pipeline.store.folders import PEOPLE_FILE
+from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refusal_folder, refused_sessions, set_aside_path
 from pipeline.store.status import WITHOUT_CONSENT, Outcome
-from pipeline.store.timeline import faces_path, timeline_path
 
 
 @dataclass(frozen=True)

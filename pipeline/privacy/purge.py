@@ -25,9 +25,10 @@ from pipeline.store.files import remove_partials
 from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_id
 from pipeline.store.lock import holding
 from pipeline.store.parquet import read_metadata, read_table, understood, write_table
+from pipeline.store.paths import faces_path
 from pipeline.store.refusals import set_aside_path
 from pipeline.store.status import read_status, repair_status
-from pipeline.store.timeline import check_key, faces_path, stored_timelines, written_sessions
+from pipeline.store.timeline import check_key, stored_timelines, written_sessions
 
 # What the program makes lies below these; nothing else is ever deleted.
 _BY_SESSION = (

@@ -13,7 +13,7 @@ from pipeline.faces.quality import QualityLimits
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S
 from pipeline.identity.embedding import DlibEmbedder, Embedder
 from pipeline.identity.patient import Region
-from pipeline.store.timeline import faces_path, timeline_path
+from pipeline.store.paths import faces_path, timeline_path
 from pipeline.video.decoding import check_sample_fps
 from pipeline.video.recording import Span
 
@@ -154,3 +154,13 @@ class Session:
 
     def unfinished_path(self, out: Path) -> Path:
         return out / ".unfinished" / self.patient_id / self.session_id
+
+
+def choose_detector(settings: Settings, instruments: Instruments) -> Detector:
+    """Full detection of every sample, or of key samples where the instruments can follow a face."""
+    if instruments.refine is None or settings.key_every == 1:
+        return instruments.detect
+    # it needs torch, which takes seconds to import: only the processes that do the work need it
+    from pipeline.faces.following import Follower
+
+    return Follower(instruments.detect, instruments.refine, settings.key_every)

@@ -12,14 +12,8 @@ from pipeline.identity.patient import Patient
 from pipeline.records import EMOTIONS, NO_PICTURE, Face, FrameFaces, valence
 from pipeline.store.coverage import summarize
 from pipeline.store.parquet import as_frame, to_table, understood, write_table
-from pipeline.store.timeline import (
-    FACES_SCHEMA,
-    TIMELINE_SCHEMA,
-    Timeline,
-    faces_path,
-    read_faces,
-    timeline_path,
-)
+from pipeline.store.paths import faces_path, timeline_path
+from pipeline.store.timeline import FACES_SCHEMA, TIMELINE_SCHEMA, Timeline, read_faces
 
 
 def write_session(

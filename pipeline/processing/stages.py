@@ -11,12 +11,12 @@ import numpy as np
 
 from pipeline.errors import VideoError
 from pipeline.faces.classification import score_emotions
-from pipeline.faces.detection import Detector, find_faces
+from pipeline.faces.detection import find_faces
 from pipeline.faces.tracking import shorten_pauses, track_faces
 from pipeline.identity.patient import Patient, by_photo, by_region, by_rule
 from pipeline.identity.roles import by_hand, encrypt_roles, roles_path, settle
 from pipeline.processing.chunks import STRETCH_S, Stretch, Stretches
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Instruments, Session, Settings, choose_detector
 from pipeline.processing.session_tables import write_session
 from pipeline.records import NO_PICTURE, FrameFaces, Frames, OnProgress
 from pipeline.store.parquet import read_metadata, read_table, understood, write_table
@@ -150,16 +150,6 @@ def _read_piece(
         samples.append(piece.placed(_without_pictures(sample)))
         on_sample(samples[-1].sample + 1)
     return Stretch(samples, list(video.decoders))
-
-
-def choose_detector(settings: Settings, instruments: Instruments) -> Detector:
-    """Full detection of every sample, or of key samples where the instruments can follow a face."""
-    if instruments.refine is None or settings.key_every == 1:
-        return instruments.detect
-    # it needs torch, which takes seconds to import: only the processes that do the work need it
-    from pipeline.faces.following import Follower
-
-    return Follower(instruments.detect, instruments.refine, settings.key_every)
 
 
 def find_patient(

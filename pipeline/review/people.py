@@ -8,7 +8,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -23,50 +23,17 @@ from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import recognise
 from pipeline.identity.roles import by_hand, roles_path, write_roles
 from pipeline.processing.session_tables import read_roles, read_samples, write_session
-from pipeline.records import ROLES, FrameFaces, Ids
+from pipeline.records import ROLES, FrameFaces, Ids, Person
 from pipeline.store.audit import audited
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.folders import PEOPLE_FILE
 from pipeline.store.lock import holding
 from pipeline.store.parquet import understood
+from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.spreadsheet import Problem, plain, read_table, shown, write_rows
 from pipeline.store.status import Outcome, read_outcomes, record
-from pipeline.store.timeline import Timeline, faces_path, read_timeline, timeline_path, written_sessions
+from pipeline.store.timeline import Timeline, read_timeline, written_sessions
 from pipeline.video.recording import open_recording
-
-
-@dataclass(frozen=True, eq=False)
-class Person:
-    """One person of one session.
-
-    :param number: 1 is on the screen longest.
-    :param tracks: ascending.
-    :param role: one of :data:`ROLES`, by which the timeline goes.
-    :param seconds: on the screen; ``first_s``, ``last_s``: from when to when.
-    :param chosen_by, confidence: of the session's patient, as in :class:`pipeline.identity.patient.Patient`.
-    :param portraits: JPEG files; none where the video is not there any more.
-    :param embeddings: (m, D) float32; m is 0 where faces are not compared.
-    :param source: begin of a sha256 of the session's tracks: the table is of no use with others.
-    :param alike: a letter that those of a patient's sessions share who look the same.
-    :param note: what is to be looked at.
-    """
-
-    patient_id: str
-    session_id: str
-    number: int
-    tracks: tuple[int, ...]
-    role: str
-    seconds: float
-    first_s: float
-    last_s: float
-    chosen_by: str
-    confidence: float | None
-    portraits: tuple[bytes, ...]
-    embeddings: NDArray[np.float32]
-    source: str
-    alike: str = ""
-    note: str = ""
-
 
 # Each has to be sought in the video: so many of a track are compared, and so many of a person shown.
 _MOST_COMPARED, _MOST_SHOWN, _SHOWN_PX = 12, 6, 112

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from pipeline.errors import InputError, TimelineError
 from pipeline.store.files import atomic
 from pipeline.store.parquet import as_frame, read_metadata, understood
+from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions, set_aside_path
-from pipeline.store.timeline import timeline_path, written_sessions
+from pipeline.store.timeline import written_sessions
 
 State = Literal["waiting", "running", "done", "partial", "failed", "skipped", "no_consent", "withdrawn"]
 

@@ -16,6 +16,7 @@ from pipeline.records import EMOTIONS, ROLES, STATUSES
 from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
 from pipeline.store.ids import check_id
 from pipeline.store.parquet import _OTHER_KEY, METADATA_KEY, as_frame, read_table, understood
+from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refused_sessions, set_aside_path
 
 SCHEMA_VERSION = 4
@@ -86,14 +87,6 @@ class Timeline:
     metadata: Mapping[str, Any]
 
 
-def timeline_path(out: Path, patient_id: str, session_id: str) -> Path:
-    return _path(out, "timelines", patient_id, session_id)
-
-
-def faces_path(out: Path, patient_id: str, session_id: str) -> Path:
-    return _path(out, "faces", patient_id, session_id)
-
-
 def written_sessions(out: Path) -> list[tuple[str, str]]:
     """Patient and session of every timeline, in order; without those to which there is no consent."""
     paths = out.glob("timelines/patient_id=*/*.parquet")
@@ -106,10 +99,6 @@ def stored_timelines(out: Path) -> dict[tuple[str, str], Path]:
     aside = {ids: set_aside_path(out, *ids, timeline_path(out, *ids)) for ids in refused_sessions(out)}
     written = {ids: timeline_path(out, *ids) for ids in written_sessions(out)}
     return {ids: path for ids, path in sorted((aside | written).items()) if path.exists()}
-
-
-def _path(out: Path, kind: str, patient_id: str, session_id: str) -> Path:
-    return out / kind / f"patient_id={patient_id}" / f"{session_id}.parquet"
 
 
 def check_key(out: Path) -> None:

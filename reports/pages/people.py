@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pipeline.review.people import Person
+from pipeline.records import Person
 from reports.render import content_policy, render, style, write_page
 from reports.words.language import ENGLISH
 

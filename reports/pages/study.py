@@ -19,8 +19,9 @@ from pipeline.analysis.scales import rated_scales
 from pipeline.analysis.summaries import read_sessions
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from pipeline.store.parquet import as_frame, read_metadata, read_table
+from pipeline.store.paths import timeline_path
 from pipeline.store.status import overview
-from pipeline.store.timeline import timeline_path, written_sessions
+from pipeline.store.timeline import written_sessions
 from reports.assets import INLINE, Assets
 from reports.figures.study import coverage_figure, event_figure, forest_figure
 from reports.render import render

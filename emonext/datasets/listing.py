@@ -10,9 +10,9 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from emonext.data import FERPLUS_COLUMNS, SIDE, Split, reading
+from emonext.datasets.data import FERPLUS_COLUMNS, SIDE, Split, reading
+from emonext.datasets.label_maps import LABEL_MAPS
 from emonext.errors import DataError
-from emonext.label_maps import LABEL_MAPS
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from emonext.augmentation import Augmentation
 from emonext.errors import DataError
+from emonext.training.augmentation import Augmentation
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Settings:
 
     :param size: a name in :data:`emonext.ARCHITECTURES`.
     :param image_size: input side in px; none takes the architecture's own.
-    :param init: what the network starts from; see :func:`emonext.starting.start_from`.
+    :param init: what the network starts from; see :func:`emonext.training.starting.start_from`.
     :param optimizer: ``muon`` orthogonalises the updates of the trunk's matrices (Jordan 2024) and uses
         AdamW for the rest; ``adamw`` uses it for all.
     :param learning_rate: highest; reached after ``warmup`` of the run, then a cosine to 0.

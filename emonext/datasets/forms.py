@@ -1,4 +1,4 @@
-"""The forms in which people hold labelled face pictures → :class:`~emonext.data.FaceSet`.
+"""The forms in which people hold labelled face pictures → :class:`~emonext.datasets.data.FaceSet`.
 
     a folder   the project's FER2013 sheets; AffectNet's and RAF-DB's own layouts; a folder a class
     a CSV      pixels as text (FER2013, CK+), with FER+'s votes beside it; or paths and labels of frames
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from emonext.data import (
+from emonext.datasets.data import (
     FER2013_TABLE,
     SIDE,
     FaceSet,
@@ -31,9 +31,9 @@ from emonext.data import (
     shares_of,
     without_twins,
 )
+from emonext.datasets.label_maps import classes_of
+from emonext.datasets.listing import SPLITS, WHOLE, Row, list_faces, with_votes
 from emonext.errors import DataError
-from emonext.label_maps import classes_of
-from emonext.listing import SPLITS, WHOLE, Row, list_faces, with_votes
 from emonext.model import LABELS
 
 _FORMAT = "emonext faces 1"
@@ -79,7 +79,7 @@ def load_faces(
     splits, others are left aside. Pictures are taken for cropped
     faces: turned upright by their EXIF, made grey, and scaled to ``size`` × ``size`` px if they differ.
 
-    :param label_map: class of the data → ours, see :mod:`emonext.label_maps`.
+    :param label_map: class of the data → ours, see :mod:`emonext.datasets.label_maps`.
     :param votes: FER+'s ``fer2013new.csv``, for the rows of ``fer2013.csv``. With it, faces may lack a label.
     :param size: px; an imported set keeps the size at which it was imported.
     :raises DataError: anything is missing, damaged or of no known form, a class is not known, or the split

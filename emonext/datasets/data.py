@@ -1,6 +1,6 @@
 """Labelled faces, and the project's own: FER2013, 48×48 grey in seven classes, with ten people's FER+ votes.
 
-Other forms of labelled faces are read by :mod:`emonext.forms`.
+Other forms of labelled faces are read by :mod:`emonext.datasets.forms`.
 """
 
 import hashlib

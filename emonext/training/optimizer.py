@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from emonext.device import has_bf16
 from emonext.model import EmoNeXt
-from emonext.recipe import Settings
+from emonext.training.recipe import Settings
 
 # timm's Muon moves matrices that are narrower or longer than this by AdamW.
 _MIN_SIDE, _MAX_ASPECT = 4, 128

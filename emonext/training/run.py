@@ -26,18 +26,18 @@ from torch.nn import functional as F
 
 from emonext.calibration import fit_temperature
 from emonext.checkpoint import Card, Weights, load_without_code, save_weights
-from emonext.data import FaceSet, without_twins
+from emonext.datasets.data import FaceSet, without_twins
+from emonext.datasets.forms import load_faces
 from emonext.device import has_bf16
 from emonext.errors import DataError
 from emonext.evaluation import Evaluation, accuracy, evaluate, one_hot
 from emonext.figures import draw_curves
-from emonext.forms import load_faces
 from emonext.inference import predict
 from emonext.model import ARCHITECTURES, LABELS, EmoNeXt, training_loss
-from emonext.optimizer import make_optimizer
 from emonext.preprocessing import Preprocessing, to_grey
-from emonext.recipe import Epoch, Settings
-from emonext.starting import start_from
+from emonext.training.optimizer import make_optimizer
+from emonext.training.recipe import Epoch, Settings
+from emonext.training.starting import start_from
 
 # Mean and standard deviation of FER2013's training pixels, 0…1.
 FER2013_MEAN, FER2013_STD = 0.508, 0.255
@@ -59,7 +59,8 @@ OnBatch = Callable[[int, int, float], None]
 def make_run(folder: Path, settings: Settings, data: Path, device: torch.device) -> "Run":
     """A run that trains on no picture with a twin in the other splits.
 
-    :param data: anything that :func:`emonext.forms.load_faces` reads, with a training and a validation split.
+    :param data: anything that :func:`emonext.datasets.forms.load_faces` reads, with a training and a validation
+        split.
     :raises DataError: the data can't be read, a setting is unknown, or the folder holds another run.
     """
     train, val = load_faces(data, "train"), load_faces(data, "val")
