@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from emonext.checkpoint import Card
     from emonext.evaluation import Evaluation, Reading, Recut
     from emonext.preprocessing import Preprocessing
-    from pipeline.checks.preflight import Finding, Look
+    from pipeline.checks.preflight import Finding
+    from pipeline.checks.snapshots import Look
     from pipeline.faces.detection import Framing
     from pipeline.identity.embedding import Embedder
     from pipeline.privacy.consent import SetAside
@@ -749,7 +750,7 @@ def agree(
     Example: emonext agree study ratings/ --codes smile=happy,none=neutral
     """
     from pipeline.agreement.compare import agree as compare
-    from pipeline.agreement.compare import write_disagreements, write_figures
+    from pipeline.agreement.results import write_disagreements, write_figures
     from pipeline.analysis.derive import update_derived
     from pipeline.exchange.code_map import read_codes
     from pipeline.exchange.coded import session_names
@@ -999,7 +1000,8 @@ def preflight(
     from emonext.checkpoint import read_card
     from emonext.device import choose_device
     from emonext.weight_files import find_weights
-    from pipeline.checks.preflight import SMALLEST_FACE_PX, judge, look, overall, write_pictures
+    from pipeline.checks.preflight import SMALLEST_FACE_PX, judge, overall
+    from pipeline.checks.snapshots import look, write_pictures
     from pipeline.faces.mtcnn import Cascade
     from pipeline.video.container import probe
 

@@ -23,9 +23,10 @@ from reports.options import ReportOptions, last_options
 from reports.pages.index import IndexEntry, write_index
 from reports.pages.patient import patient_page
 from reports.pages.session import session_page
-from reports.pages.study import Study, read_study, study_page
+from reports.pages.study import study_page
 from reports.render import write_page
 from reports.session_data import Pictures, SessionMaterial
+from reports.study_data import Study, read_study
 from reports.words.language import language
 
 

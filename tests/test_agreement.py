@@ -10,15 +10,8 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 from test_reports import make_timeline, put
 
-from pipeline.agreement.compare import (
-    Agreement,
-    Comparison,
-    RatedTime,
-    _classes,
-    agree,
-    write_disagreements,
-    write_figures,
-)
+from pipeline.agreement.compare import _classes, agree
+from pipeline.agreement.results import Agreement, Comparison, RatedTime, write_disagreements, write_figures
 from pipeline.analysis.event_locked import write_events
 from pipeline.analysis.summaries import summarize_folder
 from pipeline.errors import InputError, TimelineError

@@ -10,7 +10,8 @@ from test_reports import make_timeline, put
 from visits import ON_BOTH, Visit
 
 import cli
-from pipeline.agreement.compare import Agreement, RatedTime, agree
+from pipeline.agreement.compare import agree
+from pipeline.agreement.results import Agreement, RatedTime
 from pipeline.analysis.summaries import summarize_folder
 from pipeline.exchange.ratings import Rating, Ratings, Stretch
 from reports.pages.agreement import agreement_page, lead, rated_lines, write_agreement_page

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 from videos import encode, with_faces
 
-from pipeline.agreement.compare import agree, write_disagreements, write_figures
+from pipeline.agreement.compare import agree
+from pipeline.agreement.results import write_disagreements, write_figures
 from pipeline.analysis.derive import derive, update_derived
 from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import InputError

@@ -18,7 +18,8 @@ from pipeline.analysis.summaries import READINGS
 from pipeline.store.status import Outcome, record
 from reports import ReportOptions, write_reports
 from reports.pages.patient import patient_page
-from reports.pages.study import read_study, study_page
+from reports.pages.study import study_page
+from reports.study_data import read_study
 from reports.words.formatting import share_text
 from reports.words.language import ENGLISH, Language
 

@@ -11,24 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from videos import encode, first_pictures, remux, with_faces
 
-from pipeline.checks.preflight import (
-    PICTURES,
-    SMALLEST_FACE_PX,
-    USABLE_FACE_PX,
-    Finding,
-    Look,
-    choose_frames,
-    judge,
-    look,
-    overall,
-    write_pictures,
-)
+from pipeline.checks.preflight import SMALLEST_FACE_PX, USABLE_FACE_PX, Finding, judge, overall
+from pipeline.checks.snapshots import PICTURES, Look, choose_frames, look, write_pictures
 from pipeline.errors import VideoError
 from pipeline.faces.detection import Framing
 from pipeline.faces.mtcnn import Cascade
 from pipeline.processing.session import QualityLimits
 from pipeline.records import Face, FrameFaces
-from pipeline.video.container import Note, VideoInfo, probe
+from pipeline.video.container import VideoInfo, probe
+from pipeline.video.notes import Note
 from pipeline.video.orientation import Orientation
 
 GOOD, BETTER, NOT = "good", "could be better", "will not work"

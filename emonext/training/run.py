@@ -51,7 +51,6 @@ MAX_GRADIENT_NORM = 1.0
 # The trunk halves the picture's side five times.
 MIN_IMAGE_SIZE = 32
 
-
 OnBatch = Callable[[int, int, float], None]
 """Called with (steps done, steps in the whole run, loss)."""
 
@@ -59,8 +58,8 @@ OnBatch = Callable[[int, int, float], None]
 def make_run(folder: Path, settings: Settings, data: Path, device: torch.device) -> "Run":
     """A run that trains on no picture with a twin in the other splits.
 
-    :param data: anything that :func:`emonext.datasets.forms.load_faces` reads, with a training and a validation
-        split.
+    :param data: anything that :func:`emonext.datasets.forms.load_faces` reads, with a training and a
+        validation split.
     :raises DataError: the data can't be read, a setting is unknown, or the folder holds another run.
     """
     train, val = load_faces(data, "train"), load_faces(data, "val")

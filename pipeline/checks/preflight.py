@@ -10,32 +10,19 @@ Where accuracy is given below, it is that of the shipped weights in pictures mad
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.errors import VideoError
-from pipeline.faces.detection import Detector, Framing, find_faces
+from pipeline.checks.snapshots import Look
 from pipeline.processing.session import QualityLimits, Settings
-from pipeline.records import Face, FrameFaces, OnProgress
+from pipeline.records import Face
 from pipeline.store.counts import number_of
-from pipeline.store.files import atomic
 from pipeline.video.container import VideoInfo
-from pipeline.video.decoding import picture_at, read_frames
-from pipeline.video.prefetch import read_ahead
 
 Verdict = Literal["good", "could be better", "will not work"]
 
-# So many pictures tell a share to within 7 points (95 % interval). Pictures larger than 1080 lines cost more,
-# and fewer are taken.
-PICTURES, _FULL_COUNT_PX = 200, 1080
-
-# Frames beside key frames cost the decoding of all that lies between. So many are decoded at most, where
-# there are key frames enough to be spread over the video.
-_READ_ON, _FEWEST_KEYS = 1200, 20
 
 # What a detector for this should look for. It finds what is a third smaller too: of faces in four real clips,
 # shrunk, all of 30 px and three quarters of those of 24 px.
@@ -75,25 +62,6 @@ USABLE_LOST = 0.1
 GOOD_HEIGHT_PX = 720
 _STANDARD_SIZES = ((1280, 720), (1920, 1080), (3840, 2160))
 
-_SAMPLE_PICTURES = 8
-_READABLE_COLOUR, _UNREADABLE_COLOUR = (60, 200, 90), (255, 150, 0)
-
-
-@dataclass(frozen=True)
-class Look:
-    """One picture that was looked at.
-
-    :param brightness: mean grey level of the whole picture, 0…1.
-    """
-
-    sample: FrameFaces
-    brightness: float
-
-    @property
-    def face(self) -> Face | None:
-        """The largest, for which a camera is usually set up."""
-        return max(self.sample.faces, key=lambda face: face.face_px, default=None)
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -118,46 +86,6 @@ def overall(findings: Sequence[Finding]) -> Verdict:
 _WORST_FIRST: tuple[Verdict, ...] = ("will not work", "could be better")
 
 
-def choose_frames(info: VideoInfo) -> NDArray[np.int64]:
-    """Which frames to look at: (n,) ascending, spread evenly over the video, no more than are sampled later.
-
-    Key frames where there are enough, since others cost the decoding of what lies before them.
-    """
-    most = PICTURES * min(1, _FULL_COUNT_PX / min(info.width, info.height))
-    count = max(1, round(min(most, info.duration_s * Settings().sample_fps)))
-    frames = np.arange(len(info.time_s))
-    if len(info.key) >= _FEWEST_KEYS:
-        reach = _READ_ON // len(info.key) if info.seekable and len(info.key) < count else 0
-        before = info.key[np.maximum(np.searchsorted(info.key, frames, side="right") - 1, 0)]
-        frames = frames[(frames >= before) & (frames <= before + reach)]
-    instants = (np.arange(count) + 0.5) / count * info.time_s[-1]
-    times = info.time_s[frames]
-    return np.unique(frames[np.searchsorted((times[1:] + times[:-1]) / 2, instants)])
-
-
-def look(
-    info: VideoInfo,
-    detect: Detector,
-    framing: Framing,
-    on_progress: OnProgress = lambda done, total: None,
-) -> list[Look]:
-    """Looks at the chosen pictures of a video.
-
-    :param on_progress: called with (pictures done, pictures in all).
-    :raises VideoError: the file can't be opened any more, or not one of the pictures can be decoded.
-    """
-    index = choose_frames(info)
-    looks: list[Look] = []
-    for frames in read_ahead(read_frames(info, index)):
-        for image, sample in zip(frames.images, find_faces([frames], detect, framing), strict=True):
-            grey = Image.fromarray(np.ascontiguousarray(image[::4, ::4])).convert("L")
-            looks.append(Look(sample, float(np.asarray(grey).mean() / 255)))
-            on_progress(len(looks), len(index))
-    if not any(look.sample.decoded for look in looks):
-        raise VideoError(f"{info.path}: not one of {len(looks)} pictures can be decoded; record it again.")
-    return looks
-
-
 def judge(looks: Sequence[Look], info: VideoInfo) -> tuple[Finding, ...]:
     """What is good and what is to be changed; faces are judged by the largest of each picture.
 
@@ -172,36 +100,6 @@ def judge(looks: Sequence[Look], info: VideoInfo) -> tuple[Finding, ...]:
         _rate(info),
         _recording(looks, info),
     )
-
-
-def write_pictures(info: VideoInfo, looks: Sequence[Look], folder: Path) -> list[Path]:
-    """Some of the pictures with a box around each face, for their owner alone. They show faces.
-
-    :raises OutputError: they can't be written.
-    """
-    seen = [look for look in looks if look.sample.decoded]
-    chosen = np.unique(np.linspace(0, len(seen) - 1, _SAMPLE_PICTURES).round().astype(int))
-    paths = []
-    for sample in (seen[number].sample for number in chosen):
-        picture = picture_at(info, sample.frame)
-        if picture is not None:
-            paths.append(folder / f"{info.path.stem}_{sample.time_s:08.2f}s.jpg")
-            with atomic(paths[-1]) as partial:
-                _with_boxes(picture, sample.faces).save(partial, "JPEG", quality=90)
-    return paths
-
-
-def _with_boxes(picture: NDArray[np.uint8], faces: Sequence[Face]) -> Image.Image:
-    drawn = Image.fromarray(np.ascontiguousarray(picture))
-    draw, unit = ImageDraw.Draw(drawn), max(1, drawn.height // 360)
-    for face in faces:
-        faults = QualityLimits().faults(face)
-        colour = _UNREADABLE_COLOUR if faults else _READABLE_COLOUR
-        x1, y1, x2, y2 = (float(edge) for edge in face.box_xyxy)
-        draw.rectangle((x1, y1, max(x1, x2), max(y1, y2)), outline=colour, width=2 * unit)
-        words = ", ".join([f"{face.face_px:.0f} px", *faults])
-        draw.text((x1, y1), words, colour, ImageFont.load_default(12 * unit), anchor="lb")
-    return drawn
 
 
 def _readable(looks: Sequence[Look]) -> Finding:

@@ -16,10 +16,8 @@ from pipeline.identity.clustering import TrackInfo, is_mixed
 # than 0.07 are one person twice, or a doubt.
 _CLEARLY = 0.15
 
-
 # By place: what share of their own samples a person must be there, and how many times as long as the next.
 _MOSTLY_THERE, _TIMES_THE_NEXT = 0.5, 2.0
-
 
 # What is recognised by program is never certain: no threshold here was set on people with dementia.
 _LEAST, _MOST_CONFIDENT, _ENOUGH_PORTRAITS = 0.5, 0.9, 5

@@ -18,7 +18,6 @@ from pipeline.store.files import atomic
 
 STRETCH_S = 120.0
 
-
 _NUMBERS = ("detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll")
 
 

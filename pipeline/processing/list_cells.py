@@ -24,14 +24,13 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _MAX_CONDITION = 64
 
-
-_MONTHS = 12
+MONTHS = 12
 
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 
 
-_YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
+YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
     ("no", "false", "0", "non"), False
 )
 
@@ -118,12 +117,12 @@ def _four(cell: str) -> Sequence[str]:
 
 
 def _read_consent(cell: str) -> bool:
-    if cell.casefold() not in _YES_OR_NO:
+    if cell.casefold() not in YES_OR_NO:
         raise InputError(f"{shown(cell)} is no answer; say yes or no." if cell else "empty; say yes or no.")
-    return _YES_OR_NO[cell.casefold()]
+    return YES_OR_NO[cell.casefold()]
 
 
-_READERS: Mapping[str, Callable[[str, Path], Any]] = {
+READERS: Mapping[str, Callable[[str, Path], Any]] = {
     "patient_id": lambda cell, folder: _read_id("patient_id", cell),
     "session_id": lambda cell, folder: _read_id("session_id", cell),
     "video": _read_file,
@@ -139,7 +138,7 @@ _READERS: Mapping[str, Callable[[str, Path], Any]] = {
 }
 
 
-_ABSENT: Mapping[str, Any] = {
+ABSENT: Mapping[str, Any] = {
     "recorded_at": None,
     "condition": "",
     "start_s": None,

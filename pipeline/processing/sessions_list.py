@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.processing.list_cells import _ABSENT, _MONTHS, _READERS, _YES_OR_NO
+from pipeline.processing.list_cells import ABSENT, MONTHS, READERS, YES_OR_NO
 from pipeline.processing.list_columns import REQUIRED
 from pipeline.processing.recordings_folder import FolderVideos, find_videos, lists_in
 from pipeline.processing.session import Session
@@ -41,7 +41,6 @@ from pipeline.video.container import VIDEO_SUFFIXES
 
 # So many patients or videos are named in a message.
 _MAX_NAMED = 8
-
 
 # What spreadsheets make of a date in most countries; the order of day and month is the column's.
 _DAY_AND_MONTH = re.compile(
@@ -93,7 +92,7 @@ def read_study(path: Path) -> Study:
         if not (problem.row in unclear and problem.column == "recorded_at")
     ]
     problems += [Problem(row, "recorded_at", reason) for row, reason in unclear.items() if reason]
-    whole = [row for row in rows if row.values.keys() == _READERS.keys()]
+    whole = [row for row in rows if row.values.keys() == READERS.keys()]
     sessions, numbers, unlike = _join(whole)
     problems += [*unlike, *_mixed_up(sessions, numbers)]
     if not rows:
@@ -149,7 +148,7 @@ def write_sessions_list(folder: Path) -> Path:
     for video, (patient, session) in zip(videos, ids, strict=True):
         known = {"patient_id": patient, "session_id": session} if times[patient, session] == 1 else {}
         rows.append(known | {"video": video})
-    return write_rows(path, _READERS, rows)
+    return write_rows(path, READERS, rows)
 
 
 # --- the table
@@ -158,7 +157,7 @@ def write_sessions_list(folder: Path) -> Path:
 def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Problem]]:
     """The column of each cell, empty where it has no name, and :data:`_LEFT_ALONE` where it is not ours."""
     names = [name.strip().casefold() for name in header]
-    if not _READERS.keys() & set(names) or len(names) > MAX_COLUMNS:
+    if not READERS.keys() & set(names) or len(names) > MAX_COLUMNS:
         raise InputError(
             f"{path}: its first line names no columns that are known. It must name "
             f"{', '.join(REQUIRED)}, parted by ; or a comma."
@@ -168,20 +167,20 @@ def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Pr
     columns: list[str] = []
     for name in names:
         reason = _why_not(name, columns)
-        if reason and (meant := closest(name, _READERS)) in missing:
+        if reason and (meant := closest(name, READERS)) in missing:
             missing.remove(meant)  # what is misspelt is one fault, not two
         if reason:
             problems.append(Problem(1, shown(name, quoted=False), reason))
-        columns.append(name if not reason and name in ("", *_READERS) else _LEFT_ALONE)
+        columns.append(name if not reason and name in ("", *READERS) else _LEFT_ALONE)
     return columns, [*(Problem(1, name, "this column is missing.") for name in missing), *problems]
 
 
 def _why_not(name: str, earlier: Collection[str]) -> str:
-    if name in _READERS and (repeated := why_repeated(name, earlier)):
+    if name in READERS and (repeated := why_repeated(name, earlier)):
         return repeated
-    if not name or name in _READERS or name.startswith(_LEFT_ALONE):
+    if not name or name in READERS or name.startswith(_LEFT_ALONE):
         return ""
-    meant = did_you_mean(name, _READERS)
+    meant = did_you_mean(name, READERS)
     return f"no such column{meant} Begin the names of your own columns with {_LEFT_ALONE}."
 
 
@@ -191,7 +190,7 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
     if any(cell for column, cell in named if not column):
         reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
         return _Row(number, {}, (Problem(number, "", reason),))
-    values, problems, empty = dict(_ABSENT), [], []
+    values, problems, empty = dict(ABSENT), [], []
     for column, cell in named:
         if column and column != _LEFT_ALONE:
             try:
@@ -217,7 +216,7 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
 
 def _refuses(named: Sequence[tuple[str, str]]) -> bool:
     """Whether the line says that there is no consent: its files are not looked for."""
-    return any(column == "consent" and _YES_OR_NO.get(cell.casefold()) is False for column, cell in named)
+    return any(column == "consent" and YES_OR_NO.get(cell.casefold()) is False for column, cell in named)
 
 
 def _read_cell(column: str, cell: str, folder: Path, *, refused: bool) -> Any:
@@ -225,9 +224,9 @@ def _read_cell(column: str, cell: str, folder: Path, *, refused: bool) -> Any:
         return folder / cell
     if refused and column == "patient_face":
         return ()
-    if not cell and column in _ABSENT and column != "consent":
-        return _ABSENT[column]
-    return _READERS[column](cell, folder)
+    if not cell and column in ABSENT and column != "consent":
+        return ABSENT[column]
+    return READERS[column](cell, folder)
 
 
 def _join(rows: Sequence[_Row]) -> tuple[list[Session], list[tuple[int, ...]], list[Problem]]:
@@ -256,7 +255,7 @@ def _unlike(row: _Row, session: Session, first: _Row) -> Problem | None:
         return Problem(row.number, "video", f"this session has this file already, since row {first.number}.")
     unlike = [
         column
-        for column, absent in _ABSENT.items()
+        for column, absent in ABSENT.items()
         if column != "notes"
         and (values[column] != absent or column == "consent")
         and values[column] != first.values[column]
@@ -303,8 +302,8 @@ def _with_iso_dates(
         for number, cells in lines
         if place < len(cells) and (match := _DAY_AND_MONTH.fullmatch(plain(cells[place])))
     }
-    day_first = {number for number, date in dates.items() if int(date[1]) > _MONTHS}
-    month_first = {number for number, date in dates.items() if int(date[3]) > _MONTHS}
+    day_first = {number for number, date in dates.items() if int(date[1]) > MONTHS}
+    month_first = {number for number, date in dates.items() if int(date[3]) > MONTHS}
     order = "day" if day_first and not month_first else "month" if month_first and not day_first else ""
     clear = {number for number, date in dates.items() if order or int(date[1]) == int(date[3])}
     rewritten = [

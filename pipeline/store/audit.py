@@ -34,7 +34,6 @@ from pipeline.store.files import atomic
 
 LOG_FILE, HEAD_FILE, IDS_FILE = "audit.jsonl", "audit.head", ".audit.ids"
 
-
 _BEFORE_THE_FIRST = "0" * 64
 
 # Of a head that is kept elsewhere; fewer characters could be met by chance.

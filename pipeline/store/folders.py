@@ -7,7 +7,6 @@ from pipeline.errors import InputError
 
 PEOPLE_FILE = "people.csv"
 
-
 SESSIONS_FILE = "sessions.csv"
 
 

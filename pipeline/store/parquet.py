@@ -56,7 +56,7 @@ def read_metadata(path: Path) -> Mapping[str, Any]:
         return metadata
 
 
-_OTHER_KEY = f"is {WRONG_KEY}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE)."
+OTHER_KEY = f"is {WRONG_KEY}; give the right one with --key KEYFILE (`process`: --encrypt KEYFILE)."
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise TimelineError(f"{path}: not found.") from error
     except (OSError, pa.ArrowException, ValueError) as error:
         if WRONG_KEY in str(error):
-            raise TimelineError(f"{path}: {_OTHER_KEY}") from error
+            raise TimelineError(f"{path}: {OTHER_KEY}") from error
         raise TimelineError(
             f"{path}: not a file of this program, or damaged; run `emonext process` again."
         ) from error

@@ -15,12 +15,11 @@ from pipeline.errors import InputError, TimelineError
 from pipeline.records import EMOTIONS, ROLES, STATUSES
 from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
 from pipeline.store.ids import check_id
-from pipeline.store.parquet import _OTHER_KEY, METADATA_KEY, as_frame, read_table, understood
+from pipeline.store.parquet import METADATA_KEY, OTHER_KEY, as_frame, read_table, understood
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refused_sessions, set_aside_path
 
 SCHEMA_VERSION = 4
-
 
 _DICTIONARY = pa.dictionary(pa.int8(), pa.string())
 
@@ -113,7 +112,7 @@ def check_key(out: Path) -> None:
         except (OSError, pa.ArrowException, ValueError) as error:
             # what can't be read at all is told by who needs it
             if WRONG_KEY in str(error):
-                raise InputError(f"{written}: {_OTHER_KEY}") from error
+                raise InputError(f"{written}: {OTHER_KEY}") from error
 
 
 def left_open(out: Path) -> list[Path]:

@@ -6,12 +6,10 @@ believed only where packets and decoder agree (:mod:`pipeline.video.frame_times`
 
 import hashlib
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
@@ -20,6 +18,8 @@ from numpy.typing import NDArray
 from pipeline.errors import VideoError
 from pipeline.video.frame_order import Packet, ascends, times_of
 from pipeline.video.frame_times import FrameTimes, read_times
+from pipeline.video.headers import asf_header, second_movie
+from pipeline.video.notes import Note, NoteKind
 from pipeline.video.orientation import Orientation, pixel_aspect, shown_size
 from pipeline.video.streams import (
     Contents,
@@ -62,48 +62,6 @@ _FIRST_YEAR = 1990
 # Behind the last packet lies an index. More than this share of the file is a recording that was appended,
 # and that FFmpeg does not find in some formats; or nothing, where a camera stopped before it filled the file.
 _UNREAD_SHARE = 0.1
-
-# In the header of ASF one object holds the size of the file, the played time in 100 ns, how much of that is
-# before time zero in ms, and flags.
-# https://learn.microsoft.com/en-us/windows/win32/medfound/file-properties-object
-_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_ASF_PROMISE = struct.Struct("<24xQ16xQ8xQI")
-_ASF_HEADER_BYTES = 2**16
-
-NoteKind = Literal["takes", "decoded_order", "lost", "unread", "late", "holes", "early_end"]
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something about a recording that whoever reads its results must know.
-
-    :param kind: ``takes``: clocks that start again were put one after the other; ``decoded_order``: frames
-        got times in the order in which they are decoded; ``lost``: packets gave no picture; ``unread``: an
-        end of the file that can't be read; ``late``, ``early_end``: sound without a picture; ``holes``: time
-        between two frames that are far apart.
-    :param amount: takes, frames, packets, or s.
-    """
-
-    kind: NoteKind
-    amount: float
-
-    def __str__(self) -> str:
-        if (self.kind, self.amount) == ("lost", 1):
-            return "1 frame of the file could not be decoded"
-        digits = 0 if self.kind in ("takes", "decoded_order", "lost") else 1
-        return _NOTES[self.kind].format(f"{self.amount:.{digits}f}")
-
-
-_NOTES: dict[NoteKind, str] = {
-    "takes": "{} recordings were joined in one file; their clocks were put one after the other",
-    "decoded_order": "the times in the file contradict the order of its {} frames and were put in that order",
-    "lost": "{} frames of the file could not be decoded",
-    "unread": "about {} s at the end of the file can't be read; a recording that was joined to another needs "
-    "a file of its own",
-    "late": "the picture begins {} s after the sound",
-    "holes": "no picture for {} s between the first and the last",
-    "early_end": "the picture ends {} s before the sound",
-}
 
 
 @dataclass(frozen=True)
@@ -308,7 +266,7 @@ def _container_end_s(path: Path, container: av.container.InputContainer) -> floa
     """End of the longest stream by the header, in s of the container's clock; 0 where it makes no promise."""
     name = container.format.name
     if name == "asf":
-        asf = _asf_header(path)
+        asf = asf_header(path)
         return asf.end_s if asf is not None else 0.0
     if container.duration is None:
         return 0.0
@@ -323,57 +281,20 @@ def _seconds(clock: str) -> float | None:
     return 3600 * int(found[1]) + 60 * int(found[2]) + float(found[3]) if found else None
 
 
-@dataclass(frozen=True)
-class _AsfHeader:
-    """What the header of ASF promises; FFmpeg does not believe it where the file is cut off."""
-
-    file_bytes: int
-    end_s: float
-
-
-def _asf_header(path: Path) -> _AsfHeader | None:
-    """None where the header has no promise, as in a broadcast, which is written without an end."""
-    with path.open("rb") as file:
-        _, found, properties = file.read(_ASF_HEADER_BYTES).partition(_ASF_FILE_PROPERTIES)
-    if not found or len(properties) < _ASF_PROMISE.size:
-        return None
-    file_bytes, played, preroll_ms, flags = _ASF_PROMISE.unpack_from(properties)
-    return None if flags & 1 else _AsfHeader(file_bytes, max(0.0, played / 1e7 - preroll_ms / 1e3))
-
-
 def _unread_s(path: Path, container: av.container.InputContainer, contents: Contents, read_s: float) -> float:
     """Roughly how long an appended recording is, by its share of the file; 0 where there is none."""
     size, name = path.stat().st_size, container.format.name
     if not contents.read_bytes or name == "avi":  # by its header
         return 0.0
     if name.startswith("mov"):
-        begins = _second_movie(path)
+        begins = second_movie(path)
         unread = size - begins if begins is not None and begins >= contents.read_bytes else 0
-    elif name == "asf" and (asf := _asf_header(path)) is not None:
+    elif name == "asf" and (asf := asf_header(path)) is not None:
         unread = size - asf.file_bytes
     else:
         unread = size - contents.read_bytes
     unread_s = read_s * unread / contents.read_bytes
     return unread_s if unread > _UNREAD_SHARE * size and unread_s > _TOLERATED_S else 0.0
-
-
-def _second_movie(path: Path) -> int | None:
-    """Where in an MP4 another one begins (a second ``ftyp`` box, ISO/IEC 14496-12, 4.3); none mostly."""
-    place, seen, size = 0, False, path.stat().st_size
-    with path.open("rb") as file:
-        while place + 8 <= size:
-            file.seek(place)
-            header = file.read(16)
-            length, kind = int.from_bytes(header[:4]), header[4:8]
-            if kind == b"ftyp" and seen:
-                return place
-            seen |= kind == b"ftyp"
-            if length == 1:
-                length = int.from_bytes(header[8:16])
-            if length < 8:  # to the end of the file, or no box
-                return None
-            place += length
-    return None
 
 
 def _notes(found: FrameTimes, clock: _Clock) -> tuple[Note, ...]:

@@ -1,6 +1,5 @@
 """Plotly figures of a patient over many sessions, as plain JSON objects. A mark carries its link."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,17 +20,28 @@ from pipeline.analysis.longitudinal import (
     shares_of,
 )
 from pipeline.analysis.summaries import RAW, Number
-from reports.figures.session import FONT
+from reports.figures.style import (
+    MARK,
+    TIME_AXIS,
+    corner,
+    error_bars,
+    interval_ends,
+    percent,
+    percent_axis,
+    plain,
+    plain_layout,
+    shown,
+    title,
+)
 from reports.words import formatting as words
 from reports.words.dates import moment, short_month
-from reports.words.labels import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, QUIET, in_words
+from reports.words.labels import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, in_words
 from reports.words.language import Language
 from reports.words.patient import condition_word
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon")
 """One for each condition; the first is for sessions without, or for calm ones."""
 
-MARK = "#1f5673"
 CLEAR, FAINT = "rgba(31,86,115,0.6)", "rgba(31,86,115,0.22)"
 """Of the intervals' lines, of few sessions and of many."""
 
@@ -103,8 +113,8 @@ def balance_figure(marks: Sequence[Mark], language: Language) -> dict[str, Any]:
         figure.update_layout(
             yaxis={"domain": [_STRIP + 0.04, 1]}, yaxis2=_strip_axis(), xaxis={"anchor": "y2"}
         )
-    figure.add_annotation(_corner(language.gettext("positive ↑"), 0.995, "top"))
-    figure.add_annotation(_corner(language.gettext("negative ↓"), 0.005, "bottom"))
+    figure.add_annotation(corner(language.gettext("positive ↑"), 0.995, "top"))
+    figure.add_annotation(corner(language.gettext("negative ↓"), 0.005, "bottom"))
     return plain(figure)
 
 
@@ -118,7 +128,7 @@ def beside_figure(readings: Mapping[str, Sequence[Mark]], language: Language) ->
         _draw_balance(figure, marks, language, ending, reach, 2)
         domain = [0.52, 1] if panel else [0, 0.48]
         figure.update_layout({f"xaxis{ending}": {"domain": domain}})
-        figure.add_annotation(_title(titles[reading], domain[0], 1.02))
+        figure.add_annotation(title(titles[reading], domain[0], 1.02))
     figure.update_layout(yaxis2={"matches": "y"}, margin={"t": 36, "l": 16, "r": 30})
     return plain(figure)
 
@@ -133,15 +143,15 @@ def shares_figure(
         "customdata": list(links),
         "text": [part_caption(kind, part, language) for part in found],
         "width": 0.86,
-        **_shown(),
+        **shown(),
     }
     edge = {"color": PAPER, "width": 0.5}
     for of in reversed(GROUPS):
         look = {"color": GROUP_COLOURS[of], "line": edge, "pattern": GROUP_PATTERNS[of]}
-        figure.add_trace(go.Bar(y=[_percent(part.shares.get(of)) for part in found], marker=look, **bars))
+        figure.add_trace(go.Bar(y=[percent(part.shares.get(of)) for part in found], marker=look, **bars))
     hollow = {"color": PAPER, "line": {"color": INK, "width": 1}}
     figure.add_trace(go.Bar(y=[None if part.seen else 100 for part in found], marker=hollow, **bars))
-    read = [_percent(part.observed_s / part.duration_s if part.duration_s else 0) for part in found]
+    read = [percent(part.observed_s / part.duration_s if part.duration_s else 0) for part in found]
     figure.add_trace(go.Bar(y=read, yaxis="y2", marker={"color": MARK}, **bars))
     labels = [_label(kind, part, language) for part in found]
     figure.update_layout(
@@ -156,8 +166,8 @@ def shares_figure(
         yaxis={**percent_axis([0, 100]), "domain": [0.34, 1]},
         yaxis2={**percent_axis([0, 100]), "domain": [0, 0.2], "nticks": 2},
     )
-    figure.add_annotation(_title(language.gettext("What was seen"), 0, 1.01))
-    figure.add_annotation(_title(language.gettext("How much could be seen"), 0, 0.21))
+    figure.add_annotation(title(language.gettext("What was seen"), 0, 1.01))
+    figure.add_annotation(title(language.gettext("How much could be seen"), 0, 0.21))
     return plain(figure)
 
 
@@ -183,12 +193,12 @@ def conditions_figure(
             level, colour = place + away, GROUP_COLOURS[of]
             faint = {"color": colour, "symbol": f"{sign}-open", "size": 7, "opacity": 0.55}
             if len(shares) <= MANY:
-                spread = {"x": [_percent(share) for share in shares], "y": [level] * len(shares)}
+                spread = {"x": [percent(share) for share in shares], "y": [level] * len(shares)}
                 figure.add_trace(go.Scatter(mode="markers", marker=faint, hoverinfo="skip", **spread))
             strong = {"color": colour, "symbol": sign, "size": 15, "line": {"color": INK, "width": 1}}
             error = {**error_bars([mean], 100), "thickness": 3, "color": colour}
-            at = {"x": [_percent(mean.value)], "y": [level], "text": [said]}
-            figure.add_trace(go.Scatter(marker=strong, error_x=error, **at, **_shown("markers")))
+            at = {"x": [percent(mean.value)], "y": [level], "text": [said]}
+            figure.add_trace(go.Scatter(marker=strong, error_x=error, **at, **shown("markers")))
     figure.update_layout(
         margin={"t": 4},
         xaxis={**percent_axis([0, min(100, 106 * reach)]), "showgrid": True},
@@ -276,7 +286,7 @@ def _draw_balance(
                 "size": 6 if many else 11,
                 "line": {"color": PAPER, "width": 0.5 if many else 1},
             },
-            **_shown("markers"),
+            **shown("markers"),
             **axes,
         )
     )
@@ -287,7 +297,7 @@ def _draw_balance(
     for y0, y1, colour in ((0, reach, POSITIVE), (-reach, 0, NEGATIVE)):
         area = {"x0": 0, "x1": 1, "y0": y0, "y1": y1, "xref": f"x{ending} domain", "yref": f"y{ending}"}
         figure.add_shape(type="rect", fillcolor=colour, line={"width": 0}, layer="below", **area)
-    time_axis = {**_TIME, **_span(marks), **_ticks(marks, language, ticks), "anchor": f"y{ending}"}
+    time_axis = {**TIME_AXIS, **_span(marks), **_ticks(marks, language, ticks), "anchor": f"y{ending}"}
     balance_axis = {
         "range": [-reach, reach],
         "showticklabels": False,
@@ -313,7 +323,7 @@ def _too_little(marks: Sequence[Mark]) -> go.Scatter:
         marker={"symbol": "circle-open", "size": 10, "color": INK, "line": {"width": 1.5}},
         customdata=[mark.link for mark in found],
         text=[mark.text for mark in found],
-        **_shown("markers"),
+        **shown("markers"),
     )
 
 
@@ -329,27 +339,8 @@ def _strip_axis() -> dict[str, Any]:
 
 
 def _reach(marks: Sequence[Mark]) -> float:
-    ends = [abs(end) for mark in marks if mark.number is not None for end in _ends(mark.number)]
+    ends = [abs(end) for mark in marks if mark.number is not None for end in interval_ends(mark.number)]
     return min(1.05, max(MIN_BALANCE, 1.12 * max(ends, default=0)))
-
-
-def _ends(number: Number) -> tuple[float, float]:
-    return (number.value if number.low is None else number.low), (
-        number.value if number.high is None else number.high
-    )
-
-
-def error_bars(found: Sequence[Number | None], factor: float) -> dict[str, Any]:
-    ends = [(0.0, 0.0, 0.0) if n is None else (n.value, *_ends(n)) for n in found]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [round(factor * (high - value), 3) for value, _, high in ends],
-        "arrayminus": [round(factor * (value - low), 3) for value, low, _ in ends],
-        "width": 0,
-        "thickness": 1.5,
-        "color": INK,
-    }
 
 
 def _written(place: datetime | int) -> str | int:
@@ -394,72 +385,3 @@ def _label(kind: str, part: Part, language: Language) -> str:
     if kind == "month":
         return short_month(recorded_at, language)
     return language.day_and_month(recorded_at)
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else round(100 * share, 2)
-
-
-def percent_axis(span: list[float]) -> dict[str, Any]:
-    return {
-        "range": span,
-        "ticksuffix": "\u00a0%",
-        "nticks": 5,
-        "gridcolor": "#e6eaed",
-        "zeroline": False,
-        "fixedrange": True,
-    }
-
-
-def _title(text: str, x: float, y: float) -> dict[str, Any]:
-    place = {"x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
-    return {"text": f"<b>{text}</b>", "showarrow": False, **place}
-
-
-def _shown(mode: str | None = None) -> dict[str, Any]:
-    """A caption when pointed at, and nothing else."""
-    shown = {"hovertemplate": "%{text}<extra></extra>"}
-    return shown | ({"textposition": "none"} if mode is None else {"mode": mode})
-
-
-def _corner(text: str, y: float, anchor: str) -> dict[str, Any]:
-    return {
-        "text": text,
-        "x": 0.005,
-        "y": y,
-        "xref": "x domain",
-        "yref": "y domain",
-        "xanchor": "left",
-        "yanchor": anchor,
-        "showarrow": False,
-    }
-
-
-def plain_layout(height: int) -> dict[str, Any]:
-    return {
-        "template": "none",
-        "height": height,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 34},
-        "font": {"family": FONT, "size": 15, "color": INK},
-        "paper_bgcolor": PAPER,
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": False,
-        "hovermode": "closest",
-        "hoverlabel": {"bgcolor": PAPER, "bordercolor": INK, "align": "left", "font": {"family": FONT}},
-        "xaxis": _TIME,
-    }
-
-
-_TIME = {
-    "showgrid": False,
-    "zeroline": False,
-    "tickangle": 0,
-    "ticks": "outside",
-    "tickcolor": QUIET,
-    "fixedrange": True,
-}
-
-
-def plain(figure: go.Figure) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(figure.to_json())
-    return plain

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pipeline.analysis.summaries import Number
-from reports.figures.patient import MARK, error_bars, percent_axis, plain, plain_layout
+from reports.figures.style import MARK, error_bars, percent_axis, plain, plain_layout
 from reports.words.labels import INK, PAPER
 from reports.words.language import Language
 from reports.words.study import interval

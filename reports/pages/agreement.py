@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from pipeline.agreement.compare import BLOCK_S, FEW_SESSIONS, Agreement, Comparison, Disagreement, RatedTime
+from pipeline.agreement.compare import BLOCK_S, FEW_SESSIONS
+from pipeline.agreement.results import Agreement, Comparison, Disagreement, RatedTime
 from pipeline.stats.reliability import Figure
 from reports.render import content_policy, render, style, write_page
 from reports.words import formatting as words

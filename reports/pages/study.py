@@ -6,25 +6,19 @@ what makes it.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import polars as pl
 from markupsafe import Markup
 
-from pipeline.analysis.scales import rated_scales
-from pipeline.analysis.summaries import read_sessions
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
-from pipeline.store.parquet import as_frame, read_metadata, read_table
-from pipeline.store.paths import timeline_path
-from pipeline.store.status import overview
-from pipeline.store.timeline import written_sessions
 from reports.assets import INLINE, Assets
 from reports.figures.study import coverage_figure, event_figure, forest_figure
 from reports.render import render
+from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.labels import STATE_COUNTS
 from reports.words.language import Language, marked
@@ -41,33 +35,6 @@ READING_WORDS = {
 }
 """Shown one below the other, never mixed."""
 
-TABLES = ("conditions", "trends", "events", "scales")
-
-
-@dataclass(frozen=True)
-class Study:
-    """What the page is drawn from.
-
-    :param status: :func:`pipeline.store.status.overview`. ``sessions``: the table of that name.
-    :param tables: the other tables by name, as far as they were made.
-    :param scale_names: by the key under which the table has them.
-    :param methods: the methods paragraph; none where none was written.
-    :param made: how the timelines were made: software, weights, settings; each with how many sessions.
-    :param problems: what is wrong with the study's own files.
-    :param has_agreement: whether the page of agreement with raters lies beside it.
-    """
-
-    status: pl.DataFrame
-    sessions: pl.DataFrame
-    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    scale_names: Mapping[str, str] = field(default_factory=dict)
-    methods: str | None = None
-    made: Mapping[str, Counter[str]] = field(default_factory=dict)
-    warnings: tuple[tuple[str, str, str], ...] = ()
-    problems: tuple[str, ...] = ()
-    has_agreement: bool = False
-    about: Mapping[str, Any] = field(default_factory=dict)
-
 
 @dataclass(frozen=True)
 class Section:
@@ -80,66 +47,6 @@ class Section:
     name: str
     title: str
     fill: Callable[[Study, Language], Mapping[str, Any]]
-
-
-def read_study(out: Path) -> Study:
-    """Everything the page shows of a folder.
-
-    :raises pipeline.errors.TimelineError: a table can't be read.
-    """
-    made, warnings = _made(out)
-    methods = out / "summaries" / "methods.md"
-    return Study(
-        status=overview(out, running=False),
-        sessions=read_sessions(out),
-        tables={name: as_frame(read_table(path)) for name in TABLES if (path := _table(out, name)).exists()},
-        scale_names=rated_scales(out),
-        methods=methods.read_text(encoding="utf-8") if methods.exists() else None,
-        made=made,
-        warnings=warnings,
-        about=summaries_about(out),
-        has_agreement=(out / "reports" / "agreement.html").is_file(),
-    )
-
-
-def _table(out: Path, name: str) -> Path:
-    return out / "summaries" / f"{name}.parquet"
-
-
-def summaries_about(out: Path) -> dict[str, Any]:
-    """With which version and settings the summaries were made.
-
-    :raises pipeline.errors.TimelineError: there are none.
-    """
-    metadata = read_metadata(out / "summaries" / "sessions.parquet")
-    return {"version": metadata["software_version"], "settings": flat(metadata["settings"])}
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"episodes": {"window_s": 1}}`` → ``{"episodes.window_s": 1}``."""
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return found
-
-
-def _made(out: Path) -> tuple[dict[str, Counter[str]], tuple[tuple[str, str, str], ...]]:
-    """How the timelines were made, and what was to be warned of."""
-    made: dict[str, Counter[str]] = {}
-    warnings = []
-    for patient, session in written_sessions(out):
-        metadata = read_metadata(timeline_path(out, patient, session))
-        weights = metadata["weights"]
-        facts = {
-            "software_version": f"Emonext Care {metadata['software_version']}",
-            "device": metadata["device"],
-            "weights.name": f"{weights['name']}, sha256 {weights['sha256'][:12]}",
-            **flat(metadata["settings"]),
-        }
-        for name, value in facts.items():
-            made.setdefault(name, Counter())[str(value)] += 1
-        warnings += [(patient, session, text) for text in metadata["warnings"]]
-    return made, tuple(warnings)
 
 
 def study_page(study: Study, language: Language, assets: Assets = INLINE) -> Markup:
