@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy.ndimage import find_objects, label
+from fakes import FAKE_WEIGHTS, LANDMARKS, find_squares, judge_by_light
 from videos import encode, with_faces
 
-from pipeline.faces.detection import Detections, Framing
+from pipeline.faces.detection import Framing
 from pipeline.processing.session import Instruments, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.records import Face, FrameFaces
 
 if TYPE_CHECKING:  # torch takes seconds to import, also in the processes that tests start
     from pipeline.faces.mtcnn import Cascade
-
-LANDMARKS = np.array([[-0.2, -0.15], [0.2, -0.15], [0, 0.062], [-0.15, 0.25], [0.15, 0.25]], np.float32)
-"""A frontal face: eyes, nose, corners of the mouth, from the centre of a box of side 1."""
 
 
 @pytest.fixture(scope="session")
@@ -42,32 +38,6 @@ def _quiet_decord() -> None:
     import decord
 
     decord.logging.set_level(decord.logging.QUIET)
-
-
-def find_squares(images: NDArray[np.uint8]) -> list[Detections]:
-    """A detector whose faces are light squares on black."""
-    return [_squares(image) for image in images]
-
-
-def _squares(image: NDArray[np.uint8]) -> Detections:
-    areas = find_objects(label(image.mean(axis=2) > 40)[0])
-    boxes = [[s[1].start, s[0].start, s[1].stop, s[0].stop] for s in areas if s[0].stop - s[0].start > 8]
-    boxes_xyxy = np.array(boxes, np.float32).reshape(-1, 4)
-    centres = (boxes_xyxy[:, None, :2] + boxes_xyxy[:, None, 2:]) / 2
-    sides = (boxes_xyxy[:, None, 2:] - boxes_xyxy[:, None, :2]).max(axis=2, keepdims=True)
-    return Detections(boxes_xyxy, np.full(len(boxes), 0.99, np.float32), centres + sides * LANDMARKS)
-
-
-def judge_by_light(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A classifier to which bright faces are happy, and dark ones sad."""
-    light = crops.mean(axis=(1, 2, 3)) / 255
-    logits = np.zeros((len(crops), 7))
-    logits[:, 3], logits[:, 4] = 6 * light, 6 * (1 - light)
-    shares = np.exp(logits)
-    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-FAKE_WEIGHTS = {"name": "by-light", "sha256": "0" * 64, "temperature": 1.0}
 
 
 @pytest.fixture(scope="session")
@@ -260,4 +230,4 @@ def _forced_bf16(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What costs most comes last, so that a slip shows early."""
-    items.sort(key=lambda item: item.path.stem in ("test_memory", "test_demo"))
+    items.sort(key=lambda item: item.path.stem in ("test_memory", "test_demo_video"))

@@ -28,9 +28,10 @@ import torch
 from hostile import Contained, Edit, edited, read_results, read_video, read_weights
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from page_text import Page
 from safetensors import safe_open
 from safetensors.torch import save_file
-from test_reports import TWENTY_SECONDS, Page, make_timeline, put
+from timelines import TWENTY_SECONDS, make_timeline, put
 from typer.testing import CliRunner
 from videos import encode, numbered
 

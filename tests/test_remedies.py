@@ -29,7 +29,7 @@ AREAS = (remedies_of_commands, remedies_of_lists, remedies_of_weights)
 EXCEPTIONS = {
     # another machine, or another program
     "; install the same.": "needs a second machine",
-    ". Start one with `ray start`; this machine must": "a cluster: test_ray_engine",
+    ". Start one with `ray start`; this machine must": "a cluster: test_ray_cluster",
     "--engine ray: Ray can't be started on this machine": "no advice",
     "is made into one by `emonext weights convert`": "test_published converts one",
     "--init imagenet: there are no such weights of this architecture": "every --size has some",
@@ -47,7 +47,7 @@ EXCEPTIONS = {
     "try another card, and copy the file again.": "needs a camera: test_preflight",
     "pictures can be decoded; record it again.": "needs a camera: test_preflight",
     "shows more than one person: give the session a photo of the patient": "real faces: test_people",
-    "they come from different networks. Make the references again": "the library's; test_identity",
+    "they come from different networks. Make the references again": "the library's; test_clustering",
     "who gave no consent; make sure that the recording may be processed.": "a person's decision",
     "is nearly {} of row {}; make sure that both are meant.": "a person's decision",
     "keep a copy in a safe place; without it nothing can be read again.": "about the future",

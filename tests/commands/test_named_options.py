@@ -1,0 +1,136 @@
+"""What messages, help and documents tell people to type exists: commands, and their options."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+import cli
+from pipeline.processing.list_columns import COLUMNS
+
+ROOT = Path(__file__).parents[2]
+
+# Options of other programs.
+OTHERS = {
+    *("--always", "--dirty"),  # git describe
+    "--generate",  # ray get-auth-token
+    *("--disable-usage-stats", "--object-store-memory"),  # ray start
+    "--timeout",  # pytest
+    "--work",  # tests/manual/trial_study.py
+    *("--head", "--address", "--port", "--node-ip-address", "--num-cpus", "--num-gpus", "--min-worker-port"),
+    *("--max-worker-port", "--include-dashboard", "--dashboard-host", "--temp-dir", "--block"),  # ray start
+    *("--editable", "--no-deps", "--index-url", "--no-index", "--find-links"),  # pip
+}
+
+# The first words of a file of labelled faces, which look like a command.
+NO_COMMAND = "emonext faces 1"
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+COMMAND = re.compile(r"(?<![\w-])emonext ([a-z]+)(?: ([a-z]+))?")
+
+
+def options_by_command() -> dict[str, set[str]]:
+    """``study init`` → its options."""
+    found: dict[str, set[str]] = {}
+
+    def add(command: object, name: str) -> None:
+        below = getattr(command, "commands", {})
+        for word, one in below.items():
+            add(one, f"{name} {word}".strip())
+        if not below:
+            params = getattr(command, "params", [])
+            found[name] = {option for param in params for option in param.opts} | {"--help"}
+
+    add(typer.main.get_command(cli.app), "")
+    return found
+
+
+COMMANDS = options_by_command()
+
+
+def texts_of(path: Path) -> Iterator[str]:
+    """Every text of a Python file, with gaps where values are filled in; or the lines of another file."""
+    if path.suffix != ".py":
+        yield from path.read_text(encoding="utf-8").splitlines()
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(p.value) if isinstance(p, ast.Constant) else "{}" for p in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def sources() -> list[Path]:
+    code = [path for room in ("pipeline", "emonext", "reports") for path in (ROOT / room).rglob("*.py")]
+    pages = (ROOT / "reports").rglob("*.po")
+    documents = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
+    return sorted([ROOT / "cli.py", *code, *pages, *documents])
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert "--ray-address" in COMMANDS["process"]
+    assert "study check" in COMMANDS
+    assert {"cli.py", "README.md", "pipeline/processing/batch.py"} <= set(map(name_of, sources()))
+
+
+@pytest.mark.parametrize("path", sources(), ids=name_of)
+def test_every_option_that_is_named_exists(path: Path) -> None:
+    known = set().union(*COMMANDS.values()) | OTHERS
+    named = {option for text in texts_of(path) for option in OPTION.findall(text)}
+    assert named <= known
+
+
+@pytest.mark.parametrize("path", sources(), ids=name_of)
+def test_every_command_that_is_named_exists_with_its_options(path: Path) -> None:
+    groups = {name.split()[0] for name in COMMANDS}
+    for text in texts_of(path):
+        for part in re.split(r"[`;|]|\band\b|\bor\b|\bthen\b", text):
+            for found in () if part == NO_COMMAND else COMMAND.finditer(part):
+                assert found[1] in groups, part
+                two = f"{found[1]} {found[2]}"
+                command = two if two in COMMANDS else found[1]
+                if command in COMMANDS and path.suffix != ".md":
+                    assert set(OPTION.findall(part[found.end() :])) <= COMMANDS[command], part
+
+
+def test_readme_s_commands_have_the_options_that_it_gives_them() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    quoted = [*re.findall(r"`(emonext [^`]+)`", text), *re.findall(r"(?m)^(emonext [^#\n]+)", text)]
+    assert len(quoted) > 20
+    for line in (part.strip() for whole in quoted for part in whole.replace("\n", " ").split("&&")):
+        found = COMMAND.match(line)
+        assert found, line
+        two = f"{found[1]} {found[2]}"
+        command = two if two in COMMANDS else found[1]
+        if command in COMMANDS:
+            assert set(OPTION.findall(line)) <= COMMANDS[command], line
+
+
+def test_what_readme_imports_exists() -> None:
+    from importlib import import_module
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"\b((?:pipeline|emonext|reports)(?:\.[a-z_]+)+)\(", text)
+    assert named == ["pipeline.store.timeline.read_timeline"]
+    for name in named:
+        module, _, function = name.rpartition(".")
+        assert callable(getattr(import_module(module), function))
+
+
+def test_help_the_document_and_a_new_list_say_the_same_of_the_columns() -> None:
+    from pipeline.processing.list_cells import _READERS
+
+    document = (ROOT / "docs" / "study-list.md").read_text(encoding="utf-8")
+    assert [column.name for column in COLUMNS] == list(_READERS)
+    for column in COLUMNS:
+        need = " (required)" if column.required else ""
+        assert f"| `{column.name}`{need} | {column.how} |\n" in document
+        assert f"- **{column.name}**: {column.how}" in cli._COLUMN_HELP

@@ -1,0 +1,227 @@
+"""The pages' languages: every text translated, none of English left, numbers as they are written there."""
+
+import re
+from datetime import date, datetime
+from pathlib import Path
+from string import Formatter
+from typing import Literal
+
+import pytest
+from french import FRENCH, NBSP, assert_no_english, forms, translations
+from messages import messages
+from session_pages import corrected, facts, material, rated
+from timelines import TWENTY_SECONDS, chosen, make_timeline, put
+
+from pipeline.analysis.events import Event
+from pipeline.analysis.session_results import SessionFacts, Unusual
+from pipeline.store.coverage import summarize
+from reports import (
+    IndexEntry,
+    ReportError,
+    ReportOptions,
+    SessionMaterial,
+    write_index,
+    write_reports,
+    write_session_report,
+)
+from reports.figures.resampling import cut
+from reports.figures.session import valence_figure
+from reports.options import last_options
+from reports.session_data import Pictures
+from reports.words.formatting import seconds_text, share_text, signed
+from reports.words.language import ENGLISH, LOCALES, SOURCE, language
+from reports.words.reasons import REASONS, reason_text
+
+OTHERS = [name for name in LOCALES if name != SOURCE]
+
+
+def test_there_are_texts() -> None:
+    assert len(messages()) > 100
+    assert "Not a feeling." not in messages()
+    assert any("caveats.html:2" in where for where in messages().values())
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_text_is_translated_and_none_is_left_over(name: str) -> None:
+    wanted, there = set(messages()), translations(name)
+    assert {message: messages()[message] for message in wanted - there.keys()} == {}
+    assert there.keys() - wanted == set()
+    assert [message for message, text in there.items() if not all(form.strip() for form in forms(text))] == []
+
+
+PLACE = re.compile(r"%\(\w+\)s|%%|</?\w+>")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_translation_loses_a_number_or_a_name(name: str) -> None:
+    for message, text in translations(name).items():
+        wanted = sorted(PLACE.findall(forms(message)[-1]))
+        for form in forms(text):
+            assert sorted(PLACE.findall(form)) == wanted or isinstance(message, tuple), message
+            assert set(PLACE.findall(form)) <= set(wanted), message
+            assert form % {place[2:-2]: "1" for place in wanted if place.startswith("%(")}
+
+
+def test_french_points_stand_apart() -> None:
+    """A space that does not break stands before : ; ? ! and %, and within « »."""
+    wrong = re.compile(rf"[^\s{NBSP}][;?!»](?!/)|[^{NBSP}\d\w] ?[:;?!%»](?!\()| [:;?!»]|«[^{NBSP}]")
+    for text in translations("fr").values():
+        for form in forms(text):
+            shown = re.sub(r"%\(\w+\)s|&\w+;", "x", form).replace("%%", "%")
+            assert not wrong.search(shown), shown
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, "0 séance"), (1, "1 séance"), (2, "2 séances"), (1500, "1 500 séances")]
+)
+def test_plurals_go_with_their_number(count: int, expected: str) -> None:
+    """In French nothing is singular too."""
+    text = FRENCH.ngettext(f"%(count)s{NBSP}session", f"%(count)s{NBSP}sessions", count)
+    assert " ".join(text.split()) == expected
+
+
+def test_numbers_and_dates_are_written_as_there() -> None:
+    assert [FRENCH.number(1234.5, 1), ENGLISH.number(1234.5, 1)] == ["1\u202f234,5", "1,234.5"]
+    assert [FRENCH.plain(29.97), FRENCH.plain(5.0), ENGLISH.plain(0.1)] == ["29,97", "5", "0.1"]
+    assert [FRENCH.number(value) for value in (-0.4, 2.6)] == ["0", "3"]
+    assert signed(-0.26, 1, FRENCH) == "−0,3"
+    assert seconds_text(0.3, FRENCH) == f"moins de 1{NBSP}s"
+    assert share_text(0.1, 100, FRENCH) == f"moins de 1{NBSP}%"
+    day, moment = date(2026, 3, 2), datetime(2026, 3, 2, 14, 5)
+    assert [ENGLISH.date(day), FRENCH.date(day)] == ["Monday 2 March 2026", "lundi 2 mars 2026"]
+    assert [ENGLISH.short_date(day), FRENCH.short_date(day)] == ["2 Mar 2026", "2 mars 2026"]
+    assert [ENGLISH.time(moment), FRENCH.time(moment)] == ["14:05", "14:05"]
+    assert ENGLISH.listed(["a"]) == "a"
+    assert [spoken.listed(["a", "b", "c"]) for spoken in (ENGLISH, FRENCH)] == ["a, b and c", "a, b et c"]
+
+
+def test_an_unknown_language_is_an_error_that_names_those_there_are() -> None:
+    with pytest.raises(ReportError, match="--lang de: there is no such language; choose en or fr"):
+        language("de")
+
+
+# reasons
+
+
+def test_a_reason_is_translated_with_what_it_names() -> None:
+    reason = "the patient was not recognised: person 2 is 0.61 from the reference photos, and nobody nearer; "
+    reason += "one person is 0.50 at most; 0.6 s of the video could not be decoded"
+    assert reason_text(reason, FRENCH).replace(NBSP, " ") == (
+        "le patient n’a pas été reconnu : la personne 2 est à 0,61 des photos de référence, et personne n’en "
+        "est plus proche ; une même personne en est à 0,50 au plus ; 0,6 s de la vidéo n’ont pas "
+        "pu être décodées"
+    )
+    assert reason_text(reason, ENGLISH) == reason
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_is_found_again(reason: str) -> None:
+    names = [name for _, name, _, _ in Formatter().parse(re.sub(r"%\((\w+)\)s", r"{\1}", reason)) if name]
+    filled = reason % {name: "no face was found in this video" if name == "reason" else "7" for name in names}
+    assert "lang=" not in reason_text(filled, FRENCH)
+
+
+def test_a_reason_that_nobody_translated_says_that_it_is_english() -> None:
+    assert reason_text("disk <full>", FRENCH) == '<span lang="en">disk &lt;full&gt;</span>'
+    assert reason_text("disk <full>", ENGLISH) == "disk <full>"
+
+
+# pages
+
+
+GAPS = [("happy", 50), ("no_face", 4), ("sad", 60), ("other_person", 50), ("surprise", 60), ("no_face", 4)]
+
+
+@pytest.mark.parametrize(
+    "by", ["longest", "largest", "hand", "photo", "region", "3", None], ids=lambda by: str(by)
+)
+def test_a_french_session_holds_no_english(by: str | None, tmp_path: Path) -> None:
+    patient = chosen(by or "photo", 1 if by else None, 2) | {
+        "confidence": 0.5 if by in ("hand", "photo", "region") else None,
+        "reason": "no face was found in the reference photos",
+    }
+    warnings = ["0.6 s of the video could not be decoded"]
+    timeline = make_timeline(GAPS, patient=patient, warnings=warnings, seconds_lost=0.6)
+    page = write_session_report(SessionMaterial(timeline, summarize(timeline)), tmp_path / "a.html", FRENCH)
+    assert_no_english(page)
+    assert "l’expression semblait" in page.read_text()
+
+
+@pytest.mark.parametrize("faces", ["plain", "blur", None])
+@pytest.mark.parametrize("recorded_at", ["2026-03-02T14:05:00", None])
+def test_a_french_session_with_all_that_can_be_known_holds_no_english(
+    faces: Literal["plain", "blur"] | None, recorded_at: str | None, tmp_path: Path
+) -> None:
+    unusual = [Unusual(of, value, 0.2, 0.4) for of in ("positive", "negative", "") for value in (0.1, 0.5)]
+    known = corrected(
+        still=True,
+        unusual=tuple(unusual),
+        events=(Event("P1", "S1", 3.0, "chanson"),),
+        rated=rated()[:1] + rated("corrected")[:1],
+    )
+    pictures = Pictures({12.0: b"jpeg"}, faces) if faces else Pictures({}, "blur")
+    made = material(TWENTY_SECONDS, recorded_at, facts=known, pictures=pictures, review="../../review/a.html")
+    page = write_session_report(made, tmp_path / "a.html", FRENCH)
+    assert_no_english(page)
+    assert "par rapport au visage au repos de cette personne" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    "known", [facts(good=(), hard=()), facts(others=2), facts()], ids=["no moment", "few", "usual"]
+)
+def test_a_french_session_of_which_less_is_known_holds_no_english(
+    known: SessionFacts, tmp_path: Path
+) -> None:
+    page = write_session_report(material(facts=known), tmp_path / "a.html", FRENCH)
+    assert_no_english(page)
+
+
+@pytest.mark.parametrize("runs", [[("no_face", 50)], [("happy", 3), ("no_face", 97)], [("happy", 100)]])
+def test_a_french_session_that_shows_little_holds_no_english(
+    runs: list[tuple[str, int]], tmp_path: Path
+) -> None:
+    timeline = make_timeline(runs)
+    assert_no_english(
+        write_session_report(SessionMaterial(timeline, summarize(timeline)), tmp_path / "a.html", FRENCH)
+    )
+
+
+def test_a_french_index_holds_no_english(tmp_path: Path) -> None:
+    assert_no_english(write_index([], tmp_path / "empty.html", FRENCH))
+    states = ("done", "partial", "failed", "skipped", "waiting", "running", "interrupted")
+    entries = [
+        IndexEntry(
+            "P1", f"S{n}", state, "not found.", summarize(make_timeline(runs)), f"P1/S{n}.html", enough
+        )
+        for runs, enough in ((TWENTY_SECONDS, True), ([("no_face", 9)], False))
+        for n, state in enumerate(states)
+    ]
+    entries.append(IndexEntry("P2", "S1", "failed", "", None, None))
+    page = write_index(entries, tmp_path / "index.html", FRENCH)
+    assert_no_english(page)
+    assert "2 terminées" in page.read_text().replace(NBSP, " ")
+
+
+def test_the_words_beside_a_figure_fit_into_its_margin() -> None:
+    figure = valence_figure(cut(make_timeline(TWENTY_SECONDS), 1), FRENCH)
+    assert figure["layout"]["yaxis2"]["ticktext"] == ["négative", "ni l’une<br>ni l’autre", "positive"]
+
+
+def test_pages_keep_their_language_when_they_are_made_anew(tmp_path: Path) -> None:
+    put(tmp_path, make_timeline(TWENTY_SECONDS))
+    assert last_options(tmp_path) == ReportOptions(language="en")
+    write_reports(tmp_path, options=ReportOptions(language="fr"))
+    assert last_options(tmp_path) == ReportOptions(language="fr")
+    index = write_reports(tmp_path)
+    for page in (index, index.parent / "P1" / "S1.html"):
+        assert_no_english(page)
+    index.write_text('<html lang="xx">')
+    assert last_options(tmp_path) == ReportOptions()
+
+
+def test_the_first_of_the_month_is_an_ordinal_in_french() -> None:
+    assert FRENCH.date(date(2026, 3, 1)) == "dimanche 1er mars 2026"
+    assert FRENCH.short_date(date(2026, 4, 1)) == "1er avr. 2026"
+    assert [FRENCH.day_and_month(date(2026, 3, day)) for day in (1, 21)] == ["1er mars", "21 mars"]
+    assert FRENCH.long_date(date(2026, 3, 11)) == "11 mars 2026"
+    assert ENGLISH.long_date(date(2026, 3, 1)) == "1 March 2026"
