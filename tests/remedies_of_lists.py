@@ -339,7 +339,8 @@ def a_scale_that_is_none(kit: Kit) -> Steps:
 
 
 def agree(kit: Kit, path: Path, *options: object) -> Ended:
-    return kit.run("agree", kit.out, path, *options)
+    """In steps that are shorter than what is coded here."""
+    return kit.run("agree", kit.out, path, "--step", 0.1, *options)
 
 
 def ratings(kit: Kit, *lines: str, name: str = "P1_S1_anna.csv", head: str = "start_s;end_s;code") -> Path:
@@ -407,7 +408,7 @@ def a_rater_who_never_coded_neutral(kit: Kit) -> Steps:
 
 
 @remedy(
-    "{}: nothing states what was rated of {} session{}, so only the time from the first code "
+    "{}: nothing states what was rated of {}, so only the time from the first code "
     "to the last counts as rated. Give --rated 0-600, for example, or --rated all where every "
     "session was rated as a whole."
 )
