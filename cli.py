@@ -735,7 +735,8 @@ def agree(
     rated: Annotated[
         str | None,
         typer.Option(
-            help="What was rated of each session, such as 0-600, where a file does not say; else all of it.",
+            help="What was rated of each session, where a file does not say: such as 0-600, or all; "
+            "else from the first code to the last.",
             metavar="FROM-TO",
         ),
     ] = None,

@@ -140,7 +140,7 @@ def _rated_time(rater: str, ratings: Ratings, sessions: Sequence[_Session]) -> R
         len(usable),
         sum(_within_s(rating.rated or parts[rating.ids], parts[rating.ids]) for rating in usable),
         sum(_within_s(_coded(rating), parts[rating.ids]) for rating in usable),
-        all(rating.rated for rating in usable),
+        all(rating.rated and not rating.is_assumed for rating in usable),
         len(own) - len(usable),
     )
 

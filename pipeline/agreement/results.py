@@ -94,7 +94,8 @@ class RatedTime:
     """How much somebody rated, of the sessions that are compared.
 
     :param rated_s: of the sessions' counted time. ``coded_s``: of it with a label.
-    :param is_stated: whether it is stated for each session what was rated; else it is the whole session.
+    :param is_stated: whether it is stated for each session what was rated; else it may be from the first code
+        to the last.
     :param unusable: sessions without a usable code, which are not compared.
     """
 

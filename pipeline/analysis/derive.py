@@ -81,15 +81,14 @@ def _write_scales(out: Path) -> list[str]:
 
 
 def _write_events(out: Path) -> list[str]:
-    listed, problems = out / EVENTS_FILE, []
-    if listed.exists():
-        try:
-            problems = [f"{listed}: {problem}" for problem in write_events(out, listed)]
-        except InputError as error:
-            problems = [str(error)]
-    if problems or not listed.exists():
-        _events(out).unlink(missing_ok=True)  # of another list
-    return problems
+    listed = out / EVENTS_FILE
+    _events(out).unlink(missing_ok=True)  # perhaps of another list
+    if not listed.exists():
+        return []
+    try:
+        return [f"{listed}: {problem}" for problem in write_events(out, listed)]
+    except InputError as error:
+        return [str(error)]
 
 
 def _events(out: Path) -> Path:

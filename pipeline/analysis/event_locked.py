@@ -148,14 +148,15 @@ Load = Callable[[Ids], Recorded]
 def write_events(out: Path, events_csv: Path, settings: EventSettings | None = None) -> tuple[Problem, ...]:
     """Averages around the events of a list, from the timelines.
 
-    :returns: what is to be put right in the list; where it is not empty, nothing was written.
+    :returns: what is to be put right in the list. Rows without a fault are used; nothing is written where
+        there is none, or where the header has a fault, which is one of every row.
     :raises InputError: the list can't be read at all. :raises TimelineError: a timeline can't.
     :raises OutputError: the table can't be written.
     """
     settings = settings or EventSettings()
     conditions, parts = _sessions(out)
     events, problems = read_events(events_csv, parts)
-    if not problems:
+    if events and all(problem.row > 1 for problem in problems):
         load = lru_cache(_KEPT)(partial(_load, out))
         rows = around_events(events, conditions, load, settings)
         write_derived(out / "summaries" / "events.parquet", EVENTS_SCHEMA, rows, settings)

@@ -66,7 +66,7 @@ def read_events(path: Path, parts: Mapping[Ids, Parts]) -> tuple[tuple[Event, ..
     missing = [name for name in _REQUIRED if name not in names]
     if missing or len(names) > MAX_COLUMNS:
         raise InputError(f"{path}: its first line does not name {', '.join(missing) or 'few columns'}.")
-    problems = list(_header_problems(names))
+    problems = list(_header_problems(names, header))
     sessions = patients_by_session(parts)
     events = []
     for number, cells in lines:
@@ -99,11 +99,11 @@ def patients_by_session(ids: Iterable[Ids]) -> dict[str, list[str]]:
     return sessions
 
 
-def _header_problems(names: Sequence[str]) -> list[Problem]:
+def _header_problems(names: Sequence[str], header: Sequence[str]) -> list[Problem]:
     problems = []
     for place, name in enumerate(names):
         known = name in (*_REQUIRED, "patient_id")
-        if known and (repeated := why_repeated(name, names[:place])):
+        if known and (repeated := why_repeated(name, names[:place], header)):
             problems.append(Problem(1, name, repeated))
         elif name and not known and not name.startswith(_LEFT_ALONE):
             reason = f"no such column. Begin the names of your own columns with {_LEFT_ALONE}."

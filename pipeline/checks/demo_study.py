@@ -103,6 +103,7 @@ def make_study(
     truth: list[dict[str, str]] = []
     events: list[dict[str, str]] = []
     ratings: tuple[list[dict[str, str]], ...] = ([], [])
+    rated = {"rated_from_s": "0", "rated_to_s": f"{LENGTH_S:g}"}
     for number, patient in enumerate(_patients(random)):
         for session, condition in enumerate(CONDITIONS, start=1):
             ids = {"patient_id": patient.patient_id, "session_id": f"S{session:02}"}
@@ -115,14 +116,14 @@ def make_study(
             events += [ids | {"time_s": f"{song:.1f}", "what": "song begins"} for song in songs]
             if session == 2:
                 for rater, rows in enumerate(ratings, start=1):
-                    rows += [ids | _row(episode) for episode in _as_rated(shown, rater, random)]
+                    rows += [ids | _row(episode) | rated for episode in _as_rated(shown, rater, random)]
             on_progress(number * SESSIONS + session, PATIENTS * SESSIONS)
     columns = ("patient_id", "session_id", "start_s", "end_s", "code")
     record(out, *outcomes)
     write_rows(out / "truth" / "episodes.csv", columns, truth)
     write_rows(out / "events.csv", ("patient_id", "session_id", "time_s", "what"), events)
     for name, rows in zip(("rater_a", "rater_b"), ratings, strict=True):
-        write_rows(out / "ratings" / f"{name}.csv", columns, rows)
+        write_rows(out / "ratings" / f"{name}.csv", (*columns, *rated), rows)
 
 
 def _row(episode: Shown) -> dict[str, str]:

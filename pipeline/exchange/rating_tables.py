@@ -98,12 +98,12 @@ def _rows(
 ) -> list[tuple[int, Row]]:
     """The lines below the header.
 
-    :param read: the columns that are read.
-    :raises InputError: two of these have the same name, or a line has more cells than the header has names.
+    :param header: what each column means. ``read``: the columns that are read.
+    :raises InputError: two of these are the same, or a line has more cells than the header has names.
     """
     number = table[0][0]
     for place, name in enumerate(header):
-        if name in read and (repeated := why_repeated(name, header[:place])):
+        if name in read and (repeated := why_repeated(name, header[:place], table[0][1])):
             raise InputError(f"{path}: {Problem(number, name, repeated)}")
     for number, cells in table[1:]:
         if any(cells[len(header) :]):

@@ -3,8 +3,12 @@
 A rater is a name, as far as possible from the file itself: an ELAN tier's annotator, a table's column, a
 BORIS subject; else what a file's name says after the session's (``P012_S01_anna.eaf``), the folder it lies
 in, or the file's own name.
+
+What was rated of a session is stated by the file, or by ``--rated``; else it is from the rater's first code
+of the session to the last, as nobody may have looked at the rest.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -48,7 +52,8 @@ class Rating:
     :param stretches: in order of their start; they may overlap.
     :param unrateable: (start, end) in which nothing could be judged.
     :param uncoded: the label of the rest.
-    :param rated: (start, end) that were rated; empty where nobody said, which is the whole session.
+    :param rated: (start, end) that were rated; empty: the whole session.
+    :param is_assumed: whether nothing states ``rated``, which is from the first code to the last.
     """
 
     patient_id: str
@@ -58,6 +63,7 @@ class Rating:
     unrateable: tuple[tuple[float, float], ...] = ()
     uncoded: str = NONE
     rated: tuple[Span, ...] = ()
+    is_assumed: bool = False
 
     @property
     def ids(self) -> tuple[str, str]:
@@ -116,16 +122,20 @@ def read_ratings(
 
 
 def read_span(text: str | None) -> Span | None:
-    """A stretch typed as ``0-600`` or ``0:30-10:00``.
+    """A stretch typed as ``0-600`` or ``0:30-10:00``; ``all`` ends never.
 
     :raises InputError: it is none.
     """
     if text is None:
         return None
+    if text.strip().lower() == "all":
+        return 0.0, math.inf
     try:
         start_s, end_s = map(read_seconds, text.replace("–", "-").split("-"))
     except (ValueError, InputError) as error:
-        raise InputError(f"--rated {shown(text)}: write FROM-TO, such as 0-600 or 0:30-10:00.") from error
+        raise InputError(
+            f"--rated {shown(text)}: write FROM-TO, such as 0-600 or 0:30-10:00, or all."
+        ) from error
     if not start_s < end_s:
         raise InputError(f"--rated {shown(text)}: ends before it starts; write FROM-TO, such as 0-600.")
     return start_s, end_s
@@ -186,21 +196,20 @@ def _joined(
         name = f"{', '.join(sources)}: {rater}, {patient} {session}"
         if len(several) > 1:
             notes.append(f"{name}: {len(several)} ratings were put together as one rater's")
-        spans = _stated(name, several)
-        if not spans and rated is not None:
-            recorded = names.recorded.get((patient, session))
-            spans = intersection([rated], recorded.parts) if recorded else [rated]
-            if not spans:
-                raise InputError(f"--rated: {rated[0]:g} to {rated[1]:g} s lies outside {patient} {session}.")
         coded = tuple(stretch for one in several for stretch in one.coded)
-        if spans:
-            coded, lost = cut(coded, spans, "what was rated")
-            notes += [f"{name}: {note}" for note in lost]
+        recorded = names.recorded.get((patient, session))
+        parts = recorded.parts if recorded else ((0.0, math.inf),)
+        in_files = _stated(name, several)
+        spans = in_files or intersection([rated or _first_to_last(coded)], parts)
+        if rated is not None and not spans:
+            raise InputError(f"--rated: {rated[0]:g} to {rated[1]:g} s lies outside {patient} {session}.")
+        coded, lost = cut(coded, spans, "what was rated")
+        notes += [f"{name}: {note}" for note in lost]
         rating = _labelled((patient, session, rater), coded, codes, tuple(spans))
-        if not rating.stretches and not any(one.rated for one in several):
-            rating = replace(
-                rating, rated=()
-            )  # the option is about all files: it does not say that one is whole
+        rating = replace(rating, is_assumed=not in_files and rated is None)
+        if not rating.stretches and not in_files:
+            # the option is about all files: it does not say that one is whole
+            rating = replace(rating, rated=())
         if not rating.is_usable:
             notes.append(f"{name}: no usable code, so this rating is not compared")
         elif not rating.stretches:
@@ -220,6 +229,12 @@ def _stated(name: str, several: Sequence[CodedSession]) -> list[Span]:
     if len(stated) > 1 and sum(map(total_s, stated)) > total_s(spans) + EDGE_S:
         raise InputError(f"{name}: the files state different times as rated; state the same in all of them.")
     return spans
+
+
+def _first_to_last(coded: Sequence[Coded]) -> Span:
+    """From the first code's start to the last one's end; nothing where there is none."""
+    edges_s = [edge_s for each in coded for edge_s in (each.start_s, each.end_s)]
+    return min(edges_s, default=0.0), max(edges_s, default=0.0)
 
 
 def _labelled(
@@ -258,6 +273,14 @@ def _hints(ratings: Sequence[Rating]) -> Iterator[str]:
             yield (
                 f"{rater} coded {doubled_s:.10g} s with several labels at once: a step counts as the label "
                 "that covers most of it."
+            )
+        assumed = [rating for rating in own if rating.is_usable and rating.is_assumed]
+        if assumed:
+            sessions = f"{len(assumed)} session{'s' if len(assumed) > 1 else ''}"
+            yield (
+                f"{rater}: nothing states what was rated of {sessions}, so only the time from the first code "
+                "to the last counts as rated. Give --rated 0-600, for example, or --rated all where every "
+                "session was rated as a whole."
             )
 
 

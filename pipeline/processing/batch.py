@@ -126,8 +126,12 @@ def process_sessions(
         between.
     :param own_text: what every page holds of the program's own; it is about nobody.
     :returns: how each session ended, in their order.
+    :raises InputError: a name in a video's path is not text, which the status could not hold.
     :raises OutputError: the folder can't be written to, or another run is at work in it.
     """
+    for session in sessions:
+        for video in () if session.refused else session.videos:
+            check_name(video)
     _claim(out)
     keys = [session.ids for session in sessions]
     options = {"settings": asdict(settings), "overwrite": overwrite}

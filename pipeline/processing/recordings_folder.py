@@ -46,7 +46,7 @@ def find_videos(folder: Path) -> FolderVideos:
     Hidden files and folders are left out (macOS writes a ``._P1_S1.mp4`` beside a ``P1_S1.mp4``), and so are
     results of earlier runs, which hold copies for review. Links to folders are not followed.
 
-    :raises InputError: the folder can't be listed, or a video's name is not text.
+    :raises InputError: the folder can't be listed, or a name in a video's path is not text.
     """
     try:
         next(folder.iterdir(), None)
@@ -71,12 +71,15 @@ def is_video_name(name: str) -> bool:
 
 
 def check_name(video: Path) -> Path:
-    """The path itself; it will be written to lists and to the status, which are text.
+    """The path itself; the full path will be written to lists and to the status, which are text.
 
-    :raises InputError: its bytes are no text.
+    :raises InputError: the bytes of its name are no text, or those of a folder above it.
     """
-    if not is_text(str(video)):
+    if not is_text(video.name):
         raise InputError(f"{str(video)!r}: this name is not text; rename the video.")
+    for folder in video.absolute().parents:
+        if not is_text(folder.name):
+            raise InputError(f"{str(folder)!r}: this folder's name is not text; rename the folder.")
     return video
 
 

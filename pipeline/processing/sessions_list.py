@@ -12,7 +12,7 @@ patients in one video are two lines with that video.
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -175,7 +175,7 @@ def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Pr
     return columns, [*(Problem(1, name, "this column is missing.") for name in missing), *problems]
 
 
-def _why_not(name: str, earlier: Collection[str]) -> str:
+def _why_not(name: str, earlier: Sequence[str]) -> str:
     if name in READERS and (repeated := why_repeated(name, earlier)):
         return repeated
     if not name or name in READERS or name.startswith(_LEFT_ALONE):

@@ -5,7 +5,7 @@ import difflib
 import io
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,9 +196,18 @@ def plain(cell: str) -> str:
     return (cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell).rstrip()
 
 
-def why_repeated(column: str, earlier: Collection[str]) -> str:
-    """What is wrong with a column whose name an earlier column has; empty if none has."""
-    return "two columns have this name; keep one." if column in earlier else ""
+def why_repeated(column: str, earlier: Sequence[str], header: Sequence[str] = ()) -> str:
+    """What is wrong with a column that an earlier column is too; empty if none is.
+
+    :param header: the names in the file, up to this column's, where several names mean the same column.
+    """
+    if column not in earlier:
+        return ""
+    first, own = (header[earlier.index(column)], header[len(earlier)]) if header else (column, column)
+    if first.strip().casefold() == own.strip().casefold():
+        return "two columns have this name; keep one."
+    names = f"{shown(first)} and {shown(own)}"
+    return f"{names} mean the same column; keep one, or begin the other's name with x_."
 
 
 def is_file(path: Path) -> bool:

@@ -86,7 +86,7 @@ def _rated(one: RatedTime) -> str:
     unusable = f"no usable code in {words.count_text(one.unusable, 'session')}" if one.unusable else ""
     if not one.sessions:
         return f"– ({unusable})"
-    stated = "as stated" if one.is_stated else "the whole session where nothing says otherwise"
+    stated = "as stated" if one.is_stated else "from the first code to the last where nothing says otherwise"
     sessions = words.count_text(one.sessions, "session")
     said = f"rated {one.rated_s:,.0f} s of {sessions} ({stated}), coded {one.coded_s:,.0f} s"
     return f"{said}; {unusable}" if unusable else said

@@ -277,6 +277,27 @@ def test_a_list_with_problems_writes_nothing(made_study: Path, tmp_path: Path) -
     assert not (tmp_path / "summaries").exists()
 
 
+def test_rows_without_a_fault_are_used(made_study: Path, tmp_path: Path) -> None:
+    listed, whole = tmp_path / "events.csv", (made_study / "events.csv").read_text(encoding="utf-8")
+    (tmp_path / "timelines").symlink_to(made_study / "timelines")
+    listed.write_text(whole, encoding="utf-8")
+    assert write_events(tmp_path, listed) == ()
+    right = read_event_averages(tmp_path)
+    listed.write_text(f"{whole}P01;S99;10;song begins\n", encoding="utf-8")
+    (problem,) = write_events(tmp_path, listed)
+    assert problem.reason == "there is no session 'S99' here."
+    assert read_event_averages(tmp_path).equals(right)
+
+
+def test_a_header_with_a_fault_is_one_of_every_row(made_study: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "events.csv"
+    listed.write_text("patient_id;session_id;time_s;what;time\nP01;S01;10;song;20\n", encoding="utf-8")
+    (tmp_path / "timelines").symlink_to(made_study / "timelines")
+    (problem,) = write_events(tmp_path, listed)
+    assert problem.row == 1
+    assert not (tmp_path / "summaries").exists()
+
+
 def test_values_are_those_of_the_timeline(made_study: Path) -> None:
     """Probability, share and valence of one bin, from the columns of the timeline itself."""
     timeline = read_timeline(timeline_path(made_study, "P01", "S01"))

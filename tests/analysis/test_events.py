@@ -75,6 +75,14 @@ def test_every_problem_is_named_at_once(listed: Path) -> None:
     ]
 
 
+def test_two_columns_of_one_meaning_are_both_named(listed: Path) -> None:
+    _, problems = read(listed, "session_id;time_s;what;Time\nS01;10;song;11\n")
+    assert problems == [
+        "row 1, time_s: 'time_s' and 'Time' mean the same column; keep one, or begin the other's name "
+        "with x_."
+    ]
+
+
 def test_more_cells_than_the_header_has_are_a_problem(listed: Path) -> None:
     _, problems = read(listed, "session_id;time_s;what\nS01;10;song; Ave Maria\n")
     assert problems == [

@@ -245,7 +245,8 @@ def test_what_a_rater_of_a_file_rated_is_not_stated_for_another(tmp_path: Path) 
     sad = by("Bo", tier("emotion-2", aligned("a2", "ts2", "ts3", "sad")))
     rated = by("Anna", tier("rated", aligned("r1", "ts1", "ts2", "")))
     found = read(eaf(tmp_path / "P012_S02.eaf", happy + sad + rated))
-    assert [(one.rater, one.rated) for one in found.ratings] == [("Anna", ((1, 5),)), ("Bo", ())]
+    assert [(one.rater, one.rated) for one in found.ratings] == [("Anna", ((1, 5),)), ("Bo", ((5, 9),))]
+    assert [one.is_assumed for one in found.ratings] == [False, True]
     (one,) = read(eaf(tmp_path / "P012_S02.eaf", ONE + rated)).ratings
     assert one.rated == ((1, 5),), "the tier of codes names nobody else"
 
@@ -341,7 +342,7 @@ def test_events_of_behaviors_that_the_project_does_not_have_are_told(tmp_path: P
 
 @pytest.mark.parametrize(
     ("interval", "rated"),
-    [([0, 0], ()), ([0, 30], ((0, 30),)), ([10, 0], ((10, 60),)), ([10.5, 20], ((10.5, 20),))],
+    [([0, 0], ((11, 15),)), ([0, 30], ((0, 30),)), ([10, 0], ((10, 60),)), ([10.5, 20], ((10.5, 20),))],
 )
 def test_an_observation_s_interval_is_what_was_rated(
     tmp_path: Path, interval: list[float], rated: tuple[tuple[float, float], ...]
@@ -415,8 +416,6 @@ def test_states_that_do_not_begin_and_end_in_turn_are_refused(tmp_path: Path, ro
     [
         "start_s,end_s,code,code\n1,5,happy,sad\n",
         "start_s,end_s,code,Code \n1,5,happy,sad\n",
-        "start_s,end_s,code,emotion\n1,5,happy,sad\n",
-        "start_s,end_s,start,code\n1,5,2,happy\n",
         "observation id,behavior,behavior,start (s),stop (s)\nP012_S02,happy,sad,1,5\n",
         "observation id,behavior,status,time,time\nP012_S02,happy,START,1,5\n",
     ],
@@ -425,6 +424,23 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "P012_S02.csv"
     path.write_text(text)
     assert "two columns have this name; keep one." in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (
+            "start_s,end_s,code,label",
+            "row 1, code: 'code' and 'label' mean the same column; keep one, or begin",
+        ),
+        ("start_s,end_s,Emotion,code", "row 1, code: 'Emotion' and 'code' mean the same column"),
+        ("start_s,end_s,code,onset", "row 1, start_s: 'start_s' and 'onset' mean the same column"),
+    ],
+)
+def test_two_columns_of_one_meaning_are_both_named(tmp_path: Path, header: str, said: str) -> None:
+    path = tmp_path / "P012_S02.csv"
+    path.write_text(f"{header}\n1,5,happy,happy\n")
+    assert said in refused(path)
 
 
 def test_other_columns_may_repeat(tmp_path: Path) -> None:
@@ -485,20 +501,20 @@ def test_unix_times_are_refused(tmp_path: Path) -> None:
 def test_a_code_over_the_edge_is_cut_and_told(tmp_path: Path) -> None:
     found = read(plain(tmp_path / "P012_S02.csv", "50,5000,happy"), "none=neutral")
     assert stretches(found) == [(50, 60, "happy")]
-    assert found.notes == (
+    assert found.notes[:-1] == (
         "P012_S02.csv: 1 code cut to the counted time of P012 S02 (0 to 60 s): 'happy' 50 to 5000 s",
     )
 
 
 @pytest.mark.parametrize("row", ["50,60.4,happy", "50,60,happy"])
 def test_two_samples_over_the_edge_are_cut_without_a_word(tmp_path: Path, row: str) -> None:
-    found = read(plain(tmp_path / "P012_S02.csv", row), "none=neutral")
+    found = read(plain(tmp_path / "P012_S02.csv", row), "none=neutral", "all")
     assert (stretches(found), found.notes) == ([(50, 60, "happy")], ())
 
 
 def test_codes_in_time_that_does_not_count_are_told(tmp_path: Path) -> None:
     path = plain(tmp_path / "P012_S02.csv", "1,5,happy", "21,25,sad", "15,35,fear")
-    found = read(path, "none=neutral", **parts((0, 20), (30, 60)))
+    found = read(path, "none=neutral", "all", **parts((0, 20), (30, 60)))
     assert stretches(found) == [(1, 5, "happy"), (15, 20, "fear"), (30, 35, "fear")]
     counted = "the counted time of P012 S02 (0 to 20 s, 30 to 60 s)"
     assert found.notes == (
@@ -509,7 +525,9 @@ def test_codes_in_time_that_does_not_count_are_told(tmp_path: Path) -> None:
 
 def test_codes_that_are_about_something_else_may_lie_anywhere(tmp_path: Path) -> None:
     path = plain(tmp_path / "P012_S02.csv", "1,5,happy", "70,80,talk")
-    assert read(path, "talk=-,none=neutral").notes == ()
+    found = read(path, "talk=-,none=neutral")
+    assert found.ratings[0].rated == ((1, 5),)
+    assert read(path, "talk=-,none=neutral", "all").notes == ()
 
 
 @pytest.mark.parametrize(("codes", "usable"), [("talk=-", False), ("talk=?", False), ("talk=sad", True)])
@@ -548,6 +566,49 @@ def test_the_option_rated_holds_where_a_file_does_not_say(tmp_path: Path) -> Non
     assert "lies outside P012 S02" in refused(path, None, "100-200")
 
 
+def test_what_nobody_states_is_rated_from_the_first_code_to_the_last(tmp_path: Path) -> None:
+    path = plain(tmp_path / "P012_S02_anna.csv", "12,15,sad", "10,12,happy", "35,40,away", "50,52,talk")
+    found = read(path, "away=?,talk=-,none=neutral", **parts((0, 20), (30, 60)))
+    assert found.ratings[0].rated == ((10, 20), (30, 40)), "what is left out tells nothing"
+    assert found.ratings[0].is_assumed
+    (note,) = found.notes
+    assert note == (
+        "anna: nothing states what was rated of 1 session, so only the time from the first code to the last "
+        "counts as rated. Give --rated 0-600, for example, or --rated all where every session was rated as "
+        "a whole."
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "rated"), [("all", ((0, 60),)), ("0-600", ((0, 60),)), ("5-20", ((5, 20),))]
+)
+def test_the_option_states_what_was_rated(
+    tmp_path: Path, option: str, rated: tuple[tuple[float, float], ...]
+) -> None:
+    path = plain(tmp_path / "P012_S02_anna.csv", "10,12,happy", "15,20,sad")
+    found = read(path, "none=neutral", option)
+    assert (found.ratings[0].rated, found.ratings[0].is_assumed, found.notes) == (rated, False, ())
+
+
+def test_a_file_of_each_emotion_is_rated_from_the_first_code_of_all(tmp_path: Path) -> None:
+    for folder, row in (("happy", "10,12,happy"), ("sad", "30,32,sad")):
+        (tmp_path / folder).mkdir()
+        plain(tmp_path / folder / "P012_S02_anna.csv", row)
+    found = read(tmp_path, "none=neutral")
+    assert [one.rated for one in found.ratings] == [((10, 32),)]
+    assert sum("nothing states what was rated" in note for note in found.notes) == 1
+
+
+def test_a_note_for_each_rater_tells_what_nobody_states(tmp_path: Path) -> None:
+    for name in ("P012_S02_anna", "P012_S03_anna", "P012_S02_bo"):
+        plain(tmp_path / f"{name}.csv", "10,12,happy")
+    found = read(tmp_path, "none=neutral")
+    assert [note.split(",")[0] for note in found.notes] == [
+        "anna: nothing states what was rated of 2 sessions",
+        "bo: nothing states what was rated of 1 session",
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "600", "0-", "20-10", "a-b", "0-10-20"])
 def test_an_option_rated_that_is_no_stretch_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--rated"):
@@ -563,7 +624,7 @@ def test_an_export_that_does_not_hold_the_lengths_of_files_is_refused(tmp_path: 
 
 def test_a_file_given_twice_is_read_once(tmp_path: Path) -> None:
     path = plain(tmp_path / "P012_S02_anna.csv", "1,5,neutral")
-    found = read_ratings([path, tmp_path, path], MINUTE, read_codes(None), None)
+    found = read_ratings([path, tmp_path, path], MINUTE, read_codes(None), read_span("all"))
     assert (stretches(found), found.notes) == ([(1, 5, "neutral")], ())
 
 

@@ -98,6 +98,23 @@ def test_no_inputs_are_no_sessions() -> None:
     assert plan_sessions([], None, None) == []
 
 
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_folder_whose_name_is_no_text_is_refused(
+    tmp_path: Path, relative: bool, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The status holds full paths, as text."""
+    folder, out = tmp_path / os.fsdecode(b"caf\xe9"), tmp_path / "out"
+    (video,) = touch(folder, "P1_S1.mp4")
+    monkeypatch.chdir(folder)
+    if relative:
+        video = Path(video.name)
+    with pytest.raises(InputError, match=r"'.*caf.udce9': this folder's name is not text; rename the folder"):
+        plan_sessions([video], None, None)
+    with pytest.raises(InputError, match="rename the folder"):
+        process_sessions([Session("P1", "S1", video)], out, Settings(), in_this_process(fake_instruments), "")
+    assert not out.exists()
+
+
 def test_a_folder_s_videos_take_their_ids_from_their_names(tmp_path: Path) -> None:
     touch(tmp_path, "P2_S1.mov", "P1_S2.mp4", "P1_S1.MP4", "P1_S1_part2.mkv", "notes.txt", "P1_S9.mp4.txt")
     assert ids(plan_sessions([tmp_path], None, None)) == [

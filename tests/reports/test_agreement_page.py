@@ -69,12 +69,13 @@ def test_how_much_was_rated_stands_on_the_page_and_in_the_answer(tmp_path: Path)
         found, rated=(*found.rated, stated, RatedTime("cy", 0, 0.0, 0.0, is_stated=True, unusable=2))
     )
     assert rated_lines(found) == [
-        "anna: rated 180 s of 1\u00a0session (the whole session where nothing says otherwise), coded 29 s",
+        "anna: rated 180 s of 1\u00a0session (from the first code to the last where nothing says otherwise), "
+        "coded 29 s",
         "bo: rated 1,200 s of 2\u00a0sessions (as stated), coded 340 s; no usable code in 1\u00a0session",
         "cy: – (no usable code in 2\u00a0sessions)",
     ]
     page = agreement_page(found, tmp_path / "review")
-    assert page.count("The whole session, where nothing says otherwise") == 1
+    assert page.count("From the first code to the last, where nothing says otherwise") == 1
     for told in ("1,200&nbsp;s", "340&nbsp;s", "2 without a usable code", "Not compared"):
         assert told in page
 
@@ -129,10 +130,11 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_agree(out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, "agree", out, "--codes", "smile=happy,none=neutral") == 0
+    assert run(monkeypatch, "agree", out, "--codes", "smile=happy,none=neutral", "--rated", "all") == 0
     said = capsys.readouterr()
     assert "between the machine (raw) and anna" in said.out
     assert said.err == ""
+    assert "anna: rated 30 s of 1\u00a0session (as stated), coded 17 s" in said.out
     for name in ("agreement/figures.json", "agreement/disagreements.csv", "reports/agreement.html"):
         assert (out / name).is_file()
 
@@ -171,6 +173,23 @@ def test_agree_cuts_what_reaches_over_the_end(
     assert "anna: rated 20 s of 1\u00a0session (as stated), coded 5 s" in told.out
     assert run(monkeypatch, "agree", out, "--codes", "none=neutral", "--rated", "10") == 2
     assert "write FROM-TO, such as 0-600" in capsys.readouterr().err
+
+
+def test_agree_compares_only_the_time_that_somebody_looked_at(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = out / "ratings" / "anna.csv"
+    path.write_text("patient_id,session_id,start_s,end_s,code\nP1,S1,2,4,smile\nP1,S1,6,9,neutral\n")
+    assert run(monkeypatch, "agree", out, "--codes", "smile=happy,none=neutral") == 0
+    told = capsys.readouterr()
+    (note,) = told.err.splitlines()
+    assert note.startswith("anna: nothing states what was rated of 1 session, so only the time from")
+    assert (
+        "anna: rated 7 s of 1\u00a0session (from the first code to the last where nothing says otherwise), "
+        "coded 5 s"
+    ) in told.out
+    assert "Compared were 7 s of" in told.out
+    assert note in (out / "reports" / "agreement.html").read_text(encoding="utf-8")
 
 
 def test_agree_names_unknown_codes_in_one_line(

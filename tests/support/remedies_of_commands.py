@@ -155,6 +155,13 @@ def a_name_that_is_no_text(kit: Kit) -> Steps:
     yield kit.process(strange.rename(kit.folder / "P1_S2.mp4"))
 
 
+@remedy(": this folder's name is not text; rename the folder.")
+def a_folder_s_name_that_is_no_text(kit: Kit) -> Steps:
+    strange = kit.video("cafe/P1_S1.mp4").parent.rename(kit.folder / "caf\udce9")
+    yield kit.process(strange / "P1_S1.mp4")
+    yield kit.process(strange.rename(kit.folder / "cafe") / "P1_S1.mp4")
+
+
 @remedy(": not found, or can't be read; give a folder of videos.")
 def a_folder_that_is_not_there(kit: Kit) -> Steps:
     from pipeline.processing.recordings_folder import find_videos

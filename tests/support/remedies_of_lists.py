@@ -339,7 +339,8 @@ def a_scale_that_is_none(kit: Kit) -> Steps:
 
 
 def agree(kit: Kit, path: Path, *options: object) -> Ended:
-    return kit.run("agree", kit.out, path, *options)
+    """In steps that are shorter than what is coded here."""
+    return kit.run("agree", kit.out, path, "--step", 0.1, *options)
 
 
 def ratings(kit: Kit, *lines: str, name: str = "P1_S1_anna.csv", head: str = "start_s;end_s;code") -> Path:
@@ -406,6 +407,18 @@ def a_rater_who_never_coded_neutral(kit: Kit) -> Steps:
     yield agree(kit, path, *re.search(r"give (--codes \S+)\.", said.text)[1].split())
 
 
+@remedy(
+    "{}: nothing states what was rated of {}, so only the time from the first code "
+    "to the last counts as rated. Give --rated 0-600, for example, or --rated all where every "
+    "session was rated as a whole."
+)
+def a_rater_who_states_nothing(kit: Kit) -> Steps:
+    path = ratings(kit, "0;0.5;happy", "1;1.5;neutral")
+    yield agree(kit, path)
+    for span in ("0-600", "all"):
+        yield agree(kit, path, "--rated", span)
+
+
 @remedy("--step {}: from 0.1 to 60 seconds.")
 def a_step_that_is_too_long(kit: Kit) -> Steps:
     path = ratings(kit, "0;0.5;happy")
@@ -414,7 +427,13 @@ def a_step_that_is_too_long(kit: Kit) -> Steps:
 
 
 for text, bad, *good in (
-    ("--rated {}: write FROM-TO, such as 0-600 or 0:30-10:00.", "all", "0-600", "0:01-10:00"),
+    (
+        "--rated {}: write FROM-TO, such as 0-600 or 0:30-10:00, or all.",
+        "0",
+        "0-600",
+        "0:01-10:00",
+        "all",
+    ),
     ("--rated {}: ends before it starts; write FROM-TO, such as 0-600.", "9-1", "0-600"),
     ("--rated: {} to {} s lies outside {} {}.", "600-700", "0-600"),
 ):
@@ -464,6 +483,14 @@ def a_rated_stretch_after_the_end(kit: Kit) -> Steps:
     head = "start_s;end_s;code;rated_from_s;rated_to_s"
     yield agree(kit, ratings(kit, "0;0.5;happy;90;95", head=head))
     yield agree(kit, ratings(kit, "0;0.5;happy;0;1", head=head))
+
+
+@remedy("mean the same column; keep one, or begin the other's name with x_.")
+def two_columns_of_one_meaning(kit: Kit) -> Steps:
+    yield agree(kit, ratings(kit, "0;0.5;happy;a", head="start_s;end_s;code;label"))
+    yield agree(kit, ratings(kit, "0;0.5;happy", head="start_s;end_s;code"))
+    yield agree(kit, ratings(kit, "0;0.5;happy", head="start_s;end_s;label"))
+    yield agree(kit, ratings(kit, "0;0.5;happy;a", head="start_s;end_s;code;x_label"))
 
 
 @remedy(": can be session {}; rename it after patient and session.")
