@@ -1,11 +1,13 @@
 """What the tests of this room share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from batches import FACE
 from session_lists import Read, write
 
+from pipeline.processing.session import Session
 from pipeline.processing.sessions_list import Study, read_study
 
 
@@ -25,3 +27,14 @@ def read(folder: Path) -> Read:
         return read_study(write(folder, *rows))
 
     return read_rows
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def recordings(make_recording: Callable[..., Path]) -> list[Session]:
+    """Three sessions of a second each."""
+    return [Session("P1", name, make_recording(f"P1_{name}.mp4", FACE)) for name in ("S1", "S2", "S3")]
