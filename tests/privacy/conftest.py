@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from consent_study import VIDEO, Study
 from purging import Process
+from videos import encode, with_faces
 
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
@@ -28,3 +30,10 @@ def process(make_recording: Callable[..., Path], fake_instruments: Instruments, 
         process_sessions(sessions, out, Settings(), engine, "0" * 64, write_pages=write_reports)
 
     return run
+
+
+@pytest.fixture
+def study(tmp_path: Path, fake_instruments: Instruments) -> Study:
+    for name, corner in ((VIDEO, (40, 60)), ("b.mp4", (80, 60))):
+        encode(tmp_path / name, [with_faces([corner])] * 10, rate=10)
+    return Study(tmp_path, fake_instruments)
