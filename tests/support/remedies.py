@@ -18,6 +18,7 @@ import pytest
 
 import cli
 from pipeline.store.encryption import use_no_key
+from pipeline.store.parquet import read_metadata, read_table, write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -194,3 +195,19 @@ def _formats(part: ast.AST) -> Iterator[ast.AST]:
     """How a value is written, such as ``.1f``."""
     if isinstance(part, ast.FormattedValue) and part.format_spec is not None:
         yield from ast.walk(part.format_spec)
+
+
+def videos(kit: Kit) -> list[Path]:
+    """The recordings of :meth:`Kit.study`."""
+    return sorted(kit.processed.parent.glob("*.mp4"))
+
+
+def works(done: Ended, then: Ended) -> Ended:
+    """How the second ended, after the first succeeded."""
+    assert done.code == 0, done
+    return then
+
+
+def rewrite(path: Path, change, **metadata: object) -> None:
+    """The table with other rows or metadata, whole."""
+    write_table(path, change(read_table(path)), {**read_metadata(path), **metadata})
