@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 import cli
 from pipeline.store.encryption import use_no_key
@@ -211,3 +212,46 @@ def works(done: Ended, then: Ended) -> Ended:
 def rewrite(path: Path, change, **metadata: object) -> None:
     """The table with other rows or metadata, whole."""
     write_table(path, change(read_table(path)), {**read_metadata(path), **metadata})
+
+
+HEAD = "patient_id;session_id;video;consent"
+
+
+ONE = "P12;S1;P1_S1.mp4;yes"
+
+
+def workbook(path: Path, *cells: object) -> Path:
+    book = Workbook()
+    for row in (HEAD.split(";"), cells or ONE.split(";")):
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+def toml(message: str, bad: str, *good: str, name: str = "study.toml") -> None:
+    """Enters a case: settings that are refused, and settings as advised."""
+
+    def case(kit: Kit) -> Steps:
+        kit.video()
+        for number, text in enumerate((bad, *good)):
+            kit.table(name, text)
+            yield kit.process(kit.sessions("P1;S1;P1_S1.mp4;yes"), out=kit.folder / f"out{number}")
+
+    case.__name__ = f"{name} {bad}"
+    remedy(message)(case)
+
+
+# --- events and scales, beside the results
+
+
+def events(message: str, *texts: str) -> None:
+    """Enters a case: a list of events that is left out, and one as advised."""
+
+    def case(kit: Kit) -> Steps:
+        kit.study()
+        for text in texts:
+            kit.table("events.csv", *text.split("|"), folder=kit.out)
+            yield kit.run("report", kit.out)
+
+    case.__name__ = f"events {texts[0]}"
+    remedy(message)(case)
