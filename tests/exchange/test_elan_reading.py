@@ -15,11 +15,7 @@ HAPPY = [(1000, 5000, "happy")]
 
 
 SEGMENTS = tier("segment", aligned("a1", "ts1", "ts2", "x"), aligned("a2", "ts2", "ts3", "y"))
-
-
 ONE = tier("emotion", aligned("a1", "ts1", "ts2", "happy"))
-
-
 VIDEO = medium("file:///C:/v/P012_S02.mp4")
 
 

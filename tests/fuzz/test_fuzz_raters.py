@@ -30,11 +30,9 @@ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocat
 <ANNOTATION_VALUE>happy</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
 <LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="t" TIME_ALIGNABLE="true"/></ANNOTATION_DOCUMENT>"""
 
-
 BORIS = b"""{"behaviors_conf": {"0": {"type": "State event", "code": "sad"}},
 "observations": {"P1_S1": {"time offset": 0, "file": {"1": ["x.mp4"]},
 "events": [[1.5, "", "sad", "", "", "NA"], [2.5, "", "sad", "", "", "NA"]]}}}"""
-
 
 RATED = {
     "eaf": EAF,

@@ -25,10 +25,8 @@ from reports import write_reports
 
 FILES = ("timeline", "faces", "roles", "status")
 
-
 MADE = ("reports", "episodes", "summaries")
 """Folders that are made anew from the others."""
-
 
 COLUMN_KINDS = ("missing", "null", "text", "list", "huge", "nan", "minus", "same", "int8", "binary")
 

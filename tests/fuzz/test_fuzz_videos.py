@@ -64,7 +64,6 @@ def box(name: str, place: int, number: int) -> Edit:
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
 
-
 FILMS_SEEDS: list[tuple[int, list[Edit]]] = [
     *((film, [("cut", place, None)]) for film in range(5) for place in (0, 1, 50, 600, -600, -1)),
     *((film, []) for film in range(5)),

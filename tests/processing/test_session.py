@@ -20,7 +20,6 @@ from pipeline.store.timeline import Timeline, read_timeline
 SLOWLY = {"crowd_1080p.mp4": 9, "gesture_720p.mp4": 16}
 """Clip → samples at two per second: large pictures, which take the detector long."""
 
-
 CLIPS = {
     **SLOWLY,
     "single_face.mp4": 12,
@@ -40,16 +39,9 @@ CLIPS = {
 }
 """Clip → samples at five per second, by hand from the length and rate of each."""
 
-
 OfClip = Callable[[str], Timeline]
-
-
 BOX = ["x1", "y1", "x2", "y2"]
-
-
 QUALITY = ["detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll"]
-
-
 PROBABILITIES = [f"p_{name}" for name in EMOTIONS]
 
 

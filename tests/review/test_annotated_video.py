@@ -32,8 +32,6 @@ from pipeline.store.timeline import Timeline
 from pipeline.video.container import probe
 
 LEFT, RIGHT = (40, 60), (220, 60)
-
-
 Processed = Callable[..., Material]
 
 

@@ -9,8 +9,6 @@ from pipeline.processing.session import Instruments, Session, Settings
 from pipeline.store.status import Outcome, read_status
 
 FACE = [(40, 60)]
-
-
 Sessions = list[Session]
 
 

@@ -35,7 +35,6 @@ from reports.pages.people import write_people_page
 WHO, OTHER = ("P012", "S01"), ("P013", "S01")
 """Whose consent is asked about, and somebody who gave it."""
 
-
 VIDEO = "Marie Curie.mp4"
 
 

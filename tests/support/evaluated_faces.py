@@ -13,33 +13,17 @@ from emonext.datasets.data import FaceSet
 from emonext.evaluation import Evaluation, Reading
 
 CPU = torch.device("cpu")
-
-
 SHAPE = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32)
-
-
 CARD = Card("by-grey", SHAPE, Preprocessing(16, 16), temperature=2.0, votes_temperature=3.0)
-
-
 TWO_HEADS = replace(CARD, architecture=replace(SHAPE, votes=True))
 
 
 # Ten faces: their labels, what most people said, what each head takes them for, whether they have no twin.
 TRUTH = np.array([0, 0, 0, 1, 3, 3, 3, 3, 4, 6])
-
-
 MAJORITY = np.array([0, 0, 4, -1, 3, 3, 3, 6, -1, 6])
-
-
 CHOSEN = np.array([0, 0, 4, 0, 3, 3, 3, 6, 4, 6])
-
-
 VOTED = np.array([0, 0, 4, 1, 3, 3, 6, 6, 4, 2])
-
-
 UNSEEN = np.array([1, 0, 1, 1, 1, 1, 0, 0, 1, 1], bool)
-
-
 AGES = np.array(["old", "old", "young", "old", "old", "young", "young", "old", "young", "young"])
 
 
@@ -122,6 +106,4 @@ def _votes() -> NDArray[np.float32]:
 
 
 VOTES = _votes()
-
-
 DATA = FaceSet(pictures(CHOSEN, VOTED), TRUTH, VOTES, MAJORITY, UNSEEN)

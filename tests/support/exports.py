@@ -4,8 +4,6 @@ import csv
 from pathlib import Path
 
 SECONDS = [("happy", 50), ("neutral", 51), ("no_face", 25), ("sad", 33), ("happy", 17)]
-
-
 PARTS = [{"name": "a b.mp4", "sha256": "", "start_s": 0.0}, {"name": "c.mp4", "sha256": "", "start_s": 20.0}]
 
 

@@ -13,14 +13,8 @@ from emonext import DataError
 from emonext.datasets.data import FaceSet
 
 ANGRY, DISGUST, FEAR, HAPPY, SAD, SURPRISE, NEUTRAL = range(7)
-
-
 USAGES = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
-
-
 FERPLUS = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
-
-
 VOTES = "0,9,0,0,0,0,0,1,0,0"
 
 

@@ -22,10 +22,8 @@ from pipeline.errors import PipelineError
 
 MINUTES = float(os.environ.get("EMONEXT_FUZZ_MINUTES", "0"))
 
-
 TARGETS = 21
 """Tests that share the minutes."""
-
 
 Fuzz = Callable[..., None]
 
@@ -50,17 +48,13 @@ def own_errors(use: Callable[[], object], file: Path | None = None) -> str:
 
 
 PLACES = st.one_of(st.integers(-1500, 1500), st.integers(0, 10**6))
-
-
 INTS = (0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, 10**9, 65535, 65535 << 16, 0x80, 0xFF000000)
-
 
 NASTY = st.one_of(
     st.sampled_from([struct.pack(order, n % 2**32) for n in INTS for order in (">I", "<I")]),
     st.sampled_from([b"\xff" * 8, b"\x00" * 8, b"\x7f" + b"\xff" * 7, b"\x80" + b"\x00" * 7]),
     st.binary(min_size=1, max_size=8),
 )
-
 
 EDITS: st.SearchStrategy[list[Edit]] = st.lists(
     st.one_of(
@@ -73,7 +67,6 @@ EDITS: st.SearchStrategy[list[Edit]] = st.lists(
     min_size=1,
     max_size=5,
 )
-
 
 MARKUP = (
     "<script>alert(1)</script>",
@@ -89,7 +82,6 @@ MARKUP = (
     "<!--<script>",
     "\ud800",
 )
-
 
 FORMULAS = (
     '=HYPERLINK("http://example.org","x")',
@@ -118,7 +110,6 @@ FORMULAS = (
     "\x00=1",
     "\ud800",
 )
-
 
 TEXTS = st.one_of(st.sampled_from(MARKUP + FORMULAS), st.text(max_size=80))
 

@@ -76,7 +76,6 @@ def boris(path: Path, events: list[list[Any]] | None = None, **observation: Any)
 
 IDS = ("P012", "S02")
 
-
 MINUTE = SessionNames(
     frozenset({IDS, ("P012", "S03")}),
     {"p012_s02.mp4": IDS, "p012_s03.mp4": ("P012", "S03"), "second half.mp4": IDS},

@@ -215,8 +215,6 @@ def rewrite(path: Path, change, **metadata: object) -> None:
 
 
 HEAD = "patient_id;session_id;video;consent"
-
-
 ONE = "P12;S1;P1_S1.mp4;yes"
 
 

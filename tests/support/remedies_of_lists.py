@@ -304,8 +304,6 @@ def settings_in_another_code(kit: Kit) -> Steps:
 
 
 EVENT = "patient_id;session_id;time_s;what"
-
-
 GOOD = f"{EVENT}|P1;S1;1;phone"
 
 

@@ -228,17 +228,9 @@ def slots(*times_ms: object) -> str:
 
 
 HALF = slots(0, 500, 1500)
-
-
 TWO = tier("emotion", aligned("a1", "ts1", "ts2", "happy"), aligned("a2", "ts2", "ts3", "sad"))
-
-
 PARTS = tier("parts", referring("b1", "a1", "happy"), kind="assoc", parent="emotion")
-
-
 LOST = tier("parts", referring("b1", "a9", "happy"), kind="assoc", parent="emotion")
-
-
 CHAIN = tier("parts", referring("b1", "a1", "sad", "b9"), kind="parts", parent="emotion")
 
 

@@ -39,12 +39,8 @@ COLUMNS = [
     *("patient_face", "patient_region", "consent", "notes"),
 ]
 
-
 PLAIN = {"patient_id": "P1", "session_id": "S1", "video": "a.mp4"}
-
-
 Read = Callable[..., Study]
-
 
 names_of_all_alphabets = pytest.mark.skipif(
     sys.getfilesystemencoding() != "utf-8", reason="file names of this system are not in UTF-8"

@@ -6,7 +6,6 @@ from emonext import Architecture, Card, Preprocessing
 
 SMALL = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 64)
 
-
 CARD = Card(
     name="small",
     architecture=SMALL,

@@ -11,8 +11,6 @@ from emonext.training.recipe import Settings
 from emonext.training.run import Run
 
 CPU = torch.device("cpu")
-
-
 MINI = Settings(size="mini", epochs=2, batch_size=16)
 
 

@@ -111,8 +111,6 @@ def test_every_frame_is_found_by_a_seek(
 
 
 COVER = ([np.full((200, 200, 3), 90, np.uint8)], 25, {"codec": "mjpeg"})
-
-
 PREVIEW = ([picture[::4, ::4].copy() for picture in numbered(100)], 25, {"disposition": 1})
 
 
@@ -129,8 +127,6 @@ def test_covers_and_previews_are_not_the_session(tmp_path: Path, suffix: str, st
 CORNER = np.zeros((64, 128, 3), np.uint8)
 CORNER[:24, :40] = 230
 CORNER[40:, :16] = 120
-
-
 ONE = 1 << 16
 
 

@@ -14,20 +14,10 @@ from pipeline.video.container import probe
 from pipeline.video.decoding import SampledVideo, sample_grid
 
 CONSTANT = ["single_face.mp4", "gesture_720p.mp4", "crowd_1080p.mp4", "three_walk.mp4"]
-
-
 MKV = ["asl_bird.mkv", "asl_please.mkv", "asl_help.mkv", "asl_walk.mkv"]
-
-
 VARIABLE = ["face_then_none.mov", "none_then_face.mov"]
-
-
 TURNED = ["phone_rot90.mp4", "phone_rot180.mp4", "phone_rot270.mp4"]
-
-
 CLIPS = [*CONSTANT, *MKV, *VARIABLE, *TURNED, "no_face.mp4", "no_face_rot90.mov"]
-
-
 LARGE = ["gesture_720p.mp4", "crowd_1080p.mp4"]
 
 
