@@ -17,6 +17,8 @@ from pipeline.processing.batch import check_id, plan_sessions
 from pipeline.processing.sessions_list import read_study
 from pipeline.processing.study_settings import read_settings
 
+pytestmark = pytest.mark.fuzz
+
 # --- ids and names
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from fuzzing import EDITS, JSON, MARKUP, TEXTS, Fuzz, own_errors, replaced
 from hostile import edited
 from hypothesis import strategies as st
@@ -27,6 +28,8 @@ from reports.pages.people import people_page
 from reports.pages.session import session_page
 from reports.pages.status import status_page
 from reports.words.language import ENGLISH
+
+pytestmark = pytest.mark.fuzz
 
 # --- keys and the audit log
 

@@ -18,6 +18,8 @@ from pipeline.review.people import read_people, write_people
 from pipeline.store.spreadsheet import plain, read_table, write_rows
 from pipeline.store.status import Outcome, record
 
+pytestmark = pytest.mark.fuzz
+
 EAF = b"""<?xml version="1.0"?>
 <ANNOTATION_DOCUMENT AUTHOR="" DATE="2026-01-01T00:00:00+00:00" VERSION="3.0"
 xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="EAFv3.0.xsd">

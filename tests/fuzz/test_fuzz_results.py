@@ -23,6 +23,8 @@ from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.status import Outcome, record
 from reports import write_reports
 
+pytestmark = pytest.mark.fuzz
+
 FILES = ("timeline", "faces", "roles", "status")
 
 MADE = ("reports", "episodes", "summaries")

@@ -13,6 +13,8 @@ from videos import encode, numbered
 from pipeline.errors import PipelineError
 from pipeline.video.container import probe
 
+pytestmark = pytest.mark.fuzz
+
 # --- videos
 
 

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+pytestmark = pytest.mark.fuzz
+
 # --- weights
 
 
