@@ -293,7 +293,8 @@ def events(message: str, *texts: str) -> None:
 
 EVENT = "patient_id;session_id;time_s;what"
 GOOD = f"{EVENT}|P1;S1;1;phone"
-events(": its first line does not name {}.", "P1;S1;1;phone", GOOD)
+events(": no column {}; begin the first line with {}.", "P1;S1;1;phone", GOOD)
+events(": {} columns; leave at most {}.", f"{EVENT}{';x_own' * 500}|P1;S1;1;phone", GOOD)
 events("no event; write one line for each.", EVENT, GOOD)
 events("empty; give the session's id.", f"{EVENT}|P1;;1;phone", GOOD)
 events("empty; say what happened.", f"{EVENT}|P1;S1;1;", GOOD)
