@@ -1,6 +1,6 @@
 """What a video costs on this machine, stage by stage."""
 
-import resource
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -129,8 +130,18 @@ def measure(
         },
         progress=np.array(progress),
         by_faces=np.array(by_faces).reshape(-1, 2),
-        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        peak_rss_mb=peak_memory_mb(),
     )
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, MB (10⁶ bytes)."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / 1e6
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) of macOS counts bytes, Linux's KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def _cost_by_faces(

@@ -200,7 +200,7 @@ def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         yield content
     if begins == ENCRYPTED:
-        raise OSError(errno.ENOKEY, "encrypted, and not with the key in use")
+        raise OSError(errno.EACCES, "encrypted, and not with the key in use")
 
 
 # How JPEG, PNG and GIF begin.
@@ -228,7 +228,7 @@ def _sealed(path: Path) -> Iterator[Content]:
     try:
         yield from _unzipped(io.BytesIO(unseal(path.read_bytes())))
     except (ValueError, zipfile.BadZipFile) as error:
-        raise OSError(errno.ENOKEY, "encrypted, and not with the key in use") from error
+        raise OSError(errno.EACCES, "encrypted, and not with the key in use") from error
 
 
 # Damaged, of another kind, or locked with a password or another key.

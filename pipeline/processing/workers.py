@@ -26,8 +26,8 @@ WORKER_BYTES = 2 * 2**30
 
 _POLL_S = 1.0
 
-# Of Linux's prctl: the signal to get when the parent dies.
-_DIE_WITH_PARENT = 1
+# Of Linux's prctl: the signal to get when the parent dies. Elsewhere a worker ends at its next message.
+_DIE_WITH_PARENT, _KILL = 1, 9
 
 # A fork would share the locks of threads that it does not have: torch's and FFmpeg's.
 _processes = get_context("spawn")
@@ -35,8 +35,14 @@ _processes = get_context("spawn")
 
 def default_jobs() -> int:
     """Sessions at once: as many as cores and memory do for."""
-    cores, memory = len(os.sched_getaffinity(0)), psutil.virtual_memory().available
-    return max(1, min(cores // WORKER_CORES, memory // WORKER_BYTES))
+    memory = psutil.virtual_memory().available
+    return max(1, min(usable_cores() // WORKER_CORES, memory // WORKER_BYTES))
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; all of the machine where the system does not say."""
+    process = psutil.Process()
+    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
 
 
 class Workers:
@@ -130,7 +136,7 @@ def given_up(job: Job, reason: str) -> Outcome:
 
 def _ending(exitcode: int | None) -> str:
     """In words."""
-    if exitcode == -signal.SIGKILL:
+    if exitcode == -_KILL:
         return "its process was killed, perhaps for want of memory; try again with fewer --jobs"
     if exitcode is not None and exitcode < 0:
         return f"its process crashed ({signal.Signals(-exitcode).name}); the video may be damaged"
@@ -140,7 +146,8 @@ def _ending(exitcode: int | None) -> str:
 def _work(connection: Connection, make_instruments: Callable[[], Instruments]) -> None:
     """A worker's life: until there are no more jobs, or nobody left who gives them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gave the jobs
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # even where a decoder hangs
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, _KILL)  # even where a decoder hangs
     parent = parent_process()
     if parent is None or not parent.is_alive():
         return

@@ -14,7 +14,6 @@ import errno
 import hashlib
 import json
 import os
-import pwd
 import secrets
 import socket
 from bisect import bisect_left
@@ -26,6 +25,8 @@ from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from pipeline.errors import InputError, OutputError
 from pipeline.records import Ids
@@ -346,7 +347,7 @@ def _append(out: Path, values: Mapping[str, Any]) -> int:
     entry = {
         "number": max(last, count) + 1,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "user": _user(),
+        "user": psutil.Process().username(),  # the environment says what one likes
         "host": socket.gethostname(),
         "software": version("emonext-care"),
         **values,
@@ -367,7 +368,7 @@ def _append(out: Path, values: Mapping[str, Any]) -> int:
 
 def _write_line(path: Path, line: bytes) -> None:
     """To the end of the file and to the disk; a link is not followed."""
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
         if os.write(file, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -390,14 +391,6 @@ def _tokens(out: Path, sessions: Collection[Ids]) -> dict[Ids, str]:
 def _write_ids(out: Path, ids: Mapping[str, Mapping[str, str]]) -> None:
     with atomic(out / IDS_FILE) as partial:
         partial.write_text(json.dumps(ids, indent=1, sort_keys=True) + "\n", "utf-8")
-
-
-def _user() -> str:
-    """As the system knows them: the environment says what one likes."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def _hash(line: bytes) -> str:

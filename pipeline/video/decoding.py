@@ -5,10 +5,9 @@ decord decodes clips; PyAV takes over where decord can't be relied on, and for w
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import av
-import decord
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,11 @@ from pipeline.records import Frames
 from pipeline.video.container import VideoInfo
 from pipeline.video.frame_times import decoded
 from pipeline.video.orientation import orientation_of, show, usable_aspect
+
+try:
+    import decord
+except (ImportError, OSError):  # it has no wheel for every system, and PyAV reads all that it reads
+    decord = None
 
 # decord silently repeats a neighbour for a frame that it can't decode, unless a limit is set; the
 # smallest share of the frames it takes makes it raise at the first.
@@ -93,7 +97,7 @@ class SampledVideo:
         :raises VideoError: the file can't be opened any more.
         """
         done = first
-        if self.info.decord_reads_it:
+        if self.info.decord_reads_it and decord is not None:
             for frames in self._with_decord(first, end):
                 yield frames
                 done += len(frames.sample)
@@ -191,7 +195,7 @@ def _frames(
     return Frames(sample, index, info.time_s[index], images, decoded)
 
 
-def _same_frames(reader: decord.VideoReader, info: VideoInfo) -> bool:
+def _same_frames(reader: Any, info: VideoInfo) -> bool:
     """Whether decord's frames are the container's, one for one."""
     if len(reader) != len(info.time_s):
         return False

@@ -286,3 +286,14 @@ def test_a_picture_of_one_pixel_is_read(tmp_path: Path) -> None:
     info = probe(path)
     assert (info.width, info.height) == (1, 1)
     assert [int(image[0, 0, 0]) for image in collect(SampledVideo(info, 5))[3]] == [10, 250]
+
+
+def test_where_there_is_no_decord_pyav_reads_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = probe(encode(tmp_path / "a.mp4", numbered(60), options={"bf": "0"}))
+    assert info.decord_reads_it
+    monkeypatch.setattr("pipeline.video.decoding.decord", None)
+    video = SampledVideo(info, 2)
+    assert len(collect(video)[0]) == len(video)
+    assert video.decoders == ["pyav"]
