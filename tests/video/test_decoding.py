@@ -288,9 +288,7 @@ def test_a_picture_of_one_pixel_is_read(tmp_path: Path) -> None:
     assert [int(image[0, 0, 0]) for image in collect(SampledVideo(info, 5))[3]] == [10, 250]
 
 
-def test_where_there_is_no_decord_pyav_reads_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pyav_reads_the_same_where_decord_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = probe(encode(tmp_path / "a.mp4", numbered(60), options={"bf": "0"}))
     assert info.decord_reads_it
     monkeypatch.setattr("pipeline.video.decoding.decord", None)
