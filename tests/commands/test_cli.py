@@ -22,10 +22,15 @@ import torch
 import typer
 from PIL import Image
 from rich.console import Console
+from rich.progress import Progress
 from videos import encode, remux, sound_only, with_faces
 
 import cli
 from emonext import LABELS
+from pipeline.commands.console import overall_progress, progress_bar
+from pipeline.commands.networks import share_processor
+from pipeline.commands.process import process
+from pipeline.processing.list_columns import COLUMNS
 from pipeline.processing.session import Session
 from pipeline.store.audit import IDS_FILE, read_runs
 from pipeline.store.encryption import use_no_key
@@ -441,7 +446,7 @@ def test_a_folder_without_timelines_is_told(emonext: Emonext, tmp_path: Path, ki
 def test_the_audit_log_is_shown_and_verified(
     emonext: Emonext, video: Path, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "out_console", Console(width=200))
+    monkeypatch.setattr("pipeline.commands.console.out_console", Console(width=200))
     out = tmp_path / "out"
     assert emonext("process", video, "--out", out, *model).code == DONE
     assert emonext("report", out).code == DONE
@@ -897,7 +902,7 @@ def test_the_command_line_has_the_pipelines_defaults() -> None:
     from emonext.weight_files import DEFAULT
     from pipeline.processing.session import Settings
 
-    settings, found = Settings(), inspect.signature(cli.process).parameters
+    settings, found = Settings(), inspect.signature(process).parameters
     assert found["fps"].default == settings.sample_fps
     assert found["min_face"].default == settings.min_face_px
     assert found["batch_size"].default == settings.batch_size
@@ -1137,7 +1142,7 @@ def test_a_new_list_comes_with_what_its_columns_hold(emonext: Emonext, video: Pa
     ended = emonext("study", "init", video.parent)
     assert ended.out.splitlines()[-1] == f"Fill in: {video.parent / 'sessions.csv'}"
     shown = " ".join(emonext("study", "init", "--help").out.split())
-    for column in cli.COLUMNS:
+    for column in COLUMNS:
         assert f"{column.name:14}  {column.how}" in ended.out.splitlines()
         assert column.name in shown
     assert "in % of the picture" in shown
@@ -1150,7 +1155,7 @@ def test_of_more_jobs_than_cores_each_has_one_thread(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
     given: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", given.append)
-    cli._share_processor(cores)
+    share_processor(cores)
     assert given == [threads]
 
 
@@ -1220,15 +1225,17 @@ def test_that_nothing_is_to_do_is_said(
 
 def test_the_bar_can_be_drawn_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is drawn by a thread of its own, also between being set back and being set."""
-    monkeypatch.setattr(cli, "err_console", Console(file=io.StringIO(), force_terminal=True))
-    reset = cli.Progress.reset
+    monkeypatch.setattr(
+        "pipeline.commands.console.err_console", Console(file=io.StringIO(), force_terminal=True)
+    )
+    reset = Progress.reset
 
-    def reset_and_draw(self: cli.Progress, *arguments: Any, **fields: Any) -> None:
+    def reset_and_draw(self: Progress, *arguments: Any, **fields: Any) -> None:
         reset(self, *arguments, **fields)
         self.refresh()
 
-    monkeypatch.setattr(cli.Progress, "reset", reset_and_draw)
-    with cli._progress("Work") as update:
+    monkeypatch.setattr(Progress, "reset", reset_and_draw)
+    with progress_bar("Work") as update:
         update(5, 10, "goes on")
         update(1, 10, "the next")
         update(2, 10, "the next")
@@ -1236,7 +1243,7 @@ def test_the_bar_can_be_drawn_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_of_several_sessions_at_once_the_bar_shows_all() -> None:
     seen: list[tuple[int, int, str]] = []
-    on_session = cli._overall(lambda *told: seen.append(told), 2)
+    on_session = overall_progress(lambda *told: seen.append(told), 2)
     one, two = Session("P1", "S1", Path("a")), Session("P2", "S1", Path("b"))
     for session, done in ((one, 1), (two, 1), (one, 2), (two, 2)):
         on_session(session, done, 2)

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 import cli
+from pipeline.commands.console import EXIT_BAD_INPUT
+from pipeline.commands.main import expected_errors
 from pipeline.store.encryption import use_no_key
 
 ROOT = Path(__file__).parents[2]
@@ -70,8 +72,8 @@ class Kit:
         """A function of the library; its error is the text."""
         try:
             function(*arguments)
-        except cli._expected_errors() as error:
-            return Ended(cli.EXIT_BAD_INPUT, str(error))
+        except expected_errors() as error:
+            return Ended(EXIT_BAD_INPUT, str(error))
         return Ended(0, "")
 
     def process(self, *arguments: object, out: Path | None = None) -> Ended:
