@@ -182,7 +182,7 @@ def _own_requirement(extra: str) -> str:
     try:
         version("emonext-care")
     except PackageNotFoundError:
-        return f"--editable '{Path(__file__).parent}[{extra}]'"
+        return f"--editable '{Path(__file__).parents[2]}[{extra}]'"
     return f"'emonext-care[{extra}]'"
 
 
