@@ -10,20 +10,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 import remedies_of_commands
+import remedies_of_consent
 import remedies_of_lists
+import remedies_of_ratings
+import remedies_of_results
+import remedies_of_reviews
 import remedies_of_weights
 from numpy.typing import NDArray
 from remedies import ADVICE, TABLE, Kit, Remedy, pattern_of, texts
 from videos import encode, with_faces
 
-import pipeline.commands.process
 import reports
 from emonext.weight_files import verify_weights
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Instruments
 from pipeline.store.encryption import use_no_key
 
-AREAS = (remedies_of_commands, remedies_of_lists, remedies_of_weights)
+AREAS = (
+    remedies_of_commands,
+    remedies_of_results,
+    remedies_of_reviews,
+    remedies_of_consent,
+    remedies_of_lists,
+    remedies_of_ratings,
+    remedies_of_weights,
+)
 
 # Message, or a part of it → why nothing is carried out here.
 EXCEPTIONS = {
@@ -82,7 +93,7 @@ def _quick(fake_instruments: Instruments, small_weights: Path) -> Iterator[None]
     weights = {**fake_instruments.weights, "sha256": verify_weights(small_weights)}
     engine = in_this_process(replace(fake_instruments, weights=weights, make_embedder=ByLight))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.commands.process, "_on_this_machine", lambda make, jobs, sessions: engine)
+        patch.setattr("pipeline.commands.process._on_this_machine", lambda make, jobs, sessions: engine)
         patch.setattr(reports, "update_reports", lambda out, on_progress: None)
         yield
 
