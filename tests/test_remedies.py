@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from remedies import ADVICE, TABLE, Kit, Remedy, pattern_of, texts
 from videos import encode, with_faces
 
-import cli
 import reports
 from emonext.weight_files import verify_weights
 from pipeline.processing.jobs import in_this_process
@@ -94,7 +93,7 @@ def _quick(fake_instruments: Instruments, small_weights: Path) -> Iterator[None]
     weights = {**fake_instruments.weights, "sha256": verify_weights(small_weights)}
     engine = in_this_process(replace(fake_instruments, weights=weights, make_embedder=ByLight))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "_on_this_machine", lambda make, jobs, sessions: engine)
+        patch.setattr("pipeline.commands.process._on_this_machine", lambda make, jobs, sessions: engine)
         patch.setattr(reports, "update_reports", lambda out, on_progress: None)
         yield
 

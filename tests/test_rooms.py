@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ROOMS = ["pipeline", "emonext", "reports"]
+COMMANDS = ROOT / "pipeline" / "commands"
 FORBIDDEN = {
     "pipeline": {"emonext", "reports", "cli", "timm", "jinja2", "plotly", "typer", "rich"},
     "emonext": {"pipeline", "reports", "cli", "av", "decord", "facenet_pytorch", "polars", "typer", "rich"},
@@ -22,7 +23,7 @@ ORDER = [
     *("pipeline.errors", "pipeline.records"),
     *("pipeline.video", "pipeline.faces", "pipeline.stats", "pipeline.store", "pipeline.identity"),
     *("pipeline.analysis", "pipeline.exchange", "pipeline.agreement", "pipeline.privacy"),
-    *("pipeline.processing", "pipeline.review", "pipeline.checks"),
+    *("pipeline.processing", "pipeline.review", "pipeline.checks", "pipeline.commands"),
 ]
 ORDER_OF_REPORTS = [
     *(
@@ -60,6 +61,11 @@ def modules(room: str) -> list[Path]:
     return sorted((ROOT / room).rglob("*.py"))
 
 
+def library(room: str) -> list[Path]:
+    """The modules of a room without the command line's."""
+    return [path for path in modules(room) if COMMANDS not in path.parents]
+
+
 def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -76,8 +82,16 @@ def test_there_is_something_to_look_at(room: str) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_does_not_know_what_it_should_not(room: str) -> None:
-    known = {(path.name, name) for path in modules(room) for name in imports(path)}
+    known = {(path.name, name) for path in library(room) for name in imports(path)}
     assert not {(file, name) for file, name in known if name.split(".")[0] in FORBIDDEN[room]}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_only_cli_py_knows_the_commands(room: str) -> None:
+    known = {name for path in library(room) for name in imports(path)}
+    assert not {name for name in known if name.startswith("pipeline.commands")}
+    assert {*imports(ROOT / "cli.py")} >= {"pipeline.commands.main"}
+    assert len((ROOT / "cli.py").read_text("utf-8").splitlines()) < 30
 
 
 def room_of(name: str) -> str:
@@ -144,7 +158,7 @@ def test_modules_are_short(room: str) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_only_the_command_line_prints_exits_and_sets_up_logging(room: str) -> None:
-    nodes = [node for path in modules(room) for node in ast.walk(ast.parse(path.read_text()))]
+    nodes = [node for path in library(room) for node in ast.walk(ast.parse(path.read_text()))]
     calls = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     assert not calls & FOR_THE_COMMAND_LINE
 

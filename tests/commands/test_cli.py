@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from command_line import BAD_INPUT, DONE, ROOT, Emonext, assert_one_line_naming, commands
 from rich.console import Console
+from rich.progress import Progress
 
-import cli
+from pipeline.commands.console import overall_progress, progress_bar
+from pipeline.commands.process import process
 from pipeline.processing.session import Session
 
 
@@ -63,7 +65,7 @@ def test_the_command_line_has_the_pipelines_defaults() -> None:
     from emonext.weight_files import DEFAULT
     from pipeline.processing.session import Settings
 
-    settings, found = Settings(), inspect.signature(cli.process).parameters
+    settings, found = Settings(), inspect.signature(process).parameters
     assert found["fps"].default == settings.sample_fps
     assert found["min_face"].default == settings.min_face_px
     assert found["batch_size"].default == settings.batch_size
@@ -129,15 +131,16 @@ def test_an_option_that_does_not_apply_is_refused(
 
 def test_the_bar_can_be_drawn_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is drawn by a thread of its own, also between being set back and being set."""
-    monkeypatch.setattr(cli, "err_console", Console(file=io.StringIO(), force_terminal=True))
-    reset = cli.Progress.reset
+    terminal = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr("pipeline.commands.console.err_console", terminal)
+    reset = Progress.reset
 
-    def reset_and_draw(self: cli.Progress, *arguments: Any, **fields: Any) -> None:
+    def reset_and_draw(self: Progress, *arguments: Any, **fields: Any) -> None:
         reset(self, *arguments, **fields)
         self.refresh()
 
-    monkeypatch.setattr(cli.Progress, "reset", reset_and_draw)
-    with cli._progress("Work") as update:
+    monkeypatch.setattr(Progress, "reset", reset_and_draw)
+    with progress_bar("Work") as update:
         update(5, 10, "goes on")
         update(1, 10, "the next")
         update(2, 10, "the next")
@@ -145,7 +148,7 @@ def test_the_bar_can_be_drawn_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_of_several_sessions_at_once_the_bar_shows_all() -> None:
     seen: list[tuple[int, int, str]] = []
-    on_session = cli._overall(lambda *told: seen.append(told), 2)
+    on_session = overall_progress(lambda *told: seen.append(told), 2)
     one, two = Session("P1", "S1", Path("a")), Session("P2", "S1", Path("b"))
     for session, done in ((one, 1), (two, 1), (one, 2), (two, 2)):
         on_session(session, done, 2)

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 import cli
+from pipeline.commands.study import COLUMN_HELP
 from pipeline.processing.list_columns import COLUMNS
 
 ROOT = Path(__file__).parents[2]
@@ -126,11 +127,11 @@ def test_what_readme_imports_exists() -> None:
 
 
 def test_help_the_document_and_a_new_list_say_the_same_of_the_columns() -> None:
-    from pipeline.processing.list_cells import _READERS
+    from pipeline.processing.list_cells import READERS
 
     document = (ROOT / "docs" / "study-list.md").read_text(encoding="utf-8")
-    assert [column.name for column in COLUMNS] == list(_READERS)
+    assert [column.name for column in COLUMNS] == list(READERS)
     for column in COLUMNS:
         need = " (required)" if column.required else ""
         assert f"| `{column.name}`{need} | {column.how} |\n" in document
-        assert f"- **{column.name}**: {column.how}" in cli._COLUMN_HELP
+        assert f"- **{column.name}**: {column.how}" in COLUMN_HELP

@@ -7,7 +7,6 @@ import pytest
 from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
 from rich.console import Console
 
-import cli
 from pipeline.store.audit import IDS_FILE, read_runs
 from pipeline.store.encryption import use_no_key
 from pipeline.store.lock import holding
@@ -52,7 +51,7 @@ def test_a_folder_without_timelines_is_told(emonext: Emonext, tmp_path: Path, ki
 def test_the_audit_log_is_shown_and_verified(
     emonext: Emonext, video: Path, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "out_console", Console(width=200))
+    monkeypatch.setattr("pipeline.commands.console.out_console", Console(width=200))
     out = tmp_path / "out"
     assert emonext("process", video, "--out", out, *model).code == DONE
     assert emonext("report", out).code == DONE

@@ -8,7 +8,8 @@ import pytest
 import torch
 from command_line import BAD_INPUT, DONE, Emonext, assert_one_line_naming, timelines
 
-import cli
+from pipeline.commands.networks import share_processor
+from pipeline.processing.list_columns import COLUMNS
 from pipeline.store.status import read_status
 from pipeline.store.timeline import read_timeline
 
@@ -202,7 +203,7 @@ def test_a_new_list_comes_with_what_its_columns_hold(emonext: Emonext, video: Pa
     ended = emonext("study", "init", video.parent)
     assert ended.out.splitlines()[-1] == f"Fill in: {video.parent / 'sessions.csv'}"
     shown = " ".join(emonext("study", "init", "--help").out.split())
-    for column in cli.COLUMNS:
+    for column in COLUMNS:
         assert f"{column.name:14}  {column.how}" in ended.out.splitlines()
         assert column.name in shown
     assert "in % of the picture" in shown
@@ -215,5 +216,5 @@ def test_of_more_jobs_than_cores_each_has_one_thread(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
     given: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", given.append)
-    cli._share_processor(cores)
+    share_processor(cores)
     assert given == [threads]

@@ -18,6 +18,8 @@ import pytest
 from openpyxl import Workbook
 
 import cli
+from pipeline.commands.console import EXIT_BAD_INPUT
+from pipeline.commands.main import expected_errors
 from pipeline.store.encryption import use_no_key
 from pipeline.store.parquet import read_metadata, read_table, write_table
 
@@ -72,8 +74,8 @@ class Kit:
         """A function of the library; its error is the text."""
         try:
             function(*arguments)
-        except cli._expected_errors() as error:
-            return Ended(cli.EXIT_BAD_INPUT, str(error))
+        except expected_errors() as error:
+            return Ended(EXIT_BAD_INPUT, str(error))
         return Ended(0, "")
 
     def process(self, *arguments: object, out: Path | None = None) -> Ended:

@@ -1,0 +1,281 @@
+"""`train`, `evaluate`, `data` and `weights`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.table import Table
+
+from pipeline.commands.app import CLASSIFIER, app, data_app, weights_app
+from pipeline.commands.console import needing_extra, out_console, progress_bar, say, show_table
+from pipeline.commands.networks import recut_with_pipeline
+from pipeline.commands.options import Device, LabelMap, Votes
+from pipeline.store.counts import number_of
+
+# torch, polars and decord take seconds to import: each command imports what it uses
+if TYPE_CHECKING:
+    from emonext.evaluation import Evaluation, Reading
+
+
+@app.command(rich_help_panel=CLASSIFIER)
+def train(
+    data: Annotated[Path, typer.Argument(help="FER2013, or another set; see `data import`.", metavar="DATA")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")],
+    preset: Annotated[str, typer.Option(help="best (ours) or paper; the other options change it.")] = "best",
+    size: Annotated[str | None, typer.Option(help="Architecture: atto … nano, tiny … xlarge.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the input, px.")] = None,
+    init: Annotated[str | None, typer.Option(help="Start: none, imagenet, weights or a file.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2)] = None,
+    optimizer: Annotated[str | None, typer.Option(help="muon or adamw.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    no_votes: Annotated[bool, typer.Option("--no-votes", help="Learn from the labels alone.")] = False,
+    no_transformer: Annotated[bool, typer.Option("--no-stn", help="No spatial transformer.")] = False,
+    no_excitation: Annotated[bool, typer.Option("--no-se", help="No squeeze-and-excitation.")] = False,
+    no_attention: Annotated[bool, typer.Option("--no-attention", help="No attention term.")] = False,
+    max_minutes: Annotated[float, typer.Option(help="Stop after the last epoch that fits.")] = float("inf"),
+    device: Device = "auto",
+) -> None:
+    """Trains EmoNeXt; stopped runs go on where they were.
+
+    Example: emonext train fer2013/ --out runs/atto --max-minutes 120
+    """
+    with needing_extra("train"):
+        from emonext.device import choose_device
+        from emonext.training.recipe import choose_settings
+        from emonext.training.run import make_run
+
+    changes = {
+        "size": size,
+        "image_size": image_size,
+        "init": init,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "learning_rate": lr,
+        "seed": seed,
+        "votes": False if no_votes else None,
+        "spatial_transformer": False if no_transformer else None,
+        "squeeze_excitation": False if no_excitation else None,
+        "attention_weight": 0.0 if no_attention else None,
+    }
+    settings = choose_settings(preset, {name: value for name, value in changes.items() if value is not None})
+    run = make_run(out, settings, data, choose_device(device))
+    with progress_bar("Training") as update:
+        log = run.train(lambda done, total, loss: update(done, total, f"loss {loss:.3f}"), max_minutes)
+    if len(log) < settings.epochs:
+        out_console.print(f"{len(log)} of {settings.epochs} epochs; the same command goes on.")
+        return
+    path, found = run.finish()
+    _print_evaluation(str(path), found)
+
+
+@app.command(rich_help_panel=CLASSIFIER)
+def evaluate(
+    weights: Annotated[str, typer.Argument(help="Weights by name, or a file.", metavar="WEIGHTS")],
+    data: Annotated[Path, typer.Argument(help="FER2013, or another set; see `data import`.", metavar="DATA")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    labels: LabelMap = None,
+    votes: Votes = None,
+    by: Annotated[str | None, typer.Option(help="Figures for each value of this column, too.")] = None,
+    as_used: Annotated[bool, typer.Option("--as-used", help="Also out of a video, by the detector.")] = False,
+    robustness: Annotated[bool, typer.Option("--robustness", help="Also in poor pictures.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page there.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Write the model card there (.md).")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for the figures (PNG).")] = None,
+    device: Device = "auto",
+) -> None:
+    """How good weights are on a labelled set.
+
+    Example: emonext evaluate atto fer2013/ --as-used --robustness --html atto.html
+    """
+    with needing_extra("train"):
+        from emonext.device import choose_device
+        from emonext.evaluation import evaluate as measure
+        from emonext.figures import draw_evaluation
+
+        if html:
+            from reports.pages.evaluation import write_evaluation_page
+        if card:
+            from emonext.model_card import model_card
+        if as_used:
+            import pipeline.checks.video_crops
+            import pipeline.faces.mtcnn  # noqa: F401  # before the minutes that an evaluation takes
+    from emonext.checkpoint import load_weights
+    from emonext.datasets.forms import check_split, load_faces
+    from emonext.datasets.label_maps import parse_label_map
+
+    loaded = load_weights(weights)
+    label_map = None if labels is None else parse_label_map(labels)
+    faces = load_faces(data, check_split(split), label_map=label_map, votes=votes)
+    with progress_bar("Evaluating") as update:
+        found = measure(
+            loaded,
+            faces,
+            choose_device(device),
+            lambda done, total: update(done, total, ""),
+            by=by,
+            recut=recut_with_pipeline(loaded.card, device) if as_used else None,
+            robustness=robustness,
+        )
+    _print_evaluation(weights, found)
+    if json_file:
+        json_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", "utf-8")
+    if html:
+        write_evaluation_page(found.to_dict(), html)
+    drawn = draw_evaluation(found, pictures) if pictures else []
+    if card:
+        described = f"{data.stem}, {split} split, {number_of(len(faces), 'face')}"
+        card.write_text(model_card(loaded, found, described, drawn), encoding="utf-8")
+
+
+@data_app.command("import")
+def data_import(
+    source: Annotated[Path, typer.Argument(help="Folder or CSV.", metavar="SOURCE")],
+    out: Annotated[Path, typer.Option(help="File to write (.npz).")],
+    labels: LabelMap = None,
+    votes: Votes = None,
+    size: Annotated[int, typer.Option(help="Side at which faces are kept, px.", min=16)] = 48,
+) -> None:
+    """Labelled faces in the forms people hold them → one file for `train` and `evaluate`.
+
+    FER2013 (fer2013.csv, icml_face_data.csv), class folders, AffectNet, RAF-DB, CK+, or your own frames:
+    a CSV of image, label and, if you like, split and others such as age_group.
+
+    Example: emonext data import frames.csv --out frames.npz
+    """
+    from emonext.datasets.forms import import_faces
+    from emonext.datasets.label_maps import parse_label_map
+    from emonext.model import LABELS
+
+    label_map = None if labels is None else parse_label_map(labels)
+    with progress_bar("Importing") as update:
+        counts = import_faces(
+            source,
+            out,
+            label_map=label_map,
+            votes=votes,
+            size=size,
+            on_progress=lambda done, total: update(done, total, ""),
+        )
+    others = [name for name in ("no label", "left out") if any(name in found for found in counts.values())]
+    table = Table("split", "faces", *LABELS, *others)
+    for split, by_class in counts.items():
+        kept = sum(count for name, count in by_class.items() if name != "left out")
+        table.add_row(split, str(kept), *(str(by_class.get(name, 0)) for name in (*LABELS, *others)))
+    say(str(out))
+    show_table(table)
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """The weights that come with the program, and those that were imported.
+
+    Example: emonext weights list
+    """
+    from emonext.checkpoint import read_card
+    from emonext.weight_files import SHIPPED, find_weights, imported_weights
+
+    table = Table("name", "input", "FER2013", "FER+ majority", "data", "licence")
+    for name in [*SHIPPED, *imported_weights()]:
+        card = read_card(find_weights(name))
+        accuracy = [card.metrics.get(f"{kind}_accuracy") for kind in ("labels_labels", "votes_majority")]
+        table.add_row(
+            name,
+            f"{card.preprocessing.size} px",
+            *("" if share is None else f"{share:.1%}" for share in accuracy),
+            card.data,
+            card.licence,
+        )
+    show_table(table)
+
+
+@weights_app.command("import")
+def weights_import(
+    file: Annotated[Path, typer.Argument(help="Weights of this program (.safetensors).", metavar="FILE")],
+    name: Annotated[str, typer.Option(help="What to call them; `--model NAME` then takes them.")],
+) -> None:
+    """Your own weights, or larger ones, by a name; they are checked first.
+
+    Example: emonext weights import runs/tiny/weights.safetensors --name tiny
+    """
+    from emonext.checkpoint import import_weights
+
+    say(f"{name}: {import_weights(file, name)}")
+
+
+@weights_app.command("convert")
+def weights_convert(
+    old: Annotated[Path, typer.Argument(help="Checkpoint of the published code (.pt).", metavar="OLD")],
+    new: Annotated[Path, typer.Argument(help="File to write (.safetensors).", metavar="NEW")],
+    labels: Annotated[
+        str, typer.Option(help="The checkpoint's classes in the order of its logits.")
+    ] = "angry,disgust,fear,happy,neutral,sad,surprise",
+) -> None:
+    """A checkpoint trained with the authors' code → weights for this program.
+
+    Example: emonext weights convert best.pt mine.safetensors
+    """
+    from emonext.published import convert_published
+
+    card = convert_published(old, new, tuple(labels.split(",")))
+    shape = card.architecture
+    say(f"{new}: depths {shape.depths}, widths {shape.dims}, {shape.image_size} px.")
+
+
+@weights_app.command("verify")
+def weights_verify(
+    weights: Annotated[str, typer.Argument(help="By name, or a file.", metavar="WEIGHTS")],
+) -> None:
+    """Checks weights against their sha256 and against the model they claim to be.
+
+    Example: emonext weights verify atto
+    """
+    from emonext.checkpoint import load_weights
+
+    say(f"{weights}: whole, sha256 {load_weights(weights).sha256}.")
+
+
+def _print_evaluation(weights: str, found: "Evaluation") -> None:
+    say(f"{weights} on {number_of(found.count, 'face')}, {found.faces_per_s:.0f} a second")
+    heads = {"labels": "FER2013's labels", "votes": "people's votes"}
+    columns = [
+        f"{heads[r.head]} →\n{'labels' if r.truth == 'labels' else 'majority'}" for r in found.readings
+    ]
+    table = Table("learnt from → asked for", *columns, box=SIMPLE)
+    rows: dict[str, Callable[[Reading], str]] = {
+        "faces": lambda r: str(r.count),
+        "accuracy, one crop": lambda r: f"{r.accuracy.value:.2%}",
+        "… 95 % interval": lambda r: f"{r.accuracy.low:.1%}–{r.accuracy.high:.1%}",
+        "… without twins in training": lambda r: f"{r.accuracy_unseen:.2%}",
+        "accuracy, ten crops": lambda r: f"{r.accuracy_ten_crops:.2%}",
+        "macro F1": lambda r: f"{r.macro_f1.value:.3f}",
+        "calibration error, raw": lambda r: f"{r.ece_raw:.3f}",
+        "… with temperature": lambda r: f"{r.ece:.3f} at {r.temperature:.2f}",
+        "… by cross-fitting": lambda r: f"{r.ece_cross_fitted:.3f}",
+        "log loss": lambda r: f"{r.log_loss:.3f}",
+    }
+    for name, show in rows.items():
+        table.add_row(name, *map(show, found.readings))
+    for label in found.readings[0].recall:
+        table.add_row(f"recall, {label}", *(f"{r.recall[label]:.0%}" for r in found.readings))
+    show_table(table)
+    say(f"Same class in bf16 as in float32: {found.bf16_agreement:.2%}")
+    for used in found.as_used:
+        say(
+            f"Out of a video ({heads[used.head]} → {used.truth}): {used.found:.1%} of the faces found, "
+            f"{used.accuracy:.2%} of them right; cut as the benchmark does {used.benchmark:.2%}, "
+            f"{100 * (used.benchmark - used.accuracy):.1f} points more"
+        )
+    for group in found.groups:
+        share = group.accuracy
+        interval = f"{share.low:.1%}–{share.high:.1%}"
+        say(f"{group.name}: {number_of(group.count, 'face')}, {share.value:.1%} ({interval})")
+    for poor in found.robustness:
+        steps = zip(poor.levels, poor.accuracy, strict=True)
+        say(f"{poor.name} ({poor.unit}): " + ", ".join(f"{level:g} → {share:.1%}" for level, share in steps))

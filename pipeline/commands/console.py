@@ -1,0 +1,211 @@
+"""What commands print, and how they end."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.store.counts import number_of
+
+# torch, polars and decord take seconds to import: each command imports what it uses
+if TYPE_CHECKING:
+    from pipeline.processing.jobs import OnSession
+    from pipeline.processing.session import Session
+    from pipeline.store.spreadsheet import Problem
+
+EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+# Narrower than this the columns of a table would vanish.
+_MIN_WIDTH = 40
+# Where no terminal folds lines, nothing is cut off or folded.
+_ANY_WIDTH = 10_000
+
+
+class _Output(Console):
+    """What commands print to: whoever stops reading (``| head``) ends the printing, not the work."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        discard_output(self.file)
+
+
+def _output_width() -> int:
+    """Columns of the terminal; any number where the output is none."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return max(shutil.get_terminal_size().columns, _MIN_WIDTH) if is_terminal else _ANY_WIDTH
+
+
+def discard_output(file: IO[str]) -> None:
+    """Lets what is still to be written go nowhere: at its end Python would stumble over it."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, file.fileno())
+        os.close(nowhere)
+
+
+# with a height too, or a dumb terminal counts as one of 80 columns
+out_console = _Output(width=_output_width(), height=24)
+err_console = _Output(stderr=True)
+
+
+def tell_problems(path: Path, problems: "Sequence[Problem]") -> None:
+    for problem in problems:
+        err_console.print(f"{path}: {problem}", markup=False, soft_wrap=True)
+    err_console.print(f"{len(problems)} to be put right; nothing was done.")
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was typed."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def refuse_given(context: typer.Context, only: str, *names: str) -> None:
+    """:raises InputError: one of these options was typed, and means nothing here."""
+    from pipeline.errors import InputError
+
+    for name in names:
+        if is_given(context, name):
+            raise InputError(f"--{name.replace('_', '-')}: only goes with {only}; leave the option out.")
+
+
+def warn_of(paths: "Sequence[Path]", kind: str, what: str) -> None:
+    """Some files of a kind in one line."""
+    if paths:
+        named = ", ".join(map(str, paths[:_MAX_NAMED])) + (", …" if len(paths) > _MAX_NAMED else "")
+        warn(f"{what}: {number_of(len(paths), kind)} ({named}).")
+
+
+def warn(line: str) -> None:
+    err_console.print(f"Note: {line}", markup=False, soft_wrap=True)
+
+
+# So many files are named in a note.
+_MAX_NAMED = 5
+
+
+def tell_left_out(problems: "Sequence[str]") -> None:
+    """What of a study's own files could not be used."""
+    for problem in problems:
+        err_console.print(f"Left out: {problem}", markup=False, soft_wrap=True)
+
+
+def tell_error(message: str) -> None:
+    try:
+        err_console.print(f"[red]Error:[/red] {on_screen(message)}", soft_wrap=True)
+    except OSError:
+        discard_output(sys.stderr)  # nobody can be told
+
+
+class _TimeLeft(ProgressColumn):
+    """By the mean speed so far: results come in bursts, which mislead a momentary speed."""
+
+    def render(self, task: Task) -> Text:
+        done = task.completed - task.fields["first"]
+        if not task.total or done <= 0:
+            return Text("")
+        left_s = (task.elapsed or 0.0) * (task.total - task.completed) / done
+        return Text(f"{timedelta(seconds=round(left_s))} left")
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar with the time that is left, on a terminal; nothing elsewhere."""
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        _TimeLeft(),
+        TextColumn("{task.fields[note]}"),
+    ]
+    with Progress(*columns, console=err_console, disable=not err_console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=None, note="", first=0)
+        last = 0
+
+        def update(done: int, total: int, note: str) -> None:
+            nonlocal last
+            if done < last or (last == 0 and done > 1):  # the next video, or a run that goes on
+                bar.reset(task, first=done - 1, note=note)
+            last = done
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield update
+
+
+def overall_progress(update: Callable[[int, int, str], None], count: int) -> "OnSession":
+    """One bar for sessions of which several are at work at once."""
+    shares: dict[tuple[str, str], float] = {}
+
+    def on_session(session: "Session", done: int, total: int) -> None:
+        key = session.ids
+        shares[key] = max(shares.get(key, 0.0), done / total)  # a second try does not take the bar back
+        ended = sum(share == 1 for share in shares.values())
+        note = f"{session.patient_id} {session.session_id}, {ended} of {number_of(count, 'session')}"
+        update(round(1000 * sum(shares.values())), 1000 * count, note)
+
+    return on_session
+
+
+@contextmanager
+def needing_extra(name: str) -> Iterator[None]:
+    """Imports that need an optional part of the program."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        tell_error(f"This needs {error.name}: pip install {_own_requirement(name)}")
+        raise typer.Exit(EXIT_BAD_INPUT) from error
+
+
+def _own_requirement(extra: str) -> str:
+    """What pip takes for this program with an optional part; it knows the name of an installed one alone."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        version("emonext-care")
+    except PackageNotFoundError:
+        return f"--editable '{Path(__file__).parents[2]}[{extra}]'"
+    return f"'emonext-care[{extra}]'"
+
+
+def print_table(title: str, rows: dict[str, str]) -> None:
+    say(title)
+    table = Table(show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, escape(value))
+    show_table(table)
+
+
+def on_screen(text: str) -> str:
+    """Text of a file, with nothing in it that a terminal would obey or could not write."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
+
+
+def show_table(table: Table) -> None:
+    """A table whose cells are whole: a narrow terminal folds them, and cuts nothing off."""
+    for column in table.columns:
+        column.overflow = "fold"
+    out_console.print(table)
+
+
+def say(line: str) -> None:
+    """One line of result, as it is: a path may hold brackets, and is never folded."""
+    out_console.print(line, markup=False, soft_wrap=True)

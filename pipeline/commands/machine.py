@@ -1,0 +1,310 @@
+"""`preflight`, `info`, `demo`, `bench` and `doctor`."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.commands.app import MACHINE, SESSIONS, app
+from pipeline.commands.console import (
+    EXIT_INCOMPLETE,
+    needing_extra,
+    out_console,
+    print_table,
+    progress_bar,
+    refuse_given,
+    say,
+    show_table,
+)
+from pipeline.commands.networks import crop_of, make_networks, share_processor
+from pipeline.commands.options import DEFAULT_MODEL, BatchSize, Device, MinFace, Model, SampleFps
+from pipeline.commands.process import tell_outcomes
+from pipeline.store.counts import number_of
+
+# torch, polars and decord take seconds to import: each command imports what it uses
+if TYPE_CHECKING:
+    from pipeline.checks.preflight import Finding
+    from pipeline.checks.snapshots import Look
+    from pipeline.video.container import VideoInfo
+
+
+@app.command(rich_help_panel=MACHINE)
+def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
+    """What a video's container says.
+
+    Example: emonext info P012_S01.mp4
+    """
+    from pipeline.video.container import probe
+
+    found = probe(video)
+    frames = number_of(len(found.time_s), "frame")
+    rows = {
+        "picture": _describe_picture(found),
+        "length": f"{found.duration_s:.2f} s, {frames}, {found.frame_rate:.2f}/s",
+        "time 0": f"start of the recording, as in players; the first picture is at {found.time_s[0]:.2f} s",
+        "rate": _describe_rate(found),
+        "codec": found.codec,
+        "missing": _describe_missing(found),
+        "other streams": ", ".join(found.others) or "none",
+        "notes": "; ".join(map(str, found.notes)) or "none",
+    }
+    print_table(str(video), rows)
+
+
+@app.command(rich_help_panel=SESSIONS)
+def preflight(
+    video: Annotated[Path, typer.Argument(help="A trial recording.", metavar="VIDEO")],
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder for a few of the pictures, with boxes. They show faces.")
+    ] = None,
+) -> None:
+    """Whether this camera set-up will do, and what to change: before a study, in seconds.
+
+    Film somebody in the patient's chair for some minutes, as the study will. Exit code 1: it won't do.
+
+    Example: emonext preflight trial.mp4
+    """
+    from emonext.checkpoint import read_card
+    from emonext.device import choose_device
+    from emonext.weight_files import find_weights
+    from pipeline.checks.preflight import SMALLEST_FACE_PX, judge, overall
+    from pipeline.checks.snapshots import look, write_pictures
+    from pipeline.faces.mtcnn import Cascade
+    from pipeline.video.container import probe
+
+    found = probe(video)
+    share_processor()
+    detect = Cascade(SMALLEST_FACE_PX, choose_device())
+    framing = crop_of(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
+    with progress_bar("Looking") as update:
+        looks = look(found, detect, framing, lambda done, total: update(done, total, ""))
+    findings = judge(looks, found)
+    _tell_preflight(video, looks, findings)
+    if pictures:
+        count = len(write_pictures(found, looks, pictures))
+        say(f"Pictures: {pictures} ({count}; they show faces: delete them when you have looked)")
+    if overall(findings) == "will not work":
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command(rich_help_panel=MACHINE)
+def demo(
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for what is made; else demo, and with --study demo-study.")
+    ] = None,
+    study: Annotated[
+        bool, typer.Option("--study", help="A made study instead: 12 patients, 8 sessions each, no video.")
+    ] = False,
+    model: Model = DEFAULT_MODEL,
+    device: Device = "auto",
+) -> None:
+    """Makes a sample session (36 s) and processes it; or makes the results of a whole study.
+
+    Example: emonext demo, or emonext demo --study
+    """
+    out = out or Path("demo-study" if study else "demo")
+    if study:
+        refuse_given(context, "the sample session, not with --study", "model", "device")
+        _demo_study(out)
+        return
+    with needing_extra("demo"):
+        from pipeline.checks.demo_video import make_demo_video
+    from pipeline.processing.batch import process_sessions
+    from pipeline.processing.jobs import in_this_process
+    from pipeline.processing.session import Session, Settings
+    from pipeline.store.files import make_private_folder
+    from reports import write_reports
+
+    instruments = make_networks(model, device)
+    make_private_folder(out)
+    sample = Session("DEMO", "S01", out / "DEMO_S01.mp4")
+    with progress_bar("Sample video") as update:
+        make_demo_video(sample.video, lambda done, total: update(done, total, ""))
+    with progress_bar("Processing") as update:
+        outcomes = process_sessions(
+            [sample],
+            out,
+            Settings(),
+            in_this_process(instruments),
+            instruments.weights["sha256"],
+            overwrite=True,
+            on_session=lambda job, done, total: update(done, total, ""),
+        )
+    if outcomes[0].state == "failed":
+        tell_outcomes([sample], outcomes)
+    index = write_reports(out)
+    say(f"Video:    {sample.video}")
+    say(f"Timeline: {sample.timeline_path(out)}")
+    say(f"Report:   {index}")
+
+
+def _demo_study(out: Path) -> None:
+    """A made study whose truth is known."""
+    from pipeline.checks.demo_study import claim, make_study
+    from pipeline.store.lock import holding
+    from reports import write_reports
+
+    claim(out)
+    with holding(out):
+        with progress_bar("Sample study") as update:
+            make_study(out, lambda done, total: update(done, total, ""))
+        with progress_bar("Reports") as update:
+            index = write_reports(out, lambda done, total: update(done, total, ""))
+    say(f"Truth:   {out / 'truth'}")
+    say(f"Report:  {index}")
+
+
+@app.command(rich_help_panel=MACHINE)
+def bench(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO")],
+    fps: SampleFps = 5.0,
+    model: Model = DEFAULT_MODEL,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+    min_face: MinFace = 40,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Compare with facenet-pytorch's detector on every sample.")
+    ] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw them (PNG, SVG, PDF).")] = None,
+) -> None:
+    """What this video costs on this machine, stage by stage.
+
+    Example: emonext bench P012_S01.mp4 --baseline --json bench.json --picture bench.png
+    """
+    from pipeline.checks.benchmark import measure
+    from pipeline.checks.facenet_baseline import compare
+    from pipeline.processing.session import Settings
+
+    if picture:
+        with needing_extra("train"):
+            from pipeline.checks.benchmark_figure import draw_benchmark
+
+    settings, instruments = Settings(fps, min_face, batch_size), make_networks(model, device, min_face)
+    with progress_bar("Measuring") as update:
+        costs = measure(video, settings, instruments, lambda done, total: update(done, total, ""))
+    result = costs.to_dict()
+    if baseline:
+        from emonext import Classifier
+
+        in_float32 = Classifier(model, device, bf16=False)
+        with progress_bar("Baseline") as update:
+            compared = compare(
+                costs, settings, instruments, in_float32, lambda done, total: update(done, total, "")
+            )
+        result |= compared.to_dict()
+    _tell_costs(result)
+    if json_file:
+        json_file.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    if picture:
+        draw_benchmark(costs, picture)
+
+
+@app.command(rich_help_panel=MACHINE)
+def doctor() -> None:
+    """What this machine has: device, decoders, weights.
+
+    Example: emonext doctor
+    """
+    import platform
+    from importlib.metadata import version
+
+    import av
+    import torch
+
+    from emonext.device import choose_device, has_bf16
+    from emonext.weight_files import SHIPPED, find_weights, verify_weights
+
+    packages = ("emonext-care", "torch", "timm", "facenet-pytorch", "polars", "plotly")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; the CPU is used"
+    threads = f"{torch.get_num_threads()} threads used, {torch.backends.cpu.get_cpu_capability()}"
+    rows = {
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "processor": f"{os.cpu_count()} cores, {threads}",
+        "GPU": gpu,
+        "precision": "bf16" if has_bf16(choose_device()) else "float32: this processor has no bf16",
+        "decoders": f"decord {version('decord')}, PyAV {version('av')} (FFmpeg {av.ffmpeg_version_info})",
+        "packages": ", ".join(f"{name} {version(name)}" for name in packages),
+        "weights": ", ".join(f"{name} ({verify_weights(find_weights(name))[:12]}…)" for name in SHIPPED),
+    }
+    print_table("this machine", rows)
+
+
+def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Finding]") -> None:
+    """What was judged, what to change (what will not work first), and the verdict on all."""
+    from pipeline.checks.preflight import clock, overall
+
+    span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
+    say(f"{video}: {number_of(len(looks), 'picture')} looked at, {span}")
+    table = Table(show_header=False, box=SIMPLE)
+    for finding in findings:
+        colour = _VERDICT_COLOURS[finding.verdict]
+        table.add_row(finding.name, f"[{colour}]{finding.verdict}[/]", escape(finding.measured))
+    show_table(table)
+    to_change = sorted((f for f in findings if f.advice), key=lambda f: f.verdict != "will not work")
+    changes = Table.grid(padding=(0, 1))
+    for finding in to_change:
+        changes.add_row(" •", escape(finding.advice))
+    if to_change:
+        out_console.print("[bold]What to change[/]", changes, "", sep="\n")
+    verdict = overall(findings)
+    out_console.print(f"[bold {_VERDICT_COLOURS[verdict]}]{_VERDICTS[verdict]}[/]")
+
+
+_VERDICT_COLOURS = {"good": "green", "could be better": "yellow", "will not work": "red"}
+_VERDICTS = {
+    "good": "This set-up will work.",
+    "could be better": "This set-up will work, and could be better.",
+    "will not work": "This set-up will not work as it is.",
+}
+
+
+def _tell_costs(found: dict[str, Any]) -> None:
+    """Of a benchmark, with or without the baseline."""
+    rows = {"decoding alone": f"{found['decode_fps']:.0f} frames/s"}
+    for stage, cost in found["stages"].items():
+        speed = f", {cost['samples_per_s']:.0f} samples/s" if stage != "waiting" else " for decoding"
+        rows[stage] = f"{cost['share']:.0%} of the time{speed}"
+    rows["end to end"] = (
+        f"{found['end_to_end_fps']:.0f} frames/s, {found['real_time_factor']:.1f} times real time; "
+        f"{found['ratio_to_decode']:.2f} times as long as decoding alone"
+    )
+    rows["peak memory"] = f"{found['peak_rss_mb']:.0f} MB"
+    if "ratio_to_baseline" in found:
+        rows["baseline"] = f"{found['ratio_to_baseline']:.1f} times as long"
+    if found.get("baseline_faces"):
+        rows["its faces"] = (
+            f"{found['face_recall']:.2%} of {found['baseline_faces']} found, mean IoU {found['mean_iou']:.3f}"
+        )
+    if found.get("emotion_agreement") is not None:
+        rows["its emotions"] = f"{found['emotion_agreement']:.2%} the same, where it is sure"
+    title = f"{found['video_s']:.1f} s of {found['width']} × {found['height']} px: " + ", ".join(
+        number_of(found[f"{one}s"], one) for one in ("frame", "sample", "face")
+    )
+    print_table(title, rows)
+
+
+def _describe_picture(found: "VideoInfo") -> str:
+    turned, mirrored = found.orientation.degrees, ", mirrored" if found.orientation.mirrored else ""
+    return f"{found.width} × {found.height} px upright, turned by {turned}°{mirrored}"
+
+
+def _describe_missing(found: "VideoInfo") -> str:
+    missing = [f"{found.missing_s:.1f} s that the file promises"] if found.missing_s else []
+    missing += [f"{found.without_picture_s:.1f} s without a picture"] if found.without_picture_s else []
+    return ", ".join(missing) or "nothing"
+
+
+def _describe_rate(found: "VideoInfo") -> str:
+    if len(found.time_s) < 2:
+        return "one frame"
+    steps_ms = (found.time_s[1:] - found.time_s[:-1]) * 1000
+    kind = "constant" if found.constant_rate else "variable"
+    return f"{kind}, {steps_ms.min():.1f}–{steps_ms.max():.1f} ms between frames"

@@ -1,0 +1,131 @@
+"""Which networks a command works with."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.commands.console import progress_bar
+
+# torch, polars and decord take seconds to import: each command imports what it uses
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from emonext.checkpoint import Card
+    from emonext.evaluation import Recut
+    from emonext.preprocessing import Preprocessing
+    from pipeline.faces.detection import Framing
+    from pipeline.identity.embedding import Embedder
+    from pipeline.processing.session import Instruments
+
+
+def make_networks(
+    model: str,
+    device: str,
+    min_face_px: int = 40,
+    network: tuple[Path, str] | None = None,
+    *,
+    cores: int | None = None,
+    sha256: str | None = None,
+    key: Path | None = None,
+) -> "Instruments":
+    """Where the two trained parts meet: the detector and the classifier, on one device.
+
+    :param network: for faces, as :func:`find_identity_file` gives it.
+    :param cores: of the processor; none is all of them.
+    :param sha256: what the weights must be.
+    :param key: with which this process encrypts; other machines read it from the same path.
+    """
+    import decord
+
+    from emonext import Classifier
+    from emonext.errors import WeightsError
+    from pipeline.faces.mtcnn import Cascade
+    from pipeline.processing.session import Instruments
+    from pipeline.store.encryption import use_key
+
+    use_key(key)
+    # its messages about damaged frames say nothing that the timeline does not
+    decord.logging.set_level(decord.logging.QUIET)
+    share_processor(cores)
+    classify = Classifier(model, device)
+    if sha256 not in (None, classify.sha256):
+        raise WeightsError(
+            f"{model}: its sha256 is {classify.sha256[:12]}…, not {sha256[:12]}… as elsewhere."
+        )
+    prepare = classify.card.preprocessing
+    cascade = Cascade(min_face_px, classify.device)
+    return Instruments(
+        detect=cascade,
+        refine=cascade.refine,
+        classify=classify,
+        framing=crop_of(prepare),
+        weights={
+            "name": classify.card.name,
+            "sha256": classify.sha256,
+            "reads": "votes" if classify.card.architecture.votes else "labels",
+            "temperature": classify.temperature,
+            "preprocessing": prepare.to_dict(),
+        },
+        device=str(classify.device),
+        make_embedder=partial(make_embedder, network),
+    )
+
+
+def find_identity_file(identity: str) -> tuple[Path, str] | None:
+    """File and sha256 of :data:`Identity`, checked; none for dlib."""
+    from pipeline.errors import InputError
+    from pipeline.identity.embedding import check_sha256
+
+    if identity == "dlib":
+        return None
+    path, _, sha256 = identity.rpartition(":")
+    if not path:
+        raise InputError(f"--identity {identity}: give dlib, or FILE:SHA256.")
+    return check_sha256(
+        Path(path).absolute(), sha256, "give the sha256 that its maker states"
+    ), sha256.lower()
+
+
+def make_embedder(file: tuple[Path, str] | None) -> "Embedder":
+    """To compare faces with."""
+    if file is None:
+        from pipeline.identity.embedding import DlibEmbedder
+
+        return DlibEmbedder()
+    from pipeline.identity.facenet import FacenetEmbedder
+
+    return FacenetEmbedder(*file)
+
+
+def share_processor(cores: int | None = None) -> None:
+    """Decoding goes on meanwhile and needs half: more threads than cores wait for each other."""
+    import torch
+
+    # of more jobs than cores each gets none, and still one thread
+    torch.set_num_threads(max(1, (len(os.sched_getaffinity(0)) if cores is None else cores) // 2))
+
+
+def crop_of(prepare: "Preprocessing") -> "Framing":
+    """How a classifier wants its faces cut, in the pipeline's terms."""
+    from pipeline.faces.detection import Framing
+
+    return Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
+
+
+def recut_with_pipeline(card: "Card", device: str) -> "Recut":
+    """Benchmark pictures through the pipeline's own detector, as a session's video would show them."""
+    from emonext.device import choose_device
+    from pipeline.checks.video_crops import recut
+    from pipeline.faces.mtcnn import Cascade
+
+    framing = crop_of(card.preprocessing)
+    detect = Cascade(device=choose_device(device))
+
+    def cut(images: "NDArray[np.uint8]") -> "tuple[NDArray[np.uint8], NDArray[np.bool_]]":
+        with progress_bar("Finding faces") as update:
+            found = recut(images, detect, framing, lambda done, total: update(done, total, ""))
+        return found.crops, found.found
+
+    return cut

@@ -1,0 +1,155 @@
+"""`make-key`, `purge` and `audit`."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.table import Table
+
+from pipeline.commands.app import PRIVACY, app, audit_app
+from pipeline.commands.console import (
+    EXIT_BAD_INPUT,
+    EXIT_INCOMPLETE,
+    err_console,
+    on_screen,
+    say,
+    show_table,
+    tell_left_out,
+)
+from pipeline.commands.options import Directory, KeyFile
+from pipeline.store.counts import number_of
+
+
+@app.command("key", rich_help_panel=PRIVACY)
+def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+    """Makes a key with which `process --encrypt` encrypts what it writes.
+
+    Keep it apart from the results, and a copy in a safe place: without it nothing can be read again.
+
+    Example: emonext key study.key
+    """
+    from pipeline.store.encryption import write_key
+
+    say(f"{write_key(path)}: keep a copy in a safe place; without it nothing can be read again.")
+
+
+@app.command(rich_help_panel=PRIVACY)
+def purge(
+    directory: Directory,
+    patient: Annotated[str, typer.Option(help="Whose data goes.")],
+    session: Annotated[str | None, typer.Option(help="Only this session of theirs.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    key: KeyFile = None,
+) -> None:
+    """Deletes everything of a person, or of one session, from a folder, and searches it for what is left.
+
+    Originals (videos, photos, sessions.csv), backups, snapshots and what was exported to elsewhere are not
+    touched. Exits 1 where something still mentions the id, or another session was read from the same
+    recording, and names it. What was interrupted is done by doing it again.
+
+    Example: emonext purge study --patient P012
+    """
+    from pipeline.analysis.derive import update_derived
+    from pipeline.errors import InputError
+    from pipeline.exchange.manifest import LIST_FILE
+    from pipeline.privacy.purge import plan_purge
+    from pipeline.privacy.purge import purge as carry_out
+    from pipeline.store.encryption import use_key
+    from reports import own_text, write_reports
+
+    use_key(key)
+    plan = plan_purge(directory, patient, session, own_text())
+    for path in plan.files:
+        say(f"{path}: goes")
+    for folder in [path.parent for path in plan.again if path.name == LIST_FILE]:
+        count = sum(path.is_relative_to(folder) and path.name != LIST_FILE for path in plan.again)
+        say(f"{folder}: what was exported goes ({number_of(count, 'file')}); `emonext export` makes it again")
+    for path, command in plan.again.items():
+        if command != "export":
+            say(f"{path}: goes; `emonext {command}` makes it again")
+    for path, count in plan.rows.items():
+        say(f"{path}: {number_of(count, 'row')} of it {'goes' if count == 1 else 'go'}")
+    for path in plan.pages:
+        say(f"{path}: is made again")
+    if not yes and not sys.stdin.isatty():
+        raise InputError(f"--yes: is needed where nobody can be asked; nothing of {plan.words} was deleted.")
+    if not yes and not typer.confirm(f"Delete this of {plan.words}? It can't be undone.", err=True):
+        err_console.print("Nothing was deleted.")
+        raise typer.Exit(EXIT_BAD_INPUT)
+    problems: list[str] = []
+
+    def write_pages(out: Path) -> None:
+        write_reports(out)
+        problems.extend(update_derived(out))
+
+    found = carry_out(directory, patient, session, write_pages, own_text())
+    tell_left_out(problems)
+    for line in found.mentions:
+        err_console.print(f"Still mentions {plan.words}: {directory / line}", markup=False, soft_wrap=True)
+    for held in found.same_recording:
+        line = f"Of the same recording, with everybody's faces in it: {directory / held}"
+        err_console.print(line, markup=False, soft_wrap=True)
+    went = (
+        ", ".join(f"{kind} {count}" for kind, count in found.counts.items()) or "nothing was left to delete"
+    )
+    left = "something still mentions it" if found.mentions else "nothing mentions it any more"
+    if found.same_recording:
+        left += "; other sessions of the same recording still hold faces"
+    beyond = "Originals, backups and what was written elsewhere were not touched."
+    say(f"{plan.words}: {went}; {left}. {beyond}")
+    if found.failed:
+        raise found.failed
+    if found.mentions or found.same_recording:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    directory: Directory,
+    head: Annotated[str, typer.Option(help="A head of an earlier time that was kept elsewhere.")] = "",
+) -> None:
+    """Whether the audit log is as it was written.
+
+    Exits 1 where a line was changed, removed or moved. Keep the head that is told outside the folder: whoever
+    may write to it could write the whole log anew, and only --head with an earlier head shows that.
+
+    Example: emonext audit verify study
+    """
+    from pipeline.store.audit import verify
+
+    found = verify(directory, head)
+    for line in (*found.faults, *found.notes):
+        err_console.print(f"{directory}: {line}", markup=False, soft_wrap=True)
+    chain = "chain broken" if found.faults else "chain whole"
+    say(f"{number_of(found.entries, 'entry', 'entries')}, {chain}, head {found.head}")
+    if found.faults:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@audit_app.command("show")
+def audit_show(
+    directory: Directory,
+    patient: Annotated[str | None, typer.Option(help="Only what touched this patient.")] = None,
+) -> None:
+    """The audit log as a table: one row for each command.
+
+    Example: emonext audit show study --patient P012
+    """
+    from pipeline.store.audit import read_runs
+
+    table = Table("entry", "begun, UTC", "by", "command", "ended", "weights", "sessions", box=SIMPLE)
+    for run in read_runs(directory, patient):
+        of_patient = [
+            f"{session[1]} {how}".strip()
+            for session, how in run.sessions
+            if session and patient == session[0]
+        ]
+        states = Counter(how for _, how in run.sessions)
+        touched = of_patient or [f"{count} {how}".strip() for how, count in states.items()]
+        begun = run.begun[:16].replace("T", " ")
+        cells = (begun, run.who, run.command, run.how or "not ended", run.weights, ", ".join(touched))
+        table.add_row(str(run.number), *map(on_screen, cells))
+    show_table(table)

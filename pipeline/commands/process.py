@@ -1,0 +1,282 @@
+"""`process`."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.commands.app import SESSIONS, app
+from pipeline.commands.console import (
+    EXIT_BAD_INPUT,
+    EXIT_INCOMPLETE,
+    err_console,
+    is_given,
+    needing_extra,
+    out_console,
+    overall_progress,
+    progress_bar,
+    refuse_given,
+    say,
+    tell_problems,
+    warn,
+    warn_of,
+)
+from pipeline.commands.networks import find_identity_file, make_networks
+from pipeline.commands.options import (
+    DEFAULT_MODEL,
+    BatchSize,
+    Device,
+    EngineName,
+    Identity,
+    Jobs,
+    MinFace,
+    Model,
+    PatientTrack,
+    RayAddress,
+    SampleFps,
+)
+from pipeline.store.counts import number_of
+
+# torch, polars and decord take seconds to import: each command imports what it uses
+if TYPE_CHECKING:
+    from pipeline.privacy.consent import SetAside
+    from pipeline.processing.jobs import Engine
+    from pipeline.processing.session import Instruments, Session
+    from pipeline.processing.sessions_list import Study
+    from pipeline.store.status import Outcome
+
+
+@app.command(rich_help_panel=SESSIONS)
+def process(
+    context: typer.Context,
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Videos, folders of videos, or one list (.csv, .xlsx).", metavar="INPUT…"),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for timelines, faces, reports and status.")],
+    patient: Annotated[
+        str | None, typer.Option(help="Pseudonym, such as P012; of a list, only this patient.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(help="Session, such as S01; of a list, only this session.")
+    ] = None,
+    fps: SampleFps = 5.0,
+    model: Model = DEFAULT_MODEL,
+    device: Device = "auto",
+    batch_size: BatchSize = 64,
+    min_face: MinFace = 40,
+    patient_track: PatientTrack = "longest",
+    identity: Identity = "dlib",
+    jobs: Jobs = None,
+    engine: EngineName = "local",
+    ray_address: RayAddress = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make existing timelines anew.")] = False,
+    encrypt: Annotated[
+        Path | None, typer.Option(help="Encrypt timelines and faces with this key (see `key`).")
+    ] = None,
+) -> None:
+    """Videos → emotion timelines (Parquet) and reports (HTML).
+
+    Several videos, or a folder, take their ids from names like P012_S01.mp4; a study lists its sessions in
+    a sessions.csv (see `study init`), and its settings in study.toml beside it. A folder that holds such a
+    list is processed as the list says.
+
+    Example: emonext process recordings/ --out study
+    """
+    from emonext.weight_files import find_weights, verify_weights
+    from pipeline.processing.batch import check_ids, process_sessions
+    from pipeline.processing.session import QualityLimits, Settings
+    from pipeline.store.encryption import key_file, use_key
+    from pipeline.store.timeline import left_open, written_sessions
+    from reports import own_text, update_reports
+
+    if engine != "ray":
+        refuse_given(context, "--engine ray", "ray_address")
+    use_key(encrypt)
+    options = {
+        "sample_fps": ("fps", fps),
+        "min_face_px": ("min_face", min_face),
+        "batch_size": ("batch_size", batch_size),
+        "patient_track": ("patient_track", patient_track),
+        "identity": ("identity", identity),
+        "model": ("model", model),
+        "device": ("device", device),
+        "jobs": ("jobs", jobs),
+    }
+    sessions, chosen = _plan(inputs, patient, session)
+    check_ids(sessions, out)
+    for name, (option, value) in options.items():
+        # study.toml gives way to what was typed, not to what was left out
+        if name not in chosen or is_given(context, option):
+            chosen[name] = value
+    model, device, jobs = chosen.pop("model"), chosen.pop("device"), chosen.pop("jobs")
+    network = find_identity_file(chosen["identity"])
+    chosen["identity"] = network[1] if network else "dlib"
+    settings = Settings(**{**chosen, "quality": QualityLimits(**chosen.get("quality", {}))})
+    weights = find_weights(model)
+    sha256 = verify_weights(weights)
+    if weights == Path(model):
+        model = str(weights.absolute())  # the working folder of another machine is another
+    make = partial(make_networks, model, device, settings.min_face_px, network, sha256=sha256, key=key_file())
+    run = (
+        _on_cluster(make, ray_address, jobs, device)
+        if engine == "ray"
+        else _on_this_machine(make, jobs, len(sessions))
+    )
+    set_aside: dict[tuple[str, str], SetAside] = {}
+    with progress_bar("Processing") as update:
+        outcomes = process_sessions(
+            sessions,
+            out,
+            settings,
+            run,
+            sha256,
+            overwrite=overwrite,
+            on_withdrawn=lambda session, found: set_aside.update({session.ids: found}),
+            own_text=own_text(),
+            on_session=overall_progress(update, len(sessions)),
+            write_pages=lambda out: update_reports(out, lambda done, total: update(done, total, "reports")),
+        )
+    if written_sessions(out):
+        say(f"Report: {out / 'reports' / 'index.html'}")
+    if plain := left_open(out):
+        count = f"{number_of(len(plain), 'file')} {'is' if len(plain) == 1 else 'are'}"
+        err_console.print(
+            f"{out}: {count} not encrypted, from before there was a key ({plain[0].relative_to(out)}); "
+            "process their sessions again with --encrypt and --overwrite, or purge them.",
+            markup=False,
+            soft_wrap=True,
+        )
+    _tell_without_consent(out, sessions, outcomes, set_aside)
+    tell_outcomes(sessions, outcomes)
+
+
+def _on_this_machine(make: "Callable[..., Instruments]", jobs: int | None, sessions: int) -> "Engine":
+    """Sessions in processes that share the cores."""
+    from pipeline.processing.workers import Workers, default_jobs
+
+    count = min(default_jobs() if jobs is None else jobs, sessions)
+    return Workers(partial(make, cores=len(os.sched_getaffinity(0)) // count), count)
+
+
+def _on_cluster(
+    make: "Callable[..., Instruments]", address: str | None, jobs: int | None, device: str
+) -> "Engine":
+    """Sessions on all machines of a Ray cluster."""
+    with needing_extra("ray"):
+        from pipeline.processing.ray_cluster import RayCluster
+    from pipeline.processing.workers import WORKER_CORES
+
+    return RayCluster(partial(make, cores=WORKER_CORES), address, jobs, device)
+
+
+def _plan(
+    inputs: list[Path], patient: str | None, session: str | None
+) -> "tuple[list[Session], dict[str, Any]]":
+    """The sessions of a list, also of one that lies in the given folder, or of videos; and settings."""
+    from pipeline.checks.sessions_list_check import with_dates
+    from pipeline.processing.batch import plan_sessions
+    from pipeline.processing.recordings_folder import find_list, find_videos
+    from pipeline.processing.sessions_list import choose_sessions
+    from pipeline.processing.study_settings import read_settings
+    from pipeline.store.spreadsheet import TABLE_SUFFIXES
+
+    folder = inputs[0] if len(inputs) == 1 and is_folder(inputs[0]) else None
+    listed = find_list(folder) if folder else None
+    if folder is None and [path.suffix.lower() in TABLE_SUFFIXES for path in inputs] == [True]:
+        listed = inputs[0]
+    if listed is None:
+        sessions = plan_sessions(inputs, patient, session)
+        given = {session.video.resolve() for session in sessions}
+        for path in filter(is_folder, inputs):
+            found = find_videos(path)
+            below = [video for video in found.below if video.resolve() not in given]
+            warn_of(below, "video", f"{path}: in sub-folders, not processed; give the sub-folders too")
+            warn_of(found.unread, "folder", f"{path}: can't be looked into")
+        return sessions, read_settings(folder) if folder else {}
+    study = _read_study(listed)
+    chosen = choose_sessions(study, listed, patient, session)
+    dated = with_dates(chosen)
+    count = sum(one.recorded_at != other.recorded_at for one, other in zip(chosen, dated, strict=True))
+    if count:
+        warn(
+            f"{listed}: {number_of(count, 'session')} without recorded_at: the date is what the camera "
+            "stored; `emonext study check` shows the dates."
+        )
+    return dated, read_settings(listed.parent)
+
+
+def is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises for a name that is too long
+
+
+def _read_study(path: Path) -> "Study":
+    """A list without faults; exits where it has some, after naming them all."""
+    from pipeline.checks.sessions_list_check import find_shared
+    from pipeline.processing.sessions_list import read_study
+
+    study = read_study(path)
+    faults, warnings = find_shared(study)
+    if study.problems or faults:
+        tell_problems(path, sorted([*study.problems, *faults], key=lambda problem: problem.row))
+        raise typer.Exit(EXIT_BAD_INPUT)
+    for warning in warnings:
+        warn(f"{path}: {warning}")
+    warn_of_unlisted(path)
+    return study
+
+
+def warn_of_unlisted(path: Path) -> None:
+    from pipeline.processing.recordings_folder import unlisted
+
+    warn_of(unlisted(path), "video", f"{path}: not in the list, and not processed")
+
+
+def _tell_without_consent(
+    out: Path,
+    sessions: "Sequence[Session]",
+    outcomes: "Sequence[Outcome]",
+    set_aside: "Mapping[tuple[str, str], SetAside]",
+) -> None:
+    """What became of the results of sessions without consent, and what to do."""
+    lines = []
+    for session, outcome in zip(sessions, outcomes, strict=True):
+        patient, name = session.ids
+        if found := set_aside.get(session.ids):
+            lines += [f"{path}: held {patient} {name}; it was deleted or set aside." for path in found.shared]
+            lines += [f"{out / line}: still mentions {patient} {name}." for line in found.mentions]
+        if outcome.state == "withdrawn":
+            lines.append(
+                f"{patient} {name}: consent was withdrawn; its results are set aside in {out / 'withdrawn'}. "
+                f"Delete them with `emonext purge {quote(str(out))} --patient {patient} --session {name}`."
+            )
+        if outcome.state in ("no_consent", "withdrawn") and session.consent is None:
+            lines.append(
+                f"{patient} {name}: consent was refused in this folder before; to process it, give a "
+                "sessions.csv that says consent yes."
+            )
+    for line in lines:
+        err_console.print(line, markup=False, soft_wrap=True)
+
+
+def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
+    """One line for each session of which there is news, one for all; exits 1 where some are incomplete."""
+    for session, outcome in zip(sessions, outcomes, strict=True):
+        if outcome.state != "skipped" and outcome.reason:
+            line = f"{session.video}: {outcome.state}: {outcome.reason}"
+            err_console.print(line, markup=False, soft_wrap=True)
+    states = [outcome.state for outcome in outcomes]
+    counts = (f"{states.count(state)} {state}" for state in ("done", "partial", "failed", "skipped"))
+    refused = states.count("no_consent") + states.count("withdrawn")
+    out_console.print(", ".join([*counts, *([f"{refused} without consent"] if refused else [])]))
+    if set(states) == {"skipped"}:
+        say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
+    kept_partial = sum(outcome.state == "skipped" and bool(outcome.seconds_lost) for outcome in outcomes)
+    if kept_partial:
+        say(f"Of the skipped sessions, {kept_partial} partial; `emonext status` gives the reason.")
+    if kept_partial or "failed" in states or "partial" in states:
+        raise typer.Exit(EXIT_INCOMPLETE)

@@ -1,0 +1,159 @@
+"""`study` and `status`."""
+
+from collections import Counter
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.table import Table
+
+from pipeline.commands.app import SESSIONS, app, study_app
+from pipeline.commands.console import (
+    EXIT_BAD_INPUT,
+    err_console,
+    on_screen,
+    out_console,
+    progress_bar,
+    say,
+    show_table,
+    tell_problems,
+    warn_of,
+)
+from pipeline.commands.options import Directory
+from pipeline.commands.process import is_folder, warn_of_unlisted
+from pipeline.processing.list_columns import COLUMNS
+from pipeline.store.counts import number_of
+
+# torch, polars and decord take seconds to import: each command imports what it uses
+if TYPE_CHECKING:
+    from pipeline.processing.sessions_list import Study
+
+COLUMN_HELP = "\n".join(f"- **{column.name}**: {column.how}" for column in COLUMNS)
+
+
+@study_app.command(
+    "init",
+    help=f"""Lists a folder's videos in FOLDER/sessions.csv, to be filled in.
+
+Example: emonext study init recordings/
+
+Columns of the list:
+
+{COLUMN_HELP}
+
+Columns of your own begin with x_.""",
+)
+def study_init(
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
+) -> None:
+    from pipeline.processing.recordings_folder import find_videos
+    from pipeline.processing.sessions_list import write_sessions_list
+
+    path = write_sessions_list(folder)
+    warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be looked into")
+    width = max(len(column.name) for column in COLUMNS)
+    for column in COLUMNS:
+        say(f"{column.name:{width}}  {column.how}")
+    say(f"Fill in: {path}")
+
+
+@study_app.command("check")
+def study_check(
+    path: Annotated[Path, typer.Argument(help="The list (.csv, .xlsx), or its folder.", metavar="LIST")],
+) -> None:
+    """Says everything that is wrong with a list of sessions and its recordings, at once.
+
+    Opens every recording and photo, but for those of sessions without consent. Exit code 2: something must be
+    put right. Warnings name what may be meant.
+
+    Example: emonext study check recordings/sessions.csv
+    """
+    from pipeline.checks.sessions_list_check import check_study
+    from pipeline.errors import InputError
+    from pipeline.processing.recordings_folder import find_list
+    from pipeline.processing.sessions_list import read_study
+
+    if is_folder(path):
+        listed = find_list(path)
+        if listed is None:
+            raise InputError(
+                f"{path}: holds no list of sessions; run `emonext study init {quote(str(path))}` first."
+            )
+        path = listed
+    study = read_study(path)
+    with progress_bar("Opening recordings") as update:
+        found = check_study(study, lambda done, total: update(done, total, ""))
+    for warning in found.warnings:
+        err_console.print(f"{path}: Warning: {warning}", markup=False, soft_wrap=True)
+    warn_of_unlisted(path)
+    for (patient, session), date in found.dates.items():
+        say(f"recorded_at of {patient} {session}: {date:%Y-%m-%d %H:%M}, by the camera's clock")
+    _tell_counts(study)
+    if found.faults:
+        tell_problems(path, found.faults)
+        raise typer.Exit(EXIT_BAD_INPUT)
+    patients = len({session.patient_id for session in study.sessions})
+    right = number_of(len(found.warnings), "warning") if found.warnings else "nothing to be put right"
+    say(f"{path}: {number_of(len(study.sessions), 'session')}, {number_of(patients, 'patient')}, {right}.")
+
+
+def _tell_counts(study: "Study") -> None:
+    """How many sessions there are of each condition and consent, and which lie in several files."""
+    conditions = Counter(session.condition or "none" for session in study.sessions)
+    consent = Counter("no" if session.refused else "yes" for session in study.sessions)
+    for name, counts in (("Conditions", conditions), ("Consent", consent)):
+        if counts:
+            say(f"{name}: {', '.join(f'{value} {count}' for value, count in sorted(counts.items()))}")
+    for session in study.sessions:
+        if session.continued:
+            files = ", ".join(video.name for video in session.videos)
+            say(f"In several files: {' '.join(session.ids)} ({files})")
+
+
+@app.command(rich_help_panel=SESSIONS)
+def status(
+    directory: Directory,
+    csv: Annotated[Path | None, typer.Option(help="Write it there too.")] = None,
+    html: Annotated[Path | None, typer.Option(help="And as a page.")] = None,
+) -> None:
+    """How every session of a folder ended, and which are at work.
+
+    Example: emonext status study --csv status.csv --html status.html
+    """
+    from pipeline.store.lock import is_held
+    from pipeline.store.spreadsheet import write_rows
+    from pipeline.store.status import is_damaged, overview
+    from reports.pages.status import write_status_page
+    from reports.words.reasons import STATE_REASONS
+
+    if is_damaged(directory):
+        err_console.print(
+            f"{directory / 'status.parquet'}: can't be read; the states below are those of the timelines. "
+            "The next `emonext process` writes it again.",
+            markup=False,
+            soft_wrap=True,
+        )
+    found = overview(directory, running=is_held(directory))
+    table = Table("patient", "session", "state", "seen", "identity", "× real time", box=SIMPLE)
+    rows = found.to_dicts()
+    for row in rows:
+        table.add_row(
+            on_screen(row["patient_id"]),
+            on_screen(row["session_id"]),
+            row["state"].replace("_", " "),
+            "–" if row["coverage"] is None else f"{row['coverage']:.0%}",
+            "–" if row["identity"] is None else f"{row['identity']:.2f}",
+            "–" if row["speed"] is None else f"{row['speed']:.1f}",
+        )
+    show_table(table)
+    for row in rows:
+        if reason := row["reason"] or STATE_REASONS.get(row["state"]):
+            line = f"{row['patient_id']} {row['session_id']}: {reason}"
+            out_console.print(on_screen(line), soft_wrap=True)
+    if csv:
+        texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
+        write_rows(csv, found.columns, texts)
+    if html:
+        write_status_page(found, html)
