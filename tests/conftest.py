@@ -255,8 +255,8 @@ def _forced_bf16(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what opens a browser; what costs most comes last, so that a slip shows early."""
+    """Marks what opens a browser; what takes longest comes first, so that no worker ends long after others."""
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
-    items.sort(key=lambda item: item.path.stem in ("test_memory", "test_demo_video"))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
