@@ -76,10 +76,15 @@ def test_a_failed_session_beside_a_good_one_exits_1(
 
 def test_a_partial_session_exits_1(emonext: Emonext, clips: Path, tmp_path: Path, model: list[str]) -> None:
     shutil.copy(clips / "corrupted.mp4", tmp_path / "P1_S1.mp4")
-    ended = emonext("process", tmp_path / "P1_S1.mp4", "--out", tmp_path / "out", *model)
+    command = ["process", tmp_path / "P1_S1.mp4", "--out", tmp_path / "out", *model]
+    ended = emonext(*command)
     assert ended.code == INCOMPLETE
     assert_one_line_naming(ended, "partial")
     assert "0 done, 1 partial" in ended.out
+    again = emonext(*command)
+    assert again.code == INCOMPLETE, "a session that is skipped is as partial as before"
+    assert "0 done, 0 partial, 0 failed, 1 skipped" in again.out
+    assert "Of the skipped sessions, 1 partial" in again.out
 
 
 def test_a_timeline_that_is_there_is_kept_and_overwrite_makes_it_anew(

@@ -305,11 +305,8 @@ def settings_in_another_code(kit: Kit) -> Steps:
 
 EVENT = "patient_id;session_id;time_s;what"
 GOOD = f"{EVENT}|P1;S1;1;phone"
-
-
-events(": its first line does not name {}.", "P1;S1;1;phone", GOOD)
-
-
+events(": no column {}; begin the first line with {}.", "P1;S1;1;phone", GOOD)
+events(": {} columns; leave at most {}.", f"{EVENT}{';x_own' * 500}|P1;S1;1;phone", GOOD)
 events("no event; write one line for each.", EVENT, GOOD)
 
 
