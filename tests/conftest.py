@@ -255,7 +255,7 @@ def _forced_bf16(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what opens a browser; what takes longest comes first, so that no worker ends long after others."""
+    """Marks what opens a browser; what takes longest comes first, so that workers end together."""
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
