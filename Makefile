@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo bench ablation test clean
+.PHONY: demo bench ablation check test test-all clean
 
 demo: .venv/ready  ## Process the sample session and say where the timeline and the report lie
 	$(BIN)/emonext demo
@@ -19,11 +19,20 @@ ablation: .venv/ready  ## Train without each part of the network in turn: DATA=F
 	$(SHORT)/adamw --optimizer adamw --lr 1e-3
 	tail -n 1 runs/ablation/*/log.csv
 
-test: .venv/ready  ## Lint, types, tests
+# one thread a process: two workers with two threads each would wait for one another
+TEST := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 PYTHONUTF8=1 $(BIN)/pytest -n logical --dist worksteal
+LONG := browser or fuzz or notebook or ray or simulation or slow or training
+
+check: .venv/ready  ## Lint, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n logical --dist loadfile
+
+test: check  ## Lint, types, and the tests that take no more than seconds each
+	$(TEST) -m "not ($(LONG))"
+
+test-all: check  ## Lint, types, every test
+	$(TEST)
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

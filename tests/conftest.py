@@ -1,5 +1,7 @@
 """What the tests share: the real clips, and plain functions in the place of the two trained parts."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,14 +148,37 @@ def study(make_recording: Callable[..., Path], fake_instruments: Instruments, tm
 
 
 @pytest.fixture(scope="session")
-def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve patients, eight sessions each, and all that follows from them; to be read only."""
-    from pipeline.analysis.derive import derive
+def raw_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve patients, eight sessions each, and what raters say of them; to be read only."""
     from pipeline.checks.demo_study import make_study
 
-    out = tmp_path_factory.mktemp("made-study")
-    make_study(out)
-    derive(out)
+    return made_once(tmp_path_factory, "raw-study", make_study)
+
+
+@pytest.fixture(scope="session")
+def made_study(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with all that follows from it; to be read only."""
+    from pipeline.analysis.derive import derive
+
+    def make(out: Path) -> None:
+        shutil.copytree(raw_study, out, dirs_exist_ok=True)
+        derive(out)
+
+    return made_once(tmp_path_factory, "made-study", make)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of xdist's workers makes, while the others wait for it."""
+    base = factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    out, done = shared / name, shared / f"{name}.done"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir()
+            make(out)
+            done.touch()
     return out
 
 
@@ -228,6 +253,10 @@ def _forced_bf16(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What costs most comes last, so that a slip shows early."""
-    items.sort(key=lambda item: item.path.stem in ("test_memory", "test_demo_video"))
+    """Marks what opens a browser; what takes longest comes first, so that workers end together."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

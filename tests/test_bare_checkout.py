@@ -80,6 +80,7 @@ def emonext(environment: dict[str, str], *arguments: object) -> subprocess.Compl
     )
 
 
+@pytest.mark.training
 def test_a_network_is_trained_and_evaluated(bare: dict[str, str], data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     small = ("--image-size", 32, "--batch-size", 8, "--epochs", 2, "--device", "cpu")
@@ -114,6 +115,7 @@ def test_an_error_is_one_line(
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_what_needs_more_says_so_before_it_measures(bare: dict[str, str], data: Path) -> None:
     ended = emonext(bare, "evaluate", "atto", data, "--html=page.html")
     assert ended.returncode == 2

@@ -108,6 +108,7 @@ def recordings(clips: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_whole_job_needs_no_network(
     recordings: Path, small_weights: Path, guarded: dict[str, str], tmp_path: Path
 ) -> None:
@@ -119,6 +120,7 @@ def test_the_whole_job_needs_no_network(
     assert sum("spawn_main" in command for command in processes) >= 2, "the guard was in the workers too"
 
 
+@pytest.mark.slow
 def test_the_whole_job_runs_where_there_is_no_network_at_all(
     recordings: Path, small_weights: Path, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def test_what_shows_patients_says_that_no_purge_looks_there(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.notebook
 def test_runs_to_the_end_and_shows_something(path, made_study, monkeypatch):
     monkeypatch.setenv("EMONEXT_OUT", str(made_study))
     faces = FOLDER.parents[1] / "shared" / "data"

@@ -106,6 +106,7 @@ def test_faces_are_evaluated_as_a_video_shows_them(
     assert "Out of a video" in ended.out
 
 
+@pytest.mark.training
 def test_a_run_is_trained_and_goes_on(emonext: Emonext, frames: Path, tmp_path: Path) -> None:
     command = ["train", frames, "--out", tmp_path / "run", "--image-size", "32", "--epochs", "2"]
     command += ["--batch-size", "7", "--no-attention", "--device", "cpu"]

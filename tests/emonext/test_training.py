@@ -27,6 +27,8 @@ from emonext.training.augmentation import Augmentation
 from emonext.training.recipe import PRESETS, Epoch
 from emonext.training.run import FER2013_MEAN, FER2013_STD, make_run
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(autouse=True)
 def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -19,6 +19,8 @@ from emonext.inference import predict
 from emonext.training import run as training_module
 from emonext.training.run import FER2013_MEAN
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(autouse=True)
 def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -18,6 +18,8 @@ from emonext.datasets.data import FaceSet
 from emonext.training import run as training_module
 from emonext.training.augmentation import Augmentation
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(autouse=True)
 def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -1,17 +1,18 @@
 """What the tests of this room share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from consent_study import VIDEO, Study
+from markupsafe import Markup
 from purging import Process
 from videos import encode, with_faces
 
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Instruments, Session, Settings
-from reports import write_reports
+from reports import render, write_reports
 
 
 @pytest.fixture
@@ -37,3 +38,14 @@ def study(tmp_path: Path, fake_instruments: Instruments) -> Study:
     for name, corner in ((VIDEO, (40, 60)), ("b.mp4", (80, 60))):
         encode(tmp_path / name, [with_faces([corner])] * 10, rate=10)
     return Study(tmp_path, fake_instruments)
+
+
+@pytest.fixture
+def without_plotly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pages without the 1.1 MB of Plotly's script, where they are written again and again."""
+    trusted = render._trusted
+    short = lambda file: Markup("var Plotly;") if render.PLOTLY_FILE in file else trusted(file)  # noqa: E731
+    monkeypatch.setattr(render, "_trusted", short)
+    render.scripts.cache_clear()
+    yield
+    render.scripts.cache_clear()

@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 # --- interruptions
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_plotly")
 def test_a_purge_that_was_stopped_anywhere_is_done_by_doing_it_again(
     out: Path, process: Process, tmp_path: Path
 ) -> None:
@@ -44,6 +46,7 @@ def test_a_purge_that_was_stopped_anywhere_is_done_by_doing_it_again(
     assert step > 30
 
 
+@pytest.mark.usefixtures("without_plotly")
 def test_a_purge_of_an_export_that_was_stopped_is_done_by_doing_it_again(
     out: Path, process: Process, tmp_path: Path
 ) -> None:

@@ -32,6 +32,8 @@ ray = pytest.importorskip("ray", reason="ray is not installed")
 from pipeline.processing import ray_cluster as ray_engine  # noqa: E402 — it imports ray
 from pipeline.processing.ray_cluster import CRASH_TRIES, RayCluster, places  # noqa: E402
 
+pytestmark = pytest.mark.ray
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -47,6 +47,7 @@ def run(sessions: list[Session], out: Path, **options: float) -> list[Outcome]:
     return process_sessions(sessions, out, Settings(), engine, "0" * 64)
 
 
+@pytest.mark.slow
 def test_each_session_that_kills_its_process_fails_alone(
     make_session: Callable[..., Session], tmp_path: Path
 ) -> None:
@@ -142,6 +143,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("whom", ["the group", "the parent"])
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_result(tmp_path: Path, whom: str) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()

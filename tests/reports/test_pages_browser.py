@@ -14,8 +14,8 @@ PAGES = ("index", "study", "P03/index")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_small_study(tmp_path_factory.mktemp("study"))
+def made(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_small_study(raw_study, tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture(scope="module")

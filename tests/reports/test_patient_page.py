@@ -183,9 +183,9 @@ def test_a_french_patient_holds_no_english(sessions: int, tmp_path: Path) -> Non
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study with a session that failed; its reports."""
-    out = make_small_study(tmp_path_factory.mktemp("study"))
+    out = make_small_study(raw_study, tmp_path_factory.mktemp("study"))
     failed = {"coverage": None, "seconds_lost": None, "video_s": None, "took_s": 1.0, "finished_at": ""}
     record(out, Outcome("P01", "S09", "failed", "the file is <cut> off", **failed))
     return write_reports(out).parent

@@ -116,22 +116,26 @@ def holds(kind: tuple[float, float, int], seed: int) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.simulation
 def test_95_of_100_intervals_hold_the_share(
     held: dict[tuple[float, float, int], float], kind: tuple[float, float, int]
 ) -> None:
     assert 0.93 <= held[kind] <= 0.97
 
 
+@pytest.mark.simulation
 def test_over_all_kinds_they_do(held: dict[tuple[float, float, int], float]) -> None:
     assert 0.94 <= np.mean(list(held.values())) <= 0.97
 
 
+@pytest.mark.simulation
 def test_of_rare_short_things_some_are_missed() -> None:
     """Two episodes in a session are too few to know how they vary: nine in ten is what can be had."""
     held = np.mean([holds((0.02, 6, 600), seed) for seed in range(1000)])
     assert 0.88 <= held <= 0.97
 
 
+@pytest.mark.simulation
 def test_95_of_100_intervals_hold_the_mean() -> None:
     random = np.random.default_rng(5)
     held = 0
@@ -144,6 +148,7 @@ def test_95_of_100_intervals_hold_the_mean() -> None:
     assert 0.93 <= held / 1000 <= 0.97
 
 
+@pytest.mark.simulation
 def test_intervals_of_rates_hold_the_rate() -> None:
     """Rather wider than narrower: few events may be spread evenly by chance."""
     random = np.random.default_rng(6)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from videos import remux
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
