@@ -54,7 +54,9 @@ def commands() -> str:
         lines = " ".join(example.split()).replace(", then ", "\n").replace(", or ", "\n")
         rows = [_parameter(param) for param in command.params]
         table = "\n" + _table(("argument or option", "default", "meaning"), iter(rows)) if rows else ""
-        parts.append(f"\n## {name}\n\n{text}\n\n```sh\n{lines}\n```\n" + (f"\n{more}\n" if more else "") + table)
+        parts.append(
+            f"\n## {name}\n\n{text}\n\n```sh\n{lines}\n```\n" + (f"\n{more}\n" if more else "") + table
+        )
     return "".join(parts)
 
 
@@ -70,8 +72,11 @@ def _schema(schema: Any) -> str:
     def row(field: Any) -> tuple[str, str, str, str]:
         about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
         nullable = "may be null" if field.nullable else ""
-        return f"`{field.name}`", str(field.type).split("<", 1)[0], about.get("unit", ""), "; ".join(
-            filter(None, (about.get("meaning", ""), nullable))
+        return (
+            f"`{field.name}`",
+            str(field.type).split("<", 1)[0],
+            about.get("unit", ""),
+            "; ".join(filter(None, (about.get("meaning", ""), nullable))),
         )
 
     return _table(("column", "type", "unit", "meaning"), map(row, schema))
