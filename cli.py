@@ -1561,7 +1561,10 @@ def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
     out_console.print(", ".join([*counts, *([f"{refused} without consent"] if refused else [])]))
     if set(states) == {"skipped"}:
         _say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
-    if "failed" in states or "partial" in states:
+    kept_partial = sum(outcome.state == "skipped" and bool(outcome.seconds_lost) for outcome in outcomes)
+    if kept_partial:
+        _say(f"Of the skipped sessions, {kept_partial} partial; `emonext status` gives the reason.")
+    if kept_partial or "failed" in states or "partial" in states:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

@@ -10,7 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import remedies_of_commands
+import remedies_of_consent
 import remedies_of_lists
+import remedies_of_ratings
+import remedies_of_results
+import remedies_of_reviews
 import remedies_of_weights
 from numpy.typing import NDArray
 from remedies import ADVICE, TABLE, Kit, Remedy, pattern_of, texts
@@ -23,7 +27,15 @@ from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Instruments
 from pipeline.store.encryption import use_no_key
 
-AREAS = (remedies_of_commands, remedies_of_lists, remedies_of_weights)
+AREAS = (
+    remedies_of_commands,
+    remedies_of_results,
+    remedies_of_reviews,
+    remedies_of_consent,
+    remedies_of_lists,
+    remedies_of_ratings,
+    remedies_of_weights,
+)
 
 # Message, or a part of it → why nothing is carried out here.
 EXCEPTIONS = {

@@ -25,7 +25,14 @@ ORDER = [
     *("pipeline.processing", "pipeline.review", "pipeline.checks"),
 ]
 ORDER_OF_REPORTS = [
-    *("reports.errors", "reports.session_data", "reports.words", "reports.figures", "reports.render"),
+    *(
+        "reports.errors",
+        "reports.session_data",
+        "reports.study_data",
+        "reports.words",
+        "reports.figures",
+        "reports.render",
+    ),
     *("reports.assets", "reports.options", "reports.pages", "reports.write"),
 ]
 # what a report may know of the pipeline: its results, not how they are made

@@ -64,8 +64,11 @@ def read_events(path: Path, parts: Mapping[Ids, Parts]) -> tuple[tuple[Event, ..
     (_, header), *lines = read_table(path) or [(1, [])]
     names = [column_name(cell) for cell in header]
     missing = [name for name in _REQUIRED if name not in names]
-    if missing or len(names) > MAX_COLUMNS:
-        raise InputError(f"{path}: its first line does not name {', '.join(missing) or 'few columns'}.")
+    if missing:
+        required = ", ".join(_REQUIRED)
+        raise InputError(f"{path}: no column {shown(missing[0])}; begin the first line with {required}.")
+    if len(names) > MAX_COLUMNS:
+        raise InputError(f"{path}: {len(names)} columns; leave at most {MAX_COLUMNS}.")
     problems = list(_header_problems(names, header))
     sessions = patients_by_session(parts)
     events = []

@@ -59,12 +59,17 @@ def _read_pictures(cell: str, folder: Path) -> tuple[Path, ...]:
     return pictures
 
 
-def _read_date(cell: str) -> datetime:
+def is_date(cell: str) -> bool:
+    """Whether it is a date of the calendar, written as in 2026-03-01 or 2026-03-01T14:30."""
     try:
-        if _DATE.fullmatch(cell):
-            return datetime.fromisoformat(cell)
+        return bool(_DATE.fullmatch(cell) and datetime.fromisoformat(cell))
     except ValueError:
-        pass  # a day such as 2026-02-30
+        return False  # a day such as 2026-02-30
+
+
+def _read_date(cell: str) -> datetime:
+    if is_date(cell):
+        return datetime.fromisoformat(cell)
     raise InputError(f"{shown(cell)} is no date here; write 2026-03-01 or 2026-03-01T14:30, in local time.")
 
 

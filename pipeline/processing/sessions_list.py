@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.processing.list_cells import ABSENT, MONTHS, READERS, YES_OR_NO
+from pipeline.processing.list_cells import ABSENT, MONTHS, READERS, YES_OR_NO, is_date
 from pipeline.processing.list_columns import REQUIRED
 from pipeline.processing.recordings_folder import FolderVideos, find_videos, lists_in
 from pipeline.processing.session import Session
@@ -308,8 +308,8 @@ def _with_iso_dates(
     clear = {number for number, date in dates.items() if order or int(date[1]) == int(date[3])}
     rewritten = [
         (number, [*cells[:place], _iso(dates[number], order), *cells[place + 1 :]])
-        if number in clear
-        else (number, cells)
+        if number in clear and is_date(_iso(dates[number], order))
+        else (number, cells)  # of 31/02/2026 the message quotes what was written
         for number, cells in lines
     ]
     unclear = dict.fromkeys((number for number in dates if number not in clear), "")

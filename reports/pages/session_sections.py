@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.summaries import Number
-from pipeline.records import EMOTIONS, NEGATIVE
+from pipeline.records import EMOTIONS, HAIR_S, NEGATIVE
 from pipeline.store.coverage import MIN_COVERAGE, Span, Summary
 from reports.figures.resampling import (
     FIGURE_STEPS_S,
@@ -77,7 +77,14 @@ def coverage(material: SessionMaterial, _: Language) -> dict[str, Any]:
             share = seconds / summary.duration_s
             parts.append({"status": status, "seconds": seconds, "start": start, "share": share})
             start += share
-    return {"parts": parts, "summary": summary, "lost_s": material.timeline.metadata["seconds_lost"]}
+    metadata = material.timeline.metadata
+    undecoded_s = metadata["video"]["missing_s"] + summary.status_s["decode_error"]
+    return {
+        "parts": parts,
+        "summary": summary,
+        "damaged": undecoded_s > 0,
+        "without_picture": metadata["seconds_lost"] - undecoded_s > HAIR_S,
+    }
 
 
 def moments(material: SessionMaterial, language: Language) -> dict[str, Any] | None:

@@ -22,7 +22,8 @@ def read(path: Path, text: str) -> tuple[tuple[Event, ...], list[str]]:
 
 
 def test_an_empty_list_names_what_it_needs(listed: Path) -> None:
-    with pytest.raises(InputError, match="does not name session_id, time_s, what"):
+    advice = "no column 'session_id'; begin the first line with session_id, time_s, what"
+    with pytest.raises(InputError, match=advice):
         read(listed, "")
 
 

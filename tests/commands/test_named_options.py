@@ -130,10 +130,10 @@ def test_what_the_documents_import_exists() -> None:
 
 
 def test_help_the_document_and_a_new_list_say_the_same_of_the_columns() -> None:
-    from pipeline.processing.list_cells import _READERS
+    from pipeline.processing.list_cells import READERS
 
     document = (ROOT / "docs" / "study-list.md").read_text(encoding="utf-8")
-    assert [column.name for column in COLUMNS] == list(_READERS)
+    assert [column.name for column in COLUMNS] == list(READERS)
     for column in COLUMNS:
         need = " (required)" if column.required else ""
         assert f"| `{column.name}`{need} | {column.how} |\n" in document

@@ -14,23 +14,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.special import log_softmax
 from torch import Tensor
+from training_runs import CPU, MINI, faces, ignore, start, unequal
 
-from emonext import ARCHITECTURES, LABELS, Architecture, Classifier, DataError, load_weights
+from emonext import ARCHITECTURES, Architecture, DataError, load_weights
 from emonext import evaluation as evaluation_module
-from emonext.calibration import fit_temperature
-from emonext.datasets.data import FaceSet, load_fer2013
+from emonext.datasets.data import load_fer2013
 from emonext.errors import WeightsError
 from emonext.figures import draw_curves
-from emonext.inference import predict
 from emonext.training import run as training_module
 from emonext.training.augmentation import Augmentation
-from emonext.training.recipe import PRESETS, Epoch, Settings
-from emonext.training.run import FER2013_MEAN, FER2013_STD, Run, make_run
-
-CPU = torch.device("cpu")
-MINI = Settings(size="mini", epochs=2, batch_size=16)
+from emonext.training.recipe import PRESETS, Epoch
+from emonext.training.run import FER2013_MEAN, FER2013_STD, make_run
 
 
 @pytest.fixture(autouse=True)
@@ -243,241 +238,6 @@ def test_the_papers_run_is_what_its_description_says(tmp_path: Path) -> None:
     assert run.model.votes is None
 
 
-# --- learning -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("bf16")
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_an_easy_set_is_learnt(tmp_path: Path, optimizer: str) -> None:
-    settings = replace(
-        MINI,
-        epochs=10,
-        optimizer=optimizer,
-        learning_rate=4e-3,
-        ema_decay=0.9,
-        label_smoothing=0.2,
-        mixup=0.0,
-    )
-    log = start(tmp_path, settings).train(ignore)
-    # with labels smoothed by 0.2, no network can fall below their entropy; votes that agree add none
-    floor = -(0.8 + 0.2 / 7) * math.log(0.8 + 0.2 / 7) - 6 * (0.2 / 7) * math.log(0.2 / 7)
-    assert floor < log[-1].loss < floor + 0.6 < log[0].loss
-    assert log[-1].accuracy > 0.95
-    assert log[-1].majority_accuracy > 0.95
-
-
-@pytest.mark.usefixtures("bf16")
-def test_where_people_agree_and_labels_are_noise_the_head_for_votes_learns(tmp_path: Path) -> None:
-    settings = replace(MINI, epochs=10, learning_rate=4e-3, ema_decay=0.9)
-    log = start(tmp_path, settings, train=mislabelled(faces(64))).train(ignore)
-    assert log[-1].majority_accuracy > 0.9
-    assert log[-1].accuracy < 0.7
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"spatial_transformer": False},
-        {"squeeze_excitation": False},
-        {"attention_weight": 0.0},
-        {"votes": False},
-        {"label_smoothing": 0.0},
-        {"drop_path": 0.0, "layer_scale": 1e-6},
-        {"image_size": 48},
-        {"augmentation": Augmentation(coarse=0.0, erase=0.0)},
-    ],
-)
-def test_whatever_is_left_out_a_network_is_trained_and_finished(
-    tmp_path: Path, change: dict[str, Any]
-) -> None:
-    settings = replace(MINI, epochs=1, **change)
-    whole, run = start(tmp_path / "whole", replace(MINI, epochs=1)), start(tmp_path / "part", settings)
-    run.train(ignore)
-    assert whole.train(ignore)[0].loss != run.log[0].loss
-    path, _ = run.finish()
-    card = load_weights(path).card
-    shape = card.architecture
-    assert (shape.spatial_transformer, shape.squeeze_excitation, shape.votes, shape.image_size) == (
-        settings.spatial_transformer,
-        settings.squeeze_excitation,
-        settings.votes,
-        settings.image_size or 32,
-    )
-    for name, value in change.items():
-        if name != "augmentation":
-            assert f"{name}={value}" in card.recipe
-    assert f"coarse={settings.augmentation.coarse}" in card.recipe
-
-
-@pytest.mark.parametrize("name", ["label_smoothing", "attention_weight"])
-def test_a_setting_of_the_loss_reaches_it(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = set()
-    loss = training_module.training_loss
-
-    def watch(*batch: Any, **options: float) -> Tensor:
-        seen.add(options[name])
-        return loss(*batch, **options)
-
-    monkeypatch.setattr(training_module, "training_loss", watch)
-    start(tmp_path, replace(MINI, epochs=1, **{name: 0.375})).train(ignore)
-    assert seen == {0.375}
-
-
-@pytest.mark.parametrize(("decay", "same"), [(0.0, True), (0.9, False)])
-def test_the_average_forgets_as_fast_as_asked(tmp_path: Path, decay: float, same: bool) -> None:
-    run = start(tmp_path, replace(MINI, epochs=1, ema_decay=decay))
-    run.train(ignore)
-    differing = unequal(run.model.state_dict(), run.average.module.state_dict())
-    assert (differing == []) is same
-
-
-def test_a_step_is_taken_with_a_gradient_of_norm_one_at_most(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loss = training_module.training_loss
-    monkeypatch.setattr(
-        training_module, "training_loss", lambda *args, **options: 100 * loss(*args, **options)
-    )
-    run, norms = start(tmp_path), []
-
-    def measure(*step: object) -> None:
-        gradients = [p.grad for p in run.model.parameters() if p.grad is not None]
-        norms.append(torch.stack([gradient.norm() for gradient in gradients]).norm().item())
-
-    run.optimizer.register_step_pre_hook(measure)
-    run.train(ignore, max_minutes=0)
-    assert norms == pytest.approx([1.0] * 4, abs=1e-3)
-
-
-def test_a_run_starts_from_the_weights_it_is_given(tmp_path: Path) -> None:
-    first = start(tmp_path / "first", replace(MINI, votes=False))
-    first.train(ignore)
-    path, _ = first.finish()
-    run = start(tmp_path / "second", replace(MINI, init=str(path), seed=1))
-    before = {key: tensor.half().float() for key, tensor in first.average.module.state_dict().items()}
-    started = {key: tensor.float() for key, tensor in run.model.state_dict().items()}
-    own = {key for key in started if key.startswith("votes")}
-    assert own
-    assert unequal({key: started[key] for key in started.keys() - own}, before) == []
-    assert unequal(run.model.state_dict(), run.average.module.state_dict()) == []
-    run.train(ignore, max_minutes=0)
-    recipe = load_weights(run.finish()[0]).card.recipe
-    assert "init=weights.safetensors" in recipe
-    assert str(tmp_path) not in recipe  # no one needs to know how a folder is called
-
-
-def test_the_image_size_can_be_asked_for(tmp_path: Path) -> None:
-    run = start(tmp_path, replace(MINI, image_size=48))
-    assert run.model.architecture.image_size == run.prepare.size == run.prepare.resize == 48
-
-
-# --- a head for votes, or none --------------------------------------------------------------------------
-
-
-def test_a_head_for_votes_that_would_never_see_one_is_left_out(tmp_path: Path) -> None:
-    run = start(tmp_path, train=voteless(faces(64)))
-    run.train(ignore)
-    path, _ = run.finish()
-    assert run.model.votes is None
-    card = load_weights(path).card
-    assert (card.architecture.votes, card.votes_temperature) == (False, 1.0)
-
-
-@pytest.mark.parametrize("votes", [True, False])
-def test_a_set_without_votes_is_trained_on(tmp_path: Path, votes: bool) -> None:
-    settings = replace(MINI, votes=votes)
-    run = start(tmp_path, settings, train=voteless(faces(64)), val=voteless(faces(16, seed=1)))
-    log = run.train(ignore)
-    assert len(log) == 2
-    assert all(math.isnan(epoch.majority_accuracy) for epoch in log)  # and its curve is not drawn
-    _, found = run.finish()
-    assert [(reading.head, reading.truth) for reading in found.readings] == [("labels", "labels")]
-
-
-def test_validation_without_labels_measures_the_votes_alone(tmp_path: Path) -> None:
-    val = faces(16, seed=1)
-    run = start(tmp_path, val=replace(val, labels=np.full(16, -1)))
-    log = run.train(ignore)
-    assert math.isnan(log[-1].accuracy)
-    assert 0 <= log[-1].majority_accuracy <= 1
-    _, found = run.finish()
-    assert [(reading.head, reading.truth) for reading in found.readings] == [("votes", "majority")]
-
-
-def test_a_temperature_that_nothing_tells_is_one(tmp_path: Path) -> None:
-    run = start(tmp_path, val=voteless(faces(16, seed=1)))
-    run.train(ignore, max_minutes=0)
-    card = load_weights(run.finish()[0]).card
-    assert card.architecture.votes
-    assert card.votes_temperature == 1.0
-
-
-# --- the weights ----------------------------------------------------------------------------------------
-
-
-def test_weights_are_finished_that_the_loader_reads(tmp_path: Path) -> None:
-    run = start(tmp_path, val=doubtful(faces(40, seed=1)))
-    run.train(ignore)
-    path, _ = run.finish()
-    loaded = load_weights(path)
-    card = loaded.card
-    shape = replace(ARCHITECTURES["mini"], votes=True)
-    assert (card.name, card.labels, card.architecture) == ("mini", LABELS, shape)
-    assert (card.preprocessing.size, card.preprocessing.mean) == (32, FER2013_MEAN)
-    assert card.recipe.startswith("2 epochs; ")
-    assert "optimizer=muon" in card.recipe
-    averaged = {key: tensor.half().float() for key, tensor in run.average.module.state_dict().items()}
-    assert unequal({k: v.float() for k, v in loaded.model.state_dict().items()}, averaged) == []
-
-
-def test_each_head_has_the_temperature_of_its_own_truth(tmp_path: Path) -> None:
-    val = doubtful(faces(40, seed=1))
-    run = start(tmp_path, val=val)
-    run.train(ignore)
-    card = load_weights(run.finish()[0]).card
-    scores = predict(run.average.module.eval(), run.prepare, val.images, CPU)
-    assert card.temperature == pytest.approx(
-        fit_temperature(scores.labels, np.eye(7, dtype=np.float32)[val.labels])
-    )
-    assert card.votes_temperature == pytest.approx(fit_temperature(scores.votes, val.votes))
-    assert card.temperature != pytest.approx(card.votes_temperature, rel=0.02)
-
-
-def test_the_card_carries_what_was_measured(tmp_path: Path) -> None:
-    val = doubtful(faces(40, seed=1))
-    run = start(tmp_path, val=val)
-    run.train(ignore)
-    path, found = run.finish()
-    card = load_weights(path).card
-    scores = predict(run.average.module.eval(), run.prepare, val.images, CPU)
-    calibrated = log_softmax(scores.labels / card.temperature, axis=1)
-
-    assert card.metrics == found.metrics()
-    assert card.metrics["labels_labels_accuracy"] == (scores.labels.argmax(axis=1) == val.labels).mean()
-    assert card.metrics["votes_labels_accuracy"] == (scores.votes.argmax(axis=1) == val.labels).mean()
-    assert card.metrics["votes_majority_accuracy"] == (scores.votes.argmax(axis=1) == val.majority).mean()
-    assert card.metrics["labels_labels_log_loss"] == pytest.approx(
-        -calibrated[np.arange(40), val.labels].mean(), rel=1e-4
-    )
-    assert [reading.temperature for reading in found.readings] == [
-        card.temperature,
-        card.votes_temperature,
-        card.votes_temperature,
-    ]
-    assert card.metrics["labels_labels_accuracy"] == run.log[-1].accuracy
-    assert card.metrics["votes_majority_accuracy"] == run.log[-1].majority_accuracy
-
-
-@pytest.mark.usefixtures("bf16")
-def test_what_is_finished_classifies(tmp_path: Path) -> None:
-    val = faces(40, seed=1)
-    run = start(tmp_path, replace(MINI, epochs=10, learning_rate=4e-3, ema_decay=0.9), val=val)
-    run.train(ignore)
-    classify = Classifier(run.finish()[0], "cpu")
-    found = classify(val.images[..., None].repeat(3, axis=3))
-    assert (found.argmax(axis=1) == val.majority).mean() > 0.95
-
-
 # --- the data -------------------------------------------------------------------------------------------
 
 
@@ -533,51 +293,8 @@ class Bomb:
         return os.mkdir, (str(self.folder),)
 
 
-def faces(n: int, seed: int = 0) -> FaceSet:
-    """Three classes no one can mix up, even mirrored: bright above, bright below, bright in the middle."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, n)
-    patterns = np.full((3, 48, 48), 40.0)
-    patterns[0, :20] = patterns[1, 28:] = patterns[2, 14:34, 14:34] = 210
-    images = np.clip(patterns[labels] + rng.normal(0, 10, (n, 48, 48)), 0, 255).astype(np.uint8)
-    return FaceSet(images, labels, np.eye(7, dtype=np.float32)[labels], labels.copy(), np.ones(n, bool))
-
-
-def mislabelled(data: FaceSet) -> FaceSet:
-    """The labels say nothing of the pictures; the votes still do."""
-    return replace(data, labels=np.random.default_rng(2).integers(0, 3, len(data)))
-
-
-def voteless(data: FaceSet) -> FaceSet:
-    return replace(data, votes=np.zeros_like(data.votes), majority=np.full(len(data), -1))
-
-
-def doubtful(data: FaceSet) -> FaceSet:
-    """A quarter is labelled wrongly and two people of five disagree, so that certainty does not pay."""
-    labels = np.where(np.arange(len(data)) % 4, data.labels, 6)
-    return replace(
-        data, labels=labels, votes=0.6 * data.votes + np.float32(0.4) * np.roll(data.votes, 1, axis=1)
-    )
-
-
-def start(
-    folder: Path, settings: Settings = MINI, train: FaceSet | None = None, val: FaceSet | None = None
-) -> Run:
-    return Run(folder, settings, faces(64) if train is None else train, val or faces(16, seed=1), CPU)
-
-
-def ignore(done: int, total: int, loss: float) -> None:
-    """No progress is shown."""
-
-
 def timeless(epoch: Epoch) -> Epoch:
     return replace(epoch, seconds=0.0)
-
-
-def unequal(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[str]:
-    """Names of the tensors that differ in any bit."""
-    assert one.keys() == other.keys()
-    return [key for key in one if not torch.equal(one[key], other[key])]
 
 
 # --- mixup ----------------------------------------------------------------------------------------------

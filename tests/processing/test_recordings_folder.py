@@ -306,7 +306,7 @@ def test_a_date_with_two_readings_is_refused_with_both(tmp_path: Path) -> None:
     *_, reason = dates(tmp_path, "15/03/2026", "03/15/2026", "2026-03-01")
     assert "other dates of this column are in either order" in str(reason)
     (reason,) = dates(tmp_path, "31/02/2026")
-    assert "'2026-02-31' is no date here" in str(reason)
+    assert "'31/02/2026' is no date here" in str(reason)
 
 
 def test_a_workbook_is_read_as_excel_shows_it(tmp_path: Path) -> None:

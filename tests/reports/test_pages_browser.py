@@ -47,6 +47,7 @@ def test_pages_are_whole_and_without_a_violation(
             assert visit.count(".figure") == visit.count(".figure.js-plotly-plot")
             assert visit.overflow_px() == 0, (name, viewport)
             visit.unfold()
+            assert visit.overflow_px() == 0, (name, viewport)
             assert visit.violations() == [], (name, viewport)
             visit.page.context.close()
 

@@ -314,3 +314,18 @@ def test_the_materials_times() -> None:
     assert made.recorded_at == datetime(2026, 3, 2, 14, 5)
     assert in_session(3600, made.recorded_at, ENGLISH) == "15:05"
     assert replace(made, facts=facts()).emotion_s["happy"] == pytest.approx(3.6)
+
+
+@pytest.mark.parametrize(
+    ("missing_s", "lost_s", "damaged", "without_picture"),
+    [(0.0, 0.0, False, False), (8.0, 8.0, True, False), (0.0, 8.0, False, True), (3.0, 8.0, True, True)],
+)
+def test_a_file_is_called_damaged_only_where_it_is(
+    missing_s: float, lost_s: float, *, damaged: bool, without_picture: bool, tmp_path: Path
+) -> None:
+    found = material()
+    found.timeline.metadata["seconds_lost"] = lost_s
+    found.timeline.metadata["video"] |= {"missing_s": missing_s, "without_picture_s": lost_s - missing_s}
+    text = page_of(found, tmp_path).text
+    assert ("damaged or cut off" in text) == damaged
+    assert ("stored sound, but no picture" in text) == without_picture

@@ -1,8 +1,16 @@
 """Files of ELAN and BORIS."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.exchange.code_map import read_codes
+from pipeline.exchange.coded import Recorded, SessionNames
+from pipeline.exchange.ratings import Ratings, read_ratings, read_span
 
 
 def eaf(
@@ -64,3 +72,34 @@ def boris(path: Path, events: list[list[Any]] | None = None, **observation: Any)
     project = {"behaviors_conf": behaviors, "observations": {"P012_S02": {**one, **observation}}}
     path.write_text(json.dumps(project))
     return path
+
+
+IDS = ("P012", "S02")
+
+MINUTE = SessionNames(
+    frozenset({IDS, ("P012", "S03")}),
+    {"p012_s02.mp4": IDS, "p012_s03.mp4": ("P012", "S03"), "second half.mp4": IDS},
+    {IDS: Recorded(((0.0, 60.0),), {"p012_s02.mp4": 0.0, "second half.mp4": 30.0})},
+)
+"""P012 S02 lasts 60 s, in two files of 30 s."""
+
+
+def read(path: Path, codes: str | None = None, rated: str | None = None, **names: Any) -> Ratings:
+    return read_ratings([path], replace(MINUTE, **names), read_codes(codes), read_span(rated))
+
+
+def stretches(found: Ratings) -> list[tuple[float, float, str]]:
+    (rating,) = found.ratings
+    assert rating.ids == IDS
+    return [(one.start_s, one.end_s, one.label) for one in rating.stretches]
+
+
+def parts(*spans: tuple[float, float]) -> dict[str, Any]:
+    return {"recorded": {IDS: Recorded(spans, {})}}
+
+
+def refused(path: Path, *arguments: Any, **names: Any) -> str:
+    with pytest.raises(InputError) as raised:
+        read(path, *arguments, **names)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)

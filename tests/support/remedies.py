@@ -15,9 +15,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 import cli
 from pipeline.store.encryption import use_no_key
+from pipeline.store.parquet import read_metadata, read_table, write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -194,3 +196,60 @@ def _formats(part: ast.AST) -> Iterator[ast.AST]:
     """How a value is written, such as ``.1f``."""
     if isinstance(part, ast.FormattedValue) and part.format_spec is not None:
         yield from ast.walk(part.format_spec)
+
+
+def videos(kit: Kit) -> list[Path]:
+    """The recordings of :meth:`Kit.study`."""
+    return sorted(kit.processed.parent.glob("*.mp4"))
+
+
+def works(done: Ended, then: Ended) -> Ended:
+    """How the second ended, after the first succeeded."""
+    assert done.code == 0, done
+    return then
+
+
+def rewrite(path: Path, change, **metadata: object) -> None:
+    """The table with other rows or metadata, whole."""
+    write_table(path, change(read_table(path)), {**read_metadata(path), **metadata})
+
+
+HEAD = "patient_id;session_id;video;consent"
+ONE = "P12;S1;P1_S1.mp4;yes"
+
+
+def workbook(path: Path, *cells: object) -> Path:
+    book = Workbook()
+    for row in (HEAD.split(";"), cells or ONE.split(";")):
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+def toml(message: str, bad: str, *good: str, name: str = "study.toml") -> None:
+    """Enters a case: settings that are refused, and settings as advised."""
+
+    def case(kit: Kit) -> Steps:
+        kit.video()
+        for number, text in enumerate((bad, *good)):
+            kit.table(name, text)
+            yield kit.process(kit.sessions("P1;S1;P1_S1.mp4;yes"), out=kit.folder / f"out{number}")
+
+    case.__name__ = f"{name} {bad}"
+    remedy(message)(case)
+
+
+# --- events and scales, beside the results
+
+
+def events(message: str, *texts: str) -> None:
+    """Enters a case: a list of events that is left out, and one as advised."""
+
+    def case(kit: Kit) -> Steps:
+        kit.study()
+        for text in texts:
+            kit.table("events.csv", *text.split("|"), folder=kit.out)
+            yield kit.run("report", kit.out)
+
+    case.__name__ = f"events {texts[0]}"
+    remedy(message)(case)

@@ -13,8 +13,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from container_zoo import PAIRS, SIZE, Picture, Specimen, fitted, kind_of, make, read, shown
+from container_zoo import make
 from numpy.typing import NDArray
+from zoo_formats import PAIRS, Specimen, kind_of
+from zoo_pictures import SIZE, Picture, fitted, read, shown
 
 from pipeline.errors import VideoError
 from pipeline.video.container import VideoInfo

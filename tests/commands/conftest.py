@@ -1,0 +1,64 @@
+"""What the tests of this room share."""
+
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from command_line import DONE, Emonext, Ended
+from videos import encode, with_faces
+
+import cli
+
+
+@pytest.fixture
+def emonext(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Emonext:
+    """Runs the command in this process; also what C libraries write is caught."""
+
+    def run(*arguments: object) -> Ended:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["emonext", *map(str, arguments)])
+        code: object = DONE
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code or DONE
+        out, err = capfd.readouterr()
+        assert isinstance(code, int)
+        return Ended(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def model(small_weights: Path) -> list[str]:
+    """Options that take the small network, on the CPU."""
+    return ["--model", str(small_weights), "--device", "cpu"]
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A second without a face."""
+    return encode(tmp_path / "P1_S1.mp4", [with_faces([])] * 10, rate=10)
+
+
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory, small_weights: Path) -> Path:
+    """The folder of two patients."""
+    folder = tmp_path_factory.mktemp("processed")
+    videos = [encode(folder / f"P{n}_S1.mp4", [with_faces([])] * 10, rate=10) for n in (1, 2)]
+    with videos[1].open("ab") as file:
+        file.write(b"\0\0\0\x08free")  # a recording of its own
+    command = ["process", *videos, "--out", folder / "out", "--model", small_weights, "--device", "cpu"]
+    with pytest.MonkeyPatch.context() as patch, suppress(SystemExit):
+        patch.setattr(sys, "argv", ["emonext", *map(str, command)])
+        cli.main()
+    assert len([*(folder / "out").glob("timelines/*/*.parquet")]) == len(videos)
+    return folder / "out"
+
+
+@pytest.fixture
+def two(processed: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(processed, tmp_path / "out")

@@ -1,0 +1,103 @@
+"""commands: `demo`, `bench` and `preflight`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
+from PIL import Image
+from videos import remux
+
+
+def test_the_demo_names_what_it_made(
+    emonext: Emonext, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("skimage", reason="the demo needs scikit-image")
+    monkeypatch.setattr("pipeline.checks.demo_video.LENGTH_S", 1)
+    out = tmp_path / "demo"
+    ended = emonext("demo", "--out", out, *model)
+    assert (ended.code, ended.err) == (DONE, "")
+    for path in (out / "timelines/patient_id=DEMO/S01.parquet", out / "reports/index.html"):
+        assert str(path) in ended.out
+        assert path.is_file()
+
+
+def test_bench_measures_every_stage(emonext: Emonext, video: Path, model: list[str]) -> None:
+    ended = emonext("bench", video, *model)
+    assert (ended.code, ended.err) == (DONE, "")
+    stages = ("waiting", "detection", "tracking", "classification")
+    for name in ("decoding alone", *stages, "end to end", "peak memory"):
+        assert name in ended.out
+    assert "baseline" not in ended.out
+
+
+def test_bench_writes_every_figure(emonext: Emonext, clips: Path, model: list[str], tmp_path: Path) -> None:
+    path = remux(clips / "single_face.mp4", tmp_path / "a.mp4", seconds=1)
+    files = ("--json", tmp_path / "bench.json", "--picture", tmp_path / "bench.png")
+    ended = emonext("bench", path, *model, "--baseline", *files)
+    assert (ended.code, ended.err) == (DONE, "")
+    assert "its faces" in ended.out
+    told = json.loads((tmp_path / "bench.json").read_text())
+    speeds = {"end_to_end_fps", "decode_fps", "ratio_to_baseline", "ratio_to_decode", "peak_rss_mb"}
+    assert all(told[name] > 0 for name in speeds)
+    assert told["baseline_faces"] == told["samples"] == 5
+    assert told["face_recall"] == 1
+    assert 0.8 < told["mean_iou"] <= 1
+    assert "emotion_agreement" in told
+    with Image.open(tmp_path / "bench.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_bench_tells_nothing_of_faces_where_there_are_none(
+    emonext: Emonext, video: Path, model: list[str], tmp_path: Path
+) -> None:
+    ended = emonext("bench", video, *model, "--baseline", "--json", tmp_path / "bench.json")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert "its faces" not in ended.out
+    assert "its emotions" not in ended.out
+    told = json.loads((tmp_path / "bench.json").read_text())
+    assert [told[name] for name in ("face_recall", "mean_iou", "emotion_agreement")] == [None] * 3
+    assert (told["baseline_faces"], told["ms_per_sample_by_faces"]) == (0, {})
+
+
+def test_bench_of_what_is_no_video_is_told(emonext: Emonext, model: list[str], tmp_path: Path) -> None:
+    ended = emonext("bench", tmp_path / "gone.mp4", *model, "--json", tmp_path / "bench.json")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "gone.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+# --- preflight
+
+
+def test_preflight_tells_what_to_change_and_leaves_nothing(
+    emonext: Emonext, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = emonext("preflight", clips / "single_face.mp4")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert "12 pictures looked at, from 0:00 to 0:02" in ended.out
+    assert ended.out.splitlines()[-1] == "This set-up will work."
+    assert not list(tmp_path.iterdir())
+
+
+def test_preflight_ends_with_1_where_it_will_not_work(emonext: Emonext, video: Path) -> None:
+    ended = emonext("preflight", video)
+    assert ended.code == INCOMPLETE
+    assert "nearly black" in ended.out
+    assert ended.out.splitlines()[-1] == "This set-up will not work as it is."
+
+
+def test_preflight_s_pictures_are_made_on_request_and_announced(
+    emonext: Emonext, clips: Path, tmp_path: Path
+) -> None:
+    ended = emonext("preflight", clips / "single_face.mp4", "--pictures", tmp_path / "seen")
+    assert "they show faces" in ended.out
+    assert len(list((tmp_path / "seen").iterdir())) == 8
+
+
+def test_preflight_of_what_is_no_video(emonext: Emonext, tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("no video")
+    ended = emonext("preflight", tmp_path / "notes.mp4")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "notes.mp4")

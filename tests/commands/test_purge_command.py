@@ -1,0 +1,94 @@
+"""commands: `purge` on a terminal and elsewhere."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
+
+
+def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> None:
+    (two / "notes.txt").write_text("P1 likes music")
+    left = emonext("purge", two, "--patient", "P1", "--yes")
+    assert left.code == INCOMPLETE
+    assert_one_line_naming(left, str(two / "notes.txt"))
+    assert f"{two / 'timelines/patient_id=P1/S1.parquet'}: goes" in left.out.splitlines()
+    assert f"{two / 'status.parquet'}: 1 row of it goes" in left.out.splitlines()
+    (two / "notes.txt").unlink()
+    assert emonext("export", two, "--format", "csv").code == DONE
+    table = two / "exports" / "csv" / "measures.csv"
+    exports = len(list(table.parent.iterdir()))
+    ended = emonext("purge", two, "--patient", "P2", "--session", "S1", "--yes")
+    assert (ended.code, ended.err) == (DONE, "")
+    told = f"{table.parent}: what was exported goes ({exports - 1} files); `emonext export` makes it again"
+    assert told in ended.out.splitlines()
+    assert not table.exists()
+    assert ended.out.splitlines()[-1] == (
+        f"P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, exports {exports}, rows 1; "
+        "nothing mentions it any more. Originals, backups and what was written elsewhere were not touched."
+    )
+    assert emonext("audit", "verify", two).code == DONE
+
+
+def test_what_a_purge_can_t_use_of_the_study_s_own_files_is_told(emonext: Emonext, two: Path) -> None:
+    (two / "events.csv").write_text("session_id,time_s,what\nS9,1,song\n")
+    ended = emonext("purge", two, "--patient", "P1", "--yes")
+    assert ended.code == DONE
+    assert_one_line_naming(
+        ended, f"Left out: {two / 'events.csv'}: row 2, session_id: there is no session 'S9'"
+    )
+
+
+def test_a_purge_tells_what_it_did_though_the_pages_can_t_be_made(emonext: Emonext, two: Path) -> None:
+    (two / "timelines/patient_id=P2/S1.parquet").write_bytes(b"damaged")
+    (two / "notes.txt").write_text("P1 likes music")
+    ended = emonext("purge", two, "--patient", "P1", "--yes")
+    assert ended.code == BAD_INPUT
+    mention, error = ended.err_lines
+    assert mention == f"Still mentions P1: {two / 'notes.txt'}"
+    assert error.startswith(
+        f"Error: {two / 'timelines/patient_id=P2/S1.parquet'}: not a file of this program"
+    )
+    assert "timelines 1" in ended.out.splitlines()[-1]
+
+
+def test_a_purge_names_the_faces_in_another_session_of_the_same_recording(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copy(video, tmp_path / "P2_S1.mp4")
+    assert emonext("process", video, tmp_path / "P2_S1.mp4", "--out", out, *model).code == DONE
+    ended = emonext("purge", out, "--patient", "P1", "--yes")
+    assert ended.code == INCOMPLETE
+    assert_one_line_naming(
+        ended, f"the same recording, with everybody's faces in it: {out / 'faces/patient_id=P2'}"
+    )
+    assert "other sessions of the same recording still hold faces" in ended.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("options", [["--patient", "P9"], ["--patient", "P1", "--session", "S9"]])
+def test_purging_somebody_unknown_is_told_in_one_line(
+    emonext: Emonext, two: Path, options: list[str]
+) -> None:
+    ended = emonext("purge", two, *options, "--yes")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "nothing of P")
+    assert ended.out == ""
+
+
+def test_a_purge_asks_on_a_terminal_and_elsewhere_wants_yes(
+    emonext: Emonext, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = emonext("purge", two, "--patient", "P1")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "--yes")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(typer, "confirm", lambda question, err: False)
+    ended = emonext("purge", two, "--patient", "P1")
+    assert (ended.code, ended.err_lines) == (BAD_INPUT, ["Nothing was deleted."])
+    assert (two / "timelines/patient_id=P1/S1.parquet").exists()
+    monkeypatch.setattr(typer, "confirm", lambda question, err: "P1" in question)
+    assert emonext("purge", two, "--patient", "P1").code == DONE
+    assert not (two / "timelines/patient_id=P1").exists()

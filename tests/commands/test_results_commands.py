@@ -1,0 +1,178 @@
+"""commands: `info`, `report`, `summarize`, `audit` and `demo-study`."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
+from rich.console import Console
+
+import cli
+from pipeline.store.audit import IDS_FILE, read_runs
+from pipeline.store.encryption import use_no_key
+from pipeline.store.lock import holding
+
+# --- the other commands
+
+
+def test_info_describes_a_video(emonext: Emonext, clips: Path) -> None:
+    ended = emonext("info", clips / "phone_rot90.mp4")
+    assert (ended.code, ended.err) == (DONE, "")
+    for fact in ("640 × 360 px", "2.40 s", "72 frames", "h264", "constant"):
+        assert fact in ended.out
+    assert "variable" in emonext("info", clips / "face_then_none.mov").out
+
+
+def test_reports_are_made_again_without_video_and_model(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    out = tmp_path / "out"
+    assert emonext("process", video, "--out", out, *model).code == DONE
+    video.unlink()
+    shutil.rmtree(out / "reports")
+    ended = emonext("report", out)
+    assert (ended.code, ended.err) == (DONE, "")
+    assert ended.out.strip() == f"Report: {out / 'reports' / 'index.html'}"
+    assert (out / "reports/P1/S1.html").is_file()
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "damaged"])
+def test_a_folder_without_timelines_is_told(emonext: Emonext, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "study"
+    if kind != "missing":
+        folder.mkdir()
+    if kind == "damaged":
+        (folder / "timelines/patient_id=P1").mkdir(parents=True)
+        (folder / "timelines/patient_id=P1/S1.parquet").write_text("damaged")
+    ended = emonext("report", folder)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, str(folder))
+
+
+def test_the_audit_log_is_shown_and_verified(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "out_console", Console(width=200))
+    out = tmp_path / "out"
+    assert emonext("process", video, "--out", out, *model).code == DONE
+    assert emonext("report", out).code == DONE
+    shown = emonext("audit", "show", out, "--patient", "P1")
+    assert shown.code == DONE
+    assert [line for line in shown.out.splitlines() if "process" in line and "S1 done" in line]
+    assert [line for line in shown.out.splitlines() if "report" in line and "done" in line]
+    assert "1 done" in emonext("audit", "show", out).out
+    whole = emonext("audit", "verify", out)
+    assert (whole.code, whole.err) == (DONE, "")
+    assert whole.out.startswith("4 entries, chain whole, head ")
+    log = out / "audit.jsonl"
+    log.write_text(log.read_text().replace('"process"', '"nothing"', 1))
+    broken = emonext("audit", "verify", out)
+    assert broken.code == INCOMPLETE
+    assert_one_line_naming(broken, "line 1: was changed")
+    assert "chain broken" in broken.out
+    assert emonext("audit", "show", out, "--patient", "P2").code == BAD_INPUT
+    assert emonext("audit", "verify", tmp_path).code == BAD_INPUT
+
+
+def test_what_shows_faces_is_made_while_the_folder_is_held_and_is_logged(emonext: Emonext, two: Path) -> None:
+    commands = [["people", two], ["review", two, "P1", "S1", "--blur", "all"]]
+    with holding(two):
+        for command in commands:
+            ended = emonext(*command)
+            assert ended.code == BAD_INPUT
+            assert "is at work in this folder" in ended.err
+    assert not (two / "people.html").exists()
+    assert not (two / "review").exists()
+    for command in commands:
+        assert emonext(*command).code == DONE
+    assert emonext("review", two, "P9", "S1").code == BAD_INPUT
+    logged = [(run.command, [ids for ids, _ in run.sessions], run.how) for run in read_runs(two)[1:]]
+    assert logged == [
+        ("people", [("P1", "S1"), ("P2", "S1")], "done"),
+        ("review", [("P1", "S1")], "done"),
+    ]
+    assert "P9" not in (two / IDS_FILE).read_text()
+
+
+@pytest.mark.parametrize("command", [["people"], ["review"]])
+def test_where_there_is_no_folder_nothing_is_held(
+    emonext: Emonext, tmp_path: Path, command: list[str]
+) -> None:
+    ended = emonext(*command, tmp_path / "nowhere", *(["P1", "S1"] if command == ["review"] else []))
+    assert ended.code == BAD_INPUT
+    assert "no such folder" in ended.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_stays_open_where_a_key_comes_later_is_told(
+    emonext: Emonext, two: Path, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    assert emonext("key", tmp_path / "study.key").code == DONE
+    ended = emonext("process", video, "--out", two, "--encrypt", tmp_path / "study.key", *model)
+    use_no_key()
+    assert ended.code == DONE
+    assert f"{two}: 2 files are not encrypted" in ended.err_lines[0]
+    assert "patient_id=P2/S1.parquet" in ended.err_lines[0]
+
+
+# --- what follows from the timelines
+
+
+def test_summaries_are_made_and_told_in_two_lines(emonext: Emonext, two: Path) -> None:
+    ended = emonext("summarize", two, "--min-coverage", 0.5, "--min-duration", 2)
+    assert (ended.code, ended.err) == (DONE, "")
+    assert ended.out.splitlines() == [
+        "2 sessions, 0 seen enough, 0 with the person's own baseline.",
+        f"Tables: {two / 'summaries'}",
+    ]
+    from pipeline.store.parquet import read_metadata
+
+    stored = read_metadata(two / "summaries" / "sessions.parquet")["settings"]
+    assert (stored["min_coverage"], stored["episodes"]["min_duration_s"]) == (0.5, 2)
+
+
+def test_what_is_wrong_with_the_events_is_told_and_the_pages_are_made(emonext: Emonext, two: Path) -> None:
+    (two / "events.csv").write_text("session_id,time_s,what\nS9,1,song\n")
+    ended = emonext("summarize", two)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, str(two / "events.csv"))
+    ended = emonext("report", two)
+    assert ended.code == DONE
+    assert_one_line_naming(ended, str(two / "events.csv"))
+    assert "row 2" in (two / "reports" / "study.html").read_text()
+
+
+@pytest.mark.parametrize("options", [["--enter", 0.2], ["--bridge", 9], ["--min-coverage", 2]])
+def test_settings_that_contradict_each_other_are_refused(
+    emonext: Emonext, two: Path, options: list[object]
+) -> None:
+    ended = emonext("summarize", two, *options)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, str(options[0]))
+
+
+def test_a_study_is_made_without_video(
+    emonext: Emonext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.checks.demo_study.PATIENTS", 1)
+    monkeypatch.chdir(tmp_path)
+    for _ in ("made", "made again"):
+        ended = emonext("demo", "--study")
+        assert (ended.code, ended.err) == (DONE, "")
+    assert (tmp_path / "demo-study" / "reports" / "P01" / "index.html").exists()
+    assert (tmp_path / "demo-study" / "truth" / "episodes.csv").exists()
+    with holding(tmp_path / "demo-study"):
+        ended = emonext("demo", "--study")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "is at work in this folder")
+
+
+def test_no_study_is_made_over_another(emonext: Emonext, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("by hand")
+    ended = emonext("demo", "--study", "--out", tmp_path)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, f"{tmp_path}: holds something else")
+    assert [path.name for path in tmp_path.iterdir()] == ["events.csv"]
+    ended = emonext("demo", "--study", "--out", tmp_path / "events.csv")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, f"{tmp_path / 'events.csv'}: can't be written to")

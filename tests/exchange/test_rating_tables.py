@@ -1,0 +1,70 @@
+"""exchange.rating_tables: columns that repeat, are missing or mean the same."""
+
+from pathlib import Path
+
+import pytest
+from rating_files import read, refused, stretches
+
+pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
+
+
+# --- tables
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "start_s,end_s,code,code\n1,5,happy,sad\n",
+        "start_s,end_s,code,Code \n1,5,happy,sad\n",
+        "observation id,behavior,behavior,start (s),stop (s)\nP012_S02,happy,sad,1,5\n",
+        "observation id,behavior,status,time,time\nP012_S02,happy,START,1,5\n",
+    ],
+)
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "P012_S02.csv"
+    path.write_text(text)
+    assert "two columns have this name; keep one." in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (
+            "start_s,end_s,code,label",
+            "row 1, code: 'code' and 'label' mean the same column; keep one, or begin",
+        ),
+        ("start_s,end_s,Emotion,code", "row 1, code: 'Emotion' and 'code' mean the same column"),
+        ("start_s,end_s,code,onset", "row 1, start_s: 'start_s' and 'onset' mean the same column"),
+    ],
+)
+def test_two_columns_of_one_meaning_are_both_named(tmp_path: Path, header: str, said: str) -> None:
+    path = tmp_path / "P012_S02.csv"
+    path.write_text(f"{header}\n1,5,happy,happy\n")
+    assert said in refused(path)
+
+
+def test_other_columns_may_repeat(tmp_path: Path) -> None:
+    path = tmp_path / "P012_S02.csv"
+    path.write_text("start_s,end_s,code,note,note,,\n1,5,happy,a,b,,\n")
+    assert stretches(read(path)) == [(1, 5, "happy")]
+
+
+def test_more_cells_than_columns_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "P012_S02.csv"
+    path.write_text("start_s,end_s,code\n1,5,happy\n1,5,3,5,happy\n")
+    assert "row 3: more cells than the header has names" in refused(path)
+
+
+def test_what_was_rated_has_columns(tmp_path: Path) -> None:
+    path = tmp_path / "P012_S02_anna.csv"
+    path.write_text("start_s,end_s,code,rated_from_s,rated_to_s\n1,5,happy,0,0:20\n,,,30,40\n6,7,sad,,\n")
+    found = read(path, "none=neutral")
+    assert found.ratings[0].rated == ((0, 20), (30, 40))
+    assert stretches(found) == [(1, 5, "happy"), (6, 7, "sad")]
+
+
+@pytest.mark.parametrize("cells", ["0,", ",20", "20,0", "x,20"])
+def test_half_a_statement_of_what_was_rated_is_refused(tmp_path: Path, cells: str) -> None:
+    path = tmp_path / "P012_S02.csv"
+    path.write_text(f"start_s,end_s,code,rated_from_s,rated_to_s\n1,5,happy,{cells}\n")
+    assert "row 2" in refused(path)

@@ -1,0 +1,53 @@
+"""How a command ended."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+import cli
+
+ROOT = Path(__file__).parents[2]
+DONE, INCOMPLETE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def err_lines(self) -> list[str]:
+        return self.err.splitlines()
+
+
+Emonext = Callable[..., Ended]
+
+
+def assert_one_line_naming(ended: Ended, name: str) -> None:
+    assert len(ended.err_lines) == 1, ended.err
+    assert name in ended.err
+    assert "Traceback" not in ended.err + ended.out
+
+
+def assert_nothing_half_written(folder: Path) -> None:
+    assert not [path for path in folder.rglob("*") if ".partial" in path.name]
+
+
+# --- help
+
+
+def commands() -> list[list[str]]:
+    group = typer.main.get_command(cli.app)
+    names = []
+    for name, command in group.commands.items():
+        names += [[name, below] for below in command.commands] if hasattr(command, "commands") else [[name]]
+    return names
+
+
+def timelines(out: Path) -> list[str]:
+    return sorted(
+        path.relative_to(out / "timelines").as_posix() for path in out.glob("timelines/*/*.parquet")
+    )

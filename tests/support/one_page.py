@@ -1,0 +1,20 @@
+"""The page of a timeline."""
+
+from pathlib import Path
+
+from page_text import Page
+from timelines import Runs, make_timeline
+
+from pipeline.store.coverage import summarize
+from pipeline.store.timeline import Timeline
+from reports import SessionMaterial, write_session_report
+
+
+def material(runs: Runs) -> SessionMaterial:
+    timeline = make_timeline(runs)
+    return SessionMaterial(timeline, summarize(timeline))
+
+
+def page_of(timeline: Timeline, folder: Path) -> Page:
+    path = write_session_report(SessionMaterial(timeline, summarize(timeline)), folder / "page.html")
+    return Page(path.read_text(encoding="utf-8"))

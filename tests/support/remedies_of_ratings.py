@@ -1,0 +1,389 @@
+"""What messages about the files of raters advise, carried out."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import ZipFile
+
+from rating_files import aligned, boris, eaf, medium, referring, tier
+from remedies import Ended, Kit, Steps, remedy, workbook
+
+# --- ratings
+
+
+def agree(kit: Kit, path: Path, *options: object) -> Ended:
+    """In steps that are shorter than what is coded here."""
+    return kit.run("agree", kit.out, path, "--step", 0.1, *options)
+
+
+def ratings(kit: Kit, *lines: str, name: str = "P1_S1_anna.csv", head: str = "start_s;end_s;code") -> Path:
+    if not kit.out.exists():
+        kit.study()
+    return kit.table(name, head, *lines)
+
+
+@remedy(
+    "Unknown codes: {}{}. Say what they mean with --codes, such as "
+    "'smile=happy,talk=-,away=?' (- is left out, ? could not be judged)."
+)
+def codes_that_nobody_explained(kit: Kit) -> Steps:
+    path = ratings(kit, "0;0.5;smile", "0.5;1;talk", "1;1.5;away")
+    said = agree(kit, path)
+    yield said
+    yield agree(kit, path, "--codes", re.search(r"such as '(.+?)'", said.text)[1])
+
+
+for text, bad, good in (
+    (
+        "--codes: {}: a code means one of {}, - (left out) or ? (could not be judged).",
+        "smile=joy",
+        "smile=happy,a=-,b=?",
+    ),
+    (
+        "--codes: none= says what time without a code is taken for, such as none=neutral.",
+        "smile=happy,none=-",
+        "smile=happy,none=neutral",
+    ),
+    (
+        "--codes {}: write CODE=LABEL, parted by commas, or give a .toml file.",
+        "smile",
+        "smile=happy,cry=sad",
+    ),
+):
+
+    def wrong_codes(kit: Kit, bad: str = bad, good: str = good) -> Steps:
+        path = ratings(kit, "0;0.5;smile")
+        yield agree(kit, path, "--codes", bad)
+        yield agree(kit, path, "--codes", good)
+        table = kit.table("codes.toml", "[codes]", '"smile" = "happy"')
+        yield agree(kit, path, "--codes", table)
+
+    wrong_codes.__name__ = f"--codes {bad}"
+    remedy(text)(wrong_codes)
+
+
+@remedy(": not a map of codes; write {}")
+def a_file_without_codes(kit: Kit) -> Steps:
+    path = ratings(kit, "0;0.5;smile")
+    yield agree(kit, path, "--codes", kit.table("codes.toml", '"smile" = "happy"'))
+    yield agree(kit, path, "--codes", kit.table("codes.toml", "[codes]", '"smile" = "happy"'))
+
+
+@remedy(
+    "{} never coded neutral, so time without a code counts as “{}”, which the machine "
+    "never says of a face that it reads. If it means neutral, give --codes {}=neutral."
+)
+def a_rater_who_never_coded_neutral(kit: Kit) -> Steps:
+    path = ratings(kit, "0;0.5;happy")
+    said = agree(kit, path)
+    yield said
+    yield agree(kit, path, *re.search(r"give (--codes \S+)\.", said.text)[1].split())
+
+
+@remedy(
+    "{}: nothing states what was rated of {}, so only the time from the first code "
+    "to the last counts as rated. Give --rated 0-600, for example, or --rated all where every "
+    "session was rated as a whole."
+)
+def a_rater_who_states_nothing(kit: Kit) -> Steps:
+    path = ratings(kit, "0;0.5;happy", "1;1.5;neutral")
+    yield agree(kit, path)
+    for span in ("0-600", "all"):
+        yield agree(kit, path, "--rated", span)
+
+
+@remedy("--step {}: from 0.1 to 60 seconds.")
+def a_step_that_is_too_long(kit: Kit) -> Steps:
+    path = ratings(kit, "0;0.5;happy")
+    yield agree(kit, path, "--step", 61)
+    yield agree(kit, path, "--step", 0.1)
+
+
+for text, bad, *good in (
+    (
+        "--rated {}: write FROM-TO, such as 0-600 or 0:30-10:00, or all.",
+        "0",
+        "0-600",
+        "0:01-10:00",
+        "all",
+    ),
+    ("--rated {}: ends before it starts; write FROM-TO, such as 0-600.", "9-1", "0-600"),
+    ("--rated: {} to {} s lies outside {} {}.", "600-700", "0-600"),
+):
+
+    def wrong_span(kit: Kit, bad: str = bad, good: tuple[str, ...] = tuple(good)) -> Steps:
+        path = ratings(kit, "0;0.5;happy", "1;1.5;neutral")
+        yield agree(kit, path, "--rated", bad)
+        for span in good:
+            yield agree(kit, path, "--rated", span)
+
+    wrong_span.__name__ = f"--rated {bad}"
+    remedy(text)(wrong_span)
+
+
+@remedy(
+    ": has no columns patient_id and session_id, and its name is not that of a "
+    "session of this folder, like P012_S01_rater.csv; add the columns, rename the file, or "
+    "take it away."
+)
+def a_table_of_nobody_knows_which_session(kit: Kit) -> Steps:
+    kit.study()
+    folder = kit.folder / "ratings"
+    kit.table("P2_S1_ben.csv", "start_s;end_s;code", "0;1;happy", folder=folder)
+    path = kit.table("anna.csv", "start_s;end_s;code", "0;0.5;happy", folder=folder)
+    yield agree(kit, folder)
+    kit.table("anna.csv", "patient_id;session_id;start_s;end_s;code", "P1;S1;0;0.5;happy", folder=folder)
+    yield agree(kit, folder)
+    path.unlink()
+    path = kit.table("P1_S1_anna.csv", "start_s;end_s;code", "0;0.5;happy", folder=folder)
+    yield agree(kit, folder)
+    path.unlink()
+    yield agree(kit, folder)
+
+
+@remedy(
+    "lies outside {}, which lasts from {}; times count from the start of the "
+    "recording: correct the times, or take the code away."
+)
+def a_code_after_the_end(kit: Kit) -> Steps:
+    yield agree(kit, ratings(kit, "0;0.5;happy", "90;95;sad"))
+    yield agree(kit, ratings(kit, "0;0.5;happy", "1;1.5;sad"))
+    yield agree(kit, ratings(kit, "0;0.5;happy"))
+
+
+@remedy(": what was rated ({}) lies outside {}, which lasts from {}; correct it.")
+def a_rated_stretch_after_the_end(kit: Kit) -> Steps:
+    head = "start_s;end_s;code;rated_from_s;rated_to_s"
+    yield agree(kit, ratings(kit, "0;0.5;happy;90;95", head=head))
+    yield agree(kit, ratings(kit, "0;0.5;happy;0;1", head=head))
+
+
+@remedy("mean the same column; keep one, or begin the other's name with x_.")
+def two_columns_of_one_meaning(kit: Kit) -> Steps:
+    yield agree(kit, ratings(kit, "0;0.5;happy;a", head="start_s;end_s;code;label"))
+    yield agree(kit, ratings(kit, "0;0.5;happy", head="start_s;end_s;code"))
+    yield agree(kit, ratings(kit, "0;0.5;happy", head="start_s;end_s;label"))
+    yield agree(kit, ratings(kit, "0;0.5;happy;a", head="start_s;end_s;code;x_label"))
+
+
+@remedy(": can be session {}; rename it after patient and session.")
+def a_name_of_two_sessions(kit: Kit) -> Steps:
+    lines = "A;B-C;a.mp4;yes", "A-B;C;b.mp4;yes"
+    kit.video("a.mp4"), kit.video("b.mp4")
+    assert kit.process(kit.sessions(*lines)).code == 0
+    yield agree(kit, ratings(kit, "0;0.5;happy", name="A-B-C.csv"))
+    yield agree(kit, ratings(kit, "0;0.5;happy", name="A_B-C.csv"))
+    yield agree(kit, ratings(kit, "0;0.5;happy", name="A-B_C.csv"))
+
+
+def project(kit: Kit, name: str, *files: str, observation: str = "one") -> Path:
+    """Of BORIS, with one observation in which somebody is happy."""
+    import json
+
+    events = [[0.0, "", "happy", "", ""], [0.5, "", "happy", "", ""]]
+    one = {"file": {"1": list(files)}, "type": "MEDIA", "time offset": 0, "events": events}
+    behaviors = {"0": {"type": "State event", "code": "happy"}}
+    text = json.dumps({"behaviors_conf": behaviors, "observations": {observation: one}})
+    return kit.table(name, text)
+
+
+@remedy(
+    ": which session of this folder is it about? Name it after patient and "
+    "session, like P012_S01_rater, link the video that was processed, or take it away."
+)
+def an_observation_of_nobody_knows_which_session(kit: Kit) -> Steps:
+    kit.study()
+    yield agree(kit, project(kit, "anna.boris", "C:/v/room.mp4"))
+    yield agree(kit, project(kit, "anna.boris", "C:/v/room.mp4", observation="P1_S1_anna"))
+    yield agree(kit, project(kit, "anna.boris", "C:/v/P1_S1.mp4"))
+
+
+@remedy(": is named after {}, but its video is that of {}; rename it, or link the session's own video.")
+def an_observation_of_two_sessions(kit: Kit) -> Steps:
+    kit.study()
+    yield agree(kit, project(kit, "anna.boris", "C:/v/P2_S1.mp4", observation="P1_S1"))
+    yield agree(kit, project(kit, "anna.boris", "C:/v/P2_S1.mp4", observation="P2_S1"))
+    yield agree(kit, project(kit, "anna.boris", "C:/v/P1_S1.mp4", observation="P1_S1"))
+
+
+# Files that ELAN and BORIS write: what is wrong in them is put right there, and saved.
+
+
+def rated(message: str, *write: Callable[[Path], Path], name: str = "P1_S1.eaf") -> None:
+    """Enters a case: a file that is refused, and files as somebody saves them after doing as advised."""
+
+    def case(kit: Kit) -> Steps:
+        kit.study()
+        for one in write:
+            yield agree(kit, one(kit.folder / name))
+
+    case.__name__ = f"{name} {message}"
+    remedy(message)(case)
+
+
+def slots(*times_ms: object) -> str:
+    named = enumerate(times_ms, start=1)
+    values = (("" if ms is None else f' TIME_VALUE="{ms}"', number) for number, ms in named)
+    return "".join(f'<TIME_SLOT TIME_SLOT_ID="ts{number}"{value}/>' for value, number in values)
+
+
+HALF = slots(0, 500, 1500)
+TWO = tier("emotion", aligned("a1", "ts1", "ts2", "happy"), aligned("a2", "ts2", "ts3", "sad"))
+PARTS = tier("parts", referring("b1", "a1", "happy"), kind="assoc", parent="emotion")
+LOST = tier("parts", referring("b1", "a9", "happy"), kind="assoc", parent="emotion")
+CHAIN = tier("parts", referring("b1", "a1", "sad", "b9"), kind="parts", parent="emotion")
+
+
+def elan(tiers: str = TWO, times: str = HALF, **others: str) -> Callable[[Path], Path]:
+    return lambda path: eaf(path, tiers, times, **others)
+
+
+def cut(whole: Callable[[Path], Path], length: int) -> Callable[[Path], Path]:
+    def write(path: Path) -> Path:
+        path.write_bytes(whole(path).read_bytes()[:length])
+        return path
+
+    return write
+
+
+def coded(**observation: object) -> Callable[[Path], Path]:
+    own = {"events": [[0.0, "", "happy", "", ""], [0.5, "", "happy", "", ""]], "file": {"1": ["P1_S1.mp4"]}}
+
+    def write(path: Path) -> Path:
+        text = boris(path, **{**own, **observation}).read_text("utf-8")
+        path.write_text(text.replace("P012_S02", "P1_S1"), encoding="utf-8")
+        return path
+
+    return write
+
+
+def in_utf_16(whole: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    def write(path: Path) -> Path:
+        path.write_bytes(whole(path).read_text("utf-8").encode("utf-16"))
+        return path
+
+    return write
+
+
+rated(
+    ": can't be read as a file of ELAN; save it there again.",
+    elan(times=slots("x", 1, 2)),
+    elan(),
+)
+
+
+rated("save it in ELAN again", in_utf_16(elan()), elan())
+
+
+rated(": damaged ({}); save it in ELAN again.", cut(elan(), 500), elan())
+
+
+rated(": two have the {} {}; save it in ELAN again.", elan(TWO + TWO), elan())
+
+
+rated(
+    ": its times are in {}, not in {}; save it in ELAN again.",
+    elan(units="NTSC-frames"),
+    elan(),
+)
+
+
+rated(
+    ": an annotation depends on {}, which is not there; save it in ELAN again.",
+    elan(TWO + LOST),
+    elan(TWO + PARTS),
+)
+
+
+rated(
+    ": annotations of tier {} follow none that is there; save it in ELAN again.",
+    elan(TWO + CHAIN),
+    elan(TWO + PARTS),
+)
+
+
+rated(
+    ": times in the file are out of order; save it in ELAN again.",
+    elan(times=slots(1500, None, 0)),
+    elan(),
+)
+
+
+ROOMS = medium("room.mp4") + medium("hall.mp4", origin_ms=500)
+
+
+rated(
+    ": its media ({}) begin at different times, or when they begin is not known; link only the video of {}.",
+    elan(media=medium("P1_S1.mp4") + medium("P1_S1.mp4", origin_ms=900)),
+    elan(media=medium("P1_S1.mp4")),
+)
+
+
+BORIS = "P1_S1.boris"
+
+
+rated(
+    ": can't be read as a project of BORIS; save it there again.",
+    cut(coded(), 50),
+    coded(),
+    name=BORIS,
+)
+
+
+rated("save it in BORIS again", in_utf_16(coded()), coded(), name=BORIS)
+
+
+rated(
+    "was coded live, on a clock that is not the video's; code the video, or take it away",
+    coded(type="LIVE"),
+    coded(),
+    name=BORIS,
+)
+
+
+rated(
+    ": {} is no time ({}); put it right in BORIS.",
+    coded(**{"time offset": "soon"}),
+    coded(),
+    name=BORIS,
+)
+
+
+rated(
+    ": its times count from the dates at which several or unknown files were "
+    "made; in BORIS, take back the media creation date as offset.",
+    coded(media_creation_date_as_offset=True),
+    coded(),
+    name=BORIS,
+)
+
+
+@remedy("its observation plays several files; give BORIS's project (.boris).")
+def an_export_without_the_lengths_of_files(kit: Kit) -> Steps:
+    kit.study()
+    rows = "P1_S1,happy,0,0.5,room.mp4\nP1_S1,sad,1,1.5,P1_S1.mp4\n"
+    table = kit.folder / "export.csv"
+    table.write_text(f"Observation id,Behavior,Start (s),Stop (s),Media file name\n{rows}")
+    yield agree(kit, table)
+    yield agree(kit, coded()(kit.folder / BORIS))
+
+
+@remedy(": {} {} at {} s; put it right in BORIS.", "begins again before its end")
+def a_state_that_begins_twice(kit: Kit) -> Steps:
+    from pipeline.exchange.boris_reading import StateEvent, paired
+
+    def events(*times: tuple[float, str]) -> list[StateEvent]:
+        return [StateEvent(time_s, "", "happy", "", status) for time_s, status in times]
+
+    yield kit.call(paired, events((0, "START"), (1, "START"), (2, "STOP")), "P1_S1.csv")
+    yield kit.call(paired, events((0, "START"), (2, "STOP")), "P1_S1.csv")
+
+
+@remedy(": can't be read as an Excel workbook; save it again in Excel.")
+def a_damaged_workbook(kit: Kit) -> Steps:
+    kit.video()
+    path = kit.folder / "sessions.xlsx"
+    with ZipFile(path, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook>")
+    yield kit.run("study", "check", path)
+    yield kit.run("study", "check", workbook(path))
