@@ -23,7 +23,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 NOT_RUN = {
     r"make |\.ci/run": "installs packages and runs for minutes; .ci/run does it",
     r"(source|pip|jupyter) |cd ": "changes the environment, not results",
-    r"(ray|chmod|export|emonext process /shared/)": "a cluster; tests/processing/test_ray_cluster.py runs one",
+    r"(ray|chmod|export|emonext process /shared/)": "a cluster; see tests/processing/test_ray_cluster.py",
     r"python tests/|EMONEXT_FUZZ_MINUTES=": "runs for minutes, or writes the documents that are checked here",
     r"emonext train ": "runs for hours; tests/emonext/test_training.py trains a small network",
     r"emonext evaluate atto fer2013/": "needs FER2013; tests/emonext/test_evaluation.py measures made faces",
