@@ -23,9 +23,13 @@ def test_is_committed_without_outputs(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_shows_patients_says_that_no_purge_looks_there(path):
     first, *rest = nbformat.read(path, as_version=4).cells
-    if any("EMONEXT_OUT" in cell.source for cell in rest):
+    if any("find_results()" in cell.source for cell in rest):
         assert "clear them afterwards" in first.source
         assert "EMONEXT_KEY_FILE" in first.source
+
+
+def test_four_notebooks_show_patients():
+    assert sum("find_results()" in path.read_text(encoding="utf-8") for path in NOTEBOOKS) == 4
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -9,6 +9,9 @@ PEOPLE_FILE = "people.csv"
 
 SESSIONS_FILE = "sessions.csv"
 
+DEMO_FOLDER = "demo-study"
+"""Where `emonext demo --study` writes, unless told otherwise."""
+
 
 # Any of these stands in a folder that this program wrote to, also after a purge of all of its patients.
 _RESULTS = (
@@ -27,3 +30,23 @@ def check_results(out: Path) -> Path:
     if not any(os.path.lexists(out / name) for name in _RESULTS):
         raise InputError(f"{out}: holds no results; give the --out folder of `emonext process`.")
     return out
+
+
+def find_results() -> Path:
+    """The folder of results that a notebook reads, from whatever folder the notebook is opened.
+
+    :returns: what ``EMONEXT_OUT`` names; else the nearest ``demo-study`` in the working folder, above it, or
+        beside the program.
+    :raises InputError: there is none, or ``EMONEXT_OUT`` names no folder of results.
+    """
+    named = os.environ.get("EMONEXT_OUT")
+    if named:
+        return check_results(Path(named))
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).parents[2]):
+        if (folder / DEMO_FOLDER / "status.parquet").is_file():
+            return folder / DEMO_FOLDER
+    raise InputError(
+        f"{here}: no {DEMO_FOLDER} here or above; run `emonext demo --study`, or let EMONEXT_OUT name your "
+        "--out folder."
+    )

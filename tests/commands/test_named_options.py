@@ -20,6 +20,7 @@ OTHERS = {
     "--generate",  # ray get-auth-token
     *("--disable-usage-stats", "--object-store-memory"),  # ray start
     "--timeout",  # pytest
+    *("--clear-output", "--inplace"),  # jupyter nbconvert
     "--work",  # tests/manual/trial_study.py
     *("--head", "--address", "--port", "--node-ip-address", "--num-cpus", "--num-gpus", "--min-worker-port"),
     *("--max-worker-port", "--include-dashboard", "--dashboard-host", "--temp-dir", "--block"),  # ray start
@@ -68,7 +69,7 @@ def texts_of(path: Path) -> Iterator[str]:
 def sources() -> list[Path]:
     code = [path for room in ("pipeline", "emonext", "reports") for path in (ROOT / room).rglob("*.py")]
     pages = (ROOT / "reports").rglob("*.po")
-    documents = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
     return sorted([ROOT / "cli.py", *code, *pages, *documents])
 
 
@@ -102,10 +103,15 @@ def test_every_command_that_is_named_exists_with_its_options(path: Path) -> None
                     assert set(OPTION.findall(part[found.end() :])) <= COMMANDS[command], part
 
 
-def test_readme_s_commands_have_the_options_that_it_gives_them() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    quoted = [*re.findall(r"`(emonext [^`]+)`", text), *re.findall(r"(?m)^(emonext [^#\n]+)", text)]
-    assert len(quoted) > 20
+def written_for_people() -> str:
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return "\n".join(path.read_text(encoding="utf-8") for path in documents)
+
+
+def test_the_documents_commands_have_the_options_that_they_give_them() -> None:
+    text = written_for_people()
+    quoted = [*re.findall(r"`(emonext [a-z][^`]+)`", text), *re.findall(r"(?m)^(emonext [^#\n]+)", text)]
+    assert len(quoted) > 60
     for line in (part.strip() for whole in quoted for part in whole.replace("\n", " ").split("&&")):
         found = COMMAND.match(line)
         assert found, line
@@ -115,14 +121,12 @@ def test_readme_s_commands_have_the_options_that_it_gives_them() -> None:
             assert set(OPTION.findall(line)) <= COMMANDS[command], line
 
 
-def test_what_readme_imports_exists() -> None:
+def test_what_the_documents_import_exists() -> None:
     from importlib import import_module
 
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"\b((?:pipeline|emonext|reports)(?:\.[a-z_]+)+)\(", text)
-    assert named == ["pipeline.store.timeline.read_timeline"]
-    for name in named:
-        module, _, function = name.rpartition(".")
+    named = re.findall(r"(?m)^from ((?:pipeline|emonext|reports)[.\w]*) import (\w+)$", written_for_people())
+    assert ("pipeline.store.timeline", "read_timeline") in named
+    for module, function in named:
         assert callable(getattr(import_module(module), function))
 
 
