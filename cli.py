@@ -1563,7 +1563,7 @@ def _tell(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
         _say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
     kept_partial = sum(outcome.state == "skipped" and bool(outcome.seconds_lost) for outcome in outcomes)
     if kept_partial:
-        _say(f"Of the skipped sessions, {kept_partial} partial; `emonext status` gives the reason.")
+        _say(f"Of the skipped sessions, {kept_partial} partial, as before.")
     if kept_partial or "failed" in states or "partial" in states:
         raise typer.Exit(EXIT_INCOMPLETE)
 
