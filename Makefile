@@ -32,6 +32,8 @@ check: .venv/ready  ## Lint, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 
 test: check  ## Lint, types, and the tests that take no more than seconds each
 	$(TEST) -m "not ($(LONG))"

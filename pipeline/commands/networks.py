@@ -1,6 +1,7 @@
 """Which networks a command works with."""
 
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +38,6 @@ def make_networks(
     :param sha256: what the weights must be.
     :param key: with which this process encrypts; other machines read it from the same path.
     """
-    import decord
-
     from emonext import Classifier
     from emonext.errors import WeightsError
     from pipeline.faces.mtcnn import Cascade
@@ -46,8 +45,11 @@ def make_networks(
     from pipeline.store.encryption import use_key
 
     use_key(key)
-    # its messages about damaged frames say nothing that the timeline does not
-    decord.logging.set_level(decord.logging.QUIET)
+    with suppress(ImportError, OSError):  # it has no wheel for every system
+        import decord
+
+        # its messages about damaged frames say nothing that the timeline does not
+        decord.logging.set_level(decord.logging.QUIET)
     share_processor(cores)
     classify = Classifier(model, device)
     if sha256 not in (None, classify.sha256):
@@ -103,8 +105,10 @@ def share_processor(cores: int | None = None) -> None:
     """Decoding goes on meanwhile and needs half: more threads than cores wait for each other."""
     import torch
 
+    from pipeline.processing.workers import usable_cores
+
     # of more jobs than cores each gets none, and still one thread
-    torch.set_num_threads(max(1, (len(os.sched_getaffinity(0)) if cores is None else cores) // 2))
+    torch.set_num_threads(max(1, (usable_cores() if cores is None else cores) // 2))
 
 
 def crop_of(prepare: "Preprocessing") -> "Framing":

@@ -157,10 +157,10 @@ def process(
 
 def _on_this_machine(make: "Callable[..., Instruments]", jobs: int | None, sessions: int) -> "Engine":
     """Sessions in processes that share the cores."""
-    from pipeline.processing.workers import Workers, default_jobs
+    from pipeline.processing.workers import Workers, default_jobs, usable_cores
 
     count = min(default_jobs() if jobs is None else jobs, sessions)
-    return Workers(partial(make, cores=len(os.sched_getaffinity(0)) // count), count)
+    return Workers(partial(make, cores=usable_cores() // count), count)
 
 
 def _on_cluster(
@@ -277,6 +277,6 @@ def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
         say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
     kept_partial = sum(outcome.state == "skipped" and bool(outcome.seconds_lost) for outcome in outcomes)
     if kept_partial:
-        say(f"Of the skipped sessions, {kept_partial} partial; `emonext status` gives the reason.")
+        say(f"Of the skipped sessions, {kept_partial} partial, as before.")
     if kept_partial or "failed" in states or "partial" in states:
         raise typer.Exit(EXIT_INCOMPLETE)
