@@ -1,6 +1,5 @@
 """What the tests share: the real clips, and plain functions in the place of the two trained parts."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from fakes import FAKE_WEIGHTS, LANDMARKS, find_squares, judge_by_light
+from filelock import FileLock
 from videos import encode, with_faces
 
 from pipeline.faces.detection import Framing
@@ -172,8 +172,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     base = factory.getbasetemp()
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     out, done = shared / name, shared / f"{name}.done"
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(shared / f"{name}.lock"):
         if not done.exists():
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir()
