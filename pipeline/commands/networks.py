@@ -1,6 +1,5 @@
 """Which networks a command works with."""
 
-import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
