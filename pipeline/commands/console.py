@@ -171,11 +171,11 @@ def needing_extra(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        tell_error(f"This needs {error.name}: pip install {_own_requirement(name)}")
+        tell_error(f"This needs {error.name}: pip install {own_requirement(name)}")
         raise typer.Exit(EXIT_BAD_INPUT) from error
 
 
-def _own_requirement(extra: str) -> str:
+def own_requirement(extra: str) -> str:
     """What pip takes for this program with an optional part; it knows the name of an installed one alone."""
     from importlib.metadata import PackageNotFoundError, version
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from pipeline.commands.console import (
     EXIT_INCOMPLETE,
     needing_extra,
     out_console,
+    own_requirement,
     print_table,
     progress_bar,
     refuse_given,
@@ -214,13 +216,19 @@ def doctor() -> None:
     Example: emonext doctor
     """
     import platform
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
+    from importlib.util import find_spec
 
     import av
     import torch
 
     from emonext.device import choose_device, has_bf16
     from emonext.weight_files import SHIPPED, find_weights, verify_weights
+
+    def installed(name: str) -> str:
+        with suppress(PackageNotFoundError):
+            return f"{name} {version(name)}"
+        return f"no {name}"
 
     packages = ("emonext-care", "torch", "timm", "facenet-pytorch", "polars", "plotly")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; the CPU is used"
@@ -230,11 +238,27 @@ def doctor() -> None:
         "processor": f"{os.cpu_count()} cores, {threads}",
         "GPU": gpu,
         "precision": "bf16" if has_bf16(choose_device()) else "float32: this processor has no bf16",
-        "decoders": f"decord {version('decord')}, PyAV {version('av')} (FFmpeg {av.ffmpeg_version_info})",
+        "decoders": f"{installed('decord')}, {installed('av')} (FFmpeg {av.ffmpeg_version_info})",
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
         "weights": ", ".join(f"{name} ({verify_weights(find_weights(name))[:12]}…)" for name in SHIPPED),
     }
     print_table("this machine", rows)
+    parts = {
+        extra: f"{use}: " + ("installed" if find_spec(module) else f"pip install {own_requirement(extra)}")
+        for extra, (module, use) in OPTIONAL.items()
+    }
+    print_table("optional parts", parts)
+
+
+OPTIONAL = {
+    "identity": ("dlib", "recognise the patient by photos"),
+    "agreement": ("pympi", "compare with human raters, and read ELAN files"),
+    "ray": ("ray", "work on several machines"),
+    "demo": ("skimage", "make the sample session"),
+    "notebooks": ("ipykernel", "run the notebooks"),
+    "train": ("sklearn", "train and evaluate classifiers"),
+}
+"""Each extra: a module that comes with it, and what it is for."""
 
 
 def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Finding]") -> None:

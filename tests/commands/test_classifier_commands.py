@@ -2,6 +2,7 @@
 
 import json
 import os
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from command_line import BAD_INPUT, DONE, Emonext, assert_nothing_half_written, 
 from PIL import Image
 
 from emonext import LABELS
+from pipeline.commands.machine import OPTIONAL
 
 
 def test_verified_weights_are_told_with_their_hash(emonext: Emonext, small_weights: Path) -> None:
@@ -26,6 +28,20 @@ def test_the_list_of_weights_and_the_doctor_answer(emonext: Emonext) -> None:
     ended = emonext("doctor")
     assert ended.code == DONE
     assert torch.__version__ in ended.out.replace("\n", "") or "torch" in ended.out
+
+
+def test_the_doctor_names_every_optional_part(emonext: Emonext, monkeypatch: pytest.MonkeyPatch) -> None:
+    extras = set(metadata("emonext-care").get_all("Provides-Extra") or []) - {"dev"}
+    assert set(OPTIONAL) == extras
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = emonext("doctor").out
+    assert "work on several machines: pip install" in said
+    assert said.count("pip install") == len(extras)
+
+
+def test_the_version_and_the_short_help(emonext: Emonext) -> None:
+    assert emonext("--version").out == f"emonext-care {version('emonext-care')}\n"
+    assert emonext("process", "-h").out == emonext("process", "--help").out
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "code"])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pyarrow.parquet as pq
@@ -20,7 +21,7 @@ from pipeline.errors import VideoError
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Session, Settings
-from pipeline.processing.workers import Workers, default_jobs
+from pipeline.processing.workers import Workers, _work, default_jobs, usable_cores
 from pipeline.store.status import Outcome, read_status
 
 ROOT = Path(__file__).parents[2]
@@ -220,3 +221,22 @@ def test_a_decoder_that_hangs_dies_with_the_run(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     assert not psutil.wait_procs(below, timeout=20)[1]
+
+
+def test_cores_are_counted_where_the_system_does_not_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS."""
+    monkeypatch.delattr(psutil.Process, "cpu_affinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert usable_cores() == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert usable_cores() == 1
+
+
+def test_a_worker_works_where_there_is_no_prctl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS and Windows."""
+    monkeypatch.setattr("pipeline.processing.workers.ctypes.CDLL", lambda name: object())
+    sent: list[object] = []
+    connection = SimpleNamespace(send=sent.append)
+    monkeypatch.setattr("pipeline.processing.workers.parent_process", lambda: None)
+    _work(connection, make_instruments)  # type: ignore[arg-type]
+    assert sent == []
