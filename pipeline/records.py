@@ -52,7 +52,7 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 NEGATIVE = ("angry", "disgust", "fear", "sad")
 
-HAIR_S = 1e-6
+TIME_EPS_S = 1e-6
 """Times are binary fractions: 3,000 samples of 0.2 s can come out a hair under 600 s."""
 
 NO_PICTURE: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)

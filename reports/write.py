@@ -6,13 +6,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.analysis.derive import update_derived
-from pipeline.analysis.longitudinal import Course, courses
+from pipeline.analysis.longitudinal import PatientHistory, courses
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.analysis.summaries import read_measures
 from pipeline.records import OnProgress
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.ids import check_id
-from pipeline.store.parquet import understood
+from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import WITHOUT_CONSENT, read_status
@@ -135,7 +135,7 @@ def update_reports(out: Path, progress: OnProgress | None = None) -> Path:
 def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
     timeline = read_timeline(path)
     patient_id, session_id = ids_of(path, timeline)
-    with understood(path):
+    with malformed_as_timeline_error(path):
         summary = summarize(timeline)
         material, options = folder.material(timeline, summary), folder.options
         page = session_page(material, language(options.language), options.assets_of(1))
@@ -152,7 +152,7 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
     )
 
 
-def _write_patients(folder: _Folder, study: Study) -> dict[str, Course]:
+def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
     """Everybody's page over all sessions; returns what they show."""
     reference = study.about["settings"]["baseline_condition"]
     found = courses(study.sessions, read_measures(folder.out), reference)

@@ -12,8 +12,8 @@ from fakes import FAKE_WEIGHTS, LANDMARKS, find_squares, judge_by_light
 from filelock import FileLock
 from videos import encode, with_faces
 
-from pipeline.faces.detection import Framing
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.faces.detection import CropSpec
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.records import Face, FrameFaces
 
@@ -43,9 +43,9 @@ def _quiet_decord() -> None:
 
 
 @pytest.fixture(scope="session")
-def fake_instruments() -> Instruments:
+def fake_instruments() -> Networks:
     """Plain functions: squares are faces, light is happiness."""
-    return Instruments(find_squares, judge_by_light, Framing(), FAKE_WEIGHTS, "cpu")
+    return Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
 
 
 @pytest.fixture(scope="session")
@@ -64,18 +64,18 @@ def has_weights() -> bool:
 
 
 @pytest.fixture(scope="session")
-def instruments(real_detector: "Cascade", has_weights: bool) -> Instruments:
+def instruments(real_detector: "Cascade", has_weights: bool) -> Networks:
     """The real detector, and the default classifier where its weights are there."""
     refine = real_detector.refine
     if not has_weights:
-        return Instruments(real_detector, judge_by_light, Framing(), FAKE_WEIGHTS, "cpu", refine)
+        return Networks(real_detector, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu", refine)
     from emonext import Classifier
 
     classify = Classifier(device="cpu")
     prepare = classify.card.preprocessing
-    framing = Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
+    framing = CropSpec(prepare.crop_px, prepare.face_scale, prepare.face_shift)
     weights = {"name": classify.card.name, "sha256": classify.sha256}
-    return Instruments(real_detector, classify, framing, weights, "cpu", refine)
+    return Networks(real_detector, classify, framing, weights, "cpu", refine)
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +140,7 @@ def make_recording(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def study(make_recording: Callable[..., Path], fake_instruments: Instruments, tmp_path: Path) -> Path:
+def study(make_recording: Callable[..., Path], fake_instruments: Networks, tmp_path: Path) -> Path:
     """The output folder of one processed session, with and without a face in it."""
     session = Session("P1", "S1", make_recording("P1_S1.mp4", [(40, 40)], [], [(40, 40)]))
     process_session(session, tmp_path / "study", Settings(), fake_instruments)

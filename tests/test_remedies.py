@@ -23,7 +23,7 @@ from videos import encode, with_faces
 import reports
 from emonext.weight_files import verify_weights
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments
+from pipeline.processing.session import Networks
 from pipeline.store.encryption import use_no_key
 
 AREAS = (
@@ -88,7 +88,7 @@ class ByLight:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick(fake_instruments: Instruments, small_weights: Path) -> Iterator[None]:
+def _quick(fake_instruments: Networks, small_weights: Path) -> Iterator[None]:
     """Sessions are processed in this process, by plain functions; only `report` makes pages."""
     weights = {**fake_instruments.weights, "sha256": verify_weights(small_weights)}
     engine = in_this_process(replace(fake_instruments, weights=weights, make_embedder=ByLight))

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.agreement.episode_matching import Matched, match
-from pipeline.agreement.machine_coding import Machine
+from pipeline.agreement.machine_coding import MachineCoder
 from pipeline.agreement.results import Agreement, Comparison, Disagreement, OneClass, RatedTime, Several
 from pipeline.agreement.time_grid import (
     LEVELS,
     MISSING,
+    Coder,
+    Coding,
     Grid,
-    Read,
-    Reader,
     Steps,
     by_person,
     make_grid,
@@ -59,8 +59,8 @@ class _Session:
     parts: tuple[tuple[float, float], ...]
     grid: Grid
     readable: tuple[tuple[float, float], ...]
-    reads: Mapping[Reader, Read]
-    steps: Mapping[tuple[Reader, str], Steps]
+    reads: Mapping[Coder, Coding]
+    steps: Mapping[tuple[Coder, str], Steps]
 
 
 def agree(
@@ -84,7 +84,7 @@ def agree(
         raise InputError(
             f"{out}: no rating has a usable code; there is nothing to compare. Check the ratings."
         )
-    machine, sessions = Machine(out), []
+    machine, sessions = MachineCoder(out), []
     for done, ids in enumerate(rated, start=1):
         sessions.append(_read_session(out, ids, machine, ratings, step_s))
         on_progress(done, 2 * len(rated))
@@ -112,11 +112,11 @@ def agree(
 
 
 def _read_session(
-    out: Path, ids: tuple[str, str], machine: Machine, ratings: Ratings, step_s: float
+    out: Path, ids: tuple[str, str], machine: MachineCoder, ratings: Ratings, step_s: float
 ) -> _Session:
     timeline = read_timeline(timeline_path(out, *ids))
     people = {
-        Reader(rating.rater, "person"): by_person(rating)
+        Coder(rating.rater, "person"): by_person(rating)
         for rating in ratings.ratings
         if rating.ids == ids and rating.is_usable
     }
@@ -158,7 +158,7 @@ def _covered(grid: Grid) -> float:
     return min(float(grid.observed.sum()) * step_s / grid.duration_s, 1.0) if grid.duration_s else 0.0
 
 
-def _readers(sessions: Sequence[_Session]) -> list[Reader]:
+def _readers(sessions: Sequence[_Session]) -> list[Coder]:
     """The machine's ways first, people by name."""
     found = {reader for session in sessions for reader in session.reads}
     kinds = ("samples", "episodes", "person")
@@ -167,20 +167,20 @@ def _readers(sessions: Sequence[_Session]) -> list[Reader]:
     )
 
 
-def _pairs(sessions: Sequence[_Session]) -> Iterator[tuple[Reader, Reader]]:
+def _pairs(sessions: Sequence[_Session]) -> Iterator[tuple[Coder, Coder]]:
     for first, second in combinations(_readers(sessions), 2):
         if second.kind == "person" and any({first, second} <= session.reads.keys() for session in sessions):
             yield first, second
 
 
-def _compare(sessions: Sequence[_Session], first: Reader, second: Reader) -> Iterator[Comparison]:
+def _compare(sessions: Sequence[_Session], first: Coder, second: Coder) -> Iterator[Comparison]:
     shared = [session for session in sessions if {first, second} <= session.reads.keys()]
     for level in LEVELS:
         if all(level in session.reads[one].levels for session in shared for one in (first, second)):
             yield _comparison(shared, first, second, level)
 
 
-def _comparison(sessions: Sequence[_Session], first: Reader, second: Reader, level: str) -> Comparison:
+def _comparison(sessions: Sequence[_Session], first: Coder, second: Coder, level: str) -> Comparison:
     labels = LEVELS[level]
     step_s = float(sessions[0].grid.edges_s[1])
     said = [_both(session, first, second, level) for session in sessions]
@@ -213,7 +213,7 @@ def _comparison(sessions: Sequence[_Session], first: Reader, second: Reader, lev
     )
 
 
-def _both(session: _Session, first: Reader, second: Reader, level: str) -> tuple[Steps, Steps]:
+def _both(session: _Session, first: Coder, second: Coder, level: str) -> tuple[Steps, Steps]:
     """What both say of the steps that count."""
     one, two = session.steps[first, level], session.steps[second, level]
     counts = session.grid.observed & (one != MISSING) & (two != MISSING)
@@ -258,7 +258,7 @@ def _against_rest(tables: Counts, place: int) -> Counts:
     return np.stack([own, row - own, column - own, rest], axis=1).reshape(-1, 2, 2)
 
 
-def _episodes(sessions: Sequence[_Session], first: Reader, second: Reader, level: str) -> tuple[Matched, ...]:
+def _episodes(sessions: Sequence[_Session], first: Coder, second: Coder, level: str) -> tuple[Matched, ...]:
     if first.kind == "samples":
         return ()
     triples = [(session.reads[first], session.reads[second], session.readable) for session in sessions]
@@ -285,7 +285,7 @@ def _several(sessions: Sequence[_Session]) -> Iterator[Several]:
                 yield _together(sessions, together, level)
 
 
-def _together(sessions: Sequence[_Session], readers: Sequence[Reader], level: str) -> Several:
+def _together(sessions: Sequence[_Session], readers: Sequence[Coder], level: str) -> Several:
     step_s = float(sessions[0].grid.edges_s[1])
     counts = [_counts(session, readers, level) for session in sessions]
     counts = [one for one in counts if len(one)]
@@ -306,7 +306,7 @@ def _together(sessions: Sequence[_Session], readers: Sequence[Reader], level: st
     )
 
 
-def _counts(session: _Session, readers: Sequence[Reader], level: str) -> NDArray[np.int64]:
+def _counts(session: _Session, readers: Sequence[Coder], level: str) -> NDArray[np.int64]:
     """(steps that at least two judged, labels): by how many readers each label was said."""
     labels = len(LEVELS[level])
     said = [session.steps[one, level] for one in readers if one in session.reads]
@@ -316,7 +316,7 @@ def _counts(session: _Session, readers: Sequence[Reader], level: str) -> NDArray
 
 
 def _disagreements(
-    sessions: Sequence[_Session], pairs: Sequence[tuple[Reader, Reader]]
+    sessions: Sequence[_Session], pairs: Sequence[tuple[Coder, Coder]]
 ) -> Iterator[Disagreement]:
     """At the finest level that both have; the longest first."""
     found = [
@@ -331,7 +331,7 @@ def _disagreements(
     )
 
 
-def _runs(session: _Session, first: Reader, second: Reader) -> Iterator[Disagreement]:
+def _runs(session: _Session, first: Coder, second: Coder) -> Iterator[Disagreement]:
     both = set(session.reads[first].levels) & set(session.reads[second].levels)
     level = "emotions" if "emotions" in both else "groups"
     labels = LEVELS[level]

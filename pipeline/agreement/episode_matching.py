@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.agreement.time_grid import Read
+from pipeline.agreement.time_grid import Coding
 from pipeline.exchange.rated_extent import united
 from pipeline.stats.reliability import Figure, share
 
@@ -23,15 +23,15 @@ Parts = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Met:
+class MatchRate:
     """One reader's episodes against another's.
 
     :param episodes: how many there are.
-    :param well_met: share with an IoU of at least MIN_IOU. ``met``: share that overlaps at all.
+    :param iou_matched: share with an IoU of at least MIN_IOU. ``met``: share that overlaps at all.
     """
 
     episodes: int
-    well_met: Figure
+    iou_matched: Figure
     met: Figure
 
 
@@ -40,12 +40,12 @@ class Matched:
     """:param first: the first reader's episodes, met by the second's. ``second``: the reverse."""
 
     label: str
-    first: Met
-    second: Met
+    first: MatchRate
+    second: MatchRate
 
 
 def match(
-    sessions: Sequence[tuple[Read, Read, Parts]], level: str, labels: Sequence[str]
+    sessions: Sequence[tuple[Coding, Coding, Parts]], level: str, labels: Sequence[str]
 ) -> tuple[Matched, ...]:
     """All labels together first, under an empty label, then each that occurs.
 
@@ -60,13 +60,13 @@ def match(
     )
 
 
-def _met(counts: NDArray[np.int64]) -> Met:
+def _met(counts: NDArray[np.int64]) -> MatchRate:
     """:param counts: (sessions, 3): episodes, well met, met."""
     episodes = counts[:, 0]
-    return Met(int(episodes.sum()), share(counts[:, 1], episodes), share(counts[:, 2], episodes))
+    return MatchRate(int(episodes.sum()), share(counts[:, 1], episodes), share(counts[:, 2], episodes))
 
 
-def _count(sessions: Sequence[tuple[Read, Read, Parts]], level: str, label: str) -> NDArray[np.int64]:
+def _count(sessions: Sequence[tuple[Coding, Coding, Parts]], level: str, label: str) -> NDArray[np.int64]:
     """(sessions, 2, 3)"""
     found = np.zeros((len(sessions), 2, 3), np.int64)
     for place, (first, second, read) in enumerate(sessions):
@@ -76,7 +76,7 @@ def _count(sessions: Sequence[tuple[Read, Read, Parts]], level: str, label: str)
     return found
 
 
-def _judged(read: Parts, reader: Read) -> tuple[Parts, Parts]:
+def _judged(read: Parts, reader: Coding) -> tuple[Parts, Parts]:
     return united(list(read)), united(list(reader.missing))
 
 

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.agreement.time_grid import Read, Reader, by_episodes, by_samples
+from pipeline.agreement.time_grid import Coder, Coding, by_episodes, by_samples
 from pipeline.analysis.baseline_correction import OwnBaseline, corrected
 from pipeline.analysis.derive import as_settings
 from pipeline.analysis.episodes import Observed, observed
 from pipeline.analysis.summaries import CORRECTED, RAW, baseline_of, read_episodes, read_sessions
-from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import Timeline, written_sessions
 
 
-class Machine:
+class MachineCoder:
     """A folder's timelines and episodes, read as they are needed.
 
     :raises TimelineError: there are no summaries.
@@ -24,12 +24,12 @@ class Machine:
     def __init__(self, out: Path) -> None:
         rows = read_sessions(out).filter("corrected").select("patient_id", "session_id").rows()
         path = out / "summaries" / "sessions.parquet"
-        with understood(path):
+        with malformed_as_timeline_error(path):
             self._settings = as_settings(read_metadata(path)["settings"])
         self._out, self._corrected = out, set(rows)
         self._baseline = cache(self._find_baseline)
 
-    def reads(self, ids: tuple[str, str], timeline: Timeline) -> tuple[Observed, dict[Reader, Read]]:
+    def reads(self, ids: tuple[str, str], timeline: Timeline) -> tuple[Observed, dict[Coder, Coding]]:
         """What could be read, and what is said of it, by samples and by episodes, raw and corrected.
 
         :raises TimelineError: the session's episodes are not there, or are damaged.
@@ -38,12 +38,12 @@ class Machine:
         episodes = read_episodes(self._out, *ids)
         baseline = self._baseline(ids[0]) if ids in self._corrected else None
         readings = {RAW: samples} | ({CORRECTED: corrected(samples, baseline)} if baseline else {})
-        found: dict[Reader, Read] = {}
+        found: dict[Coder, Coding] = {}
         for reading, probabilities in readings.items():
             name = "machine" if reading == RAW else f"machine, {reading}"
-            found[Reader(name, "samples", reading)] = by_samples(probabilities)
+            found[Coder(name, "samples", reading)] = by_samples(probabilities)
             own = episodes.filter(pl.col("reading") == reading)
-            found[Reader(f"{name}, episodes", "episodes", reading)] = by_episodes(own, samples)
+            found[Coder(f"{name}, episodes", "episodes", reading)] = by_episodes(own, samples)
         return samples, found
 
     def _find_baseline(self, patient_id: str) -> OwnBaseline | None:

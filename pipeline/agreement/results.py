@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.agreement.episode_matching import Matched
 from pipeline.agreement.time_grid import (
-    Reader,
+    Coder,
 )
 from pipeline.stats.reliability import (
     Correlation,
@@ -46,8 +46,8 @@ class Comparison:
     :param episodes: none of readings by samples.
     """
 
-    first: Reader
-    second: Reader
+    first: Coder
+    second: Coder
     level: str
     labels: tuple[str, ...]
     sessions: int

@@ -36,7 +36,7 @@ Stretches = dict[str, list[tuple[float, float]]]
 
 
 @dataclass(frozen=True)
-class Reader:
+class Coder:
     """A person, or a way of taking the machine's answer.
 
     :param kind: ``person``; ``samples``: the largest probability of each sample; ``episodes``.
@@ -49,7 +49,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class Read:
+class Coding:
     """What a reader says of one session.
 
     :param stretches: by emotion, or by group where a person coded so.
@@ -110,7 +110,7 @@ def covered(stretches: Sequence[tuple[float, float]], edges_s: Floats) -> Floats
     return np.diff(np.interp(edges_s, bounds.ravel(), levels)).round(6)
 
 
-def steps(read: Read, level: str, grid: Grid) -> Steps:
+def steps(read: Coding, level: str, grid: Grid) -> Steps:
     """(m,) position of each step's label in the level's labels, or :data:`MISSING`."""
     labels, by_label = LEVELS[level], read.at(level)
     seconds = np.stack([covered(by_label.get(label, []), grid.edges_s) for label in labels])
@@ -123,26 +123,26 @@ def steps(read: Read, level: str, grid: Grid) -> Steps:
     return found
 
 
-def by_person(rating: Rating) -> Read:
+def by_person(rating: Rating) -> Coding:
     found: Stretches = {}
     for stretch in rating.stretches:
         found.setdefault(stretch.label, []).append((stretch.start_s, stretch.end_s))
     coarse = {"positive", "negative"} & (found.keys() | {rating.uncoded})
     levels = ("groups",) if coarse else ("groups", "emotions")
     missing = (*rating.unrateable, *(outside(rating.rated) if rating.rated else ()))
-    return Read(found, missing, rating.uncoded, rating.rated or None, levels)
+    return Coding(found, missing, rating.uncoded, rating.rated or None, levels)
 
 
-def by_samples(samples: Observed) -> Read:
+def by_samples(samples: Observed) -> Coding:
     """The largest probability of each sample."""
     found: Stretches = {}
     largest = samples.probabilities.argmax(axis=1).tolist()
     for emotion, part in zip(largest, _parts(samples), strict=True):
         found.setdefault(EMOTIONS[emotion], []).append(part)
-    return Read(found, within=readable(samples))
+    return Coding(found, within=readable(samples))
 
 
-def by_episodes(episodes: pl.DataFrame, samples: Observed) -> Read:
+def by_episodes(episodes: pl.DataFrame, samples: Observed) -> Coding:
     """Where there is no episode, the machine is not sure.
 
     :param episodes: with the columns emotion, start_s and end_s.
@@ -150,7 +150,7 @@ def by_episodes(episodes: pl.DataFrame, samples: Observed) -> Read:
     found: Stretches = {}
     for emotion, start_s, end_s in episodes.select("emotion", "start_s", "end_s").iter_rows():
         found.setdefault(str(emotion), []).append((start_s, end_s))
-    return Read(found, within=readable(samples))
+    return Coding(found, within=readable(samples))
 
 
 def readable(samples: Observed) -> tuple[tuple[float, float], ...]:

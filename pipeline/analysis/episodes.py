@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
-from pipeline.records import EMOTIONS, HAIR_S
+from pipeline.records import EMOTIONS, TIME_EPS_S
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.timeline import Timeline
 
@@ -108,7 +108,7 @@ def find_episodes(samples: Observed, settings: EpisodeSettings) -> list[Episode]
     return [
         _episode(samples, smooth, emotion, start, end)
         for emotion, start, end in _sharpened(samples, stretches, settings)
-        if samples.end_s[end - 1] - samples.start_s[start] >= settings.min_duration_s - HAIR_S
+        if samples.end_s[end - 1] - samples.start_s[start] >= settings.min_duration_s - TIME_EPS_S
     ]
 
 
@@ -133,7 +133,9 @@ def smoothed(samples: Observed, settings: EpisodeSettings) -> Floats:
         [np.interp(high, knots_s, level) - np.interp(low, knots_s, level) for level in levels.T]
     )
     whole = integral[:, :1]
-    means: Floats = np.divide(integral[:, 1:], whole, out=samples.probabilities.copy(), where=whole > HAIR_S)
+    means: Floats = np.divide(
+        integral[:, 1:], whole, out=samples.probabilities.copy(), where=whole > TIME_EPS_S
+    )
     return means
 
 
@@ -157,7 +159,7 @@ def emotional_states(samples: Observed, smooth: Floats, settings: EpisodeSetting
 def _runs(samples: Observed, longest_gap_s: float) -> NDArray[np.int64]:
     """(m,) a number for each sample, which changes where nothing was read for longer than this."""
     gap_s = samples.start_s[1:] - samples.end_s[:-1]
-    return np.concatenate([[0], np.cumsum(gap_s > longest_gap_s + HAIR_S)])
+    return np.concatenate([[0], np.cumsum(gap_s > longest_gap_s + TIME_EPS_S)])
 
 
 def _stretches(
@@ -184,7 +186,7 @@ def _stretches(
 def _without_gaps(samples: Observed, start: int, end: int, longest_s: float) -> list[tuple[int, int]]:
     """The stretch, cut where nothing was read for too long."""
     gap_s = samples.start_s[start + 1 : end] - samples.end_s[start : end - 1]
-    cuts = (np.flatnonzero(gap_s > longest_s + HAIR_S) + start + 1).tolist()
+    cuts = (np.flatnonzero(gap_s > longest_s + TIME_EPS_S) + start + 1).tolist()
     return list(zip([start, *cuts], [*cuts, end], strict=True))
 
 
@@ -193,8 +195,8 @@ def _is_bridged(samples: Observed, end: int, start: int, settings: EpisodeSettin
     apart_s = samples.start_s[start] - samples.end_s[end - 1]
     unobserved_s = apart_s - samples.seconds[end:start].sum()
     return bool(
-        apart_s - unobserved_s <= settings.bridge_s + HAIR_S
-        and unobserved_s <= settings.max_unobserved_s + HAIR_S
+        apart_s - unobserved_s <= settings.bridge_s + TIME_EPS_S
+        and unobserved_s <= settings.max_unobserved_s + TIME_EPS_S
     )
 
 
@@ -235,7 +237,7 @@ def _step(samples: Observed, values: Floats, edge: int, run: tuple[int, int], wi
     sums = np.cumsum(near)[:-1]
     rise = (near.sum() - sums) / (len(near) - before) - sums / before
     gain = np.where(rise > 0, rise**2 * before * (len(near) - before), 0.0)
-    far = np.abs(samples.start_s[low + before] - samples.start_s[edge]) > window_s / 2 + HAIR_S
+    far = np.abs(samples.start_s[low + before] - samples.start_s[edge]) > window_s / 2 + TIME_EPS_S
     gain[far] = -1.0
     return int(low + before[gain.argmax()]) if gain.size and gain.max() > 0 else edge
 

@@ -28,9 +28,9 @@ from pipeline.analysis.episodes import Observed, observed
 from pipeline.analysis.events import Event, Parts, read_events
 from pipeline.analysis.measures import GROUPS
 from pipeline.errors import InputError
-from pipeline.records import EMOTIONS, HAIR_S, Ids, valence
+from pipeline.records import EMOTIONS, TIME_EPS_S, Ids, valence
 from pipeline.stats.cluster_bootstrap import Resampling, averages, mean_of_known, resample
-from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.store.spreadsheet import Problem
@@ -208,7 +208,7 @@ def _sessions(out: Path) -> tuple[dict[Ids, str], dict[Ids, Parts]]:
     for ids in written_sessions(out):
         path = timeline_path(out, *ids)
         metadata = read_metadata(path)
-        with understood(path):
+        with malformed_as_timeline_error(path):
             conditions[ids] = str(metadata["session"]["condition"])
             first, *more = metadata["session"]["parts"]  # something counts in every session
             parts[ids] = [(float(start), float(end)) for start, end in (first, *more)]
@@ -218,7 +218,7 @@ def _sessions(out: Path) -> tuple[dict[Ids, str], dict[Ids, Parts]]:
 def _load(out: Path, ids: Ids) -> Recorded:
     path = timeline_path(out, *ids)
     timeline = read_timeline(path)
-    with understood(path):
+    with malformed_as_timeline_error(path):
         return recorded_of(timeline)
 
 
@@ -244,7 +244,7 @@ def _bins(session: Recorded, time_s: float, settings: EventSettings) -> Floats:
     near = ((end > edges[0]) & (start < edges[-1])).ravel()
     seconds = np.clip(np.minimum(end[near], edges[1:]) - np.maximum(start[near], edges[:-1]), 0, None)
     observed_s = seconds.sum(axis=0)[:, None]
-    counts = observed_s >= settings.min_observed * settings.bin_s - HAIR_S
+    counts = observed_s >= settings.min_observed * settings.bin_s - TIME_EPS_S
     means = np.full((len(edges) - 1, len(MEASURES)), np.nan)
     return np.divide(seconds.T @ session.values[near], observed_s, out=means, where=counts)
 
@@ -278,7 +278,7 @@ class _Free:
         if ids not in self._known:
             session, settings = self._load(ids), self._settings
             begin_s, end_s = session.begin_s + settings.before_s, session.end_s - settings.after_s
-            times = np.arange(begin_s, end_s + HAIR_S, settings.bin_s)
+            times = np.arange(begin_s, end_s + TIME_EPS_S, settings.bin_s)
             for event_s in self._times[ids]:
                 times = times[np.abs(times - event_s) >= settings.before_s + settings.after_s]
             self._known[ids] = [(ids, float(time)) for time in times]

@@ -19,7 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.records import HAIR_S, Ids
+from pipeline.records import TIME_EPS_S, Ids
 from pipeline.store.spreadsheet import (
     MAX_COLUMNS,
     Problem,
@@ -143,7 +143,7 @@ def why_outside(time_s: float, parts: Parts) -> str:
 
     :param parts: the stretches of the recording that count, s, in order.
     """
-    if any(start_s - HAIR_S <= time_s <= end_s + HAIR_S for start_s, end_s in parts):
+    if any(start_s - TIME_EPS_S <= time_s <= end_s + TIME_EPS_S for start_s, end_s in parts):
         return ""
     begin_s, end_s = parts[0][0], parts[-1][1]
     if time_s < begin_s:

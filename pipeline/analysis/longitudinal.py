@@ -42,7 +42,7 @@ DAYTIMES = {"morning": (5, 12), "afternoon": (12, 17), "evening": (17, 22), "nig
 
 
 @dataclass(frozen=True)
-class Visit:
+class SessionPoint:
     """One session as the tables have it.
 
     :param recorded_at: local time; none where it is not known. ``condition``: or empty.
@@ -80,14 +80,14 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Course:
+class PatientHistory:
     """All sessions of a patient, in order of time where every one has a date, else of their ids.
 
     :param reference: the condition of calm sessions, with which others are compared.
     """
 
     patient_id: str
-    visits: tuple[Visit, ...]
+    visits: tuple[SessionPoint, ...]
     reference: str
 
     @property
@@ -95,7 +95,7 @@ class Course:
         return all(visit.recorded_at is not None for visit in self.visits)
 
     @property
-    def seen(self) -> tuple[Visit, ...]:
+    def seen(self) -> tuple[SessionPoint, ...]:
         """Those in which the face was seen enough to say something."""
         return tuple(visit for visit in self.visits if visit.enough)
 
@@ -134,24 +134,6 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Sessions taken together, for pictures that have no room for each.
-
-    :param first: the first one; ``sessions``: how many; ``seen``: how many of them seen enough.
-    :param shares: in their own reading, of the observed time of those.
-    :param balance: by reading, the mean of theirs.
-    """
-
-    first: Visit
-    sessions: int
-    seen: int
-    duration_s: float
-    observed_s: float
-    shares: Mapping[str, float]
-    balance: Mapping[str, Number]
-
-
-@dataclass(frozen=True)
 class Slot:
     """Sessions on one day of the week at one time of the day.
 
@@ -163,7 +145,7 @@ class Slot:
     against_usual: float | None
 
 
-def courses(sessions: pl.DataFrame, measures: pl.DataFrame, reference: str) -> tuple[Course, ...]:
+def courses(sessions: pl.DataFrame, measures: pl.DataFrame, reference: str) -> tuple[PatientHistory, ...]:
     """Every patient's, in order of their ids.
 
     :param sessions, measures: as :mod:`pipeline.analysis.summaries` reads them.
@@ -171,25 +153,27 @@ def courses(sessions: pl.DataFrame, measures: pl.DataFrame, reference: str) -> t
     numbers = numbers_by_session(measures.filter(pl.col("measure").is_in(["valence", "share"])))
     rows = sessions.sort("patient_id", "session_id").iter_rows(named=True)
     return tuple(
-        Course(patient_id, _in_one_reading(_in_order(_visit(row, numbers) for row in theirs)), reference)
+        PatientHistory(
+            patient_id, _in_one_reading(_in_order(_visit(row, numbers) for row in theirs)), reference
+        )
         for patient_id, theirs in groupby(rows, key=lambda row: str(row["patient_id"]))
     )
 
 
-def _in_one_reading(visits: tuple[Visit, ...]) -> tuple[Visit, ...]:
+def _in_one_reading(visits: tuple[SessionPoint, ...]) -> tuple[SessionPoint, ...]:
     seen = [visit for visit in visits if visit.enough]
     is_corrected = bool(seen) and all(CORRECTED in visit.balance for visit in seen)
     return tuple(replace(visit, reading=CORRECTED) for visit in visits) if is_corrected else visits
 
 
-def _in_order(visits: Iterable[Visit]) -> tuple[Visit, ...]:
+def _in_order(visits: Iterable[SessionPoint]) -> tuple[SessionPoint, ...]:
     found = tuple(visits)
     if any(visit.recorded_at is None for visit in found):
         return found
     return tuple(sorted(found, key=lambda visit: (visit.recorded_at or datetime.min, visit.session_id)))
 
 
-def _visit(row: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[Key, Number]]) -> Visit:
+def _visit(row: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[Key, Number]]) -> SessionPoint:
     balance: dict[str, Number] = {}
     shares: dict[str, dict[str, Number]] = {}
     own = numbers.get((row["patient_id"], row["session_id"]), {}) if row["enough"] else {}
@@ -208,7 +192,7 @@ def _visit(row: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[Key
         "enough",
         "confirmed",
     )
-    return Visit(**{name: row[name] for name in names}, balance=balance, shares=shares)
+    return SessionPoint(**{name: row[name] for name in names}, balance=balance, shares=shares)
 
 
 def compare(first: Sequence[float], second: Sequence[float], compared: int = 1) -> Difference | None:
@@ -237,13 +221,13 @@ def mean_of(values: Sequence[float]) -> Number | None:
     return Number(value, value - half, value + half)
 
 
-def shares_of(visits: Iterable[Visit], of: str, reading: str | None = None) -> list[float]:
+def shares_of(visits: Iterable[SessionPoint], of: str, reading: str | None = None) -> list[float]:
     """One value for each of the sessions that has one; in their own reading, if no other is asked for."""
     found = (visit.shares.get(reading or visit.reading, {}).get(of) for visit in visits)
     return [number.value for number in found if number is not None]
 
 
-def lately(course: Course) -> tuple[Sequence[Visit], Mapping[str, Difference]] | None:
+def recent_change(course: PatientHistory) -> tuple[Sequence[SessionPoint], Mapping[str, Difference]] | None:
     """The last sessions, and their shares of positive, neutral and negative against all before.
 
     None where there are too few, or where it is not known when they were.
@@ -260,9 +244,9 @@ def lately(course: Course) -> tuple[Sequence[Visit], Mapping[str, Difference]] |
     return last, {of: difference for of, difference in found.items() if difference is not None}
 
 
-def conditions(course: Course) -> dict[str, tuple[Visit, ...]]:
+def conditions(course: PatientHistory) -> dict[str, tuple[SessionPoint, ...]]:
     """Sessions by condition, the reference first; those without a condition are in none."""
-    found: dict[str, list[Visit]] = {}
+    found: dict[str, list[SessionPoint]] = {}
     for visit in course.visits:
         if visit.condition:
             found.setdefault(visit.condition, []).append(visit)
@@ -295,7 +279,7 @@ def against_reference(comparisons: pl.DataFrame | None, patient_id: str) -> dict
     return found
 
 
-def too_few(course: Course) -> list[str]:
+def underpowered_conditions(course: PatientHistory) -> list[str]:
     """Conditions of which, or of whose reference, too few sessions were seen to tell a difference."""
     seen = {name: sum(visit.enough for visit in visits) for name, visits in conditions(course).items()}
     base = seen.pop(course.reference, 0)
@@ -307,9 +291,9 @@ def daytime(moment: datetime) -> str:
     return next((name for name, (start, end) in DAYTIMES.items() if start <= moment.hour < end), "night")
 
 
-def slots(course: Course) -> dict[tuple[int, str], Slot]:
+def slots(course: PatientHistory) -> dict[tuple[int, str], Slot]:
     """Sessions by day of the week (0 is Monday) and time of day, where both are known."""
-    found: dict[tuple[int, str], list[Visit]] = {}
+    found: dict[tuple[int, str], list[SessionPoint]] = {}
     for visit in course.visits:
         if visit.recorded_at is not None and visit.time_known:
             found.setdefault((visit.recorded_at.weekday(), daytime(visit.recorded_at)), []).append(visit)
@@ -318,22 +302,22 @@ def slots(course: Course) -> dict[tuple[int, str], Slot]:
     return {key: _slot(visits, usual) for key, visits in found.items()}
 
 
-def _slot(visits: Sequence[Visit], usual: float) -> Slot:
+def _slot(visits: Sequence[SessionPoint], usual: float) -> Slot:
     seen = balances(visits)
     return Slot(len(visits), len(seen), float(np.mean(seen)) - usual if seen else None)
 
 
-def balances(visits: Iterable[Visit], reading: str | None = None) -> list[float]:
+def balances(visits: Iterable[SessionPoint], reading: str | None = None) -> list[float]:
     """As :func:`shares_of`."""
     found = (visit.balance.get(reading or visit.reading) for visit in visits)
     return [number.value for number in found if number is not None]
 
 
-def good_times(course: Course) -> dict[str | int, Difference]:
+def good_times(course: PatientHistory) -> dict[str | int, Difference]:
     """Times of day and days of the week, each against all others, as far as there are enough sessions."""
     timed = [visit for visit in course.seen if visit.recorded_at is not None and visit.time_known]
     dated = [visit for visit in course.seen if visit.recorded_at is not None]
-    groups: dict[str | int, tuple[list[Visit], list[Visit]]] = {}
+    groups: dict[str | int, tuple[list[SessionPoint], list[SessionPoint]]] = {}
     for name in DAYTIMES:
         groups[name] = _divided(
             timed, [daytime(visit.recorded_at or datetime.min) == name for visit in timed]
@@ -350,7 +334,9 @@ def good_times(course: Course) -> dict[str | int, Difference]:
     return {name: difference for name, difference in found.items() if difference is not None}
 
 
-def _divided(visits: Sequence[Visit], inside: Sequence[bool]) -> tuple[list[Visit], list[Visit]]:
+def _divided(
+    visits: Sequence[SessionPoint], inside: Sequence[bool]
+) -> tuple[list[SessionPoint], list[SessionPoint]]:
     pairs = list(zip(visits, inside, strict=True))
     return [visit for visit, yes in pairs if yes], [visit for visit, yes in pairs if not yes]
 
@@ -359,42 +345,3 @@ def moving_median(values: Sequence[float]) -> list[float]:
     """Of each value and its neighbours: five, or a tenth of all where that is more; fewer at the ends."""
     half = max(2, len(values) // 20)
     return [float(np.median(values[max(0, k - half) : k + half + 1])) for k in range(len(values))]
-
-
-def parts(course: Course, most: int) -> tuple[str, tuple[Part, ...]]:
-    """What a picture shows side by side, at most so many (or, over many years, months): ``session``, ``week``
-    or ``month``; ``ten`` sessions where it is not known when they were."""
-    visits = course.visits
-    if len(visits) <= most:
-        return "session", tuple(_part([visit]) for visit in visits)
-    if not course.dated:
-        return "ten", tuple(_part(visits[k : k + 10]) for k in range(0, len(visits), 10))
-    weeks = [list(group) for _, group in groupby(visits, key=lambda visit: _date(visit).isocalendar()[:2])]
-    if len(weeks) <= most:
-        return "week", tuple(map(_part, weeks))
-    months = groupby(visits, key=lambda visit: (_date(visit).year, _date(visit).month))
-    return "month", tuple(_part(list(group)) for _, group in months)
-
-
-def _date(visit: Visit) -> datetime:
-    return visit.recorded_at or datetime.min
-
-
-def _part(visits: Sequence[Visit]) -> Part:
-    seen = [visit for visit in visits if visit.own_shares]
-    observed_s = sum(visit.observed_s for visit in seen)
-    shares = {
-        of: sum(visit.own_shares[of].value * visit.observed_s for visit in seen if of in visit.own_shares)
-        / observed_s
-        for of in GROUPS
-        if observed_s
-    }
-    return Part(
-        first=visits[0],
-        sessions=len(visits),
-        seen=len(seen),
-        duration_s=sum(visit.duration_s for visit in visits),
-        observed_s=sum(visit.observed_s for visit in visits),
-        shares=shares,
-        balance={name: mean for name in READINGS if (mean := mean_of(balances(visits, name))) is not None},
-    )

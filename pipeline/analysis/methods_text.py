@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from pipeline.stats.block_bootstrap import BLOCKS
 from pipeline.store.counts import number_of
 from pipeline.store.files import atomic
-from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
@@ -59,7 +59,7 @@ def methods(out: Path) -> tuple[str, ...]:
         path = folder / f"{name}.parquet"
         if path.exists():
             metadata = read_metadata(path)
-            with understood(path):
+            with malformed_as_timeline_error(path):
                 told.append(tell(metadata["settings"]))
     return (*told, _LIMITS)
 
@@ -82,7 +82,7 @@ def _reading(out: Path) -> str:
     for both in ids:
         path = timeline_path(out, *both)
         metadata = read_metadata(path)
-        with understood(path):
+        with malformed_as_timeline_error(path):
             weights, settings = metadata["weights"], metadata["settings"]
             used.add(
                 (
@@ -107,7 +107,7 @@ def _reading(out: Path) -> str:
 
 def _episodes(path: Path, sessions: pl.DataFrame) -> str:
     metadata = read_metadata(path)
-    with understood(path):
+    with malformed_as_timeline_error(path):
         settings = metadata["settings"]
         episodes = settings["episodes"]
         enough = int(sessions["enough"].sum())

@@ -22,7 +22,7 @@ from pipeline.analysis.measures import GROUPS
 from pipeline.analysis.summaries import read_episodes, read_sessions
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
-from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.store.spreadsheet import read_toml, shown
@@ -134,7 +134,7 @@ def write_scales(out: Path) -> pl.DataFrame:
         timeline = read_timeline(path)
         episodes = read_episodes(out, patient_id, session_id)
         readings = ["raw", *sorted(set(episodes["reading"]) - {"raw"})]
-        with understood(path):
+        with malformed_as_timeline_error(path):
             for scale in scales.scales:
                 windows = list(_windows(timeline, scale))
                 for reading in readings:
@@ -160,7 +160,7 @@ def rated_scales(out: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     metadata = read_metadata(path)
-    with understood(path):
+    with malformed_as_timeline_error(path):
         return {scale["key"]: scale["name"] for scale in metadata["settings"]["scales"]}
 
 

@@ -23,7 +23,7 @@ from pipeline.analysis.episodes import Episode, EpisodeSettings, find_episodes, 
 from pipeline.analysis.measures import measure_session
 from pipeline.errors import InputError
 from pipeline.store.coverage import summarize
-from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
@@ -164,7 +164,7 @@ def summarize_folder(
         for path in paths:
             timeline = read_timeline(path)
             ids_of(path, timeline)
-            with understood(path):
+            with malformed_as_timeline_error(path):
                 found = _summarize(timeline, baseline, settings)
             sessions.append(found.session)
             measures += found.measures
@@ -233,7 +233,7 @@ def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline
     calm, rest_s = [], 0.0
     for path in paths:
         metadata = read_metadata(path)
-        with understood(path):
+        with malformed_as_timeline_error(path):
             if metadata["session"]["condition"] != settings.baseline_condition:
                 continue
         samples = observed(read_timeline(path))

@@ -16,7 +16,7 @@ from PIL import Image
 from pipeline.faces.classification import score_emotions
 from pipeline.faces.detection import find_faces
 from pipeline.faces.tracking import track_faces
-from pipeline.processing.session import Instruments, Settings, choose_detector
+from pipeline.processing.session import Networks, Settings, choose_detector
 from pipeline.records import FrameFaces, Frames, OnProgress
 from pipeline.video.container import VideoInfo, probe
 from pipeline.video.decoding import SampledVideo
@@ -92,7 +92,7 @@ class Costs:
 def measure(
     path: Path,
     settings: Settings,
-    instruments: Instruments,
+    instruments: Networks,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Costs:
     """Decodes the video, then runs all stages over it; nothing is written.
@@ -145,7 +145,7 @@ def peak_memory_mb() -> float:
 
 
 def _cost_by_faces(
-    video: SampledVideo, settings: Settings, instruments: Instruments
+    video: SampledVideo, settings: Settings, instruments: Networks
 ) -> Iterator[tuple[int, float]]:
     """One of the video's faces, so many times in a picture: faces → s a sample."""
     face = _first_face(video, instruments)
@@ -162,7 +162,7 @@ def _cost_by_faces(
         yield count, (time.perf_counter() - started) / samples
 
 
-def _first_face(video: SampledVideo, instruments: Instruments) -> Image.Image | None:
+def _first_face(video: SampledVideo, instruments: Networks) -> Image.Image | None:
     for batch in islice(video, _BATCHES_TO_LOOK_AT):
         for image, found in zip(batch.images, instruments.detect(batch.images), strict=True):
             for x1, y1, x2, y2 in found.boxes_xyxy:

@@ -75,7 +75,7 @@ class _Patient:
     seen: float
 
 
-def claim(out: Path) -> None:
+def prepare_output(out: Path) -> None:
     """Makes the folder, and ``truth/`` in it: by that it is known when the study is made again.
 
     :raises InputError: it holds something, and no study that was made.

@@ -19,7 +19,7 @@ from torchvision.ops import box_iou
 from pipeline.checks.benchmark import Costs
 from pipeline.faces.classification import ClassifyFaces, score_emotions
 from pipeline.faces.detection import Detections, find_faces
-from pipeline.processing.session import Instruments, Settings
+from pipeline.processing.session import Networks, Settings
 from pipeline.records import Face, FrameFaces, OnProgress
 from pipeline.video.decoding import SampledVideo
 
@@ -72,7 +72,7 @@ class Comparison:
 def compare(
     costs: Costs,
     settings: Settings,
-    instruments: Instruments,
+    instruments: Networks,
     classify: ClassifyFaces,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Comparison:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.checks.snapshots import Look
+from pipeline.checks.snapshots import Snapshot
 from pipeline.processing.session import QualityLimits, Settings
 from pipeline.records import Face
 from pipeline.store.counts import number_of
@@ -86,7 +86,7 @@ def overall(findings: Sequence[Finding]) -> Verdict:
 _WORST_FIRST: tuple[Verdict, ...] = ("will not work", "could be better")
 
 
-def judge(looks: Sequence[Look], info: VideoInfo) -> tuple[Finding, ...]:
+def judge(looks: Sequence[Snapshot], info: VideoInfo) -> tuple[Finding, ...]:
     """What is good and what is to be changed; faces are judged by the largest of each picture.
 
     :param looks: at least one of them decoded.
@@ -102,7 +102,7 @@ def judge(looks: Sequence[Look], info: VideoInfo) -> tuple[Finding, ...]:
     )
 
 
-def _readable(looks: Sequence[Look]) -> Finding:
+def _readable(looks: Sequence[Snapshot]) -> Finding:
     limits = QualityLimits()
     readable = np.array([any(limits.accept(face) for face in look.sample.faces) for look in looks])
     in_view = float(np.mean([bool(look.sample.faces) for look in looks]))
@@ -121,7 +121,7 @@ def _readable(looks: Sequence[Look]) -> Finding:
     return _finding("face", verdict, measured, advice)
 
 
-def _longest_without(readable: NDArray[np.bool_], looks: Sequence[Look]) -> str:
+def _longest_without(readable: NDArray[np.bool_], looks: Sequence[Snapshot]) -> str:
     """The longest stretch without a readable face, where it is a tenth of the pictures or more."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], readable, [True]]).astype(int)))
     starts, ends = edges[::2], edges[1::2]
@@ -132,7 +132,7 @@ def _longest_without(readable: NDArray[np.bool_], looks: Sequence[Look]) -> str:
     return f"; not from {clock(looks[start].sample.time_s)} to {clock(looks[end - 1].sample.time_s)}"
 
 
-def _why_nobody(looks: Sequence[Look]) -> str:
+def _why_nobody(looks: Sequence[Snapshot]) -> str:
     if np.median([look.brightness for look in looks]) < QualityLimits().min_brightness:
         return "Switch on the light and uncover the lens: the picture is nearly black."
     return (
@@ -141,7 +141,7 @@ def _why_nobody(looks: Sequence[Look]) -> str:
     )
 
 
-def _of_faces(faces: Sequence[Face], looks: Sequence[Look], info: VideoInfo) -> list[Finding]:
+def _of_faces(faces: Sequence[Face], looks: Sequence[Snapshot], info: VideoInfo) -> list[Finding]:
     light, rest = _light(faces), (_sharpness(faces), _side(faces), _height(faces), _tilt(faces))
     return [_face_size(faces, info), light, _backlight(looks), *rest]
 
@@ -176,7 +176,7 @@ def _light(faces: Sequence[Face]) -> Finding:
     )
 
 
-def _backlight(looks: Sequence[Look]) -> Finding:
+def _backlight(looks: Sequence[Snapshot]) -> Finding:
     levels = np.array([(look.brightness, look.face.brightness) for look in looks if look.face])
     ratio = float(np.median(levels[:, 0] / np.maximum(levels[:, 1], 0.01)))
     shaded = np.median(levels[:, 1]) < SHADED
@@ -234,7 +234,7 @@ def _tilt(faces: Sequence[Face]) -> Finding:
     )
 
 
-def _people(looks: Sequence[Look]) -> Finding:
+def _people(looks: Sequence[Snapshot]) -> Finding:
     counts = np.array([len(look.sample.faces) for look in looks])
     share = float((counts > 1).mean())
     if share <= OTHERS_SHARE:
@@ -251,7 +251,7 @@ def _people(looks: Sequence[Look]) -> Finding:
     )
 
 
-def _sit_apart(looks: Sequence[Look]) -> bool:
+def _sit_apart(looks: Sequence[Snapshot]) -> bool:
     """Whether there are two people, each in a place of their own: then a region tells them apart."""
     pairs = [look.sample.faces for look in looks if len(look.sample.faces) == 2]
     if len(pairs) < 0.9 * len(looks):
@@ -287,7 +287,7 @@ def _rate(info: VideoInfo) -> Finding:
     )
 
 
-def _recording(looks: Sequence[Look], info: VideoInfo) -> Finding:
+def _recording(looks: Sequence[Snapshot], info: VideoInfo) -> Finding:
     """What the container promises and does not hold, holes in it, and what can't be decoded."""
     missing_s = info.missing_s + info.without_picture_s
     broken = sum(not look.sample.decoded for look in looks)

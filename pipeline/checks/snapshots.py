@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import VideoError
-from pipeline.faces.detection import Detector, Framing, find_faces
+from pipeline.faces.detection import CropSpec, Detector, find_faces
 from pipeline.processing.session import QualityLimits, Settings
 from pipeline.records import Face, FrameFaces, OnProgress
 from pipeline.store.files import atomic
@@ -32,7 +32,7 @@ _SAMPLE_PICTURES = 8
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """One picture that was looked at.
 
     :param brightness: mean grey level of the whole picture, 0…1.
@@ -67,27 +67,27 @@ def choose_frames(info: VideoInfo) -> NDArray[np.int64]:
 def look(
     info: VideoInfo,
     detect: Detector,
-    framing: Framing,
+    framing: CropSpec,
     on_progress: OnProgress = lambda done, total: None,
-) -> list[Look]:
+) -> list[Snapshot]:
     """Looks at the chosen pictures of a video.
 
     :param on_progress: called with (pictures done, pictures in all).
     :raises VideoError: the file can't be opened any more, or not one of the pictures can be decoded.
     """
     index = choose_frames(info)
-    looks: list[Look] = []
+    looks: list[Snapshot] = []
     for frames in read_ahead(read_frames(info, index)):
         for image, sample in zip(frames.images, find_faces([frames], detect, framing), strict=True):
             grey = Image.fromarray(np.ascontiguousarray(image[::4, ::4])).convert("L")
-            looks.append(Look(sample, float(np.asarray(grey).mean() / 255)))
+            looks.append(Snapshot(sample, float(np.asarray(grey).mean() / 255)))
             on_progress(len(looks), len(index))
     if not any(look.sample.decoded for look in looks):
         raise VideoError(f"{info.path}: not one of {len(looks)} pictures can be decoded; record it again.")
     return looks
 
 
-def write_pictures(info: VideoInfo, looks: Sequence[Look], folder: Path) -> list[Path]:
+def write_pictures(info: VideoInfo, looks: Sequence[Snapshot], folder: Path) -> list[Path]:
     """Some of the pictures with a box around each face, for their owner alone. They show faces.
 
     :raises OutputError: they can't be written.

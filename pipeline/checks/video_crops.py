@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 from torchvision.ops import box_iou
 
 from pipeline.errors import VideoError
-from pipeline.faces.detection import Detector, Framing, find_faces
+from pipeline.faces.detection import CropSpec, Detector, find_faces
 from pipeline.records import Face
 from pipeline.video.container import probe
 from pipeline.video.decoding import SampledVideo
@@ -59,7 +59,7 @@ class Recut:
 def recut(
     images: NDArray[np.uint8],
     detect: Detector,
-    framing: Framing,
+    framing: CropSpec,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recut:
     """Films the faces, finds them, and cuts them out as in a session.

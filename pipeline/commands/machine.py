@@ -32,7 +32,7 @@ from pipeline.store.counts import number_of
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
     from pipeline.checks.preflight import Finding
-    from pipeline.checks.snapshots import Look
+    from pipeline.checks.snapshots import Snapshot
     from pipeline.video.container import VideoInfo
 
 
@@ -149,12 +149,12 @@ def demo(
 
 def _demo_study(out: Path) -> None:
     """A made study whose truth is known."""
-    from pipeline.checks.demo_study import claim, make_study
-    from pipeline.store.lock import holding
+    from pipeline.checks.demo_study import make_study, prepare_output
+    from pipeline.store.lock import folder_lock
     from reports import write_reports
 
-    claim(out)
-    with holding(out):
+    prepare_output(out)
+    with folder_lock(out):
         with progress_bar("Sample study") as update:
             make_study(out, lambda done, total: update(done, total, ""))
         with progress_bar("Reports") as update:
@@ -261,7 +261,7 @@ OPTIONAL = {
 """Each extra: a module that comes with it, and what it is for."""
 
 
-def _tell_preflight(video: Path, looks: "Sequence[Look]", findings: "Sequence[Finding]") -> None:
+def _tell_preflight(video: Path, looks: "Sequence[Snapshot]", findings: "Sequence[Finding]") -> None:
     """What was judged, what to change (what will not work first), and the verdict on all."""
     from pipeline.checks.preflight import clock, overall
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from emonext.checkpoint import Card
     from emonext.evaluation import Recut
     from emonext.preprocessing import Preprocessing
-    from pipeline.faces.detection import Framing
+    from pipeline.faces.detection import CropSpec
     from pipeline.identity.embedding import Embedder
-    from pipeline.processing.session import Instruments
+    from pipeline.processing.session import Networks
 
 
 def make_networks(
@@ -29,7 +29,7 @@ def make_networks(
     cores: int | None = None,
     sha256: str | None = None,
     key: Path | None = None,
-) -> "Instruments":
+) -> "Networks":
     """Where the two trained parts meet: the detector and the classifier, on one device.
 
     :param network: for faces, as :func:`find_identity_file` gives it.
@@ -40,7 +40,7 @@ def make_networks(
     from emonext import Classifier
     from emonext.errors import WeightsError
     from pipeline.faces.mtcnn import Cascade
-    from pipeline.processing.session import Instruments
+    from pipeline.processing.session import Networks
     from pipeline.store.encryption import use_key
 
     use_key(key)
@@ -57,7 +57,7 @@ def make_networks(
         )
     prepare = classify.card.preprocessing
     cascade = Cascade(min_face_px, classify.device)
-    return Instruments(
+    return Networks(
         detect=cascade,
         refine=cascade.refine,
         classify=classify,
@@ -110,11 +110,11 @@ def share_processor(cores: int | None = None) -> None:
     torch.set_num_threads(max(1, (usable_cores() if cores is None else cores) // 2))
 
 
-def crop_of(prepare: "Preprocessing") -> "Framing":
+def crop_of(prepare: "Preprocessing") -> "CropSpec":
     """How a classifier wants its faces cut, in the pipeline's terms."""
-    from pipeline.faces.detection import Framing
+    from pipeline.faces.detection import CropSpec
 
-    return Framing(prepare.crop_px, prepare.face_scale, prepare.face_shift)
+    return CropSpec(prepare.crop_px, prepare.face_scale, prepare.face_shift)
 
 
 def recut_with_pipeline(card: "Card", device: str) -> "Recut":

@@ -45,7 +45,7 @@ from pipeline.store.counts import number_of
 if TYPE_CHECKING:
     from pipeline.privacy.consent import SetAside
     from pipeline.processing.jobs import Engine
-    from pipeline.processing.session import Instruments, Session
+    from pipeline.processing.session import Networks, Session
     from pipeline.processing.sessions_list import Study
     from pipeline.store.status import Outcome
 
@@ -91,7 +91,7 @@ def process(
     from pipeline.processing.batch import check_ids, process_sessions
     from pipeline.processing.session import QualityLimits, Settings
     from pipeline.store.encryption import key_file, use_key
-    from pipeline.store.timeline import left_open, written_sessions
+    from pipeline.store.timeline import unencrypted_tables, written_sessions
     from reports import own_text, update_reports
 
     if engine != "ray":
@@ -143,7 +143,7 @@ def process(
         )
     if written_sessions(out):
         say(f"Report: {out / 'reports' / 'index.html'}")
-    if plain := left_open(out):
+    if plain := unencrypted_tables(out):
         count = f"{number_of(len(plain), 'file')} {'is' if len(plain) == 1 else 'are'}"
         err_console.print(
             f"{out}: {count} not encrypted, from before there was a key ({plain[0].relative_to(out)}); "
@@ -155,7 +155,7 @@ def process(
     tell_outcomes(sessions, outcomes)
 
 
-def _on_this_machine(make: "Callable[..., Instruments]", jobs: int | None, sessions: int) -> "Engine":
+def _on_this_machine(make: "Callable[..., Networks]", jobs: int | None, sessions: int) -> "Engine":
     """Sessions in processes that share the cores."""
     from pipeline.processing.workers import Workers, default_jobs, usable_cores
 
@@ -164,7 +164,7 @@ def _on_this_machine(make: "Callable[..., Instruments]", jobs: int | None, sessi
 
 
 def _on_cluster(
-    make: "Callable[..., Instruments]", address: str | None, jobs: int | None, device: str
+    make: "Callable[..., Networks]", address: str | None, jobs: int | None, device: str
 ) -> "Engine":
     """Sessions on all machines of a Ray cluster."""
     with needing_extra("ray"):

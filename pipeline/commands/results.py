@@ -45,7 +45,7 @@ def report(
     from pipeline.review.thumbnails import Thumbnails
     from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
-    from pipeline.store.lock import holding
+    from pipeline.store.lock import folder_lock
     from pipeline.store.status import sessions_in
     from reports import last_options, write_reports
 
@@ -56,7 +56,7 @@ def report(
     )
     take_pictures = None if thumbnails == "off" else Thumbnails(directory, thumbnails)
     shown = {"thumbnails": thumbnails}
-    with holding(directory), audited(directory, "report", sessions, shown):
+    with folder_lock(directory), audited(directory, "report", sessions, shown):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, lambda done, total: update(done, total, ""))
         with progress_bar("Reports") as update:
@@ -93,14 +93,14 @@ def summarize(
     from pipeline.analysis.summaries import SummarySettings, read_sessions
     from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
-    from pipeline.store.lock import holding
+    from pipeline.store.lock import folder_lock
     from pipeline.store.status import sessions_in
 
     use_key(key)
     episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
     settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
     ids = sessions_in(directory)
-    with holding(directory), audited(directory, "summarize", ids), progress_bar("Summaries") as update:
+    with folder_lock(directory), audited(directory, "summarize", ids), progress_bar("Summaries") as update:
         problems = derive(directory, settings, lambda done, total: update(done, total, ""))
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
@@ -155,7 +155,7 @@ def agree(
     from pipeline.exchange.ratings import read_ratings, read_span
     from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
-    from pipeline.store.lock import holding
+    from pipeline.store.lock import folder_lock
     from reports.pages.agreement import lead, rated_lines, write_agreement_page
 
     use_key(key)
@@ -164,7 +164,7 @@ def agree(
     for note in people.notes:
         err_console.print(note, markup=False, soft_wrap=True)
     sessions = {rating.ids for rating in people.ratings}
-    with holding(directory), audited(directory, "agree", sessions):
+    with folder_lock(directory), audited(directory, "agree", sessions):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, lambda done, total: update(done, total, ""))
         with progress_bar("Comparing") as update:
@@ -207,7 +207,7 @@ def export(
     from pipeline.exchange.export import export as write
     from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
-    from pipeline.store.lock import holding
+    from pipeline.store.lock import folder_lock
     from pipeline.store.status import sessions_in
 
     if kind not in ("elan", "boris"):
@@ -215,7 +215,7 @@ def export(
     use_key(key)
     folder = out or directory / "exports" / kind
     sessions = sessions_in(directory)
-    with holding(directory), audited(directory, "export", sessions, {"format": kind}):
+    with folder_lock(directory), audited(directory, "export", sessions, {"format": kind}):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, lambda done, total: update(done, total, ""))
         with progress_bar("Exporting") as update:

@@ -40,7 +40,7 @@ def people(
     from pipeline.review.people import apply_people, find_people, read_people, write_people
     from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
-    from pipeline.store.lock import holding
+    from pipeline.store.lock import folder_lock
     from pipeline.store.status import sessions_in
     from reports import write_reports
     from reports.pages.people import write_people_page
@@ -64,7 +64,7 @@ def people(
         err_console.print(f"People are told apart by place and time alone. {escape(str(error))}")
         embed = None
     sessions = sessions_in(directory)
-    with holding(directory), audited(directory, "people", sessions, {"apply": False}):
+    with folder_lock(directory), audited(directory, "people", sessions, {"apply": False}):
         with progress_bar("Looking for people") as update:
             found = find_people(directory, embed, lambda done, total: update(done, total, ""))
         table = write_people(found, directory)
@@ -102,7 +102,7 @@ def review(
     from pipeline.review.annotated_video import blur_of_copy, open_material, review_folder, write_copy
     from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
-    from pipeline.store.lock import holding
+    from pipeline.store.lock import folder_lock
     from pipeline.store.status import sessions_in
     from reports.pages.review import Film, write_review_page
 
@@ -111,7 +111,7 @@ def review(
     use_key(key)
     sessions_in(directory)  # or nothing is there to be held
     shown = {"blur": blur, "video": not no_video, "original": original}
-    with holding(directory):
+    with folder_lock(directory):
         # first: whoever is not here is not logged
         material = open_material(directory, patient, session, video or ())
         with audited(directory, "review", [(patient, session)], shown):

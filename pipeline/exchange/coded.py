@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 
 from pipeline.errors import InputError
 from pipeline.records import Ids
-from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import as_float, read_seconds, shown
 from pipeline.store.timeline import written_sessions
@@ -219,7 +219,7 @@ def session_names(out: Path) -> SessionNames:
     for ids in known:
         path = timeline_path(out, *ids)
         metadata = read_metadata(path)
-        with understood(path):
+        with malformed_as_timeline_error(path):
             files = {file_key(file["name"]): float(file["start_s"]) for file in metadata["video"]["files"]}
             first, *more = metadata["session"]["parts"]  # something counts in every session
             parts = tuple((float(start), float(end)) for start, end in (first, *more))

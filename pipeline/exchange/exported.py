@@ -11,7 +11,7 @@ from pipeline.analysis.summaries import read_episodes, read_sessions
 from pipeline.errors import InputError
 from pipeline.records import OnProgress
 from pipeline.store.ids import check_id, file_stem
-from pipeline.store.parquet import read_metadata, understood
+from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 
 
@@ -62,7 +62,7 @@ def sessions_to_export(out: Path, on_progress: OnProgress) -> Iterator[Exported]
     for done, facts in enumerate(rows, start=1):
         ids = check_id("patient", facts["patient_id"]), check_id("session", facts["session_id"])
         path = timeline_path(out, *ids)
-        with understood(path):
+        with malformed_as_timeline_error(path):
             video = read_metadata(path)["video"]
             starts = [float(file["start_s"]) for file in video["files"]]
             ends = [*starts[1:], float(video["duration_s"])]

@@ -37,7 +37,7 @@ _NOT_A_NAME = {"ratings", "elan", "boris", "exports", "annotations", ""}
 
 
 @dataclass(frozen=True)
-class Stretch:
+class CodedInterval:
     """A stretch of one label, in seconds of the video."""
 
     start_s: float
@@ -59,7 +59,7 @@ class Rating:
     patient_id: str
     session_id: str
     rater: str
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[CodedInterval, ...]
     unrateable: tuple[tuple[float, float], ...] = ()
     uncoded: str = NONE
     rated: tuple[Span, ...] = ()
@@ -241,7 +241,7 @@ def _labelled(
     key: tuple[str, str, str], coded: Sequence[Coded], codes: CodeMap, rated: tuple[Span, ...]
 ) -> Rating:
     labelled = sorted(
-        {Stretch(each.start_s, each.end_s, codes.label(each.code) or LEFT_OUT) for each in coded},
+        {CodedInterval(each.start_s, each.end_s, codes.label(each.code) or LEFT_OUT) for each in coded},
         key=lambda stretch: (stretch.start_s, stretch.end_s, stretch.label),
     )
     return Rating(

@@ -46,7 +46,7 @@ Detector = Callable[[NDArray[np.uint8]], list[Detections]]
 
 
 @dataclass(frozen=True)
-class Framing:
+class CropSpec:
     """How a face is cut out: as the classifier's training faces were.
 
     :param crop_px: side of the crop.
@@ -59,7 +59,7 @@ class Framing:
     shift: tuple[float, float] = (0.0, 0.0)
 
 
-def find_faces(frames: Iterable[Frames], detect: Detector, framing: Framing) -> Iterator[FrameFaces]:
+def find_faces(frames: Iterable[Frames], detect: Detector, framing: CropSpec) -> Iterator[FrameFaces]:
     """Detects the faces of each sample and cuts them out; a sample without one is a record too.
 
     The crops are copies, so that no picture outlives its batch.
@@ -79,7 +79,7 @@ def find_faces(frames: Iterable[Frames], detect: Detector, framing: Framing) -> 
             )
 
 
-def cut(image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], framing: Framing) -> NDArray[np.uint8]:
+def cut(image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], framing: CropSpec) -> NDArray[np.uint8]:
     """The face as the classifier wants it: (H, W, 3) uint8 → (crop_px, crop_px, 3) uint8.
 
     Beyond the picture's edge its last pixels are repeated.
@@ -130,7 +130,7 @@ def head_pose(landmarks: NDArray[np.float32]) -> tuple[float, float, float]:
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 
-def _faces(image: NDArray[np.uint8], found: Detections, framing: Framing) -> Iterator[Face]:
+def _faces(image: NDArray[np.uint8], found: Detections, framing: CropSpec) -> Iterator[Face]:
     for box, probability, landmarks in zip(found.boxes_xyxy, found.probability, found.landmarks, strict=True):
         crop = cut(image, box, framing)
         grey = np.asarray(Image.fromarray(crop).convert("L"), np.float32)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.identity.patient import Patient
 from pipeline.records import ROLES, Face, FrameFaces
 from pipeline.store.encryption import is_encrypted, key_id
-from pipeline.store.parquet import as_frame, read_table, to_table, understood, write_table
+from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_table, to_table, write_table
 
 ROLES_SCHEMA = pa.schema(
     [
@@ -70,7 +70,7 @@ def encrypt_roles(path: Path) -> None:
         write_table(path, read_table(path), {})
 
 
-def by_hand(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
+def patient_from_roles(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
     """Who is who, as a person said it; none where nobody did.
 
     A track has the role of most of the places that it lies over; where two roles have as many, or none, it is
@@ -82,7 +82,7 @@ def by_hand(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
     if not kept.exists():
         return None
     places = as_frame(read_table(kept))
-    with understood(kept):
+    with malformed_as_timeline_error(kept):
         return _found_again(samples, places)
 
 
@@ -107,7 +107,7 @@ def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient
     return Patient(tracks, "hand", found / wanted, reason, roles)
 
 
-def settle(found: Patient, hand: Patient | None) -> Patient:
+def apply_manual_roles(found: Patient, hand: Patient | None) -> Patient:
     """What a person said goes before what the program found.
 
     Where they named no patient, a photo or a region may still tell who it is, but nobody whom they named.

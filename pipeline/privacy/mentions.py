@@ -35,7 +35,7 @@ _PADS = (b"", b"\0", b"\0\0\0")
 Content = bytes | mmap.mmap
 
 
-class Words:
+class IdPattern:
     """An id, or those of a session, as words.
 
     :param known: patient → sessions; ids that hold this one as a word of theirs are stepped over.
@@ -127,7 +127,7 @@ def _longer(wanted: str, others: Collection[str], pad: bytes) -> list[bytes]:
 
 
 def find_mentions(
-    out: Path, words: Words, kinds: Collection[str], own_text: Sequence[bytes] = ()
+    out: Path, words: IdPattern, kinds: Collection[str], own_text: Sequence[bytes] = ()
 ) -> Iterator[str]:
     """Every file, folder and link that mentions it, relative to the folder, and where.
 
@@ -155,7 +155,7 @@ def find_mentions(
         yield f"{folder.filename} (can't be read: {folder.strerror})"
 
 
-def mentions(path: Path, words: Words, own_text: Sequence[bytes] = (), short: Path | None = None) -> bool:
+def mentions(path: Path, words: IdPattern, own_text: Sequence[bytes] = (), short: Path | None = None) -> bool:
     """Whether the file's content does.
 
     :param short: its path from the output folder: what lies above that is not looked at.
@@ -166,7 +166,7 @@ def mentions(path: Path, words: Words, own_text: Sequence[bytes] = (), short: Pa
     return any(words.are_in_file(short or Path(path.name), content) for content in _contents(path, own_text))
 
 
-def _in_link(path: Path, short: Path, out: Path, words: Words, kinds: Collection[str]) -> Iterator[str]:
+def _in_link(path: Path, short: Path, out: Path, words: IdPattern, kinds: Collection[str]) -> Iterator[str]:
     if words.are_in(os.fsencode(path.readlink())):
         yield f"{short} (where it leads to)"
     elif not path.resolve().is_relative_to(out.resolve()) and (short.parts[0] in kinds or not path.is_dir()):

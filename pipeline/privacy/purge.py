@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.analysis.events import EVENTS_FILE
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.exchange.manifest import remove_empty
-from pipeline.privacy.mentions import Words, find_mentions, mentions
+from pipeline.privacy.mentions import IdPattern, find_mentions, mentions
 from pipeline.privacy.purge_rows import count_rows, drop_rows, unclear_sessions
 from pipeline.privacy.shared_outputs import SHARED, made_by_commands
 from pipeline.records import Ids
@@ -23,8 +23,8 @@ from pipeline.store.audit import audited, forget, read_ids
 from pipeline.store.counts import number_of
 from pipeline.store.files import remove_partials
 from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_id
-from pipeline.store.lock import holding
-from pipeline.store.parquet import read_metadata, read_table, understood, write_table
+from pipeline.store.lock import folder_lock
+from pipeline.store.parquet import malformed_as_timeline_error, read_metadata, read_table, write_table
 from pipeline.store.paths import faces_path
 from pipeline.store.refusals import set_aside_path
 from pipeline.store.status import read_status, repair_status
@@ -63,7 +63,7 @@ class Plan:
     pages: tuple[Path, ...]
     unclear: tuple[str, ...]
     same_recording: tuple[Ids, ...]
-    words: Words
+    words: IdPattern
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def plan_purge(
         check_id("--session", session_id)
     check_key(out)  # timelines are looked into, and the pages made again from them
     known = _known(out)
-    words = Words(patient_id, session_id, known)
+    words = IdPattern(patient_id, session_id, known)
     paths = list(_files(out))
     again = made_by_commands(out, paths, words, own_text)
     files, rows, pages = [], {}, []
@@ -135,7 +135,7 @@ def purge(
     :raises InputError: as :func:`plan_purge`.
     :raises OutputError: another run is at work in the folder, or a file can't be removed.
     """
-    with holding(out):
+    with folder_lock(out):
         repair_status(out)
         plan = plan_purge(out, patient_id, session_id, own_text)
         remove_partials(out)  # the folder is held: whoever wrote them is dead
@@ -162,14 +162,14 @@ def purge(
         return Purged(counts, left, tuple(_with_faces(out, plan.same_recording)), failed)
 
 
-def _unknown(out: Path, words: Words, own_text: Sequence[bytes]) -> str:
+def _unknown(out: Path, words: IdPattern, own_text: Sequence[bytes]) -> str:
     found = list(find_mentions(out, words, _MADE, own_text)) if out.is_dir() else []
     mention = "mentions" if len(found) == 1 else "mention"
     also = f" But {number_of(len(found), 'file')} {mention} it: {', '.join(found[:5])}." if found else ""
     return f"{out}: nothing of {words} in this folder.{also}"
 
 
-def _unclear(out: Path, words: Words) -> tuple[str, ...]:
+def _unclear(out: Path, words: IdPattern) -> tuple[str, ...]:
     return tuple(
         f"{EVENTS_FILE} (does not say whose session {session} is: it counts as somebody else's from now on)"
         for session in unclear_sessions(out / EVENTS_FILE, words)
@@ -187,7 +187,7 @@ def _recording(timeline: Path) -> set[str]:
     """The sha256 of its files; of a damaged timeline none is known."""
     try:
         metadata = read_metadata(timeline)
-        with understood(timeline):
+        with malformed_as_timeline_error(timeline):
             return {file["sha256"] for file in metadata["video"]["files"]}
     except TimelineError:
         return set()

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.analysis.events import EVENTS_FILE, column_name, patient_of, patients_by_session
 from pipeline.errors import InputError
-from pipeline.privacy.mentions import Words
+from pipeline.privacy.mentions import IdPattern
 from pipeline.store.encryption import for_reading, for_writing, is_encrypted
 from pipeline.store.files import atomic
 from pipeline.store.folders import SESSIONS_FILE
@@ -23,7 +23,7 @@ from pipeline.store.spreadsheet import plain
 _ID_COLUMNS = ["patient_id", "session_id"]
 
 
-def count_rows(path: Path, words: Words) -> int:
+def count_rows(path: Path, words: IdPattern) -> int:
     """Of a table of several people; 0 for whatever is none, and for the study's own list."""
     try:
         if path.suffix == ".parquet":
@@ -40,7 +40,7 @@ def _is_study_list(path: Path) -> bool:
     return path.name == SESSIONS_FILE and any("video" in row for _, row in _csv_rows(path))
 
 
-def drop_rows(path: Path, words: Words, count: int) -> None:
+def drop_rows(path: Path, words: IdPattern, count: int) -> None:
     """Rewrites the table without them; without any row left, it goes."""
     if path.suffix == ".csv":
         header, *kept = [line for line, theirs in _csv_lines(path, words) if not theirs]
@@ -59,7 +59,7 @@ def drop_rows(path: Path, words: Words, count: int) -> None:
     path.unlink()
 
 
-def unclear_sessions(path: Path, words: Words) -> list[str]:
+def unclear_sessions(path: Path, words: IdPattern) -> list[str]:
     """Of an ``events.csv``: sessions that the person shares by name, in rows that don't say whose they are.
 
     Those rows stay, and are taken for the other person's once this one is gone.
@@ -78,7 +78,7 @@ def _open(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(path, decryption_properties=for_reading(path))
 
 
-def _theirs(table: pa.Table, words: Words) -> pa.ChunkedArray:
+def _theirs(table: pa.Table, words: IdPattern) -> pa.ChunkedArray:
     """(rows,) bool; none where a column that would tell is missing."""
     wanted = dict(zip(_ID_COLUMNS, filter(None, (words.patient_id, words.session_id)), strict=False))
     if not wanted.keys() <= set(table.column_names):
@@ -102,7 +102,7 @@ def _without_unused(table: pa.Table) -> pa.Table:
     return table
 
 
-def _csv_lines(path: Path, words: Words) -> Iterator[tuple[str, bool]]:
+def _csv_lines(path: Path, words: IdPattern) -> Iterator[tuple[str, bool]]:
     """Every line as it stands in the file, the header too, and whether it is theirs."""
     sessions = _by_session(words) if path.name == EVENTS_FILE else {}
     for place, (line, row) in enumerate(_csv_rows(path)):
@@ -119,7 +119,7 @@ def _whose(row: Mapping[str, str], sessions: Mapping[str, list[str]]) -> tuple[s
     return patient, session
 
 
-def _by_session(words: Words) -> Mapping[str, list[str]]:
+def _by_session(words: IdPattern) -> Mapping[str, list[str]]:
     return patients_by_session((patient, name) for patient, names in words.known.items() for name in names)
 
 

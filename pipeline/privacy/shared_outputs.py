@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError, OutputError
 from pipeline.exchange.manifest import LIST_FILE, read_list
-from pipeline.privacy.mentions import Words, mentions
+from pipeline.privacy.mentions import IdPattern, mentions
 from pipeline.store.audit import read_runs
 
 SHARED = ("agreement", "exports")
@@ -19,10 +19,10 @@ _OF_AGREE = ("agreement/disagreements.csv", "agreement/figures.json", "reports/a
 
 
 def made_by_commands(
-    out: Path, files: Collection[Path], words: Words, own_text: Sequence[bytes]
+    out: Path, files: Collection[Path], words: IdPattern, own_text: Sequence[bytes]
 ) -> dict[Path, str]:
     """Of these files those that hold the person, whichever session of theirs, and the command of each."""
-    person = Words(words.patient_id, None, words.known)
+    person = IdPattern(words.patient_id, None, words.known)
 
     def holds(path: Path) -> bool:
         short = path.relative_to(out)
@@ -53,7 +53,7 @@ def _exports(files: Collection[Path]) -> Iterator[list[Path]]:
             yield [*(listed.parent / name for name in names), listed]
 
 
-def _was_compared(out: Path, words: Words) -> bool:
+def _was_compared(out: Path, words: IdPattern) -> bool:
     """Whether ``agree`` ever had a session of theirs: its figures name nobody.
 
     Where the log does not say whose sessions the last comparison had, they may be theirs.

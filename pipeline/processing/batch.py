@@ -24,8 +24,8 @@ from pipeline.store.audit import audited
 from pipeline.store.coverage import summarize
 from pipeline.store.files import make_private_folder, remove_partials
 from pipeline.store.ids import check_id, find_clashes
-from pipeline.store.lock import holding
-from pipeline.store.parquet import understood
+from pipeline.store.lock import folder_lock
+from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.spreadsheet import TABLE_SUFFIXES
 from pipeline.store.status import (
@@ -135,7 +135,7 @@ def process_sessions(
     _claim(out)
     keys = [session.ids for session in sessions]
     options = {"settings": asdict(settings), "overwrite": overwrite}
-    with holding(out), audited(out, "process", keys, options, weights_sha256) as ending:
+    with folder_lock(out), audited(out, "process", keys, options, weights_sha256) as ending:
         repair_status(out)
         before = read_outcomes(out)
         ended: dict[tuple[str, str], Outcome] = {}
@@ -209,7 +209,7 @@ def _is_whole(job: Job) -> bool:
     :raises TimelineError: one can't be read.
     """
     timeline, _ = read_session(job.out, *job.session.ids)
-    with understood(job.session.timeline_path(job.out)):
+    with malformed_as_timeline_error(job.session.timeline_path(job.out)):
         summarize(timeline)  # asks for what every reader asks for
     return timeline.metadata.get("fingerprint") == job.fingerprint
 

@@ -22,14 +22,14 @@ _NUMBERS = ("detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Chunk:
     """Consecutive samples, their faces scored but not tracked yet, and the decoders that read them."""
 
     samples: list[FrameFaces]
     decoders: list[str]
 
 
-class Stretches:
+class Chunks:
     """A session's stretches in a folder of their own; they hold numbers, and no picture.
 
     :param key: what the stretches depend on; those of another key are not taken for these.
@@ -38,7 +38,7 @@ class Stretches:
     def __init__(self, folder: Path, key: str) -> None:
         self._folder, self._key = folder, key
 
-    def read(self, number: int) -> Stretch | None:
+    def read(self, number: int) -> Chunk | None:
         """None where it is not there, damaged, or another's."""
         try:
             with np.load(io.BytesIO(unseal(self._path(number).read_bytes())), allow_pickle=False) as file:
@@ -47,9 +47,9 @@ class Stretches:
             return None
         if str(columns["key"]) != self._key:
             return None
-        return Stretch(_samples(columns), columns["decoders"].tolist())
+        return Chunk(_samples(columns), columns["decoders"].tolist())
 
-    def write(self, number: int, stretch: Stretch) -> None:
+    def write(self, number: int, stretch: Chunk) -> None:
         """:raises OutputError: it can't be written."""
         columns = _columns(stretch.samples)
         columns |= {"key": np.array(self._key), "decoders": np.array(stretch.decoders, str)}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, PipelineError, VideoError
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.records import OnProgress
 from pipeline.store.encryption import key_id
@@ -65,7 +65,7 @@ def make_job(
     return Job(session, out, settings, found, sha256, fingerprint)
 
 
-def in_this_process(instruments: Instruments) -> Engine:
+def in_this_process(instruments: Networks) -> Engine:
     """One job after the other."""
 
     def run(jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
@@ -75,7 +75,7 @@ def in_this_process(instruments: Instruments) -> Engine:
     return run
 
 
-def attempt(job: Job, instruments: Instruments, on_progress: OnProgress) -> Outcome:
+def attempt(job: Job, instruments: Networks, on_progress: OnProgress) -> Outcome:
     """Processes the session; whatever goes wrong becomes its outcome, and the log says more."""
     session, started = job.session, time.monotonic()
     try:

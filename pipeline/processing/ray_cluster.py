@@ -23,7 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import InputError
 from pipeline.processing.jobs import Job, OnSession
-from pipeline.processing.session import Instruments
+from pipeline.processing.session import Networks
 from pipeline.processing.workers import DEFAULT_STALL_S, WORKER_BYTES, WORKER_CORES, Worker, given_up
 from pipeline.store.status import Outcome
 
@@ -70,7 +70,7 @@ class RayCluster:
 
     def __init__(
         self,
-        make_instruments: Callable[[], Instruments],
+        make_instruments: Callable[[], Networks],
         address: str | None = None,
         count: int | None = None,
         device: str = "auto",
@@ -83,7 +83,7 @@ class RayCluster:
         """:raises InputError: there is no such cluster or no room in it, or a node is not as this machine is.
         :raises Exception: what ``make_instruments`` raised.
         """
-        left, seats = deque(map(_absolute, jobs)), list[_Seat]()
+        left, seats = deque(map(_absolute, jobs)), list[RemoteSlot]()
         tries, failed_starts = Counter[tuple[str, str, int]](), Counter[str]()
         seated = float("-inf")
         if not left:
@@ -114,7 +114,7 @@ class RayCluster:
                 seat.stop()
             ray.shutdown()
 
-    def _new_seats(self, seats: "Sequence[_Seat]", jobs_left: int) -> "list[_Seat]":
+    def _new_seats(self, seats: "Sequence[RemoteSlot]", jobs_left: int) -> "list[RemoteSlot]":
         """As many as there are jobs and room for: nodes come and go."""
         wanted = sum(seat.job is not None for seat in seats) + jobs_left
         wanted = min(wanted, self._count or wanted) - len(seats)
@@ -130,7 +130,7 @@ class RayCluster:
         # each node's first place before any node's second
         room.sort(key=lambda place_and_node: place_and_node[0])
         return [
-            _Seat(node, _gpu_share(node["Resources"], self._device), self._make, self._stall_s)
+            RemoteSlot(node, _gpu_share(node["Resources"], self._device), self._make, self._stall_s)
             for _, node in room[:wanted]
         ]
 
@@ -180,7 +180,7 @@ class _End:
     tries: int = 1
 
 
-class _Seat:
+class RemoteSlot:
     """An actor on a node, as its driver sees it, and the job that it has.
 
     :ivar awaited: what it will say next; none while it is idle.
@@ -190,14 +190,14 @@ class _Seat:
         self,
         node: Mapping[str, Any],
         gpu_share: float,
-        make_instruments: Callable[[], Instruments],
+        make_instruments: Callable[[], Networks],
         stall_s: float,
     ) -> None:
         self.node, self.host = node["NodeID"], node["NodeManagerHostname"]
         self.alive, self.ready, self.error = True, False, ""
         self.job: Job | None = None
         self._stall_s, self._heard = stall_s, 0.0
-        actor: Any = ray.remote(_Watcher).options(
+        actor: Any = ray.remote(RemoteWorker).options(
             num_cpus=WORKER_CORES,
             num_gpus=gpu_share,
             memory=WORKER_BYTES,
@@ -264,7 +264,7 @@ def _is_tried_again(end: _End, tries: Counter[tuple[str, str, int]]) -> bool:
     return tries[key] < end.tries
 
 
-def _check_starts(seats: Sequence[_Seat], failed: Counter[str]) -> None:
+def _check_starts(seats: Sequence[RemoteSlot], failed: Counter[str]) -> None:
     """:raises InputError: on a node that lives, nothing can be started."""
     for seat in seats:
         if seat.alive or seat.ready:
@@ -308,10 +308,10 @@ def _connect(address: str | None) -> None:
 # --- the node's side
 
 
-class _Watcher:
+class RemoteWorker:
     """The actor: a process of its own for the session, and what is to be told of it."""
 
-    def __init__(self, make_instruments: Callable[[], Instruments], stall_s: float) -> None:
+    def __init__(self, make_instruments: Callable[[], Networks], stall_s: float) -> None:
         self._make, self._stall_s = make_instruments, stall_s
         self._worker: Worker | None = None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
 from pipeline.faces.classification import DEFAULT_BATCH_SIZE, ClassifyFaces
-from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, Detector, Framing
+from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, CropSpec, Detector
 from pipeline.faces.quality import QualityLimits
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S
 from pipeline.identity.embedding import DlibEmbedder, Embedder
@@ -61,7 +61,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Instruments:
+class Networks:
     """The two trained parts that are put into the pipeline, and what is to be said of them.
 
     :param framing: how the classifier wants its faces cut.
@@ -73,7 +73,7 @@ class Instruments:
 
     detect: Detector
     classify: ClassifyFaces
-    framing: Framing
+    framing: CropSpec
     weights: Mapping[str, Any]
     device: str
     refine: "Refiner | None" = None
@@ -156,7 +156,7 @@ class Session:
         return out / ".unfinished" / self.patient_id / self.session_id
 
 
-def choose_detector(settings: Settings, instruments: Instruments) -> Detector:
+def choose_detector(settings: Settings, instruments: Networks) -> Detector:
     """Full detection of every sample, or of key samples where the instruments can follow a face."""
     if instruments.refine is None or settings.key_every == 1:
         return instruments.detect

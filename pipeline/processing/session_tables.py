@@ -11,7 +11,7 @@ from pipeline.faces.quality import QualityLimits
 from pipeline.identity.patient import Patient
 from pipeline.records import EMOTIONS, NO_PICTURE, Face, FrameFaces, valence
 from pipeline.store.coverage import summarize
-from pipeline.store.parquet import as_frame, to_table, understood, write_table
+from pipeline.store.parquet import as_frame, malformed_as_timeline_error, to_table, write_table
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.timeline import FACES_SCHEMA, TIMELINE_SCHEMA, Timeline, read_faces
 
@@ -49,7 +49,7 @@ def read_samples(timeline: Timeline, faces: Path) -> list[FrameFaces]:
     """
     found: dict[int, list[Face]] = {}
     rows = read_faces(faces).rows
-    with understood(faces):
+    with malformed_as_timeline_error(faces):
         for row in rows.iter_rows(named=True):
             found.setdefault(row["sample"], []).append(_face(row))
     columns = timeline.rows.select("sample", "frame", "time_s", pl.col("status").cast(pl.String))

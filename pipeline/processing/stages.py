@@ -14,12 +14,12 @@ from pipeline.faces.classification import score_emotions
 from pipeline.faces.detection import find_faces
 from pipeline.faces.tracking import shorten_pauses, track_faces
 from pipeline.identity.patient import Patient, by_photo, by_region, by_rule
-from pipeline.identity.roles import by_hand, encrypt_roles, roles_path, settle
-from pipeline.processing.chunks import STRETCH_S, Stretch, Stretches
-from pipeline.processing.session import Instruments, Session, Settings, choose_detector
+from pipeline.identity.roles import apply_manual_roles, encrypt_roles, patient_from_roles, roles_path
+from pipeline.processing.chunks import STRETCH_S, Chunk, Chunks
+from pipeline.processing.session import Networks, Session, Settings, choose_detector
 from pipeline.processing.session_tables import write_session
 from pipeline.records import NO_PICTURE, FrameFaces, Frames, OnProgress
-from pipeline.store.parquet import read_metadata, read_table, understood, write_table
+from pipeline.store.parquet import malformed_as_timeline_error, read_metadata, read_table, write_table
 from pipeline.store.timeline import SCHEMA_VERSION, Timeline
 from pipeline.video.container import sha256_of
 from pipeline.video.decoding import SampledVideo
@@ -31,7 +31,7 @@ def process_session(
     session: Session,
     out: Path,
     settings: Settings,
-    instruments: Instruments,
+    instruments: Networks,
     on_progress: OnProgress = lambda done, total: None,
     fingerprint: str = "",
 ) -> Timeline:
@@ -45,7 +45,7 @@ def process_session(
     :raises OutputError: a file can't be written.
     """
     recording = open_recording(session.videos)
-    kept = Stretches(session.unfinished_path(out), fingerprint)
+    kept = Chunks(session.unfinished_path(out), fingerprint)
     untracked: list[FrameFaces] = []
     decoders: list[str] = []
     pieces = _pieces(recording, session, settings)
@@ -62,7 +62,7 @@ def process_session(
         raise VideoError(f"{session.video}: not one frame can be decoded.")
     patient, samples = find_patient(untracked, session, settings, instruments, recording)
     roles = roles_path(out, *session.ids)
-    patient = settle(patient, by_hand(samples, roles))
+    patient = apply_manual_roles(patient, patient_from_roles(samples, roles))
     encrypt_roles(roles)
     metadata = _metadata(session, settings, instruments, recording, decoders) | {"fingerprint": fingerprint}
     timeline = write_session(out, *session.ids, samples, patient, metadata)
@@ -79,7 +79,7 @@ def update_details(session: Session, out: Path) -> Mapping[str, Any] | None:
     path = session.timeline_path(out)
     metadata = read_metadata(path)
     recorded_at = session.recorded_at.isoformat() if session.recorded_at else None
-    with understood(path):
+    with malformed_as_timeline_error(path):
         details = {**metadata["session"], "recorded_at": recorded_at, "condition": session.condition}
         if details == metadata["session"]:
             return None
@@ -89,9 +89,7 @@ def update_details(session: Session, out: Path) -> Mapping[str, Any] | None:
     return metadata
 
 
-def run_stages(
-    frames: Iterable[Frames], settings: Settings, instruments: Instruments
-) -> Iterator[FrameFaces]:
+def run_stages(frames: Iterable[Frames], settings: Settings, instruments: Networks) -> Iterator[FrameFaces]:
     """The stages that see pictures, in their order: frames → faces → emotions."""
     faces = find_faces(read_ahead(frames), choose_detector(settings, instruments), instruments.framing)
     return score_emotions(faces, instruments.classify, settings.batch_size)
@@ -140,8 +138,8 @@ def _pieces(recording: Recording, session: Session, settings: Settings) -> list[
 
 
 def _read_piece(
-    piece: _Piece, settings: Settings, instruments: Instruments, on_sample: Callable[[int], None]
-) -> Stretch:
+    piece: _Piece, settings: Settings, instruments: Networks, on_sample: Callable[[int], None]
+) -> Chunk:
     """Whatever came before it: a run that was stopped ends as one that was not."""
     video = piece.video
     video.decoders.clear()
@@ -149,14 +147,14 @@ def _read_piece(
     for sample in run_stages(video.read(piece.first, piece.end), settings, instruments):
         samples.append(piece.placed(_without_pictures(sample)))
         on_sample(samples[-1].sample + 1)
-    return Stretch(samples, list(video.decoders))
+    return Chunk(samples, list(video.decoders))
 
 
 def find_patient(
     samples: list[FrameFaces],
     session: Session,
     settings: Settings,
-    instruments: Instruments,
+    instruments: Networks,
     recording: Recording,
 ) -> tuple[Patient, list[FrameFaces]]:
     """By the session's photos or its region, where it has them; else by the settings' rule.
@@ -187,7 +185,7 @@ def _without_pictures(sample: FrameFaces) -> FrameFaces:
 
 
 def _metadata(
-    session: Session, settings: Settings, instruments: Instruments, recording: Recording, decoders: list[str]
+    session: Session, settings: Settings, instruments: Networks, recording: Recording, decoders: list[str]
 ) -> dict[str, Any]:
     first = recording.files[0]
     return {

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 import psutil
 
 from pipeline.processing.jobs import Job, OnSession, attempt, failed, write_log
-from pipeline.processing.session import Instruments
+from pipeline.processing.session import Networks
 from pipeline.store.status import Outcome
 
 # No sample for so long, from loading the weights to the last: the slowest machine and share are faster.
@@ -54,7 +54,7 @@ class Workers:
     """
 
     def __init__(
-        self, make_instruments: Callable[[], Instruments], count: int = 1, stall_s: float = DEFAULT_STALL_S
+        self, make_instruments: Callable[[], Networks], count: int = 1, stall_s: float = DEFAULT_STALL_S
     ) -> None:
         self._make, self._count, self._stall_s = make_instruments, count, stall_s
 
@@ -83,7 +83,7 @@ class Workers:
 class Worker:
     """One process, and the job that it has."""
 
-    def __init__(self, make_instruments: Callable[[], Instruments]) -> None:
+    def __init__(self, make_instruments: Callable[[], Networks]) -> None:
         self.connection, theirs = _processes.Pipe()
         self.job: Job | None = None
         self.alive = True
@@ -143,7 +143,7 @@ def _ending(exitcode: int | None) -> str:
     return f"its process ended by itself (exit code {exitcode})"
 
 
-def _work(connection: Connection, make_instruments: Callable[[], Instruments]) -> None:
+def _work(connection: Connection, make_instruments: Callable[[], Networks]) -> None:
     """A worker's life: until there are no more jobs, or nobody left who gives them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gave the jobs
     with suppress(AttributeError, OSError, TypeError):

@@ -21,14 +21,14 @@ from pipeline.errors import InputError, VideoError
 from pipeline.identity.clustering import TrackInfo, best_faces, describe_tracks, is_mixed, link_tracks
 from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import recognise
-from pipeline.identity.roles import by_hand, roles_path, write_roles
+from pipeline.identity.roles import patient_from_roles, roles_path, write_roles
 from pipeline.processing.session_tables import read_roles, read_samples, write_session
 from pipeline.records import ROLES, FrameFaces, Ids, Person
 from pipeline.store.audit import audited
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.folders import PEOPLE_FILE
-from pipeline.store.lock import holding
-from pipeline.store.parquet import understood
+from pipeline.store.lock import folder_lock
+from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.spreadsheet import Problem, plain, read_table, shown, write_rows
 from pipeline.store.status import Outcome, read_outcomes, record
@@ -65,7 +65,7 @@ def find_people(
     sessions = _sessions(out)
     people: list[Person] = []
     for done, ids in enumerate(sessions, start=1):
-        with understood(timeline_path(out, *ids)):
+        with malformed_as_timeline_error(timeline_path(out, *ids)):
             people += _people_of(out, ids, _videos(before.get(ids)), embed)
         on_session(done, len(sessions))
     if embed is None:
@@ -126,12 +126,12 @@ def apply_people(
     :raises OutputError: a file can't be written, or a run is at work in the folder.
     """
     outcomes = []
-    with holding(out), audited(out, "people", list(said), {"apply": True}) as ending:
+    with folder_lock(out), audited(out, "people", list(said), {"apply": True}) as ending:
         before = read_outcomes(out)
         for ids, roles in said.items():
             timeline, samples = _read(out, ids)
             write_roles(roles_path(out, *ids), samples, roles)
-            patient = by_hand(samples, roles_path(out, *ids))
+            patient = patient_from_roles(samples, roles_path(out, *ids))
             assert patient is not None
             # the places tell who is who in a run to come; here the tracks are the very same
             tracks = frozenset(track for track, role in roles.items() if role == "patient")

@@ -90,7 +90,7 @@ def audited(
 ) -> Iterator[Ending]:
     """Writes an entry before the body, and one when it ended, however; a run that was killed lacks it.
 
-    To be used while the folder is held (:func:`pipeline.store.lock.holding`).
+    To be used while the folder is held (:func:`pipeline.store.lock.folder_lock`).
 
     :param options: those that matter; never a path or a note.
     :raises OutputError: the log can't be written.

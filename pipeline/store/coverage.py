@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pipeline.records import EMOTIONS, HAIR_S, NEGATIVE, STATUSES
+from pipeline.records import EMOTIONS, NEGATIVE, STATUSES, TIME_EPS_S
 from pipeline.store.timeline import Timeline
 
 MIN_OBSERVED_S = 10.0
@@ -63,7 +63,7 @@ def summarize(timeline: Timeline) -> Summary:
     rows = _rows(timeline)
     status_s = _seconds_by(rows, "status", STATUSES)
     gap_s = duration_s - sum(status_s.values())
-    status_s["gap"] = gap_s if gap_s > HAIR_S else 0.0
+    status_s["gap"] = gap_s if gap_s > TIME_EPS_S else 0.0
     emotion_s = _seconds_by(rows, "emotion", EMOTIONS)
     observed_s = status_s["ok"]
     observed = rows.filter(pl.col("status") == "ok")

@@ -13,7 +13,7 @@ from pipeline.errors import OutputError
 
 
 @contextmanager
-def holding(out: Path) -> Iterator[None]:
+def folder_lock(out: Path) -> Iterator[None]:
     """Holds the folder while the body runs.
 
     The system lets go of it when the process ends, however it ends: what a dead run left is no lock.

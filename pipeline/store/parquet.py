@@ -51,7 +51,7 @@ def read_metadata(path: Path) -> Mapping[str, Any]:
     """
     with _reading(path):
         schema = pq.read_schema(path, decryption_properties=for_reading(path))
-    with understood(path):
+    with malformed_as_timeline_error(path):
         metadata: dict[str, Any] = json.loads(schema.metadata[METADATA_KEY])
         return metadata
 
@@ -75,14 +75,14 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def understood(path: Path) -> Iterator[None]:
+def malformed_as_timeline_error(path: Path) -> Iterator[None]:
     """What the body can't make sense of is the file's fault: it holds what this program never writes.
 
     :raises TimelineError: instead of what a missing or senseless value leads to.
     """
     try:
         yield
-    except _SENSELESS as error:
+    except _MALFORMED as error:
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise TimelineError(
             f"{path}: holds what this program does not write ({what}); run `emonext process` again, and if "
@@ -90,7 +90,7 @@ def understood(path: Path) -> Iterator[None]:
         ) from error
 
 
-_SENSELESS = (
+_MALFORMED = (
     *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
     *(pa.ArrowException, pl.exceptions.PolarsError),
 )

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, TimelineError
 from pipeline.store.files import atomic
-from pipeline.store.parquet import as_frame, read_metadata, understood
+from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions, set_aside_path
 from pipeline.store.timeline import written_sessions
@@ -145,7 +145,7 @@ def rebuilt_outcome(out: Path, patient_id: str, session_id: str) -> Outcome:
     empty = Outcome(patient_id, session_id, "waiting", _LOST, None, None, None, 0.0, "")
     try:
         metadata = read_metadata(path)
-        with understood(path):
+        with malformed_as_timeline_error(path):
             found = replace(
                 empty.with_result({"coverage": None, **metadata}),
                 finished_at=str(metadata["created_at"]),

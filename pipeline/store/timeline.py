@@ -15,7 +15,7 @@ from pipeline.errors import InputError, TimelineError
 from pipeline.records import EMOTIONS, ROLES, STATUSES
 from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
 from pipeline.store.ids import check_id
-from pipeline.store.parquet import METADATA_KEY, OTHER_KEY, as_frame, read_table, understood
+from pipeline.store.parquet import METADATA_KEY, OTHER_KEY, as_frame, malformed_as_timeline_error, read_table
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refused_sessions, set_aside_path
 
@@ -115,7 +115,7 @@ def check_key(out: Path) -> None:
                 raise InputError(f"{written}: {OTHER_KEY}") from error
 
 
-def left_open(out: Path) -> list[Path]:
+def unencrypted_tables(out: Path) -> list[Path]:
     """Tables that were written before there was a key; none where none is in use."""
     kinds = ("timelines", "faces", "roles", "episodes", "summaries")
     if not key_id():
@@ -184,7 +184,7 @@ def _read(path: Path, schema: pa.Schema) -> Timeline:
         raise TimelineError(
             f"{path}: schema version {version}, not {SCHEMA_VERSION}; process the video again."
         )
-    with understood(path):
+    with malformed_as_timeline_error(path):
         table.validate(full=True)
         for field in schema:
             if table[field.name].null_count and not field.nullable:

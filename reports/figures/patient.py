@@ -9,12 +9,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from pipeline.analysis.history_parts import Part
 from pipeline.analysis.longitudinal import (
     GROUPS,
     MIN_SMOOTHED,
-    Course,
-    Part,
-    Visit,
+    PatientHistory,
+    SessionPoint,
     mean_of,
     moving_median,
     shares_of,
@@ -71,7 +71,7 @@ class Mark:
     symbol: str
 
 
-def session_marks(course: Course, reading: str, language: Language) -> list[Mark]:
+def session_marks(course: PatientHistory, reading: str, language: Language) -> list[Mark]:
     """One for each session."""
     symbols = condition_symbols(course)
     write = short_caption if len(course.visits) > MANY else caption
@@ -172,7 +172,7 @@ def shares_figure(
 
 
 def conditions_figure(
-    found: Mapping[str, Sequence[Visit]], labels: Mapping[str, str], language: Language
+    found: Mapping[str, Sequence[SessionPoint]], labels: Mapping[str, str], language: Language
 ) -> dict[str, Any]:
     """Positive and negative under each condition, as they were read: each session a faint mark, the mean with
     its interval."""
@@ -215,14 +215,14 @@ def conditions_figure(
     return plain(figure)
 
 
-def condition_symbols(course: Course) -> dict[str, str]:
+def condition_symbols(course: PatientHistory) -> dict[str, str]:
     """A mark for each condition, the same in every figure of a patient."""
     names = {visit.condition for visit in course.visits}
     ordered = sorted(names, key=lambda name: (name not in ("", course.reference), name))
     return dict(zip(ordered, cycle(SYMBOLS), strict=False))
 
 
-def caption(visit: Visit, language: Language) -> str:
+def caption(visit: SessionPoint, language: Language) -> str:
     """``S03, Mon 2 March 2026, 14:30, music<br>positive 24 %, negative 10 %<br>face read 68 %``."""
     head = [visit.session_id]
     if visit.recorded_at is not None:
@@ -232,7 +232,7 @@ def caption(visit: Visit, language: Language) -> str:
     return "<br>".join([", ".join(head), *_seen(visit.own_shares, visit.coverage, language)])
 
 
-def short_caption(visit: Visit, language: Language) -> str:
+def short_caption(visit: SessionPoint, language: Language) -> str:
     """``S03, 2 Mar 2026: positive 24 %, negative 10 %``."""
     day = "" if visit.recorded_at is None else f", {language.short_date(visit.recorded_at)}"
     seen, _ = _seen(visit.own_shares, visit.coverage, language)
@@ -309,7 +309,7 @@ def _draw_balance(
     figure.update_layout({f"xaxis{ending}": time_axis, f"yaxis{ending}": balance_axis})
 
 
-def visit_link(visit: Visit) -> str:
+def visit_link(visit: SessionPoint) -> str:
     """The session's page, from the patient's."""
     return f"{visit.session_id}.html"
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from pipeline.analysis.longitudinal import Course
+from pipeline.analysis.longitudinal import PatientHistory
 from pipeline.store.coverage import Summary
 from reports.assets import INLINE, SEARCH_FILE, Assets
 from reports.render import render, write_page
@@ -61,7 +61,7 @@ def write_index(
     path: Path,
     language: Language = ENGLISH,
     assets: Assets = INLINE,
-    courses: Mapping[str, Course] = MappingProxyType({}),
+    courses: Mapping[str, PatientHistory] = MappingProxyType({}),
     *,
     has_study: bool = False,
 ) -> Path:
@@ -77,7 +77,7 @@ def index_page(
     entries: Iterable[IndexEntry],
     language: Language,
     assets: Assets,
-    courses: Mapping[str, Course] = MappingProxyType({}),
+    courses: Mapping[str, PatientHistory] = MappingProxyType({}),
     *,
     has_study: bool = False,
 ) -> Markup:
@@ -106,7 +106,7 @@ def index_page(
     )
 
 
-def _picture(course: Course, language: Language) -> Picture | None:
+def _picture(course: PatientHistory, language: Language) -> Picture | None:
     """In the reading of the patient's page; none where no session was seen enough."""
     balances = [visit.own_balance.value if visit.own_balance else None for visit in course.visits]
     seen = [balance for balance in balances if balance is not None]

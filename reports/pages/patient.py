@@ -12,7 +12,9 @@ import polars as pl
 from markupsafe import Markup
 
 import pipeline.analysis.longitudinal as over_time
-from pipeline.analysis.longitudinal import DAYTIMES, Course, Part, Slot, Visit
+from pipeline.analysis import history_parts
+from pipeline.analysis.history_parts import Part
+from pipeline.analysis.longitudinal import DAYTIMES, PatientHistory, SessionPoint, Slot
 from pipeline.analysis.summaries import CORRECTED, RAW, READINGS, Number
 from reports.assets import INLINE, MARKS_FILE, Assets
 from reports.figures.patient import (
@@ -64,11 +66,11 @@ class Section:
 
     name: str
     title: str
-    fill: Callable[[Course, Language], Mapping[str, Any] | None]
+    fill: Callable[[PatientHistory, Language], Mapping[str, Any] | None]
 
 
 def patient_page(
-    course: Course,
+    course: PatientHistory,
     language: Language,
     about: Mapping[str, Any],
     comparisons: pl.DataFrame | None = None,
@@ -104,7 +106,7 @@ def _body(name: str, language: Language, about: Mapping[str, Any], values: Mappi
     return render(f"patient_{name}.html", language, about=about, **values)
 
 
-def _usual(course: Course, language: Language) -> list[tuple[str, list[dict[str, Any]]]]:
+def _usual(course: PatientHistory, language: Language) -> list[tuple[str, list[dict[str, Any]]]]:
     """For each reading its name and the parts of a usual session, which add up to 1."""
     titles = {"raw": language.gettext("As it was read"), "corrected": language.gettext("Corrected")}
     groups = in_words(GROUP_WORDS, language)
@@ -121,7 +123,7 @@ def _usual(course: Course, language: Language) -> list[tuple[str, list[dict[str,
     return found
 
 
-def _balance(course: Course, language: Language) -> Mapping[str, Any] | None:
+def _balance(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
     if not course.seen:
         return None
     symbols = {
@@ -140,7 +142,7 @@ def _balance(course: Course, language: Language) -> Mapping[str, Any] | None:
     }
 
 
-def _shares(course: Course, language: Language) -> Mapping[str, Any] | None:
+def _shares(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
     if not course.visits:
         return None
     kind, found, links = _parts(course)
@@ -166,9 +168,9 @@ def _shares(course: Course, language: Language) -> Mapping[str, Any] | None:
     }
 
 
-def _parts(course: Course) -> tuple[str, tuple[Part, ...], list[str]]:
+def _parts(course: PatientHistory) -> tuple[str, tuple[Part, ...], list[str]]:
     """What stands side by side, and where each leads: to its page, or into the list."""
-    kind, found = over_time.parts(course, MAX_SIDE_BY_SIDE)
+    kind, found = history_parts.parts(course, MAX_SIDE_BY_SIDE)
     folded = _is_folded(course)
     return (
         kind,
@@ -177,7 +179,7 @@ def _parts(course: Course) -> tuple[str, tuple[Part, ...], list[str]]:
     )
 
 
-def _times(course: Course, language: Language) -> Mapping[str, Any] | None:
+def _times(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
     found = over_time.slots(course)
     if not found:
         return None
@@ -207,7 +209,7 @@ def _cell(slot: Slot | None) -> dict[str, Any] | None:
     }
 
 
-def _conditions(course: Course, language: Language) -> Mapping[str, Any] | None:
+def _conditions(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
     """As it was read: the correction is made from sessions of the reference, so it favours them."""
     found = over_time.conditions(course)
     means = {
@@ -233,11 +235,11 @@ def _conditions(course: Course, language: Language) -> Mapping[str, Any] | None:
     }
 
 
-def _mean(visits: tuple[Visit, ...], of: str, reading: str | None = None) -> Number | None:
+def _mean(visits: tuple[SessionPoint, ...], of: str, reading: str | None = None) -> Number | None:
     return over_time.mean_of(over_time.shares_of(visits, of, reading))
 
 
-def _baseline(course: Course, language: Language) -> Mapping[str, Any] | None:
+def _baseline(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
     if not course.seen:
         return None
     both = [visit for visit in course.seen if CORRECTED in visit.balance]
@@ -268,7 +270,7 @@ def _baseline(course: Course, language: Language) -> Mapping[str, Any] | None:
     }
 
 
-def _marks(course: Course, reading: str, language: Language) -> list[Mark]:
+def _marks(course: PatientHistory, reading: str, language: Language) -> list[Mark]:
     """Of the sessions that have both readings; of many sessions, by week or month."""
     both = replace(course, visits=tuple(visit for visit in course.seen if CORRECTED in visit.balance))
     kind, found, links = _parts(both)
@@ -277,7 +279,7 @@ def _marks(course: Course, reading: str, language: Language) -> list[Mark]:
     return part_marks(kind, found, links, reading, language)
 
 
-def _sessions(course: Course, language: Language) -> Mapping[str, Any]:
+def _sessions(course: PatientHistory, language: Language) -> Mapping[str, Any]:
     folded = _is_folded(course)
     newest_first = reversed(course.visits)
     folds = [
@@ -294,23 +296,23 @@ def _sessions(course: Course, language: Language) -> Mapping[str, Any]:
     }
 
 
-def _is_folded(course: Course) -> bool:
+def _is_folded(course: PatientHistory) -> bool:
     return course.dated and len(course.visits) > MAX_SIDE_BY_SIDE
 
 
-def _fold(visit: Visit, folded: bool) -> str:
+def _fold(visit: SessionPoint, folded: bool) -> str:
     """Where the list's part of the session begins."""
     return f"m{visit.recorded_at:%Y-%m}" if folded else ALL
 
 
-def _fold_title(visits: list[Visit], course: Course, language: Language) -> str:
+def _fold_title(visits: list[SessionPoint], course: PatientHistory, language: Language) -> str:
     first = visits[0].recorded_at
     if first is None or not course.dated:
         return language.gettext("All sessions")
     return dates.month(first, language).capitalize()
 
 
-def _rows(visits: Any, course: Course, language: Language) -> list[dict[str, Any]]:
+def _rows(visits: Any, course: PatientHistory, language: Language) -> list[dict[str, Any]]:
     return [
         {
             "id": visit.session_id,
@@ -328,16 +330,16 @@ def _rows(visits: Any, course: Course, language: Language) -> list[dict[str, Any
     ]
 
 
-def _share(visit: Visit, of: str, language: Language) -> str:
+def _share(visit: SessionPoint, of: str, language: Language) -> str:
     found = visit.own_shares.get(of)
     return "–" if found is None else words.share_text(found.value, 1, language)
 
 
-def _about(course: Course, _: Language) -> Mapping[str, Any]:
+def _about(course: PatientHistory, _: Language) -> Mapping[str, Any]:
     return {"sessions": len(course.visits), "confirmed": sum(visit.confirmed for visit in course.visits)}
 
 
-def _details(_: Course, language: Language) -> Mapping[str, Any]:
+def _details(_: PatientHistory, language: Language) -> Mapping[str, Any]:
     return {
         "limits": over_time,
         "daytimes": [

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.summaries import Number
-from pipeline.records import EMOTIONS, HAIR_S, NEGATIVE
+from pipeline.records import EMOTIONS, NEGATIVE, TIME_EPS_S
 from pipeline.store.coverage import MIN_COVERAGE, Span, Summary
 from reports.figures.resampling import (
     FIGURE_STEPS_S,
@@ -83,7 +83,7 @@ def coverage(material: SessionMaterial, _: Language) -> dict[str, Any]:
         "parts": parts,
         "summary": summary,
         "damaged": undecoded_s > 0,
-        "without_picture": metadata["seconds_lost"] - undecoded_s > HAIR_S,
+        "without_picture": metadata["seconds_lost"] - undecoded_s > TIME_EPS_S,
     }
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 import pipeline.analysis.longitudinal as over_time
-from pipeline.analysis.longitudinal import Course, Difference, Part
+from pipeline.analysis.history_parts import Part
+from pipeline.analysis.longitudinal import Difference, PatientHistory
 from pipeline.analysis.summaries import CORRECTED, Number
 from reports.words import dates
 from reports.words import formatting as words
@@ -25,7 +26,7 @@ _CONDITIONS = {
 """Conditions that many studies have; whatever else a study calls its own is shown as it is."""
 
 
-def answer(course: Course, language: Language) -> str:
+def answer(course: PatientHistory, language: Language) -> str:
     """How many sessions, from when to when, and how much could be seen."""
     if not course.visits:
         return language.gettext("There is no session yet.")
@@ -38,7 +39,7 @@ def answer(course: Course, language: Language) -> str:
     return f"{_how_many(course, language)} {seen}"
 
 
-def _how_many(course: Course, language: Language) -> str:
+def _how_many(course: PatientHistory, language: Language) -> str:
     sessions = language.ngettext("%(count)s session", "%(count)s sessions", len(course.visits))
     days = [visit.recorded_at for visit in course.visits if visit.recorded_at is not None]
     if not days:
@@ -54,7 +55,7 @@ def _how_many(course: Course, language: Language) -> str:
     )
 
 
-def findings(course: Course, differences: Differences, language: Language) -> list[tuple[str, str]]:
+def findings(course: PatientHistory, differences: Differences, language: Language) -> list[tuple[str, str]]:
     """A title and a sentence or two each.
 
     :param differences: of conditions, as :func:`pipeline.analysis.longitudinal.against_reference` gives them.
@@ -72,7 +73,10 @@ def findings(course: Course, differences: Differences, language: Language) -> li
         if course.reading == CORRECTED:
             label = language.gettext("%(kind)s (as it was read)", kind=label)
         found.append((label, _condition(of, language)))
-    few = [condition_label(name, course.reference, language) for name in over_time.too_few(course)]
+    few = [
+        condition_label(name, course.reference, language)
+        for name in over_time.underpowered_conditions(course)
+    ]
     if few:
         text = language.gettext(
             "There are too few sessions yet to say what was different: at least %(least)s of a kind and "
@@ -84,7 +88,7 @@ def findings(course: Course, differences: Differences, language: Language) -> li
     return found
 
 
-def _usual(course: Course, language: Language) -> str:
+def _usual(course: PatientHistory, language: Language) -> str:
     means = {
         of: over_time.mean_of(over_time.shares_of(course.seen, of))
         for of in ("positive", "neutral", "negative")
@@ -108,8 +112,8 @@ def _usual(course: Course, language: Language) -> str:
     )
 
 
-def _lately(course: Course, language: Language) -> str:
-    found = over_time.lately(course)
+def _lately(course: PatientHistory, language: Language) -> str:
+    found = over_time.recent_change(course)
     if found is None:
         return language.gettext(
             "There are too few sessions yet to compare the last ones with those before: at least %(least)s "
@@ -196,7 +200,7 @@ def _surely(difference: Difference, language: Language) -> str:
     )
 
 
-def _days_and_times(course: Course, language: Language) -> str:
+def _days_and_times(course: PatientHistory, language: Language) -> str:
     found = over_time.good_times(course)
     if not found:
         return language.gettext(

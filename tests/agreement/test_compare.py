@@ -18,7 +18,7 @@ from pipeline.analysis.summaries import summarize_folder
 from pipeline.errors import InputError, TimelineError
 from pipeline.exchange.code_map import read_codes
 from pipeline.exchange.coded import session_names
-from pipeline.exchange.ratings import Rating, Ratings, Stretch, read_ratings
+from pipeline.exchange.ratings import CodedInterval, Rating, Ratings, read_ratings
 from pipeline.stats.reliability import Correlation, confusion
 
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
@@ -36,7 +36,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def rated(rater: str, *stretches: tuple[float, float, str], session_id: str = "S1", **more: object) -> Rating:
-    return Rating("P1", session_id, rater, tuple(Stretch(*one) for one in stretches), **more)
+    return Rating("P1", session_id, rater, tuple(CodedInterval(*one) for one in stretches), **more)
 
 
 def between(found: Agreement, first: str, second: str, level: str = "emotions") -> Comparison:

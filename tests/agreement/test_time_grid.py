@@ -8,8 +8,8 @@ from timelines import make_timeline
 from pipeline.agreement.time_grid import (
     LEVELS,
     MISSING,
+    Coding,
     Grid,
-    Read,
     by_episodes,
     by_person,
     by_samples,
@@ -20,14 +20,14 @@ from pipeline.agreement.time_grid import (
 from pipeline.analysis.episodes import observed
 from pipeline.exchange.code_map import NONE
 from pipeline.exchange.rated_extent import united
-from pipeline.exchange.ratings import Rating, Stretch
+from pipeline.exchange.ratings import CodedInterval, Rating
 
 
 def grid(seconds: int) -> Grid:
     return Grid(np.arange(seconds + 1.0), np.ones(seconds, bool), float(seconds))
 
 
-def said(read: Read, level: str = "emotions", seconds: int = 4) -> list[str]:
+def said(read: Coding, level: str = "emotions", seconds: int = 4) -> list[str]:
     return [
         "missing" if place == MISSING else LEVELS[level][place]
         for place in steps(read, level, grid(seconds)).tolist()
@@ -37,7 +37,7 @@ def said(read: Read, level: str = "emotions", seconds: int = 4) -> list[str]:
 def test_no_stretch_covers_nothing() -> None:
     assert covered([], np.arange(3.0)).tolist() == [0, 0]
     assert united([]) == []
-    assert said(Read({})) == [NONE] * 4
+    assert said(Coding({})) == [NONE] * 4
 
 
 def test_overlapping_stretches_cover_once() -> None:
@@ -46,28 +46,37 @@ def test_overlapping_stretches_cover_once() -> None:
 
 
 def test_a_step_has_the_label_that_covers_most_of_it() -> None:
-    read = Read({"happy": [(0, 0.6), (1, 1.4)], "sad": [(0.6, 1), (2, 2.3), (2.6, 2.9)], "fear": [(3, 3.5)]})
+    read = Coding(
+        {"happy": [(0, 0.6), (1, 1.4)], "sad": [(0.6, 1), (2, 2.3), (2.6, 2.9)], "fear": [(3, 3.5)]}
+    )
     assert said(read) == ["happy", NONE, "sad", "fear"], "of an equal share, a label stands before none"
 
 
 def test_what_a_rater_takes_for_granted_fills_the_rest() -> None:
-    read = Read({"happy": [(0, 1)], "neutral": [(1, 1.3)]}, uncoded="neutral")
+    read = Coding({"happy": [(0, 1)], "neutral": [(1, 1.3)]}, uncoded="neutral")
     assert said(read) == ["happy", "neutral", "neutral", "neutral"]
 
 
 def test_time_that_could_not_be_judged_is_missing() -> None:
-    assert said(Read({"happy": [(0, 4)]}, missing=((0.6, 2.5),))) == ["happy", "missing", "missing", "happy"]
+    assert said(Coding({"happy": [(0, 4)]}, missing=((0.6, 2.5),))) == [
+        "happy",
+        "missing",
+        "missing",
+        "happy",
+    ]
 
 
 def test_groups_add_up() -> None:
     """Neither sad nor angry covers most of the first second, but negative does."""
-    read = Read({"sad": [(0, 0.3)], "angry": [(0.3, 0.6)], "happy": [(0.6, 1), (1, 2)], "surprise": [(2, 3)]})
+    read = Coding(
+        {"sad": [(0, 0.3)], "angry": [(0.3, 0.6)], "happy": [(0.6, 1), (1, 2)], "surprise": [(2, 3)]}
+    )
     assert said(read, "groups") == ["negative", "positive", "surprise", NONE]
     assert said(read)[0] == "happy"
 
 
 def test_who_coded_groups_is_compared_by_groups() -> None:
-    stretches = (Stretch(0, 1, "positive"), Stretch(1, 2, "sad"))
+    stretches = (CodedInterval(0, 1, "positive"), CodedInterval(1, 2, "sad"))
     read = by_person(Rating("P1", "S1", "anna", stretches))
     assert read.levels == ("groups",)
     assert said(read, "groups") == ["positive", "negative", NONE, NONE]

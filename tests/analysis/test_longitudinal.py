@@ -10,26 +10,26 @@ import pytest
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 from summary_tables import made, measure_rows, session_row, tables
 
+from pipeline.analysis.history_parts import parts
 from pipeline.analysis.longitudinal import (
-    Course,
+    PatientHistory,
     against_reference,
     compare,
     conditions,
     courses,
     good_times,
-    lately,
     mean_of,
     moving_median,
-    parts,
+    recent_change,
     shares_of,
     slots,
-    too_few,
+    underpowered_conditions,
 )
 
 MONDAY = datetime(2026, 3, 2, 10, 30)
 
 
-def course(*sessions: tuple[float, float], **columns: list[Any]) -> Course:
+def course(*sessions: tuple[float, float], **columns: list[Any]) -> PatientHistory:
     """Sessions of P1 with these shares of positive and negative, a week apart; other columns by name."""
     rows, measures = [], []
     for number, (positive, negative) in enumerate(sessions):
@@ -39,13 +39,13 @@ def course(*sessions: tuple[float, float], **columns: list[Any]) -> Course:
         rows.append(row)
         measures += measure_rows(row, positive, negative)
     found = courses(*tables(rows, measures), "baseline")
-    return found[0] if found else Course("P1", (), "baseline")
+    return found[0] if found else PatientHistory("P1", (), "baseline")
 
 
 def test_of_nothing_nothing_is_said() -> None:
     assert courses(*tables([], []), "baseline") == ()
-    nobody = Course("P1", (), "baseline")
-    assert (nobody.seen, nobody.readings, lately(nobody), good_times(nobody), slots(nobody)) == (
+    nobody = PatientHistory("P1", (), "baseline")
+    assert (nobody.seen, nobody.readings, recent_change(nobody), good_times(nobody), slots(nobody)) == (
         (),
         (),
         None,
@@ -65,7 +65,7 @@ def test_sessions_are_in_order_of_their_dates_and_else_of_their_ids() -> None:
     found = course((0.1, 0.1), (0.1, 0.1), (0.1, 0.1), recorded_at=[dates[0], None, dates[2]])
     assert [visit.session_id for visit in found.visits] == ["S01", "S02", "S03"]
     assert not found.dated
-    assert lately(found) is None
+    assert recent_change(found) is None
 
 
 def test_a_session_seen_too_little_is_never_a_zero() -> None:
@@ -106,7 +106,7 @@ def test_the_interval_of_a_mean_is_students() -> None:
 def test_lately_is_the_last_quarter_against_all_before() -> None:
     before = [(0.10 + 0.01 * (k % 3), 0.2) for k in range(9)]
     after = [(0.30 + 0.01 * k, 0.2) for k in range(3)]
-    found = lately(course(*before, *after))
+    found = recent_change(course(*before, *after))
     assert found is not None
     visits, differences = found
     assert [visit.session_id for visit in visits] == ["S10", "S11", "S12"]
@@ -114,7 +114,7 @@ def test_lately_is_the_last_quarter_against_all_before() -> None:
         "positive": 1,
         "neutral": -1,
     }
-    assert lately(course(*before[:7])) is None
+    assert recent_change(course(*before[:7])) is None
 
 
 def test_a_good_time_needs_sessions_in_it_and_outside() -> None:
@@ -158,15 +158,15 @@ def test_many_sessions_are_taken_together_by_week_and_month() -> None:
 def test_the_baseline_comes_first_and_no_condition_is_none() -> None:
     found = course(*[(0.1, 0.1)] * 4, condition=["music", "", "baseline", "art"])
     assert list(conditions(found)) == ["baseline", "art", "music"]
-    assert too_few(found) == ["art", "music"]
+    assert underpowered_conditions(found) == ["art", "music"]
     enough = course(*[(0.1, 0.1)] * 6, condition=["music", "baseline"] * 3)
-    assert too_few(enough) == []
+    assert underpowered_conditions(enough) == []
 
 
 def test_the_reference_is_the_one_that_the_study_names() -> None:
     found = replace(course(*[(0.1, 0.1)] * 6, condition=["art", "rest"] * 3), reference="rest")
     assert list(conditions(found)) == ["rest", "art"]
-    assert too_few(found) == []
+    assert underpowered_conditions(found) == []
 
 
 def test_comparisons_are_those_of_the_study() -> None:

@@ -16,7 +16,7 @@ from videos import encode, with_faces
 from pipeline.checks.benchmark import Costs, measure
 from pipeline.errors import VideoError
 from pipeline.faces.detection import Detections
-from pipeline.processing.session import Instruments, Settings
+from pipeline.processing.session import Networks, Settings
 
 SETTINGS = Settings(sample_fps=5)
 
@@ -30,20 +30,20 @@ def recording(make_recording: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
-def costs(recording: Path, fake_instruments: Instruments) -> Costs:
+def costs(recording: Path, fake_instruments: Networks) -> Costs:
     return measure(recording, SETTINGS, fake_instruments)
 
 
 # --- what is measured
 
 
-def test_a_missing_video_is_a_video_error(tmp_path: Path, fake_instruments: Instruments) -> None:
+def test_a_missing_video_is_a_video_error(tmp_path: Path, fake_instruments: Networks) -> None:
     with pytest.raises(VideoError, match="gone"):
         measure(tmp_path / "gone.mp4", SETTINGS, fake_instruments)
 
 
 def test_a_video_without_a_face_has_no_cost_of_faces(
-    make_recording: Callable[..., Path], fake_instruments: Instruments
+    make_recording: Callable[..., Path], fake_instruments: Networks
 ) -> None:
     found = measure(make_recording("a.mp4", [], []), SETTINGS, fake_instruments)
     assert found.by_faces.shape == (0, 2)
@@ -73,7 +73,7 @@ def test_progress_goes_up_to_the_end(costs: Costs) -> None:
     assert 0 < costs.progress[0, 1] <= costs.progress[-1, 1] <= costs.end_to_end_s
 
 
-def test_progress_is_told_of_both_passes(recording: Path, fake_instruments: Instruments) -> None:
+def test_progress_is_told_of_both_passes(recording: Path, fake_instruments: Networks) -> None:
     calls: list[tuple[int, int]] = []
     measure(recording, SETTINGS, fake_instruments, lambda done, total: calls.append((done, total)))
     assert {total for _, total in calls} == {30}
@@ -85,7 +85,7 @@ def test_progress_is_told_of_both_passes(recording: Path, fake_instruments: Inst
 
 @pytest.mark.parametrize("stage", ["detection", "classification"])
 def test_time_is_charged_to_the_stage_that_takes_it(
-    recording: Path, fake_instruments: Instruments, stage: str
+    recording: Path, fake_instruments: Networks, stage: str
 ) -> None:
     def detect(images: NDArray[np.uint8]) -> list[Detections]:
         time.sleep(0.2)
@@ -102,7 +102,7 @@ def test_time_is_charged_to_the_stage_that_takes_it(
     assert found.end_to_end_s >= 0.2
 
 
-def test_the_first_face_is_multiplied(tmp_path: Path, fake_instruments: Instruments) -> None:
+def test_the_first_face_is_multiplied(tmp_path: Path, fake_instruments: Networks) -> None:
     """A face is 180 px high with its margins: three fit side by side, in two rows."""
     drawn: list[float] = []
 
@@ -155,7 +155,7 @@ def test_speeds_count_the_frames_of_the_file(costs: Costs) -> None:
 @pytest.mark.parametrize("seconds", [[[(40, 40)]], [[]]], ids=["a face", "no face"])
 def test_a_picture_is_drawn(
     make_recording: Callable[..., Path],
-    fake_instruments: Instruments,
+    fake_instruments: Networks,
     tmp_path: Path,
     seconds: list[list[tuple[int, int]]],
 ) -> None:

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from pipeline.checks.demo_video import make_demo_video
-from pipeline.faces.detection import Framing
+from pipeline.faces.detection import CropSpec
 from pipeline.faces.mtcnn import Cascade
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.records import STATUSES
 from pipeline.store.timeline import Timeline
@@ -33,14 +33,14 @@ PLAN = [
 
 @pytest.fixture(scope="module")
 def timeline(
-    tmp_path_factory: pytest.TempPathFactory, real_detector: Cascade, fake_instruments: Instruments
+    tmp_path_factory: pytest.TempPathFactory, real_detector: Cascade, fake_instruments: Networks
 ) -> Timeline:
     folder = tmp_path_factory.mktemp("demo")
     calls: list[tuple[int, int]] = []
     make_demo_video(folder / "demo.mp4", lambda done, total: calls.append((done, total)))
     assert calls[-1] == (900, 900)
     classify = fake_instruments.classify
-    instruments = Instruments(real_detector, classify, Framing(), fake_instruments.weights, "cpu")
+    instruments = Networks(real_detector, classify, CropSpec(), fake_instruments.weights, "cpu")
     return process_session(Session("DEMO", "S01", folder / "demo.mp4"), folder, Settings(), instruments)
 
 

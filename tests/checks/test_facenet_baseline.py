@@ -15,14 +15,14 @@ from pipeline.checks.benchmark import Costs, measure
 from pipeline.checks.facenet_baseline import Comparison, FacenetDetector, compare
 from pipeline.faces.classification import ClassifyFaces
 from pipeline.faces.detection import Detections, Detector
-from pipeline.processing.session import Instruments, Settings
+from pipeline.processing.session import Networks, Settings
 from pipeline.records import EMOTIONS
 
 SETTINGS = Settings(sample_fps=5)
 
 
 @pytest.fixture
-def costs(make_recording: Callable[..., Path], fake_instruments: Instruments) -> Costs:
+def costs(make_recording: Callable[..., Path], fake_instruments: Networks) -> Costs:
     """Two seconds, ten samples: two faces in the first five, one in the others."""
     path = make_recording("a.mp4", [(40, 40), (200, 80)], [(40, 40)])
     found = measure(path, SETTINGS, fake_instruments)
@@ -32,7 +32,7 @@ def costs(make_recording: Callable[..., Path], fake_instruments: Instruments) ->
 
 @pytest.fixture
 def compared(
-    costs: Costs, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+    costs: Costs, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Comparison]:
     """The run, compared with another detector and classifier."""
 
@@ -191,7 +191,7 @@ def test_each_face_is_classified_when_its_turn_comes(compared: Callable[..., Com
 
 
 def test_progress_counts_samples(
-    costs: Costs, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+    costs: Costs, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.checks.facenet_baseline.FacenetDetector", lambda device: find_squares)
     calls: list[tuple[int, int]] = []

@@ -12,9 +12,9 @@ from PIL import Image
 from videos import encode, first_pictures, remux, with_faces
 
 from pipeline.checks.preflight import SMALLEST_FACE_PX, USABLE_FACE_PX, Finding, judge, overall
-from pipeline.checks.snapshots import PICTURES, Look, choose_frames, look, write_pictures
+from pipeline.checks.snapshots import PICTURES, Snapshot, choose_frames, look, write_pictures
 from pipeline.errors import VideoError
-from pipeline.faces.detection import Framing
+from pipeline.faces.detection import CropSpec
 from pipeline.faces.mtcnn import Cascade
 from pipeline.processing.session import QualityLimits
 from pipeline.records import Face, FrameFaces
@@ -55,24 +55,24 @@ def video(
     return VideoInfo(**{**values, **changes})
 
 
-def looks_at(*faces: tuple[Face, ...] | None, light: float = 0.5, times: int = 1) -> list[Look]:
+def looks_at(*faces: tuple[Face, ...] | None, light: float = 0.5, times: int = 1) -> list[Snapshot]:
     """A look for each tuple of faces, and a damaged picture for none."""
     return [
-        Look(FrameFaces(n, n * 25, float(n), found is not None, found or ()), light)
+        Snapshot(FrameFaces(n, n * 25, float(n), found is not None, found or ()), light)
         for n, found in enumerate(faces * times)
     ]
 
 
-def found(name: str, looks: list[Look], info: VideoInfo | None = None) -> Finding:
+def found(name: str, looks: list[Snapshot], info: VideoInfo | None = None) -> Finding:
     (finding,) = (finding for finding in judge(looks, info or video()) if finding.name == name)
     return finding
 
 
 @pytest.fixture
-def one(make_face: Callable[..., Face]) -> Callable[..., list[Look]]:
+def one(make_face: Callable[..., Face]) -> Callable[..., list[Snapshot]]:
     """Twenty looks at one face of 100 px."""
 
-    def make(light: float = 0.5, side: float = 100, **changes: object) -> list[Look]:
+    def make(light: float = 0.5, side: float = 100, **changes: object) -> list[Snapshot]:
         return looks_at((make_face(640, 360, side, **changes),), light=light, times=20)
 
     return make
@@ -122,7 +122,7 @@ def test_of_larger_pictures_fewer_are_looked_at() -> None:
 # --- judging
 
 
-def test_a_good_set_up_is_good_in_everything(one: Callable[..., list[Look]]) -> None:
+def test_a_good_set_up_is_good_in_everything(one: Callable[..., list[Snapshot]]) -> None:
     findings = judge(one(), video())
     assert {finding.verdict for finding in findings} == {GOOD}
     assert not any(finding.advice for finding in findings)
@@ -164,7 +164,7 @@ def test_the_worst_verdict_is_the_overall_one() -> None:
     ],
 )
 def test_of_a_face(
-    one: Callable[..., list[Look]],
+    one: Callable[..., list[Snapshot]],
     name: str,
     changes: dict[str, object],
     verdict: str,
@@ -248,12 +248,14 @@ def test_who_changes_seats_or_sits_close_or_in_threes_needs_a_photo(
 
 
 @pytest.mark.parametrize(("rate", "verdict"), [(5, GOOD), (4, BETTER), (1, NOT)])
-def test_a_rate_below_the_sampling_rate(one: Callable[..., list[Look]], rate: float, verdict: str) -> None:
+def test_a_rate_below_the_sampling_rate(
+    one: Callable[..., list[Snapshot]], rate: float, verdict: str
+) -> None:
     finding = found("pictures a second", one(), video(rate=rate))
     assert (finding.verdict, finding.measured) == (verdict, f"{rate}, constant")
 
 
-def test_a_variable_rate_is_named_and_does_no_harm(one: Callable[..., list[Look]]) -> None:
+def test_a_variable_rate_is_named_and_does_no_harm(one: Callable[..., list[Snapshot]]) -> None:
     times = video().time_s + np.arange(15_000) % 2 * 0.01
     finding = found("pictures a second", one(), video(time_s=times))
     assert finding.verdict == GOOD
@@ -270,7 +272,7 @@ def test_a_variable_rate_is_named_and_does_no_harm(one: Callable[..., list[Look]
     ],
 )
 def test_seconds_that_are_missing(
-    one: Callable[..., list[Look]], changes: dict[str, object], verdict: str, measured: str
+    one: Callable[..., list[Snapshot]], changes: dict[str, object], verdict: str, measured: str
 ) -> None:
     finding = found("recording", one(), video(**changes))
     assert finding.verdict == verdict
@@ -289,9 +291,9 @@ def test_damaged_pictures_count_as_lost_and_not_as_empty(make_face: Callable[...
 # --- real recordings, and made ones
 
 
-def looked_at(path: Path, detect: object) -> tuple[list[Look], VideoInfo]:
+def looked_at(path: Path, detect: object) -> tuple[list[Snapshot], VideoInfo]:
     info = probe(path)
-    return look(info, detect, Framing()), info
+    return look(info, detect, CropSpec()), info
 
 
 @pytest.fixture(scope="module")

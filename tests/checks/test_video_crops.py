@@ -15,13 +15,13 @@ from scipy.ndimage import gaussian_filter
 from pipeline.checks import video_crops as as_used
 from pipeline.checks.video_crops import FACE_PX, HEIGHT, WIDTH, Recut, recut
 from pipeline.errors import VideoError
-from pipeline.faces.detection import Detections, Detector, Framing
+from pipeline.faces.detection import CropSpec, Detections, Detector
 from pipeline.faces.mtcnn import Cascade
 from pipeline.video.container import VideoInfo, probe
 
 # a light square on black covers this share of a picture's side, so that this framing cuts out the picture
 INSIDE = 0.75
-WHOLE = Framing(48, 1 / INSIDE)
+WHOLE = CropSpec(48, 1 / INSIDE)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_no_pictures_give_no_crops(folder: Path) -> None:
     def detect(images: NDArray[np.uint8]) -> list[Detections]:
         raise AssertionError("there was nothing to look at")
 
-    result = recut(np.zeros((0, 48, 48), np.uint8), detect, Framing(64))
+    result = recut(np.zeros((0, 48, 48), np.uint8), detect, CropSpec(64))
     assert (result.crops.shape, result.crops.dtype) == ((0, 64, 64, 3), np.uint8)
     assert (result.found.shape, result.found.dtype) == ((0,), bool)
 
@@ -91,7 +91,7 @@ def test_the_framing_s_crop_of_a_picture_is_the_picture(side: int) -> None:
 
 def test_the_framing_is_the_caller_s() -> None:
     picture = with_square(200)[None]
-    tight, wide = (recut(picture, find_squares, Framing(32, scale)).crops[0] for scale in (0.8, 1 / INSIDE))
+    tight, wide = (recut(picture, find_squares, CropSpec(32, scale)).crops[0] for scale in (0.8, 1 / INSIDE))
     assert tight.shape == wide.shape == (32, 32, 3)
     assert tight.min() > 190
     assert wide[:4].max() < 60
@@ -101,7 +101,7 @@ def test_a_film_compresses() -> None:
     noise = np.random.default_rng(0).integers(40, 216, (1, 48, 48), np.uint8)
     uncompressed = np.array(Image.fromarray(noise[0]).resize((FACE_PX, FACE_PX), Image.Resampling.BICUBIC))
     in_the_middle = boxes_at((WIDTH / 2, HEIGHT / 2, FACE_PX))
-    error = recut(noise, in_the_middle, Framing(FACE_PX)).crops[0].astype(float) - uncompressed[..., None]
+    error = recut(noise, in_the_middle, CropSpec(FACE_PX)).crops[0].astype(float) - uncompressed[..., None]
     assert 0.5 < np.sqrt((error**2).mean()) < 10
 
 
@@ -112,10 +112,10 @@ def test_a_film_compresses() -> None:
 def test_the_face_nearest_to_the_picture_is_taken(order: tuple[int, ...]) -> None:
     boxes = [(80, 80, 100), (WIDTH / 2 + 5, HEIGHT / 2, 100), (WIDTH / 2 + 20, HEIGHT / 2, 100)]
     picture = with_square(200)[None]
-    away, nearest, beside = (recut(picture, boxes_at(box), Framing()) for box in boxes)
+    away, nearest, beside = (recut(picture, boxes_at(box), CropSpec()) for box in boxes)
     assert [bool(result.found[0]) for result in (away, nearest, beside)] == [False, True, True]
     assert (nearest.crops != beside.crops).any()
-    result = recut(picture, boxes_at(*[boxes[row] for row in order]), Framing())
+    result = recut(picture, boxes_at(*[boxes[row] for row in order]), CropSpec())
     assert (result.crops == nearest.crops).all()
 
 
@@ -125,7 +125,7 @@ def test_the_face_nearest_to_the_picture_is_taken(order: tuple[int, ...]) -> Non
     ids=["elsewhere", "an eye", "far larger"],
 )
 def test_a_face_that_is_not_the_picture_s_does_not_count(x: float, y: float, side: float) -> None:
-    result = recut(with_square(200)[None], boxes_at((x, y, side)), Framing())
+    result = recut(with_square(200)[None], boxes_at((x, y, side)), CropSpec())
     assert not result.found.any()
     assert not result.crops.any()
 
@@ -193,7 +193,7 @@ def faces(shared: Path) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def real(faces: NDArray[np.uint8], real_detector: Cascade) -> Iterator[Recut]:
-    return recut(faces, real_detector, Framing(48, 1.08, (0.0, -0.01)))
+    return recut(faces, real_detector, CropSpec(48, 1.08, (0.0, -0.01)))
 
 
 def test_most_of_fer2013_is_found_again(real: Recut) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pipeline.store.audit import IDS_FILE, read_runs
 from pipeline.store.encryption import use_no_key
-from pipeline.store.lock import holding
+from pipeline.store.lock import folder_lock
 
 # --- the other commands
 
@@ -75,7 +75,7 @@ def test_the_audit_log_is_shown_and_verified(
 
 def test_what_shows_faces_is_made_while_the_folder_is_held_and_is_logged(emonext: Emonext, two: Path) -> None:
     commands = [["people", two], ["review", two, "P1", "S1", "--blur", "all"]]
-    with holding(two):
+    with folder_lock(two):
         for command in commands:
             ended = emonext(*command)
             assert ended.code == BAD_INPUT
@@ -160,7 +160,7 @@ def test_a_study_is_made_without_video(
         assert (ended.code, ended.err) == (DONE, "")
     assert (tmp_path / "demo-study" / "reports" / "P01" / "index.html").exists()
     assert (tmp_path / "demo-study" / "truth" / "episodes.csv").exists()
-    with holding(tmp_path / "demo-study"):
+    with folder_lock(tmp_path / "demo-study"):
         ended = emonext("demo", "--study")
     assert ended.code == BAD_INPUT
     assert_one_line_naming(ended, "is at work in this folder")

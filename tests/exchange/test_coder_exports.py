@@ -48,7 +48,7 @@ def assert_the_same_episodes(out: Path, ratings: Ratings) -> None:
     found = agree(out, ratings)
     compared = [one for one in found.comparisons if one.first.name == "machine, episodes"]
     assert [one.kappa.value for one in compared] == [1, 1]
-    assert all(matched.first.well_met.value == 1 for one in compared for matched in one.episodes)
+    assert all(matched.first.iou_matched.value == 1 for one in compared for matched in one.episodes)
 
 
 # --- ELAN

@@ -7,7 +7,7 @@ from rating_files import MINUTE, boris, parts, read, refused, stretches
 
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import read_codes
-from pipeline.exchange.ratings import Stretch, read_ratings, read_span
+from pipeline.exchange.ratings import CodedInterval, read_ratings, read_span
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 
@@ -195,7 +195,7 @@ def test_two_files_of_one_rater_are_told(tmp_path: Path) -> None:
     plain(tmp_path / "P012_S02_anna.csv", "1,5,happy")
     (tmp_path / "P012_S02_anna.tsv").write_text("start_s\tend_s\tcode\n6\t7\tsad\n")
     found = read(tmp_path, "none=neutral")
-    assert found.ratings[0].stretches == (Stretch(1, 5, "happy"), Stretch(6, 7, "sad"))
+    assert found.ratings[0].stretches == (CodedInterval(1, 5, "happy"), CodedInterval(6, 7, "sad"))
     assert (
         "P012_S02_anna.csv, P012_S02_anna.tsv: anna, P012 S02: 2 ratings were put together" in found.notes[0]
     )

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import CodeMap, read_codes
 from pipeline.exchange.coded import SessionNames
-from pipeline.exchange.ratings import Rating, Ratings, Stretch, read_ratings
+from pipeline.exchange.ratings import CodedInterval, Rating, Ratings, read_ratings
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 
@@ -82,7 +82,7 @@ def test_a_plain_table(tmp_path: Path) -> None:
     text = "patient;session;start;end;code\nP1;S1;0:01,5;3,5;happy\nP1;S1;5;6;Smile\n"
     found = the_one(read(put(tmp_path / "anna.csv", text), codes="smile=happy,none=neutral"))
     assert (found.ids, found.rater, found.uncoded) == (("P1", "S1"), "anna", "neutral")
-    assert found.stretches == (Stretch(1.5, 3.5, "happy"), Stretch(5, 6, "happy"))
+    assert found.stretches == (CodedInterval(1.5, 3.5, "happy"), CodedInterval(5, 6, "happy"))
 
 
 def test_raters_have_a_column_or_a_file_of_their_own(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_raters_have_a_column_or_a_file_of_their_own(tmp_path: Path) -> None:
 def test_left_out_and_unrateable_time(tmp_path: Path) -> None:
     text = "patient_id,session_id,start_s,end_s,code\nP1,S1,0,1,talk\nP1,S1,1,2,away\nP1,S1,2,3,sad\n"
     found = the_one(read(put(tmp_path / "a.csv", text), codes="talk=-,away=?"))
-    assert found.stretches == (Stretch(2, 3, "sad"),)
+    assert found.stretches == (CodedInterval(2, 3, "sad"),)
     assert found.unrateable == ((1, 2),)
 
 
@@ -180,7 +180,7 @@ def test_an_empty_elan_file_is_a_rating_too(tmp_path: Path) -> None:
 def test_a_tier_for_each_emotion(tmp_path: Path) -> None:
     tiers = {"Happy": [(1000, 2500, "")], "sad": [(3000, 4000, "weak")], "speech": [(0, 500, "hello")]}
     found = read(eaf(tmp_path / "P1_S1_anna.eaf", tiers))
-    assert the_one(found).stretches == (Stretch(1, 2.5, "happy"), Stretch(3, 4, "sad"))
+    assert the_one(found).stretches == (CodedInterval(1, 2.5, "happy"), CodedInterval(3, 4, "sad"))
     assert found.notes[0] == "P1_S1_anna.eaf: tiers without a known code were left out: 'speech'"
 
 
@@ -189,7 +189,7 @@ def test_one_tier_with_codes_its_annotator_and_the_video_s_origin(tmp_path: Path
     path = eaf(tmp_path / "talk.eaf", tiers, "Bo", video="file:///x/MVI_0001.MOV", time_origin=500)
     found = the_one(read(path, codes="smile=happy"))
     assert (found.ids, found.rater) == (("P2", "S1"), "Bo")
-    assert found.stretches == (Stretch(1.5, 3, "happy"), Stretch(3, 3.5, "neutral"))
+    assert found.stretches == (CodedInterval(1.5, 3, "happy"), CodedInterval(3, 3.5, "neutral"))
 
 
 def test_the_codes_of_a_tier_that_are_unknown_are_named(tmp_path: Path) -> None:
@@ -269,7 +269,11 @@ def test_states_are_paired_by_subject_code_and_modifier(tmp_path: Path) -> None:
         [10.0, "", "sad", "", "", 1],
     ]
     found = read(boris(tmp_path / "anna.boris", events, **{"time offset": 1.0}))
-    assert the_one(found).stretches == (Stretch(0, 2, "happy"), Stretch(1, 3, "happy"), Stretch(8, 9, "sad"))
+    assert the_one(found).stretches == (
+        CodedInterval(0, 2, "happy"),
+        CodedInterval(1, 3, "happy"),
+        CodedInterval(8, 9, "sad"),
+    )
     assert "'blink' (1)" in found.notes[0]
 
 
@@ -323,8 +327,8 @@ TABULAR = (
 def test_boris_s_exports(tmp_path: Path, name: str, text: str) -> None:
     found = read(put(tmp_path / name, text))
     assert found.ratings == (
-        Rating("P1", "S1", "Bo", (Stretch(1.25, 2.5, "happy"),), rated=((1.25, 2.5),), is_assumed=True),
-        Rating("P2", "S1", "cy", (Stretch(3, 4, "sad"),), rated=((3, 4),), is_assumed=True),
+        Rating("P1", "S1", "Bo", (CodedInterval(1.25, 2.5, "happy"),), rated=((1.25, 2.5),), is_assumed=True),
+        Rating("P2", "S1", "cy", (CodedInterval(3, 4, "sad"),), rated=((3, 4),), is_assumed=True),
     )
     assert "'blink' (1)" in found.notes[0]
 
@@ -336,4 +340,4 @@ def test_an_older_export_with_lines_above_its_table(tmp_path: Path) -> None:
         "1\tx.mp4\t20\t25\t\tsad\t\t\tSTART\n2\tx.mp4\t20\t25\t\tsad\t\t\tSTOP\n"
     )
     found = the_one(read(put(tmp_path / "export.tsv", text)))
-    assert (found.ids, found.rater, found.stretches) == (("P1", "S1"), "anna", (Stretch(1, 2, "sad"),))
+    assert (found.ids, found.rater, found.stretches) == (("P1", "S1"), "anna", (CodedInterval(1, 2, "sad"),))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from videos import with_faces
 
-from pipeline.faces.detection import Detections, Framing, cut, face_size, find_faces, head_pose
+from pipeline.faces.detection import CropSpec, Detections, cut, face_size, find_faces, head_pose
 from pipeline.faces.mtcnn import Cascade
 from pipeline.records import Frames
 
@@ -30,26 +30,26 @@ def no_detector(images: NDArray[np.uint8]) -> list[Detections]:
 
 
 def test_no_frames_give_no_samples() -> None:
-    assert list(find_faces([], no_detector, Framing())) == []
+    assert list(find_faces([], no_detector, CropSpec())) == []
 
 
 def test_a_sample_without_a_face_is_a_record(fake_instruments) -> None:
     images = np.stack([with_faces([]), with_faces([(40, 60)])])
-    none, one = find_faces([as_frames(images)], fake_instruments.detect, Framing())
+    none, one = find_faces([as_frames(images)], fake_instruments.detect, CropSpec())
     assert (none.sample, none.frame, none.time_s, none.decoded, none.faces) == (0, 0, 0.0, True, ())
     assert (one.sample, one.frame, one.time_s, len(one.faces)) == (1, 6, 0.2, 1)
 
 
 def test_what_was_not_decoded_is_not_looked_at() -> None:
     samples = list(
-        find_faces([as_frames(np.zeros((2, 90, 160, 3), np.uint8), [False, False])], no_detector, Framing())
+        find_faces([as_frames(np.zeros((2, 90, 160, 3), np.uint8), [False, False])], no_detector, CropSpec())
     )
     assert [(sample.decoded, sample.faces) for sample in samples] == [(False, ()), (False, ())]
 
 
 def test_faces_stay_with_their_frame_when_others_were_not_decoded(fake_instruments) -> None:
     images = np.stack([with_faces([]), with_faces([(8, 8)]), with_faces([(200, 100)])])
-    samples = list(find_faces([as_frames(images, [False, True, True])], fake_instruments.detect, Framing()))
+    samples = list(find_faces([as_frames(images, [False, True, True])], fake_instruments.detect, CropSpec()))
     assert [[tuple(face.box_xyxy[:2]) for face in sample.faces] for sample in samples] == [
         [],
         [(8, 8)],
@@ -59,7 +59,7 @@ def test_faces_stay_with_their_frame_when_others_were_not_decoded(fake_instrumen
 
 def test_no_full_frame_outlives_its_batch(fake_instruments) -> None:
     image = with_faces([(40, 60)])
-    (sample,) = find_faces([as_frames(image[None])], fake_instruments.detect, Framing())
+    (sample,) = find_faces([as_frames(image[None])], fake_instruments.detect, CropSpec())
     face = sample.faces[0]
     assert not np.shares_memory(face.crop, image)
     owner = face.crop if face.crop.base is None else face.crop.base
@@ -71,7 +71,7 @@ def test_quality_is_measured_on_the_crop(fake_instruments) -> None:
     even = np.zeros_like(checkered)
     even[60:124, 40:104] = 102
     sharp, dull = (
-        next(find_faces([as_frames(image[None])], fake_instruments.detect, Framing())).faces[0]
+        next(find_faces([as_frames(image[None])], fake_instruments.detect, CropSpec())).faces[0]
         for image in (checkered, even)
     )
     assert (sharp.face_px, dull.face_px) == (64, 64)
@@ -95,21 +95,21 @@ def box(*edges: float) -> NDArray[np.float32]:
 
 
 def test_a_box_of_the_crop_s_size_is_cut_as_it_is(ramp: NDArray[np.uint8]) -> None:
-    assert (cut(ramp, box(50, 20, 98, 68), Framing(48)) == ramp[20:68, 50:98]).all()
+    assert (cut(ramp, box(50, 20, 98, 68), CropSpec(48)) == ramp[20:68, 50:98]).all()
 
 
 def test_an_oblong_box_is_cut_as_the_square_of_its_area(ramp: NDArray[np.uint8]) -> None:
     # 24 × 54 = 36²; centre (62, 47)
-    assert (cut(ramp, box(50, 20, 74, 74), Framing(36)) == ramp[29:65, 44:80]).all()
+    assert (cut(ramp, box(50, 20, 74, 74), CropSpec(36)) == ramp[29:65, 44:80]).all()
 
 
 def test_scale_and_shift_move_the_square(ramp: NDArray[np.uint8]) -> None:
     # side 2 · 20 = 40 around (60 + 0.5 · 20, 40 − 0.25 · 20)
-    assert (cut(ramp, box(50, 30, 70, 50), Framing(40, 2.0, (0.5, -0.25))) == ramp[15:55, 50:90]).all()
+    assert (cut(ramp, box(50, 30, 70, 50), CropSpec(40, 2.0, (0.5, -0.25))) == ramp[15:55, 50:90]).all()
 
 
 def test_beyond_the_edge_the_last_pixels_are_repeated(ramp: NDArray[np.uint8]) -> None:
-    crop = cut(ramp, box(-10, -20, 30, 20), Framing(40))
+    crop = cut(ramp, box(-10, -20, 30, 20), CropSpec(40))
     assert (crop[20:, 10:] == ramp[:20, :30]).all()
     assert (crop[:20] == crop[20]).all()
     assert (crop[:, :10] == crop[:, 10:11]).all()
@@ -120,18 +120,18 @@ def test_a_box_at_or_beyond_the_corner_gives_a_whole_crop(
     ramp: NDArray[np.uint8], corner: tuple[int, int]
 ) -> None:
     x, y = corner
-    crop = cut(ramp, box(x, y, x + 40, y + 40), Framing(48))
+    crop = cut(ramp, box(x, y, x + 40, y + 40), CropSpec(48))
     assert crop.shape == (48, 48, 3)
     assert (crop[-1, -1] == ramp[min(max(y + 39, 0), 99), min(max(x + 39, 0), 199)]).all()
 
 
 def test_a_box_without_area_gives_a_crop_too(ramp: NDArray[np.uint8]) -> None:
-    assert cut(ramp, box(50, 50, 50, 50), Framing(48)).shape == (48, 48, 3)
+    assert cut(ramp, box(50, 50, 50, 50), CropSpec(48)).shape == (48, 48, 3)
     assert face_size(box(50, 50, 40, 40)) == 0
 
 
 def test_a_crop_is_a_copy(ramp: NDArray[np.uint8]) -> None:
-    crop = cut(ramp, box(50, 20, 98, 68), Framing(48))
+    crop = cut(ramp, box(50, 20, 98, 68), CropSpec(48))
     assert not np.shares_memory(crop, ramp)
     crop[:] = 0
     assert ramp[30, 60].any()

@@ -9,7 +9,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
 
 from pipeline.errors import InputError
-from pipeline.faces.detection import Framing, find_faces
+from pipeline.faces.detection import CropSpec, find_faces
 from pipeline.faces.tracking import track_faces
 from pipeline.identity.clustering import best_faces, describe_tracks, is_mixed, link_tracks, portrait_quality
 from pipeline.identity.embedding import DlibEmbedder, align
@@ -268,7 +268,7 @@ def test_two_real_people_who_swap_seats_are_told_apart(swapped, real_detector) -
     times, pictures = (np.array(column) for column in zip(*swapped, strict=True))
     number = np.arange(len(times))
     frames = Frames(number, number, times, pictures, np.ones(len(times), bool))
-    samples = list(track_faces(find_faces([frames], real_detector, Framing())))
+    samples = list(track_faces(find_faces([frames], real_detector, CropSpec())))
     embeddings = {
         track: embed(np.stack([align(pictures[sample.sample], face.landmarks) for sample, face in faces]))
         for track, faces in best_faces(samples).items()

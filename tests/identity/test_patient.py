@@ -13,7 +13,7 @@ from videos import encode, first_pictures, with_faces
 
 from pipeline.errors import InputError
 from pipeline.identity.embedding import DlibEmbedder
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.records import Face, FrameFaces
 from pipeline.store.timeline import Timeline
@@ -40,7 +40,7 @@ def two_seated(tmp_path: Path) -> Path:
 def test_the_patient_is_who_sits_in_the_region(
     two_seated: Path,
     tmp_path: Path,
-    fake_instruments: Instruments,
+    fake_instruments: Networks,
     region: tuple[float, float, float, float],
     middle: float,
 ) -> None:
@@ -56,7 +56,7 @@ def test_the_patient_is_who_sits_in_the_region(
 
 
 def test_where_nobody_sits_in_the_region_nobody_is_the_patient(
-    two_seated: Path, tmp_path: Path, fake_instruments: Instruments
+    two_seated: Path, tmp_path: Path, fake_instruments: Networks
 ) -> None:
     session = Session("P1", "S1", two_seated, patient_region=(0.0, 0.0, 0.05, 0.05))
     timeline = process_session(session, tmp_path / "out", Settings(), fake_instruments)
@@ -71,7 +71,7 @@ def test_where_nobody_sits_in_the_region_nobody_is_the_patient(
 
 
 def test_a_photo_that_is_no_picture_or_has_no_face_is_refused_by_name(
-    two_seated: Path, tmp_path: Path, fake_instruments: Instruments
+    two_seated: Path, tmp_path: Path, fake_instruments: Networks
 ) -> None:
     instruments = replace(fake_instruments, make_embedder=lambda: None)
     photo = tmp_path / "face.jpg"
@@ -126,7 +126,7 @@ def meet(people: tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]], tmp_pa
 
 @pytest.mark.parametrize(("who", "first_left"), [("woman", True), ("man", False)])
 def test_the_photo_finds_the_patient_on_both_sides_of_a_cut(
-    meet: Meet, tmp_path: Path, instruments: Instruments, embedder: DlibEmbedder, who: str, first_left: bool
+    meet: Meet, tmp_path: Path, instruments: Networks, embedder: DlibEmbedder, who: str, first_left: bool
 ) -> None:
     instruments = replace(instruments, make_embedder=lambda: embedder)
     timeline = process_session(meet(who), tmp_path / "out", Settings(sample_fps=10), instruments)
@@ -140,7 +140,7 @@ def test_the_photo_finds_the_patient_on_both_sides_of_a_cut(
 
 
 def test_a_stranger_s_photo_finds_nobody(
-    meet: Meet, clips: Path, tmp_path: Path, instruments: Instruments, embedder: DlibEmbedder
+    meet: Meet, clips: Path, tmp_path: Path, instruments: Networks, embedder: DlibEmbedder
 ) -> None:
     photo = tmp_path / "stranger.png"
     Image.fromarray(first_pictures(clips / "asl_help.mkv", 1)[0]).save(photo)
@@ -154,7 +154,7 @@ def test_a_stranger_s_photo_finds_nobody(
 # --- a part of a video
 
 
-def test_only_the_parts_that_count_are_sampled(tmp_path: Path, fake_instruments: Instruments) -> None:
+def test_only_the_parts_that_count_are_sampled(tmp_path: Path, fake_instruments: Networks) -> None:
     video = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 100, rate=10)
     session = Session("P1", "S1", video, start_s=2.0, end_s=9.0, exclude=((3.0, 5.0), (8.0, 20.0)))
     timeline = process_session(session, tmp_path / "out", Settings(), fake_instruments)
@@ -169,7 +169,7 @@ def test_only_the_parts_that_count_are_sampled(tmp_path: Path, fake_instruments:
     "given", [{"start_s": 5.0}, {"start_s": 3.0, "end_s": 3.0}, {"exclude": ((0.0, 9.0),)}]
 )
 def test_a_session_of_which_nothing_is_left_is_refused(
-    tmp_path: Path, fake_instruments: Instruments, given: dict[str, object]
+    tmp_path: Path, fake_instruments: Networks, given: dict[str, object]
 ) -> None:
     video = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 40, rate=10)
     session = replace(Session("P1", "S1", video), **given)  # type: ignore[arg-type]
@@ -194,7 +194,7 @@ def test_the_rule_prefers_who_is_seen_longest(
 ON_LEFT, ON_RIGHT = (20, 60), (200, 60)
 
 
-def statuses(video: Path, out: Path, instruments: Instruments, **given: object) -> dict[str, int]:
+def statuses(video: Path, out: Path, instruments: Networks, **given: object) -> dict[str, int]:
     session = replace(Session("P1", "S1", video), **given)  # type: ignore[arg-type]
     timeline = process_session(session, out, Settings(), instruments)
     return dict(timeline.rows["status"].value_counts().iter_rows())
@@ -212,7 +212,7 @@ def statuses(video: Path, out: Path, instruments: Instruments, **given: object) 
 @pytest.mark.parametrize("who", [{}, {"patient_region": (0.0, 0.0, 0.5, 1.0)}], ids=["rule", "region"])
 def test_an_exclusion_does_not_change_who_is_who(
     tmp_path: Path,
-    fake_instruments: Instruments,
+    fake_instruments: Networks,
     given: dict[str, object],
     samples: int,
     who: dict[str, object],
@@ -224,7 +224,7 @@ def test_an_exclusion_does_not_change_who_is_who(
 
 
 def test_the_rule_holds_in_each_part_where_the_patient_sits_elsewhere_after_a_pause(
-    tmp_path: Path, fake_instruments: Instruments
+    tmp_path: Path, fake_instruments: Networks
 ) -> None:
     pictures = [with_faces([ON_LEFT] if n < 100 else [ON_RIGHT]) for n in range(240)]
     video = encode(tmp_path / "a.mp4", pictures, rate=10)
@@ -233,7 +233,7 @@ def test_the_rule_holds_in_each_part_where_the_patient_sits_elsewhere_after_a_pa
 
 
 def test_whoever_was_seen_beside_the_patient_is_not_taken_for_them_after_a_pause(
-    tmp_path: Path, fake_instruments: Instruments
+    tmp_path: Path, fake_instruments: Networks
 ) -> None:
     """The patient is away for the second part, in which the visitor stays."""
     faces = [[ON_LEFT], [ON_LEFT, ON_RIGHT], [ON_RIGHT]]

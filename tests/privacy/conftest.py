@@ -11,7 +11,7 @@ from videos import encode, with_faces
 
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from reports import render, write_reports
 
 
@@ -21,7 +21,7 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def process(make_recording: Callable[..., Path], fake_instruments: Instruments, out: Path) -> Process:
+def process(make_recording: Callable[..., Path], fake_instruments: Networks, out: Path) -> Process:
     """Sessions of a second each, by names like P1/S1."""
     video = make_recording("recording.mp4", [(40, 60)])
 
@@ -34,7 +34,7 @@ def process(make_recording: Callable[..., Path], fake_instruments: Instruments, 
 
 
 @pytest.fixture
-def study(tmp_path: Path, fake_instruments: Instruments) -> Study:
+def study(tmp_path: Path, fake_instruments: Networks) -> Study:
     for name, corner in ((VIDEO, (40, 60)), ("b.mp4", (80, 60))):
         encode(tmp_path / name, [with_faces([corner])] * 10, rate=10)
     return Study(tmp_path, fake_instruments)

@@ -21,7 +21,7 @@ from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refusal_folder
 from pipeline.store.status import overview, read_outcomes, read_status
-from pipeline.store.timeline import check_key, left_open, written_sessions
+from pipeline.store.timeline import check_key, unencrypted_tables, written_sessions
 from reports import own_text, write_reports
 from reports.pages.status import status_page
 
@@ -169,7 +169,7 @@ def test_what_was_set_aside_without_a_key_is_told(study: Study) -> None:
     try:
         use_key(write_key(study.folder / "study.key"))
         folder = refusal_folder(study.out, *WHO)
-        assert [path for path in left_open(study.out) if path.is_relative_to(folder)]
+        assert [path for path in unencrypted_tables(study.out) if path.is_relative_to(folder)]
     finally:
         use_no_key()
 

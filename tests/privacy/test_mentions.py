@@ -14,7 +14,7 @@ import pytest
 from purging import Process, do_purge, paths_with
 from videos import encode, with_faces
 
-from pipeline.privacy.mentions import Words, mentions
+from pipeline.privacy.mentions import IdPattern, mentions
 from pipeline.privacy.purge import plan_purge
 from pipeline.store.encryption import seal, write_key
 from reports import own_text
@@ -79,7 +79,7 @@ def test_what_still_mentions_them_is_named(out: Path, process: Process, content:
 
 
 def test_packed_tables_are_looked_into(out: Path, tmp_path: Path) -> None:
-    words = Words("P012", None, {})
+    words = IdPattern("P012", None, {})
     names = [f"P{number:03}" for number in range(100)]
     path = tmp_path / "a.parquet"
     pl.DataFrame({"who": pl.Series(names, dtype=pl.Categorical), "n": range(100)}).write_parquet(path)
@@ -110,7 +110,7 @@ def test_a_short_id_is_not_found_by_chance_in_pictures_sound_and_numbers(
     packed = io.BytesIO()
     np.savez(packed, numbers=np.frombuffer(64 * chance, np.uint8))
     (tmp_path / "f.npz").write_bytes(seal(packed.getvalue()))
-    words = Words("7", None, {"7": set()})
+    words = IdPattern("7", None, {"7": set()})
     assert [name for name in "abcdef" if mentions(next(tmp_path.glob(f"{name}.*")), words)] == []
     (tmp_path / "e.html").write_text("<p>patient 7, data:image/jpeg;base64,ab+7/cd==</p>")
     assert mentions(tmp_path / "e.html", words)
@@ -126,7 +126,7 @@ def test_what_a_video_says_of_itself_is_searched(tmp_path: Path) -> None:
             if packet.size:
                 packet.stream = copy
                 new.mux(packet)
-    words = Words("P012", None, {"P012": set()})
+    words = IdPattern("P012", None, {"P012": set()})
     assert mentions(titled, words)
     assert not mentions(path, words)
 

@@ -105,8 +105,8 @@ def test_a_folder_at_work_is_not_purged(out: Path, process: Process) -> None:
     program = """
 import sys
 from pathlib import Path
-from pipeline.store.lock import holding
-with holding(Path(sys.argv[1])):
+from pipeline.store.lock import folder_lock
+with folder_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -11,17 +11,17 @@ import pytest
 from batches import Sessions, partial_files, process, states
 from videos import cut_off, remux, sound_only
 
-from pipeline.processing.session import Instruments, QualityLimits, Session, Settings
+from pipeline.processing.session import Networks, QualityLimits, Session, Settings
 from pipeline.store.status import read_status, record
 from pipeline.store.timeline import read_timeline
 
 
-def test_no_sessions_leave_an_empty_status(out: Path, fake_instruments: Instruments) -> None:
+def test_no_sessions_leave_an_empty_status(out: Path, fake_instruments: Networks) -> None:
     assert process([], out, Settings(), fake_instruments) == []
     assert read_status(out).is_empty()
 
 
-def test_every_session_is_a_row(recordings: Sessions, out: Path, fake_instruments: Instruments) -> None:
+def test_every_session_is_a_row(recordings: Sessions, out: Path, fake_instruments: Networks) -> None:
     outcomes = process(recordings, out, Settings(), fake_instruments)
     assert [(o.session_id, o.state, o.reason) for o in outcomes] == [
         (s, "done", "") for s in ("S1", "S2", "S3")
@@ -36,7 +36,7 @@ def test_every_session_is_a_row(recordings: Sessions, out: Path, fake_instrument
     assert not partial_files(out)
 
 
-def test_progress_names_the_session(recordings: Sessions, out: Path, fake_instruments: Instruments) -> None:
+def test_progress_names_the_session(recordings: Sessions, out: Path, fake_instruments: Networks) -> None:
     calls = []
     process(
         recordings[:2],
@@ -49,7 +49,7 @@ def test_progress_names_the_session(recordings: Sessions, out: Path, fake_instru
 
 
 def test_a_session_that_fails_is_a_row_and_the_others_go_on(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     recordings[1].video.write_text("no video")
     outcomes = process(recordings, out, Settings(), fake_instruments)
@@ -63,7 +63,7 @@ def test_a_session_that_fails_is_a_row_and_the_others_go_on(
 
 
 def test_an_unexpected_error_is_a_row_and_the_log_has_the_traceback(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     calls = iter([RuntimeError("out of memory on the GPU"), None, None])
 
@@ -81,7 +81,7 @@ def test_an_unexpected_error_is_a_row_and_the_log_has_the_traceback(
 
 
 def test_a_video_cut_off_is_partial_with_the_seconds_lost(
-    clips: Path, tmp_path: Path, out: Path, fake_instruments: Instruments
+    clips: Path, tmp_path: Path, out: Path, fake_instruments: Networks
 ) -> None:
     whole = remux(
         clips / "single_face.mp4", tmp_path / "a.mp4", copies=4, container_options={"movflags": "faststart"}
@@ -95,7 +95,7 @@ def test_a_video_cut_off_is_partial_with_the_seconds_lost(
 
 
 def test_a_session_without_a_face_is_done_with_a_warning(
-    make_recording: Callable[..., Path], out: Path, fake_instruments: Instruments
+    make_recording: Callable[..., Path], out: Path, fake_instruments: Networks
 ) -> None:
     (outcome,) = process(
         [Session("P1", "S1", make_recording("a.mp4", []))], out, Settings(), fake_instruments
@@ -105,7 +105,7 @@ def test_a_session_without_a_face_is_done_with_a_warning(
 
 
 def test_a_session_of_poor_pictures_is_done_with_a_warning(
-    make_recording: Callable[..., Path], out: Path, fake_instruments: Instruments
+    make_recording: Callable[..., Path], out: Path, fake_instruments: Networks
 ) -> None:
     session = Session("P1", "S1", make_recording("a.mp4", [(40, 40)]))
     settings = Settings(quality=QualityLimits(min_brightness=0.99))
@@ -118,7 +118,7 @@ def test_a_session_of_poor_pictures_is_done_with_a_warning(
     ("kind", "reason"), [("empty", "empty"), ("sound", "only audio"), ("missing", "not found")]
 )
 def test_what_is_no_video_fails_and_the_row_does_not_tell_its_name(
-    tmp_path: Path, out: Path, fake_instruments: Instruments, kind: str, reason: str
+    tmp_path: Path, out: Path, fake_instruments: Networks, kind: str, reason: str
 ) -> None:
     """A file can be named after a person; the row gets into the report."""
     path = tmp_path / "Marie Curie.mp4"
@@ -134,7 +134,7 @@ def test_what_is_no_video_fails_and_the_row_does_not_tell_its_name(
 
 
 def test_nor_does_the_row_tell_the_photos_name(
-    make_recording: Callable[..., Path], tmp_path: Path, out: Path, fake_instruments: Instruments
+    make_recording: Callable[..., Path], tmp_path: Path, out: Path, fake_instruments: Networks
 ) -> None:
     photo = tmp_path / "Marie Curie.jpg"
     photo.write_text("no picture")
@@ -148,7 +148,7 @@ def test_nor_does_the_row_tell_the_photos_name(
 
 
 def test_what_is_done_is_skipped_and_keeps_its_row(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     process(recordings[:2], out, Settings(), fake_instruments)
     kept = recordings[0].timeline_path(out), out / "status.parquet"
@@ -162,7 +162,7 @@ def test_what_is_done_is_skipped_and_keeps_its_row(
 
 
 def test_overwrite_makes_it_anew_and_replaces_its_row(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     process(recordings[:1], out, Settings(), fake_instruments)
     process(recordings[:1], out, Settings(sample_fps=10), fake_instruments, overwrite=True)
@@ -171,7 +171,7 @@ def test_overwrite_makes_it_anew_and_replaces_its_row(
 
 
 def test_what_failed_is_tried_again_and_its_row_replaced(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     whole = recordings[0].video.read_bytes()
     recordings[0].video.write_bytes(b"")
@@ -182,7 +182,7 @@ def test_what_failed_is_tried_again_and_its_row_replaced(
 
 
 def test_a_link_in_the_folder_is_not_written_through(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     out.mkdir()
     elsewhere = out.parent / "elsewhere"
@@ -192,7 +192,7 @@ def test_a_link_in_the_folder_is_not_written_through(
 
 
 def test_consent_that_is_given_later_counts(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     without = replace(recordings[0], consent=False)
     for _ in range(2):
@@ -204,7 +204,7 @@ def test_consent_that_is_given_later_counts(
 
 
 def test_the_status_can_be_read_while_it_is_replaced(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     """Files of two sizes: of a mixture of both nothing can be read."""
     (outcome,) = process(recordings[:1], out, Settings(), fake_instruments)
@@ -216,7 +216,7 @@ def test_the_status_can_be_read_while_it_is_replaced(
 
 
 def test_ctrl_c_leaves_a_folder_that_can_be_gone_on_with(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     calls = 0
 
@@ -238,7 +238,7 @@ def test_ctrl_c_leaves_a_folder_that_can_be_gone_on_with(
 
 
 def test_ctrl_c_while_writing_leaves_no_partial_file(
-    recordings: Sessions, out: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+    recordings: Sessions, out: Path, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(table, where, **options):
         Path(where).write_bytes(b"PAR1")

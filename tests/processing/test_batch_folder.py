@@ -13,7 +13,7 @@ from batches import Sessions, partial_files, process, states
 from pipeline.errors import OutputError
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.store.lock import is_held
 from pipeline.store.status import overview, read_status
 from pipeline.store.timeline import read_timeline
@@ -21,7 +21,7 @@ from pipeline.store.timeline import read_timeline
 # --- the folder
 
 
-def test_everything_is_its_owner_s(recordings: Sessions, out: Path, fake_instruments: Instruments) -> None:
+def test_everything_is_its_owner_s(recordings: Sessions, out: Path, fake_instruments: Networks) -> None:
     process(recordings[:1], out, Settings(), fake_instruments)
     modes = {path.relative_to(out).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in out.rglob("*")}
     assert stat.S_IMODE(out.stat().st_mode) == 0o700
@@ -41,7 +41,7 @@ def never(images):
 
 @pytest.mark.parametrize("kind", ["a file", "below a file", "below /proc"])
 def test_a_folder_that_can_t_be_written_to_is_refused_before_any_work(
-    recordings: list[Session], tmp_path: Path, fake_instruments: Instruments, kind: str
+    recordings: list[Session], tmp_path: Path, fake_instruments: Networks, kind: str
 ) -> None:
     (tmp_path / "file").touch()
     out = {
@@ -54,7 +54,7 @@ def test_a_folder_that_can_t_be_written_to_is_refused_before_any_work(
 
 
 def test_a_file_where_a_timeline_s_folder_should_be_fails_by_name(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     out.mkdir()
     (out / "timelines").touch()
@@ -67,7 +67,7 @@ def test_a_file_where_a_timeline_s_folder_should_be_fails_by_name(
 
 @pytest.mark.parametrize("damage", ["damaged", ""])
 def test_a_damaged_status_is_written_again_from_the_timelines(
-    recordings: Sessions, out: Path, fake_instruments: Instruments, damage: str
+    recordings: Sessions, out: Path, fake_instruments: Networks, damage: str
 ) -> None:
     process(recordings, out, Settings(), fake_instruments)
     before = read_status(out)
@@ -80,7 +80,7 @@ def test_a_damaged_status_is_written_again_from_the_timelines(
     assert pl.read_parquet(out / "status.parquet").select(known).equals(before.select(known))
 
 
-def test_a_damaged_status_of_no_session_is_written_again(out: Path, fake_instruments: Instruments) -> None:
+def test_a_damaged_status_of_no_session_is_written_again(out: Path, fake_instruments: Networks) -> None:
     out.mkdir()
     (out / "status.parquet").write_text("damaged")
     assert process([], out, Settings(), fake_instruments) == []
@@ -88,7 +88,7 @@ def test_a_damaged_status_of_no_session_is_written_again(out: Path, fake_instrum
 
 
 def test_a_lost_status_of_a_damaged_timeline_waits_for_the_next_run(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     process(recordings[:1], out, Settings(), fake_instruments)
     recordings[0].timeline_path(out).write_text("damaged")
@@ -102,7 +102,7 @@ def test_a_lost_status_of_a_damaged_timeline_waits_for_the_next_run(
 
 
 def test_while_a_run_is_at_work_its_status_says_so(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     seen: dict[str, dict[str, str]] = {}
 
@@ -119,7 +119,7 @@ def test_while_a_run_is_at_work_its_status_says_so(
 
 
 def test_a_run_that_was_killed_shows_and_is_done_again(
-    recordings: Sessions, out: Path, fake_instruments: Instruments
+    recordings: Sessions, out: Path, fake_instruments: Networks
 ) -> None:
     engine = in_this_process(fake_instruments)
     process_sessions(recordings, out, Settings(), engine, "0" * 64)
@@ -141,7 +141,7 @@ def test_a_run_that_was_killed_shows_and_is_done_again(
 
 
 def test_a_video_that_was_away_for_a_while_is_tried_again(
-    recordings: Sessions, out: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+    recordings: Sessions, out: Path, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 0.4)
     video, away = recordings[0].video, recordings[0].video.with_name("away")
@@ -163,7 +163,7 @@ def test_a_video_that_was_away_for_a_while_is_tried_again(
 
 
 def test_a_disk_that_is_full_fails_with_its_reason_and_leaves_nothing_half_written(
-    recordings: Sessions, out: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+    recordings: Sessions, out: Path, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = in_this_process(fake_instruments)
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from videos import encode, with_faces
 
-from pipeline.processing.chunks import Stretch, Stretches
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.chunks import Chunk, Chunks
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.records import Face, FrameFaces
 from pipeline.video.container import probe
@@ -19,7 +19,7 @@ from pipeline.video.decoding import SampledVideo
 
 
 @pytest.fixture
-def stretch(make_face: Callable[..., Face]) -> Stretch:
+def stretch(make_face: Callable[..., Face]) -> Chunk:
     scored = [make_face(x, 80.1, probabilities=np.full(7, 1 / 7, np.float32)) for x in (50.3, 190.7)]
     samples = [
         FrameFaces(10, 50, 2.0, True, tuple(scored)),
@@ -27,7 +27,7 @@ def stretch(make_face: Callable[..., Face]) -> Stretch:
         FrameFaces(12, 60, 2.4, False),
         FrameFaces(13, 65, 2.6, True, (scored[1],)),
     ]
-    return Stretch(samples, ["decord", "pyav"])
+    return Chunk(samples, ["decord", "pyav"])
 
 
 def values(samples: list[FrameFaces]) -> list[object]:
@@ -40,8 +40,8 @@ def _values(face: Face) -> list[object]:
     return [*(array.tolist() for array in arrays), face.detection, face.sharpness, face.yaw, face.roll]
 
 
-def test_what_is_read_is_what_was_written(tmp_path: Path, stretch: Stretch) -> None:
-    kept = Stretches(tmp_path / "P1" / "S1", "key")
+def test_what_is_read_is_what_was_written(tmp_path: Path, stretch: Chunk) -> None:
+    kept = Chunks(tmp_path / "P1" / "S1", "key")
     kept.write(3, stretch)
     found = kept.read(3)
     assert found is not None
@@ -50,35 +50,33 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, stretch: Stretch) -> N
 
 
 def test_a_stretch_without_a_face_is_one_too(tmp_path: Path) -> None:
-    kept = Stretches(tmp_path / "P1" / "S1", "key")
-    kept.write(0, Stretch([FrameFaces(0, 0, 0.0, True)], []))
-    assert kept.read(0) == Stretch([FrameFaces(0, 0, 0.0, True)], [])
+    kept = Chunks(tmp_path / "P1" / "S1", "key")
+    kept.write(0, Chunk([FrameFaces(0, 0, 0.0, True)], []))
+    assert kept.read(0) == Chunk([FrameFaces(0, 0, 0.0, True)], [])
 
 
-def test_no_picture_is_kept(tmp_path: Path, stretch: Stretch) -> None:
-    Stretches(tmp_path / "S1", "key").write(0, stretch)
+def test_no_picture_is_kept(tmp_path: Path, stretch: Chunk) -> None:
+    Chunks(tmp_path / "S1", "key").write(0, stretch)
     with np.load(tmp_path / "S1" / "00000.npz") as file:
         assert all(file[name].dtype != np.uint8 for name in file)
 
 
 @pytest.mark.parametrize("what", ["another key", "another number", "cut off", "overwritten", "empty"])
-def test_what_is_not_whole_or_not_of_this_run_is_not_taken(
-    tmp_path: Path, stretch: Stretch, what: str
-) -> None:
-    kept = Stretches(tmp_path / "P1" / "S1", "key")
+def test_what_is_not_whole_or_not_of_this_run_is_not_taken(tmp_path: Path, stretch: Chunk, what: str) -> None:
+    kept = Chunks(tmp_path / "P1" / "S1", "key")
     kept.write(0, stretch)
     path = tmp_path / "P1" / "S1" / "00000.npz"
     whole = path.read_bytes()
     if what == "another key":
-        kept = Stretches(tmp_path / "P1" / "S1", "other settings")
+        kept = Chunks(tmp_path / "P1" / "S1", "other settings")
     elif what != "another number":
         path.write_bytes({"cut off": whole[:-100], "overwritten": b"x" * len(whole), "empty": b""}[what])
     assert kept.read(1 if what == "another number" else 0) is None
 
 
-def test_removing_leaves_other_sessions_alone(tmp_path: Path, stretch: Stretch) -> None:
+def test_removing_leaves_other_sessions_alone(tmp_path: Path, stretch: Chunk) -> None:
     root = tmp_path / ".unfinished"
-    one, other = Stretches(root / "P1" / "S1", "key"), Stretches(root / "P1" / "S2", "key")
+    one, other = Chunks(root / "P1" / "S1", "key"), Chunks(root / "P1" / "S2", "key")
     one.write(0, stretch)
     other.write(0, stretch)
     one.remove()
@@ -89,10 +87,10 @@ def test_removing_leaves_other_sessions_alone(tmp_path: Path, stretch: Stretch) 
 
 
 def test_who_comes_last_does_not_mind_that_the_folder_is_gone(
-    tmp_path: Path, stretch: Stretch, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, stretch: Chunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another machine's attempt ends, and removes the folder, while this one writes to it."""
-    kept = Stretches(tmp_path / ".unfinished" / "P1" / "S1", "key")
+    kept = Chunks(tmp_path / ".unfinished" / "P1" / "S1", "key")
 
     def meanwhile(content: bytes) -> bytes:
         kept.remove()
@@ -122,7 +120,7 @@ class Stopped(BaseException):
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     session: Session,
     tmp_path: Path,
-    fake_instruments: Instruments,
+    fake_instruments: Networks,
     monkeypatch: pytest.MonkeyPatch,
     stop_after: int,
 ) -> None:
@@ -148,7 +146,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
 
 
 def test_two_attempts_at_once_do_no_harm(
-    session: Session, tmp_path: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a machine was taken for lost, and another does all of it meanwhile."""
     monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 1.0)
@@ -167,7 +165,7 @@ def test_two_attempts_at_once_do_no_harm(
 
 
 def test_other_settings_start_anew(
-    session: Session, tmp_path: Path, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 1.0)
 

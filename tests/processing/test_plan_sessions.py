@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.processing.batch import check_id, plan_sessions, process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 
 # --- ids
 
@@ -64,7 +64,7 @@ def test_no_inputs_are_no_sessions() -> None:
 
 @pytest.mark.parametrize("relative", [True, False])
 def test_a_folder_whose_name_is_no_text_is_refused(
-    tmp_path: Path, relative: bool, fake_instruments: Instruments, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, relative: bool, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The status holds full paths, as text."""
     folder, out = tmp_path / os.fsdecode(b"caf\xe9"), tmp_path / "out"

@@ -22,7 +22,7 @@ from worker_parts import CRASH, HANG, RAISE, make_instruments, make_none, make_s
 from pipeline.errors import InputError, VideoError
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import Job, in_this_process, make_job
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.store.status import Outcome, read_status
 
 # Ray listens on all of the machine's addresses. It reads this when it is imported.
@@ -81,7 +81,7 @@ def make_our_job(tmp_path: Path) -> Callable[[Session], Job]:
     return lambda session: make_job(session, tmp_path / "out", Settings(), "0" * 64, None)
 
 
-def watch(job: Job, make: Callable[[], Instruments] = make_instruments, stall_s: float = 60.0) -> list[Any]:
+def watch(job: Job, make: Callable[[], Networks] = make_instruments, stall_s: float = 60.0) -> list[Any]:
     return list(ray_engine._Watcher(make, stall_s).process(job, ray_engine._versions()))
 
 
@@ -153,14 +153,14 @@ def run(
     cluster: Any,
     sessions: list[Session],
     out: Path,
-    make: Callable[[], Instruments] = make_instruments,
+    make: Callable[[], Networks] = make_instruments,
     on_session: Callable[[Session, int, int], None] = lambda session, done, total: None,
 ) -> list[Outcome]:
     engine = RayCluster(make, cluster.address)
     return process_sessions(sessions, out, Settings(), engine, "0" * 64, on_session=on_session)
 
 
-def assert_as_on_this_machine(sessions: list[Session], out: Path, instruments: Instruments) -> None:
+def assert_as_on_this_machine(sessions: list[Session], out: Path, instruments: Networks) -> None:
     here = out.with_name("here")
     process_sessions(sessions, here, Settings(), in_this_process(instruments), FAKE_WEIGHTS["sha256"])
     for session in sessions:
@@ -258,7 +258,7 @@ def test_instruments_that_can_t_be_had_end_the_run_and_the_machine_is_named(
 def test_a_machine_without_the_program_is_named(
     cluster: Any, make_session: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make() -> Instruments:
+    def make() -> Networks:
         return make_instruments()
 
     make.__module__, make.__qualname__ = "only_here", "make"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from statuses import statuses
 
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.records import EMOTIONS, NEGATIVE, STATUSES
 from pipeline.store.timeline import Timeline, read_timeline
@@ -51,7 +51,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def of_clip(clips: Path, out: Path, instruments: Instruments) -> Callable[[str], Timeline]:
+def of_clip(clips: Path, out: Path, instruments: Networks) -> Callable[[str], Timeline]:
     """The timeline of a clip, made once, as read from its file."""
     made: dict[str, Timeline] = {}
 
@@ -121,7 +121,7 @@ def test_boxes_are_in_the_upright_picture(of_clip: OfClip, name: str) -> None:
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_metadata_say_how_the_timeline_was_made(
-    of_clip: OfClip, clips: Path, instruments: Instruments, name: str
+    of_clip: OfClip, clips: Path, instruments: Networks, name: str
 ) -> None:
     found = of_clip(name).metadata
     path = clips / name

@@ -14,7 +14,7 @@ from videos import cut_off, decoded_pts, encode, numbered, remux, with_faces
 
 from pipeline.errors import InputError, VideoError
 from pipeline.identity.patient import by_rule
-from pipeline.processing.session import Instruments, QualityLimits, Session, Settings
+from pipeline.processing.session import Networks, QualityLimits, Session, Settings
 from pipeline.processing.session_tables import status_of
 from pipeline.processing.stages import process_session
 from pipeline.records import FrameFaces
@@ -24,13 +24,13 @@ from pipeline.store.timeline import Timeline, read_timeline
 
 
 def process(
-    video: Path, folder: Path, instruments: Instruments, settings: Settings | None = None, **kept: object
+    video: Path, folder: Path, instruments: Networks, settings: Settings | None = None, **kept: object
 ) -> Timeline:
     return process_session(Session("P1", "S1", video), folder, settings or Settings(), instruments, **kept)
 
 
 def test_what_is_returned_is_what_was_written(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Instruments
+    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
 ) -> None:
     returned = process(make_recording("a.mp4", [(40, 60)], []), tmp_path / "out", fake_instruments)
     written = read_timeline(tmp_path / "out/timelines/patient_id=P1/S1.parquet")
@@ -39,7 +39,7 @@ def test_what_is_returned_is_what_was_written(
 
 
 def test_each_status_has_its_rows(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Instruments
+    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
 ) -> None:
     patient, other = (40, 60), (200, 60)
     path = make_recording("a.mp4", [patient], [patient, other], [other], [], [patient])
@@ -56,7 +56,7 @@ def test_each_status_has_its_rows(
     }
 
 
-def test_a_dark_face_is_seen_and_not_judged(tmp_path: Path, fake_instruments: Instruments) -> None:
+def test_a_dark_face_is_seen_and_not_judged(tmp_path: Path, fake_instruments: Networks) -> None:
     limits = QualityLimits(min_brightness=0.7)
     path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 10, rate=5)
     rows = process(path, tmp_path / "out", fake_instruments, Settings(quality=limits)).rows
@@ -65,7 +65,7 @@ def test_a_dark_face_is_seen_and_not_judged(tmp_path: Path, fake_instruments: In
     assert rows["p_happy"].null_count() == 10
 
 
-def test_one_frame_is_a_session(tmp_path: Path, fake_instruments: Instruments) -> None:
+def test_one_frame_is_a_session(tmp_path: Path, fake_instruments: Networks) -> None:
     path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])])
     timeline = process(path, tmp_path / "out", fake_instruments)
     assert statuses(timeline) == ["ok"]
@@ -74,7 +74,7 @@ def test_one_frame_is_a_session(tmp_path: Path, fake_instruments: Instruments) -
 
 
 def test_of_a_file_cut_off_the_rest_is_lost_and_the_coverage_counts_it(
-    clips: Path, tmp_path: Path, fake_instruments: Instruments
+    clips: Path, tmp_path: Path, fake_instruments: Networks
 ) -> None:
     whole = remux(
         clips / "single_face.mp4", tmp_path / "a.mp4", copies=4, container_options={"movflags": "faststart"}
@@ -86,7 +86,7 @@ def test_of_a_file_cut_off_the_rest_is_lost_and_the_coverage_counts_it(
     assert timeline.metadata["seconds_lost"] == pytest.approx(9.6 - last_s, abs=0.5)
 
 
-def test_a_hole_in_the_recording_is_not_observed(tmp_path: Path, fake_instruments: Instruments) -> None:
+def test_a_hole_in_the_recording_is_not_observed(tmp_path: Path, fake_instruments: Networks) -> None:
     """One second at 10 frames/s, a minute of nothing, one second more of who is then somebody else."""
     times_ms = [100 * n for n in range(10)] + [61_000 + 100 * n for n in range(10)]
     path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 20, times_ms=times_ms)
@@ -98,7 +98,7 @@ def test_a_hole_in_the_recording_is_not_observed(tmp_path: Path, fake_instrument
 
 
 def test_times_and_frames_of_a_variable_rate_are_the_container_s(
-    tmp_path: Path, fake_instruments: Instruments
+    tmp_path: Path, fake_instruments: Networks
 ) -> None:
     times_ms = [0, 40, 70, 130, 200, 290, 300, 450, 2450, 2500, 2530, 2600, 2800]
     path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 13, times_ms=times_ms)
@@ -110,7 +110,7 @@ def test_times_and_frames_of_a_variable_rate_are_the_container_s(
 
 
 def test_progress_counts_every_sample(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Instruments
+    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
 ) -> None:
     calls: list[tuple[int, int]] = []
     process(
@@ -123,7 +123,7 @@ def test_progress_counts_every_sample(
 
 
 def test_a_video_of_which_nothing_decodes_is_an_error_and_leaves_nothing(
-    tmp_path: Path, fake_instruments: Instruments
+    tmp_path: Path, fake_instruments: Networks
 ) -> None:
     path = encode(tmp_path / "a.mp4", numbered(20), damage=lambda number: True)
     with pytest.raises(VideoError, match=r"a\.mp4"):
@@ -132,7 +132,7 @@ def test_a_video_of_which_nothing_decodes_is_an_error_and_leaves_nothing(
 
 
 def test_a_track_that_is_not_there_is_refused_and_leaves_nothing(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Instruments
+    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
 ) -> None:
     path = make_recording("a.mp4", [(40, 60)])
     with pytest.raises(InputError, match="--patient-track 7"):
@@ -153,7 +153,7 @@ def test_a_rate_that_means_nothing_is_refused_before_any_work(sample_fps: float)
 
 
 def test_a_video_that_follows_its_sound_in_the_file_is_found(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Instruments
+    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
 ) -> None:
     source = make_recording("a.mp4", [(40, 60)], [(40, 60)])
     path = tmp_path / "b.mkv"

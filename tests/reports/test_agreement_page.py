@@ -13,7 +13,7 @@ import cli
 from pipeline.agreement.compare import agree
 from pipeline.agreement.results import Agreement, RatedTime
 from pipeline.analysis.summaries import summarize_folder
-from pipeline.exchange.ratings import Rating, Ratings, Stretch
+from pipeline.exchange.ratings import CodedInterval, Rating, Ratings
 from reports.pages.agreement import agreement_page, lead, rated_lines, write_agreement_page
 
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
@@ -26,7 +26,7 @@ HOSTILE = "<script>alert(1)</script>"
 def found_in(out: Path, *raters: str) -> Agreement:
     put(out, make_timeline(SECONDS * 6))
     summarize_folder(out)
-    stretches = Stretch(0, 8, "happy"), Stretch(8, 20, "neutral"), Stretch(20, 29, "sad")
+    stretches = CodedInterval(0, 8, "happy"), CodedInterval(8, 20, "neutral"), CodedInterval(20, 29, "sad")
     return agree(out, Ratings(tuple(Rating("P1", "S1", rater, stretches) for rater in raters), (HOSTILE,)))
 
 
@@ -56,7 +56,7 @@ def test_figures_stand_with_their_time_coverage_and_sessions(tmp_path: Path) -> 
 def test_where_too_little_was_compared_for_an_interval_it_is_said(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(SECONDS))
     summarize_folder(tmp_path)
-    found = agree(tmp_path, Ratings((Rating("P1", "S1", "anna", (Stretch(0, 8, "happy"),)),)))
+    found = agree(tmp_path, Ratings((Rating("P1", "S1", "anna", (CodedInterval(0, 8, "happy"),)),)))
     page = agreement_page(found, tmp_path / "review")
     assert "\N{EN DASH} to \N{EN DASH}" not in page
     assert page.count("too little to say how sure") >= 2

@@ -13,7 +13,7 @@ from session_pages import spaced
 from summary_tables import PATIENTS, made, make_small_study, measure_rows, session_row, tables
 from timelines import TWENTY_SECONDS, make_timeline, put
 
-from pipeline.analysis.longitudinal import Course, courses
+from pipeline.analysis.longitudinal import PatientHistory, courses
 from pipeline.analysis.session_results import FolderFacts
 from pipeline.analysis.summaries import READINGS
 from pipeline.store.status import Outcome, record
@@ -28,11 +28,13 @@ ABOUT = {"version": "0.1.0", "settings": {"min_coverage": 0.2}}
 MAX_BYTES = 1_500_000
 
 
-def page(course: Course, language: Language = ENGLISH, comparisons: pl.DataFrame | None = None) -> Page:
+def page(
+    course: PatientHistory, language: Language = ENGLISH, comparisons: pl.DataFrame | None = None
+) -> Page:
     return Page(patient_page(course, language, ABOUT, comparisons))
 
 
-def patient(sessions: int, every_days: int = 7) -> Course:
+def patient(sessions: int, every_days: int = 7) -> PatientHistory:
     return courses(*made(1, sessions, timedelta(days=every_days)), "baseline")[0]
 
 
@@ -61,7 +63,7 @@ def compared(difference: float, low: float, high: float, p: float = 0.01) -> pl.
 
 
 def test_a_patient_without_a_session_has_a_page_that_says_so() -> None:
-    assert "There is no session yet." in page(Course("P1", (), "baseline")).text
+    assert "There is no session yet." in page(PatientHistory("P1", (), "baseline")).text
 
 
 def test_a_patient_who_was_hardly_seen_gets_no_number() -> None:
@@ -174,7 +176,7 @@ def test_every_figure_has_words_and_a_table_behind_it() -> None:
 
 @pytest.mark.parametrize("sessions", [0, 1, 8, 70])
 def test_a_french_patient_holds_no_english(sessions: int, tmp_path: Path) -> None:
-    course = patient(sessions) if sessions else Course("P001", (), "baseline")
+    course = patient(sessions) if sessions else PatientHistory("P001", (), "baseline")
     (tmp_path / "a.html").write_text(patient_page(course, FRENCH, ABOUT, compared(12.0, 4.0, 20.0)))
     assert_no_english(tmp_path / "a.html")
 

@@ -16,7 +16,7 @@ from pipeline.errors import InputError, TimelineError
 from pipeline.identity.embedding import DlibEmbedder, align
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.review.annotated_video import (
     Blur,
@@ -36,7 +36,7 @@ Processed = Callable[..., Material]
 
 
 @pytest.fixture
-def processed(tmp_path: Path, fake_instruments: Instruments) -> Processed:
+def processed(tmp_path: Path, fake_instruments: Networks) -> Processed:
     """The material of a session of drawn pictures, whose patient sits on the left."""
 
     def make(*videos: Path, **given: object) -> Material:
@@ -128,7 +128,7 @@ def test_a_region_may_lie_beyond_the_picture(region: tuple[float, ...]) -> None:
     assert np.array_equal(np.asarray(picture)[outside], before[outside])
 
 
-def test_a_blurred_face_is_not_found_and_not_recognised(clips: Path, instruments: Instruments) -> None:
+def test_a_blurred_face_is_not_found_and_not_recognised(clips: Path, instruments: Networks) -> None:
     """As it is in the copy: with the box from the detector. dlib calls below 0.6 the same person."""
     try:
         embed = DlibEmbedder()
@@ -284,7 +284,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def test_a_video_that_moved_is_asked_for(
     tmp_path: Path,
-    fake_instruments: Instruments,
+    fake_instruments: Networks,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:

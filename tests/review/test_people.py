@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from videos import encode, with_faces
 
 from pipeline.errors import InputError
-from pipeline.identity.roles import by_hand, settle, write_roles
+from pipeline.identity.roles import apply_manual_roles, patient_from_roles, write_roles
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.records import FrameFaces
 from pipeline.review.people import apply_people, find_people, read_people, write_people
 from pipeline.store.status import read_outcomes
@@ -47,7 +47,7 @@ def seated(*people: tuple[tuple[int, int], tuple[float, float, float]]) -> NDArr
     return picture.astype(np.uint8)
 
 
-def process(out: Path, sessions: list[Session], instruments: Instruments, sample_fps: float = 5.0) -> None:
+def process(out: Path, sessions: list[Session], instruments: Networks, sample_fps: float = 5.0) -> None:
     settings = Settings(sample_fps=sample_fps)
     engine = in_this_process(instruments)
     outcomes = process_sessions(sessions, out, settings, engine, "0" * 64, overwrite=True)
@@ -67,7 +67,7 @@ def sessions(tmp_path: Path) -> list[Session]:
 
 
 @pytest.fixture
-def out(tmp_path: Path, sessions: list[Session], fake_instruments: Instruments) -> Path:
+def out(tmp_path: Path, sessions: list[Session], fake_instruments: Networks) -> Path:
     process(tmp_path / "out", sessions, fake_instruments)
     return tmp_path / "out"
 
@@ -133,7 +133,7 @@ def test_a_corrected_table_makes_the_timelines_anew_without_the_videos(
 
 
 def test_what_was_said_is_kept_when_it_is_processed_again(
-    out: Path, sessions: list[Session], fake_instruments: Instruments
+    out: Path, sessions: list[Session], fake_instruments: Networks
 ) -> None:
     table = write_people(find_people(out, ByColour()), out)
     correct(table, lambda row: "patient" if row["alike"] == "B" else "other")
@@ -156,7 +156,7 @@ def test_who_looks_like_the_confirmed_patient_of_another_session_is_noted(out: P
 
 
 def test_a_track_that_goes_over_to_another_person_is_not_confirmed_by_silence(
-    tmp_path: Path, fake_instruments: Instruments
+    tmp_path: Path, fake_instruments: Networks
 ) -> None:
     (tmp_path / "out").mkdir()
     pictures = [seated((LEFT, RED))] * 40 + [seated((LEFT, BLUE))] * 40
@@ -218,15 +218,15 @@ def test_a_role_holds_where_most_of_its_places_are(
     after = make_samples(
         *[(make_face(205, 52, track=1), make_face(53, 48, track=7), make_face(120, 120, track=3))] * 10
     )
-    found = by_hand(after, tmp_path / "roles")
+    found = patient_from_roles(after, tmp_path / "roles")
     assert found is not None
     assert found.tracks == {7}
     assert [found.role_of(track) for track in (1, 3, 7)] == ["caregiver", "unknown", "patient"]
     assert found.confidence == 1.0
-    gone = by_hand(make_samples(*[(make_face(205, 52, track=1),)] * 10), tmp_path / "roles")
+    gone = patient_from_roles(make_samples(*[(make_face(205, 52, track=1),)] * 10), tmp_path / "roles")
     assert gone is not None
     assert (gone.tracks, gone.confidence) == (frozenset(), 0.0)
-    assert by_hand(after, tmp_path / "nothing") is None
+    assert patient_from_roles(after, tmp_path / "nothing") is None
 
 
 def test_whom_a_person_called_a_caregiver_no_photo_makes_the_patient(
@@ -236,11 +236,11 @@ def test_whom_a_person_called_a_caregiver_no_photo_makes_the_patient(
 
     samples = make_samples(*[(make_face(50, 50, track=1), make_face(200, 50, track=2))] * 5)
     write_roles(tmp_path / "roles", samples, {1: "caregiver", 2: "unknown"})
-    hand = by_hand(samples, tmp_path / "roles")
+    hand = patient_from_roles(samples, tmp_path / "roles")
     by_photo = Patient(frozenset({1, 2}), "photo", 0.8, "")
-    assert settle(by_photo, hand).tracks == {2}
-    assert settle(Patient(frozenset({1}), "longest"), hand).tracks == frozenset()
-    assert settle(by_photo, None) is by_photo
+    assert apply_manual_roles(by_photo, hand).tracks == {2}
+    assert apply_manual_roles(Patient(frozenset({1}), "longest"), hand).tracks == frozenset()
+    assert apply_manual_roles(by_photo, None) is by_photo
 
 
 def test_the_page_shows_everybody_and_escapes_what_it_shows(out: Path) -> None:

@@ -13,7 +13,7 @@ from videos import encode, with_faces
 
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process, stamp
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.review import annotated_video as review
 from pipeline.review.thumbnails import SIDE_PX, Thumbnails, _cut
 from pipeline.store.paths import faces_path
@@ -25,7 +25,7 @@ PATIENT, OTHER = (40, 60), (125, 60)
 
 
 @pytest.fixture
-def out(tmp_path: Path, fake_instruments: Instruments) -> Path:
+def out(tmp_path: Path, fake_instruments: Networks) -> Path:
     """Three seconds in which both are seen, then one in which nobody is; the patient is on the left."""
     drawn = [with_faces([PATIENT, OTHER])] * 30 + [with_faces([])] * 10
     session = Session(

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import InputError, OutputError
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.store.audit import HEAD_FILE, IDS_FILE, LOG_FILE, audited, forget, read_ids, read_runs, verify
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ with audited(Path(sys.argv[1]), "process", [("P1", "S1")]):
 
 
 def test_processing_is_logged(
-    make_recording: Callable[..., Path], fake_instruments: Instruments, tmp_path: Path
+    make_recording: Callable[..., Path], fake_instruments: Networks, tmp_path: Path
 ) -> None:
     video = make_recording("Marie.mp4", [(40, 60)])
     session = Session("P1", "S1", video, notes="likes Chopin")

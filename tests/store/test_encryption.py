@@ -15,11 +15,11 @@ from pipeline.identity.roles import roles_path
 from pipeline.privacy.purge import purge
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.review.people import apply_people, find_people, read_people, write_people
 from pipeline.store.encryption import is_encrypted, key_file, seal, unseal, use_key, use_no_key, write_key
 from pipeline.store.parquet import read_table, write_table
-from pipeline.store.timeline import check_key, left_open, read_timeline
+from pipeline.store.timeline import check_key, read_timeline, unencrypted_tables
 from reports import own_text, write_reports
 
 
@@ -39,7 +39,7 @@ def session(tmp_path: Path) -> Session:
     return Session("P1", "S1", encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 30, rate=10))
 
 
-def process(session: Session, out: Path, instruments: Instruments) -> str:
+def process(session: Session, out: Path, instruments: Networks) -> str:
     engine = in_this_process(instruments)
     (outcome,) = process_sessions([session], out, Settings(), engine, "0" * 64)
     return outcome.state
@@ -62,7 +62,7 @@ def test_what_is_no_key_is_refused_by_name(tmp_path: Path, content: bytes) -> No
 
 
 def test_all_that_holds_numbers_is_encrypted_and_read_back_with_the_key(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
 ) -> None:
     out = tmp_path / "out"
     assert process(session, tmp_path / "open", fake_instruments) == "done"
@@ -82,7 +82,7 @@ def test_all_that_holds_numbers_is_encrypted_and_read_back_with_the_key(
 
 
 def test_without_the_key_or_with_another_there_is_one_clear_line(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
 ) -> None:
     out = tmp_path / "out"
     use_key(key)
@@ -99,7 +99,7 @@ def test_without_the_key_or_with_another_there_is_one_clear_line(
 
 
 def test_what_was_open_is_made_anew_when_a_key_is_given(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
 ) -> None:
     process(session, tmp_path / "out", fake_instruments)
     use_key(key)
@@ -120,26 +120,30 @@ def test_one_encrypted_timeline_among_open_ones_is_enough_to_ask_for_the_key(tmp
 
 
 def test_what_is_left_open_is_known_and_roles_are_encrypted_with_their_session(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
 ) -> None:
     out, other = tmp_path / "out", replace(session, patient_id="P2")
     for one in (session, other):
         process(one, out, fake_instruments)
     apply_people(out, read_people(out, write_people(find_people(out, None), out))[0])
     said = read_table(roles_path(out, *session.ids))
-    assert left_open(out) == []
+    assert unencrypted_tables(out) == []
     use_key(key)
     assert process(session, out, fake_instruments) == "done"
     assert is_encrypted(roles_path(out, *session.ids))
     assert read_table(roles_path(out, *session.ids)).equals(said)
-    assert left_open(out) == [other.timeline_path(out), other.faces_path(out), roles_path(out, *other.ids)]
+    assert unencrypted_tables(out) == [
+        other.timeline_path(out),
+        other.faces_path(out),
+        roles_path(out, *other.ids),
+    ]
 
 
 def test_a_notebook_reads_with_the_key_that_its_environment_names(
     tmp_path: Path,
     key: Path,
     session: Session,
-    fake_instruments: Instruments,
+    fake_instruments: Networks,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     use_key(key)
@@ -187,7 +191,7 @@ def test_unfinished_stretches_are_sealed(tmp_path: Path, key: Path) -> None:
 
 
 def test_a_purge_needs_the_key_before_it_deletes_anything(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
 ) -> None:
     out = tmp_path / "out"
     use_key(key)
@@ -204,7 +208,7 @@ def test_a_purge_needs_the_key_before_it_deletes_anything(
 
 
 def test_a_purge_looks_into_what_is_encrypted(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Instruments
+    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
 ) -> None:
     out, old = tmp_path / "out", tmp_path / "out" / "old"
     use_key(write_key(tmp_path / "other.key"))

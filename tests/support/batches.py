@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.store.status import Outcome, read_status
 
 FACE = [(40, 60)]
@@ -24,7 +24,7 @@ def partial_files(folder: Path) -> list[Path]:
 
 
 def process(
-    sessions: list[Session], out: Path, settings: Settings, instruments: Instruments, **options: Any
+    sessions: list[Session], out: Path, settings: Settings, instruments: Networks, **options: Any
 ) -> list[Outcome]:
     """In this process, where a test's own functions can be used."""
     return process_sessions(sessions, out, settings, in_this_process(instruments), "0" * 64, **options)

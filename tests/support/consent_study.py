@@ -17,10 +17,10 @@ from pipeline.exchange.code_map import read_codes
 from pipeline.exchange.coded import session_names
 from pipeline.exchange.export import FORMATS, export
 from pipeline.exchange.ratings import read_ratings
-from pipeline.privacy.mentions import Words, mentions
+from pipeline.privacy.mentions import IdPattern, mentions
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.sessions_list import read_study
 from pipeline.review.annotated_video import open_material
 from pipeline.review.people import apply_people, find_people, read_people, write_people
@@ -43,7 +43,7 @@ class Study:
     """A folder of two recordings, and the list of both."""
 
     folder: Path
-    instruments: Instruments
+    instruments: Networks
 
     @property
     def out(self) -> Path:
@@ -110,7 +110,7 @@ def traces(study: Study, *, of_recording: bool = True) -> list[str]:
     """Every file in which a byte of the person or of the recording is left, by means of its own."""
     out, video = study.out, study.video
     sha256 = sha256_of(video)
-    words = Words(WHO[0], None, {WHO[0]: {WHO[1]}, OTHER[0]: {OTHER[1]}})
+    words = IdPattern(WHO[0], None, {WHO[0]: {WHO[1]}, OTHER[0]: {OTHER[1]}})
     found = []
     for top, folders, files in os.walk(out):
         if Path(top) == out:

@@ -171,7 +171,7 @@ def read_results(folder: Path | None = None) -> str:
     """All that reads a folder of results; each thing either works or says which file is at fault."""
     from pipeline.analysis.derive import derive
     from pipeline.errors import PipelineError
-    from pipeline.identity.roles import by_hand, roles_path
+    from pipeline.identity.roles import patient_from_roles, roles_path
     from pipeline.processing.session_tables import read_roles, read_samples
     from pipeline.review.people import find_people
     from pipeline.store.paths import faces_path, timeline_path
@@ -191,7 +191,9 @@ def read_results(folder: Path | None = None) -> str:
         lambda: read_timeline(timeline),
         lambda: read_faces(faces),
         lambda: read_roles(faces),
-        lambda: by_hand(read_samples(read_timeline(timeline), faces), roles_path(folder, "P1", "S1")),
+        lambda: patient_from_roles(
+            read_samples(read_timeline(timeline), faces), roles_path(folder, "P1", "S1")
+        ),
         lambda: find_people(folder, None),
         lambda: derive(folder),
         lambda: write_reports(folder),

@@ -10,8 +10,8 @@ from fakes import FAKE_WEIGHTS, find_squares, judge_by_light
 from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
-from pipeline.faces.detection import Detections, Framing
-from pipeline.processing.session import Instruments
+from pipeline.faces.detection import CropSpec, Detections
+from pipeline.processing.session import Networks
 
 # What a picture's corner asks of the detector.
 CRASH, HANG, OUT_OF_MEMORY, RAISE = 50, 100, 150, 200
@@ -32,11 +32,11 @@ def obey(images: NDArray[np.uint8]) -> list[Detections]:
     return find_squares(images)
 
 
-def make_instruments() -> Instruments:
-    return Instruments(obey, judge_by_light, Framing(), FAKE_WEIGHTS, "cpu")
+def make_instruments() -> Networks:
+    return Networks(obey, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
 
 
-def make_none() -> Instruments:
+def make_none() -> Networks:
     raise VideoError("no GPU here")
 
 
@@ -45,7 +45,7 @@ def detect_slowly(images: NDArray[np.uint8]) -> list[Detections]:
     return find_squares(images)
 
 
-def make_slow() -> Instruments:
+def make_slow() -> Networks:
     import pipeline.processing.session
 
     pipeline.processing.stages.STRETCH_S = 1.0

@@ -9,7 +9,7 @@ import pytest
 from joined import SESSION, kinds, numbers, with_streams
 from videos import cut_off, encode, numbered, read_number
 
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.video.container import probe
 from pipeline.video.decoding import SampledVideo
@@ -50,7 +50,7 @@ def test_time_zero_is_the_container_s_start(tmp_path: Path, suffix: str) -> None
     assert kinds(info) == ["late"]
 
 
-def test_time_without_a_picture_was_not_seen(tmp_path: Path, fake_instruments: Instruments) -> None:
+def test_time_without_a_picture_was_not_seen(tmp_path: Path, fake_instruments: Networks) -> None:
     video = with_sound(tmp_path / "call.mp4", 12.0)
     timeline = process_session(Session("P1", "S1", video), tmp_path / "out", Settings(), fake_instruments)
     metadata = timeline.metadata

@@ -16,8 +16,8 @@ import resource, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:3]
 from fakes import FAKE_WEIGHTS, judge_by_light
-from pipeline.faces.detection import Detections, Framing
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.faces.detection import Detections, CropSpec
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 import numpy as np
 
@@ -27,7 +27,7 @@ def one_face(images):
     return [Detections(box, np.ones(1, np.float32), marks) for _ in images]
 
 video, out = Path(sys.argv[3]), Path(sys.argv[4])
-instruments = Instruments(one_face, judge_by_light, Framing(), FAKE_WEIGHTS, "cpu")
+instruments = Networks(one_face, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
 timeline = process_session(Session("P1", video.stem, video), out, Settings(), instruments)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 print(len(timeline.rows), timeline.metadata["video"]["duration_s"], peak)

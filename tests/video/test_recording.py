@@ -8,7 +8,7 @@ import pytest
 from videos import encode, numbered, read_number, with_faces
 
 from pipeline.errors import VideoError
-from pipeline.processing.session import Instruments, Session, Settings
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.store.timeline import FACES_SCHEMA
 from pipeline.video.recording import open_recording
@@ -23,7 +23,7 @@ def split(tmp_path: Path) -> list[Path]:
 
 
 def test_files_that_follow_each_other_are_one_recording(
-    split: list[Path], tmp_path: Path, fake_instruments: Instruments
+    split: list[Path], tmp_path: Path, fake_instruments: Networks
 ) -> None:
     whole = Session("P1", "S1", split[0])
     parts = Session("P1", "S2", split[1], continued=tuple(split[2:]))
@@ -63,9 +63,7 @@ def test_files_of_another_size_are_refused(tmp_path: Path) -> None:
         open_recording([one, two])
 
 
-def test_faces_say_who_they_are_and_where_their_eyes_are(
-    tmp_path: Path, fake_instruments: Instruments
-) -> None:
+def test_faces_say_who_they_are_and_where_their_eyes_are(tmp_path: Path, fake_instruments: Networks) -> None:
     video = encode(tmp_path / "two.mp4", [with_faces([(40, 60), (220, 60)])] * 20, rate=10)
     expected = {None: {"patient", "unknown"}, (0.0, 0.0, 0.5, 1.0): {"patient", "other"}}
     for region, roles in expected.items():
