@@ -95,7 +95,7 @@ def test_scales_of_a_study(fuzz: Fuzz, tmp_path: Path) -> None:
     from pipeline.analysis.scales import read_scales
 
     path = tmp_path / "scales.toml"
-    good = (resources.files("pipeline") / "scales.toml").read_bytes()
+    good = (resources.files("pipeline.analysis") / "scales.toml").read_bytes()
 
     def check(content: bytes) -> None:
         path.write_bytes(content)

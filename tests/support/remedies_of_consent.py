@@ -11,6 +11,7 @@ import pytest
 from remedies import Kit, Steps, remedy, videos
 
 from pipeline.identity.recognition import _check_region
+from pipeline.store.folders import find_results
 from pipeline.store.paths import timeline_path
 
 # --- consent, and what is purged
@@ -213,6 +214,18 @@ def a_made_study_with_a_model(kit: Kit) -> Steps:
     kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update: None)
     kit.patch.setattr("reports.write_reports", lambda out, update: out)
     yield kit.run("demo", "--study", "--out", kit.out)
+
+
+@remedy(": no {} here or above; run `emonext demo --study`, or let EMONEXT_OUT name your --out folder.")
+def a_notebook_without_results(kit: Kit) -> Steps:
+    kit.patch.chdir(kit.folder)
+    kit.patch.delenv("EMONEXT_OUT", raising=False)
+    kit.patch.setattr("pipeline.store.folders.__file__", str(kit.folder / "a" / "b" / "c.py"))
+    yield kit.call(find_results)
+    kit.study().rename(kit.folder / "demo-study")
+    yield kit.call(find_results)
+    kit.patch.setenv("EMONEXT_OUT", str(kit.study()))
+    yield kit.call(find_results)
 
 
 @remedy(": holds something else than a made study; choose another --out.")
