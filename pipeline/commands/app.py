@@ -33,7 +33,7 @@ def _show_version(wanted: bool) -> None:
         try:
             typer.echo(f"emonext-care {version('emonext-care')}")
         except PackageNotFoundError:
-            typer.echo("emonext-care, run from its folder")
+            typer.echo("emonext-care (not installed)")
         raise typer.Exit
 
 

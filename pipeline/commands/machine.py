@@ -251,12 +251,12 @@ def doctor() -> None:
 
 
 OPTIONAL = {
-    "identity": ("dlib", "recognise the patient by photos"),
-    "agreement": ("pympi", "compare with human raters, and read ELAN files"),
-    "ray": ("ray", "work on several machines"),
-    "demo": ("skimage", "make the sample session"),
-    "notebooks": ("ipykernel", "run the notebooks"),
-    "train": ("sklearn", "train and evaluate classifiers"),
+    "identity": ("dlib", "the patient recognised by photos"),
+    "agreement": ("pympi", "comparison with human raters; ELAN files"),
+    "ray": ("ray", "several machines"),
+    "demo": ("skimage", "the sample session"),
+    "notebooks": ("ipykernel", "the notebooks"),
+    "train": ("sklearn", "training and evaluation"),
 }
 """Each extra: a module that comes with it, and what it is for."""
 
