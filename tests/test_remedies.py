@@ -51,6 +51,7 @@ EXCEPTIONS = {
     "ELAN files need {}: pip install": "needs a registry of packages; the extra exists",
     "Comparing with raters needs {}: pip install": "needs a registry; the extra exists",
     "This needs {}: pip install {}": "needs a registry of packages; the extras exist",
+    "pip install {}": "needs a registry of packages; the extras exist",
     "--editable '{}[{}]'": "needs a registry of packages; the extras exist",
     # a camera, or somebody who knows
     "Clean the lens, focus on the face, and give more light": "needs a camera: test_preflight",
