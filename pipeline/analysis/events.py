@@ -167,4 +167,4 @@ def patient_of(row: Mapping[str, str], sessions: Mapping[str, list[str]]) -> tup
         return patient, f"there is no session {shown(session)} here."
     if not patient:
         return of[0], "" if len(of) == 1 else f"{len(of)} patients have a session {shown(session)}; name one."
-    return patient, "" if patient in of else f"{shown(patient)} has no session {shown(session)} here."
+    return patient, "" if patient in of else f"this patient has no session {shown(session)} here."

@@ -66,7 +66,7 @@ def test_every_problem_is_named_at_once(listed: Path) -> None:
         "row 1, note: no such column. Begin the names of your own columns with x_.",
         "row 1, time_s: two columns have this name; keep one.",
         "row 2, session_id: 2 patients have a session 'S02'; name one.",
-        "row 3, patient_id: 'P9' has no session 'S01' here.",
+        "row 3, patient_id: this patient has no session 'S01' here.",
         "row 4, session_id: there is no session 'S07' here.",
         "row 5, session_id: empty; give the session's id.",
         "row 6, time_s: 'soon' is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.",
