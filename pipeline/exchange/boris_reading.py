@@ -74,13 +74,13 @@ def read_boris_project(
             for subject, coded in paired([one for one in events if one.code in states], where).items():
                 rater = rest or rater_of(subject, ids[0])
                 sessions.append(CodedSession(*ids, rater, tuple(coded), path.name, rated))
-    except (json.JSONDecodeError, RecursionError, *_SENSELESS) as error:
+    except (json.JSONDecodeError, RecursionError, *_MALFORMED) as error:
         raise InputError(f"{path}: can't be read as a project of BORIS; save it there again.") from error
     notes = [f"not among the project's behaviors, and left out: {_counted(undefined)}"] if undefined else []
     return sessions, [*point_notes(points), *notes]
 
 
-_SENSELESS = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
+_MALFORMED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 
 def rater_of(subject: str, patient_id: str) -> str:

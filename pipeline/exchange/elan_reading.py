@@ -57,7 +57,7 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
         ]
         parents = {name: file.parent_of(name) for name in tiers}
         annotators = {name: file.annotator_of(name) for name in tiers}
-    except _SENSELESS as error:
+    except _MALFORMED as error:
         raise InputError(f"{path}: can't be read as a file of ELAN; save it there again.") from error
     used, notes = _codings(tiers, parents, codes)
     by_rater: dict[str, list[Coded]] = {}
@@ -78,7 +78,7 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
     return sessions, notes
 
 
-_SENSELESS = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+_MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
 
 def _codings(

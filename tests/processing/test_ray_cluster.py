@@ -82,7 +82,7 @@ def make_our_job(tmp_path: Path) -> Callable[[Session], Job]:
 
 
 def watch(job: Job, make: Callable[[], Networks] = make_instruments, stall_s: float = 60.0) -> list[Any]:
-    return list(ray_engine._Watcher(make, stall_s).process(job, ray_engine._versions()))
+    return list(ray_engine.RemoteWorker(make, stall_s).process(job, ray_engine._versions()))
 
 
 def test_progress_is_told_now_and_then_and_at_the_end(
