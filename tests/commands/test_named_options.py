@@ -19,6 +19,7 @@ OTHERS = {
     *("--always", "--dirty"),  # git describe
     "--generate",  # ray get-auth-token
     *("--disable-usage-stats", "--object-store-memory"),  # ray start
+    "--version",  # before any command
     "--timeout",  # pytest
     *("--clear-output", "--inplace"),  # jupyter nbconvert
     "--work",  # tests/manual/trial_study.py
