@@ -1,4 +1,4 @@
-"""`train`, `evaluate`, `data` and `weights`."""
+"""The commands `train`, `evaluate`, `data` and `weights`."""
 
 import json
 from collections.abc import Callable

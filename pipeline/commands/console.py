@@ -1,4 +1,4 @@
-"""What commands print, and how they end."""
+"""Output of the commands: results, notes, errors, tables, progress bars and exit codes."""
 
 import os
 import shutil

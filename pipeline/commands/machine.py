@@ -1,4 +1,4 @@
-"""`preflight`, `info`, `demo`, `bench` and `doctor`."""
+"""The commands `preflight`, `info`, `demo`, `bench` and `doctor`."""
 
 import json
 import os

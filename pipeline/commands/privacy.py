@@ -1,4 +1,4 @@
-"""`make-key`, `purge` and `audit`."""
+"""The commands `key`, `purge` and `audit`."""
 
 import sys
 from collections import Counter

@@ -1,4 +1,4 @@
-"""`process`."""
+"""The command `process`."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`report`, `summarize`, `agree` and `export`."""
+"""The commands `report`, `summarize`, `agree` and `export`."""
 
 from dataclasses import replace
 from pathlib import Path

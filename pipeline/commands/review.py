@@ -1,4 +1,4 @@
-"""`people` and `review`."""
+"""The commands `people` and `review`."""
 
 from pathlib import Path
 from typing import Annotated, Literal

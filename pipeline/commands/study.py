@@ -1,4 +1,4 @@
-"""`study` and `status`."""
+"""The commands `study` and `status`."""
 
 from collections import Counter
 from pathlib import Path

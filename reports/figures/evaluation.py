@@ -1,6 +1,5 @@
 """Plotly figures of an evaluation, as the plain JSON objects that Plotly's script draws in the page."""
 
-import json
 import math
 from collections.abc import Sequence
 from html import escape
@@ -10,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from reports.figures.session import FONT
+from reports.figures.style import FONT, plain
 from reports.words import formatting as words
 from reports.words.evaluation import Values, number, percent
 from reports.words.labels import INK, PAPER, QUIET
@@ -33,7 +32,7 @@ def reliability_figure(readings: Sequence[Values]) -> dict[str, Any]:
         figure.add_trace(_bins(reading["reliability"], *look))
     figure.update_xaxes(_percent_axis("confidence", [0, 101]))
     figure.update_yaxes(_percent_axis("right", [0, 103]))
-    return _plain(figure)
+    return plain(figure)
 
 
 def abstaining_figure(readings: Sequence[Values], key: Values) -> dict[str, Any]:
@@ -46,7 +45,7 @@ def abstaining_figure(readings: Sequence[Values], key: Values) -> dict[str, Any]
         figure.add_trace(_answers(reading["abstaining"], *look, written=reading is key))
     figure.update_xaxes(_percent_axis("faces answered", [-2, 104]))
     figure.update_yaxes(_percent_axis("right", None))
-    return _plain(figure)
+    return plain(figure)
 
 
 def robustness_figure(found: Sequence[Values], undisturbed: float | None) -> dict[str, Any]:
@@ -70,7 +69,7 @@ def robustness_figure(found: Sequence[Values], undisturbed: float | None) -> dic
     if undisturbed is not None:
         line = {"color": INK, "width": 1, "dash": "dot"}
         figure.add_hline(100 * undisturbed, row="all", col="all", line=line)
-    return _plain(figure)
+    return plain(figure)
 
 
 def _layout(height: int) -> dict[str, Any]:
@@ -177,8 +176,3 @@ def _levels(one: Values) -> go.Scatter:
 
 def _drawn_in(colour: str) -> dict[str, Any]:
     return {"line": {"color": colour, "width": 1.5}, "hovertemplate": "%{hovertext}<extra></extra>"}
-
-
-def _plain(figure: go.Figure) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(figure.to_json())
-    return plain

@@ -1,6 +1,5 @@
 """Plotly figures, as the plain JSON objects that Plotly's script draws in the page."""
 
-import json
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
@@ -11,11 +10,11 @@ from numpy.typing import NDArray
 
 from pipeline.records import EMOTIONS
 from reports.figures.resampling import Floats, Steps
+from reports.figures.style import FONT, plain
 from reports.words import formatting as words
 from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, PAPER, QUIET, in_words
 from reports.words.language import Language
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 MIN_READ = 0.5
 """A step of which less than this share could be read is drawn as a gap."""
 
@@ -38,7 +37,7 @@ def expression_figure(steps: Steps, language: Language, events_s: Sequence[float
     _mark(figure, events_s)
     captions = [_expression_caption(row, looks) for row in steps.probabilities]
     figure.add_trace(_captions(steps, captions, language))
-    return _plain(figure)
+    return plain(figure)
 
 
 def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
         for value in steps.valence
     ]
     figure.add_trace(_captions(steps, captions, language))
-    return _plain(figure)
+    return plain(figure)
 
 
 def _figure(steps: Steps, height: int, language: Language) -> go.Figure:
@@ -203,8 +202,3 @@ def _each_step(steps: Steps, place: float) -> dict[str, Any]:
 def _date(seconds: float) -> str:
     """A moment as a date of 1970. Plotly shifts numbers by the reader's time zone, but not dates in words."""
     return str(np.datetime64(round(1000 * seconds), "ms"))
-
-
-def _plain(figure: go.Figure) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(figure.to_json())
-    return plain

@@ -7,8 +7,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pipeline.analysis.summaries import Number
-from reports.figures.session import FONT
 from reports.words.labels import INK, PAPER, QUIET
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 MARK = "#1f5673"
 
@@ -97,5 +98,6 @@ TIME_AXIS = {
 
 
 def plain(figure: go.Figure) -> dict[str, Any]:
+    """The figure as the JSON object that Plotly's script draws."""
     plain: dict[str, Any] = json.loads(figure.to_json())
     return plain

@@ -148,10 +148,6 @@ def _as_used(found: Values) -> dict[str, Any]:
     return {"columns": _headings(found, "as_used"), "rows": rows}
 
 
-def _gap(used: Values) -> str:
-    return signed(100 * (used["accuracy"] - used["benchmark"]), 1, ENGLISH)
-
-
 def _robustness(found: Values) -> dict[str, Any]:
     reading = key_reading(found)
     undisturbed = reading["accuracy"]["value"] if reading else None
