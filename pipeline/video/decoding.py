@@ -5,6 +5,7 @@ decord decodes clips; PyAV takes over where decord can't be relied on, and for w
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 import av
@@ -282,19 +283,21 @@ def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int |
     for answer in decoded(info.path, info.stream, start_pts=start_pts, threads=threads):
         frame = answer.frame
         if frame is None or frame.is_corrupt:
-            damage.append(answer.place)
+            damage.append(-inf if answer.place is None else answer.place)
         if frame is None:
             continue
         number += 1
         bidirectional = frame.pict_type == av.video.frame.PictureType.B
         if not bidirectional or len(held) == _MOST_BIDIRECTIONAL:
             yield from release()
+        # a picture of unknown place is built on all damage so far, and a damaged one spoils all that are held
+        place = inf if answer.place is None else answer.place
         if frame.key_frame and not frame.is_corrupt:
-            damage = [at for at in damage if at >= answer.place]
+            damage = [at for at in damage if at >= place]
         pts = number if info.by_number else answer.pts
         if pts is not None:
             aspect = info.pixel_aspect if answer.aspect is None else usable_aspect(answer.aspect)
-            held.append((_Found(frame, pts, aspect), answer.place))
+            held.append((_Found(frame, pts, aspect), place))
         if not bidirectional:
             yield from release()
     yield from release()

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
-from math import inf
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import av
 import numpy as np
@@ -25,6 +24,9 @@ _SAME_PICTURE = 0.6
 
 # XviD fills the place of a picture that was packed with another with so few bytes.
 _PLACEHOLDER_BYTES = 8
+
+# A decoder gives a picture back before it has taken so many more packets.
+_LONGEST_DELAY = 256
 
 _Packet: TypeAlias = "av.Packet[Any] | None"
 
@@ -130,7 +132,7 @@ def decode(path: Path, stream: int, at_most: int | None = None) -> Shown:
         if not shown.pts:
             shown.orientation = orientation_of(frame) or Orientation()
         shown.damaged |= frame.is_corrupt
-        shown.pts.append(frame.pts)
+        shown.pts.append(answer.pts)
         shown.key.append(bool(frame.key_frame))
         shown.sizes.add((frame.width, frame.height))
         if at_most is not None and len(shown.pts) >= at_most:
@@ -145,13 +147,13 @@ class Decoded:
 
     :param frame: none for a packet that can't be decoded, or of which a part is lost.
     :param pts: of the frame, or of that packet.
-    :param place: of its packet in the order of decoding; after all others where a decoder does not say.
+    :param place: of its packet in the order of decoding; none where a decoder does not say.
     :param aspect: width ÷ height of a pixel, where it has changed since the first frame.
     """
 
     frame: av.VideoFrame | None
     pts: int | None
-    place: float
+    place: int | None
     aspect: Fraction | None = None
 
 
@@ -169,29 +171,32 @@ def decoded(
     with open_container(path) as container:
         stream = video_stream(container, index)
         stream.thread_type = threads
-        stream.codec_context.copy_opaque = True
         if start_pts is not None:
             container.seek(start_pts, stream=stream)
         first: Fraction | None = None
+        stored: dict[int, int | None] = {}
         for place, (packet, torn) in enumerate(_with_losses(demuxed(container, stream))):
+            pts = packet.pts if packet else None
             try:
                 if packet is not None:
-                    packet.opaque = place
+                    # a decoder gives a packet's time back with its picture: the place is as good, and unique
+                    packet.pts, stored[place] = place, pts
+                    stored.pop(place - _LONGEST_DELAY, None)
                 if torn and threads != "NONE":
                     raise av.error.InvalidDataError(errno.EINVAL, "a part of a packet is lost", str(path))
                 frames = stream.decode(packet)
             except av.error.FFmpegError:
                 if threads != "NONE":
                     raise
-                yield Decoded(None, packet.pts if packet else None, place)
+                yield Decoded(None, pts, place)
                 continue
             if torn and packet is not None:
-                yield Decoded(None, packet.pts, place)
+                yield Decoded(None, pts, place)
             for frame in frames:
                 aspect = stream.codec_context.sample_aspect_ratio
                 first = first or aspect
-                own_place = inf if frame.opaque is None else cast("int", frame.opaque)
-                yield Decoded(frame, frame.pts, own_place, aspect if aspect != first else None)
+                own_pts = None if frame.pts is None else stored.get(frame.pts)
+                yield Decoded(frame, own_pts, frame.pts, aspect if aspect != first else None)
 
 
 def _with_losses(packets: Iterable[_Packet]) -> Iterator[tuple[_Packet, bool]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from numpy.typing import NDArray
 
 _MATRIX = struct.Struct("=9i")
@@ -51,7 +52,9 @@ def orientation_of(frame: av.VideoFrame) -> Orientation | None:
     The matrix maps a stored point (x, y), y downwards, to (a·x + c·y, b·x + d·y); it is stored as
     a b u c d v x y w (ISO/IEC 14496-12, 8.5.2). Another angle than 90° is rounded to the next one.
     """
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    # with frame.side_data the frame and its data would refer to each other, and stay until a collection
+    container: Any = SideDataContainer
+    data = container(frame).get("DISPLAYMATRIX")
     if data is None or data.buffer_size < _MATRIX.size:
         return None
     a, b, _, c, d, *_ = _MATRIX.unpack_from(bytes(data))

@@ -1,5 +1,6 @@
 """Memory does not grow with the length of a video."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 from videos import remux
 
-pytestmark = pytest.mark.slow
+from pipeline.video.container import probe
+from pipeline.video.decoding import SampledVideo
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +54,19 @@ def peak_mb(video: Path, out: Path, minutes: int) -> float:
     return peak
 
 
+def test_pictures_are_freed_without_waiting_for_a_garbage_collection(clips: Path) -> None:
+    video = SampledVideo(probe(clips / "gesture_720p.mp4"), 5)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in video.read(0, 10):
+            pass
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+@pytest.mark.slow
 def test_ten_minutes_take_no_more_memory_than_one(clips: Path, tmp_path: Path) -> None:
     """1280×720 at 5 frames per second, so that the packets of ten minutes decode in seconds."""
     source = clips / "gesture_720p.mp4"
