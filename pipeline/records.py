@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ class Person:
     :param tracks: ascending.
     :param role: one of :data:`ROLES`, by which the timeline goes.
     :param seconds: on the screen; ``first_s``, ``last_s``: from when to when.
-    :param chosen_by, confidence: of the session's patient, as in :class:`pipeline.identity.patient.Patient`.
+    :param chosen_by, identity: of the session's patient, as in :class:`pipeline.identity.patient.Patient`.
     :param portraits: JPEG files; none where the video is not there any more.
     :param embeddings: (m, D) float32; m is 0 where faces are not compared.
     :param source: begin of a sha256 of the session's tracks: the table is of no use with others.
@@ -33,7 +33,7 @@ class Person:
     first_s: float
     last_s: float
     chosen_by: str
-    confidence: float | None
+    identity: str
     portraits: tuple[bytes, ...]
     embeddings: NDArray[np.float32]
     source: str
@@ -60,6 +60,13 @@ NO_PICTURE: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
 
 ROLES = ("patient", "caregiver", "other", "unknown")
 """Who a track is. Nobody is a caregiver unless somebody said so."""
+
+IdentityState = Literal["confirmed", "recognised", "to_check", "unknown"]
+"""Whether it is the patient: ``confirmed`` by a person, ``recognised`` by the program; ``to_check`` by a
+person, while the rows are of the most likely one; ``unknown``: the rows are of nobody."""
+
+SURE: tuple[IdentityState, ...] = ("confirmed", "recognised")
+"""Identities that nobody needs to check."""
 
 STATUSES = ("ok", "no_face", "other_person", "low_quality", "decode_error")
 

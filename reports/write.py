@@ -15,7 +15,7 @@ from pipeline.store.ids import check_id
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
-from pipeline.store.status import WITHOUT_CONSENT, read_status
+from pipeline.store.status import WITHOUT_CONSENT, read_status, state_of
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
@@ -173,8 +173,7 @@ def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
 
 
 def _status_of(timeline: Timeline) -> _Status:
-    state = "partial" if timeline.metadata["seconds_lost"] else "done"
-    return _Status(state, "; ".join(timeline.metadata["warnings"]))
+    return _Status(state_of(timeline.metadata), "; ".join(timeline.metadata["warnings"]))
 
 
 def _methods(out: Path) -> str:

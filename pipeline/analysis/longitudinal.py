@@ -59,7 +59,7 @@ class SessionPoint:
     observed_s: float
     coverage: float
     enough: bool
-    confirmed: bool
+    identity: str
     balance: Mapping[str, Number]
     shares: Mapping[str, Mapping[str, Number]]
     reading: str = RAW
@@ -190,7 +190,7 @@ def _visit(row: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[Key
         "observed_s",
         "coverage",
         "enough",
-        "confirmed",
+        "identity",
     )
     return SessionPoint(**{name: row[name] for name in names}, balance=balance, shares=shares)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pyarrow as pa
@@ -22,6 +22,7 @@ from pipeline.analysis.baseline_correction import OwnBaseline, corrected, own_ba
 from pipeline.analysis.episodes import Episode, EpisodeSettings, find_episodes, observed
 from pipeline.analysis.measures import measure_session
 from pipeline.errors import InputError
+from pipeline.records import IdentityState
 from pipeline.store.coverage import summarize
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
@@ -38,9 +39,6 @@ LOW_EXPRESSIVE_SHARE = 0.05
 
 A convention, not a measured threshold.
 """
-
-# Who the patient is was said by a person, or by a photo.
-_UNCONFIRMED = ("longest", "largest", "region")
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ SESSIONS_SCHEMA = pa.schema(
             f"other than neutral for less than {LOW_EXPRESSIVE_SHARE:.0%}; null where seen too little",
             nullable=True,
         ),
-        column("confirmed", pa.bool_(), "whether a person or a photo said who of those seen is the patient"),
+        column("identity", pa.string(), "whether it is the patient: " + ", ".join(get_args(IdentityState))),
     ]
 )
 """Columns of ``summaries/sessions.parquet``."""
@@ -274,7 +272,7 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
             "corrected": baseline is not None,
             "rest_s": baseline.rest_s if baseline else 0.0,
             "low_expressivity": None if expressive is None else expressive < LOW_EXPRESSIVE_SHARE,
-            "confirmed": patient["chosen_by"] not in _UNCONFIRMED and patient["track"] is not None,
+            "identity": patient["identity"],
         },
         measures=measures,
         episodes=episodes,

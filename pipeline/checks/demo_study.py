@@ -296,7 +296,7 @@ def _metadata(ids: dict[str, str], condition: str, recorded_at: datetime, covera
             "also": [],
             "chosen_by": "hand",
             "tracks": 2,
-            "confidence": None,
+            "identity": "confirmed",
             "reason": "",
         },
         "coverage": coverage,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from shlex import quote
 from typing import IO, TYPE_CHECKING
 
 import typer
@@ -209,3 +210,11 @@ def show_table(table: Table) -> None:
 def say(line: str) -> None:
     """One line of result, as it is: a path may hold brackets, and is never folded."""
     out_console.print(line, markup=False, soft_wrap=True)
+
+
+def tell_to_check(sessions: int, out: Path) -> None:
+    """That a person has to look at so many sessions, and with which command."""
+    say(
+        f"{number_of(sessions, 'session')} to check: it is not certain who the patient is. "
+        f"Look with `emonext people {quote(str(out))}`."
+    )

@@ -140,7 +140,7 @@ def demo(
             on_session=lambda job, done, total: update(done, total, ""),
         )
     if outcomes[0].state == "failed":
-        tell_outcomes([sample], outcomes)
+        tell_outcomes([sample], outcomes, out)
     index = write_reports(out)
     say(f"Video:    {sample.video}")
     say(f"Timeline: {sample.timeline_path(out)}")

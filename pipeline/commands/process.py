@@ -22,6 +22,7 @@ from pipeline.commands.console import (
     refuse_given,
     say,
     tell_problems,
+    tell_to_check,
     warn,
     warn_of,
 )
@@ -152,7 +153,7 @@ def process(
             soft_wrap=True,
         )
     _tell_without_consent(out, sessions, outcomes, set_aside)
-    tell_outcomes(sessions, outcomes)
+    tell_outcomes(sessions, outcomes, out)
 
 
 def _on_this_machine(make: "Callable[..., Networks]", jobs: int | None, sessions: int) -> "Engine":
@@ -263,20 +264,30 @@ def _tell_without_consent(
         err_console.print(line, markup=False, soft_wrap=True)
 
 
-def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]") -> None:
+def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]", out: Path) -> None:
     """One line for each session of which there is news, one for all; exits 1 where some are incomplete."""
     for session, outcome in zip(sessions, outcomes, strict=True):
         if outcome.state != "skipped" and outcome.reason:
             line = f"{session.video}: {outcome.state}: {outcome.reason}"
             err_console.print(line, markup=False, soft_wrap=True)
-    states = [outcome.state for outcome in outcomes]
-    counts = (f"{states.count(state)} {state}" for state in ("done", "partial", "failed", "skipped"))
+    from pipeline.records import SURE
+
+    states: list[str] = [outcome.state for outcome in outcomes]
+    words = {"done": "done", "to_check": "to check", "partial": "partial", "failed": "failed"}
+    counts = [f"{states.count(state)} {words.get(state, state)}" for state in (*words, "skipped")]
     refused = states.count("no_consent") + states.count("withdrawn")
     out_console.print(", ".join([*counts, *([f"{refused} without consent"] if refused else [])]))
     if set(states) == {"skipped"}:
         say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
-    kept_partial = sum(outcome.state == "skipped" and bool(outcome.seconds_lost) for outcome in outcomes)
+    kept = [outcome for outcome in outcomes if outcome.state == "skipped"]
+    kept_partial = sum(bool(outcome.seconds_lost) for outcome in kept)
+    kept_unsure = sum(not outcome.seconds_lost and outcome.identity not in SURE for outcome in kept)
     if kept_partial:
         say(f"Of the skipped sessions, {kept_partial} partial, as before.")
-    if kept_partial or "failed" in states or "partial" in states:
+    if kept_unsure:
+        say(f"Of the skipped sessions, {kept_unsure} to check, as before.")
+    unsure = sum(outcome.identity in ("to_check", "unknown") for outcome in outcomes)
+    if unsure:
+        tell_to_check(unsure, out)
+    if kept_partial or kept_unsure or {"failed", "partial", "to_check"} & set(states):
         raise typer.Exit(EXIT_INCOMPLETE)

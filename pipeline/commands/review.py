@@ -17,11 +17,11 @@ from pipeline.commands.console import (
 )
 from pipeline.commands.networks import find_identity_file, make_embedder
 from pipeline.commands.options import Directory, Identity, KeyFile
+from pipeline.store.counts import number_of
 
 
 @app.command(rich_help_panel=SESSIONS)
 def people(
-    context: typer.Context,
     directory: Directory,
     apply: Annotated[
         Path | None, typer.Option(help="The table with its roles put right; rewrites the timelines.")
@@ -37,7 +37,9 @@ def people(
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
     from pipeline.errors import InputError
-    from pipeline.review.people import apply_people, find_people, read_people, write_people
+    from pipeline.review.apply_people import apply_people
+    from pipeline.review.people import find_people
+    from pipeline.review.people_table import read_people, write_people
     from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
     from pipeline.store.lock import folder_lock
@@ -47,13 +49,21 @@ def people(
 
     use_key(key)
     if apply is not None:
-        refuse_given(context, "a new table, not with --apply", "identity")
         roles, problems = read_people(directory, apply)
         if problems:
             tell_problems(apply, problems)
             raise typer.Exit(EXIT_BAD_INPUT)
-        apply_people(directory, roles, write_reports)
-        say(f"{len(roles)} timelines made anew. Report: {directory / 'reports' / 'index.html'}")
+        try:
+            embed = make_embedder(find_identity_file(identity))
+        except InputError as error:
+            err_console.print(f"The patients' other sessions are not compared. {escape(str(error))}")
+            embed = None
+        with progress_bar("Applying") as update:
+            applied, recognised = apply_people(
+                directory, roles, write_reports, embed, lambda done, total: update(done, total, "")
+            )
+        say(f"{number_of(len(applied), 'timeline')} made again; {len(recognised)} more recognised by them.")
+        say(f"Report: {directory / 'reports' / 'index.html'}")
         return
     network = find_identity_file(identity)
     try:

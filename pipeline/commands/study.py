@@ -19,6 +19,7 @@ from pipeline.commands.console import (
     say,
     show_table,
     tell_problems,
+    tell_to_check,
     warn_of,
 )
 from pipeline.commands.options import Directory
@@ -144,7 +145,7 @@ def status(
             on_screen(row["session_id"]),
             row["state"].replace("_", " "),
             "–" if row["coverage"] is None else f"{row['coverage']:.0%}",
-            "–" if row["identity"] is None else f"{row['identity']:.2f}",
+            "–" if row["identity"] is None else row["identity"].replace("_", " "),
             "–" if row["speed"] is None else f"{row['speed']:.1f}",
         )
     show_table(table)
@@ -152,6 +153,9 @@ def status(
         if reason := row["reason"] or STATE_REASONS.get(row["state"]):
             line = f"{row['patient_id']} {row['session_id']}: {reason}"
             out_console.print(on_screen(line), soft_wrap=True)
+    unsure = sum(row["identity"] in ("to_check", "unknown") for row in rows)
+    if unsure:
+        tell_to_check(unsure, directory)
     if csv:
         texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
         write_rows(csv, found.columns, texts)

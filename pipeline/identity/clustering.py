@@ -2,14 +2,15 @@
 
 A track ends where a face is lost for long, a person does not. Tracks become people by their embeddings
 (:mod:`pipeline.identity.embedding`), and a person becomes the patient by reference photos, by an earlier
-session, or by a place in the picture. In doubt two tracks stay two people, and nobody is the patient: an
-episode that is missing shows in the coverage, a carer's smile that is counted as the patient's shows nowhere.
+session, or by a place in the picture. In doubt two tracks stay two people: an episode that is missing shows
+in the coverage, a carer's smile that is counted as the patient's shows nowhere.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,12 @@ from scipy.spatial.distance import cdist
 
 from pipeline.records import Face, FrameFaces
 
-# Portraits: one from each minute of a track, but at least five where it lasts so many seconds. Each has to be
-# sought in the video again.
-_PORTRAIT_S, _FEWEST, _MOST, _MOST_TRACKS = 60.0, 5, 60, 100
+# Portraits: one from each minute of a track, but at least five where it lasts so many seconds, and the best
+# of so many angles and expressions. Each has to be sought in the video again.
+_PORTRAIT_S, _FEWEST, _MOST, _MOST_LOOKS, _MOST_TRACKS = 60.0, 5, 60, 12, 100
+
+# Angles in one step (degrees) are one look.
+_LOOK_STEP = 20.0
 
 # A face is not used below, or turned further (degrees). Made smaller, the faces of the shared clips keep
 # their distances down to 24 px; at 20 px one person's grow from 0.30 to 0.41.
@@ -30,9 +34,14 @@ _MIN_PORTRAIT_PX, _MAX_YAW, _MAX_PITCH = 24.0, 60.0, 60.0
 # no better.
 _HALF_SHARP, _ENOUGH_PX = 50.0, 80.0
 
-# Two groups of portraits of one track this many times further apart than one person's may be are two people.
-# It takes dlib's 0.45 to the 0.6 at which it was published, so that a hand before the face is none.
-SURELY_OTHERS = 4 / 3
+# Two groups of portraits of one track are two people if their nearest pair is this many times further apart
+# than one person's may be.
+_TWO_PEOPLE = 1.25
+
+# A face whose centre stays within this share of its size, in 95 of 100 samples, moves less than a living one:
+# a photo on a wall stays within 0.008, a woman who sits calmly moves by 0.026 in eight seconds.
+# Compared within a minute, since a camera may be pushed; less than so many seconds say nothing.
+_STILL, _STILL_WINDOW_S, _STILL_S = 0.012, 60.0, 5.0
 
 # By place alone: so long away (s), so far from where the face was (its sizes), so much larger. The tracker
 # bridges 5 s by itself; a seat that is empty for longer may be someone else's.
@@ -54,6 +63,7 @@ class TrackInfo:
     :param centres: (s, 2) float64 px, where the face was.
     :param face_px: median √(width · height) of the box, px.
     :param embeddings: (n, D) float32 of its portraits; n may be 0.
+    :param still: it never moves, as a photo on a wall.
     """
 
     track: int
@@ -62,6 +72,7 @@ class TrackInfo:
     centres: NDArray[np.float64]
     face_px: float
     embeddings: NDArray[np.float32]
+    still: bool = False
 
     @property
     def samples(self) -> int:
@@ -96,8 +107,9 @@ def portrait_quality(face: Face) -> float:
 def best_faces(samples: Iterable[FrameFaces]) -> dict[int, list[tuple[FrameFaces, Face]]]:
     """Of each track some faces that say much about whose it is, in order of time; the longest tracks first.
 
-    The best of each stretch of the track: whoever takes the patient's place is to be noticed. Tracks without
-    a face fit for it are left out, and the shortest of very many.
+    The best of each stretch of the track, so that whoever takes the patient's place is noticed; and the best
+    of each look, since angle and expression change what a photo is compared with. Tracks without a face fit
+    for it are left out, and the shortest of very many.
     """
     seen: dict[int, list[tuple[FrameFaces, Face]]] = {}
     for sample in samples:
@@ -129,55 +141,84 @@ def describe_tracks(
 def link_tracks(tracks: Iterable[TrackInfo], same_person: float) -> dict[int, int]:
     """Track → person: 1, 2 … by time on screen, longest first.
 
-    Groups of tracks are joined, nearest first, while the mean distance between the embeddings of the one and
-    of the other is at most ``same_person``; never two that are seen in one sample. A track without an
-    embedding joins by place and time where that is safe. A track that shows two people (:func:`is_mixed`)
-    stays alone. The order in which tracks are given does not matter.
+    Groups of tracks are joined, nearest first, while the nearest pair of faces of the one and of the other is
+    at most ``same_person`` apart; never two that are seen in one sample. A track without an embedding joins
+    by place and time where that is safe. The order in which tracks are given does not matter.
 
     :param same_person: of the :class:`pipeline.identity.embedding.Embedder`.
     """
-    groups = [_Group.of(track, same_person) for track in sorted(tracks, key=lambda track: track.track)]
+    groups = [_Group.of(track) for track in sorted(tracks, key=lambda track: track.track)]
     people = _join_by_place(_join_by_face(groups, same_person))
     people.sort(key=lambda person: (-len(person.present), person.first_s, person.tracks[0].track))
     return {track.track: number for number, person in enumerate(people, 1) for track in person.tracks}
 
 
-def is_mixed(embeddings: NDArray[np.float32], same_person: float) -> bool:
-    """Whether these are surely of more than one person: two each in groups that are far apart.
+def identities(embeddings: NDArray[np.float32], same_person: float) -> NDArray[np.int64]:
+    """Which person each portrait of a track shows: all the same number unless the track went over to another.
 
-    Shows a track that went over from one face to another, or photos of different people. A single picture
-    apart, such as one with a hand before the face, does not count. Groups are by average linkage.
+    Single linkage: expression and angle change little by little. A single portrait apart from all others,
+    such as one with a hand before the face, is taken for the one before it.
 
-    :param embeddings: (n, D).
+    :param embeddings: (n, D), in order of time.
+    :returns: (n,) int64, from 0 in order of time.
     """
     if len(embeddings) < 4:
-        return False
-    groups = fcluster(linkage(embeddings, "average"), SURELY_OTHERS * same_person, "distance")
-    return bool((np.bincount(groups) >= 2).sum() >= 2)
+        return np.zeros(len(embeddings), np.int64)
+    groups = fcluster(linkage(embeddings, "single"), _TWO_PEOPLE * same_person, "distance")
+    groups[np.bincount(groups)[groups] < 2] = 0
+    known = np.flatnonzero(groups)
+    if not len(known):
+        return np.zeros(len(embeddings), np.int64)
+    before = known[np.maximum(np.searchsorted(known, np.arange(len(groups)), "right") - 1, 0)]
+    _, first, number = np.unique(groups[before], return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[number]
 
 
 def _best_of(faces: list[tuple[FrameFaces, Face]]) -> list[tuple[FrameFaces, Face]]:
     start_s, lasts_s = faces[0][0].time_s, faces[-1][0].time_s - faces[0][0].time_s
     stretches = math.floor(min(max(lasts_s / _PORTRAIT_S, min(_FEWEST, lasts_s)), _MOST)) or 1
-    best: dict[int, tuple[FrameFaces, Face]] = {}
+    by_stretch: dict[Any, tuple[float, FrameFaces, Face]] = {}
+    by_look: dict[Any, tuple[float, FrameFaces, Face]] = {}
     for sample, face in faces:
         quality = portrait_quality(face)
-        number = min(int((sample.time_s - start_s) / max(lasts_s, 1e-9) * stretches), stretches - 1)
-        if quality and (number not in best or quality > portrait_quality(best[number][1])):
-            best[number] = (sample, face)
-    return [best[number] for number in sorted(best)]
+        stretch = min(int((sample.time_s - start_s) / max(lasts_s, 1e-9) * stretches), stretches - 1)
+        for best, place in ((by_stretch, stretch), (by_look, _look(face))):
+            if quality and (place not in best or quality > best[place][0]):
+                best[place] = (quality, sample, face)
+    looks = sorted(by_look.values(), key=lambda best: -best[0])[:_MOST_LOOKS]
+    chosen = {sample.sample: (sample, face) for _, sample, face in [*by_stretch.values(), *looks]}
+    return [chosen[number] for number in sorted(chosen)]
+
+
+def _look(face: Face) -> tuple[int, int, int | None]:
+    """Its angle and expression."""
+    emotion = None if face.probabilities is None else int(face.probabilities.argmax())
+    return round(face.yaw / _LOOK_STEP), round(face.pitch / _LOOK_STEP), emotion
+
+
+def _is_still(time_s: NDArray[np.float64], centres: NDArray[np.float64], face_px: float) -> bool:
+    if time_s[-1] - time_s[0] < _STILL_S:
+        return False
+    starts = np.flatnonzero(np.diff(np.floor((time_s - time_s[0]) / _STILL_WINDOW_S), prepend=-1))
+    windows = np.split(centres, starts[1:])
+    moved = [np.percentile(np.hypot(*(part - np.median(part, axis=0)).T), 95) for part in windows]
+    return bool(np.median(moved) < _STILL * face_px)
 
 
 def _describe(track: int, seen: list[tuple[int, float, Face]], embeddings: NDArray[np.float32]) -> TrackInfo:
     sample, time_s, faces = zip(*seen, strict=True)
     boxes = np.array([face.box_xyxy for face in faces], np.float64)
+    # the mean of the landmarks trembles less than the box
+    marks = np.array([face.landmarks.mean(axis=0) for face in faces], np.float64)
+    face_px = float(np.median([face.face_px for face in faces]))
     return TrackInfo(
         track=track,
         present=np.array(sample, np.int64),
         time_s=np.array(time_s, np.float64),
         centres=(boxes[:, :2] + boxes[:, 2:]) / 2,
-        face_px=float(np.median([face.face_px for face in faces])),
+        face_px=face_px,
         embeddings=embeddings,
+        still=_is_still(np.array(time_s), marks, face_px),
     )
 
 
@@ -187,17 +228,15 @@ class _Group:
 
     :param present: (s,) ascending.
     :param embeddings: (n, D).
-    :param mixed: it is one track that shows two people: nothing is to be joined to it.
     """
 
     tracks: tuple[TrackInfo, ...]
     present: NDArray[np.int64]
     embeddings: NDArray[np.float32]
-    mixed: bool = False
 
     @classmethod
-    def of(cls, track: TrackInfo, same_person: float) -> "_Group":
-        return cls((track,), track.present, track.embeddings, is_mixed(track.embeddings, same_person))
+    def of(cls, track: TrackInfo) -> "_Group":
+        return cls((track,), track.present, track.embeddings)
 
     @classmethod
     def joined(cls, groups: Iterable["_Group"]) -> "_Group":
@@ -224,24 +263,23 @@ def _meet(groups: Sequence[_Group]) -> bool:
 
 
 def _join_by_face(groups: list[_Group], same_person: float) -> list[_Group]:
-    """The nearest two, again and again: average linkage (UPGMA, Sokal & Michener 1958).
+    """The nearest two, again and again: single linkage (Sneath 1957).
 
     Two that may not be one are infinitely far apart, and so is whatever is joined to either.
     """
-    faces = [group for group in groups if len(group.embeddings) and not group.mixed]
+    faces = [group for group in groups if len(group.embeddings)]
     members = [[group] for group in faces]
-    portraits = [len(group.embeddings) for group in faces]
     distance = np.full((len(faces), len(faces)), np.inf)
     for (i, one), (j, two) in combinations(enumerate(faces), 2):
         if not _meet([one, two]):
-            distance[i, j] = distance[j, i] = cdist(one.embeddings, two.embeddings).mean()
+            distance[i, j] = distance[j, i] = cdist(one.embeddings, two.embeddings).min()
     while len(faces) and (least := distance.min()) <= same_person:
         i, j = np.argwhere(distance == least)[0]
         members[i], members[j] = members[i] + members[j], []
-        distance[i] = np.average(distance[[i, j]], axis=0, weights=(portraits[i], portraits[j]))
+        apart = np.isinf(distance[[i, j]]).any(axis=0)
+        distance[i] = np.where(apart, np.inf, distance[[i, j]].min(axis=0))
         distance[:, i] = distance[i]
         distance[j, :] = distance[:, j] = np.inf
-        portraits[i] += portraits[j]
     others = [group for group in groups if group not in faces]
     return others + [_Group.joined(parts) if len(parts) > 1 else parts[0] for parts in members if parts]
 
@@ -253,8 +291,8 @@ def _join_by_place(groups: list[_Group]) -> list[_Group]:
     meets itself, none of it joins.
     """
     loose = [group for group in groups if not len(group.embeddings)]
-    known = [group for group in groups if len(group.embeddings) and not group.mixed]
-    people = [group for group in groups if group.mixed]
+    known = [group for group in groups if len(group.embeddings)]
+    people: list[_Group] = []
     everyone = [track for group in groups for track in group.tracks]
     joining: dict[int, list[_Group]] = {number: [] for number in range(len(known))}
     for bundle in _bundles(loose, everyone):

@@ -36,14 +36,15 @@ class FacenetEmbedder:
     are easier than what it knows.
 
     ``same_person`` is the cosine distance of 0.30 that DeepFace (serengil) uses for the same network trained
-    on VGGFace2, its "Facenet512", as a distance of unit vectors: √(2 · 0.30). Not measured here.
+    on VGGFace2, its "Facenet512", as a distance of unit vectors: √(2 · 0.30); ``perhaps`` is
+    a cosine distance of 0.50. Not measured here.
 
     :param path: a state dict as facenet-pytorch publishes it, with or without the layer that classifies.
     :param sha256: of the file, from whoever made it.
     :raises InputError: no such file, another one than expected, or not this network's weights.
     """
 
-    same_person = 0.77
+    same_person, perhaps = 0.77, 1.0
 
     def __init__(self, path: Path, sha256: str, device: torch.device | str = "cpu") -> None:
         check_sha256(path, sha256, "fetch it again, or give the sha256 that its maker states")

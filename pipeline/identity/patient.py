@@ -1,30 +1,35 @@
-"""Which of a session's tracks are the patient's: by a photo, by place, or by a plain rule.
-
-Where a study gave a photo or a region, "unknown" is an answer: then nobody counts as the patient.
-"""
+"""Which of a session's tracks are the patient's, and how sure that is: by faces, by place, or by a rule."""
 
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from scipy.spatial.distance import cdist
 
 from pipeline.errors import InputError
 from pipeline.faces.detection import Detector
-from pipeline.identity.clustering import SURELY_OTHERS, TrackInfo, best_faces, describe_tracks, link_tracks
+from pipeline.identity.clustering import TrackInfo, best_faces, describe_tracks, identities, link_tracks
 from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import Recognition, in_region, recognise
-from pipeline.records import Face, FrameFaces
+from pipeline.records import Face, FrameFaces, IdentityState
 from pipeline.store.counts import number_of
 from pipeline.video.recording import Recording
 
 Region = tuple[float, float, float, float]
 """x1, y1, x2, y2 as shares of the upright picture, 0…1."""
+
+_RULES = ("longest", "largest")
+
+# Somebody else in the picture makes a rule uncertain: more than a false detection, and not for a moment.
+_SOMEBODY_SAMPLES, _SOMEBODY_SHARE = 3, 0.02
+
+NO_EMBEDDINGS: NDArray[np.float32] = np.zeros((0, 0), np.float32)
 
 # A photo is made smaller to this longer side before a face is looked for: phones make them much larger.
 _PHOTO_PX = 1600
@@ -35,50 +40,52 @@ class Patient:
     """Whose tracks are the patient's.
 
     :param tracks: none where nobody was seen, or nobody recognised.
-    :param chosen_by: ``hand``, ``photo``, ``region``, ``longest``, ``largest``, or the number of a track.
-    :param confidence: 0 where unknown, else 0.5…0.9 (not a probability); up to 1 where a person said who it
-        is; none for a rule.
-    :param reason: one sentence, for whoever checks it; empty for a rule.
+    :param chosen_by: ``hand``, ``photo``, ``gallery`` (faces of sessions that were confirmed before),
+        ``region``, ``longest``, ``largest``, or the number of a track.
+    :param state: how sure it is.
+    :param reason: one sentence, for whoever checks it; empty where a rule names the only person.
     :param roles: of tracks, as a person gave them.
     """
 
     tracks: frozenset[int]
     chosen_by: str
-    confidence: float | None = None
+    state: IdentityState
     reason: str = ""
     roles: Mapping[int, str] = field(default_factory=dict)
 
     def role_of(self, track: int | None) -> str:
-        """One of :data:`pipeline.records.ROLES`. A rule does not know who the others are."""
+        """One of :data:`pipeline.records.ROLES`; the others are known where the patient is."""
         if track in self.tracks:
             return "patient"
-        if self.chosen_by == "hand":
+        if track in self.roles or self.state == "confirmed":
             return self.roles.get(track or 0, "unknown")
-        return "other" if self.tracks and self.confidence is not None else "unknown"
+        return "other" if self.state == "recognised" and self.chosen_by not in _RULES else "unknown"
 
 
 def by_rule(samples: Sequence[FrameFaces], wish: str, parts: Sequence[int] = ()) -> Patient:
-    """The track that the rule names; where none of the patient's is seen in a whole part, also that part's.
+    """The person whom the rule names; where they are missing in a whole part, also that part's.
 
-    After a pause somebody may sit elsewhere, and is a new track then. Whoever was seen together with the
-    patient is not taken.
+    After a pause somebody may sit elsewhere. Whoever was seen together with the patient is not taken. Where
+    somebody else is seen too, a rule does not know who is who, and somebody has to check it.
 
     :param wish: ``longest`` (seen in the most samples), ``largest`` (nearest to the camera: the largest
         median face), or the number of a track.
     :param parts: of each sample, the number of its part of the session; without, there is one part.
     :raises InputError: there is no such track.
     """
-    seen = [
-        {face.track: face.face_px for face in sample.faces if face.track is not None} for sample in samples
-    ]
+    tracks = describe_tracks(samples, {})
     if wish.isdecimal():
-        tracks = set[int]().union(*seen)
-        if int(wish) not in tracks:
+        if int(wish) not in {track.track for track in tracks}:
             raise InputError(
                 f"--patient-track {wish}: this video has {number_of(len(tracks), 'track')}, "
                 "and none of that number."
             )
-        return Patient(frozenset([int(wish)]), wish)
+        return Patient(frozenset([int(wish)]), wish, "recognised")
+    person_of = link_tracks(tracks, same_person=0.0)
+    seen = [
+        {person_of[face.track]: face.face_px for face in sample.faces if face.track is not None}
+        for sample in samples
+    ]
     chosen = _first_by(wish, seen)
     if parts:
         for part in sorted(set(parts), key=lambda part: (-parts.count(part), part)):
@@ -87,24 +94,47 @@ def by_rule(samples: Sequence[FrameFaces], wish: str, parts: Sequence[int] = ())
                 continue
             others = set[int]().union(*(faces.keys() for faces in seen if chosen & faces.keys()))
             chosen |= _first_by(wish, [_without(faces, others) for faces in within])
-    return Patient(frozenset(chosen), wish)
+    if not chosen:
+        return Patient(frozenset(), wish, "unknown", "no face was found")
+    return _checked(_ruled(tracks, person_of, chosen, wish), tracks)
+
+
+def _ruled(tracks: Sequence[TrackInfo], person_of: Mapping[int, int], chosen: set[int], wish: str) -> Patient:
+    """Whether anybody else is seen for long enough to be the patient."""
+    samples: dict[int, int] = defaultdict(int)
+    for track in tracks:
+        samples[person_of[track.track]] += track.samples
+    own = sum(samples[person] for person in chosen)
+    least = max(_SOMEBODY_SAMPLES, _SOMEBODY_SHARE * own)
+    others = [person for person in samples.keys() - chosen if samples[person] >= least]
+    own_tracks = frozenset(track for track, person in person_of.items() if person in chosen)
+    if not others:
+        return Patient(own_tracks, wish, "recognised")
+    return Patient(own_tracks, wish, "to_check", f"{len(others) + 1} people may be seen; a rule chose one")
+
+
+def _checked(patient: Patient, tracks: Iterable[TrackInfo]) -> Patient:
+    """A face that never moves may be a photo on a wall: somebody has to look."""
+    if patient.state == "recognised" and any(t.still for t in tracks if t.track in patient.tracks):
+        return replace(patient, state="to_check", reason="a face never moves; it may be a picture on a wall")
+    return patient
 
 
 def _first_by(wish: str, seen: Iterable[Mapping[int, float]]) -> set[int]:
-    """The one track that the rule names; none where there is none.
+    """The one person whom the rule names; none where there is none.
 
-    :param seen: of each sample, track → size of its face, px.
+    :param seen: of each sample, person → size of their face, px.
     """
     sizes: dict[int, list[float]] = defaultdict(list)
     for faces in seen:
-        for track, face_px in faces.items():
-            sizes[track].append(face_px)
+        for person, face_px in faces.items():
+            sizes[person].append(face_px)
     rule = len if wish == "longest" else statistics.median
-    return {max(sizes, key=lambda track: rule(sizes[track]))} if sizes else set()
+    return {max(sizes, key=lambda person: rule(sizes[person]))} if sizes else set()
 
 
 def _without(faces: Mapping[int, float], others: Container[int]) -> dict[int, float]:
-    return {track: face_px for track, face_px in faces.items() if track not in others}
+    return {person: face_px for person, face_px in faces.items() if person not in others}
 
 
 def by_region(samples: Sequence[FrameFaces], region: Region, recording: Recording) -> Patient:
@@ -112,31 +142,45 @@ def by_region(samples: Sequence[FrameFaces], region: Region, recording: Recordin
     tracks = describe_tracks(samples, {})
     person_of = link_tracks(tracks, same_person=0.0)
     found = in_region(tracks, person_of, region, recording.width, recording.height)
-    return _patient(found, person_of, "region")
+    return _checked(_patient(found, person_of, "region"), tracks)
 
 
-def by_photo(
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What comparing faces found.
+
+    :param samples: with their tracks set right.
+    :param embeddings: (n, D) of the patient's faces; n is 0 where nobody is sure to be the patient.
+    :param photos: how far each photo is from the patient's nearest face.
+    """
+
+    patient: Patient
+    samples: Sequence[FrameFaces]
+    embeddings: NDArray[np.float32] = field(default_factory=lambda: NO_EMBEDDINGS)
+    photos: tuple[float, ...] = ()
+
+
+def by_faces(
     samples: Sequence[FrameFaces],
-    photos: Sequence[Path],
+    photos: NDArray[np.float32],
+    gallery: NDArray[np.float32],
     recording: Recording,
-    detect: Detector,
     embed: Embedder,
-) -> tuple[Patient, list[FrameFaces]]:
-    """The person whom the photos show, and the samples with their tracks set right.
+) -> Found:
+    """The person whom the photos show, or faces of the patient's earlier sessions.
 
-    Of each track some faces are looked at again in the video. Where two in a row are of different people, as
-    after a cut in which they swapped seats, the track is parted at the sample from which on it is the other.
+    Of each track some faces are looked at again in the video. Where they are of two people, as after a cut in
+    which they swapped seats, the track is parted at the sample from which on it is the other.
 
-    :raises InputError: a photo can't be read, or does not show exactly one face.
+    :param photos: (p, D), from :func:`embed_photos`. ``gallery``: (g, D), of sessions that were confirmed.
     """
 
     def look(sample: FrameFaces, face: Face) -> NDArray[np.float32] | None:
         picture = recording.picture_at(sample.frame)
         return None if picture is None else embed(align(picture, face.landmarks)[None])[0]
 
-    references = embed(np.stack([_face_of(photo, detect) for photo in photos]))
     portraits = {track: list(_looked_at(faces, look)) for track, faces in best_faces(samples).items()}
-    parted = _part(samples, portraits, look, SURELY_OTHERS * embed.same_person)
+    parted = _part(samples, portraits, look, embed.same_person)
     embeddings: dict[int, list[NDArray[np.float32]]] = defaultdict(list)
     for track, row in portraits.items():
         for sample, embedding in row:
@@ -144,8 +188,28 @@ def by_photo(
     whole = _renumbered(samples, parted)
     tracks = describe_tracks(whole, {track: np.stack(row) for track, row in embeddings.items()})
     person_of = link_tracks(tracks, embed.same_person)
-    found = recognise(_by_person(tracks, person_of), references, embed.same_person)
-    return _patient(found, person_of, "photo"), whole
+    people = _by_person(tracks, person_of)
+    references = np.concatenate([part for part in (photos, gallery) if len(part)])
+    found = recognise(people, references, embed.same_person, embed.perhaps, _together(whole, person_of))
+    patient = _checked(_patient(found, person_of, "photo" if len(photos) else "gallery"), tracks)
+    none = np.zeros((0, references.shape[1]), np.float32)
+    own = np.concatenate([none, *(people[person] for person in sorted(found.people) if person in people)])
+    fits = cdist(photos, own).min(axis=1).round(2).tolist() if len(photos) and len(own) else []
+    return Found(patient, whole, own if patient.state == "recognised" else none, tuple(fits))
+
+
+def embed_photos(photos: Sequence[Path], detect: Detector, embed: Embedder) -> NDArray[np.float32]:
+    """(p, D), one row for each photo.
+
+    :raises InputError: a photo can't be read, or does not show exactly one face.
+    """
+    return embed(np.stack([_face_of(photo, detect) for photo in photos]))
+
+
+def _together(samples: Iterable[FrameFaces], person_of: Mapping[int, int]) -> set[frozenset[int]]:
+    """Pairs of people who are seen in one sample."""
+    seen = {frozenset(person_of[f.track] for f in s.faces if f.track is not None) for s in samples}
+    return {frozenset(pair) for people in seen for pair in combinations(people, 2)}
 
 
 _Look = Callable[[FrameFaces, Face], NDArray[np.float32] | None]
@@ -168,18 +232,17 @@ def _part(
     samples: Sequence[FrameFaces],
     portraits: dict[int, list[tuple[int, NDArray[np.float32]]]],
     look: _Look,
-    others: float,
+    same_person: float,
 ) -> _Parts:
-    """Where each track becomes another person's.
-
-    :param others: distance from which on two portraits surely show two people.
-    """
+    """Where each track becomes another person's."""
     number = max((face.track or 0 for sample in samples for face in sample.faces), default=0)
     parts: _Parts = {}
     for track, row in sorted(portraits.items()):
         parts[track] = [(0, track)]
-        for (start, one), (end, two) in pairwise(row):
-            if np.linalg.norm(one - two) > others:
+        found = np.stack([embedding for _, embedding in row]) if row else NO_EMBEDDINGS
+        person = identities(found, same_person).tolist()
+        for ((start, one), before), ((end, two), after) in pairwise(zip(row, person, strict=True)):
+            if before != after:
                 number += 1
                 between = [found for found in _faces_of(samples, track) if start <= found[0].sample <= end]
                 parts[track].append((_switch(between, one, two, look), number))
@@ -232,8 +295,8 @@ def _by_person(tracks: Iterable[TrackInfo], person_of: dict[int, int]) -> dict[i
 
 
 def _patient(found: Recognition, person_of: dict[int, int], chosen_by: str) -> Patient:
-    tracks = frozenset(track for track, person in person_of.items() if person == found.person)
-    return Patient(tracks, chosen_by, found.confidence, found.reason)
+    tracks = frozenset(track for track, person in person_of.items() if person in found.people)
+    return Patient(tracks, chosen_by, found.state, found.reason)
 
 
 def _face_of(photo: Path, detect: Detector) -> NDArray[np.uint8]:

@@ -1,78 +1,81 @@
-"""Which of the people is the patient, by reference photos or by a place in the picture."""
+"""Which of the people is the patient: by reference faces, or by a place in the picture."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from pipeline.errors import InputError
-from pipeline.identity.clustering import TrackInfo, is_mixed
+from pipeline.identity.clustering import TrackInfo
+from pipeline.records import IdentityState
 
-# The patient must be nearer than the next person by this share of the threshold. On the shared clips one
-# person's portraits are about 0.3 apart, and two people's 0.5 and more: two whose distances differ by less
-# than 0.07 are one person twice, or a doubt.
+# The nearest person must be nearer than the next by this share of the threshold for one person: on the shared
+# clips one person's nearest faces are 0.05 to 0.24 apart, two people's 0.46 and more.
 _CLEARLY = 0.15
 
 # By place: what share of their own samples a person must be there, and how many times as long as the next.
 _MOSTLY_THERE, _TIMES_THE_NEXT = 0.5, 2.0
-
-# What is recognised by program is never certain: no threshold here was set on people with dementia.
-_LEAST, _MOST_CONFIDENT, _ENOUGH_PORTRAITS = 0.5, 0.9, 5
 
 
 @dataclass(frozen=True)
 class Recognition:
     """Who the patient is.
 
-    :param person: number of the person; none is "unknown".
-    :param confidence: 0 where unknown, else 0.5…0.9; not a probability.
+    :param people: numbers of the people who are taken for the patient: more than one where one person was
+        counted twice, none where the state is ``unknown``.
     :param reason: one sentence, for whoever checks it.
     """
 
-    person: int | None
-    confidence: float
+    state: IdentityState
+    people: frozenset[int]
     reason: str
 
 
 def recognise(
-    people: Mapping[int, NDArray[np.float32]], references: NDArray[np.float32], same_person: float
+    people: Mapping[int, NDArray[np.float32]],
+    references: NDArray[np.float32],
+    same_person: float,
+    perhaps: float,
+    together: Collection[frozenset[int]] = (),
 ) -> Recognition:
-    """The person whom reference photos, or an earlier session's portraits, show; unknown in doubt.
+    """The person whom the reference faces show.
 
-    A person's distance is the median over all pairs of portrait and reference. The nearest person is the one
-    if that is at most ``same_person`` and clearly smaller than the next person's distance. The confidence is
-    0.5 + 0.4 · the least of: nearness (0 at the threshold, 1 at half of it), lead over the next person as a
-    share of the threshold, and portraits out of five.
+    A person's distance is that of the nearest pair of their faces and the references: expressions and angles
+    change, and one good match is enough. Up to ``same_person`` it is the patient, up to ``perhaps`` somebody
+    has to check it. The next person has to be clearly further away; whoever is as near and never seen
+    together with the nearest is the same person, counted twice.
 
-    :param people: person → (n, D); those without an embedding can't be the one.
-    :param references: (m, D), from the same network.
+    :param people: person → (n, D); those without an embedding can't be compared.
+    :param references: (m, D), from the same network: photos, and faces from sessions that were confirmed.
+    :param together: pairs of people who are seen in one sample.
     :raises InputError: the references come from another network.
     """
     seen = {person: found for person, found in people.items() if len(found)}
-    if not len(references):
-        return _unknown("no face was found in the reference photos")
     if not seen:
         return _unknown("no face in the video is clear enough to be compared")
     _check_lengths(seen, references)
-    if is_mixed(references, same_person):
-        return _unknown("the reference photos show more than one person")
-    far = {person: float(np.median(cdist(found, references))) for person, found in seen.items()}
-    nearest, *others = sorted(far, key=lambda person: (far[person], person))
-    distance, lead = far[nearest], (far[others[0]] - far[nearest] if others else math.inf)
-    said = f"person {nearest} is {distance:.2f} from the reference photos"
-    if not distance <= same_person:
-        return _unknown(f"{said}, and nobody nearer; one person is {same_person:.2f} at most")
-    if lead < _CLEARLY * same_person:
-        return _unknown(f"{said}, and person {others[0]} {far[others[0]]:.2f}: too alike to choose")
-    if is_mixed(seen[nearest], same_person):
-        return _unknown(f"{said}, but shows more than one face")
-    nearness = 2 * (1 - distance / same_person)
-    confidence = _confidence(nearness, lead / same_person, len(seen[nearest]) / _ENOUGH_PORTRAITS)
-    after = f"; the next, person {others[0]}, {far[others[0]]:.2f}" if others else "; nobody else is seen"
-    return Recognition(nearest, confidence, f"{said}{after}; one person is {same_person:.2f} at most")
+    far = {person: float(cdist(found, references).min()) for person, found in seen.items()}
+    nearest = min(far, key=lambda person: (far[person], person))
+    distance = f"person {nearest} is {far[nearest]:.2f} from the reference photos"
+    if far[nearest] > perhaps:
+        return _unknown(f"{distance}, and nobody nearer; one person is {same_person:.2f} at most")
+    twice = {
+        person
+        for person in far
+        if far[person] <= same_person and frozenset((nearest, person)) not in together
+    }
+    found = Recognition("recognised", frozenset({nearest} | twice), "")
+    others = sorted(far.keys() - found.people, key=lambda person: (far[person], person))
+    if far[nearest] > same_person:
+        limits = f"one person is {same_person:.2f} at most, two are {perhaps:.2f} at least"
+        return replace(found, state="to_check", reason=f"{distance}; {limits}")
+    if others and far[others[0]] - far[nearest] < _CLEARLY * same_person:
+        alike = f"{distance}, and person {others[0]} {far[others[0]]:.2f}: too alike to choose"
+        return replace(found, state="to_check", reason=alike)
+    after = f"the next, person {others[0]}, {far[others[0]]:.2f}" if others else "nobody else is seen"
+    return replace(found, reason=f"{distance}; {after}; one person is {same_person:.2f} at most")
 
 
 def in_region(
@@ -82,11 +85,10 @@ def in_region(
     width: int,
     height: int,
 ) -> Recognition:
-    """The person by place: whose face's centre is in a part of the picture; unknown in doubt.
+    """The person whose face's centre is in a part of the picture.
 
-    It is the one who is there in most samples, if that is at least half of their own, and twice as many as
-    anybody else's. The confidence is 0.5 + 0.4 · the lesser of: how far that share is above the half, and
-    one minus the next person's samples there as a share of theirs.
+    It is the one who is there in most samples. If that is less than half of their own samples, or less than
+    twice as many as anybody else's, somebody has to check it.
 
     :param person_of: track → person, from :func:`link_tracks`.
     :param region: x1, y1, x2, y2 as shares of the picture, 0…1.
@@ -104,25 +106,18 @@ def in_region(
     first, second = ([*sorted(there, key=lambda person: (-there[person], person)), None, None])[:2]
     if first is None or not there[first]:
         return _unknown("nobody is seen in the region")
-    share = there[first] / total[first]
     rest = there[second] if second is not None else 0
-    said = f"person {first} is in the region in {there[first]} of {total[first]} samples"
+    times = f"person {first} is in the region in {there[first]} of {total[first]} samples"
+    found = Recognition("to_check", frozenset([first]), "")
     if there[first] < _TIMES_THE_NEXT * rest:
-        return _unknown(f"{said}, and person {second} in {rest}: too many to choose")
-    if share < _MOSTLY_THERE:
-        return _unknown(f"{said}: mostly elsewhere")
-    confidence = _confidence((share - _MOSTLY_THERE) / (1 - _MOSTLY_THERE), 1 - rest / there[first])
-    return Recognition(first, confidence, f"{said}, anybody else in {rest} at most")
+        return replace(found, reason=f"{times}, and person {second} in {rest}: too many to choose")
+    if there[first] < _MOSTLY_THERE * total[first]:
+        return replace(found, reason=f"{times}: mostly elsewhere")
+    return replace(found, state="recognised", reason=f"{times}, anybody else in {rest} at most")
 
 
 def _unknown(reason: str) -> Recognition:
-    return Recognition(None, 0.0, reason)
-
-
-def _confidence(*arguments: float) -> float:
-    """As good as the weakest argument; each counts from 0 to 1."""
-    weakest = min(1.0, max(0.0, min(arguments)))
-    return round(_LEAST + (_MOST_CONFIDENT - _LEAST) * weakest, 2)
+    return Recognition("unknown", frozenset(), reason)
 
 
 def _check_lengths(people: Mapping[int, NDArray[np.float32]], references: NDArray[np.float32]) -> None:
@@ -135,12 +130,12 @@ def _check_lengths(people: Mapping[int, NDArray[np.float32]], references: NDArra
 
 
 def _check_region(region: Sequence[float]) -> tuple[float, float, float, float]:
-    said = ",".join(f"{edge:g}" for edge in region)
+    given = ",".join(f"{edge:g}" for edge in region)
     if len(region) == 4:
         x1, y1, x2, y2 = region
         if 0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1:
             return x1, y1, x2, y2
     raise InputError(
-        f"region {said}: give x1,y1,x2,y2 as shares of the picture from 0 to 1, left before right and top "
+        f"region {given}: give x1,y1,x2,y2 as shares of the picture from 0 to 1, left before right and top "
         "before bottom."
     )

@@ -34,6 +34,9 @@ _MOST_PLACES = 60
 # A face found again lies over the place by so much (intersection over union), so near in time (s).
 _SAME_PLACE, _SAME_TIME_S = 0.3, 0.5
 
+# What a person said counts while so many of the patient's places are found again.
+_FOUND_AGAIN = 0.5
+
 
 def roles_path(out: Path, patient_id: str, session_id: str) -> Path:
     return out / "roles" / f"patient_id={patient_id}" / f"{session_id}.parquet"
@@ -74,7 +77,8 @@ def patient_from_roles(samples: Sequence[FrameFaces], kept: Path) -> Patient | N
     """Who is who, as a person said it; none where nobody did.
 
     A track has the role of most of the places that it lies over; where two roles have as many, or none, it is
-    unknown. The confidence is the share of the patient's places that a face was found at again.
+    unknown. Where a face is found again at less than half of the patient's places, the session is to be
+    checked: it may have been processed with other settings.
 
     :param kept: from :func:`roles_path`.
     :raises TimelineError: the file is damaged, or encrypted with another key.
@@ -102,22 +106,25 @@ def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient
     roles = {track: _most(counts) for track, counts in votes.items()}
     tracks = frozenset(track for track, role in roles.items() if role == "patient")
     if not wanted:
-        return Patient(tracks, "hand", 0.0, "whoever checked it found nobody to be the patient", roles)
+        reason = "whoever checked it found nobody to be the patient"
+        return Patient(tracks, "hand", "confirmed", reason, roles)
     reason = f"a person said so; a face was found at {found} of {wanted} places"
-    return Patient(tracks, "hand", found / wanted, reason, roles)
+    sure = found >= _FOUND_AGAIN * wanted
+    return Patient(tracks, "hand", "confirmed" if sure else "to_check", reason, roles)
 
 
 def apply_manual_roles(found: Patient, hand: Patient | None) -> Patient:
     """What a person said goes before what the program found.
 
-    Where they named no patient, a photo or a region may still tell who it is, but nobody whom they named.
+    Where they named no patient, it may still be whom the program found, but nobody whom they named.
     """
     if hand is None:
         return found
-    if hand.tracks or not found.confidence:
+    if hand.tracks:
         return hand
     named = {track for track, role in hand.roles.items() if role != "unknown"}
-    return replace(found, tracks=found.tracks - named)
+    left = found.tracks - named
+    return replace(found, tracks=left, roles=hand.roles) if left else hand
 
 
 def _most(counts: Counter[str]) -> str:

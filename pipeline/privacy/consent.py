@@ -20,6 +20,7 @@ from pathlib import Path
 from pipeline.analysis.summaries import episodes_path
 from pipeline.errors import OutputError
 from pipeline.exchange.manifest import remove_empty
+from pipeline.identity.gallery import gallery_path
 from pipeline.identity.roles import roles_path
 from pipeline.privacy.mentions import mentions
 from pipeline.privacy.purge import Plan, mentions_left, plan_purge, remove_planned
@@ -64,7 +65,8 @@ def leave_out(out: Path, ids: Ids, before: Outcome | None = None, own_text: Sequ
         _write_record(out, ids, settled=True)
         return SetAside()
     _write_record(out, ids, settled=False)
-    for path in (timeline_path(out, *ids), faces_path(out, *ids), roles_path(out, *ids)):
+    tables = (timeline_path, faces_path, roles_path, gallery_path)
+    for path in (path_of(out, *ids) for path_of in tables):
         _set_aside(out, ids, path)
     plan = plan_purge(out, *ids, own_text)
     worked_on = _worked_on(out, plan)
@@ -114,6 +116,7 @@ def _own_paths(out: Path, ids: Ids) -> tuple[Path, ...]:
         timeline_path(out, *ids),
         faces_path(out, *ids),
         roles_path(out, *ids),
+        gallery_path(out, *ids),
         episodes_path(out, *ids),
         out / ".unfinished" / patient / session,
         out / "logs" / patient / f"{session}.log",

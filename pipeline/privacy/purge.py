@@ -22,6 +22,7 @@ from pipeline.records import Ids
 from pipeline.store.audit import audited, forget, read_ids
 from pipeline.store.counts import number_of
 from pipeline.store.files import remove_partials
+from pipeline.store.folders import GALLERY
 from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_id
 from pipeline.store.lock import folder_lock
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata, read_table, write_table
@@ -32,7 +33,18 @@ from pipeline.store.timeline import check_key, stored_timelines, written_session
 
 # What the program makes lies below these; nothing else is ever deleted.
 _BY_SESSION = (
-    *("timelines", "faces", "roles", "episodes", "summaries", "logs", ".unfinished", "reports", "review"),
+    *(
+        "timelines",
+        "faces",
+        "roles",
+        GALLERY,
+        "episodes",
+        "summaries",
+        "logs",
+        ".unfinished",
+        "reports",
+        "review",
+    ),
     "withdrawn",
 )
 KINDS = (*_BY_SESSION, "thumbnails", "people", "embeddings")

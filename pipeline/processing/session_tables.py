@@ -154,7 +154,7 @@ def _describe_patient(patient: Patient, samples: Sequence[FrameFaces]) -> dict[s
         "also": sorted(patient.tracks)[1:],
         "chosen_by": patient.chosen_by,
         "tracks": len(tracks),
-        "confidence": patient.confidence,
+        "identity": patient.state,
         "reason": patient.reason,
     }
 
@@ -171,8 +171,10 @@ def _findings(timeline: Timeline) -> dict[str, Any]:
     patient = timeline.metadata["patient"]
     if not patient["tracks"]:
         warnings.append("no face was found in this video")
-    elif patient["track"] is None:
+    elif patient["identity"] == "unknown":
         warnings.append(f"the patient was not recognised: {patient['reason']}")
+    elif patient["identity"] == "to_check":
+        warnings.append(f"it is not certain that this is the patient: {patient['reason']}")
     elif not summary.observed_s and summary.status_s["low_quality"]:
         warnings.append("the patient's face was found, but never well enough to be read")
     if undecoded_s:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import VideoError
+from pipeline.errors import InputError, VideoError
 from pipeline.faces.classification import score_emotions
 from pipeline.faces.detection import find_faces
 from pipeline.faces.tracking import shorten_pauses, track_faces
-from pipeline.identity.patient import Patient, by_photo, by_region, by_rule
+from pipeline.identity.gallery import has_gallery, read_gallery, write_gallery
+from pipeline.identity.patient import Found, by_faces, by_region, by_rule, embed_photos
 from pipeline.identity.roles import apply_manual_roles, encrypt_roles, patient_from_roles, roles_path
 from pipeline.processing.chunks import STRETCH_S, Chunk, Chunks
 from pipeline.processing.session import Networks, Session, Settings, choose_detector
@@ -60,12 +61,12 @@ def process_session(
         decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
     if not any(sample.decoded for sample in untracked):
         raise VideoError(f"{session.video}: not one frame can be decoded.")
-    patient, samples = find_patient(untracked, session, settings, instruments, recording)
+    found = find_patient(untracked, session, settings, instruments, recording, out)
     roles = roles_path(out, *session.ids)
-    patient = apply_manual_roles(patient, patient_from_roles(samples, roles))
+    patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
     encrypt_roles(roles)
     metadata = _metadata(session, settings, instruments, recording, decoders) | {"fingerprint": fingerprint}
-    timeline = write_session(out, *session.ids, samples, patient, metadata)
+    timeline = write_session(out, *session.ids, found.samples, patient, metadata)
     kept.remove()
     return timeline
 
@@ -156,27 +157,53 @@ def find_patient(
     settings: Settings,
     instruments: Networks,
     recording: Recording,
-) -> tuple[Patient, list[FrameFaces]]:
-    """By the session's photos or its region, where it has them; else by the settings' rule.
+    out: Path,
+) -> Found:
+    """By the session's photos, its region, or the patient's earlier sessions; else by the settings' rule.
 
     Tracks go on over time that does not count: leaving out a stretch does not change who is who.
 
     :param samples: their faces have no tracks yet.
-    :returns: who it is, and the samples with tracks: photos tell where one goes over to another person.
+    :param out: where faces of sessions that were confirmed may lie.
+    :returns: who it is, and the samples with tracks: faces tell where one goes over to another person.
     :raises InputError: a photo is of no use, or the chosen track does not exist.
     """
     parts = session.parts(recording.duration_s)
     tracked = list(track_faces(shorten_pauses(samples, parts), settings.max_gap_s))
-    if session.patient_face:
-        embed = instruments.make_embedder()
-        patient, tracked = by_photo(tracked, session.patient_face, recording, instruments.detect, embed)
-    elif session.patient_region is not None:
-        patient = by_region(tracked, session.patient_region, recording)
-    else:
+    found = _by_faces(tracked, session, instruments, recording, out)
+    if found is None and session.patient_region is not None:
+        found = Found(by_region(tracked, session.patient_region, recording), tracked)
+    if found is None:
         starts = np.array([start for start, _ in parts])
         part_of = np.searchsorted(starts, [sample.time_s for sample in samples], "right").tolist()
-        patient = by_rule(tracked, settings.patient_track, part_of)
-    return patient, [replace(one, faces=two.faces) for one, two in zip(samples, tracked, strict=True)]
+        found = Found(by_rule(tracked, settings.patient_track, part_of), tracked)
+    whole = [replace(one, faces=two.faces) for one, two in zip(samples, found.samples, strict=True)]
+    return replace(found, samples=whole)
+
+
+def _by_faces(
+    tracked: list[FrameFaces], session: Session, instruments: Networks, recording: Recording, out: Path
+) -> Found | None:
+    """None where there is nothing to compare faces with."""
+    known = has_gallery(out, *session.ids) and session.patient_region is None
+    if not (session.patient_face or known):
+        return None
+    try:
+        embed = instruments.make_embedder()
+    except InputError:
+        if session.patient_face:
+            raise
+        return None  # the sessions before were processed where there is one
+    gallery = read_gallery(out, *session.ids, embed)
+    photos = np.zeros((0, gallery.shape[1]), np.float32)
+    if session.patient_face:
+        photos = embed_photos(session.patient_face, instruments.detect, embed)
+    elif not len(gallery):
+        return None  # of another network
+    found = by_faces(tracked, photos, gallery, recording, embed)
+    # what was recognised by earlier sessions alone is no reference for others: a fault would spread
+    write_gallery(out, session.ids, found.embeddings if len(photos) else found.embeddings[:0], embed)
+    return found
 
 
 def _without_pictures(sample: FrameFaces) -> FrameFaces:

@@ -7,6 +7,9 @@ from pipeline.errors import InputError
 
 PEOPLE_FILE = "people.csv"
 
+GALLERY = "gallery"
+"""Of embeddings of the patients' faces."""
+
 SESSIONS_FILE = "sessions.csv"
 
 DEMO_FOLDER = "demo-study"
@@ -15,7 +18,17 @@ DEMO_FOLDER = "demo-study"
 
 # Any of these stands in a folder that this program wrote to, also after a purge of all of its patients.
 _RESULTS = (
-    *("status.parquet", "audit.jsonl", "timelines", "faces", "roles", "episodes", "summaries", "logs"),
+    *(
+        "status.parquet",
+        "audit.jsonl",
+        "timelines",
+        "faces",
+        "roles",
+        GALLERY,
+        "episodes",
+        "summaries",
+        "logs",
+    ),
     *("reports", "review", "withdrawn", "agreement", "exports", "people.csv", ".unfinished"),
 )
 

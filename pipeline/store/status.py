@@ -11,13 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, TimelineError
+from pipeline.records import SURE, IdentityState
 from pipeline.store.files import atomic
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions, set_aside_path
 from pipeline.store.timeline import written_sessions
 
-State = Literal["waiting", "running", "done", "partial", "failed", "skipped", "no_consent", "withdrawn"]
+State = Literal[
+    "waiting", "running", "done", "partial", "to_check", "failed", "skipped", "no_consent", "withdrawn"
+]
 
 WITHOUT_CONSENT: tuple[State, ...] = ("no_consent", "withdrawn")
 """Of sessions that are not processed; what was made of withdrawn ones is set aside until it is purged."""
@@ -35,7 +38,7 @@ class Outcome:
     :param coverage: observed seconds / session seconds; none without a timeline.
     :param seconds_lost: of the video, s.
     :param video_s: length of the video, s. ``took_s``: of the processing, s.
-    :param identity: how surely the patient was recognised, 0…0.9; none where nothing was compared.
+    :param identity: one of :data:`pipeline.records.IdentityState`; none without a timeline.
     :param lasting: it failed for a reason that lies in the video or the settings: it is not tried again
         before one of them changes.
     :param videos: full paths, for whoever looks at the pictures again; they go into no report.
@@ -51,7 +54,7 @@ class Outcome:
     video_s: float | None
     took_s: float
     finished_at: str
-    identity: float | None = None
+    identity: str | None = None
     lasting: bool = False
     videos: tuple[str, ...] = ()
     video_stamp: str = ""
@@ -67,13 +70,20 @@ class Outcome:
         """It has a timeline now, with these metadata."""
         return replace(
             self,
-            state="partial" if metadata["seconds_lost"] else "done",
+            state=state_of(metadata),
             reason="; ".join(metadata["warnings"]),
             coverage=metadata["coverage"],
             seconds_lost=metadata["seconds_lost"],
             video_s=metadata["video"]["duration_s"],
-            identity=metadata["patient"]["confidence"],
+            identity=metadata["patient"]["identity"],
         )
+
+
+def state_of(metadata: Mapping[str, Any]) -> State:
+    """How a session with a timeline ended: only where nobody needs to look at it, it is done."""
+    if metadata["seconds_lost"]:
+        return "partial"
+    return "done" if metadata["patient"]["identity"] in SURE else "to_check"
 
 
 STATUS_SCHEMA = pl.Schema(
@@ -87,7 +97,7 @@ STATUS_SCHEMA = pl.Schema(
         "video_s": pl.Float64(),
         "took_s": pl.Float64(),
         "finished_at": pl.String(),
-        "identity": pl.Float64(),
+        "identity": pl.String(),
         "lasting": pl.Boolean(),
         "videos": pl.List(pl.String),
         "video_stamp": pl.String(),
@@ -97,10 +107,11 @@ STATUS_SCHEMA = pl.Schema(
 )
 
 
-_STATES = get_args(State)
+_STATES, _IDENTITIES = get_args(State), get_args(IdentityState)
 
 # The columns that every row has.
-_ALWAYS = [name for name, kind in STATUS_SCHEMA.items() if kind != pl.Float64 or name == "took_s"]
+_SOMETIMES = {"coverage", "seconds_lost", "video_s", "identity"}
+_ALWAYS = [name for name in STATUS_SCHEMA if name not in _SOMETIMES]
 
 
 def read_status(out: Path) -> pl.DataFrame:
@@ -181,7 +192,8 @@ def _is_whole(rows: pl.DataFrame) -> bool:
     """Whether known states, finite numbers, and nothing missing are all that the rows hold."""
     complete = rows.select(pl.col(_ALWAYS).is_not_null().all()).row(0)
     finite = rows.select(pl.col(pl.Float64).drop_nulls().is_finite().all()).row(0)
-    return all(complete) and all(finite) and bool(rows["state"].is_in(_STATES).all())
+    known = rows["state"].is_in(_STATES).all() and rows["identity"].drop_nulls().is_in(_IDENTITIES).all()
+    return all(complete) and all(finite) and bool(known)
 
 
 def overview(out: Path, *, running: bool) -> pl.DataFrame:

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 from pipeline.errors import InputError, TimelineError
 from pipeline.records import EMOTIONS, ROLES, STATUSES
 from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
+from pipeline.store.folders import GALLERY
 from pipeline.store.ids import check_id
 from pipeline.store.parquet import METADATA_KEY, OTHER_KEY, as_frame, malformed_as_timeline_error, read_table
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refused_sessions, set_aside_path
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _DICTIONARY = pa.dictionary(pa.int8(), pa.string())
 
@@ -117,7 +118,7 @@ def check_key(out: Path) -> None:
 
 def unencrypted_tables(out: Path) -> list[Path]:
     """Tables that were written before there was a key; none where none is in use."""
-    kinds = ("timelines", "faces", "roles", "episodes", "summaries")
+    kinds = ("timelines", "faces", "roles", GALLERY, "episodes", "summaries")
     if not key_id():
         return []
     paths = [path for kind in kinds for path in sorted(out.glob(f"{kind}/**/*.parquet"))]

@@ -16,6 +16,7 @@ from pipeline.analysis import history_parts
 from pipeline.analysis.history_parts import Part
 from pipeline.analysis.longitudinal import DAYTIMES, PatientHistory, SessionPoint, Slot
 from pipeline.analysis.summaries import CORRECTED, RAW, READINGS, Number
+from pipeline.records import SURE
 from reports.assets import INLINE, MARKS_FILE, Assets
 from reports.figures.patient import (
     Mark,
@@ -336,7 +337,7 @@ def _share(visit: SessionPoint, of: str, language: Language) -> str:
 
 
 def _about(course: PatientHistory, _: Language) -> Mapping[str, Any]:
-    return {"sessions": len(course.visits), "confirmed": sum(visit.confirmed for visit in course.visits)}
+    return {"sessions": len(course.visits), "sure": sum(visit.identity in SURE for visit in course.visits)}
 
 
 def _details(_: PatientHistory, language: Language) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ ROLE_WORDS = {
 CHOICE_WORDS = {
     "hand": "confirmed by a person",
     "photo": "by the patient’s photo",
+    "gallery": "by the patient’s other sessions",
     "region": "by where the patient sits",
     "longest": "a guess: seen longest",
     "largest": "a guess: nearest to the camera",

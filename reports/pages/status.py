@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from reports.render import content_policy, render, style, write_page
 from reports.words import formatting as words
-from reports.words.labels import STATE_WORDS
+from reports.words.labels import IDENTITY_WORDS, STATE_WORDS, in_words
 from reports.words.language import ENGLISH
 from reports.words.reasons import STATE_REASONS
 
@@ -24,7 +24,7 @@ def write_status_page(overview: pl.DataFrame, path: Path) -> Path:
 
 def status_page(overview: pl.DataFrame) -> Markup:
     """The page as HTML: what needs a person first."""
-    urgent = ("failed", "interrupted", "partial", "running", "waiting")
+    urgent = ("failed", "to_check", "interrupted", "partial", "running", "waiting")
     rows = sorted(
         overview.iter_rows(named=True),
         key=lambda row: urgent.index(row["state"]) if row["state"] in urgent else len(urgent),
@@ -38,6 +38,7 @@ def status_page(overview: pl.DataFrame) -> Markup:
         video_s=overview["video_s"].sum(),
         reason_text=words.sentence,
         state_reasons=STATE_REASONS,
+        identity_words=in_words(IDENTITY_WORDS, ENGLISH),
         policy=content_policy(),
         style=style(),
     )

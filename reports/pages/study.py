@@ -9,23 +9,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 from markupsafe import Markup
 
+from pipeline.records import SURE, IdentityState
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from reports.assets import INLINE, Assets
 from reports.figures.study import coverage_figure, event_figure, forest_figure
 from reports.render import render
 from reports.study_data import Study
 from reports.words import formatting as words
-from reports.words.labels import STATE_COUNTS
+from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, in_words
 from reports.words.language import Language, marked
 from reports.words.reasons import reason_text
 from reports.words.study import interval, measure_label, p_text
 
-URGENT = ("failed", "interrupted", "partial", "skipped", "waiting", "running")
+URGENT = ("failed", "to_check", "interrupted", "partial", "skipped", "waiting", "running")
 """States that want a reason, in this order."""
 
 
@@ -127,19 +128,15 @@ def _median_text(coverage: float, language: Language) -> str:
     )
 
 
-def _identity(study: Study, _: Language) -> Mapping[str, Any]:
-    sure = study.sessions.join(
-        study.status, on=["patient_id", "session_id"], how="left", maintain_order="left"
-    )
-    found = sure.group_by("patient_id", maintain_order=True).agg(
-        pl.len().alias("sessions"),
-        pl.col("confirmed").sum(),
-        pl.col("identity").median().alias("median"),
-        pl.col("identity").min().alias("lowest"),
+def _identity(study: Study, language: Language) -> Mapping[str, Any]:
+    of = {state: pl.col("identity") == state for state in get_args(IdentityState)}
+    found = study.sessions.group_by("patient_id", maintain_order=True).agg(
+        pl.len().alias("sessions"), *(is_it.sum().alias(state) for state, is_it in of.items())
     )
     return {
         "rows": list(found.iter_rows(named=True)),
-        "confirmed": study.sessions["confirmed"].sum(),
+        "identity_words": in_words(IDENTITY_WORDS, language),
+        "sure": study.sessions["identity"].is_in(SURE).sum(),
         "sessions": study.sessions.height,
     }
 

@@ -62,7 +62,7 @@ QUIET = "#c9cfd4"
 STATUS_WORDS = {
     "ok": marked("Face could be read"),
     "no_face": marked("Face not visible"),
-    "other_person": marked("Only another person’s face visible"),
+    "other_person": marked("Only a face that was not followed"),
     "low_quality": marked("Face too small, dark, bright, blurred or turned away"),
     "decode_error": marked("Video damaged"),
     "gap": marked("No picture in the file"),
@@ -71,6 +71,7 @@ STATUS_WORDS = {
 
 STATE_WORDS = {
     "done": marked("Done"),
+    "to_check": marked("To check"),
     "partial": marked("Partial"),
     "failed": marked("Failed"),
     "skipped": marked("Skipped"),
@@ -81,8 +82,17 @@ STATE_WORDS = {
     "withdrawn": marked("Consent withdrawn"),
 }
 
+IDENTITY_WORDS = {
+    "confirmed": marked("Confirmed"),
+    "recognised": marked("Recognised"),
+    "to_check": marked("To check"),
+    "unknown": marked("Unknown"),
+}
+"""Of :data:`pipeline.records.IdentityState`."""
+
 STATE_COUNTS = {
     "done": counted("%(count)s done", "%(count)s done"),
+    "to_check": counted("%(count)s to check", "%(count)s to check"),
     "partial": counted("%(count)s partial", "%(count)s partial"),
     "failed": counted("%(count)s failed", "%(count)s failed"),
     "skipped": counted("%(count)s skipped", "%(count)s skipped"),

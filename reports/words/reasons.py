@@ -28,18 +28,23 @@ REASONS = (
     marked("the picture begins %(seconds)s s after the sound"),
     marked("no picture for %(seconds)s s between the first and the last"),
     marked("the picture ends %(seconds)s s before the sound"),
-    marked("no face was found in the reference photos"),
+    marked("it is not certain that this is the patient: %(reason)s"),
+    marked("no face was found"),
+    marked("%(count)s people may be seen; a rule chose one"),
+    marked("a face never moves; it may be a picture on a wall"),
     marked("no face in the video is clear enough to be compared"),
-    marked("the reference photos show more than one person"),
     marked(
         "person %(person)s is %(far)s from the reference photos, and nobody nearer; "
         "one person is %(most)s at most"
     ),
     marked(
+        "person %(person)s is %(far)s from the reference photos; one person is %(most)s at most, "
+        "two are %(least)s at least"
+    ),
+    marked(
         "person %(person)s is %(far)s from the reference photos, and person %(next)s %(further)s: "
         "too alike to choose"
     ),
-    marked("person %(person)s is %(far)s from the reference photos, but shows more than one face"),
     marked(
         "person %(person)s is %(far)s from the reference photos; the next, person %(next)s, %(further)s; "
         "one person is %(most)s at most"
@@ -48,6 +53,8 @@ REASONS = (
         "person %(person)s is %(far)s from the reference photos; nobody else is seen; "
         "one person is %(most)s at most"
     ),
+    marked("a person said so; a face was found at %(found)s of %(wanted)s places"),
+    marked("whoever checked it found nobody to be the patient"),
     marked("nobody is seen in the region"),
     marked(
         "person %(person)s is in the region in %(times)s of %(all)s samples, "

@@ -24,7 +24,26 @@ _ALMOST_ALL = 0.99
 
 
 def answer(material: SessionMaterial, language: Language) -> str:
-    """The session in one or two sentences."""
+    """The session in one or two sentences; before them, whether it is the patient at all."""
+    patient = material.timeline.metadata["patient"]
+    named = {"patient": material.summary.patient_id}
+    if patient["track"] is None and patient["tracks"]:
+        return language.gettext(_ABSENT if patient["identity"] == "confirmed" else _NOBODY, **named)
+    read = _read(material, language)
+    return f"{language.gettext(_UNSURE, **named)} {read}" if patient["identity"] == "to_check" else read
+
+
+_UNSURE = marked(
+    "It is not certain that this is %(patient)s: please look at the recording before you use what follows."
+)
+_NOBODY = marked(
+    "It is not certain who %(patient)s is in this recording, so no expression was counted: "
+    "please look at the recording."
+)
+_ABSENT = marked("Somebody who looked at this recording did not find %(patient)s in it.")
+
+
+def _read(material: SessionMaterial, language: Language) -> str:
     summary = material.summary
     recorded = words.seconds_text(summary.duration_s, language)
     if summary.observed_s == 0:

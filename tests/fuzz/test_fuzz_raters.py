@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from pipeline.errors import PipelineError
-from pipeline.review.people import read_people, write_people
+from pipeline.review.people_table import read_people, write_people
 from pipeline.store.spreadsheet import plain, read_table, write_rows
 from pipeline.store.status import Outcome, record
 

@@ -15,7 +15,9 @@ from purging import Process, do_purge, files, paths_with
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.exchange.export import export
 from pipeline.privacy.purge import plan_purge
-from pipeline.review.people import apply_people, find_people, read_people, write_people
+from pipeline.review.apply_people import apply_people
+from pipeline.review.people import find_people
+from pipeline.review.people_table import read_people, write_people
 from pipeline.store.audit import read_runs, verify
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.status import read_status

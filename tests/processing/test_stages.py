@@ -51,7 +51,7 @@ def test_each_status_has_its_rows(
         "also": [],
         "chosen_by": "longest",
         "tracks": 2,
-        "confidence": None,
+        "identity": "recognised",
         "reason": "",
     }
 

@@ -137,7 +137,7 @@ GAPS = [("happy", 50), ("no_face", 4), ("sad", 60), ("other_person", 50), ("surp
 )
 def test_a_french_session_holds_no_english(by: str | None, tmp_path: Path) -> None:
     patient = chosen(by or "photo", 1 if by else None, 2) | {
-        "confidence": 0.5 if by in ("hand", "photo", "region") else None,
+        "identity": "confirmed" if by == "hand" else "recognised",
         "reason": "no face was found in the reference photos",
     }
     warnings = ["0.6 s of the video could not be decoded"]

@@ -38,7 +38,7 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
         warnings=[HOSTILE],
         device=HOSTILE,
         weights={"name": HOSTILE, "sha256": HOSTILE},
-        patient=chosen(HOSTILE, 1, 1) | {"confidence": 0.7, "reason": HOSTILE},
+        patient=chosen(HOSTILE, 1, 1) | {"identity": "to_check", "reason": HOSTILE},
     )
     page = page_of(hostile, tmp_path)
     assert page.count("img") == 0
@@ -196,7 +196,7 @@ def test_the_public_names() -> None:
 
 def test_a_patient_who_was_not_recognised_is_told_so(tmp_path: Path) -> None:
     reason = "nobody is near enough to the photos"
-    unknown = chosen("photo", None, 2) | {"confidence": 0.0, "reason": reason}
+    unknown = chosen("photo", None, 2) | {"identity": "unknown", "reason": reason}
     text = page_of(make_timeline(TWENTY_SECONDS, patient=unknown), tmp_path).text
     assert (
         f"The patient was not recognised in this video, so nobody’s expression was counted ({reason})" in text

@@ -18,7 +18,9 @@ from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.records import FrameFaces
-from pipeline.review.people import apply_people, find_people, read_people, write_people
+from pipeline.review.apply_people import apply_people
+from pipeline.review.people import find_people
+from pipeline.review.people_table import read_people, write_people
 from pipeline.store.status import read_outcomes
 from pipeline.store.timeline import read_timeline
 from reports.pages.people import people_page
@@ -33,6 +35,7 @@ class ByColour:
 
     name: str = "by-colour"
     same_person: float = 0.2
+    perhaps: float = 0.3
 
     def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         mean = chips.mean(axis=(1, 2)) + 1e-6
@@ -51,7 +54,8 @@ def process(out: Path, sessions: list[Session], instruments: Networks, sample_fp
     settings = Settings(sample_fps=sample_fps)
     engine = in_this_process(instruments)
     outcomes = process_sessions(sessions, out, settings, engine, "0" * 64, overwrite=True)
-    assert {outcome.state for outcome in outcomes} == {"done"}, outcomes
+    # where a second person is seen, a rule does not know who is who
+    assert {outcome.state for outcome in outcomes} <= {"done", "to_check"}, outcomes
 
 
 @pytest.fixture
@@ -117,10 +121,10 @@ def test_a_corrected_table_makes_the_timelines_anew_without_the_videos(
     correct(table, lambda row: "patient" if row["alike"] == "B" else "Caregiver ")
     said, problems = read_people(out, table)
     assert problems == []
-    outcomes = apply_people(out, said)
+    outcomes, _ = apply_people(out, said)
     assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
-    assert {(o.state, o.identity) for o in outcomes} == {("done", 1.0)}
-    assert [o.identity for o in read_outcomes(out).values()] == [1.0, 1.0]
+    assert {(o.state, o.identity) for o in outcomes} == {("done", "confirmed")}
+    assert [o.identity for o in read_outcomes(out).values()] == ["confirmed"] * 2
     timeline = read_timeline(out / "timelines/patient_id=P1/S1.parquet")
     status = timeline.rows["status"].cast(pl.String).to_list()
     assert status == ["other_person"] * 2 + ["ok"] * 20
@@ -129,7 +133,7 @@ def test_a_corrected_table_makes_the_timelines_anew_without_the_videos(
     faces = pl.read_parquet(out / "faces/patient_id=P1/S1.parquet")
     assert set(faces["role"].cast(pl.String)) == {"patient", "caregiver"}
     again, problems = read_people(out, table)
-    assert (again, problems) == (said, []), "the same table can be given back again"
+    assert (again, problems) == ({}, []), "the same table says nothing new"
 
 
 def test_what_was_said_is_kept_when_it_is_processed_again(
@@ -145,6 +149,64 @@ def test_what_was_said_is_kept_when_it_is_processed_again(
     assert "make the table anew" in problems[0].reason
 
 
+def test_a_table_that_nobody_changed_changes_nothing(out: Path, sessions: list[Session]) -> None:
+    def contents() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in out.rglob("*.parquet")}
+
+    before = contents()
+    table = write_people(find_people(out, ByColour()), out)
+    said, problems = read_people(out, table)
+    assert (said, problems) == ({}, [])
+    assert apply_people(out, said) == ([], [])
+    assert contents() == before
+
+
+def approve(table: Path, which: Callable[[dict[str, str]], bool]) -> Path:
+    """The table with ``approved`` ticked in some rows."""
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"approved": "Yes" if which(row) else ""} for row in rows)
+    return table
+
+
+def test_a_row_that_is_approved_is_confirmed_and_no_other(out: Path) -> None:
+    table = write_people(find_people(out, ByColour()), out)
+    assert {o.state for o in read_outcomes(out).values()} == {"to_check"}
+    approve(table, lambda row: row["session_id"] == "S1" and row["role"] == "patient")
+    (outcome,), _ = apply_people(out, read_people(out, table)[0])
+    assert (outcome.session_id, outcome.state, outcome.identity) == ("S1", "done", "confirmed")
+    assert [o.identity for o in read_outcomes(out).values()] == ["confirmed", "to_check"]
+    people = find_people(out, ByColour())
+    assert [person.session_id for person in people[:2]] == ["S2", "S2"], "first what is to be checked"
+
+
+def test_what_a_person_said_before_is_not_overwritten_by_what_they_say_later(out: Path) -> None:
+    table = write_people(find_people(out, ByColour()), out)
+    correct(table, lambda row: "caregiver" if row["alike"] == "B" else row["role"])
+    apply_people(out, read_people(out, table)[0])
+    roles = {(p.session_id, p.alike): p.role for p in find_people(out, ByColour())}
+    assert roles["S1", "B"] == "caregiver"
+    approve(write_people(find_people(out, ByColour()), out), lambda row: row["role"] == "patient")
+    apply_people(out, read_people(out, out / "people.csv")[0])
+    roles = {(p.session_id, p.alike): p.role for p in find_people(out, ByColour())}
+    assert roles == {(s, a): r for s in ("S1", "S2") for a, r in (("A", "patient"), ("B", "caregiver"))}
+
+
+def test_confirmed_faces_recognise_the_patient_in_other_sessions(out: Path) -> None:
+    """Blue is the patient; the rule took red, who was there first."""
+    table = write_people(find_people(out, ByColour()), out)
+    correct(table, lambda row: "patient" if row["alike"] == "B" else "other")
+    said, _ = read_people(out, table)
+    applied, recognised = apply_people(out, {("P1", "S1"): said["P1", "S1"]}, embed=ByColour())
+    assert [o.session_id for o in applied] == ["S1"]
+    assert [(o.session_id, o.state, o.identity) for o in recognised] == [("S2", "done", "recognised")]
+    assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
+    assert sorted(path.name for path in (out / "gallery").rglob("*.parquet")) == ["S1.parquet"]
+
+
 def test_who_looks_like_the_confirmed_patient_of_another_session_is_noted(out: Path) -> None:
     table = write_people(find_people(out, ByColour()), out)
     said, _ = read_people(out, correct(table, lambda row: "patient" if row["alike"] == "B" else "other"))
@@ -155,7 +217,7 @@ def test_who_looks_like_the_confirmed_patient_of_another_session_is_noted(out: P
     assert notes["S2", "A"].startswith("does not look, but person 2 does,")
 
 
-def test_a_track_that_goes_over_to_another_person_is_not_confirmed_by_silence(
+def test_a_track_that_goes_over_to_another_person_is_noted(
     tmp_path: Path, fake_instruments: Networks
 ) -> None:
     (tmp_path / "out").mkdir()
@@ -163,7 +225,6 @@ def test_a_track_that_goes_over_to_another_person_is_not_confirmed_by_silence(
     video = encode(tmp_path / "a.mp4", pictures, rate=10, options={"crf": "5"})
     process(tmp_path / "out", [Session("P1", "S1", video)], fake_instruments)
     (person,) = find_people(tmp_path / "out", ByColour())
-    assert person.role == "unknown"
     assert "more than one person" in person.note
 
 
@@ -222,10 +283,10 @@ def test_a_role_holds_where_most_of_its_places_are(
     assert found is not None
     assert found.tracks == {7}
     assert [found.role_of(track) for track in (1, 3, 7)] == ["caregiver", "unknown", "patient"]
-    assert found.confidence == 1.0
+    assert found.state == "confirmed"
     gone = patient_from_roles(make_samples(*[(make_face(205, 52, track=1),)] * 10), tmp_path / "roles")
     assert gone is not None
-    assert (gone.tracks, gone.confidence) == (frozenset(), 0.0)
+    assert (gone.tracks, gone.state) == (frozenset(), "to_check")
     assert patient_from_roles(after, tmp_path / "nothing") is None
 
 
@@ -237,9 +298,9 @@ def test_whom_a_person_called_a_caregiver_no_photo_makes_the_patient(
     samples = make_samples(*[(make_face(50, 50, track=1), make_face(200, 50, track=2))] * 5)
     write_roles(tmp_path / "roles", samples, {1: "caregiver", 2: "unknown"})
     hand = patient_from_roles(samples, tmp_path / "roles")
-    by_photo = Patient(frozenset({1, 2}), "photo", 0.8, "")
+    by_photo = Patient(frozenset({1, 2}), "photo", "recognised")
     assert apply_manual_roles(by_photo, hand).tracks == {2}
-    assert apply_manual_roles(Patient(frozenset({1}), "longest"), hand).tracks == frozenset()
+    assert apply_manual_roles(Patient(frozenset({1}), "longest", "recognised"), hand).tracks == frozenset()
     assert apply_manual_roles(by_photo, None) is by_photo
 
 

@@ -16,7 +16,9 @@ from pipeline.privacy.purge import purge
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
-from pipeline.review.people import apply_people, find_people, read_people, write_people
+from pipeline.review.apply_people import apply_people
+from pipeline.review.people import find_people
+from pipeline.review.people_table import read_people, write_people
 from pipeline.store.encryption import is_encrypted, key_file, seal, unseal, use_key, use_no_key, write_key
 from pipeline.store.parquet import read_table, write_table
 from pipeline.store.timeline import check_key, read_timeline, unencrypted_tables

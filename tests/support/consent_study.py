@@ -23,7 +23,9 @@ from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.sessions_list import read_study
 from pipeline.review.annotated_video import open_material
-from pipeline.review.people import apply_people, find_people, read_people, write_people
+from pipeline.review.apply_people import apply_people
+from pipeline.review.people import find_people
+from pipeline.review.people_table import read_people, write_people
 from pipeline.store.audit import IDS_FILE, audited
 from pipeline.store.status import Outcome, is_damaged, read_status, sessions_in
 from pipeline.store.timeline import written_sessions

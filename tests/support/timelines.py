@@ -47,7 +47,7 @@ def chosen(by: str, track: int | None, tracks: int) -> dict[str, object]:
         "also": [],
         "chosen_by": by,
         "tracks": tracks,
-        "confidence": None,
+        "identity": "recognised",
         "reason": "",
     }
 

@@ -1,0 +1,73 @@
+"""Faces of a patient from sessions that were confirmed: references for the sessions to come.
+
+Numbers (embeddings) alone are kept, of the patient alone, in the study's folder: encrypted with it, purged
+with the patient.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.identity.embedding import Embedder
+from pipeline.store.folders import GALLERY
+from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_table, to_table, write_table
+
+GALLERY_SCHEMA = pa.schema([pa.field("network", pa.string()), pa.field("embedding", pa.list_(pa.float32()))])
+
+# Of a session so many faces are kept, spread over its time: with each more a stranger is more likely to be
+# near one of them.
+_MOST_FACES = 12
+
+
+def gallery_path(out: Path, patient_id: str, session_id: str) -> Path:
+    return out / GALLERY / f"patient_id={patient_id}" / f"{session_id}.parquet"
+
+
+def has_gallery(out: Path, patient_id: str, except_session: str) -> bool:
+    """Whether faces of another session of the patient are kept."""
+    return any(path.stem != except_session for path in _files(out, patient_id))
+
+
+def read_gallery(out: Path, patient_id: str, except_session: str, embed: Embedder) -> NDArray[np.float32]:
+    """(g, D) of the patient's other sessions, from the same network; g is 0 where there are none.
+
+    :raises TimelineError: a file is damaged, or encrypted with another key.
+    """
+    found = [
+        embedding
+        for path in _files(out, patient_id)
+        if path.stem != except_session
+        for embedding in _read(path, embed.name)
+    ]
+    return np.stack(found) if found else np.zeros((0, 0), np.float32)
+
+
+def write_gallery(out: Path, ids: tuple[str, str], embeddings: NDArray[np.float32], embed: Embedder) -> None:
+    """Keeps some of these faces of the patient; without any, what was kept of the session is removed.
+
+    :param embeddings: (n, D), in any order.
+    :raises OutputError: they can't be written.
+    """
+    path = gallery_path(out, *ids)
+    if not len(embeddings):
+        path.unlink(missing_ok=True)
+        return
+    chosen = np.unique(np.linspace(0, len(embeddings) - 1, _MOST_FACES).round().astype(int))
+    rows = [row.tolist() for row in embeddings[chosen]]
+    table = to_table(GALLERY_SCHEMA, {"network": [embed.name] * len(rows), "embedding": rows})
+    write_table(path, table, {})
+
+
+def _files(out: Path, patient_id: str) -> list[Path]:
+    return sorted(gallery_path(out, patient_id, "").parent.glob("*.parquet"))
+
+
+def _read(path: Path, network: str) -> Iterator[NDArray[np.float32]]:
+    rows = as_frame(read_table(path))
+    with malformed_as_timeline_error(path):
+        for name, embedding in rows.select(GALLERY_SCHEMA.names).iter_rows():
+            if name == network:
+                yield np.array(embedding, np.float32)

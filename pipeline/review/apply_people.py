@@ -1,0 +1,124 @@
+"""What a person said of who is who → the timelines, and references for the patient's other sessions."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import VideoError
+from pipeline.identity.embedding import Embedder
+from pipeline.identity.gallery import read_gallery, write_gallery
+from pipeline.identity.patient import Patient, by_faces
+from pipeline.identity.roles import apply_manual_roles, patient_from_roles, roles_path, write_roles
+from pipeline.processing.session_tables import read_roles, write_session
+from pipeline.records import FrameFaces, Ids, OnProgress
+from pipeline.review.people import concatenated, face_chips, read_session, videos_of
+from pipeline.store.audit import audited
+from pipeline.store.lock import folder_lock
+from pipeline.store.paths import faces_path
+from pipeline.store.status import Outcome, read_outcomes, record
+from pipeline.video.recording import open_recording
+
+
+def apply_people(
+    out: Path,
+    said: Mapping[Ids, Mapping[int, str]],
+    write_pages: Callable[[Path], object] = lambda out: None,
+    embed: Embedder | None = None,
+    on_session: OnProgress = lambda done, total: None,
+) -> tuple[list[Outcome], list[Outcome]]:
+    """Makes the timelines of these sessions again; what was said is kept for runs to come.
+
+    With ``embed``, the faces of a confirmed patient are looked up in the video and kept as references, and
+    the patient's other sessions that are to be checked are compared with them.
+
+    :param write_pages: called last, while the folder is still held: no purge comes between.
+    :returns: how the sessions stand of which something was said, and those that were recognised by them.
+    :raises OutputError: a file can't be written, or a run is at work in the folder.
+    """
+    applied, recognised = [], []
+    with folder_lock(out):
+        before = read_outcomes(out)
+        waiting = _to_check(before, said) if embed is not None else []
+        total = len(said) + len(waiting)
+        with audited(out, "people", [*said, *waiting], {"apply": True}) as ending:
+            for done, (ids, roles) in enumerate(said.items(), 1):
+                found = _apply_roles(out, ids, roles, videos_of(before.get(ids)), embed)
+                if ids in before:
+                    applied.append(before[ids].with_result(found))
+                    record(out, applied[-1])
+                    ending.states[ids] = "roles put right"
+                on_session(done, total)
+            for done, ids in enumerate(waiting, len(said) + 1):
+                again = embed and _recognise_again(out, ids, videos_of(before[ids]), embed)
+                if again:
+                    recognised.append(before[ids].with_result(again))
+                    record(out, recognised[-1])
+                    ending.states[ids] = "recognised"
+                on_session(done, total)
+            if said:
+                write_pages(out)
+    return applied, recognised
+
+
+def _to_check(before: Mapping[Ids, Outcome], said: Mapping[Ids, object]) -> list[Ids]:
+    """Other sessions of the same patients, in which it is not certain who they are."""
+    patients = {patient_id for patient_id, _ in said}
+    return [
+        ids
+        for ids, outcome in before.items()
+        if ids[0] in patients and ids not in said and outcome.identity in ("to_check", "unknown")
+    ]
+
+
+def _apply_roles(
+    out: Path, ids: Ids, said: Mapping[int, str], videos: Sequence[Path], embed: Embedder | None
+) -> Mapping[str, Any]:
+    """Metadata of the session's timeline, made again with these roles and those said before."""
+    timeline, samples = read_session(out, ids)
+    kept = roles_path(out, *ids)
+    before = patient_from_roles(samples, kept)
+    known = read_roles(faces_path(out, *ids))
+    found = Patient(
+        frozenset(track for track, role in known.items() if role == "patient"),
+        timeline.metadata["patient"]["chosen_by"],
+        timeline.metadata["patient"]["identity"],
+        timeline.metadata["patient"]["reason"],
+    )
+    roles = {**(before.roles if before else {}), **said}
+    write_roles(kept, samples, roles)
+    hand = patient_from_roles(samples, kept)
+    assert hand is not None
+    # the places tell who is who in a run to come; here the tracks are the very same
+    tracks = frozenset(track for track, role in roles.items() if role == "patient")
+    patient = apply_manual_roles(found, replace(hand, tracks=tracks, roles=roles))
+    metadata = write_session(out, *ids, samples, patient, timeline.metadata).metadata
+    if embed is not None and patient.tracks and patient.state == "confirmed":
+        own = [_with_tracks(sample, patient.tracks) for sample in samples]
+        chips, _ = face_chips(own, videos)
+        write_gallery(out, ids, concatenated([embed(found) for found in chips.values()]), embed)
+    return metadata
+
+
+def _recognise_again(
+    out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder
+) -> Mapping[str, Any] | None:
+    """Metadata of the session's timeline where faces of confirmed sessions tell who the patient is."""
+    if roles_path(out, *ids).exists() or not videos:
+        return None
+    gallery = read_gallery(out, *ids, embed)
+    if not len(gallery):
+        return None
+    timeline, samples = read_session(out, ids)
+    try:
+        recording = open_recording(videos)
+        found = by_faces(samples, gallery[:0], gallery, recording, embed)
+    except VideoError:
+        return None
+    if found.patient.state != "recognised":
+        return None
+    return write_session(out, *ids, found.samples, found.patient, timeline.metadata).metadata
+
+
+def _with_tracks(sample: FrameFaces, tracks: Collection[int]) -> FrameFaces:
+    return replace(sample, faces=tuple(face for face in sample.faces if face.track in tracks))

@@ -1,0 +1,129 @@
+"""The table of people that a coordinator corrects: written, and read again."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.processing.session_tables import read_roles
+from pipeline.records import ROLES, FrameFaces, Ids, Person
+from pipeline.review.people import read_session, sessions_with_timeline, tracks_digest
+from pipeline.store.folders import PEOPLE_FILE
+from pipeline.store.paths import faces_path
+from pipeline.store.spreadsheet import Problem, plain, read_table, shown, write_rows
+
+# Of a track's number; more than an int32 has are none that was written.
+_MAX_DIGITS = 10
+
+
+_COLUMNS = (
+    *("patient_id", "session_id", "person", "role", "alike", "seconds", "first_s", "last_s"),
+    *("approved", "chosen_by", "identity", "note", "tracks", "source"),
+)
+
+
+_YES = ("yes", "y", "true", "1", "x", "oui", "ja")
+
+
+def write_people(people: Sequence[Person], out: Path) -> Path:
+    """``people.csv`` of the folder, to be corrected in a spreadsheet: only ``role`` is read again.
+
+    :raises OutputError: it can't be written.
+    """
+    return write_rows(out / PEOPLE_FILE, _COLUMNS, (_cells(person) for person in people))
+
+
+def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list[Problem]]:
+    """The roles that a person confirmed or changed, track by track; and all that is wrong with the table.
+
+    A row that was neither changed nor approved says nothing, and is left out.
+
+    :raises InputError: it can't be read as such a table.
+    """
+    (_, header), *lines = read_table(table) or [(1, [])]
+    names = [name.strip().casefold() for name in header]
+    missing = [name for name in ("patient_id", "session_id", "role", "tracks", "source") if name not in names]
+    if missing:
+        raise InputError(
+            f"{table}: its first line does not name {', '.join(missing)}; "
+            "make it again with `emonext people`."
+        )
+    confirmed: dict[Ids, dict[int, str]] = defaultdict(dict)
+    whole: dict[Ids, dict[int, str]] = defaultdict(dict)
+    problems: list[Problem] = []
+    sessions = _Sessions(out)
+    for number, cells in lines:
+        row = dict(zip_longest(names, map(plain, cells), fillvalue=""))
+        ids, role, tracks = (
+            (row["patient_id"], row["session_id"]),
+            row["role"].casefold(),
+            row["tracks"].split(),
+        )
+        fault = sessions.fault(ids, row["source"], role, tracks)
+        if fault:
+            problems.append(Problem(number, *fault))
+            continue
+        roles = {int(track): role for track in tracks}
+        whole[ids] |= roles
+        if row.get("approved", "").casefold() in _YES or role != sessions.role_of(ids, list(roles)):
+            confirmed[ids] |= roles
+        if role == "patient" and sessions.two_at_once(ids, whole[ids]):
+            problems.append(Problem(number, "role", "is seen together with another one who is the patient."))
+    return dict(confirmed), problems
+
+
+class _Sessions:
+    """What a table of people is checked against. The last one is kept: rows come session by session."""
+
+    def __init__(self, out: Path) -> None:
+        self._out, self._known = out, set(sessions_with_timeline(out))
+        self._samples: tuple[Ids, list[FrameFaces]] = (("", ""), [])
+
+    def fault(self, ids: Ids, source: str, role: str, tracks: Sequence[str]) -> tuple[str, str] | None:
+        """The column and what is wrong with it."""
+        if ids not in self._known:
+            return "session_id", f"{shown(' '.join(ids))}: there is no such session here."
+        if source != tracks_digest(self._of(ids)):
+            return "source", "the session was processed again since; make the table anew."
+        if role not in ROLES:
+            return "role", f"{shown(role)}: write {', '.join(ROLES)}."
+        if not tracks or not all(track.isdecimal() and len(track) <= _MAX_DIGITS for track in tracks):
+            return "tracks", "not as it was written; make the table anew."
+        return None
+
+    def role_of(self, ids: Ids, tracks: Sequence[int]) -> str:
+        """Of the track that is seen longest, as :func:`find_people` gave it."""
+        seen = Counter(face.track for sample in self._of(ids) for face in sample.faces)
+        longest = max(sorted(tracks), key=lambda track: seen[track])
+        return read_roles(faces_path(self._out, *ids)).get(longest, "unknown")
+
+    def two_at_once(self, ids: Ids, roles: Mapping[int, str]) -> bool:
+        return any(
+            sum(roles.get(face.track or 0) == "patient" for face in sample.faces) > 1
+            for sample in self._of(ids)
+        )
+
+    def _of(self, ids: Ids) -> list[FrameFaces]:
+        if self._samples[0] != ids:
+            self._samples = ids, read_session(self._out, ids)[1]
+        return self._samples[1]
+
+
+def _cells(person: Person) -> dict[str, str]:
+    return {
+        "patient_id": person.patient_id,
+        "session_id": person.session_id,
+        "person": str(person.number),
+        "role": person.role,
+        "alike": person.alike,
+        "seconds": f"{person.seconds:.0f}",
+        "first_s": f"{person.first_s:.1f}",
+        "last_s": f"{person.last_s:.1f}",
+        "approved": "",
+        "chosen_by": person.chosen_by,
+        "identity": person.identity,
+        "note": person.note,
+        "tracks": " ".join(map(str, person.tracks)),
+        "source": person.source,
+    }
