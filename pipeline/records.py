@@ -68,6 +68,8 @@ person, while the rows are of the most likely one; ``unknown``: the rows are of 
 SURE: tuple[IdentityState, ...] = ("confirmed", "recognised")
 """Identities that nobody needs to check."""
 
+UNSURE: tuple[IdentityState, ...] = ("to_check", "unknown")
+
 STATUSES = ("ok", "no_face", "other_person", "low_quality", "decode_error")
 
 

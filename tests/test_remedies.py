@@ -68,7 +68,7 @@ EXCEPTIONS = {
     ": a run was cut off then, or is writing now": "names what may have happened",
     # no advice, but like it
     "--engine ray": "part of a message: only goes with",
-    "timelines made anew. Report: {}": "a result",
+    "{} made again; {} more recognised by them.": "a result",
     ": is made again": "a result",
     "Delete this of {}? It can't be undone.": "a question",
     "can't be read any more; made anew with the program's own": "part of a message",

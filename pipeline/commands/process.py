@@ -270,7 +270,7 @@ def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]", out: Pat
         if outcome.state != "skipped" and outcome.reason:
             line = f"{session.video}: {outcome.state}: {outcome.reason}"
             err_console.print(line, markup=False, soft_wrap=True)
-    from pipeline.records import SURE
+    from pipeline.records import UNSURE
 
     states: list[str] = [outcome.state for outcome in outcomes]
     words = {"done": "done", "to_check": "to check", "partial": "partial", "failed": "failed"}
@@ -281,12 +281,12 @@ def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]", out: Pat
         say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
     kept = [outcome for outcome in outcomes if outcome.state == "skipped"]
     kept_partial = sum(bool(outcome.seconds_lost) for outcome in kept)
-    kept_unsure = sum(not outcome.seconds_lost and outcome.identity not in SURE for outcome in kept)
+    kept_unsure = sum(not outcome.seconds_lost and outcome.identity in UNSURE for outcome in kept)
     if kept_partial:
         say(f"Of the skipped sessions, {kept_partial} partial, as before.")
     if kept_unsure:
         say(f"Of the skipped sessions, {kept_unsure} to check, as before.")
-    unsure = sum(outcome.identity in ("to_check", "unknown") for outcome in outcomes)
+    unsure = sum(outcome.identity in UNSURE for outcome in outcomes)
     if unsure:
         tell_to_check(unsure, out)
     if kept_partial or kept_unsure or {"failed", "partial", "to_check"} & set(states):

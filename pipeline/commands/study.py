@@ -123,6 +123,7 @@ def status(
 
     Example: emonext status study --csv status.csv --html status.html
     """
+    from pipeline.records import UNSURE
     from pipeline.store.lock import is_held
     from pipeline.store.spreadsheet import write_rows
     from pipeline.store.status import is_damaged, overview
@@ -153,7 +154,7 @@ def status(
         if reason := row["reason"] or STATE_REASONS.get(row["state"]):
             line = f"{row['patient_id']} {row['session_id']}: {reason}"
             out_console.print(on_screen(line), soft_wrap=True)
-    unsure = sum(row["identity"] in ("to_check", "unknown") for row in rows)
+    unsure = sum(row["identity"] in UNSURE for row in rows)
     if unsure:
         tell_to_check(unsure, directory)
     if csv:

@@ -58,7 +58,7 @@ def recognise(
     _check_lengths(seen, references)
     far = {person: float(cdist(found, references).min()) for person, found in seen.items()}
     nearest = min(far, key=lambda person: (far[person], person))
-    distance = f"person {nearest} is {far[nearest]:.2f} from the reference photos"
+    distance = f"person {nearest} is {far[nearest]:.2f} from the reference faces"
     if far[nearest] > perhaps:
         return _unknown(f"{distance}, and nobody nearer; one person is {same_person:.2f} at most")
     twice = {

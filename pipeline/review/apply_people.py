@@ -11,7 +11,7 @@ from pipeline.identity.gallery import read_gallery, write_gallery
 from pipeline.identity.patient import Patient, by_faces
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, roles_path, write_roles
 from pipeline.processing.session_tables import read_roles, write_session
-from pipeline.records import FrameFaces, Ids, OnProgress
+from pipeline.records import UNSURE, FrameFaces, Ids, OnProgress
 from pipeline.review.people import concatenated, face_chips, read_session, videos_of
 from pipeline.store.audit import audited
 from pipeline.store.lock import folder_lock
@@ -67,7 +67,7 @@ def _to_check(before: Mapping[Ids, Outcome], said: Mapping[Ids, object]) -> list
     return [
         ids
         for ids, outcome in before.items()
-        if ids[0] in patients and ids not in said and outcome.identity in ("to_check", "unknown")
+        if ids[0] in patients and ids not in said and outcome.identity in UNSURE
     ]
 
 

@@ -21,7 +21,7 @@ from pipeline.identity.clustering import TrackInfo, best_faces, describe_tracks,
 from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import recognise
 from pipeline.processing.session_tables import read_roles, read_samples
-from pipeline.records import SURE, FrameFaces, Ids, Person
+from pipeline.records import SURE, UNSURE, FrameFaces, Ids, Person
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import faces_path, timeline_path
@@ -49,8 +49,8 @@ def find_people(
     :raises TimelineError: a file can't be read.
     """
     before = read_outcomes(out)
-    order = {"to_check": 0, "unknown": 0}  # first what somebody has to look at
-    sessions = sorted(sessions_with_timeline(out), key=lambda ids: order.get(_identity(before.get(ids)), 1))
+    # first what somebody has to look at
+    sessions = sorted(sessions_with_timeline(out), key=lambda ids: _identity(before.get(ids)) not in UNSURE)
     people: list[Person] = []
     for done, ids in enumerate(sessions, start=1):
         with malformed_as_timeline_error(timeline_path(out, *ids)):

@@ -38,7 +38,7 @@ class Outcome:
     :param coverage: observed seconds / session seconds; none without a timeline.
     :param seconds_lost: of the video, s.
     :param video_s: length of the video, s. ``took_s``: of the processing, s.
-    :param identity: one of :data:`pipeline.records.IdentityState`; none without a timeline.
+    :param identity: as :func:`identity_of` says; none without a timeline.
     :param lasting: it failed for a reason that lies in the video or the settings: it is not tried again
         before one of them changes.
     :param videos: full paths, for whoever looks at the pictures again; they go into no report.
@@ -75,7 +75,7 @@ class Outcome:
             coverage=metadata["coverage"],
             seconds_lost=metadata["seconds_lost"],
             video_s=metadata["video"]["duration_s"],
-            identity=metadata["patient"]["identity"],
+            identity=identity_of(metadata),
         )
 
 
@@ -83,7 +83,13 @@ def state_of(metadata: Mapping[str, Any]) -> State:
     """How a session with a timeline ended: only where nobody needs to look at it, it is done."""
     if metadata["seconds_lost"]:
         return "partial"
-    return "done" if metadata["patient"]["identity"] in SURE else "to_check"
+    return "done" if identity_of(metadata) in (None, *SURE) else "to_check"
+
+
+def identity_of(metadata: Mapping[str, Any]) -> IdentityState | None:
+    """Whether it is the patient; none where no face was found, and so nobody has to be told apart."""
+    patient = metadata["patient"]
+    return patient["identity"] if patient["tracks"] else None
 
 
 STATUS_SCHEMA = pl.Schema(

@@ -34,23 +34,23 @@ REASONS = (
     marked("a face never moves; it may be a picture on a wall"),
     marked("no face in the video is clear enough to be compared"),
     marked(
-        "person %(person)s is %(far)s from the reference photos, and nobody nearer; "
+        "person %(person)s is %(far)s from the reference faces, and nobody nearer; "
         "one person is %(most)s at most"
     ),
     marked(
-        "person %(person)s is %(far)s from the reference photos; one person is %(most)s at most, "
+        "person %(person)s is %(far)s from the reference faces; one person is %(most)s at most, "
         "two are %(least)s at least"
     ),
     marked(
-        "person %(person)s is %(far)s from the reference photos, and person %(next)s %(further)s: "
+        "person %(person)s is %(far)s from the reference faces, and person %(next)s %(further)s: "
         "too alike to choose"
     ),
     marked(
-        "person %(person)s is %(far)s from the reference photos; the next, person %(next)s, %(further)s; "
+        "person %(person)s is %(far)s from the reference faces; the next, person %(next)s, %(further)s; "
         "one person is %(most)s at most"
     ),
     marked(
-        "person %(person)s is %(far)s from the reference photos; nobody else is seen; "
+        "person %(person)s is %(far)s from the reference faces; nobody else is seen; "
         "one person is %(most)s at most"
     ),
     marked("a person said so; a face was found at %(found)s of %(wanted)s places"),

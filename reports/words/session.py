@@ -28,7 +28,8 @@ def answer(material: SessionMaterial, language: Language) -> str:
     patient = material.timeline.metadata["patient"]
     named = {"patient": material.summary.patient_id}
     if patient["track"] is None and patient["tracks"]:
-        return language.gettext(_ABSENT if patient["identity"] == "confirmed" else _NOBODY, **named)
+        sentence = _ABSENT if patient["identity"] == "confirmed" else _NOBODY
+        return language.gettext(sentence, **named)
     read = _read(material, language)
     return f"{language.gettext(_UNSURE, **named)} {read}" if patient["identity"] == "to_check" else read
 

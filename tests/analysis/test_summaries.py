@@ -111,15 +111,11 @@ def test_of_what_was_hardly_seen_no_number_is_given(made: Path, tmp_path: Path) 
     assert few["low_expressivity"].null_count() == few.height
 
 
-@pytest.mark.parametrize(
-    ("patient", "confirmed"),
-    [(chosen("photo", 1, 2), True), (chosen("photo", None, 2), False), (chosen("longest", 1, 2), False)],
-)
-def test_confirmed_is_who_was_seen_and_named(
-    tmp_path: Path, patient: dict[str, object], confirmed: bool
-) -> None:
+@pytest.mark.parametrize("identity", ["confirmed", "recognised", "to_check", "unknown"])
+def test_it_is_told_whether_it_is_the_patient(tmp_path: Path, identity: str) -> None:
+    patient = chosen("photo", 1, 2) | {"identity": identity}
     put(tmp_path, make_timeline([("happy", 100)], patient=patient))
-    assert summarize_folder(tmp_path)["confirmed"].to_list() == [confirmed]
+    assert summarize_folder(tmp_path)["identity"].to_list() == [identity]
 
 
 def test_made_again_with_other_settings(made: Path, tmp_path: Path) -> None:

@@ -109,7 +109,6 @@ def test_every_command_refuses_a_folder_without_results(
     ("command", "option"),
     [
         (["process", "P1_S1.mp4", "--out", "out", "--ray-address", "auto"], "--ray-address"),
-        (["people", "{out}", "--apply", "people.csv", "--identity", "dlib"], "--identity"),
         (["review", "{out}", "P1", "S1", "--no-video", "--blur", "all"], "--blur"),
         (["export", "{out}", "--format", "csv", "--reading", "corrected"], "--reading"),
         (["export", "{out}", "--format", "bids", "--reading", "raw"], "--reading"),

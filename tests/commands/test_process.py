@@ -38,7 +38,7 @@ def test_a_session_is_processed_and_told_in_two_lines(
     assert (ended.code, ended.err) == (DONE, "")
     assert ended.out.splitlines() == [
         f"Report: {out / 'reports' / 'index.html'}",
-        "1 done, 0 partial, 0 failed, 0 skipped",
+        "1 done, 0 to check, 0 partial, 0 failed, 0 skipped",
     ]
     timeline = pl.read_parquet(out / "timelines/patient_id=P1/S1.parquet")
     assert timeline["status"].cast(pl.String).to_list() == ["ok"] * 12
@@ -68,7 +68,7 @@ def test_a_failed_session_beside_a_good_one_exits_1(
     bad.write_text("not a video")
     ended = emonext("process", video, bad, "--out", tmp_path / "out", *model)
     assert ended.code == INCOMPLETE
-    assert "1 done, 0 partial, 1 failed, 0 skipped" in ended.out
+    assert "1 done, 0 to check, 0 partial, 1 failed, 0 skipped" in ended.out
     assert [line for line in ended.err_lines if "P1_S2.mp4" in line and "failed" in line]
     assert read_status(tmp_path / "out")["state"].to_list() == ["done", "failed"]
     assert (tmp_path / "out/reports/index.html").is_file()
@@ -80,10 +80,10 @@ def test_a_partial_session_exits_1(emonext: Emonext, clips: Path, tmp_path: Path
     ended = emonext(*command)
     assert ended.code == INCOMPLETE
     assert_one_line_naming(ended, "partial")
-    assert "0 done, 1 partial" in ended.out
+    assert "0 done, 0 to check, 1 partial" in ended.out
     again = emonext(*command)
     assert again.code == INCOMPLETE, "a session that is skipped is as partial as before"
-    assert "0 done, 0 partial, 0 failed, 1 skipped" in again.out
+    assert "0 done, 0 to check, 0 partial, 0 failed, 1 skipped" in again.out
     assert "Of the skipped sessions, 1 partial" in again.out
 
 
@@ -292,7 +292,7 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(
     encode(videos / "P1_S2.mp4", [with_faces([])] * 5, rate=5)
     again = emonext("process", videos, "--out", out, *model)
     assert again.code == DONE
-    assert "1 done, 0 partial, 0 failed, 1 skipped" in again.out
+    assert "1 done, 0 to check, 0 partial, 0 failed, 1 skipped" in again.out
 
 
 def test_that_nothing_is_to_do_is_said(

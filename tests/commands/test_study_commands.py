@@ -29,7 +29,9 @@ def test_a_study_is_processed_from_its_list(
     (tmp_path / "study.toml").write_text(f"sample_fps = 2\nmodel = '{model[1]}'\n")
     ended = emonext("process", path, "--out", tmp_path / "out")
     assert ended.code == DONE
-    assert ended.out.splitlines()[-1] == "1 done, 0 partial, 0 failed, 0 skipped, 1 without consent"
+    assert (
+        ended.out.splitlines()[-1] == "1 done, 0 to check, 0 partial, 0 failed, 0 skipped, 1 without consent"
+    )
     timeline = read_timeline(tmp_path / "out/timelines/patient_id=P1/S1.parquet")
     assert timeline.metadata["session"]["condition"] == "music"
     assert timeline.metadata["settings"]["sample_fps"] == 2

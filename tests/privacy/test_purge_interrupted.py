@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from purging import Process, do_purge, files, paths_with
+from roles import confirm_everybody
 
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.exchange.export import export
 from pipeline.privacy.purge import plan_purge
-from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
-from pipeline.review.people_table import read_people, write_people
+from pipeline.review.people_table import write_people
 from pipeline.store.audit import read_runs, verify
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.status import read_status
@@ -156,7 +156,7 @@ def test_whoever_was_purged_can_come_again(out: Path, process: Process) -> None:
 def test_roles_reviews_and_the_people_s_page_go_too(out: Path, process: Process) -> None:
     process("P012/S01", "P013/S01")
     write_people_page(people := find_people(out, None), write_people(people, out), out / "people.html")
-    apply_people(out, read_people(out, out / "people.csv")[0])
+    confirm_everybody(out)
     for patient in ("P012", "P013"):
         (out / "review" / patient).mkdir(parents=True)
         (out / "review" / patient / "S01.mp4").touch()

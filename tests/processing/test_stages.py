@@ -51,8 +51,8 @@ def test_each_status_has_its_rows(
         "also": [],
         "chosen_by": "longest",
         "tracks": 2,
-        "identity": "recognised",
-        "reason": "",
+        "identity": "to_check",
+        "reason": "2 people may be seen; a rule chose one",
     }
 
 
@@ -93,7 +93,10 @@ def test_a_hole_in_the_recording_is_not_observed(tmp_path: Path, fake_instrument
     timeline = process(path, tmp_path / "out", fake_instruments)
     assert statuses(timeline) == ["ok"] * 5 + ["other_person"] * 5
     assert timeline.metadata["coverage"] * 62 == pytest.approx(1.0, abs=0.25)
-    assert timeline.metadata["warnings"] == ["no picture for 60.1 s between the first and the last"]
+    assert timeline.metadata["warnings"] == [
+        "no picture for 60.1 s between the first and the last",
+        "it is not certain that this is the patient: 2 people may be seen; a rule chose one",
+    ]
     assert timeline.metadata["seconds_lost"] == pytest.approx(60.1)
 
 

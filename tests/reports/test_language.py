@@ -104,11 +104,11 @@ def test_an_unknown_language_is_an_error_that_names_those_there_are() -> None:
 
 
 def test_a_reason_is_translated_with_what_it_names() -> None:
-    reason = "the patient was not recognised: person 2 is 0.61 from the reference photos, and nobody nearer; "
+    reason = "the patient was not recognised: person 2 is 0.61 from the reference faces, and nobody nearer; "
     reason += "one person is 0.50 at most; 0.6 s of the video could not be decoded"
     assert reason_text(reason, FRENCH).replace(NBSP, " ") == (
-        "le patient n’a pas été reconnu : la personne 2 est à 0,61 des photos de référence, et personne n’en "
-        "est plus proche ; une même personne en est à 0,50 au plus ; 0,6 s de la vidéo n’ont pas "
+        "le patient n’a pas été reconnu : la personne 2 est à 0,61 des visages de référence, et personne "
+        "n’en est plus proche ; une même personne en est à 0,50 au plus ; 0,6 s de la vidéo n’ont pas "
         "pu être décodées"
     )
     assert reason_text(reason, ENGLISH) == reason
@@ -138,7 +138,7 @@ GAPS = [("happy", 50), ("no_face", 4), ("sad", 60), ("other_person", 50), ("surp
 def test_a_french_session_holds_no_english(by: str | None, tmp_path: Path) -> None:
     patient = chosen(by or "photo", 1 if by else None, 2) | {
         "identity": "confirmed" if by == "hand" else "recognised",
-        "reason": "no face was found in the reference photos",
+        "reason": "no face in the video is clear enough to be compared",
     }
     warnings = ["0.6 s of the video could not be decoded"]
     timeline = make_timeline(GAPS, patient=patient, warnings=warnings, seconds_lost=0.6)

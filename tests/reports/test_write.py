@@ -28,6 +28,7 @@ from reports import (
 )
 
 # What must not be shown, or run
+from reports.words.language import language
 
 
 def test_everything_is_escaped(tmp_path: Path) -> None:
@@ -199,8 +200,19 @@ def test_a_patient_who_was_not_recognised_is_told_so(tmp_path: Path) -> None:
     unknown = chosen("photo", None, 2) | {"identity": "unknown", "reason": reason}
     text = page_of(make_timeline(TWENTY_SECONDS, patient=unknown), tmp_path).text
     assert (
-        f"The patient was not recognised in this video, so nobody’s expression was counted ({reason})" in text
+        f"It is not certain who the patient is in this video, so nobody’s expression was counted ({reason})"
+        in text
     )
+    assert "It is not certain who P1 is in this recording" in text
+    assert "another person" not in text
+
+
+@pytest.mark.parametrize("name", ["en", "fr"])
+def test_first_it_is_said_that_it_is_not_certain_who_it_is(tmp_path: Path, name: str) -> None:
+    unsure = chosen("photo", 1, 2) | {"identity": "to_check", "reason": "no face was found"}
+    page = page_of(make_timeline(TWENTY_SECONDS, patient=unsure), tmp_path, language(name))
+    sentence = {"en": "It is not certain that this is P1", "fr": "Il n’est pas certain que ce soit P1"}[name]
+    assert 0 < page.text.index(sentence) < 120
 
 
 def test_pages_are_made_anew_only_where_the_status_changed_since(study: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
+from roles import confirm_everybody
 from videos import encode, with_faces
 
 from pipeline.errors import InputError, OutputError, TimelineError
@@ -16,9 +17,6 @@ from pipeline.privacy.purge import purge
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
-from pipeline.review.apply_people import apply_people
-from pipeline.review.people import find_people
-from pipeline.review.people_table import read_people, write_people
 from pipeline.store.encryption import is_encrypted, key_file, seal, unseal, use_key, use_no_key, write_key
 from pipeline.store.parquet import read_table, write_table
 from pipeline.store.timeline import check_key, read_timeline, unencrypted_tables
@@ -70,8 +68,7 @@ def test_all_that_holds_numbers_is_encrypted_and_read_back_with_the_key(
     assert process(session, tmp_path / "open", fake_instruments) == "done"
     use_key(key)
     assert process(session, out, fake_instruments) == "done"
-    table = write_people(find_people(out, None), out)
-    apply_people(out, read_people(out, table)[0])
+    confirm_everybody(out)
     files = [path for path in out.rglob("*.parquet") if path.name != "status.parquet"]
     assert {path.relative_to(out).parts[0] for path in files} == {"timelines", "faces", "roles"}
     assert all(is_encrypted(path) for path in files)
@@ -127,7 +124,7 @@ def test_what_is_left_open_is_known_and_roles_are_encrypted_with_their_session(
     out, other = tmp_path / "out", replace(session, patient_id="P2")
     for one in (session, other):
         process(one, out, fake_instruments)
-    apply_people(out, read_people(out, write_people(find_people(out, None), out))[0])
+    confirm_everybody(out)
     said = read_table(roles_path(out, *session.ids))
     assert unencrypted_tables(out) == []
     use_key(key)

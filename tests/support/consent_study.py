@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from roles import confirm_everybody
 
 from pipeline.agreement.compare import agree
 from pipeline.agreement.results import write_disagreements, write_figures
@@ -23,9 +24,8 @@ from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.sessions_list import read_study
 from pipeline.review.annotated_video import open_material
-from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
-from pipeline.review.people_table import read_people, write_people
+from pipeline.review.people_table import write_people
 from pipeline.store.audit import IDS_FILE, audited
 from pipeline.store.status import Outcome, is_damaged, read_status, sessions_in
 from pipeline.store.timeline import written_sessions
@@ -88,7 +88,7 @@ class Study:
         found = find_people(out, None)
         table = write_people(found, out)
         write_people_page(found, table, out / "people.html")
-        apply_people(out, read_people(out, table)[0])
+        confirm_everybody(out)
         for kind in FORMATS:
             export(out, kind, out / "exports" / kind)
         rated = read_ratings([out / "ratings"], session_names(out), read_codes(None))

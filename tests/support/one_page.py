@@ -8,6 +8,7 @@ from timelines import Runs, make_timeline
 from pipeline.store.coverage import summarize
 from pipeline.store.timeline import Timeline
 from reports import SessionMaterial, write_session_report
+from reports.words.language import ENGLISH, Language
 
 
 def material(runs: Runs) -> SessionMaterial:
@@ -15,6 +16,7 @@ def material(runs: Runs) -> SessionMaterial:
     return SessionMaterial(timeline, summarize(timeline))
 
 
-def page_of(timeline: Timeline, folder: Path) -> Page:
-    path = write_session_report(SessionMaterial(timeline, summarize(timeline)), folder / "page.html")
+def page_of(timeline: Timeline, folder: Path, spoken: Language = ENGLISH) -> Page:
+    material = SessionMaterial(timeline, summarize(timeline))
+    path = write_session_report(material, folder / "page.html", spoken)
     return Page(path.read_text(encoding="utf-8"))

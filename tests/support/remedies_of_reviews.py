@@ -149,7 +149,7 @@ def roles(kit: Kit) -> Path:
     return kit.out / "people.csv"
 
 
-@remedy(": its first line does not name {}; make it anew.")
+@remedy(": its first line does not name {}; make it again with `emonext people`.")
 def a_table_of_people_without_a_column(kit: Kit) -> Steps:
     table = roles(kit)
     table.write_text(table.read_text("utf-8").replace("tracks", "trks"), encoding="utf-8")
@@ -186,13 +186,6 @@ def tracks_that_are_none(kit: Kit) -> Steps:
     table.write_text("\n".join([lines[0], ";".join(parts), *lines[2:]]), encoding="utf-8")
     yield kit.run("people", kit.out, "--apply", table)
     assert kit.run("people", kit.out).code == 0
-    yield kit.run("people", kit.out, "--apply", table)
-
-
-@remedy("a new table, not with --apply")
-def comparing_while_roles_are_given_back(kit: Kit) -> Steps:
-    table = roles(kit)
-    yield kit.run("people", kit.out, "--apply", table, "--identity", "dlib")
     yield kit.run("people", kit.out, "--apply", table)
 
 

@@ -30,7 +30,7 @@ SESSIONS_SCHEMA = {
     "corrected": pl.Boolean,
     "rest_s": pl.Float64,
     "low_expressivity": pl.Boolean,
-    "confirmed": pl.Boolean,
+    "identity": pl.String,
 }
 MEASURES_SCHEMA = {
     "patient_id": pl.String,
@@ -59,7 +59,7 @@ def session_row(session_id: str = "S01", patient_id: str = "P1", **other: Any) -
         "corrected": False,
         "rest_s": 0.0,
         "low_expressivity": False,
-        "confirmed": True,
+        "identity": "confirmed",
         **other,
     }
 
@@ -112,7 +112,7 @@ def made(
                 coverage=coverage,
                 enough=coverage >= 0.2,
                 corrected=patient % 3 != 0,
-                confirmed=bool(number % 3),
+                identity="recognised" if number % 3 else "to_check",
             )
             rows.append(row)
             positive = float(
