@@ -264,7 +264,7 @@ def a_gpu_that_is_not_there(kit: Kit) -> Steps:
     yield kit.call(choose_device, "auto")
 
 
-option("--{}: only goes with {}; leave the option out.", ("--ray-address", "auto"), ())
+option("--{}: only valid with {}; leave the option out.", ("--ray-address", "auto"), ())
 
 
 @remedy("give the sha256 that its maker states")

@@ -327,7 +327,7 @@ def a_run_that_is_none(kit: Kit) -> Steps:
     yield train(kit, out="other")
 
 
-@remedy(": {}; {}, then run again.", "give another path, or put that right")
+@remedy(": {}; {}, then run again.", "give another path, or correct the cause")
 def a_path_that_can_t_be_written(kit: Kit) -> Steps:
     path = frames(kit)
     yield judge(kit, path, "--json", kit.folder)
