@@ -70,6 +70,7 @@ EXCEPTIONS = {
     "--engine ray": "part of a message: only valid with",
     "timelines rewritten. Report: {}": "a result",
     ": will be written again": "a result",
+    "; run the same command to continue.": "runs for minutes: test_batch and test_training continue runs",
     "Delete this data of {}? This can't be undone.": "a question",
     "can't be read any more; made anew with the program's own": "part of a message",
     "{} --out DIR": "part of three messages, whose commands are run",

@@ -37,7 +37,7 @@ _PHOTO_PX = 1600
 
 @dataclass(frozen=True)
 class Patient:
-    """Whose tracks are the patient's.
+    """The patient's tracks.
 
     :param tracks: none where nobody was seen, or nobody recognised.
     :param chosen_by: ``hand``, ``photo``, ``gallery`` (faces of sessions that were confirmed before),
@@ -70,7 +70,7 @@ def by_rule(samples: Sequence[FrameFaces], wish: str, parts: Sequence[int] = ())
 
     :param wish: ``longest`` (seen in the most samples), ``largest`` (nearest to the camera: the largest
         median face), or the number of a track.
-    :param parts: of each sample, the number of its part of the session; without, there is one part.
+    :param parts: number of the session's part, for each sample; by default there is one part.
     :raises InputError: there is no such track.
     """
     tracks = describe_tracks(samples, {})
@@ -138,7 +138,7 @@ def _without(faces: Mapping[int, float], others: Container[int]) -> dict[int, fl
 
 
 def by_region(samples: Sequence[FrameFaces], region: Region, recording: Recording) -> Patient:
-    """The person who is mostly in that part of the picture."""
+    """Choose the person who is mostly in this part of the picture."""
     tracks = describe_tracks(samples, {})
     person_of = link_tracks(tracks, same_person=0.0)
     found = in_region(tracks, person_of, region, recording.width, recording.height)
@@ -215,13 +215,13 @@ def _together(samples: Iterable[FrameFaces], person_of: Mapping[int, int]) -> se
 _Look = Callable[[FrameFaces, Face], NDArray[np.float32] | None]
 
 _Parts = dict[int, list[tuple[int, int]]]
-"""Track → its parts: from which sample on, and their number as a track; the first keeps its number."""
+"""Track → its parts: first sample, and track number; the first part keeps the track's number."""
 
 
 def _looked_at(
     faces: Iterable[tuple[FrameFaces, Face]], look: _Look
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """The sample's number and the embedding of each that could be decoded again."""
+    """Sample number and embedding of each face that could be decoded again."""
     for sample, face in faces:
         embedding = look(sample, face)
         if embedding is not None:
@@ -255,7 +255,7 @@ def _switch(
     two: NDArray[np.float32],
     look: _Look,
 ) -> int:
-    """The first sample of the second person, by halving: the first face is of one, the last of the other."""
+    """The first sample of the second person, by bisection."""
     low, high = 0, len(between) - 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -286,7 +286,7 @@ def _renumbered(samples: Sequence[FrameFaces], parts: _Parts) -> list[FrameFaces
 
 
 def _by_person(tracks: Iterable[TrackInfo], person_of: dict[int, int]) -> dict[int, NDArray[np.float32]]:
-    """Person → (n, D), of all their tracks that have portraits."""
+    """Person → (n, D), embeddings of all tracks with portraits."""
     of: dict[int, list[NDArray[np.float32]]] = defaultdict(list)
     for track in tracks:
         if len(track.embeddings):

@@ -15,13 +15,13 @@ from pipeline.records import IdentityState
 # clips one person's nearest faces are 0.05 to 0.24 apart, two people's 0.46 and more.
 _CLEARLY = 0.15
 
-# By place: what share of their own samples a person must be there, and how many times as long as the next.
+# By place: minimum share of a person's samples in the region, and minimum ratio to the next person.
 _MOSTLY_THERE, _TIMES_THE_NEXT = 0.5, 2.0
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """Who the patient is.
+    """The result of identification.
 
     :param people: numbers of the people who are taken for the patient: more than one where one person was
         counted twice, none where the state is ``unknown``.
@@ -93,7 +93,7 @@ def in_region(
     :param person_of: track → person, from :func:`link_tracks`.
     :param region: x1, y1, x2, y2 as shares of the picture, 0…1.
     :param width, height: of the upright picture, px.
-    :raises InputError: the region is not one.
+    :raises InputError: the region is invalid.
     """
     x1, y1, x2, y2 = _check_region(region)
     there: dict[int, int] = {}
