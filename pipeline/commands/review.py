@@ -62,7 +62,7 @@ def people(
             applied, recognised = apply_people(
                 directory, roles, write_reports, embed, lambda done, total: update(done, total, "")
             )
-        say(f"{number_of(len(applied), 'timeline')} rewritten; {len(recognised)} more sessions recognised by them.")
+        say(f"{number_of(len(applied), 'timeline')} rewritten; {len(recognised)} other sessions recognised.")
         say(f"Report: {directory / 'reports' / 'index.html'}")
         return
     network = find_identity_file(identity)

