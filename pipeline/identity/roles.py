@@ -76,9 +76,9 @@ def encrypt_roles(path: Path) -> None:
 def patient_from_roles(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
     """The patient by manual roles; ``None`` without manual roles.
 
-    A track gets the role of most of its matching places; with a tie or without a match the role is unknown. If
-    a face is found again at less than half of the patient's places, the session must be checked: it may have
-    been processed with other settings.
+    A track gets the role of most of its matching places; with a tie or without a match the role is unknown.
+    If a face is found again at less than half of the patient's places, the session must be checked: it may
+    have been processed with other settings.
 
     :param kept: from :func:`roles_path`.
     :raises TimelineError: the file is damaged, or encrypted with another key.

@@ -1,7 +1,9 @@
-"""Genuine and impostor distances on the shared clips: the picture and the table of docs/who-is-the-patient.md.
+"""Genuine and impostor distances on the shared clips: the picture and the table of
+docs/who-is-the-patient.md.
 
 Every face of every clip is a photo once. It is compared with each person's portraits, as the program chooses
-them, but none from the photo's own second. Run: python tests/manual/identity_distances.py --clips DIR --out DIR
+them, but none from the photo's own second. Run: python tests/manual/identity_distances.py --clips DIR --out
+DIR
 """
 
 import argparse
