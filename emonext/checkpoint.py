@@ -119,7 +119,7 @@ def load_weights(name_or_file: str | Path = DEFAULT) -> Weights:
         model = build(card.architecture, tensors)
         model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, strict=True)
     except (RuntimeError, ValueError, TypeError, ArithmeticError, AssertionError) as error:
-        raise WeightsError(f"{path}: not the tensors that its card describes; fetch it again.") from error
+        raise WeightsError(f"{path}: its tensors do not match its card; fetch it again.") from error
     return Weights(model.eval(), card, digest)
 
 
@@ -130,13 +130,13 @@ def build(architecture: Architecture, tensors: Mapping[str, Tensor]) -> EmoNeXt:
     """
     numbers = (*architecture.depths, *architecture.dims, architecture.image_size)
     if not all(type(number) is int and 0 < number <= _MAX_NUMBER for number in numbers):
-        raise ValueError("its numbers are no network's")
+        raise ValueError("its numbers describe no network")
     if sum(architecture.depths) > len(tensors):
         raise ValueError("it has fewer tensors than blocks")
     with torch.device("meta"):
         shapes = {key: tensor.shape for key, tensor in EmoNeXt(architecture).state_dict().items()}
     if {key: tensor.shape for key, tensor in tensors.items()} != shapes:
-        raise ValueError("its tensors are of other shapes")
+        raise ValueError("its tensors have other shapes")
     return EmoNeXt(architecture)
 
 
@@ -184,7 +184,7 @@ def _read(path: Path, *, tensors: bool = True) -> tuple[Card, dict[str, Tensor]]
             state = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise WeightsError(
-            f"{path}: not a whole safetensors file ({error}). An older checkpoint is made into one by "
+            f"{path}: not a whole safetensors file ({error}). Convert an older checkpoint with "
             "`emonext weights convert`."
         ) from error
     try:

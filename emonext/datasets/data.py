@@ -84,7 +84,9 @@ def load_fer2013(folder: Path, split: Split) -> FaceSet:
     :raises DataError: a file is missing or damaged, or the split is ``test``.
     """
     if split == "test":
-        raise DataError(f"{folder}: FER2013's test split (PrivateTest) is kept back; it has train and val.")
+        raise DataError(
+            f"{folder}: FER2013's test split (PrivateTest) is reserved; the folder has train and val."
+        )
     path, sheet = folder / FER2013_TABLE, folder / f"fer2013_{split}.png"
     with reading(path), np.load(path, allow_pickle=False) as table:
         labels = table[f"y_{split}"].astype(np.int64)
@@ -132,7 +134,7 @@ def reading(place: Path | str) -> Iterator[None]:
         raise DataError(f"{place}: not found. Check the path, or fetch the data again.") from error
     except Exception as error:  # a damaged picture or archive raises many kinds of errors
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{place}: not what its name says, or damaged ({reason}).") from error
+        raise DataError(f"{place}: not the expected content, or damaged ({reason}).") from error
 
 
 def _tiles(path: Path, count: int) -> NDArray[np.uint8]:

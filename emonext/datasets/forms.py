@@ -52,7 +52,7 @@ def check_split(text: str) -> Split:
     for split in SPLITS:
         if split == text:
             return split
-    raise DataError(f"--split {text}: no such split; it is one of {', '.join(SPLITS)}.")
+    raise DataError(f"--split {text}: no such split; the splits are {', '.join(SPLITS)}.")
 
 
 def load_faces(
@@ -109,9 +109,9 @@ def import_faces(
     :raises DataError: as :func:`load_faces`, or the file can't be written.
     """
     if target.suffix != ".npz":
-        raise DataError(f"{target}: name it .npz, by which it is recognised.")
+        raise DataError(f"{target}: name it .npz; the suffix identifies the format.")
     if source.suffix == ".npz":
-        raise DataError(f"{source}: it is imported already; use it as it is.")
+        raise DataError(f"{source}: already imported; use the file itself.")
     left_out: Mapping[str, int] = {}
     if _knows_its_labels(source, label_map, votes):
         parts = {split: _load_sheets(source, split, size) for split in ("train", "val")}
@@ -168,10 +168,10 @@ def _read(
 
 def _no_face(source: Path, *, left_out: bool) -> str:
     if left_out:
-        return f"{source}: no face in it but those that the label map leaves out (--labels)."
+        return f"{source}: the label map (--labels) omits all its faces."
     return (
         f"{source}: no face in it. A folder holds CLASS/*.png or {{train,val,test}}/CLASS/*.png, AffectNet's "
-        f"or RAF-DB's own layout, or {FER2013_TABLE} with its sheets; a CSV is named itself."
+        f"or RAF-DB's own layout, or {FER2013_TABLE} with its sheets; for a CSV, the path is the file itself."
     )
 
 
@@ -189,7 +189,7 @@ def _labelled(
         if row.name:
             places.setdefault(row.name, row.place)
         elif not unlabelled:
-            raise DataError(f"{row.place}: no label. Fill it in, or take the line out.")
+            raise DataError(f"{row.place}: no label. Fill it in, or remove the line.")
     classes = classes_of(places, label_map, numbers, str(source))
     labels = ((row, classes[row.name] if row.name else -1) for row in rows)
     return [(row, label) for row, label in labels if label is not None and (label >= 0 or row.voted)]

@@ -83,7 +83,7 @@ def classes_of(
         absent = given.keys() - {name.casefold() for name in places}
         if absent:
             raise DataError(
-                f"{source}: --labels names {min(absent)!r}, which the data has not; "
+                f"{source}: --labels names {min(absent)!r}, which the data does not have; "
                 f"its classes are {', '.join(sorted(places))}."
             )
     ours = {name: table[name.casefold()] for name in places}
@@ -94,7 +94,7 @@ def _ours(name: str, label: str) -> str:
     ours = NAMES.get(label.casefold(), label)
     if ours not in (*LABELS, LEFT_OUT):
         raise DataError(
-            f"--labels: {name}={label}: no such class here; map to {', '.join(LABELS)}, "
+            f"--labels: {name}={label}: no such label; map to {', '.join(LABELS)}, "
             f"or {LEFT_OUT} to leave it out."
         )
     return ours

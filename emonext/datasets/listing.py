@@ -150,7 +150,9 @@ def _pixels(text: str, place: str) -> NDArray[np.uint8]:
     if ((values < 0) | (values > 255)).any():
         raise DataError(f"{place}: pixels must be whole numbers of 0 to 255.")
     if len(values) != SIDE * SIDE:
-        raise DataError(f"{place}: {len(values)} pixels, not {SIDE}×{SIDE}; it is cut off, or another set.")
+        raise DataError(
+            f"{place}: {len(values)} pixels, not {SIDE}×{SIDE}; the file is truncated, or another data set."
+        )
     return values.astype(np.uint8).reshape(SIDE, SIDE)
 
 
@@ -159,7 +161,7 @@ def _list_frames(path: Path) -> Iterator[Row]:
         part = _split_named(cells.pop("split"), place) if "split" in cells else WHOLE
         picture, label = path.parent / cells.pop("image"), cells.pop("label")
         if not picture.is_file():
-            raise DataError(f"{place}: {picture} is not there; image is the path from the CSV's folder.")
+            raise DataError(f"{place}: {picture} not found; image is the path from the CSV's folder.")
         yield Row(part, label, picture, f"{place} ({picture})", groups=cells)
 
 
@@ -169,18 +171,21 @@ def with_votes(rows: Sequence[Row], votes: Path, source: Path) -> list[Row]:
     :raises DataError: the two files do not match, or the votes are damaged.
     """
     if any(isinstance(row.picture, Path) for row in rows):
-        raise DataError(f"{votes}: FER+'s votes belong to fer2013.csv; {source} is another form.")
+        raise DataError(f"{votes}: FER+'s votes belong to fer2013.csv; {source} is another format.")
     lines = list(_table(votes, ("usage", *_FERPLUS)))
     if len(lines) != len(rows):
         raise DataError(
-            f"{votes}: {len(lines)} lines for the {len(rows)} of {source}; both must be whole and in order."
+            f"{votes}: {len(lines)} lines for the {len(rows)} of {source}; "
+            "both must be complete and in the same order."
         )
     return [replace(row, counts=_votes(row, *line)) for row, line in zip(rows, lines, strict=True)]
 
 
 def _votes(row: Row, place: str, cells: Mapping[str, str]) -> list[int]:
     if _split_named(cells["usage"], place) != row.part:
-        raise DataError(f"{place}: of another split than {row.place}; the two files must be in one order.")
+        raise DataError(
+            f"{place}: of another split than {row.place}; the two files must be in the same order."
+        )
     counts = [cells[name] for name in _FERPLUS]
     if not all(count.isdecimal() for count in counts):
         raise DataError(f"{place}: votes must be whole numbers.")

@@ -77,7 +77,7 @@ def _imagenet(model: EmoNeXt) -> dict[str, Tensor]:
         name for name, ours in ARCHITECTURES.items() if (ours.depths, ours.dims) == (shape.depths, shape.dims)
     ]
     if not sizes:
-        raise WeightsError("--init imagenet: there are no such weights of this architecture; use none.")
+        raise WeightsError("--init imagenet: no ImageNet weights for this architecture; use none.")
     name = _IMAGENET[sizes[0]]
     try:
         return timm.create_model(name, pretrained=True).state_dict()

@@ -89,16 +89,14 @@ def agree(
         sessions.append(_read_session(out, ids, machine, ratings, step_s))
         on_progress(done, 2 * len(rated))
     if not any(session.grid.observed.any() for session in sessions):
-        raise InputError(f"{out}: of the rated sessions nothing could be read; there is nothing to compare.")
+        raise InputError(f"{out}: no rated session has a readable face; there is nothing to compare.")
     pairs = list(_pairs(sessions))
     comparisons: list[Comparison] = []
     for done, (first, second) in enumerate(pairs, start=1):
         comparisons += _compare(sessions, first, second)
         on_progress(len(rated) + round(len(rated) * done / len(pairs)), 2 * len(rated))
     if not any(one.seconds for one in comparisons):
-        raise InputError(
-            f"{out}: of the time that was rated nothing could be read; there is nothing to compare."
-        )
+        raise InputError(f"{out}: the rated time has no readable face; there is nothing to compare.")
     return Agreement(
         step_s,
         ratings.raters,

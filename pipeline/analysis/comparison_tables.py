@@ -109,8 +109,8 @@ _SHARED = {
     "patients_sd": (pa.float64(), "standard deviation of it between patients", "as in unit"),
     "p": (pa.float64(), "permutation within patients, two-sided", ""),
     "p_holm": (pa.float64(), "Holm's correction over this reading and patient", ""),
-    "permutations": (pa.int32(), "number behind p", ""),
-    "exact": (pa.bool_(), "whether these are all there are", ""),
+    "permutations": (pa.int32(), "number of permutations behind p", ""),
+    "exact": (pa.bool_(), "whether these are all possible permutations", ""),
     "model": (pa.string(), "what the estimate and its interval are of", ""),
 }
 

@@ -60,7 +60,7 @@ class ComparisonSettings:
     def __post_init__(self) -> None:
         """:raises InputError: a setting is not usable."""
         if self.min_sessions < 2 or self.min_patients < 2 or self.permutations < 99:
-            raise InputError("Comparisons want 2 sessions, 2 patients and 99 permutations at least.")
+            raise InputError("Comparisons need at least 2 sessions, 2 patients and 99 permutations.")
 
 
 def write_conditions(out: Path, settings: ComparisonSettings | None = None) -> tuple[Comparison, ...]:

@@ -107,7 +107,7 @@ def _settings_of_last_time(out: Path) -> tuple[SummarySettings, list[str]]:
     try:
         return as_settings(read_metadata(path)["settings"]), []
     except (TimelineError, KeyError, TypeError):
-        lost = "with which settings it was made can't be read any more; made anew with the program's own"
+        lost = "its settings can't be read; the tables were computed with the default settings"
         return SummarySettings(), [f"{path}: {lost}. Run `emonext summarize` for others."]
 
 

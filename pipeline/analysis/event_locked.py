@@ -113,14 +113,14 @@ EVENTS_SCHEMA = pa.schema(
         column("from_s", pa.float64(), "begin of the bin, from the event", "s"),
         column("to_s", pa.float64(), "end of the bin, from the event", "s"),
         *_limits("value", "mean over events of which the bin was observed; over pairs, where there are any"),
-        column("events", pa.int32(), "how many events these are"),
-        column("patients", pa.int32(), "of how many patients"),
+        column("events", pa.int32(), "number of these events"),
+        column("patients", pa.int32(), "number of patients of these events"),
         column(
             "matched", pa.float64(), "mean over pairs of their matched moments", "as in unit", nullable=True
         ),
-        column("moments", pa.int32(), "how many moments these are"),
+        column("moments", pa.int32(), "number of these moments"),
         *_limits("difference", "mean over pairs of event less its matched moments: value less matched"),
-        column("pairs", pa.int32(), "how many events have both"),
+        column("pairs", pa.int32(), "number of events with matched moments"),
         column("clusters", pa.string(), "what the interval resamples: patients, sessions, or nothing"),
     ]
 )

@@ -115,7 +115,7 @@ SCALES_SCHEMA = pa.schema(
         column("item", pa.string(), "item of the scale, expression, or positive, neutral, negative"),
         column("emotion", pa.string(), "expression that stands for it; empty: several, or none"),
         column("seconds", pa.float64(), "summed episodes within the window", "s", nullable=True),
-        column("score", pa.int8(), "by the bands; a machine's, null where there is none", nullable=True),
+        column("score", pa.int8(), "by the bands; a machine's rating; null without one", nullable=True),
         column("words", pa.string(), "what the score, or its absence, means"),
     ]
 )

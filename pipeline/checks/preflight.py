@@ -137,7 +137,7 @@ def _why_nobody(looks: Sequence[Snapshot]) -> str:
         return "Switch on the light and uncover the lens: the picture is nearly black."
     return (
         "Point the camera at the patient's face from the front, with the picture upright: "
-        f"nobody's face is to be seen at {USABLE_FACE_PX:.0f} px or more."
+        f"no face is visible at {USABLE_FACE_PX:.0f} px or more."
     )
 
 
@@ -155,7 +155,7 @@ def _face_size(faces: Sequence[Face], info: VideoInfo) -> Finding:
         "face size",
         _graded(face_px, GOOD_FACE_PX, USABLE_FACE_PX),
         f"{face_px:.0f} px in {info.width} × {info.height}",
-        f"{nearer}{larger}: faces are {face_px:.0f} px, {GOOD_FACE_PX:.0f} px or more are wanted.",
+        f"{nearer}{larger}: faces are {face_px:.0f} px, {GOOD_FACE_PX:.0f} px or more are needed.",
     )
 
 
@@ -172,7 +172,7 @@ def _light(faces: Sequence[Face]) -> Finding:
         "light on the face",
         _graded(light, GOOD_BRIGHTNESS, limits.min_brightness),
         measured,
-        f"Put more light on the face, from the front: {GOOD_BRIGHTNESS:.0%} or more are wanted.",
+        f"Put more light on the face, from the front: {GOOD_BRIGHTNESS:.0%} or more are needed.",
     )
 
 
@@ -208,7 +208,7 @@ def _side(faces: Sequence[Face]) -> Finding:
         "camera to the side",
         _graded(-turned, -GOOD_YAW, -QualityLimits().max_yaw),
         f"face turned {turned:.0f}° away",
-        f"{advice}; {GOOD_YAW:.0f}° or less are wanted.",
+        f"{advice}; {GOOD_YAW:.0f}° or less are needed.",
     )
 
 
@@ -220,7 +220,7 @@ def _height(faces: Sequence[Face]) -> Finding:
         "camera height",
         "good" if abs(pitch) <= GOOD_PITCH else "could be better",
         f"face points {abs(pitch):.0f}° {way}",
-        f"{move} the camera to the height of the eyes; {GOOD_PITCH:.0f}° or less are wanted.",
+        f"{move} the camera to the height of the eyes; {GOOD_PITCH:.0f}° or less are needed.",
     )
 
 
@@ -230,7 +230,7 @@ def _tilt(faces: Sequence[Face]) -> Finding:
         "camera level",
         _graded(-roll, -GOOD_ROLL, -USABLE_ROLL),
         f"head askew by {roll:.0f}°",
-        f"Set the camera level with the patient's eyes; {GOOD_ROLL:.0f}° or less are wanted.",
+        f"Set the camera level with the patient's eyes; {GOOD_ROLL:.0f}° or less are needed.",
     )
 
 
@@ -280,10 +280,10 @@ def _rate(info: VideoInfo) -> Finding:
     wanted = Settings().sample_fps
     kind = "constant" if info.constant_rate else "variable, which does no harm"
     return _finding(
-        "pictures a second",
+        "pictures per second",
         _graded(info.frame_rate, wanted, USABLE_RATE),
         f"{info.frame_rate:.3g}, {kind}",
-        f"Record 15 pictures a second or more: {wanted:g} are looked at.",
+        f"Record 15 pictures per second or more: {wanted:g} are used.",
     )
 
 

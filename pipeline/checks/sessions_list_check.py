@@ -227,7 +227,7 @@ def find_slips(study: Study) -> Iterator[Problem]:
         first_row.setdefault((session.patient_id,), rows[0])
         first_row.setdefault(session.ids, rows[0])
         if session.recorded_at is not None and session.recorded_at > datetime.now():
-            yield Problem(rows[0], "recorded_at", f"{session.recorded_at:%Y-%m-%d} is still to come.")
+            yield Problem(rows[0], "recorded_at", f"{session.recorded_at:%Y-%m-%d} is in the future.")
     yield from _alike_ids("patient_id", {ids: row for ids, row in first_row.items() if len(ids) == 1})
     yield from _alike_ids("session_id", {ids: row for ids, row in first_row.items() if len(ids) > 1})
     yield from _alike_conditions(study)
@@ -235,8 +235,8 @@ def find_slips(study: Study) -> Iterator[Problem]:
     if short:
         more = f" and {len(short) - 5} more" if len(short) > 5 else ""
         reason = (
-            f"{', '.join(short[:5])}{more}: short ids and bare numbers stand in files by chance, where a "
-            "purge searches for them; ids like P012 do not."
+            f"{', '.join(short[:5])}{more}: short ids and plain numbers occur in files by chance, where a "
+            "purge finds them; ids like P012 do not."
         )
         yield Problem(first_row[short[0],], "patient_id", reason)
 
@@ -247,7 +247,7 @@ def _alike_ids(column: str, rows: Mapping[tuple[str, ...], int]) -> Iterator[Pro
     for ids, row in rows.items():
         other = seen.setdefault((*ids[:-1], _read_hastily(ids[-1])), ids)
         if other != ids and other[-1].casefold() != ids[-1].casefold():
-            reason = f"{ids[-1]} is nearly {other[-1]} of row {rows[other]}; make sure that both are meant."
+            reason = f"{ids[-1]} is nearly {other[-1]} of row {rows[other]}; make sure that both are correct."
             yield Problem(row, column, reason)
 
 

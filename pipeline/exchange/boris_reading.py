@@ -23,7 +23,7 @@ NOBODY = {"", "no focal subject"}
 
 FIRST_PLAYER = "1"
 
-LIVE = "was coded live, on a clock that is not the video's; code the video, or take it away"
+LIVE = "was coded live, not with the video's clock; code the video, or take it away"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_boris_project(
         for name, observation in project["observations"].items():
             where = f"{path}, observation {shown(name)}"
             if observation.get("type") == "IMAGES":
-                raise InputError(f"{where}: is of pictures; rate a video, not pictures.")
+                raise InputError(f"{where}: codes pictures; rate a video, not pictures.")
             if observation.get("type") == "LIVE":
                 raise InputError(f"{where}: {LIVE}.")
             media = list(_media(observation, where))
@@ -75,7 +75,7 @@ def read_boris_project(
                 rater = rest or rater_of(subject, ids[0])
                 sessions.append(CodedSession(*ids, rater, tuple(coded), path.name, rated))
     except (json.JSONDecodeError, RecursionError, *_MALFORMED) as error:
-        raise InputError(f"{path}: can't be read as a project of BORIS; save it there again.") from error
+        raise InputError(f"{path}: can't be read as a BORIS project; save it in BORIS again.") from error
     notes = [f"not among the project's behaviors, and left out: {_counted(undefined)}"] if undefined else []
     return sessions, [*point_notes(points), *notes]
 
@@ -105,7 +105,7 @@ def paired(events: Iterable[StateEvent], where: str) -> dict[str, list[Coded]]:
         if event.status == ("STOP" if state not in begun else "START"):
             what = "ends without a begin" if state not in begun else "begins again before its end"
             raise InputError(
-                f"{where}: {shown(event.code)} {what} at {event.time_s:g} s; put it right in BORIS."
+                f"{where}: {shown(event.code)} {what} at {event.time_s:g} s; correct it in BORIS."
             )
         if state not in begun:
             begun[state] = event.time_s
@@ -199,7 +199,7 @@ def _finite(value: object, where: str, what: str) -> float:
     """:raises InputError: the value is no time."""
     seconds = _seconds(value)
     if not isfinite(seconds):
-        raise InputError(f"{where}: {what} is no time ({shown(str(value))}); put it right in BORIS.")
+        raise InputError(f"{where}: {what} is no time ({shown(str(value))}); correct it in BORIS.")
     return seconds
 
 

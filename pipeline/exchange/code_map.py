@@ -96,7 +96,9 @@ def read_codes(text: str | None) -> CodeMap:
 def _from_option(text: str) -> dict[str, str]:
     parts = [part.rpartition("=") for part in text.split(",") if part.strip()]
     if not all(equals and code.strip() for code, equals, _ in parts):
-        raise InputError(f"--codes {shown(text)}: write CODE=LABEL, parted by commas, or give a .toml file.")
+        raise InputError(
+            f"--codes {shown(text)}: write CODE=LABEL, separated by commas, or give a .toml file."
+        )
     return {_key(code): label.strip().lower() for code, _, label in parts}
 
 

@@ -137,7 +137,7 @@ class SessionNames:
         nearest = [one for one in found if len(one[1]) == least]
         if len(nearest) > 1:
             both = " or ".join(sorted(" ".join(ids) for ids, _ in nearest))
-            raise InputError(f"{name}: can be session {both}; rename it after patient and session.")
+            raise InputError(f"{name}: may belong to session {both}; rename it after patient and session.")
         return nearest[0] if nearest else None
 
     def of_medium(self, file: str) -> Ids | None:

@@ -58,7 +58,7 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
         parents = {name: file.parent_of(name) for name in tiers}
         annotators = {name: file.annotator_of(name) for name in tiers}
     except _MALFORMED as error:
-        raise InputError(f"{path}: can't be read as a file of ELAN; save it there again.") from error
+        raise InputError(f"{path}: can't be read as an ELAN file; save it in ELAN again.") from error
     used, notes = _codings(tiers, parents, codes)
     by_rater: dict[str, list[Coded]] = {}
     for name, coded in tiers.items():
@@ -99,7 +99,7 @@ def _codings(
         unknown = Counter(one.code for one in used[name] if codes.label(one.code) is None and one.code)
         if known and unknown:
             named = ", ".join(f"{shown(code)} ({count})" for code, count in sorted(unknown.items()))
-            notes.append(f"tier {shown(name)} parts the session for others; left out of it: {named}")
+            notes.append(f"tier {shown(name)} divides the session for other tiers; left out of it: {named}")
             used[name] = [one for one in used[name] if one.code not in unknown]
     for name, coded in used.items():
         empty = sum(not one.code for one in coded)
@@ -191,7 +191,7 @@ class _File:
         tier = self.file.annotations.get(annotation)
         if tier is None:
             raise InputError(
-                f"{self.path}: an annotation depends on {shown(annotation)}, which is not there; "
+                f"{self.path}: an annotation depends on {shown(annotation)}, which is missing; "
                 "save it in ELAN again."
             )
         aligned, referring, _, _ = self.file.tiers[tier]
@@ -219,7 +219,7 @@ class _File:
             elif len(names) > 1:
                 raise InputError(
                     f"{self.path}: several annotations of tier {shown(tier)} refer to {shown(parent)}, and "
-                    "which part of it each has is not stated; save it in ELAN again."
+                    "the part of each is not stated; save it in ELAN again."
                 )
             else:
                 found[names[0]] = 0, 1
@@ -245,7 +245,7 @@ class _File:
             found.append(previous)
         if len(found) < len(names):
             raise InputError(
-                f"{self.path}: annotations of tier {shown(tier)} follow none that is there; "
+                f"{self.path}: annotations of tier {shown(tier)} follow a missing annotation;  "
                 "save it in ELAN again."
             )
         return found
@@ -298,7 +298,7 @@ def _refuse_traps(path: Path) -> None:
         for kind in _UNIQUE & attributes.keys():
             if (kind, attributes[kind]) in seen:
                 raise InputError(
-                    f"{path}: two have the {kind} {shown(attributes[kind])}; save it in ELAN again."
+                    f"{path}: two elements have the {kind} {shown(attributes[kind])}; save it in ELAN again."
                 )
             seen.add((kind, attributes[kind]))
         units = attributes.get("TIME_UNITS", _UNITS)

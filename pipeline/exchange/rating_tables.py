@@ -123,7 +123,7 @@ def _refuse_unknown_order(path: Path, rows: Sequence[tuple[int, Row]]) -> None:
         if file and "player #" not in row.get("source", ""):
             name = row.get("observation id", "")
             if played.setdefault(name, file) != file:
-                reason = "its observation plays several files; give BORIS's project (.boris)."
+                reason = "its observation has several files; give BORIS's project (.boris)."
                 raise InputError(f"{path}: {Problem(number, '', reason)}")
 
 
@@ -213,7 +213,7 @@ def _observation(path: Path, row: Row, above: Row, names: SessionNames) -> tuple
     name = row.get("observation id") or above.get("observation id") or path.stem
     where = f"observation {shown(name)}"
     if "picture" in row.get("observation type", "").lower() or "directories" in row.get("source", "").lower():
-        raise InputError(f"{where}: is of pictures; rate a video, not pictures")
+        raise InputError(f"{where}: codes pictures; rate a video, not pictures")
     if "live" in row.get("observation type", "").lower():
         raise InputError(f"{where}: {LIVE}")
     players = _players(row)

@@ -194,7 +194,7 @@ def _joined(
         sources = sorted({one.source for one in several})
         name = f"{', '.join(sources)}: {rater}, {patient} {session}"
         if len(several) > 1:
-            notes.append(f"{name}: {len(several)} ratings were put together as one rater's")
+            notes.append(f"{name}: {len(several)} ratings were joined as one rater's")
         coded = tuple(stretch for one in several for stretch in one.coded)
         recorded = names.recorded.get((patient, session))
         parts = recorded.parts if recorded else ((0.0, math.inf),)

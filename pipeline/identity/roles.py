@@ -106,9 +106,9 @@ def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient
     roles = {track: _most(counts) for track, counts in votes.items()}
     tracks = frozenset(track for track, role in roles.items() if role == "patient")
     if not wanted:
-        reason = "whoever checked it found nobody to be the patient"
+        reason = "the person who checked the roles found no patient"
         return Patient(tracks, "hand", "confirmed", reason, roles)
-    reason = f"a person said so; a face was found at {found} of {wanted} places"
+    reason = f"a person set the roles; a face was found at {found} of {wanted} places"
     sure = found >= _FOUND_AGAIN * wanted
     return Patient(tracks, "hand", "confirmed" if sure else "to_check", reason, roles)
 

@@ -170,7 +170,7 @@ def _in_link(path: Path, short: Path, out: Path, words: IdPattern, kinds: Collec
     if words.are_in(os.fsencode(path.readlink())):
         yield f"{short} (where it leads to)"
     elif not path.resolve().is_relative_to(out.resolve()) and (short.parts[0] in kinds or not path.is_dir()):
-        yield f"{short} (a link out of the folder: look there yourself)"
+        yield f"{short} (a link out of the folder: search its target yourself)"
 
 
 def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:

@@ -183,7 +183,7 @@ def _unknown(out: Path, words: IdPattern, own_text: Sequence[bytes]) -> str:
 
 def _unclear(out: Path, words: IdPattern) -> tuple[str, ...]:
     return tuple(
-        f"{EVENTS_FILE} (does not say whose session {session} is: it counts as somebody else's from now on)"
+        f"{EVENTS_FILE} (does not state whose session {session} is: it now counts as another patient's)"
         for session in unclear_sessions(out / EVENTS_FILE, words)
     )
 

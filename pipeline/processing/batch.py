@@ -200,7 +200,7 @@ def _settled(job: Job, before: Outcome | None) -> Outcome | None:
         record(job.out, row)
     if changed is not None:
         return row
-    return replace(row, state="skipped", reason="is up to date; --overwrite makes it anew")
+    return replace(row, state="skipped", reason="is up to date; --overwrite processes it again")
 
 
 def _is_whole(job: Job) -> bool:
@@ -276,7 +276,7 @@ def _session(video: Path, patient_id: str | None, session_id: str | None) -> Ses
     if patient_id is None:
         if not separator:
             raise InputError(
-                f"{video}: whose is it? Name it <patient>_<session>{video.suffix}, or give --patient."
+                f"{video}: patient unknown. Name it <patient>_<session>{video.suffix}, or give --patient."
             )
         patient = check_id(f"{video}:", named_patient)
     else:

@@ -84,7 +84,7 @@ def _read_condition(cell: str) -> str:
 def _read_stretches(cell: str) -> tuple[tuple[float, float], ...]:
     stretches = tuple(_read_stretch(part.strip()) for part in cell.rstrip("; ").split(";"))
     if any(later[0] < earlier[1] for earlier, later in pairwise(stretches)):
-        raise InputError(f"{shown(cell)}: write stretches in order of time, and without overlap.")
+        raise InputError(f"{shown(cell)}: write intervals in order of time, without overlap.")
     return stretches
 
 
@@ -95,7 +95,7 @@ def _read_stretch(text: str) -> tuple[float, float]:
         start_s, end_s = read_seconds(start.strip()), read_seconds(end.strip())
     except InputError as error:
         raise InputError(
-            f"{shown(text)} is no stretch; write seconds like 120-180;300-310, in cells formatted as text."
+            f"{shown(text)} is no interval; write seconds like 120-180;300-310, in cells formatted as text."
         ) from error
     if start_s >= end_s:
         raise InputError(f"{shown(text)} does not end after its start.")
@@ -123,7 +123,9 @@ def _four(cell: str) -> Sequence[str]:
 
 def _read_consent(cell: str) -> bool:
     if cell.casefold() not in YES_OR_NO:
-        raise InputError(f"{shown(cell)} is no answer; say yes or no." if cell else "empty; say yes or no.")
+        raise InputError(
+            f"{shown(cell)} is no answer; write yes or no." if cell else "empty; write yes or no."
+        )
     return YES_OR_NO[cell.casefold()]
 
 

@@ -273,7 +273,7 @@ def _check_starts(seats: Sequence[RemoteSlot], failed: Counter[str]) -> None:
         lives = any(node["Alive"] for node in ray.nodes() if node["NodeID"] == seat.node)
         if lives and failed[seat.node] >= _START_TRIES:
             raise InputError(
-                f"{seat.host}: no session can be started there ({seat.error}); install the same."
+                f"{seat.host}: no session can be started there ({seat.error}); install the same versions."
             )
 
 
@@ -300,7 +300,7 @@ def _connect(address: str | None) -> None:
         if address is None:
             raise InputError(f"--engine ray: Ray can't be started on this machine ({error}).") from error
         raise InputError(
-            f"--ray-address {address}: no Ray cluster can be had there ({error}). Start one with "
+            f"--ray-address {address}: no Ray cluster answers there ({error}). Start one with "
             "`ray start`; this machine must belong to it, and have the same RAY_AUTH_MODE."
         ) from error
 

@@ -142,7 +142,7 @@ class Session:
         parts = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
         if not parts:
             raise InputError(
-                f"{self.video}: nothing is left of its {duration_s:.1f} s by start_s, end_s, exclude."
+                f"{self.video}: nothing is left of its {duration_s:.1f} s after start_s, end_s and exclude."
             )
         return parts
 

@@ -159,8 +159,8 @@ def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Pr
     names = [name.strip().casefold() for name in header]
     if not READERS.keys() & set(names) or len(names) > MAX_COLUMNS:
         raise InputError(
-            f"{path}: its first line names no columns that are known. It must name "
-            f"{', '.join(REQUIRED)}, parted by ; or a comma."
+            f"{path}: its first line names no known column. It must name "
+            f"{', '.join(REQUIRED)}, separated by ; or a comma."
         )
     missing = [name for name in REQUIRED if name not in names]
     problems: list[Problem] = []
@@ -260,7 +260,7 @@ def _unlike(row: _Row, session: Session, first: _Row) -> Problem | None:
         and (values[column] != absent or column == "consent")
         and values[column] != first.values[column]
     ]
-    reason = f"row {first.number} says otherwise of the same session; say it there."
+    reason = f"row {first.number} has another value for the same session; correct it there."
     return Problem(row.number, ", ".join(unlike), reason) if unlike else None
 
 
@@ -327,7 +327,7 @@ def _iso(date: re.Match[str], order: str) -> str:
 
 def _two_readings(date: re.Match[str], count: int, *, both: bool) -> str:
     readings = f"{_iso(date, 'day')[:10]} (day first) or {_iso(date, 'month')[:10]} (month first)"
-    why = "other dates of this column are in either order" if both else "no date of this column shows which"
+    why = "other dates of this column show both orders" if both else "no date of this column shows which"
     more = f" ({count - 1} more like it)" if count > 1 else ""
     return (
         f"{shown(date[0])}{more} can be {readings}, and {why}; write 2026-03-01 or 2026-03-01T14:30, in "

@@ -41,7 +41,7 @@ def process_session(
     Finished stretches of a long session are kept: a run that was stopped goes on from the last of them.
 
     :param fingerprint: of all that the result depends on; stretches of another one are not used.
-    :raises VideoError: the video can't be opened, or not one frame can be decoded.
+    :raises VideoError: the video can't be opened, or no frame can be decoded.
     :raises InputError: the chosen track does not exist.
     :raises OutputError: a file can't be written.
     """
@@ -60,7 +60,7 @@ def process_session(
         untracked += stretch.samples
         decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
     if not any(sample.decoded for sample in untracked):
-        raise VideoError(f"{session.video}: not one frame can be decoded.")
+        raise VideoError(f"{session.video}: no frame can be decoded.")
     found = find_patient(untracked, session, settings, instruments, recording, out)
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))

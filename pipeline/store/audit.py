@@ -147,8 +147,8 @@ def read_ids(out: Path) -> dict[str, dict[str, str]]:
         return {}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise OutputError(
-            f"{path}: can't be read. Put it back from a backup; or delete it: the log stays whole, but whose "
-            "its entries are is then lost."
+            f"{path}: can't be read. Put it back from a backup; or delete it: the log stays intact, "
+            "but the ids of its entries are lost."
         ) from error
 
 
@@ -165,9 +165,7 @@ def read_runs(out: Path, patient_id: str | None = None) -> list[Run]:
         return runs
     runs = [run for run in runs if any(session and session[0] == patient_id for session, _ in run.sessions)]
     if not runs:
-        raise InputError(
-            f"{out / LOG_FILE}: nothing of {patient_id} in it (what was purged has no id any more)."
-        )
+        raise InputError(f"{out / LOG_FILE}: no entry of {patient_id} (purged patients have no id any more).")
     return runs
 
 
@@ -194,14 +192,12 @@ def verify(out: Path, kept_head: str = "") -> Verdict:
     elif last > count + 1:
         known = number_of(count, "entry", "entries")
         faults.append(f"{HEAD_FILE} knows {known}, and the log ends with entry {last}")
-    notes = [f"line {n}: was cut off while it was written, as by a power cut" for n in sorted(torn)]
+    notes = [f"line {n}: was truncated while it was written, as by a power cut" for n in sorted(torn)]
     if last == count + 1 and len(lines) not in torn:
         notes.append(f"the last entry is not in {HEAD_FILE} yet: a run was cut off then, or is writing now")
     hashes = [_hash(line) for line in lines]
     if kept_head and not any(found.startswith(kept_head.lower()) for found in hashes):
-        faults.append(
-            f"the head {kept_head[:_MIN_HEAD]}… is not in this log: it was written anew, or is another"
-        )
+        faults.append(f"the head {kept_head[:_MIN_HEAD]}… is not in this log: it was replaced, or is another")
     return Verdict(
         entries=len(entries) - entries.count(None),
         head=hashes[-1] if hashes else _BEFORE_THE_FIRST,

@@ -85,8 +85,8 @@ def malformed_as_timeline_error(path: Path) -> Iterator[None]:
     except _MALFORMED as error:
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise TimelineError(
-            f"{path}: holds what this program does not write ({what}); run `emonext process` again, and if "
-            "that does not help, report it as a fault of the program."
+            f"{path}: has invalid content ({what}); run `emonext process` again, and if "
+            "that does not help, report a bug."
         ) from error
 
 

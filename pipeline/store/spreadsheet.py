@@ -94,7 +94,7 @@ def read_toml(path: Path, like: str) -> dict[str, Any]:
     """
     text = read_text(path, "write it as plain text in UTF-8")
     if len(text) > _MAX_TOML:
-        raise InputError(f"{path}: not TOML as it is meant here: {len(text)} characters, above {_MAX_TOML}.")
+        raise InputError(f"{path}: too long for a settings file: {len(text)} characters, above {_MAX_TOML}.")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

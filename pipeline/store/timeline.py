@@ -192,7 +192,7 @@ def _read(path: Path, schema: pa.Schema) -> Timeline:
                 raise ValueError(f"{field.name} is missing")
         for name in _WORDS.keys() & set(schema.names):
             if not {*pc.unique(table[name].drop_null()).to_pylist()} <= {*_WORDS[name]}:
-                raise ValueError(f"{name} is another word")
+                raise ValueError(f"{name} has an unknown value")
         times = pc.drop_null(table["time_s"])
         if not pc.all(pc.is_finite(times)).as_py() and len(times):
             raise ValueError("a time is no number")

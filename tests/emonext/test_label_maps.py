@@ -51,7 +51,7 @@ def test_a_map_is_read_from_text() -> None:
         ("=angry", "'=angry' is not like"),
         ("0=angry,0=sad", "'0' is mapped twice"),
         ("Joy=happy,joy=sad", "'joy' is mapped twice"),
-        ("7=contempt", "7=contempt: no such class here; map to angry, .*, or - to leave it out"),
+        ("7=contempt", "7=contempt: no such label; map to angry, .*, or - to leave it out"),
     ],
 )
 def test_a_wrong_map_is_refused(text: str, expected: str) -> None:

@@ -243,4 +243,4 @@ def test_consent_is_read(read: Read, cell: str, expected: bool) -> None:
 
 @pytest.mark.parametrize("cell", ["", "  ", "maybe", "y", "2", "yes?"])
 def test_consent_must_be_said(read: Read, cell: str) -> None:
-    assert "say yes or no" in reason(read, "consent", cell)
+    assert "write yes or no" in reason(read, "consent", cell)

@@ -240,7 +240,7 @@ def test_a_torn_last_line_is_told_and_the_next_entry_goes_on(out: Path) -> None:
         file.write(lines(out)[0][:90])
     found = verify(out)
     assert (found.entries, found.faults) == (6, ())
-    assert found.notes == ("line 7: was cut off while it was written, as by a power cut",)
+    assert found.notes == ("line 7: was truncated while it was written, as by a power cut",)
     run(out, P1)
     again = verify(out)
     assert (again.entries, again.faults, again.notes) == (8, (), found.notes)
