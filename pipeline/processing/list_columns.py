@@ -1,6 +1,6 @@
-"""The columns of a study's list, and how to fill them in: for help, pages and messages alike.
+"""The columns of a study's list and how to fill them in, for help, documents and messages.
 
-Nothing is imported here: help must come at once.
+This module imports nothing heavy, so that help appears at once.
 """
 
 from typing import NamedTuple
@@ -57,6 +57,6 @@ COLUMNS = (
     Column("consent", "yes or no; without consent the recording is not opened"),
     Column("notes", "your own notes; not stored in the results"),
 )
-"""In the order in which `study init` writes them. Columns of the study's own begin with ``x_``."""
+"""In the order in which `study init` writes them. The study's own columns begin with ``x_``."""
 
 REQUIRED = tuple(column.name for column in COLUMNS if column.required)
