@@ -122,7 +122,7 @@ class _Piece:
 
 
 def _pieces(recording: Recording, session: Session, settings: Settings) -> list[_Piece]:
-    """Divide each file into pieces. A file without seeking is one piece: parts would decode from its start."""
+    """Divide each file into pieces. Without seeking, a file is one piece, which is decoded from its start."""
     pieces: list[_Piece] = []
     before = 0
     parts = session.parts(recording.duration_s)
