@@ -245,7 +245,7 @@ class _File:
             found.append(previous)
         if len(found) < len(names):
             raise InputError(
-                f"{self.path}: annotations of tier {shown(tier)} follow a missing annotation;  "
+                f"{self.path}: annotations of tier {shown(tier)} follow a missing annotation; "
                 "save it in ELAN again."
             )
         return found

@@ -196,6 +196,4 @@ def test_two_files_of_one_rater_are_told(tmp_path: Path) -> None:
     (tmp_path / "P012_S02_anna.tsv").write_text("start_s\tend_s\tcode\n6\t7\tsad\n")
     found = read(tmp_path, "none=neutral")
     assert found.ratings[0].stretches == (CodedInterval(1, 5, "happy"), CodedInterval(6, 7, "sad"))
-    assert (
-        "P012_S02_anna.csv, P012_S02_anna.tsv: anna, P012 S02: 2 ratings were put together" in found.notes[0]
-    )
+    assert "P012_S02_anna.csv, P012_S02_anna.tsv: anna, P012 S02: 2 ratings were joined" in found.notes[0]

@@ -234,8 +234,8 @@ def test_a_track_that_goes_over_to_another_person_is_noted(
         ({"role": "doctor"}, "role", "write patient, caregiver, other, unknown"),
         ({"session_id": "S9"}, "session_id", "no such session"),
         ({"patient_id": "../../etc"}, "session_id", "no such session"),
-        ({"tracks": "1;2"}, "tracks", "not as it was written"),
-        ({"tracks": ""}, "tracks", "not as it was written"),
+        ({"tracks": "1;2"}, "tracks", "changed since it was written"),
+        ({"tracks": ""}, "tracks", "changed since it was written"),
         ({"source": "0"}, "source", "processed again"),
     ],
 )

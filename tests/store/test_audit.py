@@ -90,7 +90,7 @@ def test_a_patient_s_runs_are_found_until_they_are_forgotten(out: Path) -> None:
         ((P2, "done"),),
         ((None, "done"),),
     ]
-    with pytest.raises(InputError, match="nothing of P1"):
+    with pytest.raises(InputError, match="no entry of P1"):
         read_runs(out, "P1")
     assert not verify(out).faults
 
@@ -227,7 +227,7 @@ def test_a_log_written_anew_shows_only_to_who_kept_a_head(out: Path) -> None:
         (out / name).unlink()
     run(out, P2)
     assert verify(out).faults == ()
-    assert "written anew" in verify(out, kept).faults[0]
+    assert "was replaced" in verify(out, kept).faults[0]
     with pytest.raises(InputError, match="at least 16"):
         verify(out, kept[:3])
 

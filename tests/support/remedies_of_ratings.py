@@ -296,7 +296,7 @@ rated(
 
 
 rated(
-    ": annotations of tier {} follow a missing annotation;  save it in ELAN again.",
+    ": annotations of tier {} follow a missing annotation; save it in ELAN again.",
     elan(TWO + CHAIN),
     elan(TWO + PARTS),
 )
