@@ -1,4 +1,4 @@
-"""EmoNeXt, the classifier: face crops → seven probabilities. It knows nothing of videos or patients."""
+"""EmoNeXt, the classifier: face crops → seven probabilities. Independent of videos and patients."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what is asked for when it is asked for: torch takes seconds, and not every use needs it."""
+    """Import a name on first access: torch takes seconds to import, and not every use needs it."""
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"emonext.{home}"), name)

@@ -1,4 +1,4 @@
-"""Are seven faces of ten, read as happy at 0.7, happy? Temperature, reliability, and abstaining."""
+"""Calibration of probabilities: temperature, reliability bins, and abstaining below a confidence."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(20))
 
 @dataclass(frozen=True)
 class Bin:
-    """Faces of similar confidence: their number, mean confidence and share that is right."""
+    """Faces of similar confidence: their number, mean confidence and accuracy."""
 
     count: int
     confidence: float
@@ -27,7 +27,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Abstaining:
-    """What answering only from a confidence on would give: share of faces answered, share of those right."""
+    """Result of answering only at or above a confidence: share of faces answered, and their accuracy."""
 
     threshold: float
     answered: float
@@ -37,8 +37,8 @@ class Abstaining:
 def fit_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
     """The temperature that minimises the log loss (Guo et al. 2017, *On Calibration of Modern Networks*).
 
-    :param logits: (N, 7). :param shares: (N, 7) probabilities of the truth; rows of zeros don't count, and
-        where there are no others the temperature is 1.
+    :param logits: (N, 7). :param shares: (N, 7) probabilities of the truth; rows of zeros are ignored.
+        Without other rows, the temperature is 1.
     """
     if not shares.any():
         return 1.0
@@ -50,7 +50,7 @@ def fit_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) ->
 
 
 def cross_fitted(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 7) probabilities, each with a temperature that never saw its face."""
+    """(N, 7) probabilities; each fold's temperature is fitted on the other folds."""
     if len(logits) < FOLDS:
         return softmax(logits, axis=1)
     probability = np.empty_like(logits)
@@ -61,10 +61,10 @@ def cross_fitted(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> ND
 
 
 def reliability(probability: NDArray[np.float32], shares: NDArray[np.float32]) -> list[Bin]:
-    """The faces by confidence, in :data:`BINS` bins of equal width; empty ones are left out.
+    """Group the faces by confidence in :data:`BINS` bins of equal width; omit empty bins.
 
-    :param shares: (N, 7) probabilities of the truth. Where they are votes, an answer is as right as the
-        share of people who gave it.
+    :param shares: (N, 7) probabilities of the truth. With votes, the accuracy of an answer is the share
+        of people who gave this answer.
     """
     chosen, confidence = probability.argmax(axis=1), probability.max(axis=1)
     right = shares[np.arange(len(shares)), chosen]

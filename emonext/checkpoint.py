@@ -1,7 +1,7 @@
-"""Weights on disk: safetensors that carry their own card.
+"""Read and write weights: safetensors files with a model card in their metadata.
 
-A file holds the tensors and, in its metadata, one JSON object: everything needed to run them and to
-judge them. Where files lie and how they are verified: :mod:`emonext.weight_files`. Nothing is ever unpickled.
+The metadata holds one JSON object with all that is needed to run and to judge the weights. For the location
+and verification of files see :mod:`emonext.weight_files`. Nothing is unpickled.
 """
 
 import json
@@ -33,19 +33,19 @@ from emonext.weight_files import (
 
 METADATA_KEY = "emonext"
 
-# Of a network's widths, depths and its picture's side: far above any.
+# Limit of a network's widths, depths and input side, far above any real one.
 _MAX_NUMBER = 10_000
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is known about one set of weights.
+    """Model card of one set of weights.
 
-    :param temperature: FER2013's logits are divided by it, so that probabilities are calibrated
+    :param temperature: divisor of the logits for FER2013's labels, which calibrates the probabilities
         (Guo et al. 2017).
-    :param votes_temperature: the same for the logits of people's votes.
-    :param labels: of the logits, in their order; :data:`emonext.LABELS` in any order.
-    :param metrics: measured figures by name; see the model card for how.
+    :param votes_temperature: the same for the logits for people's votes.
+    :param labels: class of each logit; :data:`emonext.LABELS` in any order.
+    :param metrics: measured values by name.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Card:
 
     @property
     def columns(self) -> list[int]:
-        """Where the logit of each of :data:`emonext.LABELS` stands."""
+        """Index of the logit of each of :data:`emonext.LABELS`."""
         return [self.labels.index(label) for label in LABELS]
 
     def to_json(self) -> str:
@@ -98,8 +98,8 @@ class Weights:
 def load_model(name_or_file: str | Path = DEFAULT) -> EmoNeXt:
     """The network in eval mode: (N, 3, S, S) float32 as preprocessed → (N, 7) logits.
 
-    The logits are in the order that the weights were trained with, which their card states. Those of
-    shipped weights are in :data:`emonext.LABELS`'; :class:`emonext.Classifier` brings any into it.
+    The logits are in the order of the card's ``labels``; for shipped weights this is :data:`emonext.LABELS`.
+    :class:`emonext.Classifier` reorders the classes of any weights to :data:`emonext.LABELS`.
 
     :raises WeightsError: no such weights, or they are damaged or of another model.
     """
@@ -119,38 +119,38 @@ def load_weights(name_or_file: str | Path = DEFAULT) -> Weights:
         model = build(card.architecture, tensors)
         model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, strict=True)
     except (RuntimeError, ValueError, TypeError, ArithmeticError, AssertionError) as error:
-        raise WeightsError(f"{path}: not the tensors that its card describes; fetch it again.") from error
+        raise WeightsError(f"{path}: its tensors do not match its card; fetch it again.") from error
     return Weights(model.eval(), card, digest)
 
 
 def build(architecture: Architecture, tensors: Mapping[str, Tensor]) -> EmoNeXt:
-    """A new network that these tensors fit. It takes no memory before it is known that they do.
+    """Build the network from the architecture and load the tensors; check shapes before allocation.
 
-    :raises RuntimeError, TypeError, ValueError: they don't, or there is no such network.
+    :raises RuntimeError, TypeError, ValueError: the tensors do not fit, or the architecture is invalid.
     """
     numbers = (*architecture.depths, *architecture.dims, architecture.image_size)
     if not all(type(number) is int and 0 < number <= _MAX_NUMBER for number in numbers):
-        raise ValueError("its numbers are no network's")
+        raise ValueError("its numbers describe no network")
     if sum(architecture.depths) > len(tensors):
         raise ValueError("it has fewer tensors than blocks")
     with torch.device("meta"):
         shapes = {key: tensor.shape for key, tensor in EmoNeXt(architecture).state_dict().items()}
     if {key: tensor.shape for key, tensor in tensors.items()} != shapes:
-        raise ValueError("its tensors are of other shapes")
+        raise ValueError("its tensors have other shapes")
     return EmoNeXt(architecture)
 
 
 def check_labels(labels: Sequence[str], where: str) -> None:
-    """:raises WeightsError: they are not the seven classes, each once."""
+    """:raises WeightsError: the labels are not the seven classes, each once."""
     if sorted(map(str, labels)) != sorted(LABELS):
         found = ", ".join(map(str, labels))
         raise WeightsError(f"{where}: its labels are {found}; they must be {', '.join(LABELS)}.")
 
 
 def import_weights(source: Path, name: str) -> Path:
-    """Copies weights to where they are found by name, after checking them. No others are replaced.
+    """Check weights and copy them to the folder of imported weights. Existing weights are not replaced.
 
-    :raises WeightsError: they are not weights of this program, or the name is taken or no name.
+    :raises WeightsError: the file holds no weights of this program, or the name is invalid or taken.
     """
     folder = imports_folder()
     target = folder / f"{name}.safetensors"
@@ -173,7 +173,7 @@ def import_weights(source: Path, name: str) -> Path:
 
 
 def read_card(path: Path) -> Card:
-    """The card alone, without loading the network."""
+    """Read the card without loading the network."""
     return _read(path, tensors=False)[0]
 
 
@@ -184,7 +184,7 @@ def _read(path: Path, *, tensors: bool = True) -> tuple[Card, dict[str, Tensor]]
             state = {key: file.get_tensor(key) for key in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise WeightsError(
-            f"{path}: not a whole safetensors file ({error}). An older checkpoint is made into one by "
+            f"{path}: not a whole safetensors file ({error}). Convert an older checkpoint with "
             "`emonext weights convert`."
         ) from error
     try:
@@ -194,7 +194,7 @@ def _read(path: Path, *, tensors: bool = True) -> tuple[Card, dict[str, Tensor]]
 
 
 def save_weights(model: EmoNeXt, card: Card, path: Path, *, half: bool = True) -> str:
-    """Writes ``path`` and ``path.sha256``, whole or not at all; returns the sha256.
+    """Write ``path`` and ``path.sha256`` atomically; return the sha256.
 
     :param half: store floating-point tensors in half precision.
     """
@@ -211,18 +211,18 @@ def save_weights(model: EmoNeXt, card: Card, path: Path, *, half: bool = True) -
 
 
 def is_whole(value: object, path: Path) -> bool:
-    """Whether it is a tensor whose numbers the file holds: a few bytes can be said to stand for terabytes."""
+    """Whether the value is a tensor stored in full: a small file can declare a tensor of terabytes."""
     return isinstance(value, Tensor) and value.numel() <= path.stat().st_size
 
 
 def load_without_code(path: Path, error_type: type[EmoNeXtError], device: torch.device | str = "cpu") -> Any:
-    """What a file of torch's holds, if that is tensors and plain values.
+    """Load a PyTorch file that holds only tensors and plain values.
 
-    :param error_type: raised where the file is missing, damaged, or would run code.
+    :param error_type: error to raise if the file is missing, damaged, or would run code.
     """
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
         raise error_type(f"{path}: not found.") from error
-    except Exception as error:  # torch documents none, and a damaged file raises nearly anything
+    except Exception as error:  # torch documents no exceptions here; a damaged file raises many kinds
         raise error_type(f"{path}: not a checkpoint that can be read without running code.") from error

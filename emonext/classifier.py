@@ -1,4 +1,4 @@
-"""Face crops in, calibrated probabilities out."""
+"""The classifier: face crops → calibrated probabilities."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from emonext.weight_files import DEFAULT
 class Classifier:
     """Weights on a device, ready to use.
 
-    Where the weights learnt people's votes, a probability is the share of people who would name that
-    expression; otherwise it is that of FER2013's label.
+    If the weights were trained on people's votes, a probability estimates the share of people who would name
+    that expression; otherwise it is the probability of FER2013's label.
 
     >>> classify = Classifier()
     >>> classify(crops)          # (N, S, S, 3) uint8 RGB → (N, 7) float32, rows summing to 1
@@ -24,7 +24,7 @@ class Classifier:
     :param name_or_file: shipped weights by name, or a .safetensors file.
     :param device: ``auto``, ``cpu`` or ``cuda``.
     :param bf16: compute in bf16 where the device can; 99.97 % of faces get the same class as in float32.
-    :raises WeightsError, DeviceError: they can't be had.
+    :raises WeightsError, DeviceError: the weights or the device are not available.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Classifier:
         weights = load_weights(name_or_file)
         self.card, self.sha256 = weights.card, weights.sha256
         votes = weights.card.architecture.votes
-        # the head for votes is in LABELS' order
+        # the logits of the head for votes are in LABELS' order
         self._columns = list(range(len(LABELS))) if votes else weights.card.columns
         self.temperature = weights.card.votes_temperature if votes else weights.card.temperature
         self.labels = LABELS

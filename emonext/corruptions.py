@@ -1,21 +1,20 @@
-"""Poor pictures: six things that go wrong in a recording, from mild to severe.
+"""Image corruptions: six faults of recordings, from mild to severe.
 
 Five levels each, as in Hendrycks & Dietterich 2019 (*Benchmarking neural network robustness to common
-corruptions and perturbations*). The first is hardly seen; at the fifth a person hesitates too.
+corruptions and perturbations*). The first is hardly visible; at the fifth, people are unsure too.
 
-blur: σ of a Gaussian, px of a 48-px face. From 0.5, below a pixel, to 2.5: eyes and mouth are smears.
-darkness: share of the light that is left, and the noise of a small sensor on it. From one half to 2 %, a
-    night light.
-low resolution: side to which the face shrinks before it is enlarged again, px. From 36, just below the
-    smallest face that is looked for by default, to 12, the smallest that the detector can find.
+blur: σ of a Gaussian, px of a 48-px face. From 0.5, below a pixel, to 2.5: eyes and mouth are not visible.
+darkness: remaining share of the light, with the noise of a small sensor. From one half to 2 %, a night light.
+low resolution: side to which the face is reduced before it is enlarged again, px. From 36, just below the
+    smallest face that is detected by default, to 12, the smallest face that the detector can find.
 compression: JPEG quality. From 50, where the first blocks show, to 7. A block is a sixth of a 48-px face.
-rotation: degrees, every other picture the other way. From 10, a tilt as in any picture, to 50, a head
-    that has sunk on a shoulder.
-occlusion: share of the area under a grey rectangle. From 0.05, the rim of a cup, to 0.45, hands before
-    the face.
+rotation: degrees, alternately clockwise and counterclockwise. From 10, an ordinary tilt, to 50, a head that
+    rests on a shoulder.
+occlusion: share of the area under a grey rectangle. From 0.05, the rim of a cup, to 0.45, hands before the
+    face.
 
-What is random follows from the picture's own pixels: one picture gets the same noise and the same rectangle
-whichever others stand beside it, and from level to level the rectangle grows about in its place.
+The random seed is computed from the picture's pixels: a picture gets the same noise and the same rectangle in
+any batch, and the rectangle grows from level to level at about the same place.
 """
 
 import math
@@ -36,7 +35,7 @@ Picture = NDArray[np.uint8]
 Apply = Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]
 """(N, H, W) uint8 grey and a level → the same shape."""
 
-# The side to which a blur's σ refers: FER2013's.
+# Side of the picture that σ refers to: FER2013's.
 _REFERENCE_PX = 48
 
 # Display gamma: grey levels go with the light's 1/2.2-th power (sRGB, approximately).
@@ -50,11 +49,11 @@ _GREY = 128
 
 @dataclass(frozen=True)
 class Corruption:
-    """One thing that goes wrong.
+    """One kind of corruption.
 
     :param unit: of the levels.
     :param levels: five, from mild to severe.
-    :param apply: (N, H, W) uint8 grey faces and a level → the same shape; the faces given are not changed.
+    :param apply: (N, H, W) uint8 grey faces and a level → the same shape; the input is not changed.
     """
 
     name: str
@@ -64,7 +63,7 @@ class Corruption:
 
 
 def _each(corrupt: Callable[[Picture, float], Picture]) -> Apply:
-    """One picture after the other, so that memory does not grow with a set of large ones."""
+    """Corrupt one picture after the other, which limits the memory for large pictures."""
 
     def apply(images: NDArray[np.uint8], level: float) -> NDArray[np.uint8]:
         changed = np.empty_like(images)
@@ -82,7 +81,7 @@ def _blur(picture: Picture, sigma: float) -> Picture:
 
 
 def _darken(picture: Picture, light: float) -> Picture:
-    """Few grey levels are left, and the noise stays what it was."""
+    """Reduce the light; the sensor noise keeps its size."""
     dark = picture * light ** (1 / _GAMMA) + _random(picture).normal(0, _NOISE_LEVELS, picture.shape)
     return dark.round().clip(0, 255).astype(np.uint8)
 
@@ -100,7 +99,7 @@ def _compress(picture: Picture, quality: float) -> Picture:
 
 
 def _turn(picture: Picture, degrees: float) -> Picture:
-    """Counterclockwise; where nothing was seen, the picture's edge is repeated, as the pipeline does."""
+    """Rotate counterclockwise; repeat the edge outside the picture, as the pipeline does."""
     side = max(picture.shape)
     wider = transform.pad(_to_tensor(picture), [side // 2], padding_mode="edge")
     turned = transform.rotate(wider, degrees, transform.InterpolationMode.BILINEAR)

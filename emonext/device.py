@@ -1,4 +1,4 @@
-"""Which device runs the network."""
+"""Choose the device that runs the network."""
 
 import torch
 
@@ -6,9 +6,9 @@ from emonext.errors import DeviceError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """``auto`` takes a GPU where there is one.
+    """Choose a device; ``auto`` takes a GPU if there is one.
 
-    :raises DeviceError: ``cuda`` was asked for and there is none, or the name is unknown.
+    :raises DeviceError: ``cuda`` without a usable GPU, or an unknown name.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise DeviceError(f"--device {name}: unknown; use auto, cpu or cuda.")

@@ -1,16 +1,16 @@
-"""What can go wrong in this package.
+"""The errors of this package.
 
     EmoNeXtError
     ├── WeightsError     weights that are missing, damaged, tampered with, or of another model
-    ├── DataError        a data set that is missing or not in a form this package reads
-    └── DeviceError      a device that was asked for and is not there
+    ├── DataError        a data set that is missing or in an unknown format
+    └── DeviceError      a device that is not available
 
 Every message names the file and says what to do.
 """
 
 
 class EmoNeXtError(Exception):
-    """The base of every error this package raises on purpose."""
+    """Base class of the errors that this package raises."""
 
 
 class WeightsError(EmoNeXtError):
@@ -18,8 +18,8 @@ class WeightsError(EmoNeXtError):
 
 
 class DataError(EmoNeXtError):
-    """A data set is missing or not in a form this package reads."""
+    """A data set is missing or in an unknown format."""
 
 
 class DeviceError(EmoNeXtError):
-    """The device that was asked for is not there."""
+    """The requested device is not available."""

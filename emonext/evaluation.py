@@ -1,7 +1,7 @@
-"""How good a set of weights is: accuracy, confusion, calibration, and what poor pictures cost.
+"""Evaluate weights: accuracy, confusion, calibration, and robustness to image corruptions.
 
-A network has one head for FER2013's labels and, where it learnt from them, one for people's votes; a data
-set may have both kinds of truth. Each pair that makes sense is one :class:`Reading`.
+A network has a head for FER2013's labels and, if it was trained on votes, a head for people's votes. A data
+set may have both kinds of truth. Each useful pair of head and truth is one :class:`Reading`.
 """
 
 import math
@@ -35,12 +35,12 @@ Progress = Callable[[int, int], None]
 Truth = Literal["labels", "majority"]
 
 Recut = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
-"""(N, H, W) grey faces → (N, S, S, 3) the same, cut out of a video by a detector; and (N,) which it found."""
+"""(N, H, W) grey faces → (N, S, S, 3) crops from a video, and an (N,) mask of the detected faces."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and the ends of its 95 % bootstrap interval."""
+    """An estimate and its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -49,18 +49,18 @@ class Interval:
 
 @dataclass(frozen=True)
 class Reading:
-    """How well one head tells one kind of truth. All with one crop, unless it says ten.
+    """Results of one head against one kind of truth, with one crop unless the name says ten.
 
-    :param head: ``labels`` learnt FER2013's labels, ``votes`` the ten people's votes.
+    :param head: ``labels`` (trained on FER2013's labels) or ``votes`` (trained on ten people's votes).
     :param truth: ``labels`` of the data set, or the ``majority`` of the votes.
     :param count: faces that have such a truth.
-    :param accuracy_unseen: on the pictures without a twin in the training split.
+    :param accuracy_unseen: on the pictures without a duplicate in the training split.
     :param recall: of each class, by label.
     :param confusion: (7, 7) counts, true class × predicted class.
     :param temperature: of the weights' card, for this head.
     :param log_loss: mean negative log-likelihood, nats, after the temperature.
-    :param ece_raw: expected calibration error without temperature, 0…1. Where there are votes, it is taken
-        over all faces with votes, and an answer is as right as the share of people who gave it.
+    :param ece_raw: expected calibration error without temperature, 0…1. With votes, over all
+        faces with votes; the accuracy of an answer is the share of people who gave this answer.
     :param ece: after the card's temperature.
     :param ece_cross_fitted: each fifth of the faces with a temperature fitted to the other four.
     :param reliability: by confidence after the temperature; empty bins are left out.
@@ -86,7 +86,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Group:
-    """One group of people in the set, by the head in use."""
+    """Results for one group of people in the set, for the head in use."""
 
     name: str
     count: int
@@ -96,11 +96,11 @@ class Group:
 
 @dataclass(frozen=True)
 class AsUsed:
-    """The same faces cut by the benchmark and by the pipeline out of a compressed video.
+    """The same faces cropped by the benchmark, and by the pipeline from a compressed video.
 
     :param found: share of the faces that the detector finds.
-    :param accuracy: of the faces found, as the pipeline cuts them; one crop.
-    :param benchmark: of the same faces, as the benchmark cuts them.
+    :param accuracy: on the detected faces, with the pipeline's crops.
+    :param benchmark: on the same faces, with the benchmark's crops.
     """
 
     head: Head
@@ -112,7 +112,7 @@ class AsUsed:
 
 @dataclass(frozen=True)
 class Robustness:
-    """Accuracy under one corruption, from mild to severe, by the head in use."""
+    """Accuracy under one corruption, from mild to severe, for the head in use."""
 
     name: str
     unit: str
@@ -122,7 +122,7 @@ class Robustness:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything measured on one labelled set.
+    """All results on one labelled set.
 
     :param faces_per_s: one crop, on this device.
     :param bf16_agreement: share of the faces that get the same class in bf16 as in float32.
@@ -139,11 +139,11 @@ class Evaluation:
     robustness: list[Robustness] = field(default_factory=list)
 
     def reading(self, head: Head, truth: Truth) -> Reading | None:
-        """The one of this head and truth, if the data has that truth and the weights that head."""
+        """The reading of this head and truth; ``None`` if the data or the weights lack one."""
         return next((r for r in self.readings if (r.head, r.truth) == (head, truth)), None)
 
     def metrics(self) -> dict[str, float]:
-        """The figures that a card carries, by name: ``HEAD_TRUTH_figure``."""
+        """The metrics of a model card, named ``HEAD_TRUTH_metric``."""
         return {
             f"{reading.head}_{reading.truth}_{name}": value
             for reading in self.readings
@@ -158,7 +158,7 @@ class Evaluation:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; a share of nothing is null."""
+        """Plain values for JSON; NaN becomes null."""
         return _plain(asdict(self))
 
 
@@ -172,10 +172,10 @@ def evaluate(
     recut: Recut | None = None,
     robustness: bool = False,
 ) -> Evaluation:
-    """Runs the network over the set: one crop, ten crops, bf16; and what else was asked for.
+    """Evaluate the network on the set with one crop, ten crops and bf16, and with the optional parts.
 
-    :param by: a column of the set, such as ``age_group``: the figures for each of its values.
-    :param recut: shows the pictures as a video would; none leaves that part out.
+    :param by: a column of the set, such as ``age_group``; evaluate each of its values.
+    :param recut: crops the pictures from a video; ``None`` omits this part.
     :param robustness: measure under every corruption.
     :raises DataError: the set is empty or has no such column.
     """
@@ -212,12 +212,12 @@ def _plain(value: Any) -> Any:
 
 
 def head_in_use(card: Card) -> Head:
-    """The head that :class:`emonext.Classifier` reads: people's votes, where the weights learnt them."""
+    """The head that :class:`emonext.Classifier` uses: votes, if the weights were trained on votes."""
     return "votes" if card.architecture.votes else "labels"
 
 
 def _pairs(card: Card, data: FaceSet) -> list[tuple[Head, Truth]]:
-    """FER2013's labels are told by both heads, the majority by the one that is in use: the last of them."""
+    """Pairs of head and truth: labels with both heads; the majority with the head in use, which is last."""
     labelled, voted = (data.labels >= 0).any(), (data.majority >= 0).any()
     pairs: list[tuple[Head, Truth]] = []
     if labelled:
@@ -234,7 +234,7 @@ def _read(card: Card, data: FaceSet, one: Scores, ten: Scores, head: Head, truth
     known = target >= 0
     target, chosen, unseen = target[known], one.of(head)[known].argmax(axis=1), data.unseen[known]
     temperature = card.votes_temperature if head == "votes" else card.temperature
-    # where people voted, faces they disagree on count in the calibration too
+    # with votes, faces without a majority count in the calibration too
     shares = data.votes if truth == "majority" else one_hot(data.labels)
     judged = shares.sum(axis=1) > 0
     logits, shares = one.of(head)[judged], shares[judged]

@@ -1,4 +1,4 @@
-"""Pictures of a training run and of an evaluation, in the format of the path's ending (PNG, SVG, PDF)."""
+"""Draw figures of a training run and of an evaluation; the path's suffix is the format (PNG, SVG, PDF)."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ LOOK: Any = {
     "legend.frameon": False,
     "svg.fonttype": "none",
 }
-# Okabe & Ito (2008): told apart with any kind of colour vision
+# Okabe & Ito (2008): distinct with any kind of colour vision
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 MARKERS = ("o", "s", "^", "D")
 DPI = 150
@@ -49,12 +49,12 @@ LARGEST_POINT = 300.0
 
 
 def draw_evaluation(found: Evaluation, folder: Path) -> list[Path]:
-    """Every picture that the evaluation has figures for, as PNG; makes the folder where there is none.
+    """Draw all figures of the evaluation as PNG; create the folder if needed.
 
-    :returns: the paths, ``WEIGHTS-what.png``.
+    :returns: the paths, ``WEIGHTS-FIGURE.png``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # the name is whatever the file's card says: it must not lead out of the folder
+    # the name comes from the file's card; it must not lead out of the folder
     name = found.weights if NAME.fullmatch(found.weights) else "weights"
     pictures: dict[str, Callable[[Path], None]] = {
         f"confusion-{reading.head}-{reading.truth}": partial(draw_confusion, reading)
@@ -71,7 +71,7 @@ def draw_evaluation(found: Evaluation, folder: Path) -> list[Path]:
 
 
 def draw_confusion(reading: Reading, path: Path) -> None:
-    """Shares of each true class, with the counts."""
+    """Confusion matrix: shares of each true class, with the counts."""
     counts = np.array(reading.confusion)
     faces = counts.sum(axis=1)
     shares = counts / np.maximum(faces, 1)[:, None]
@@ -91,7 +91,7 @@ def draw_confusion(reading: Reading, path: Path) -> None:
 
 
 def draw_reliability(readings: Sequence[Reading], path: Path) -> None:
-    """Share of right answers against confidence; on the diagonal, confidence is what it says."""
+    """Reliability diagram: accuracy against confidence; perfect calibration lies on the diagonal."""
     with _picture(path, 6, 6.4) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=QUIET, linestyle="--", linewidth=1)
@@ -106,7 +106,7 @@ def draw_reliability(readings: Sequence[Reading], path: Path) -> None:
 
 
 def draw_robustness(found: Sequence[Robustness], path: Path, undisturbed: float | None = None) -> None:
-    """One panel a corruption, from mild to severe.
+    """One panel per corruption, from mild to severe.
 
     :param undisturbed: the accuracy without corruption, drawn as a line.
     """
@@ -151,7 +151,7 @@ def draw_curves(log: Sequence["Epoch"], path: Path) -> None:
 
 @contextmanager
 def _picture(path: Path, width_in: float, height_in: float) -> Iterator[Figure]:
-    """A figure of this module's look, written at the end."""
+    """A figure in this module's style, written at exit."""
     with rc_context(LOOK):
         figure = Figure(figsize=(width_in, height_in), layout="constrained")
         yield figure
@@ -165,7 +165,7 @@ def _reading_words(reading: Reading) -> str:
 
 
 def _undisturbed(found: Evaluation) -> float | None:
-    """The accuracy that the corruptions start from."""
+    """The accuracy without corruption."""
     pairs: list[tuple[Head, Truth]] = [("votes", "majority"), ("votes", "labels"), ("labels", "labels")]
     readings = [found.reading(head, truth) for head, truth in pairs]
     return next((reading.accuracy.value for reading in readings if reading), None)
@@ -198,7 +198,7 @@ def _reliability(axes: Any, reading: Reading, colour: str, marker: str) -> None:
 
 
 def _robustness(axes: Any, one: Robustness, undisturbed: float | None) -> None:
-    # levels are anything but evenly spaced, and a worse one can be a lower number
+    # levels are not evenly spaced, and a more severe level can be a lower number
     places = range(len(one.levels))
     if undisturbed is not None:
         label = f"undisturbed ({undisturbed:.1%})"

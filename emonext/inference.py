@@ -1,4 +1,4 @@
-"""A network over many faces, in batches: what its two heads say of each."""
+"""Run a network over many faces in batches; return the outputs of both heads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from emonext.preprocessing import Preprocessing
 BATCH_SIZE = 128
 
 Head = Literal["labels", "votes"]
-"""``labels`` learnt FER2013's labels, ``votes`` ten people's votes."""
+"""``labels``: trained on FER2013's labels; ``votes``: trained on ten people's votes."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a network says of N faces, in its own order of the classes.
+    """Outputs of a network for N faces, in the network's order of classes.
 
-    :param labels: (N, 7) of FER2013's labels: logits, or probabilities of ten crops.
-    :param votes: (N, 7) of people's votes.
+    :param labels: (N, 7), of the head for FER2013's labels: logits, or probabilities averaged over ten crops.
+    :param votes: (N, 7), of the head for people's votes.
     """
 
     labels: NDArray[np.float32]
     votes: NDArray[np.float32]
 
     def ordered(self, card: Card) -> "Scores":
-        """The same in LABELS' order. A head for votes is always in it."""
+        """The same in LABELS' order. The head for votes always uses this order."""
         labels = self.labels[:, card.columns]
         return Scores(labels, self.votes if card.architecture.votes else labels)
 

@@ -1,8 +1,8 @@
 """EmoNeXt: ConvNeXt with a spatial transformer, squeeze-and-excitation and an attention regulariser.
 
 El Boudouri & Bohi, *EmoNeXt: an Adapted ConvNeXt for Facial Emotion Recognition*, IEEE MMSP 2023,
-arXiv 2501.08199. The trunk is timm's ConvNeXt, so that its block, its stochastic depth and its
-ImageNet weights are the well-kept ones.
+arXiv 2501.08199. The trunk is timm's ConvNeXt, which provides maintained blocks, stochastic
+depth and ImageNet weights.
 """
 
 import math
@@ -23,15 +23,15 @@ LABEL_SMOOTHING = 0.2
 
 @dataclass(frozen=True)
 class Architecture:
-    """What defines an EmoNeXt's tensors.
+    """The parameters that define an EmoNeXt's tensors.
 
     :param depths: blocks of the four stages.
-    :param dims: their channels.
+    :param dims: channels of the four stages.
     :param image_size: side of the input, px.
-    :param votes: a second linear head predicts how ten people's votes would fall on the classes. The paper
-        has none; FER2013's own labels are too noisy to learn from alone.
-    :param spatial_transformer: false leaves it out (to measure what it gives).
-    :param squeeze_excitation: likewise.
+    :param votes: add a second linear head that predicts the distribution of ten people's votes. The paper
+        has no such head; FER2013's labels alone are too noisy to train on.
+    :param spatial_transformer: ``False`` omits it (for ablations).
+    :param squeeze_excitation: ``False`` omits it (for ablations).
     """
 
     depths: tuple[int, int, int, int]
@@ -42,7 +42,7 @@ class Architecture:
     squeeze_excitation: bool = True
 
 
-# The paper's five, and below them timm's smaller ConvNeXts for machines without a GPU.
+# The five sizes of the paper, and timm's smaller ConvNeXts for machines without a GPU.
 ARCHITECTURES = {
     "tiny": Architecture((3, 3, 9, 3), (96, 192, 384, 768)),
     "small": Architecture((3, 3, 27, 3), (96, 192, 384, 768)),
@@ -57,9 +57,9 @@ ARCHITECTURES = {
 
 
 class SpatialTransformer(nn.Module):
-    """Warps the picture by an affine map that it predicts from it (Jaderberg et al. 2015).
+    """Predict an affine map from the picture and warp the picture by it (Jaderberg et al. 2015).
 
-    Input and output: (N, 3, S, S) float. It starts as the identity.
+    Input and output: (N, 3, S, S) float. The initial map is the identity.
     """
 
     def __init__(self, image_size: int) -> None:
@@ -81,8 +81,8 @@ class SpatialTransformer(nn.Module):
         last.bias.data = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
     def forward(self, x: Tensor) -> Tensor:
-        # bf16 has too few bits for the coordinates of a pixel, and what is lost here is lost for all that
-        # follows: with it every eightieth face gets another class than in float32, without it one in 300
+        # bf16 has too few bits for pixel coordinates: with bf16 here, 1 face in 80 gets another class than in
+        # float32; without it, 1 in 300
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             theta = self.affine(self.localization(x).flatten(1)).view(-1, 2, 3)
@@ -91,10 +91,10 @@ class SpatialTransformer(nn.Module):
 
 
 class SampleAttention(nn.Module):
-    """Self-attention between the samples of a batch; only its matrix is used, by the loss.
+    """Self-attention between the samples of a batch; only the loss uses the attention matrix.
 
     (N, D) features → (N, N) attention, each row summing to 1. The scores are scaled by 1/√√D as in
-    the authors' code. ``value`` takes no part in the matrix; it is kept because their weights have it.
+    the authors' code. ``value`` does not affect the matrix; the published weights contain it.
     """
 
     def __init__(self, dim: int) -> None:
@@ -138,7 +138,7 @@ class EmoNeXt(nn.Module):
         self.votes = nn.Linear(architecture.dims[-1], len(LABELS)) if architecture.votes else None
 
     def _add_squeeze_excitation(self, dims: tuple[int, ...]) -> None:
-        """After each downsampling, as the authors do."""
+        """Add a block after each downsampling, as in the authors' code."""
         for stage, dim in zip(self.backbone.stages[1:], dims[1:], strict=True):
             downsample = stage.get_submodule("downsample")
             assert isinstance(downsample, nn.Sequential)
@@ -155,7 +155,7 @@ class EmoNeXt(nn.Module):
         return self.backbone.head.fc(features)
 
     def vote_logits(self, features: Tensor) -> Tensor:
-        """(N, D) → (N, 7), of the share of people's votes; FER2013's own where there is no such head."""
+        """(N, D) → (N, 7), for people's votes; without a head for votes, for FER2013's labels."""
         return self.logits(features) if self.votes is None else self.votes(features)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -181,8 +181,8 @@ def training_loss(
 
     :param x: (N, 3, S, S) preprocessed pictures.
     :param target: (N,) classes, or (N, 7) probabilities.
-    :param votes: (N, 7) shares; rows of zeros have no vote and no part in it. They are not smoothed: how
-        far people disagree is what they teach.
+    :param votes: (N, 7) shares; rows of zeros are ignored. Votes are not smoothed: the disagreement between
+        people is part of the target.
     """
     features = model.features(x)
     loss = F.cross_entropy(model.logits(features).float(), target, label_smoothing=label_smoothing)

@@ -1,4 +1,4 @@
-"""The model card of a set of weights, in Markdown: what they are, and every figure that was measured."""
+"""Write the model card of a set of weights, in Markdown."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,10 +10,10 @@ from emonext.evaluation import Evaluation
 
 
 def model_card(weights: Weights, found: Evaluation, measured_on: str, pictures: Iterable[Path] = ()) -> str:
-    """Markdown.
+    """The model card as Markdown.
 
-    :param measured_on: the data of ``found``, in words.
-    :param pictures: shown at the end; they lie beside the card.
+    :param measured_on: description of the data of ``found``.
+    :param pictures: figures in the card's folder, shown at the end.
     """
     template = Path(__file__).with_name("model_card.md.j2").read_text(encoding="utf-8")
     return Template(template, autoescape=False).render(

@@ -1,4 +1,4 @@
-"""From a face crop to the network's input. What trained the weights is stored with them and run again."""
+"""Turn face crops into the network's input. The training's preprocessing is stored in the model card."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -16,14 +16,14 @@ TEN_CROP_RATIO = 236 / 224
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a face becomes the input of one set of weights.
+    """The preprocessing of one set of weights.
 
-    :param crop_px: side at which faces are cut from the video. It is the resolution of the training
-        pictures: a network that never saw finer detail is not shown any.
+    :param crop_px: side at which faces are cut from the video. Equal to the resolution of the training
+        pictures, so that the network sees no finer detail than in training.
     :param face_scale: side of the square crop ÷ √(area of the detector's box).
     :param face_shift: displacement (x, y) of the crop's centre from the box's, ÷ √(area of the box).
     :param resize: side in px to which the crop is scaled.
-    :param size: side in px of the centre of it that the network sees.
+    :param size: side in px of the centre crop, the network's input.
     :param mean: subtracted from the grey value in 0…1.
     :param std: divides what remains.
     """
@@ -38,7 +38,7 @@ class Preprocessing:
 
     @classmethod
     def published(cls) -> "Preprocessing":
-        """What the authors' code does: grey in three equal channels, 236 → 224 px, 0…1."""
+        """The authors' preprocessing: grey in three equal channels, 236 → 224 px, 0…1."""
         return cls(size=224, resize=236)
 
     @classmethod

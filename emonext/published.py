@@ -1,6 +1,6 @@
-"""Checkpoints that were trained with the authors' code → weights of this program.
+"""Convert checkpoints of the authors' code to weights of this program.
 
-Their tensors are named ``localization…``, ``downsample_layers…``, ``stages…`` and so on.
+Tensor names in the authors' code: ``localization…``, ``downsample_layers…``, ``stages…`` and so on.
 """
 
 import re
@@ -14,7 +14,7 @@ from emonext.errors import WeightsError
 from emonext.model import LABELS, Architecture
 from emonext.preprocessing import Preprocessing
 
-# Published key → ours, in order; the first pattern that matches the whole key applies.
+# Published key → key here; the first pattern that matches the whole key applies.
 _PUBLISHED_KEYS = [
     (r"localization\.(.+)", r"transformer.localization.\1"),
     (r"fc_loc\.(.+)", r"transformer.affine.\1"),
@@ -33,9 +33,9 @@ _PUBLISHED_KEYS = [
 
 
 def remap_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors in the authors' key layout → ours.
+    """Rename tensors from the authors' keys to the keys here.
 
-    :raises WeightsError: a key that their model does not have.
+    :raises WeightsError: a key that the authors' model does not have.
     """
     return dict(_remap_one(key, tensor) for key, tensor in state.items())
 
@@ -51,9 +51,9 @@ def _remap_one(key: str, tensor: Tensor) -> tuple[str, Tensor]:
 
 
 def published_architecture(state: Mapping[str, Tensor]) -> Architecture:
-    """Depths, widths and input size, read off the shapes of the authors' tensors.
+    """Depths, widths and input size, from the shapes of the authors' tensors.
 
-    :raises WeightsError: a tensor that says so is missing.
+    :raises WeightsError: a tensor that is needed for this is missing.
     """
     try:
         dims = tuple(len(state[f"stages.{stage}.0.gamma"]) for stage in range(4))
@@ -73,12 +73,12 @@ PUBLISHED_LABELS = tuple(sorted(LABELS))
 
 
 def convert_published(source: Path, target: Path, labels: tuple[str, ...] = PUBLISHED_LABELS) -> Card:
-    """A checkpoint of the authors' code → weights of this program, with their preprocessing.
+    """Convert a checkpoint of the authors' code to weights of this program, with the authors' preprocessing.
 
-    The source is a bare state dict or ``{"model": …, "ema": …}``, of which the average is taken.
+    The source is a bare state dict or ``{"model": …, "ema": …}``, of which the average (ema) is used.
 
-    :param labels: the classes in the order of the checkpoint's logits, which it does not state.
-    :raises WeightsError: it is not such a checkpoint, or holds anything but tensors and plain values.
+    :param labels: the classes in the order of the checkpoint's logits; the file does not state them.
+    :raises WeightsError: the file is no such checkpoint, or holds other values than tensors and plain values.
     """
     check_labels(labels, str(source))
     state = _published_state(source)
@@ -106,7 +106,7 @@ def _published_state(source: Path) -> dict[str, Tensor]:
             loaded = loaded[wrapper]
     if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
         raise WeightsError(f"{source}: not a state dict. Expected tensors by name.")
-    # ema_pytorch keeps the average beside the network it follows, and counts its steps
+    # ema_pytorch stores the average, the network and a step counter
     average = {key: value for key, value in loaded.items() if key.startswith("ema_model.")} or loaded
     if not all(is_whole(value, source) for value in average.values()):
         raise WeightsError(f"{source}: not a state dict. Expected tensors by name.")

@@ -1,7 +1,7 @@
-"""Where weights lie, and whether they are what they should be; without torch, which takes seconds to import.
+"""Find and verify weight files; without torch, which takes seconds to import.
 
-Shipped files are checked against the sha256 in :data:`SHIPPED`; any other file against ``FILE.sha256`` beside
-it, where there is one.
+Shipped files are checked against the sha256 in :data:`SHIPPED`; other files against ``FILE.sha256`` in the
+same folder, if there is one.
 """
 
 import hashlib
@@ -37,20 +37,20 @@ def find_weights(name_or_file: str | Path) -> Path:
 
 
 def imports_folder() -> Path:
-    """Where a user's own weights lie, by the XDG base directory specification."""
+    """The folder of the user's imported weights (XDG base directory specification)."""
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "emonext-care" / "weights"
 
 
 def imported_weights() -> list[str]:
-    """The names of the weights that :func:`import_weights` brought."""
+    """The names of the imported weights."""
     return sorted(path.stem for path in imports_folder().glob("*.safetensors"))
 
 
 def verify_weights(path: Path) -> str:
-    """The file's sha256, after comparing it with the expected one where one is known.
+    """Compute the file's sha256 and compare it with the expected one, if known.
 
-    :raises WeightsError: it differs.
+    :raises WeightsError: the sha256 differs.
     """
     digest = sha256_of(path)
     expected = _expected_sha256(path)

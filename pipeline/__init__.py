@@ -1,4 +1,4 @@
-"""A video → frames → faces → tracks → emotions → timeline. It does not know how a classifier is built.
+"""A video → frames → faces → tracks → emotions → timeline. Independent of the classifier's architecture.
 
     read_timeline(path)                          one session's samples of the patient
     read_faces(path)                             every face of every sample
@@ -7,7 +7,7 @@
     read_measures(out)                           measures of every session, with intervals
     process_session(session, out, …)             a recording → its timeline
 
-Each is imported when it is first asked for: tables and networks take seconds to import.
+Each name is imported on first access: tables and networks take seconds to import.
 """
 
 from importlib import import_module

@@ -1,18 +1,18 @@
-"""What can go wrong in this package.
+"""The errors of this package.
 
     PipelineError
     ├── VideoError       a video that can't be opened or decoded
     ├── InputError       an id, a setting or a list of sessions that can't be used
     ├── OutputError      a folder or file that can't be written, or that exists already
     ├── TimelineError    a file that is not a timeline of this program
-    └── NotEnoughError   too little data to say something; the message is the reason
+    └── NotEnoughError   too little data for a result; the message is the reason
 
-Every message names the file and says what to do, but for the last, which the tables of results hold as it is.
+Every message names the file and the remedy, except NotEnoughError's, which the result tables store.
 """
 
 
 class PipelineError(Exception):
-    """The base of every error this package raises on purpose."""
+    """Base class of the errors that this package raises."""
 
 
 class VideoError(PipelineError):
@@ -32,4 +32,4 @@ class TimelineError(PipelineError):
 
 
 class NotEnoughError(PipelineError):
-    """Too little data to compare; a table of results gives the message as the reason, instead of a number."""
+    """Too little data to compare; result tables store the message as the reason for a missing number."""

@@ -1,4 +1,4 @@
-"""What passes from one stage to the next."""
+"""The records that pass from one stage to the next."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """One person of one session.
+    """A person in a session.
 
-    :param number: 1 is on the screen longest.
+    :param number: 1 is visible longest.
     :param tracks: ascending.
-    :param role: one of :data:`ROLES`, by which the timeline goes.
-    :param seconds: on the screen; ``first_s``, ``last_s``: from when to when.
+    :param role: one of :data:`ROLES`, as used for the timeline.
+    :param seconds: visible time; ``first_s``, ``last_s``: first and last time.
     :param chosen_by, identity: of the session's patient, as in :class:`pipeline.identity.patient.Patient`.
-    :param portraits: JPEG files; none where the video is not there any more.
-    :param embeddings: (m, D) float32; m is 0 where faces are not compared.
-    :param source: begin of a sha256 of the session's tracks: the table is of no use with others.
-    :param alike: a letter that those of a patient's sessions share who look the same.
-    :param note: what is to be looked at.
+    :param portraits: JPEG files; empty if the video is not available.
+    :param embeddings: (m, D) float32; m is 0 if faces are not compared.
+    :param source: begin of a sha256 of the session's tracks; the table is invalid for other tracks.
+    :param alike: a letter shared by similar people of a patient's sessions.
+    :param note: hint for a manual check.
     """
 
     patient_id: str
@@ -42,10 +42,10 @@ class Person:
 
 
 Ids = tuple[str, str]
-"""Of a patient and of a session."""
+"""Patient id and session id."""
 
 OnProgress = Callable[[int, int], None]
-"""Called with what is done, and with what there is in all."""
+"""Called with (done, total)."""
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The seven classes of a timeline, in FER2013's order."""
@@ -53,20 +53,21 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 NEGATIVE = ("angry", "disgust", "fear", "sad")
 
 TIME_EPS_S = 1e-6
-"""Times are binary fractions: 3,000 samples of 0.2 s can come out a hair under 600 s."""
+"""Tolerance for times, s: in binary fractions, 3,000 samples of 0.2 s can be slightly less than 600 s."""
 
 NO_PICTURE: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
-"""Of a face whose picture is not kept."""
+"""Crop of a face whose picture is not stored."""
 
 ROLES = ("patient", "caregiver", "other", "unknown")
-"""Who a track is. Nobody is a caregiver unless somebody said so."""
+"""Roles of a track. Only a manual role can be "caregiver"."""
 
 IdentityState = Literal["confirmed", "recognised", "to_check", "unknown"]
-"""Whether it is the patient: ``confirmed`` by a person, ``recognised`` by the program; ``to_check`` by a
-person, while the rows are of the most likely one; ``unknown``: the rows are of nobody."""
+"""Certainty of the patient: ``confirmed`` by a person; ``recognised`` by the program; ``to_check``: a person
+must
+check, and the rows are of the most likely person; ``unknown``: the rows are of no person."""
 
 SURE: tuple[IdentityState, ...] = ("confirmed", "recognised")
-"""Identities that nobody needs to check."""
+"""Identities that need no manual check."""
 
 UNSURE: tuple[IdentityState, ...] = ("to_check", "unknown")
 
@@ -80,7 +81,7 @@ Real = TypeVar("Real", bound=np.floating)
 
 
 def valence(probabilities: NDArray[Real]) -> NDArray[Real]:
-    """(…, 7) → (…): happy less the strongest of the negative ones, −1…1."""
+    """(…, 7) → (…): probability of happy minus the largest negative probability, −1…1."""
     return probabilities[..., _HAPPY] - probabilities[..., _NEGATIVE].max(axis=-1)
 
 
@@ -92,7 +93,7 @@ class Frames:
     :param index: (B,) int64, position of the frame in the container, in order of presentation.
     :param time_s: (B,) float64, presentation time in seconds from the start of the container.
     :param images: (B, H, W, 3) uint8 RGB, upright.
-    :param decoded: (B,) bool; where false the image is black and says nothing.
+    :param decoded: (B,) bool; if false, the image is black and invalid.
     """
 
     sample: NDArray[np.int64]
@@ -109,13 +110,13 @@ class Face:
     :param box_xyxy: (4,) float32, px of the upright picture; may reach beyond its edges.
     :param detection: the detector's probability that this is a face, 0…1.
     :param landmarks: (5, 2) float32 px: eyes, nose, corners of the mouth; left ones first as seen.
-    :param crop: (S, S, 3) uint8 RGB, what the classifier sees; a copy.
+    :param crop: (S, S, 3) uint8 RGB, the classifier's input; a copy.
     :param face_px: √(width · height) of the box, px.
     :param sharpness: variance of the Laplacian of the grey crop, whose levels are 0…255.
     :param brightness: mean grey level of the crop, 0…1.
     :param yaw, pitch, roll: degrees, approximate.
-    :param track: which face followed through time this is; none before tracking.
-    :param probabilities: (7,) float32 in the order of :data:`EMOTIONS`; none before classification.
+    :param track: number of the face's track; ``None`` before tracking.
+    :param probabilities: (7,) float32 in the order of :data:`EMOTIONS`; ``None`` before classification.
     """
 
     box_xyxy: NDArray[np.float32]
@@ -134,7 +135,7 @@ class Face:
 
 @dataclass(frozen=True)
 class FrameFaces:
-    """One sample and the faces in it; none is a record too."""
+    """One sample and its faces; there may be none."""
 
     sample: int
     frame: int

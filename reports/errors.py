@@ -1,4 +1,4 @@
-"""What can go wrong in this package.
+"""The errors of this package.
 
     ReportError    a folder without a timeline, a timeline that is not where its ids say, a damaged status
 
@@ -8,4 +8,4 @@ Reading and writing can also raise :class:`pipeline.errors.TimelineError` and
 
 
 class ReportError(Exception):
-    """The base of every error this package raises on purpose."""
+    """Base class of the errors that this package raises."""

@@ -1,4 +1,4 @@
-"""Labelled faces, and the project's own: FER2013, 48×48 grey in seven classes, with ten people's FER+ votes.
+"""The type of labelled faces, and FER2013: 48×48 grey, seven classes, with ten FER+ votes per face.
 
 Other forms of labelled faces are read by :mod:`emonext.datasets.forms`.
 """
@@ -20,7 +20,7 @@ SIDE = 48
 TILES_PER_ROW = 64
 FER2013_TABLE = "fer2013_labels.npz"
 
-# FER+ orders the emotions differently; "contempt", "unknown" and "not a face" have no class here.
+# Column of each class in FER+'s order; "contempt", "unknown" and "not a face" have no class here.
 FERPLUS_COLUMNS = (4, 5, 6, 1, 3, 2, 0)
 
 Split = Literal["train", "val", "test"]
@@ -31,14 +31,13 @@ class FaceSet:
     """Labelled faces.
 
     :param images: (N, H, W) uint8 grey, all of one size; FER2013's are 48×48.
-    :param labels: (N,) int64, the index into :data:`emonext.LABELS`; −1 where none is known: such a face
-        has votes only.
-    :param votes: (N, 7) float32, share of the FER+ votes among the seven classes; a row of zeros where
-        the votes are not known to belong to the picture or none fell on the seven.
-    :param majority: (N,) int64, the class that most of the ten voted for, −1 where there is none.
-    :param unseen: (N,) bool, the picture has no twin in the other splits: of ``train``, in none of them; of
-        the others, not in ``train``.
-    :param groups: further columns of the user's table, such as ``age_group``: (N,) str, one value a face.
+    :param labels: (N,) int64, the index into :data:`emonext.LABELS`; −1 if the face has votes only.
+    :param votes: (N, 7) float32, share of the FER+ votes among the seven classes; a row of zeros if
+        the face has no votes, or none for the seven classes.
+    :param majority: (N,) int64, the class with the majority of the ten votes; −1 if there is none.
+    :param unseen: (N,) bool, whether the picture has no duplicate in the other splits; outside ``train``,
+        whether it has no duplicate in ``train``.
+    :param groups: further columns of the user's table, such as ``age_group``: (N,) str, one value per face.
     """
 
     images: NDArray[np.uint8]
@@ -52,7 +51,7 @@ class FaceSet:
         return len(self.labels)
 
     def select(self, rows: NDArray[np.bool_]) -> "FaceSet":
-        """The rows where the (N,) mask is true."""
+        """Select the rows where the (N,) mask is true."""
         return FaceSet(
             self.images[rows],
             self.labels[rows],
@@ -64,9 +63,9 @@ class FaceSet:
 
 
 def without_twins(train: FaceSet, other: FaceSet) -> NDArray[np.bool_]:
-    """(N,) mask of the training pictures that do not stand, pixel for pixel, in the other set.
+    """(N,) mask of the training pictures without a pixel-identical duplicate in the other set.
 
-    :raises DataError: the two sets' pictures differ in size, so that no twin could be found.
+    :raises DataError: the pictures of the two sets differ in size, so duplicates cannot be found.
     """
     if len(train) and len(other) and train.images.shape[1:] != other.images.shape[1:]:
         sizes = " and ".join("×".join(map(str, faces.images.shape[1:])) for faces in (train, other))
@@ -80,12 +79,14 @@ def _digest(image: NDArray[np.uint8]) -> bytes:
 
 
 def load_fer2013(folder: Path, split: Split) -> FaceSet:
-    """One split, in FER2013's order, from ``fer2013_{split}.png`` and ``fer2013_labels.npz``.
+    """Load one split, in FER2013's order, from ``fer2013_{split}.png`` and ``fer2013_labels.npz``.
 
-    :raises DataError: a file is missing or does not hold what its name says, or the split is ``test``.
+    :raises DataError: a file is missing or damaged, or the split is ``test``.
     """
     if split == "test":
-        raise DataError(f"{folder}: FER2013's test split (PrivateTest) is kept back; it has train and val.")
+        raise DataError(
+            f"{folder}: FER2013's test split (PrivateTest) is reserved; the folder has train and val."
+        )
     path, sheet = folder / FER2013_TABLE, folder / f"fer2013_{split}.png"
     with reading(path), np.load(path, allow_pickle=False) as table:
         labels = table[f"y_{split}"].astype(np.int64)
@@ -98,17 +99,17 @@ def load_fer2013(folder: Path, split: Split) -> FaceSet:
 
 
 def shares_of(counts: NDArray[np.integer]) -> NDArray[np.float32]:
-    """(N, 10) votes in FER+'s order → (N, 7) shares among our classes; zeros where there is none."""
+    """(N, 10) votes in FER+'s order → (N, 7) shares among the seven classes; zeros without such votes."""
     ours = counts[:, FERPLUS_COLUMNS].astype(np.float32)
     return ours / np.maximum(ours.sum(axis=1, keepdims=True), 1)
 
 
 def majority_of(counts: NDArray[np.integer]) -> NDArray[np.int64]:
-    """(N, 10) votes in FER+'s order → (N,) our class, or −1.
+    """(N, 10) votes in FER+'s order → (N,) class, or −1.
 
-    As Barsoum et al. 2016 (*Training deep networks … with crowd-sourced label distribution*) do for their
-    majority vote: single votes are dropped as slips, and a class must have more than half of the others.
-    Pictures that most call contempt, unknown or no face have no class here.
+    Majority vote of Barsoum et al. 2016 (*Training deep networks … with crowd-sourced label distribution*):
+    single votes are dropped as slips, and a class must have more than half of the remaining votes. Pictures
+    with a majority for contempt, unknown or no face get −1.
     """
     kept = np.where(counts > 1, counts, 0)
     best = kept.argmax(axis=1)
@@ -120,10 +121,10 @@ def majority_of(counts: NDArray[np.integer]) -> NDArray[np.int64]:
 
 @contextmanager
 def reading(place: Path | str) -> Iterator[None]:
-    """Whatever goes wrong with a file becomes one line that names it.
+    """Turn any error while reading a file into a DataError of one line that names the file.
 
-    :param place: the file, or the line of it.
-    :raises DataError: in the place of anything that the body raises.
+    :param place: the file, or a line of the file.
+    :raises DataError: instead of any error of the body.
     """
     try:
         yield
@@ -131,9 +132,9 @@ def reading(place: Path | str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise DataError(f"{place}: not found. Check the path, or fetch the data again.") from error
-    except Exception as error:  # a damaged picture or archive raises nearly anything
+    except Exception as error:  # a damaged picture or archive raises many kinds of errors
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{place}: not what its name says, or damaged ({reason}).") from error
+        raise DataError(f"{place}: not the expected content, or damaged ({reason}).") from error
 
 
 def _tiles(path: Path, count: int) -> NDArray[np.uint8]:

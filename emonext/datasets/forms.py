@@ -1,10 +1,10 @@
-"""The forms in which people hold labelled face pictures → :class:`~emonext.datasets.data.FaceSet`.
+"""Load labelled faces from several file formats as a :class:`~emonext.datasets.data.FaceSet`.
 
-    a folder   the project's FER2013 sheets; AffectNet's and RAF-DB's own layouts; a folder a class
-    a CSV      pixels as text (FER2013, CK+), with FER+'s votes beside it; or paths and labels of frames
-    an .npz    what :func:`import_faces` made of any of them, which is read much faster
+    a folder   FER2013 sheets; the layouts of AffectNet and RAF-DB; one folder per class
+    a CSV      pixels as text (FER2013, CK+), with FER+'s votes in a second file; or paths and labels
+    an .npz    output of :func:`import_faces`, which loads much faster
 
-Each form is first listed, a row a picture; the rows of each split then become one set.
+:mod:`emonext.datasets.listing` lists a source, one row per picture; this module loads the rows of a split.
 """
 
 import contextlib
@@ -47,12 +47,12 @@ Progress = Callable[[int, int], None]
 def check_split(text: str) -> Split:
     """``train``, ``val`` or ``test``.
 
-    :raises DataError: it is none of them.
+    :raises DataError: the text names no split.
     """
     for split in SPLITS:
         if split == text:
             return split
-    raise DataError(f"--split {text}: no such split; it is one of {', '.join(SPLITS)}.")
+    raise DataError(f"--split {text}: no such split; the splits are {', '.join(SPLITS)}.")
 
 
 def load_faces(
@@ -63,7 +63,7 @@ def load_faces(
     votes: Path | None = None,
     size: int = SIDE,
 ) -> FaceSet:
-    """One split of labelled faces, in whichever of these forms they are.
+    """Load one split of labelled faces. Formats:
 
     - the project's FER2013 folder; it has no ``test``
     - an ``.npz`` of :func:`import_faces`
@@ -75,11 +75,11 @@ def load_faces(
     - a CSV of ``image`` (path from the CSV's folder), ``label``, and if wanted ``split``; all other columns
       become :attr:`FaceSet.groups`
 
-    Class folders and CSVs without splits serve whatever split is asked for; beside folders named after
-    splits, others are left aside. Pictures are taken for cropped
-    faces: turned upright by their EXIF, made grey, and scaled to ``size`` × ``size`` px if they differ.
+    Class folders and CSVs without splits are used for any split; if there are folders named after splits,
+    other folders are ignored. Pictures must be cropped faces; they are turned upright by their EXIF,
+    converted to grey, and scaled to ``size`` × ``size`` px.
 
-    :param label_map: class of the data → ours, see :mod:`emonext.datasets.label_maps`.
+    :param label_map: class of the data → label; see :mod:`emonext.datasets.label_maps`.
     :param votes: FER+'s ``fer2013new.csv``, for the rows of ``fer2013.csv``. With it, faces may lack a label.
     :param size: px; an imported set keeps the size at which it was imported.
     :raises DataError: anything is missing, damaged or of no known form, a class is not known, or the split
@@ -100,18 +100,18 @@ def import_faces(
     size: int = SIDE,
     on_progress: Progress = lambda done, total: None,
 ) -> dict[str, dict[str, int]]:
-    """Writes every split of the source as one ``.npz``, whole or not at all.
+    """Write every split of the source to one ``.npz``, atomically.
 
-    :func:`load_faces`, whose parameters it shares, gives the same faces for both.
+    :func:`load_faces`, which has the same parameters, loads the same faces from both files.
 
-    :returns: faces by class of each split; ``all`` where the source has no splits, ``no label`` for faces
-        with votes only, and ``left out`` for those of classes that are none of ours.
+    :returns: faces by class of each split; ``all`` if the source has no splits, ``no label`` for faces
+        with votes only, and ``left out`` for faces of classes that are mapped to no label.
     :raises DataError: as :func:`load_faces`, or the file can't be written.
     """
     if target.suffix != ".npz":
-        raise DataError(f"{target}: name it .npz, by which it is recognised.")
+        raise DataError(f"{target}: name it .npz; the suffix identifies the format.")
     if source.suffix == ".npz":
-        raise DataError(f"{source}: it is imported already; use it as it is.")
+        raise DataError(f"{source}: already imported; use the file itself.")
     left_out: Mapping[str, int] = {}
     if _knows_its_labels(source, label_map, votes):
         parts = {split: _load_sheets(source, split, size) for split in ("train", "val")}
@@ -128,7 +128,7 @@ def _count(faces: FaceSet, left_out: int) -> dict[str, int]:
 
 
 def _knows_its_labels(source: Path, label_map: Mapping[str, str] | None, votes: Path | None) -> bool:
-    """The project's own forms, which hold our labels and the votes."""
+    """Whether the format has labels and votes of its own: FER2013 sheets and imported files."""
     ours = source.suffix == ".npz" or (source / FER2013_TABLE).is_file()
     if ours and (label_map is not None or votes is not None):
         raise DataError(f"{source}: it has its own labels and votes; give it without --labels and --votes.")
@@ -148,7 +148,7 @@ def _part_for(split: Split, parts: Collection[str], source: Path) -> str:
 def _read(
     source: Path, label_map: Mapping[str, str] | None, votes: Path | None, size: int, on_progress: Progress
 ) -> tuple[dict[str, FaceSet], Counter[str]]:
-    """The parts of the source that have faces, in its order, and how many faces of each are left out."""
+    """The parts of the source with faces, in the source's order, and the number of omitted faces of each."""
     listed, numbers = list_faces(source)
     rows = list(listed)
     if votes:
@@ -168,10 +168,10 @@ def _read(
 
 def _no_face(source: Path, *, left_out: bool) -> str:
     if left_out:
-        return f"{source}: no face in it but those that the label map leaves out (--labels)."
+        return f"{source}: the label map (--labels) omits all its faces."
     return (
         f"{source}: no face in it. A folder holds CLASS/*.png or {{train,val,test}}/CLASS/*.png, AffectNet's "
-        f"or RAF-DB's own layout, or {FER2013_TABLE} with its sheets; a CSV is named itself."
+        f"or RAF-DB's own layout, or {FER2013_TABLE} with its sheets; for a CSV, the path is the file itself."
     )
 
 
@@ -183,13 +183,13 @@ def _labelled(
     *,
     unlabelled: bool,
 ) -> list[tuple[Row, int]]:
-    """The rows with a class of ours and, if wanted, those without label (−1) for which people voted."""
+    """The rows with a label and, if wanted, the rows without a label (−1) that have votes."""
     places: dict[str, str] = {}
     for row in rows:
         if row.name:
             places.setdefault(row.name, row.place)
         elif not unlabelled:
-            raise DataError(f"{row.place}: no label. Fill it in, or take the line out.")
+            raise DataError(f"{row.place}: no label. Fill it in, or remove the line.")
     classes = classes_of(places, label_map, numbers, str(source))
     labels = ((row, classes[row.name] if row.name else -1) for row in rows)
     return [(row, label) for row, label in labels if label is not None and (label >= 0 or row.voted)]
@@ -218,14 +218,16 @@ def _picture(row: Row, size: int) -> NDArray[np.uint8]:
     if not isinstance(row.picture, Path):
         return _scaled(Image.fromarray(row.picture), size)
     with reading(row.place), Image.open(row.picture) as image:
-        if image.mode.startswith(("I", "F")):  # which Pillow would clip at 255
+        if image.mode.startswith(("I", "F")):  # Pillow would clip such values at 255
             raise ValueError("more than 8 bits a pixel; save it with 8")
         return _scaled(ImageOps.exif_transpose(image).convert("L"), size)
 
 
 def _scaled(image: Image.Image, size: int) -> NDArray[np.uint8]:
     if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BILINEAR)  # as the pipeline cuts faces
+        image = image.resize(
+            (size, size), Image.Resampling.BILINEAR
+        )  # the same interpolation as the pipeline's crops
     return np.asarray(image)
 
 

@@ -1,4 +1,4 @@
-"""Other people's names and numbers for emotions → our seven classes, explicitly and checked."""
+"""Map the class names and numbers of other data sets to the seven labels, explicitly."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from emonext.errors import DataError
 from emonext.model import LABELS
 
 LEFT_OUT = "-"
-"""What a class is mapped to whose faces are left out, such as contempt."""
+"""Target of a class whose faces are omitted, such as contempt."""
 
 _SYNONYMS = {
     "angry": ("anger",),
@@ -19,7 +19,7 @@ _SYNONYMS = {
 }
 
 NAMES: Mapping[str, str] = {name: label for label, others in _SYNONYMS.items() for name in (label, *others)}
-"""The names that are known without a map, in lower case, by what we call them."""
+"""Label → class names that are known without a map, in lower case."""
 
 LABEL_MAPS: Mapping[str, Mapping[str, str]] = {
     name: {str(number): label for number, label in enumerate(labels.split(), start=first)}
@@ -30,14 +30,14 @@ LABEL_MAPS: Mapping[str, Mapping[str, str]] = {
         ("ckplus", 0, "angry disgust fear happy sad surprise neutral -"),
     )
 }
-"""The numbers of known sets. AffectNet's and CK+'s 7 is contempt, which has no class here."""
+"""Class numbers of known data sets. 7 of AffectNet and CK+ is contempt, which has no label here."""
 
 
 def parse_label_map(text: str) -> Mapping[str, str]:
-    """A map by its name in :data:`LABEL_MAPS`, or as ``0=angry,1=disgust,7=-``.
+    """Parse the name of a map in :data:`LABEL_MAPS`, or a map such as ``0=angry,1=disgust,7=-``.
 
-    :returns: class of the data → one of our labels, or :data:`LEFT_OUT`.
-    :raises DataError: it is neither, maps a class twice, or to none of ours.
+    :returns: class of the data → label, or :data:`LEFT_OUT`.
+    :raises DataError: the text is neither, maps a class twice, or names an unknown label.
     """
     if text.strip().casefold() in LABEL_MAPS:
         return LABEL_MAPS[text.strip().casefold()]
@@ -59,17 +59,17 @@ def classes_of(
     numbers: Mapping[str, str],
     source: str,
 ) -> dict[str, int | None]:
-    """Each class of the data → the index of our label; None where it is left out.
+    """Each class of the data → index of the label; ``None`` if the class is omitted.
 
-    Names are known by themselves, and a map adds to them. Numbers mean something else in every set, so that
-    a map replaces those which the form of the data suggests.
+    Known names need no map, and a map adds names. Numbers differ between data sets, so a map replaces the
+    numbers that the format suggests.
 
-    :param places: the classes as the data calls them, each with a place where it stands.
+    :param places: class name of the data → a place where the class occurs.
     :param label_map: as of :func:`parse_label_map`.
-    :param numbers: what the numbers mean in this form of data if there is no map.
-    :param source: what the messages call the data.
-    :raises DataError: a class is neither known nor mapped, or the map names one that the data has not. The
-        maps of known sets may: not every copy has every class.
+    :param numbers: label of each number in this format, used without a map.
+    :param source: name of the data in messages.
+    :raises DataError: a class is neither known nor mapped, or the user's map names a class that the data
+        lacks (allowed in :data:`LABEL_MAPS`: some copies of a data set lack a class).
     """
     given = {
         key.strip().casefold(): _ours(key, label)
@@ -83,7 +83,7 @@ def classes_of(
         absent = given.keys() - {name.casefold() for name in places}
         if absent:
             raise DataError(
-                f"{source}: --labels names {min(absent)!r}, which the data has not; "
+                f"{source}: --labels names {min(absent)!r}, which the data does not have; "
                 f"its classes are {', '.join(sorted(places))}."
             )
     ours = {name: table[name.casefold()] for name in places}
@@ -94,7 +94,7 @@ def _ours(name: str, label: str) -> str:
     ours = NAMES.get(label.casefold(), label)
     if ours not in (*LABELS, LEFT_OUT):
         raise DataError(
-            f"--labels: {name}={label}: no such class here; map to {', '.join(LABELS)}, "
+            f"--labels: {name}={label}: no such label; map to {', '.join(LABELS)}, "
             f"or {LEFT_OUT} to leave it out."
         )
     return ours

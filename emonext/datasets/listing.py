@@ -1,4 +1,4 @@
-"""Where labelled faces stand in the forms in which people hold them: a row a picture, none opened yet."""
+"""List labelled faces in several file formats: one row per picture; pictures are not opened."""
 
 import contextlib
 import csv
@@ -17,7 +17,7 @@ from emonext.errors import DataError
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 WHOLE = "all"
-"""The one part of a source that knows no splits; it serves whatever split is asked for."""
+"""Name of the single part of a source without splits; it is used for any split."""
 
 _SPLIT_NAMES: Mapping[str, Split] = {
     "train": "train",
@@ -48,12 +48,12 @@ _FERPLUS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One picture as its source lists it.
+    """One picture of a source.
 
     :param part: its split, or :data:`WHOLE`.
-    :param name: its class, as the source calls it; empty where none is given.
-    :param picture: its file, or (48, 48) uint8.
-    :param place: where it stands, for messages.
+    :param name: class name or number in the source; empty without a label.
+    :param picture: the file, or (48, 48) uint8.
+    :param place: file and line, for messages.
     :param groups: further columns of the user's table.
     :param counts: votes in FER+'s ten columns.
     """
@@ -67,14 +67,14 @@ class Row:
 
     @property
     def voted(self) -> bool:
-        """Whether any vote fell on one of our classes."""
+        """Whether any vote is for one of the seven classes."""
         return any(self.counts[column] for column in FERPLUS_COLUMNS)
 
 
 def list_faces(source: Path) -> tuple[Iterator[Row], Mapping[str, str]]:
-    """The rows of a source, and what numbers mean as classes where its form says so.
+    """List the rows of a source; also return the label of each class number, if the format defines it.
 
-    :raises DataError: it is of no known form; while iterating, that a line or a file is wrong.
+    :raises DataError: the format is unknown; while iterating: a line or a file is invalid.
     """
     if source.is_dir():
         if any(source.glob("*_set/annotations")):
@@ -130,7 +130,7 @@ def _list_class_folders(source: Path) -> Iterator[Row]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """What a folder holds, by name; hidden files, which macOS leaves beside pictures, are none of it."""
+    """The entries of a folder, by name, without hidden files (macOS writes some beside pictures)."""
     with reading(folder):
         return sorted(path for path in folder.iterdir() if path.name[0] != ".") if folder.is_dir() else []
 
@@ -143,14 +143,16 @@ def _list_pixels(path: Path) -> Iterator[Row]:
 
 def _pixels(text: str, place: str) -> NDArray[np.uint8]:
     try:
-        # fer2013.csv has 80 million numbers, over which Python's own int takes a minute
+        # fer2013.csv has 80 million numbers; Python's int would take a minute
         values = np.fromstring(text, np.int64, sep=" ")
     except ValueError:
         values = np.array([-1])
     if ((values < 0) | (values > 255)).any():
         raise DataError(f"{place}: pixels must be whole numbers of 0 to 255.")
     if len(values) != SIDE * SIDE:
-        raise DataError(f"{place}: {len(values)} pixels, not {SIDE}×{SIDE}; it is cut off, or another set.")
+        raise DataError(
+            f"{place}: {len(values)} pixels, not {SIDE}×{SIDE}; the file is truncated, or another data set."
+        )
     return values.astype(np.uint8).reshape(SIDE, SIDE)
 
 
@@ -159,28 +161,31 @@ def _list_frames(path: Path) -> Iterator[Row]:
         part = _split_named(cells.pop("split"), place) if "split" in cells else WHOLE
         picture, label = path.parent / cells.pop("image"), cells.pop("label")
         if not picture.is_file():
-            raise DataError(f"{place}: {picture} is not there; image is the path from the CSV's folder.")
+            raise DataError(f"{place}: {picture} not found; image is the path from the CSV's folder.")
         yield Row(part, label, picture, f"{place} ({picture})", groups=cells)
 
 
 def with_votes(rows: Sequence[Row], votes: Path, source: Path) -> list[Row]:
-    """The rows of ``fer2013.csv`` with the votes of ``fer2013new.csv``, whose lines stand in the same order.
+    """The rows of ``fer2013.csv`` with the votes of ``fer2013new.csv``, whose lines are in the same order.
 
-    :raises DataError: the two do not belong together, or the votes are damaged.
+    :raises DataError: the two files do not match, or the votes are damaged.
     """
     if any(isinstance(row.picture, Path) for row in rows):
-        raise DataError(f"{votes}: FER+'s votes belong to fer2013.csv; {source} is another form.")
+        raise DataError(f"{votes}: FER+'s votes belong to fer2013.csv; {source} is another format.")
     lines = list(_table(votes, ("usage", *_FERPLUS)))
     if len(lines) != len(rows):
         raise DataError(
-            f"{votes}: {len(lines)} lines for the {len(rows)} of {source}; both must be whole and in order."
+            f"{votes}: {len(lines)} lines for the {len(rows)} of {source}; "
+            "both must be complete and in the same order."
         )
     return [replace(row, counts=_votes(row, *line)) for row, line in zip(rows, lines, strict=True)]
 
 
 def _votes(row: Row, place: str, cells: Mapping[str, str]) -> list[int]:
     if _split_named(cells["usage"], place) != row.part:
-        raise DataError(f"{place}: of another split than {row.place}; the two files must be in one order.")
+        raise DataError(
+            f"{place}: of another split than {row.place}; the two files must be in the same order."
+        )
     counts = [cells[name] for name in _FERPLUS]
     if not all(count.isdecimal() for count in counts):
         raise DataError(f"{place}: votes must be whole numbers.")
@@ -196,8 +201,8 @@ def _split_named(text: str, place: str) -> Split:
 def _table(
     path: Path, required: Collection[str], optional: Collection[str] = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """(place, cells by column) of each line. The columns asked for are found in any case, and nameless ones
-    are left out."""
+    """(place, cells by column) of each line. Column names are matched case-insensitively; columns without a
+    name are omitted."""
     with _csv(path) as lines:
         names = [name.strip() for name in _first(lines)]
         columns = [low if (low := name.casefold()) in (*required, *optional) else name for name in names]
@@ -219,7 +224,7 @@ def _first(lines: Iterator[tuple[int, list[str]]]) -> list[str]:
 
 @contextlib.contextmanager
 def _csv(path: Path) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """(line, cells) of a CSV in UTF-8, with or without byte order mark, parted by ``,`` or ``;``."""
+    """(line, cells) of a CSV in UTF-8, with or without byte order mark, separated by ``,`` or ``;``."""
     with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         delimiter = ";" if ";" in file.readline() else ","
         file.seek(0)

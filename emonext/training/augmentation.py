@@ -1,4 +1,4 @@
-"""Random changes of training faces, a whole batch at once, on the device where the pictures lie."""
+"""Random augmentation of training faces: a whole batch at once, on the device of the pictures."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges from which each picture's change is drawn, uniformly. Faces are never turned upside down.
+    """Ranges of the augmentations, drawn uniformly per picture. Faces are never flipped upside down.
 
-    :param rotation_deg: up to this much either way.
-    :param scale: the picture is scaled by a factor in this range …
-    :param shift: … and moved by up to this share of its side: a detector's box is never exact.
+    :param rotation_deg: largest rotation, either way.
+    :param scale: range of the scale factor.
+    :param shift: largest shift, as a share of the side: a detector's box is never exact.
     :param brightness: added to grey values in 0…1.
     :param contrast: range of the factor about the picture's mean.
     :param erase: probability that a rectangle (2–15 % of the area) becomes grey: hands, cups, glasses.
@@ -30,7 +30,7 @@ class Augmentation:
     coarse: float = 0.2
 
     def __call__(self, grey: Tensor, size: int, generator: torch.Generator) -> Tensor:
-        """(N, 1, H, W) in 0…1 → (N, 1, size, size) in 0…1, flipped, warped, resized and lit anew."""
+        """(N, 1, H, W) in 0…1 → (N, 1, size, size) in 0…1, flipped, warped, resized, with changed light."""
         warped = F.grid_sample(
             self._coarsen(grey, generator),
             F.affine_grid(self._affine(len(grey), generator), [len(grey), 1, size, size], False),
@@ -40,7 +40,7 @@ class Augmentation:
         return self._erase(self._light(warped, generator), generator)
 
     def _coarsen(self, grey: Tensor, generator: torch.Generator) -> Tensor:
-        """One loss of detail for all that are chosen: a batch has one size."""
+        """Reduce the detail of the chosen pictures, all by the same factor: a batch has one size."""
         chosen = _uniform(len(grey), 0, 1, generator) < self.coarse
         side = int(_uniform(1, 16, 40, generator))
         if side >= grey.shape[-1] or not chosen.any():

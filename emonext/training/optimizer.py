@@ -1,4 +1,4 @@
-"""Which optimizer moves which parameter."""
+"""Assign parameters to optimizers: AdamW, or Muon for the trunk's matrices."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from emonext.device import has_bf16
 from emonext.model import EmoNeXt
 from emonext.training.recipe import Settings
 
-# timm's Muon moves matrices that are narrower or longer than this by AdamW.
+# Beyond this aspect ratio, timm's Muon uses AdamW for a matrix.
 _MIN_SIDE, _MAX_ASPECT = 4, 128
 
 
@@ -44,12 +44,12 @@ def make_optimizer(model: EmoNeXt, settings: Settings) -> torch.optim.Optimizer:
 
 
 class Muon(muon.Muon):
-    """timm's Muon with Nesterov's momentum, orthogonalising in a precision of choice.
+    """timm's Muon with Nesterov momentum and a configurable precision of the orthogonalisation.
 
-    timm knows bf16 alone, which costs a processor without bf16 four times the float32 step.
+    timm supports only bf16, which takes four times as long as float32 on a processor without bf16.
 
-    :param groups: as timm's; the parameters of those with ``use_fallback`` are moved by NAdamW.
-    :param dtype: of the Newton–Schulz iteration.
+    :param groups: as in timm; groups with ``use_fallback`` use NAdamW.
+    :param dtype: precision of the Newton–Schulz iteration.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Muon(muon.Muon):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Moves every parameter that has a gradient.
+        """Update every parameter that has a gradient.
 
-        :returns: the loss, where there is a ``closure`` to compute it.
+        :returns: the loss, if a ``closure`` computes it.
         """
         loss = None
         if closure is not None:
@@ -74,7 +74,7 @@ class Muon(muon.Muon):
                 if parameter.grad is not None and not group.get("use_fallback") and _is_wide(parameter):
                     self._move(parameter, parameter.grad, group)
                     gradients.append((parameter, parameter.grad))
-                    parameter.grad = None  # timm's step leaves what has no gradient
+                    parameter.grad = None  # timm's step skips parameters without a gradient
         super().step()
         for parameter, gradient in gradients:
             parameter.grad = gradient

@@ -1,4 +1,4 @@
-"""How a network is trained: every setting of a run, and two sets of them."""
+"""Settings of a training run, and two presets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from emonext.training.augmentation import Augmentation
 
 @dataclass(frozen=True)
 class Epoch:
-    """A row of the log; the accuracies are of the averaged network on the validation split, one crop."""
+    """A row of the log. Accuracies: averaged network, validation split, one crop."""
 
     epoch: int
     learning_rate: float
@@ -25,18 +25,18 @@ class Settings:
     """One training run.
 
     :param size: a name in :data:`emonext.ARCHITECTURES`.
-    :param image_size: input side in px; none takes the architecture's own.
-    :param init: what the network starts from; see :func:`emonext.training.starting.start_from`.
+    :param image_size: input side, px; ``None``: the architecture's default.
+    :param init: initial weights; see :func:`emonext.training.starting.start_from`.
     :param optimizer: ``muon`` orthogonalises the updates of the trunk's matrices (Jordan 2024) and uses
         AdamW for the rest; ``adamw`` uses it for all.
-    :param learning_rate: highest; reached after ``warmup`` of the run, then a cosine to 0.
-    :param ema_decay: of the average of the weights, which is what is evaluated and kept.
-    :param mixup: each picture is blended with another, by a share from Beta(mixup, mixup), and so are their
-        labels (Zhang et al. 2018): noisy labels are learnt by heart less easily; 0 leaves it out.
-    :param votes: learn from the FER+ votes too, with a head of their own.
-    :param attention_weight: of the paper's attention term in the loss; 0 leaves it out.
-    :param spatial_transformer: false leaves it out of the network.
-    :param squeeze_excitation: likewise.
+    :param learning_rate: peak value; reached after the share ``warmup`` of the run, then a cosine to 0.
+    :param ema_decay: decay of the moving average of the weights; the average is evaluated and saved.
+    :param mixup: blend each picture and label with another, with a share from Beta(mixup, mixup)
+        (Zhang et al. 2018), against memorising noisy labels; 0: no mixup.
+    :param votes: also train a second head on the FER+ votes.
+    :param attention_weight: weight of the paper's attention loss; 0: no attention loss.
+    :param spatial_transformer: ``False`` omits it from the network.
+    :param squeeze_excitation: ``False`` omits it from the network.
     """
 
     size: str = "atto"
@@ -82,21 +82,21 @@ PRESETS = {
         ),
     ),
 }
-"""``best`` is ours. ``paper`` is the authors' published code, but for what follows.
+"""``best`` is this project's recipe. ``paper`` follows the authors' published code, except:
 
-- Faces are not turned upside down: no patient is, and it costs accuracy.
-- Validation takes the centre of the picture; a random crop measures another thing each time.
-- The learning rate is the one asked for and falls once, as a cosine. Their scheduler ignores ``--lr``: it
-  goes to 1e-3 and back every 1,024 steps.
-- All epochs are run. Stopping at the best validation accuracy selects on the set that is then reported.
-- Training pictures with a twin in another split are left out.
-- The whole picture is shown, not 224 of 236 px, and its grey values are standardised.
-- The average of the weights takes every step (0.9994), not every sixteenth (0.99): the same memory.
+- Faces are not flipped upside down: no patient is upside down, and the flip costs accuracy.
+- Validation uses the centre crop; a random crop gives another result each time.
+- The learning rate follows ``--lr`` and falls once, as a cosine. The authors' scheduler ignores ``--lr``: it
+  cycles to 1e-3 and back every 1,024 steps.
+- All epochs are run. Stopping at the best validation accuracy would select on the reported set.
+- Training pictures with a duplicate in another split are left out.
+- The network sees the whole picture, not 224 of 236 px, with standardised grey values.
+- The average of the weights is updated every step (0.9994), not every sixteenth (0.99): same time constant.
 """
 
 
 def choose_settings(preset: str, changes: Mapping[str, Any]) -> Settings:
-    """A preset with some of its settings changed.
+    """A preset with some settings changed.
 
     :raises DataError: there is no such preset.
     """

@@ -1,9 +1,9 @@
-"""Training EmoNeXt: one run, one folder, resumable after every epoch.
+"""Train EmoNeXt: one folder per run, resumable after every epoch.
 
-RUN/settings.json         what was asked for, and the commit and the versions that did it
-RUN/log.csv, curves.png   a row an epoch, and their picture
-RUN/checkpoint.pt         everything needed to go on, bit for bit
-RUN/weights.safetensors   the averaged network with its temperature and its measured figures
+RUN/settings.json         the settings, and the commit and versions of the program
+RUN/log.csv, curves.png   one row per epoch, and the curves
+RUN/checkpoint.pt         state for an exact continuation
+RUN/weights.safetensors   the averaged network with its temperature and metrics
 """
 
 import csv
@@ -42,8 +42,8 @@ from emonext.training.starting import start_from
 # Mean and standard deviation of FER2013's training pixels, 0…1.
 FER2013_MEAN, FER2013_STD = 0.508, 0.255
 
-# How FER2013's pictures frame their faces: side of the picture ÷ √(area of the box that MTCNN finds),
-# and displacement of its centre; medians over 513 training pictures, enlarged to 192 px.
+# Framing of faces in FER2013: side of the picture ÷ √(area of MTCNN's box), and displacement of the
+# centre; medians over 513 training pictures, enlarged to 192 px.
 FER2013_FACE_SCALE, FER2013_FACE_SHIFT = 1.08, (0.0, -0.01)
 
 MAX_GRADIENT_NORM = 1.0
@@ -56,11 +56,11 @@ OnBatch = Callable[[int, int, float], None]
 
 
 def make_run(folder: Path, settings: Settings, data: Path, device: torch.device) -> "Run":
-    """A run that trains on no picture with a twin in the other splits.
+    """Prepare a run; training pictures with a duplicate in another split are left out.
 
     :param data: anything that :func:`emonext.datasets.forms.load_faces` reads, with a training and a
         validation split.
-    :raises DataError: the data can't be read, a setting is unknown, or the folder holds another run.
+    :raises DataError: the data cannot be read, a setting is unknown, or the folder holds another run.
     """
     train, val = load_faces(data, "train"), load_faces(data, "val")
     usable = train.unseen & without_twins(train, val) & (train.labels >= 0)
@@ -68,7 +68,7 @@ def make_run(folder: Path, settings: Settings, data: Path, device: torch.device)
 
 
 class Run:
-    """A training run in a folder; :meth:`train` goes on from where the folder's checkpoint stands."""
+    """A training run in a folder; :meth:`train` continues from the folder's checkpoint."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.settings, self.device, self.val = folder, settings, device, val
         self._data_name = data_name
-        # a head for votes that never saw one must not be the one in use
+        # without votes in the data, omit the head for votes: an untrained head must not be used
         votes = settings.votes and bool(train.votes.any())
         torch.manual_seed(settings.seed)
         architecture = replace(
@@ -132,7 +132,7 @@ class Run:
         self._resume()
 
     def train(self, on_batch: OnBatch, max_minutes: float = math.inf) -> list[Epoch]:
-        """Trains until the last epoch, or until the next would outlast ``max_minutes``."""
+        """Train until the last epoch, or until the next epoch would exceed ``max_minutes``."""
         deadline = time.monotonic() + 60 * max_minutes
         while len(self.log) < self.settings.epochs:
             started = time.monotonic()
@@ -154,7 +154,7 @@ class Run:
         return self.log
 
     def finish(self) -> tuple[Path, Evaluation]:
-        """Writes ``weights.safetensors``: the averaged network, calibrated and measured on validation."""
+        """Write ``weights.safetensors``: the averaged network, calibrated and evaluated on validation."""
         model = self.average.module.eval()
         scores = predict(model, self.prepare, self.val.images, self.device)
         epochs = "1 epoch" if len(self.log) == 1 else f"{len(self.log)} epochs"
@@ -174,7 +174,7 @@ class Run:
         return path, found
 
     def _train_epoch(self, epoch: int, on_batch: OnBatch) -> float:
-        """One pass; the mean loss. Random numbers depend on seed and epoch alone: a resumed run is equal."""
+        """Train one epoch → mean loss. Random numbers depend on seed and epoch only, for exact resuming."""
         settings = self.settings
         torch.manual_seed(settings.seed * 10_000 + epoch)
         generator = torch.Generator(self.device).manual_seed(settings.seed * 10_000 + epoch)
@@ -257,31 +257,31 @@ class Run:
 
 
 def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Rows in random order, in whole batches."""
+    """Row numbers in random order, in full batches."""
     order = torch.randperm(count, generator=generator, device=generator.device)
     yield from order[: count - count % batch_size].split(batch_size)
 
 
 def _share(concentration: float, device: torch.device) -> Tensor:
-    """How much of each picture stays in a blend, 0.5…1: a draw from Beta(concentration, concentration)."""
+    """Share of each picture in its blend, 0.5…1, drawn from Beta(concentration, concentration)."""
     drawn = Beta(concentration, concentration).sample()
     return torch.maximum(drawn, 1 - drawn).to(device)
 
 
 def _blend(values: Tensor, share: Tensor) -> Tensor:
-    """Each row with the one from the other end: the batch is in random order."""
+    """Blend each row with the row from the other end; the batch is in random order."""
     return share * values + (1 - share) * values.flip(0)
 
 
 def _one_line(settings: Settings) -> str:
-    """The settings as the card tells them; of a file to start from, its name alone."""
+    """The settings as text for the card; of an initial-weights file, only the name."""
     values = {**asdict(settings), "init": Path(settings.init).name, **asdict(settings.augmentation)}
     del values["augmentation"]
     return ", ".join(f"{key}={value}" for key, value in values.items())
 
 
 def _provenance(device: torch.device) -> dict[str, str]:
-    """The commit where this is a checkout, the versions and the machine's kind."""
+    """Commit (in a checkout), versions, and kind of machine."""
     git = shutil.which("git")
     asked = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"] if git else ["false"]
     commit = subprocess.run(asked, capture_output=True, encoding="utf-8", check=False).stdout.strip()  # noqa: S603
@@ -294,7 +294,7 @@ def _provenance(device: torch.device) -> dict[str, str]:
 
 
 def _own_version() -> str:
-    """Training runs from a bare checkout too; there the commit says which version it is."""
+    """Version of the installed program; in a checkout without installation, the commit states the version."""
     try:
         return version("emonext-care")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""What a network starts from: nothing, ImageNet, or other weights."""
+"""Initialise a network: randomly, from ImageNet weights, or from other weights."""
 
 import math
 
@@ -13,7 +13,7 @@ from emonext.errors import WeightsError
 from emonext.model import ARCHITECTURES, EmoNeXt
 from emonext.weight_files import find_weights, verify_weights
 
-# timm's trunks of the same widths and depths; the paper starts from the ImageNet-22k ones.
+# timm's trunks of the same widths and depths; the paper starts from ImageNet-22k weights.
 _IMAGENET = {
     "tiny": "convnext_tiny.fb_in22k",
     "small": "convnext_small.fb_in22k",
@@ -33,14 +33,15 @@ _AFFINE_WIDTHS = {_AFFINE_CHANNELS * side * side for side in range(1, 1000)}
 
 
 def start_from(model: EmoNeXt, source: str) -> None:
-    """Brings a new network to where other weights stand.
+    """Copy other weights into a new network.
 
-    Whatever has no counterpart in them keeps its fresh values: squeeze-and-excitation, attention and heads
-    after ImageNet; a head for votes that they lack. A spatial transformer of another input size is resized.
+    Parameters without a counterpart keep their initial values: with ImageNet weights, squeeze-and-excitation,
+    attention and heads; otherwise a missing head for votes. A spatial transformer of another input size is
+    resized.
 
     :param source: ``none``, ``imagenet`` (timm's ConvNeXt of the same widths: from its cache, or fetched),
         shipped weights by name, or a file: weights of this program or a ConvNeXt of timm's.
-    :raises WeightsError: they can't be had, or belong to a network of other widths or depths.
+    :raises WeightsError: the weights are not available, or have other widths or depths.
     """
     if source == "none":
         return
@@ -54,7 +55,7 @@ def start_from(model: EmoNeXt, source: str) -> None:
                 f"--init {source}: of another architecture ({_AFFINE} does not fit); give its --size."
             )
         found[_AFFINE] = _resize_affine(found[_AFFINE], ours[_AFFINE].shape[1])
-    # the trunk must be the same block for block; squeeze-and-excitation is not in every one
+    # all trunk blocks must match; squeeze-and-excitation is optional
     trunks = [{key for key in state if _is_trunk(key)} for state in (ours, found)]
     found = {key: _as_linear(value, ours[key]) for key, value in found.items() if key in ours}
     wrong = [key for key, value in found.items() if value.shape != ours[key].shape]
@@ -76,11 +77,11 @@ def _imagenet(model: EmoNeXt) -> dict[str, Tensor]:
         name for name, ours in ARCHITECTURES.items() if (ours.depths, ours.dims) == (shape.depths, shape.dims)
     ]
     if not sizes:
-        raise WeightsError("--init imagenet: there are no such weights of this architecture; use none.")
+        raise WeightsError("--init imagenet: no ImageNet weights for this architecture; use none.")
     name = _IMAGENET[sizes[0]]
     try:
         return timm.create_model(name, pretrained=True).state_dict()
-    except Exception as error:  # the hub's client raises what its transport raises
+    except Exception as error:  # the hub's client raises the errors of its transport
         raise WeightsError(
             f"--init imagenet: {name} is not in timm's cache and can't be fetched; give its file, or none."
         ) from error
@@ -105,7 +106,7 @@ def _from_file(source: str) -> dict[str, Tensor]:
 
 
 def _resize_affine(weight: Tensor, width: int) -> Tensor:
-    """(32, 10·s·s) → (32, 10·t·t): the map is scaled, and the sum over it is kept."""
+    """(32, 10·s·s) → (32, 10·t·t): scale the map and keep the sum over it."""
     before = math.isqrt(weight.shape[1] // _AFFINE_CHANNELS)
     after = math.isqrt(width // _AFFINE_CHANNELS)
     maps = weight.view(len(weight), _AFFINE_CHANNELS, before, before)
@@ -114,5 +115,5 @@ def _resize_affine(weight: Tensor, width: int) -> Tensor:
 
 
 def _as_linear(value: Tensor, ours: Tensor) -> Tensor:
-    """timm's small ConvNeXts hold their linear maps as 1×1 convolutions."""
+    """timm's small ConvNeXts store linear maps as 1×1 convolutions."""
     return value.flatten(1) if value.ndim == 4 and ours.ndim == 2 else value

@@ -1,7 +1,7 @@
-"""How far people and the machine agree, and people among themselves: second by second and by episodes.
+"""Agreement between raters and the machine, and between raters: per time step and per episode.
 
-Compared is only what could be read of the patient's face. Every figure stands with how many seconds of how
-many sessions it is of, and with an interval. Raw and corrected readings are compared apart.
+Only time with a readable patient face is compared. Every result has an interval and the number of seconds and
+sessions. Raw and corrected readings are compared separately.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline
 
 FEW_SESSIONS = FEWEST_UNITS
-"""With fewer, intervals are over blocks of time; those of episodes are always over sessions."""
+"""With fewer sessions, intervals resample blocks of time; those of episodes always resample sessions."""
 
 BLOCK_S = 30.0
 
@@ -69,16 +69,16 @@ def agree(
     step_s: float = 1.0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Agreement:
-    """Compares everybody with everybody.
+    """Compare all pairs of coders.
 
-    :param step_s: length of the steps that are compared.
-    :param on_progress: called with (steps done, steps in all).
-    :raises InputError: packages are missing, or nothing of the rated sessions could be read.
+    :param step_s: length of a time step, s.
+    :param on_progress: called with (steps done, total steps).
+    :raises InputError: a package is missing, or no rated session has a readable face.
     """
     if not 0.1 <= step_s <= 60:
         raise InputError(f"--step {step_s:g}: from 0.1 to 60 seconds.")
     for name in ("sklearn.metrics", "krippendorff", "pingouin"):
-        library(name)  # rather now than after minutes
+        library(name)  # fail now, not after minutes
     rated = sorted({rating.ids for rating in ratings.ratings if rating.is_usable})
     if not rated:
         raise InputError(
@@ -89,16 +89,14 @@ def agree(
         sessions.append(_read_session(out, ids, machine, ratings, step_s))
         on_progress(done, 2 * len(rated))
     if not any(session.grid.observed.any() for session in sessions):
-        raise InputError(f"{out}: of the rated sessions nothing could be read; there is nothing to compare.")
+        raise InputError(f"{out}: no rated session has a readable face; there is nothing to compare.")
     pairs = list(_pairs(sessions))
     comparisons: list[Comparison] = []
     for done, (first, second) in enumerate(pairs, start=1):
         comparisons += _compare(sessions, first, second)
         on_progress(len(rated) + round(len(rated) * done / len(pairs)), 2 * len(rated))
     if not any(one.seconds for one in comparisons):
-        raise InputError(
-            f"{out}: of the time that was rated nothing could be read; there is nothing to compare."
-        )
+        raise InputError(f"{out}: the rated time has no readable face; there is nothing to compare.")
     return Agreement(
         step_s,
         ratings.raters,
@@ -159,7 +157,7 @@ def _covered(grid: Grid) -> float:
 
 
 def _readers(sessions: Sequence[_Session]) -> list[Coder]:
-    """The machine's ways first, people by name."""
+    """The machine's codings first, then raters by name."""
     found = {reader for session in sessions for reader in session.reads}
     kinds = ("samples", "episodes", "person")
     return sorted(
@@ -214,14 +212,14 @@ def _comparison(sessions: Sequence[_Session], first: Coder, second: Coder, level
 
 
 def _both(session: _Session, first: Coder, second: Coder, level: str) -> tuple[Steps, Steps]:
-    """What both say of the steps that count."""
+    """The labels of both coders at the steps that both judged."""
     one, two = session.steps[first, level], session.steps[second, level]
     counts = session.grid.observed & (one != MISSING) & (two != MISSING)
     return one[counts], two[counts]
 
 
 def _units(said: Sequence[tuple[Steps, Steps]], step_s: float) -> tuple[list[tuple[Steps, Steps]], str]:
-    """What is resampled: sessions, or where these are few, blocks of each."""
+    """The resampling units: sessions, or blocks of sessions if there are few."""
     there = [(one, two) for one, two in said if len(one)]
     if len(there) >= FEW_SESSIONS:
         return there, "sessions"
@@ -235,7 +233,7 @@ def _units(said: Sequence[tuple[Steps, Steps]], step_s: float) -> tuple[list[tup
 
 
 def _classes(tables: Counts, by_session: Counts, labels: Sequence[str], step_s: float) -> Iterator[OneClass]:
-    """Each label that either of them used."""
+    """Results for each label that a coder used."""
     total = tables.sum(axis=0)
     compared = by_session.sum(axis=(1, 2))
     for place, label in enumerate(labels):
@@ -251,7 +249,7 @@ def _classes(tables: Counts, by_session: Counts, labels: Sequence[str], step_s: 
 
 
 def _against_rest(tables: Counts, place: int) -> Counts:
-    """(units, 2, 2): this label, and all others as one."""
+    """(units, 2, 2): this label against all others."""
     own = tables[:, place, place]
     row, column = tables[:, place].sum(axis=1), tables[:, :, place].sum(axis=1)
     rest = tables.sum(axis=(1, 2)) - row - column + own
@@ -262,13 +260,13 @@ def _episodes(sessions: Sequence[_Session], first: Coder, second: Coder, level: 
     if first.kind == "samples":
         return ()
     triples = [(session.reads[first], session.reads[second], session.readable) for session in sessions]
-    # what a rater takes for granted was never coded, and has no episodes
+    # a label assumed for uncoded time has no episodes
     granted = {session.reads[one].rest(level) for session in sessions for one in (first, second)}
     return match(triples, level, [label for label in LEVELS[level] if label not in {*granted, NONE}])
 
 
 def _several(sessions: Sequence[_Session]) -> Iterator[Several]:
-    """People among themselves, and with each way of taking the machine's answer."""
+    """Krippendorff's alpha of the raters alone, and with each coding of the machine."""
     readers = _readers(sessions)
     people = [reader for reader in readers if reader.kind == "person"]
     machine = [reader for reader in readers if reader.kind != "person"]
@@ -307,7 +305,7 @@ def _together(sessions: Sequence[_Session], readers: Sequence[Coder], level: str
 
 
 def _counts(session: _Session, readers: Sequence[Coder], level: str) -> NDArray[np.int64]:
-    """(steps that at least two judged, labels): by how many readers each label was said."""
+    """(steps with at least two judgements, labels): number of coders that chose each label."""
     labels = len(LEVELS[level])
     said = [session.steps[one, level] for one in readers if one in session.reads]
     one_hot = [(each[:, None] == np.arange(labels)) & session.grid.observed[:, None] for each in said]
@@ -318,7 +316,7 @@ def _counts(session: _Session, readers: Sequence[Coder], level: str) -> NDArray[
 def _disagreements(
     sessions: Sequence[_Session], pairs: Sequence[tuple[Coder, Coder]]
 ) -> Iterator[Disagreement]:
-    """At the finest level that both have; the longest first."""
+    """Disagreements at the finest level that both coders have; longest first."""
     found = [
         run
         for session in sessions

@@ -1,9 +1,9 @@
-"""Episode by episode: how many of one reader's episodes another reader has too.
+"""Match the episodes of two coders.
 
-An episode is met where the other has one of the same label that overlaps it, and well met where, of the time
-that either of the two lasts, they share at least :data:`MIN_IOU`. Episodes of which less than half could be
-read, or could be judged by the other, do not count. Intervals are over sessions with episodes, and there is
-none of few.
+An episode is matched ("met") if the other coder has an overlapping episode of the same label, and IoU-matched
+if their intersection over union is at least :data:`MIN_IOU`. Episodes of which less than half was readable,
+or was judged by the other coder, are ignored. Intervals resample sessions with episodes; with few such
+sessions there is no interval.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ Parts = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class MatchRate:
-    """One reader's episodes against another's.
+    """Share of one coder's episodes that the other coder has too.
 
-    :param episodes: how many there are.
-    :param iou_matched: share with an IoU of at least MIN_IOU. ``met``: share that overlaps at all.
+    :param episodes: number of episodes.
+    :param iou_matched: share with an IoU of at least MIN_IOU. ``met``: share with any overlap.
     """
 
     episodes: int
@@ -37,7 +37,7 @@ class MatchRate:
 
 @dataclass(frozen=True)
 class Matched:
-    """:param first: the first reader's episodes, met by the second's. ``second``: the reverse."""
+    """:param first: the first coder's episodes, matched by the second's. ``second``: the reverse."""
 
     label: str
     first: MatchRate
@@ -47,9 +47,9 @@ class Matched:
 def match(
     sessions: Sequence[tuple[Coding, Coding, Parts]], level: str, labels: Sequence[str]
 ) -> tuple[Matched, ...]:
-    """All labels together first, under an empty label, then each that occurs.
+    """Match rates of all labels together (empty label), then of each label that occurs.
 
-    :param sessions: the two readers, and where the face could be read.
+    :param sessions: for each session the two codings, and the time with a readable face.
     """
     counted = {label: _count(sessions, level, label) for label in labels}
     counted = {label: counts for label, counts in counted.items() if counts[:, :, 0].any()}
@@ -61,7 +61,7 @@ def match(
 
 
 def _met(counts: NDArray[np.int64]) -> MatchRate:
-    """:param counts: (sessions, 3): episodes, well met, met."""
+    """:param counts: (sessions, 3): episodes, IoU-matched, met."""
     episodes = counts[:, 0]
     return MatchRate(int(episodes.sum()), share(counts[:, 1], episodes), share(counts[:, 2], episodes))
 

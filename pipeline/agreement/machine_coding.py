@@ -1,4 +1,4 @@
-"""What the machine says of sessions, in the ways in which it is compared with people."""
+"""The machine's codings of sessions that are compared with raters."""
 
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from pipeline.store.timeline import Timeline, written_sessions
 
 
 class MachineCoder:
-    """A folder's timelines and episodes, read as they are needed.
+    """Read a folder's timelines and episodes as codings, on demand.
 
     :raises TimelineError: there are no summaries.
     """
@@ -30,9 +30,9 @@ class MachineCoder:
         self._baseline = cache(self._find_baseline)
 
     def reads(self, ids: tuple[str, str], timeline: Timeline) -> tuple[Observed, dict[Coder, Coding]]:
-        """What could be read, and what is said of it, by samples and by episodes, raw and corrected.
+        """Readable time, and codings by samples and by episodes, raw and corrected.
 
-        :raises TimelineError: the session's episodes are not there, or are damaged.
+        :raises TimelineError: the session's episodes are missing or damaged.
         """
         samples = observed(timeline)
         episodes = read_episodes(self._out, *ids)

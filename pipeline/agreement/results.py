@@ -1,4 +1,4 @@
-"""What a comparison of coders finds, and the files that hold it."""
+"""Results of a comparison of coders, and the files that store them."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -19,11 +19,11 @@ from pipeline.store.spreadsheet import write_rows
 
 @dataclass(frozen=True)
 class OneClass:
-    """One label against all others.
+    """Agreement on one label against all others.
 
-    :param first_s, second_s: seconds of it, by each reader.
-    :param kappa: of this label against the rest; of two classes, the weighted one is the same.
-    :param shares: of its share of each session's compared time.
+    :param first_s, second_s: seconds with this label, by coder.
+    :param kappa: this label against the rest; with two classes, weighted and unweighted kappa are equal.
+    :param shares: agreement on the label's share of each session's compared time.
     """
 
     label: str
@@ -35,15 +35,15 @@ class OneClass:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two readers on the sessions and seconds that both have.
+    """Agreement of two coders on the sessions and seconds that both judged.
 
     :param level: ``groups`` or ``emotions``.
-    :param seconds: compared. ``coverage``: share of these sessions' time that they are.
-    :param over: what the intervals are over: ``sessions`` or ``blocks``.
+    :param seconds: compared seconds. ``coverage``: their share of these sessions' time.
+    :param over: resampling unit of the intervals: ``sessions`` or ``blocks``.
     :param same: share of the seconds with the same label.
-    :param weighted: quadratic kappa over negative, neutral, positive, of ``weighted_s`` seconds.
-    :param matrix: labels × labels, seconds; rows are the first reader's.
-    :param episodes: none of readings by samples.
+    :param weighted: quadratic kappa over negative, neutral, positive, from ``weighted_s`` seconds.
+    :param matrix: labels × labels, seconds; rows: first coder.
+    :param episodes: match rates; empty for codings by samples.
     """
 
     first: Coder
@@ -65,7 +65,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Several:
-    """Krippendorff's alpha of all people, alone or with one way of taking the machine's answer."""
+    """Krippendorff's alpha of all raters, alone or with one coding of the machine."""
 
     readers: tuple[str, ...]
     level: str
@@ -77,7 +77,7 @@ class Several:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A run of steps in which two readers say two different things."""
+    """A run of steps in which two coders chose two different labels."""
 
     patient_id: str
     session_id: str
@@ -91,12 +91,12 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class RatedTime:
-    """How much somebody rated, of the sessions that are compared.
+    """How much of the compared sessions a rater rated.
 
-    :param rated_s: of the sessions' counted time. ``coded_s``: of it with a label.
-    :param is_stated: whether it is stated for each session what was rated; else it may be from the first code
-        to the last.
-    :param unusable: sessions without a usable code, which are not compared.
+    :param rated_s: rated seconds of the sessions' counted time. ``coded_s``: rated seconds with a label.
+    :param is_stated: whether the rated part is stated for each session; otherwise it may be assumed to last
+        from the first code to the last.
+    :param unusable: number of sessions without a usable code; they are not compared.
     """
 
     rater: str
@@ -111,8 +111,8 @@ class RatedTime:
 class Agreement:
     """All comparisons.
 
-    :param rated: of each of the people, in the same order.
-    :param sessions: rated, with the share of each that could be read.
+    :param rated: rated time of each rater, in the order of the raters.
+    :param sessions: rated sessions, each with its readable share.
     """
 
     step_s: float
@@ -129,7 +129,7 @@ DISAGREEMENT_COLUMNS = tuple(Disagreement.__dataclass_fields__)
 
 
 def write_disagreements(found: Agreement, path: Path) -> Path:
-    """All of them as a table.
+    """Write all disagreements as a table.
 
     :raises OutputError: it can't be written.
     """
@@ -142,7 +142,7 @@ def _cell(value: str | float) -> str:
 
 
 def write_figures(found: Agreement, path: Path) -> Path:
-    """Every figure as JSON, without what is said of single sessions.
+    """Write all results as JSON, without those of single sessions.
 
     :raises OutputError: it can't be written.
     """

@@ -1,8 +1,7 @@
-"""Sessions second by second: what each reader, a person or the machine, says of each step of a grid.
+"""Put the codings of raters and the machine on a grid of time steps.
 
-A step's label is that which covers most of it; time without a label counts as one too. Between two that cover
-the same, the first in the order of the labels is taken. Only steps of which the patient's face could be read
-for at least half count.
+A step gets the label that covers most of the step; time without a label competes like a label. On a tie, the
+first in the order of the labels wins. Only steps with the patient's face readable for at least half count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,24 +22,24 @@ Floats = NDArray[np.float64]
 Steps = NDArray[np.int8]
 
 LEVELS: Mapping[str, tuple[str, ...]] = {"groups": (*GROUPS, NONE), "emotions": (*EMOTIONS, NONE)}
-"""The labels that are told apart, coarse and fine."""
+"""Level → labels, coarse and fine."""
 
 MISSING = -1
-"""Instead of a label where a reader could not judge."""
+"""Stands for a step that the coder could not judge."""
 
 MIN_READ = 0.5
-"""So much of a step must have been read, and so much could not be judged, for it to count as such."""
+"""Smallest share of a step that must be readable, or not judgeable, for the step to count as such."""
 
 Stretches = dict[str, list[tuple[float, float]]]
-"""Label → (start, end) in s; they may overlap."""
+"""Label → intervals (start, end), s; intervals may overlap."""
 
 
 @dataclass(frozen=True)
 class Coder:
-    """A person, or a way of taking the machine's answer.
+    """A rater, or one kind of machine coding.
 
     :param kind: ``person``; ``samples``: the largest probability of each sample; ``episodes``.
-    :param reading: ``raw`` or ``corrected``; empty of a person.
+    :param reading: ``raw`` or ``corrected``; empty for a rater.
     """
 
     name: str
@@ -50,12 +49,12 @@ class Coder:
 
 @dataclass(frozen=True)
 class Coding:
-    """What a reader says of one session.
+    """One coder's coding of one session.
 
-    :param stretches: by emotion, or by group where a person coded so.
-    :param missing: where the reader could not judge.
-    :param uncoded: the label of the rest: of ``within``, or of the whole session.
-    :param levels: those of LEVELS that the labels allow.
+    :param stretches: intervals by emotion, or by group if the rater coded groups.
+    :param missing: intervals that the coder could not judge.
+    :param uncoded: label of the remaining time of ``within``, or of the session.
+    :param levels: the LEVELS that the labels allow.
     """
 
     stretches: Stretches
@@ -65,7 +64,7 @@ class Coding:
     levels: tuple[str, ...] = ("groups", "emotions")
 
     def at(self, level: str) -> Stretches:
-        """The stretches in the labels of a level."""
+        """The intervals, with the labels of a level."""
         if level == "emotions":
             return self.stretches
         found: Stretches = {}
@@ -79,11 +78,11 @@ class Coding:
 
 @dataclass(frozen=True)
 class Grid:
-    """The steps of a session.
+    """The time steps of a session.
 
-    :param edges_s: (m + 1,) bounds of the steps.
-    :param observed: (m,) whether the face could be read for long enough.
-    :param duration_s: of the session.
+    :param edges_s: (m + 1,) bounds of the steps, s.
+    :param observed: (m,) whether the face was readable for long enough.
+    :param duration_s: length of the session, s.
     """
 
     edges_s: Floats
@@ -100,18 +99,18 @@ def make_grid(timeline: Timeline, samples: Observed, step_s: float) -> Grid:
 
 
 def covered(stretches: Sequence[tuple[float, float]], edges_s: Floats) -> Floats:
-    """(m,) seconds of each step that the stretches cover; where they overlap, once."""
+    """(m,) seconds of each step that the intervals cover; overlaps count once."""
     if not stretches:
         return np.zeros(len(edges_s) - 1)
     bounds = np.array(united(stretches))
     before = np.concatenate([[0.0], np.cumsum(bounds[:, 1] - bounds[:, 0])])
     levels = np.stack([before[:-1], before[1:]], axis=1).ravel()
-    # rounded, so that equal shares are equal whatever they were summed from
+    # rounded, so that shares that are equal up to rounding errors tie
     return np.diff(np.interp(edges_s, bounds.ravel(), levels)).round(6)
 
 
 def steps(read: Coding, level: str, grid: Grid) -> Steps:
-    """(m,) position of each step's label in the level's labels, or :data:`MISSING`."""
+    """(m,) index of each step's label in the level's labels, or :data:`MISSING`."""
     labels, by_label = LEVELS[level], read.at(level)
     seconds = np.stack([covered(by_label.get(label, []), grid.edges_s) for label in labels])
     everything = [part for parts in by_label.values() for part in parts]
@@ -134,7 +133,7 @@ def by_person(rating: Rating) -> Coding:
 
 
 def by_samples(samples: Observed) -> Coding:
-    """The largest probability of each sample."""
+    """Code each sample by its largest probability."""
     found: Stretches = {}
     largest = samples.probabilities.argmax(axis=1).tolist()
     for emotion, part in zip(largest, _parts(samples), strict=True):
@@ -143,7 +142,7 @@ def by_samples(samples: Observed) -> Coding:
 
 
 def by_episodes(episodes: pl.DataFrame, samples: Observed) -> Coding:
-    """Where there is no episode, the machine is not sure.
+    """Code by episodes; time without an episode is uncertain.
 
     :param episodes: with the columns emotion, start_s and end_s.
     """
@@ -154,7 +153,7 @@ def by_episodes(episodes: pl.DataFrame, samples: Observed) -> Coding:
 
 
 def readable(samples: Observed) -> tuple[tuple[float, float], ...]:
-    """Where the face could be read."""
+    """Intervals with a readable face."""
     return tuple(united(_parts(samples)))
 
 

@@ -1,7 +1,7 @@
-"""A person compared with their own calm face.
+"""Correct probabilities by the patient's own calm face.
 
-Old faces at rest read as sad or angry. Where a person was recorded at rest, what their resting face adds to
-the logits is taken off again. Raw and corrected probabilities stand side by side, and are never mixed.
+Classifiers read old faces at rest as sad or angry. If a patient was recorded at rest, the contribution of
+the resting face to the logits is subtracted. Raw and corrected probabilities are never mixed.
 """
 
 from collections.abc import Sequence
@@ -24,27 +24,27 @@ TYPICAL_REST = {
     "surprise": 0.019,
     "neutral": 0.833,
 }
-"""How the votes of ten people fall, on average, on faces that most of them call neutral.
+"""Mean distribution of ten people's votes on faces with a neutral majority.
 
 Of the 1,182 such faces in FER2013's validation split, by FER+ (Barsoum et al. 2016).
 """
 
 SMALLEST = 1e-4
-"""Below this a probability says no more than "never"; its logarithm would say anything."""
+"""Smaller probabilities are set to this value, because their logarithm carries no information."""
 
 MOST_SHIFT = 3.0
-"""No logit is moved by more: the factor of a probability's odds is 20."""
+"""Largest shift of a logit: a factor of 20 on the odds."""
 
-# So many samples of a session are enough to know its median.
+# Number of samples that suffices for a session's median.
 _ENOUGH_SAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class OwnBaseline:
-    """What is taken off the logits of one person.
+    """The correction for one patient.
 
     :param shift: (7,) added to the logarithms of the probabilities.
-    :param rest_s: seconds of calm that it comes from.
+    :param rest_s: seconds of calm behind the correction.
     """
 
     shift: Floats
@@ -52,18 +52,18 @@ class OwnBaseline:
 
 
 def resting(samples: Observed) -> Floats:
-    """(k, 7) log-probabilities of a stretch of calm, as :func:`own_baseline` wants them; k ≤ 2,000."""
+    """(k, 7) log-probabilities of a calm session, for :func:`own_baseline`; k ≤ 2,000."""
     step = max(1, len(samples.start_s) // _ENOUGH_SAMPLES)
     return np.log(np.maximum(samples.probabilities[::step], SMALLEST))
 
 
 def own_baseline(calm: Sequence[Floats], rest_s: float) -> OwnBaseline:
-    """From stretches in which the person was calm for more than half of the time.
+    """Compute the correction from sessions in which the patient was calm for more than half of the time.
 
-    The median over samples is not moved by the smiles in between, and asks nothing about which emotion it is
-    that this face at rest looks like.
+    The median over samples is robust against smiles in between, and makes no assumption about which emotion
+    the resting face resembles.
 
-    :param calm: one of :func:`resting` for each stretch.
+    :param calm: one array of :func:`resting` per session.
     """
     logits = np.concatenate(calm)
     median = np.median(_centred(logits), axis=0)
@@ -72,13 +72,13 @@ def own_baseline(calm: Sequence[Floats], rest_s: float) -> OwnBaseline:
 
 
 def corrected(samples: Observed, baseline: OwnBaseline) -> Observed:
-    """The samples with probabilities as of somebody whose face at rest looks as most do."""
+    """The samples with corrected probabilities."""
     logits = np.log(np.maximum(samples.probabilities, SMALLEST)) + baseline.shift
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return replace(samples, probabilities=shares / shares.sum(axis=1, keepdims=True))
 
 
 def _centred(logits: Floats) -> Floats:
-    """Logits are known up to a constant: the one with mean 0."""
+    """Logits, shifted to mean 0: they are known only up to a constant."""
     centred: Floats = logits - logits.mean(axis=-1, keepdims=True)
     return centred

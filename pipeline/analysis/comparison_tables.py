@@ -9,27 +9,27 @@ import pyarrow as pa
 from pipeline.store.result_tables import column, read_derived
 
 STUDY = ""
-"""In the place of a patient's id: all patients together."""
+"""Stands in place of a patient's id for all patients together."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A condition beside the reference; numbers are none where ``reason`` says why.
+    """A condition compared with the reference; without numbers if ``reason`` states why.
 
     Shares are in %, their differences in percentage points.
 
-    :param patient_id: whose sessions; :data:`STUDY` for those of all.
-    :param sessions_reference, sessions: how many were compared; ``patients``: of how many.
-    :param left_out: sessions of these conditions that were not: seen too little, or of a patient who has too
-        few of one of them.
+    :param patient_id: the patient; :data:`STUDY` for all patients.
+    :param sessions_reference, sessions: number of compared sessions; ``patients``: number of patients.
+    :param left_out: sessions of these conditions that were not compared: too little coverage, or too few
+        sessions of one condition.
     :param coverage: mean of the sessions compared.
-    :param mean_reference, mean: with ``…_low`` and ``…_high``, the 95 % interval.
+    :param mean_reference, mean: means; ``…_low`` and ``…_high``: the 95 % interval.
     :param difference: ``mean`` less ``mean_reference``.
     :param effect: the difference in standard deviations of sessions of one patient and condition (Hedges' g).
-    :param patients_sd: by how much the difference differs from patient to patient, a standard deviation.
-    :param p: by permutation, two-sided; ``p_holm``: corrected for all of this reading and patient.
-    :param permutations: how many the p-value is of; ``exact``: whether those are all there are.
-    :param in_blocks: in each patient one condition came before the other: time may be what differs.
+    :param patients_sd: standard deviation of the difference between patients.
+    :param p: permutation test, two-sided; ``p_holm``: corrected for all tests of this reading and patient.
+    :param permutations: number of permutations behind p; ``exact``: whether these are all permutations.
+    :param in_blocks: in each patient one condition came before the other, so time may explain the difference.
     """
 
     reading: str
@@ -68,9 +68,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Trend:
-    """Change per week among sessions of the same condition; else as :class:`Comparison`.
+    """Change per week among sessions of the same condition; other fields as in :class:`Comparison`.
 
-    :param weeks: from the first session to the last, of whoever has the longest.
+    :param weeks: longest time from a patient's first session to the last.
     """
 
     reading: str
@@ -109,8 +109,8 @@ _SHARED = {
     "patients_sd": (pa.float64(), "standard deviation of it between patients", "as in unit"),
     "p": (pa.float64(), "permutation within patients, two-sided", ""),
     "p_holm": (pa.float64(), "Holm's correction over this reading and patient", ""),
-    "permutations": (pa.int32(), "number behind p", ""),
-    "exact": (pa.bool_(), "whether these are all there are", ""),
+    "permutations": (pa.int32(), "number of permutations behind p", ""),
+    "exact": (pa.bool_(), "whether these are all possible permutations", ""),
     "model": (pa.string(), "what the estimate and its interval are of", ""),
 }
 

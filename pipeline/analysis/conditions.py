@@ -1,19 +1,19 @@
-"""Whether sessions differ by condition and change over the weeks: each patient alone, and the study.
+"""Compare sessions by condition, and estimate change per week: per patient, and for the study.
 
-    summaries/conditions.parquet    a condition beside the reference, for each measure
+    summaries/conditions.parquet    each condition compared with the reference, for each measure
     summaries/trends.parquet        change per week, for each measure
 
-The unit is the session; a session counts by its coverage, not by its seconds: sessions differ from day to day
-however long one looks, and one long session must not outweigh the others. A patient is compared with
-themselves: who has sessions under one of two conditions only does not count for that comparison.
+The unit is the session. A session's weight is its coverage, not its length: sessions differ from day to day
+regardless of length, and one long session must not outweigh the others. Comparisons are within patients: a
+patient with sessions of only one of two conditions is left out of that comparison.
 
-An estimate comes with its 95 % interval (:mod:`pipeline.stats.mixed_model`), a p-value only with both
-(:mod:`pipeline.stats.permutation`): as it is, and after Holm's correction for all measures and conditions
-of one reading. Raw and corrected readings are never mixed.
+Each estimate has a 95 % interval (:mod:`pipeline.stats.mixed_model`). P-values
+(:mod:`pipeline.stats.permutation`) are given without correction and with Holm's correction for all measures
+and conditions of one reading. Raw and corrected readings are never mixed.
 
-Conditions are compared in the raw reading alone. The corrected one is made from the sessions of the
-reference: they are drawn towards neutral by their own data and the others are not, which looks like an effect
-(up to 24 % of made studies without one had p < 0.05). Comparing people with themselves needs no correction.
+Conditions are compared in the raw reading only. The corrected reading is computed from the reference's own
+sessions, which biases these sessions towards neutral and looks like an effect (p < 0.05 in up to 24 % of
+simulated studies without an effect). A comparison within patients needs no correction.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,14 +40,14 @@ _WEEK_DAYS = 7.0
 
 @dataclass(frozen=True)
 class ComparisonSettings:
-    """How sessions are compared.
+    """Settings of the comparison.
 
-    :param reference: the condition that each other is compared with.
+    :param reference: the condition that all others are compared with.
     :param measures: (measure, of) of ``summaries/measures.parquet``.
-    :param min_sessions: of each condition, of each patient; of a trend twice as many in all.
-    :param min_patients: with fewer there is no comparison of the study.
-    :param permutations: so many are drawn where there are more.
-    :param seed: of the drawing.
+    :param min_sessions: per patient and condition; for a trend, twice as many per patient.
+    :param min_patients: minimum for a comparison of the study.
+    :param permutations: number drawn at random if more exist.
+    :param seed: seed of the random draws.
     """
 
     reference: str = "baseline"
@@ -60,14 +60,14 @@ class ComparisonSettings:
     def __post_init__(self) -> None:
         """:raises InputError: a setting is not usable."""
         if self.min_sessions < 2 or self.min_patients < 2 or self.permutations < 99:
-            raise InputError("Comparisons want 2 sessions, 2 patients and 99 permutations at least.")
+            raise InputError("Comparisons need at least 2 sessions, 2 patients and 99 permutations.")
 
 
 def write_conditions(out: Path, settings: ComparisonSettings | None = None) -> tuple[Comparison, ...]:
-    """Both tables, from those of ``emonext summarize``.
+    """Write both tables from the tables of ``emonext summarize``.
 
     :returns: the comparisons.
-    :raises TimelineError: these are missing or damaged. :raises OutputError: a table can't be written.
+    :raises TimelineError: a table is missing or damaged. :raises OutputError: a table can't be written.
     """
     settings = settings or ComparisonSettings()
     sessions, measures = read_sessions(out), read_measures(out)
@@ -82,9 +82,9 @@ def write_conditions(out: Path, settings: ComparisonSettings | None = None) -> t
 def compare_conditions(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> tuple[Comparison, ...]:
-    """Each condition beside the reference: of the study, then of each patient, for each measure; raw.
+    """Compare each condition with the reference: the study, then each patient, for each measure; raw reading.
 
-    :param sessions, measures: of :func:`pipeline.analysis.summaries.read_sessions` and ``read_measures``.
+    :param sessions, measures: from :func:`pipeline.analysis.summaries.read_sessions` and ``read_measures``.
     """
     found: list[Comparison] = []
     for rows in _by_measure(sessions, measures.filter(reading=RAW), settings):
@@ -98,7 +98,7 @@ def compare_conditions(
 def find_trends(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> tuple[Trend, ...]:
-    """Change per week: of the study, then of each patient, for each reading and measure."""
+    """Estimate change per week: the study, then each patient, for each reading and measure."""
     found: list[Trend] = []
     for rows in _by_measure(sessions, measures, settings):
         found += [_trend(_of(rows, patient_id), patient_id, settings) for patient_id in _patients(rows)]
@@ -111,7 +111,7 @@ def find_trends(
 def _by_measure(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> Iterator[pl.DataFrame]:
-    """For each reading and measure: one row a session, in %, with ``week`` and whether it is ``used``."""
+    """For each reading and measure: one row per session, in %, with ``week`` and ``used``."""
     is_share = pl.col("measure") == "share"
     joined = (
         measures.join(sessions, on=["patient_id", "session_id"], maintain_order="left")
@@ -168,7 +168,7 @@ def _compare(rows: pl.DataFrame, patient_id: str, condition: str, settings: Comp
 
 
 def _with_both(rows: pl.DataFrame, settings: ComparisonSettings) -> pl.DataFrame:
-    """The sessions of patients who have enough of both conditions."""
+    """The sessions of patients with enough sessions of both conditions."""
     of_one = rows.group_by("patient_id", "condition").len().filter(pl.col("len") >= settings.min_sessions)
     of_both = of_one.group_by("patient_id").len().filter(pl.col("len") == 2)
     return rows.filter(pl.col("patient_id").is_in(of_both["patient_id"].to_list()))
@@ -227,7 +227,7 @@ def _compared(blank: Comparison, rows: pl.DataFrame, settings: ComparisonSetting
 
 
 def _in_blocks(rows: pl.DataFrame) -> bool | None:
-    """Whether each patient's conditions followed one another; none where a date is missing."""
+    """Whether each patient's conditions followed one another in blocks; ``None`` if a date is missing."""
     if rows["recorded_at"].null_count():
         return None
     in_time = rows.sort("patient_id", "recorded_at")
@@ -272,7 +272,7 @@ def _check_weeks(patients: int, patient_id: str, least: int, settings: Compariso
 def _followed(blank: Trend, rows: pl.DataFrame, settings: ComparisonSettings) -> Trend:
     values, weights, week = (rows[name].to_numpy() for name in ("value", "coverage", "week"))
     conditions = sorted(set(rows["condition"]))
-    # the mean of each condition, instead of one intercept
+    # one mean per condition, instead of an intercept
     design = np.column_stack([(rows["condition"] == name).cast(pl.Float64) for name in conditions] + [week])
     fit = _fit(blank.patient_id, values, design, _codes(rows, "patient_id"), weights)
     strata = _codes(rows, "patient_id", "condition")
@@ -296,14 +296,14 @@ def _followed(blank: Trend, rows: pl.DataFrame, settings: ComparisonSettings) ->
 
 
 def _fit(patient_id: str, values: Floats, design: Floats, patients: Floats, weights: Floats) -> Fit:
-    """The last column is the one whose effect is asked for."""
+    """Fit the model; the last column of the design is the tested effect."""
     if patient_id == STUDY:
         return fit_study(values, design, design.shape[1] - 1, patients, weights)
     return fit_patient(values, design, weights)
 
 
 def _codes(rows: pl.DataFrame, *names: str) -> Floats:
-    """(n,) a number for each different row of these columns."""
+    """(n,) codes: equal rows of these columns get the same number."""
     codes: Floats = rows.select(pl.struct(names).rank("dense")).to_series().to_numpy().astype(np.float64)
     return codes
 
@@ -316,10 +316,10 @@ _Result = TypeVar("_Result", Comparison, Trend)
 
 
 def _holm(results: Sequence[_Result]) -> tuple[_Result, ...]:
-    """With p corrected for all tests of one reading and patient (Holm, *Scand J Stat* 1979)."""
+    """The results with p corrected for all tests of one reading and patient (Holm, *Scand J Stat* 1979)."""
 
     def family(one: _Result) -> tuple[bool, str, bool, str]:
-        # raw first, and the study before its patients
+        # raw first, and the study before the patients
         return one.reading != "raw", one.reading, one.patient_id != STUDY, one.patient_id
 
     corrected: list[_Result] = []
@@ -331,7 +331,7 @@ def _holm(results: Sequence[_Result]) -> tuple[_Result, ...]:
 
 
 def _stepped(tested: Sequence[float]) -> list[float]:
-    """Holm's p of each. statsmodels has it too, but collects all garbage of the process each time."""
+    """Holm's p-values. statsmodels' version runs the garbage collector on each call, which is slow."""
     p = np.array(tested)
     order = p.argsort()
     stepped = np.minimum(np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]), 1.0)

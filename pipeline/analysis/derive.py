@@ -1,6 +1,6 @@
-"""Everything that follows from a folder's timelines, made in its order; nothing of it needs a video.
+"""Compute all tables that are derived from a folder's timelines, in order; no video is needed.
 
-``summaries/made.json`` tells of which files it was made, and what was wrong with the study's own.
+``summaries/made.json`` records the source files, and the problems of the study's own files.
 """
 
 import hashlib
@@ -31,18 +31,18 @@ def derive(
     settings: SummarySettings | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> tuple[str, ...]:
-    """Makes all of it anew.
+    """Write all derived tables.
 
-    :returns: what is wrong with the study's own ``events.csv`` and ``scales.toml``, a line each; what they
-        are for is left out then.
-    :raises InputError: there is no timeline. :raises TimelineError: one can't be read.
+    :returns: problems of the study's own ``events.csv`` and ``scales.toml``, one line each; their tables are
+        left out.
+    :raises InputError: there is no timeline. :raises TimelineError: a timeline can't be read.
     :raises OutputError: a file can't be written.
     """
     return _derive(out, settings or SummarySettings(), [], on_progress)
 
 
 def update_derived(out: Path, on_progress: OnProgress = lambda done, total: None) -> tuple[str, ...]:
-    """The same, with the settings of the last time, where a file is not the one of the last time."""
+    """Write all derived tables with the last settings, if a source file or a table has changed."""
     made = _read_stamp(out)
     if made is not None and made == _stamp(out, _state(_sources(out)), made.problems):
         return made.problems
@@ -61,12 +61,12 @@ def _derive(
     ]
     total = len(written_sessions(out)) + len(after)
     _stamp_path(out).unlink(missing_ok=True)
-    sources = _state(_sources(out))  # as they are now: what changes meanwhile is taken up next time
+    sources = _state(_sources(out))  # stamp the files before reading: later changes trigger the next update
     summarize_folder(out, settings, lambda done, _: on_progress(done, total))
     for left, make in zip(reversed(range(len(after))), after, strict=True):
         make()
         on_progress(total - left, total)
-    with atomic(_stamp_path(out)) as partial:  # last: that it is there says that all is
+    with atomic(_stamp_path(out)) as partial:  # written last: this file marks the tables as complete
         partial.write_text(json.dumps(asdict(_stamp(out, sources, tuple(problems)))), encoding="utf-8")
     return tuple(problems)
 
@@ -75,14 +75,14 @@ def _write_scales(out: Path) -> list[str]:
     try:
         write_scales(out)
     except InputError as error:
-        _scales(out).unlink(missing_ok=True)  # by another file
+        _scales(out).unlink(missing_ok=True)  # left by another scales.toml
         return [str(error)]
     return []
 
 
 def _write_events(out: Path) -> list[str]:
     listed = out / EVENTS_FILE
-    _events(out).unlink(missing_ok=True)  # perhaps of another list
+    _events(out).unlink(missing_ok=True)  # possibly from another list
     if not listed.exists():
         return []
     try:
@@ -100,21 +100,21 @@ def _scales(out: Path) -> Path:
 
 
 def _settings_of_last_time(out: Path) -> tuple[SummarySettings, list[str]]:
-    """The program's own where there was none, or, told as a problem, where they can't be read any more."""
+    """The settings of the last tables; the defaults if there are none, or (with a problem) if unreadable."""
     path = out / "summaries" / "sessions.parquet"
     if not path.exists():
         return SummarySettings(), []
     try:
         return as_settings(read_metadata(path)["settings"]), []
     except (TimelineError, KeyError, TypeError):
-        lost = "with which settings it was made can't be read any more; made anew with the program's own"
+        lost = "its settings can't be read; the tables were computed with the default settings"
         return SummarySettings(), [f"{path}: {lost}. Run `emonext summarize` for others."]
 
 
 def as_settings(stored: Mapping[str, Any]) -> SummarySettings:
     """The inverse of ``asdict``.
 
-    :raises TypeError: they are another version's.
+    :raises TypeError: the settings are of another version.
     """
     return SummarySettings(**{**stored, "episodes": EpisodeSettings(**stored["episodes"])})
 
@@ -124,7 +124,7 @@ def as_settings(stored: Mapping[str, Any]) -> SummarySettings:
 
 @dataclass(frozen=True)
 class _Stamp:
-    """:param sources, tables: of the files that went in and came out, :func:`_state`."""
+    """:param sources, tables: :func:`_state` of the input files and of the output files."""
 
     software_version: str
     sources: str
@@ -159,7 +159,7 @@ def _tables(out: Path) -> list[Path]:
 
 
 def _state(files: Iterable[Path]) -> str:
-    """Another one where a file came, went or changed; also where an older one took its place."""
+    """A state that differs if a file was added, removed, changed, or replaced by an older one."""
     rows = []
     for path in files:
         if path.exists():

@@ -1,10 +1,10 @@
-"""Episodes: uninterrupted stretches of one emotion, out of the noise of single samples.
+"""Find episodes: uninterrupted stretches of one emotion.
 
 The probabilities are smoothed over a window of time. An emotion begins where its smoothed probability
-reaches ``enter`` and lasts until it falls below ``leave`` or another reaches ``enter``; in between nothing is
-said ("uncertain"). Short interruptions are bridged and short episodes left out. Time in which the face could
-not be read ends an episode, unless it is as short as stated. Smoothing blurs where an emotion begins and
-ends: each edge is put where the unsmoothed probability has its step.
+reaches ``enter`` and lasts until it falls below ``leave`` or another reaches ``enter``; time in between is
+"uncertain". Short interruptions are bridged and short episodes left out. A gap without a readable face longer
+than ``max_unobserved_s`` ends an episode. Smoothing blurs begin and end, so each edge is moved to the step of
+the unsmoothed probability.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,18 +21,18 @@ from pipeline.store.timeline import Timeline
 Floats = NDArray[np.float64]
 
 UNCERTAIN = -1
-"""The state in which no emotion is sure enough; the others are positions in :data:`EMOTIONS`."""
+"""State without a clear emotion; other states are positions in :data:`EMOTIONS`."""
 
 
 @dataclass(frozen=True)
 class EpisodeSettings:
-    """What counts as an episode.
+    """Settings that define an episode.
 
     :param smoothing_s: window of the moving average, s.
     :param enter, leave: smoothed probabilities at which an emotion begins and ends.
-    :param min_duration_s: shorter ones are left out.
-    :param bridge_s: two of the same emotion no further apart than this are one.
-    :param max_unobserved_s: of this time at most it need not be known how the face looked.
+    :param min_duration_s: shortest episode, s.
+    :param bridge_s: longest interruption between two parts of one episode, s.
+    :param max_unobserved_s: longest gap without a readable face inside an episode, s.
     """
 
     smoothing_s: float = 1.0
@@ -43,11 +43,11 @@ class EpisodeSettings:
     max_unobserved_s: float = 1.0
 
     def __post_init__(self) -> None:
-        """:raises InputError: they contradict each other."""
+        """:raises InputError: a setting is out of range, or two settings contradict each other."""
         if not 0 <= self.leave <= self.enter <= 1:
             raise InputError(f"--leave {self.leave:g} and --enter {self.enter:g}: 0 ≤ leave ≤ enter ≤ 1.")
         if not 0 <= self.bridge_s <= self.min_duration_s:
-            # or an episode of another emotion could lie within a bridge
+            # otherwise an episode of another emotion could lie within a bridge
             raise InputError(f"--bridge {self.bridge_s:g}: from 0 to the shortest episode's length.")
         if self.smoothing_s < 0 or self.max_unobserved_s < 0:
             raise InputError("--smoothing and --max-unobserved: 0 s or more.")
@@ -55,11 +55,11 @@ class EpisodeSettings:
 
 @dataclass(frozen=True)
 class Episode:
-    """One stretch of one emotion.
+    """One episode of one emotion.
 
-    :param start_s, end_s: in the video. ``peak_s``: the sample at which its probability is highest.
-    :param observed_s: seconds of it that could be read.
-    :param mean_p, peak_p: its smoothed probability.
+    :param start_s, end_s: time in the video. ``peak_s``: time of the sample with the highest probability.
+    :param observed_s: seconds with a readable face.
+    :param mean_p, peak_p: mean and maximum of the smoothed probability.
     """
 
     emotion: str
@@ -73,9 +73,9 @@ class Episode:
 
 @dataclass(frozen=True)
 class Observed:
-    """The samples of a timeline that could be read.
+    """The readable samples of a timeline.
 
-    :param start_s: (m,) when each begins. ``seconds``: (m,) the time it stands for.
+    :param start_s: (m,) begin of each sample, s. ``seconds``: (m,) duration that it represents.
     :param probabilities: (m, 7) in the order of EMOTIONS.
     """
 
@@ -90,7 +90,7 @@ class Observed:
 
 
 def observed(timeline: Timeline) -> Observed:
-    """What could be read of a timeline; samples that stand for no time are left out."""
+    """Select the readable samples of a timeline; samples of zero duration are left out."""
     rows = timeline.rows
     seconds = sample_seconds(timeline)
     read = rows["p_neutral"].is_not_null().to_numpy() & (seconds > 0)
@@ -113,10 +113,10 @@ def find_episodes(samples: Observed, settings: EpisodeSettings) -> list[Episode]
 
 
 def smoothed(samples: Observed, settings: EpisodeSettings) -> Floats:
-    """(m, 7) means over the window around each sample's middle.
+    """(m, 7) mean probabilities over the window around each sample's middle.
 
-    The window ends where the face could not be read for longer than ``max_unobserved_s``; of shorter gaps
-    only the observed part counts. The integral is exact for samples at any distance.
+    The window ends at a gap longer than ``max_unobserved_s``; across shorter gaps only observed time counts.
+    The integral is exact for irregular samples.
     """
     runs = _runs(samples, settings.max_unobserved_s)
     first = np.searchsorted(runs, runs, side="left")
@@ -157,7 +157,7 @@ def emotional_states(samples: Observed, smooth: Floats, settings: EpisodeSetting
 
 
 def _runs(samples: Observed, longest_gap_s: float) -> NDArray[np.int64]:
-    """(m,) a number for each sample, which changes where nothing was read for longer than this."""
+    """(m,) run number of each sample; a new run begins after each longer gap."""
     gap_s = samples.start_s[1:] - samples.end_s[:-1]
     return np.concatenate([[0], np.cumsum(gap_s > longest_gap_s + TIME_EPS_S)])
 
@@ -165,7 +165,7 @@ def _runs(samples: Observed, longest_gap_s: float) -> NDArray[np.int64]:
 def _stretches(
     samples: Observed, states: NDArray[np.int64], settings: EpisodeSettings
 ) -> list[tuple[int, int, int]]:
-    """(emotion, first sample, last sample + 1), bridged."""
+    """(emotion, first sample, last sample + 1) of each stretch, after bridging."""
     edges = np.flatnonzero(np.diff(states, prepend=states[0] - 1, append=states[-1] - 1))
     open_: dict[int, tuple[int, int]] = {}
     done: list[tuple[int, int, int]] = []
@@ -184,14 +184,14 @@ def _stretches(
 
 
 def _without_gaps(samples: Observed, start: int, end: int, longest_s: float) -> list[tuple[int, int]]:
-    """The stretch, cut where nothing was read for too long."""
+    """Split a stretch at gaps that are too long."""
     gap_s = samples.start_s[start + 1 : end] - samples.end_s[start : end - 1]
     cuts = (np.flatnonzero(gap_s > longest_s + TIME_EPS_S) + start + 1).tolist()
     return list(zip([start, *cuts], [*cuts, end], strict=True))
 
 
 def _is_bridged(samples: Observed, end: int, start: int, settings: EpisodeSettings) -> bool:
-    """Whether what lies between sample ``end`` − 1 and sample ``start`` is short enough."""
+    """Whether the interruption between sample ``end`` − 1 and sample ``start`` is short enough."""
     apart_s = samples.start_s[start] - samples.end_s[end - 1]
     unobserved_s = apart_s - samples.seconds[end:start].sum()
     return bool(
@@ -203,7 +203,7 @@ def _is_bridged(samples: Observed, end: int, start: int, settings: EpisodeSettin
 def _sharpened(
     samples: Observed, stretches: Sequence[tuple[int, int, int]], settings: EpisodeSettings
 ) -> Iterator[tuple[int, int, int]]:
-    """The stretches, each edge where the step is, at most half a window from where it was; none overlap."""
+    """Move each edge to the step of the probability, by at most half a window; stretches do not overlap."""
     runs = _runs(samples, settings.max_unobserved_s)
     last_end = 0
     for emotion, start, end in stretches:
@@ -211,25 +211,25 @@ def _sharpened(
         first = _step(samples, probability, start, _run_of(runs, start), settings.smoothing_s)
         first = max(first, last_end)
         if first >= end:
-            continue  # the one before it reaches over it
+            continue  # the preceding stretch now covers it
         last = _step(samples, -probability, end, _run_of(runs, end - 1), settings.smoothing_s)
         last_end = max(last, first + 1)
         yield emotion, first, last_end
 
 
 def _run_of(runs: NDArray[np.int64], sample: int) -> tuple[int, int]:
-    """First sample, and last + 1, of the run in which one is."""
+    """First sample, and last sample + 1, of a sample's run."""
     low, high = np.searchsorted(runs, runs[sample], "left"), np.searchsorted(runs, runs[sample], "right")
     return int(low), int(high)
 
 
 def _step(samples: Observed, values: Floats, edge: int, run: tuple[int, int], window_s: float) -> int:
-    """The sample near ``edge`` with which the values step up: least squares, with one change between means.
+    """The sample near ``edge`` at which the values step up: least squares with one change between two means.
 
-    :param run: first sample and last sample + 1 of those without a gap, in which the edge lies.
+    :param run: first sample and last sample + 1 of the gapless run with the edge.
     """
     if edge in run:
-        return edge  # it is where the face came into view, or went out of it
+        return edge  # the face came into view here, or went out of view
     near_s = samples.start_s[edge] + window_s * np.array([-1, 1])
     low, high = np.clip(np.searchsorted(samples.start_s, near_s), *run)
     near = values[low:high]

@@ -1,14 +1,14 @@
-"""Averages of expression around events, beside moments of the same patients at which nothing happened.
+"""Average expression around events, compared with matched moments without an event.
 
-    summaries/events.parquet    one row for each kind of event, measure and bin
+    summaries/events.parquet    one row per kind of event, measure and bin
 
-Time is counted from the event. A bin of one event counts where half of it or more was observed; how many
-events that are stands beside each average. Patients count by their events.
+Time is counted from the event. A bin of an event counts if half or more of it was observed; each average
+states its number of events. A patient's weight is the number of the patient's events.
 
-Each event is matched with moments of the same session at which no event was near, or where it has none, of
-the same patient's other sessions of the same condition. What an event did is the difference: expression has
-a rhythm of its own, and a smile after a song's begin may be one that would have come anyway. Both means are
-of the events that have such moments; where none has, events stand alone.
+Each event is matched with moments of the same session far from any event; if there is none, with moments of
+the patient's other sessions of the same condition. The effect of an event is the difference: expression has
+its own rhythm, and a smile after the begin of a song may be a coincidence. Both means include only events
+with matched moments; if no event has any, events are averaged alone.
 """
 
 from collections import defaultdict
@@ -43,16 +43,16 @@ MEASURES = (
     *(("share", of) for of in ("positive", "neutral", "negative", "surprise")),
     ("valence", ""),
 )
-"""Mean probability of a group, share of time in which its classes are the largest, and valence."""
+"""Mean probability of a group, share of time with the largest probability in the group, and valence."""
 
 _UNITS = {"probability": "0…1", "share": "0…1", "valence": "−1…1"}
 
 ALL = ""
-"""In the place of what happened: all events together."""
+"""Stands in place of the kind of event for all events together."""
 
 _MOST_BINS = 1000
 
-# Timelines in memory at once.
+# Number of timelines in memory at once.
 _KEPT = 8
 
 Moment = tuple[Ids, float]
@@ -61,14 +61,14 @@ Moment = tuple[Ids, float]
 
 @dataclass(frozen=True)
 class EventSettings:
-    """How events are averaged.
+    """Settings of the averages.
 
-    :param before_s, after_s: how far from the event. ``bin_s``: the steps.
-    :param min_observed: a bin of an event counts if so much of it was observed, 0…1.
-    :param matched: moments for each event.
-    :param clusters: the interval resamples patients if there are at least so many, else sessions if there
-        are; else there is none.
-    :param resamples: of the bootstrap. ``seed``: of it and of the matched moments.
+    :param before_s, after_s: time before and after the event. ``bin_s``: length of a bin.
+    :param min_observed: smallest observed share of a bin that counts, 0…1.
+    :param matched: matched moments per event.
+    :param clusters: the interval resamples patients if there are at least this many, else sessions if there
+        are at least this many; otherwise there is no interval.
+    :param resamples: bootstrap resamples. ``seed``: of the bootstrap and of the matched moments.
     """
 
     before_s: float = 10.0
@@ -91,7 +91,7 @@ class EventSettings:
 
     @property
     def edges_s(self) -> Floats:
-        """(bins + 1,) from the event."""
+        """(bins + 1,) bounds of the bins, s from the event."""
         bins = round((self.before_s + self.after_s) / self.bin_s)
         return np.linspace(-self.before_s, self.after_s, bins + 1)
 
@@ -113,14 +113,14 @@ EVENTS_SCHEMA = pa.schema(
         column("from_s", pa.float64(), "begin of the bin, from the event", "s"),
         column("to_s", pa.float64(), "end of the bin, from the event", "s"),
         *_limits("value", "mean over events of which the bin was observed; over pairs, where there are any"),
-        column("events", pa.int32(), "how many events these are"),
-        column("patients", pa.int32(), "of how many patients"),
+        column("events", pa.int32(), "number of these events"),
+        column("patients", pa.int32(), "number of patients of these events"),
         column(
             "matched", pa.float64(), "mean over pairs of their matched moments", "as in unit", nullable=True
         ),
-        column("moments", pa.int32(), "how many moments these are"),
+        column("moments", pa.int32(), "number of these moments"),
         *_limits("difference", "mean over pairs of event less its matched moments: value less matched"),
-        column("pairs", pa.int32(), "how many events have both"),
+        column("pairs", pa.int32(), "number of events with matched moments"),
         column("clusters", pa.string(), "what the interval resamples: patients, sessions, or nothing"),
     ]
 )
@@ -129,10 +129,10 @@ EVENTS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Recorded:
-    """What there is of a session.
+    """The observed data of a session.
 
-    :param values: (m, measures) of each sample that could be read, as :data:`MEASURES`.
-    :param begin_s, end_s: of the parts that count.
+    :param values: (m, measures) values of each readable sample, in the order of :data:`MEASURES`.
+    :param begin_s, end_s: (parts,) bounds of the parts that count, s.
     """
 
     samples: Observed
@@ -142,15 +142,15 @@ class Recorded:
 
 
 Load = Callable[[Ids], Recorded]
-"""A session's; asked for more than once."""
+"""Loads a session's data; may be called more than once per session."""
 
 
 def write_events(out: Path, events_csv: Path, settings: EventSettings | None = None) -> tuple[Problem, ...]:
-    """Averages around the events of a list, from the timelines.
+    """Write averages around the events of a list, from the timelines.
 
-    :returns: what is to be put right in the list. Rows without a fault are used; nothing is written where
-        there is none, or where the header has a fault, which is one of every row.
-    :raises InputError: the list can't be read at all. :raises TimelineError: a timeline can't.
+    :returns: the errors of the list. Rows without an error are used; without such a row, or with an error in
+        the header, nothing is written.
+    :raises InputError: the list can't be read. :raises TimelineError: a timeline can't be read.
     :raises OutputError: the table can't be written.
     """
     settings = settings or EventSettings()
@@ -171,14 +171,14 @@ def read_event_averages(out: Path) -> pl.DataFrame:
 def around_events(
     events: Sequence[Event], conditions: Mapping[Ids, str], load: Load, settings: EventSettings
 ) -> list[dict[str, Any]]:
-    """Rows of :data:`EVENTS_SCHEMA`: all events, where there are several kinds, then each kind.
+    """Rows of :data:`EVENTS_SCHEMA`: all events (if there are several kinds), then each kind.
 
-    :param conditions: of every session there is.
+    :param conditions: condition of every session.
     """
     random = np.random.default_rng(settings.seed)
     free = _Free(events, conditions, load, settings)
     at, moments = [], []
-    # session by session: each is loaded once, unless others lack moments of their own
+    # session by session: each is loaded once, unless other sessions need its moments
     for place in sorted(range(len(events)), key=lambda place: (events[place].ids, place)):
         event = events[place]
         at.append((place, _bins(load(event.ids), event.time_s, settings)))
@@ -195,14 +195,14 @@ def around_events(
 
 
 def recorded_of(timeline: Timeline) -> Recorded:
-    """What :func:`around_events` needs of a timeline."""
+    """The data of a timeline for :func:`around_events`."""
     samples = observed(timeline)
     parts = timeline.metadata["session"]["parts"]
     return Recorded(samples, _values(samples.probabilities), float(parts[0][0]), float(parts[-1][1]))
 
 
 def _sessions(out: Path) -> tuple[dict[Ids, str], dict[Ids, Parts]]:
-    """The condition of every session, and the parts of it that count."""
+    """The condition of every session, and its parts that count."""
     conditions: dict[Ids, str] = {}
     parts: dict[Ids, Parts] = {}
     for ids in written_sessions(out):
@@ -210,7 +210,7 @@ def _sessions(out: Path) -> tuple[dict[Ids, str], dict[Ids, Parts]]:
         metadata = read_metadata(path)
         with malformed_as_timeline_error(path):
             conditions[ids] = str(metadata["session"]["condition"])
-            first, *more = metadata["session"]["parts"]  # something counts in every session
+            first, *more = metadata["session"]["parts"]  # in every session some part counts
             parts[ids] = [(float(start), float(end)) for start, end in (first, *more)]
     return conditions, parts
 
@@ -238,7 +238,7 @@ def _values(probabilities: Floats) -> Floats:
 
 
 def _bins(session: Recorded, time_s: float, settings: EventSettings) -> Floats:
-    """(bins, measures) around a moment; NaN where too little of a bin was observed."""
+    """(bins, measures) around a moment; NaN if too little of a bin was observed."""
     edges = time_s + settings.edges_s
     start, end = session.samples.start_s[:, None], session.samples.end_s[:, None]
     near = ((end > edges[0]) & (start < edges[-1])).ravel()
@@ -253,7 +253,7 @@ def _bins(session: Recorded, time_s: float, settings: EventSettings) -> Floats:
 
 
 class _Free:
-    """Moments at which no event is near."""
+    """Moments far from any event."""
 
     def __init__(
         self, events: Sequence[Event], conditions: Mapping[Ids, str], load: Load, settings: EventSettings
@@ -265,7 +265,7 @@ class _Free:
         self._known: dict[Ids, list[Moment]] = {}
 
     def of(self, ids: Ids) -> list[Moment]:
-        """Of the session, or where it has none, of the patient's others of the same condition."""
+        """Moments of the session, else of the patient's other sessions of the same condition."""
         alike = (
             other
             for other, condition in self._conditions.items()
@@ -274,7 +274,7 @@ class _Free:
         return self._own(ids) or [moment for other in alike for moment in self._own(other)]
 
     def _own(self, ids: Ids) -> list[Moment]:
-        """A bin apart, each so that nothing of what is looked at is of an event too."""
+        """Moments one bin apart, whose window does not overlap with that of an event."""
         if ids not in self._known:
             session, settings = self._load(ids), self._settings
             begin_s, end_s = session.begin_s + settings.before_s, session.end_s - settings.after_s
@@ -286,7 +286,7 @@ class _Free:
 
 
 def _matched(free: list[Moment], load: Load, settings: EventSettings, random: np.random.Generator) -> Floats:
-    """(moments, bins, measures); no moment where every one is near an event."""
+    """(moments, bins, measures); empty if all moments are near an event."""
     chosen = random.permutation(len(free))[: settings.matched]
     bins = [_bins(load(free[place][0]), free[place][1], settings) for place in chosen]
     return np.stack(bins) if bins else np.empty((0, len(settings.edges_s) - 1, len(MEASURES)))

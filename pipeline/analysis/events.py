@@ -1,15 +1,15 @@
-"""What the face did around events, such as the begin of a song.
+"""Read a study's list of events, such as the begin of a song.
 
-``events.csv`` is a table as people keep it, one line for each event:
+``events.csv`` has one line per event:
 
 ===============  ====================================================================
-session_id       required; ``session`` will do
-time_s           required, ``time`` will do: s of the recording, ``mm:ss`` or ``h:mm:ss``
-what             required: a short text; events of the same are averaged
-patient_id       where sessions of two patients have the same id; ``patient`` will do
+session_id       required (or ``session``)
+time_s           required (or ``time``): s of the recording, ``mm:ss`` or ``h:mm:ss``
+what             required: a short text; events with the same text are averaged
+patient_id       if two patients have a session with the same id (or ``patient``)
 ===============  ====================================================================
 
-Columns of the study's own begin with ``x_`` and are left alone.
+The study's own columns begin with ``x_`` and are ignored.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ from pipeline.store.spreadsheet import (
 )
 
 Parts = Sequence[tuple[float, float]]
-"""Start and end of stretches, s."""
+"""Intervals (start, end), s."""
 
 EVENTS_FILE = "events.csv"
 
@@ -56,10 +56,10 @@ class Event:
 
 
 def read_events(path: Path, parts: Mapping[Ids, Parts]) -> tuple[tuple[Event, ...], tuple[Problem, ...]]:
-    """The events in the list's order, and everything that is wrong with it at once.
+    """Read the events in the list's order, and all errors of the list.
 
-    :param parts: the sessions there are, and which stretches of their recordings count.
-    :raises InputError: the file can't be read as such a table at all.
+    :param parts: session → the intervals of its recording that count.
+    :raises InputError: the file can't be read as a list of events.
     """
     (_, header), *lines = read_table(path) or [(1, [])]
     names = [column_name(cell) for cell in header]
@@ -77,7 +77,7 @@ def read_events(path: Path, parts: Mapping[Ids, Parts]) -> tuple[tuple[Event, ..
             reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
             problems.append(Problem(number, "", reason))
             continue
-        # of two columns of one name the first
+        # if two columns have the same name, use the first
         row = dict(reversed(list(zip_longest(names, map(plain, cells), fillvalue=""))))
         found = _read_event(number, row, sessions, parts)
         if isinstance(found, Event):
@@ -90,7 +90,7 @@ def read_events(path: Path, parts: Mapping[Ids, Parts]) -> tuple[tuple[Event, ..
 
 
 def column_name(cell: str) -> str:
-    """As it is called here, whatever its capitals."""
+    """The column's name in this program, in lower case."""
     name = cell.strip().casefold()
     return _SAME.get(name, name)
 
@@ -139,9 +139,9 @@ def _read_event(
 
 
 def why_outside(time_s: float, parts: Parts) -> str:
-    """Why a moment is not of a session; empty if it is.
+    """Why a moment lies outside a session; empty if it lies inside.
 
-    :param parts: the stretches of the recording that count, s, in order.
+    :param parts: the intervals of the recording that count, s, in order.
     """
     if any(start_s - TIME_EPS_S <= time_s <= end_s + TIME_EPS_S for start_s, end_s in parts):
         return ""
@@ -155,9 +155,9 @@ def why_outside(time_s: float, parts: Parts) -> str:
 
 
 def patient_of(row: Mapping[str, str], sessions: Mapping[str, list[str]]) -> tuple[str, str]:
-    """Whose session it is, and what is wrong with that.
+    """The patient of the row's session, and an error if there is none or several.
 
-    :param sessions: as :func:`patients_by_session` has them.
+    :param sessions: from :func:`patients_by_session`.
     """
     session, patient = row["session_id"], row.get("patient_id", "")
     of = sessions.get(session, [])

@@ -1,4 +1,4 @@
-"""The clearest episodes of a session: what a person might look at first."""
+"""Select the clearest episodes of a session, to look at first."""
 
 import math
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ import polars as pl
 from pipeline.analysis.measures import GROUPS
 
 AT_MOST = 8
-"""Of good and of hard moments each."""
+"""Number of good moments, and of hard moments."""
 
 
 @dataclass(frozen=True)
 class Moment:
     """One episode.
 
-    :param start_s, end_s, peak_s: in the video; at the peak the estimate is surest.
-    :param mean_p: mean of its smoothed probability, 0…1.
+    :param start_s, end_s, peak_s: time in the video; the probability is highest at the peak.
+    :param mean_p: mean of the smoothed probability, 0…1.
     """
 
     emotion: str
@@ -28,9 +28,9 @@ class Moment:
 
     @property
     def clearness(self) -> float:
-        """The larger, the surer it was read and the longer it lasted: mean probability × √seconds.
+        """Rank of an episode: mean probability × √seconds.
 
-        The root, because four times as long is not four times as clear.
+        The root, because an episode of four times the length is not four times as clear.
         """
         return self.mean_p * math.sqrt(self.end_s - self.start_s)
 
@@ -38,9 +38,9 @@ class Moment:
 def clearest_moments(
     episodes: pl.DataFrame, reading: str, at_most: int = AT_MOST
 ) -> tuple[list[Moment], list[Moment]]:
-    """The good and the hard ones, in order of time.
+    """The clearest good and hard moments, in order of time.
 
-    :param episodes: a session's, from :func:`pipeline.analysis.summaries.read_episodes`.
+    :param episodes: episodes of a session, from :func:`pipeline.analysis.summaries.read_episodes`.
     """
     of_reading = episodes.filter(pl.col("reading") == reading)
     good, hard = (_clearest(of_reading, GROUPS[of], at_most) for of in ("positive", "negative"))

@@ -1,4 +1,4 @@
-"""The parts of a patient's history: months, weeks or runs of sessions."""
+"""Divide a patient's history into months, weeks or runs of sessions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from pipeline.analysis.summaries import READINGS, Number
 
 @dataclass(frozen=True)
 class Part:
-    """Sessions taken together, for pictures that have no room for each.
+    """A group of sessions, for figures without room for each session.
 
-    :param first: the first one; ``sessions``: how many; ``seen``: how many of them seen enough.
-    :param shares: in their own reading, of the observed time of those.
-    :param balance: by reading, the mean of theirs.
+    :param first: the first session; ``sessions``: number of sessions; ``seen``: number with enough coverage.
+    :param shares: shares of the observed time of the latter, in the patient's reading.
+    :param balance: by reading: mean of the sessions' balances.
     """
 
     first: SessionPoint
@@ -28,8 +28,8 @@ class Part:
 
 
 def parts(course: PatientHistory, most: int) -> tuple[str, tuple[Part, ...]]:
-    """What a picture shows side by side, at most so many (or, over many years, months): ``session``, ``week``
-    or ``month``; ``ten`` sessions where it is not known when they were."""
+    """Divide the history into at most ``most`` parts (over many years: months): ``session``, ``week`` or
+    ``month``; ``ten`` sessions if a date is missing."""
     visits = course.visits
     if len(visits) <= most:
         return "session", tuple(_part([visit]) for visit in visits)

@@ -1,7 +1,7 @@
-"""A patient over many sessions: what the summaries say of them, in order of time, and how they compare.
+"""A patient's sessions in order of time, and comparisons between them, from the summaries.
 
-A session counts as one observation, whatever its length: its samples are anything but independent.
-Sessions in which the face was seen too little have no number, and are never counted as zero.
+A session is one observation, regardless of length: its samples are not independent. Sessions with too little
+coverage have no numbers, and never count as zero.
 """
 
 import math
@@ -18,38 +18,39 @@ from scipy import stats
 from pipeline.analysis.summaries import CORRECTED, RAW, READINGS, Key, Number, has_time, numbers_by_session
 
 GROUPS = ("positive", "surprise", "neutral", "negative")
-"""The parts into which the observed time falls. Surprise is neither positive nor negative."""
+"""Groups that divide the observed time. Surprise is neither positive nor negative."""
 
 MIN_RECENT, MAX_RECENT, MIN_EARLIER = 3, 10, 5
-"""Lately: the last quarter of the sessions, but so many; with fewer before them nothing is compared."""
+"""Recent sessions: the last quarter, within these limits; with fewer sessions before, no comparison."""
 
 MIN_MEANT = 3
-"""Sessions from which on their mean has an interval."""
+"""Minimum of sessions for an interval of their mean."""
 
 MIN_OF_KIND = 3
-"""Sessions under a condition, and under the reference, from which on a difference is told."""
+"""Minimum of sessions of a condition, and of the reference, for a comparison."""
 
 MIN_IN_SLOT = 5
-"""Sessions in a time of day or on a day of the week, and outside it."""
+"""Minimum of sessions in a time of day or on a weekday, and outside it, for a comparison."""
 
 MIN_SMOOTHED = 8
-"""Sessions from which on a moving median is drawn."""
+"""Minimum of sessions for a moving median."""
 
 _CHANCE = 0.05
 
 DAYTIMES = {"morning": (5, 12), "afternoon": (12, 17), "evening": (17, 22), "night": (22, 5)}
-"""From the full hour to the full hour, local time."""
+"""Begin and end of each time of day, full hours, local time."""
 
 
 @dataclass(frozen=True)
 class SessionPoint:
-    """One session as the tables have it.
+    """One session, from the tables.
 
-    :param recorded_at: local time; none where it is not known. ``condition``: or empty.
-    :param enough: seen enough to say something; without, ``balance`` and ``shares`` are empty.
+    :param recorded_at: local time; ``None`` if unknown. ``condition``: may be empty.
+    :param enough: whether coverage is high enough for numbers; otherwise ``balance`` and ``shares`` are
+        empty.
     :param balance: by reading: mean valence, −1…1.
-    :param shares: by reading and by :data:`GROUPS` and emotions: of the observed time, 0…1.
-    :param reading: the one that the patient's sessions are compared in, the same for all of them.
+    :param shares: by reading, then by :data:`GROUPS` and emotions: share of the observed time, 0…1.
+    :param reading: the reading for comparisons, the same for all sessions of the patient.
     """
 
     session_id: str
@@ -66,12 +67,12 @@ class SessionPoint:
 
     @property
     def own_shares(self) -> Mapping[str, Number]:
-        """Those of :attr:`reading`."""
+        """The shares in :attr:`reading`."""
         return self.shares.get(self.reading, {})
 
     @property
     def own_balance(self) -> Number | None:
-        """That of :attr:`reading`."""
+        """The balance in :attr:`reading`."""
         return self.balance.get(self.reading)
 
     @property
@@ -81,9 +82,9 @@ class SessionPoint:
 
 @dataclass(frozen=True)
 class PatientHistory:
-    """All sessions of a patient, in order of time where every one has a date, else of their ids.
+    """All sessions of a patient, in order of time; if a date is missing, in order of ids.
 
-    :param reference: the condition of calm sessions, with which others are compared.
+    :param reference: the condition of calm sessions, with which other conditions are compared.
     """
 
     patient_id: str
@@ -96,26 +97,26 @@ class PatientHistory:
 
     @property
     def seen(self) -> tuple[SessionPoint, ...]:
-        """Those in which the face was seen enough to say something."""
+        """The sessions with enough coverage."""
         return tuple(visit for visit in self.visits if visit.enough)
 
     @property
     def reading(self) -> str:
-        """Corrected by the person's own calm face where every session is, else raw; never both."""
+        """``corrected`` if every session has this reading, else ``raw``."""
         return self.visits[0].reading if self.visits else RAW
 
     @property
     def readings(self) -> tuple[str, ...]:
-        """Those that there are numbers of."""
+        """The readings with numbers."""
         return tuple(name for name in READINGS if any(name in visit.balance for visit in self.visits))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Between the means of two groups of sessions, first − second.
+    """Difference of the means of two groups of sessions, first − second.
 
-    :param value: with its 95 % interval, which by itself covers all that were compared unless there is ``p``.
-    :param p: of a test beside the interval, corrected for how many there were.
+    :param value: with a 95 % interval, which is simultaneous for all comparisons unless there is ``p``.
+    :param p: p-value of a test, corrected for the number of tests.
     """
 
     first: float
@@ -126,7 +127,7 @@ class Difference:
 
     @property
     def direction(self) -> int:
-        """1 more, −1 less, 0 where chance alone may have made it."""
+        """1: more, −1: less, 0: compatible with chance."""
         low, high = self.value.low, self.value.high
         if low is None or high is None or (self.p is not None and self.p >= _CHANCE):
             return 0
@@ -135,9 +136,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Slot:
-    """Sessions on one day of the week at one time of the day.
+    """Sessions on one weekday at one time of day.
 
-    :param against_usual: the mean of their balances, less that of all sessions; none without one.
+    :param against_usual: mean balance of these sessions minus that of all sessions; ``None`` without numbers.
     """
 
     sessions: int
@@ -146,9 +147,9 @@ class Slot:
 
 
 def courses(sessions: pl.DataFrame, measures: pl.DataFrame, reference: str) -> tuple[PatientHistory, ...]:
-    """Every patient's, in order of their ids.
+    """The history of each patient, in order of ids.
 
-    :param sessions, measures: as :mod:`pipeline.analysis.summaries` reads them.
+    :param sessions, measures: tables of :mod:`pipeline.analysis.summaries`.
     """
     numbers = numbers_by_session(measures.filter(pl.col("measure").is_in(["valence", "share"])))
     rows = sessions.sort("patient_id", "session_id").iter_rows(named=True)
@@ -196,9 +197,9 @@ def _visit(row: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[Key
 
 
 def compare(first: Sequence[float], second: Sequence[float], compared: int = 1) -> Difference | None:
-    """The difference of two means, by Welch's t; none where either has less than two values, or none varies.
+    """Difference of two means (Welch's t); ``None`` with fewer than two values, or without variation.
 
-    :param compared: how many such comparisons are made: the interval covers them together (Bonferroni).
+    :param compared: number of comparisons; the interval covers all of them together (Bonferroni).
     """
     if min(len(first), len(second)) < 2:
         return None
@@ -211,7 +212,7 @@ def compare(first: Sequence[float], second: Sequence[float], compared: int = 1) 
 
 
 def mean_of(values: Sequence[float]) -> Number | None:
-    """The mean over sessions; with the 95 % interval of Student's t from three on that are not all alike."""
+    """Mean over sessions, with Student's 95 % interval if there are three or more, not all equal."""
     if not values:
         return None
     value = float(np.mean(values))
@@ -222,15 +223,15 @@ def mean_of(values: Sequence[float]) -> Number | None:
 
 
 def shares_of(visits: Iterable[SessionPoint], of: str, reading: str | None = None) -> list[float]:
-    """One value for each of the sessions that has one; in their own reading, if no other is asked for."""
+    """One value per session with numbers; by default in the patient's reading."""
     found = (visit.shares.get(reading or visit.reading, {}).get(of) for visit in visits)
     return [number.value for number in found if number is not None]
 
 
 def recent_change(course: PatientHistory) -> tuple[Sequence[SessionPoint], Mapping[str, Difference]] | None:
-    """The last sessions, and their shares of positive, neutral and negative against all before.
+    """The recent sessions, and their shares of positive, neutral and negative compared with all earlier ones.
 
-    None where there are too few, or where it is not known when they were.
+    ``None`` with too few sessions or a missing date.
     """
     seen = course.seen
     recent = min(max(MIN_RECENT, len(seen) // 4), MAX_RECENT)
@@ -245,7 +246,7 @@ def recent_change(course: PatientHistory) -> tuple[Sequence[SessionPoint], Mappi
 
 
 def conditions(course: PatientHistory) -> dict[str, tuple[SessionPoint, ...]]:
-    """Sessions by condition, the reference first; those without a condition are in none."""
+    """Sessions by condition, the reference first; sessions without a condition are left out."""
     found: dict[str, list[SessionPoint]] = {}
     for visit in course.visits:
         if visit.condition:
@@ -255,9 +256,9 @@ def conditions(course: PatientHistory) -> dict[str, tuple[SessionPoint, ...]]:
 
 
 def against_reference(comparisons: pl.DataFrame | None, patient_id: str) -> dict[str, dict[str, Difference]]:
-    """Condition → positive and negative → its sessions against those of the reference, as they were read.
+    """Condition → positive and negative → difference to the reference, in the raw reading.
 
-    :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
+    :param comparisons: ``summaries/conditions.parquet``; ``None`` if it does not exist.
     """
     if comparisons is None:
         return {}
@@ -280,7 +281,7 @@ def against_reference(comparisons: pl.DataFrame | None, patient_id: str) -> dict
 
 
 def underpowered_conditions(course: PatientHistory) -> list[str]:
-    """Conditions of which, or of whose reference, too few sessions were seen to tell a difference."""
+    """Conditions with too few sessions, of the condition or of the reference, for a comparison."""
     seen = {name: sum(visit.enough for visit in visits) for name, visits in conditions(course).items()}
     base = seen.pop(course.reference, 0)
     return [name for name, count in seen.items() if min(count, base) < MIN_OF_KIND]
@@ -292,7 +293,7 @@ def daytime(moment: datetime) -> str:
 
 
 def slots(course: PatientHistory) -> dict[tuple[int, str], Slot]:
-    """Sessions by day of the week (0 is Monday) and time of day, where both are known."""
+    """Sessions by weekday (0 is Monday) and time of day, if both are known."""
     found: dict[tuple[int, str], list[SessionPoint]] = {}
     for visit in course.visits:
         if visit.recorded_at is not None and visit.time_known:
@@ -308,13 +309,13 @@ def _slot(visits: Sequence[SessionPoint], usual: float) -> Slot:
 
 
 def balances(visits: Iterable[SessionPoint], reading: str | None = None) -> list[float]:
-    """As :func:`shares_of`."""
+    """The balances of sessions; see :func:`shares_of`."""
     found = (visit.balance.get(reading or visit.reading) for visit in visits)
     return [number.value for number in found if number is not None]
 
 
 def good_times(course: PatientHistory) -> dict[str | int, Difference]:
-    """Times of day and days of the week, each against all others, as far as there are enough sessions."""
+    """Compare each time of day and weekday with all others, if there are enough sessions."""
     timed = [visit for visit in course.seen if visit.recorded_at is not None and visit.time_known]
     dated = [visit for visit in course.seen if visit.recorded_at is not None]
     groups: dict[str | int, tuple[list[SessionPoint], list[SessionPoint]]] = {}
@@ -342,6 +343,6 @@ def _divided(
 
 
 def moving_median(values: Sequence[float]) -> list[float]:
-    """Of each value and its neighbours: five, or a tenth of all where that is more; fewer at the ends."""
+    """Moving median over five values, or a tenth of all if that is more; fewer at the ends."""
     half = max(2, len(values) // 20)
     return [float(np.median(values[max(0, k - half) : k + half + 1])) for k in range(len(values))]

@@ -1,4 +1,4 @@
-"""A session in numbers, each with a 95 % interval, and none where too little was seen."""
+"""Compute the measures of a session, each with a 95 % interval; no number if coverage is too low."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pipeline.stats.block_bootstrap import effective_count, mean_interval, rate_
 Floats = NDArray[np.float64]
 
 GROUPS = {"positive": ("happy",), "negative": NEGATIVE}
-"""People agree best at this level (98–99 %); neutral is a class of its own, and surprise is none of them."""
+"""People agree best at this level (98–99 %); neutral is a separate class, and surprise is in no group."""
 
 _MINUTE_S = 60.0
 _MIN_MINUTES = 3
@@ -23,10 +23,10 @@ _NEUTRAL = EMOTIONS.index("neutral")
 
 @dataclass(frozen=True)
 class Measure:
-    """One number of a session.
+    """One measure of a session.
 
-    :param measure: what was measured. ``of``: an emotion or a group of :data:`GROUPS`; empty where it is all.
-    :param value: none where it can't be said. ``low``, ``high``: its 95 % interval, or none.
+    :param measure: name of the measure. ``of``: an emotion or a group of :data:`GROUPS`; empty: all.
+    :param value: ``None`` if it cannot be computed. ``low``, ``high``: 95 % interval, or ``None``.
     """
 
     measure: str
@@ -42,8 +42,8 @@ def measure_session(
 ) -> list[Measure]:
     """All measures of a session, in a fixed order.
 
-    :param begin_s: when the session begins in the video; latencies count from there, seen or not.
-    :param enough: whether so much was seen that it says something; else every value is none.
+    :param begin_s: begin of the session in the video; latencies count from here, also over unobserved time.
+    :param enough: whether coverage is high enough; otherwise every value is ``None``.
     """
     if not enough:
         return [Measure(name, of, unit) for name, of, unit in _names()]
@@ -52,7 +52,7 @@ def measure_session(
 
 
 def _names() -> Iterator[tuple[str, str, str]]:
-    """Every measure with what it is of, and its unit."""
+    """Measure, emotion or group, and unit of every measure."""
     for name, unit in (("seconds", "s"), ("share", "0…1")):
         yield from ((name, of, unit) for of in (*EMOTIONS, *GROUPS))
     for name, unit in (("episodes_per_min", "1/min"), ("latency_s", "s"), ("longest_s", "s")):
@@ -98,7 +98,7 @@ def _share(name: str, of: str, present: NDArray[np.bool_], samples: Observed, co
 
 
 def _times(share: Measure, observed_s: float) -> Measure:
-    """The same in seconds of the observed time."""
+    """A share as seconds of the observed time."""
     assert share.value is not None and share.low is not None and share.high is not None  # noqa: PT018
     scaled = (observed_s * part for part in (share.value, share.low, share.high))
     return Measure("seconds", share.of, "s", *scaled)
@@ -112,7 +112,7 @@ def _mean(name: str, unit: str, values: Floats, samples: Observed) -> Measure:
 
 
 def _switches(samples: Observed, episodes: Sequence[Episode]) -> Iterator[Measure]:
-    """From an episode to the next of another emotion (Chen et al. 2022, *Aging*)."""
+    """Number of changes between consecutive episodes of different emotions (Chen et al. 2022, *Aging*)."""
     at = [later.start_s for earlier, later in pairwise(episodes) if earlier.emotion != later.emotion]
     events = _events_at(samples, at)
     yield _rate("switches_per_min", "", events, samples)
@@ -131,7 +131,7 @@ def _rate(name: str, of: str, events: Floats, samples: Observed) -> Measure:
 
 
 def _events_at(samples: Observed, times_s: Sequence[float]) -> Floats:
-    """(m,) how many of these times, which are starts of samples, each sample is."""
+    """(m,) number of events at each sample; the times are starts of samples."""
     return np.bincount(np.searchsorted(samples.start_s, times_s), minlength=len(samples.start_s)).astype(
         float
     )

@@ -1,9 +1,9 @@
-"""What a paper says of a study: the methods with their settings, and the table of comparisons.
+"""Write a paper's methods paragraphs with all settings, and its table of comparisons.
 
     summaries/methods.md    both, in English
     summaries/table.csv     the table
 
-Every number is read from the tables' own metadata: what is told is what was done.
+Every number comes from the tables' metadata, so that the text states the settings in use.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +35,11 @@ _COLUMNS = (
 
 
 def write_methods(out: Path) -> tuple[str, ...]:
-    """Both files, from the tables in the folder.
+    """Write both files from the tables in the folder.
 
     :returns: the paragraphs.
-    :raises TimelineError: ``summaries/`` was not made, or is damaged.
-    :raises InputError: there is no timeline any more.
+    :raises TimelineError: ``summaries/`` is missing or damaged.
+    :raises InputError: there is no timeline.
     :raises OutputError: a file can't be written.
     """
     told, rows = methods(out), paper_table(out)
@@ -50,7 +50,7 @@ def write_methods(out: Path) -> tuple[str, ...]:
 
 
 def methods(out: Path) -> tuple[str, ...]:
-    """Paragraphs, one for each step that was done."""
+    """The paragraphs, one per step of the analysis."""
     folder = out / "summaries"
     sessions = read_sessions(out)
     told = [_reading(out), _episodes(folder / "sessions.parquet", sessions)]
@@ -65,7 +65,7 @@ def methods(out: Path) -> tuple[str, ...]:
 
 
 def paper_table(out: Path) -> list[dict[str, str]]:
-    """The study's comparisons, as text."""
+    """The study's comparisons as a table of text."""
     found = read_conditions(out).filter(patient_id=STUDY)
     return [_row(row) for row in found.iter_rows(named=True)]
 
@@ -181,7 +181,7 @@ def _comparisons(out: Path, settings: Mapping[str, Any]) -> str:
 
 
 def _outcome(rows: pl.DataFrame, number: str) -> tuple[bool, str]:
-    """Whether there is one of the study; else the most common reason."""
+    """Whether the study has a result; if not, the most common reason."""
     of_study = rows.filter(patient_id=STUDY)
     if of_study[number].count():
         return True, ""
@@ -306,7 +306,7 @@ def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    # a condition is any text
+    # a condition may hold any character
     return "| " + " | ".join(cell.replace("\\", "\\\\").replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -1,10 +1,10 @@
-"""Scales that carers know, filled in from episodes: a machine's ratings, which no person has made.
+"""Rate observation scales that carers know, from the episodes. These are machine ratings, not human ratings.
 
     summaries/scales.parquet    one row for each session, reading, window and item
 
-What a scale is (windows, items, bands) is data: ``scales.toml`` beside this file, or of that name in the
-folder of results. Time is counted from the session's begin; an episode over a window's end counts in both by
-its parts. A last window shorter than half of one is not rated.
+``scales.toml`` defines the scales (windows, items, bands): the file beside this module, or a file of that
+name in the results folder. Time is counted from the session's begin. An episode across the end of a window
+counts in both windows with its parts. A last window shorter than half of a window is not rated.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,26 +31,28 @@ from pipeline.store.timeline import Timeline, read_timeline
 SCALES_FILE = "scales.toml"
 
 ITEM, BESIDE, NOT_ASSESSED, BUDGET = "item", "beside", "not assessed", "time budget"
-"""Kinds of rows: an item of the scale, rated; an expression that it has no item for; an item that the face
-says nothing of; and the time of positive, neutral and negative expression."""
+"""Kinds of rows: a rated item of the scale; an expression without an item; an item that a face cannot show;
+and
+the time of positive, neutral and negative expression."""
 
 NOT_IN_VIEW = "not in view"
-"""Words of a window of which too little was observed; its score is the form's code for that."""
+"""Words for a window with too little observed time; its score is the form's code for "not in view"."""
 
 _BUDGETS = {"positive": GROUPS["positive"], "neutral": ("neutral",), "negative": GROUPS["negative"]}
 
 _LEAST_WINDOW_S, _MOST_S = 1, 10**6
 
-# Of a session; far above any, and low enough that a damaged one is refused before it fills the memory.
+# Longest session, s: far above any real one, and low enough to refuse a damaged file before it fills the
+# memory.
 _MAX_WINDOWS = 100_000
 
-# Durations are sums of binary fractions: 80 samples of 0.2 s are 16 s.
+# Tolerance for sums of binary fractions, so that 80 samples of 0.2 s are 16 s.
 _DIGITS = 3
 
 
 @dataclass(frozen=True)
 class Band:
-    """Durations that get a score: below ``below_s``, or up to and with ``up_to_s``; with neither, all."""
+    """Durations with the same score: below ``below_s``, or at most ``up_to_s``; with neither, all."""
 
     score: int
     words: str
@@ -65,11 +67,11 @@ class Band:
 
 @dataclass(frozen=True)
 class Scale:
-    """A scale as data.
+    """The definition of a scale.
 
-    :param key: its name in the file. ``source``: where it was published.
-    :param min_coverage: of a window, 0…1; below, it is rated ``not_in_view``.
-    :param items: item → the expression that stands for it.
+    :param key: name in the file. ``source``: publication.
+    :param min_coverage: minimum coverage of a window, 0…1; below it, the rating is ``not_in_view``.
+    :param items: item → the expression that represents the item.
     :param bands: in order; the first that holds a duration gives the score.
     :param beside: expressions without an item. ``not_assessed``: items without an expression.
     """
@@ -86,14 +88,14 @@ class Scale:
     not_assessed: tuple[str, ...] = ()
 
     def band(self, seconds: float) -> Band:
-        """Of the summed duration of an item's episodes in a window."""
+        """The band of the summed duration of an item's episodes in a window."""
         rounded = round(seconds, _DIGITS)
         return next(band for band in self.bands if band.holds(rounded))
 
 
 @dataclass(frozen=True)
 class Scales:
-    """What stood in the file, stored with the ratings."""
+    """The content of the file, stored with the ratings."""
 
     scales: tuple[Scale, ...]
     file: str
@@ -113,7 +115,7 @@ SCALES_SCHEMA = pa.schema(
         column("item", pa.string(), "item of the scale, expression, or positive, neutral, negative"),
         column("emotion", pa.string(), "expression that stands for it; empty: several, or none"),
         column("seconds", pa.float64(), "summed episodes within the window", "s", nullable=True),
-        column("score", pa.int8(), "by the bands; a machine's, null where there is none", nullable=True),
+        column("score", pa.int8(), "by the bands; a machine's rating; null without one", nullable=True),
         column("words", pa.string(), "what the score, or its absence, means"),
     ]
 )
@@ -121,11 +123,11 @@ SCALES_SCHEMA = pa.schema(
 
 
 def write_scales(out: Path) -> pl.DataFrame:
-    """Ratings of every session, from its episodes.
+    """Rate every session from its episodes.
 
     :returns: the table.
     :raises InputError: the study's own ``scales.toml`` can't be used.
-    :raises TimelineError: a table is missing or damaged. :raises OutputError: this one can't be written.
+    :raises TimelineError: a table is missing or damaged. :raises OutputError: the table can't be written.
     """
     scales = read_scales(out)
     rows: list[dict[str, Any]] = []
@@ -152,7 +154,7 @@ def read_ratings(out: Path) -> pl.DataFrame:
 
 
 def rated_scales(out: Path) -> dict[str, str]:
-    """Key → name of the scales that were filled in; empty where none was.
+    """Key → name of the rated scales; empty without any.
 
     :raises TimelineError: the table is damaged.
     """
@@ -173,7 +175,7 @@ def _path(out: Path) -> Path:
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a session. ``counted_s``: what of it is in the parts that count."""
+    """A time window of a session. ``counted_s``: its time inside the parts that count."""
 
     number: int
     start_s: float
@@ -187,7 +189,7 @@ class Window:
 
 
 def _windows(timeline: Timeline, scale: Scale) -> Iterator[Window]:
-    """Those of which at least half counts."""
+    """The windows of which at least half counts."""
     samples = observed(timeline)
     parts = np.array(timeline.metadata["session"]["parts"], np.float64)
     seen = np.stack([samples.start_s, samples.end_s], 1)
@@ -253,9 +255,9 @@ def _overlap(stretches: NDArray[np.float64], start_s: float, end_s: float) -> fl
 
 
 def read_scales(out: Path) -> Scales:
-    """The study's own, or else those that come with the program.
+    """Read the study's own scales, or else the program's.
 
-    :raises InputError: it is no TOML, or holds what is no scale.
+    :raises InputError: the file is no TOML, or a table is no scale.
     """
     own = out / SCALES_FILE
     path = own if own.exists() else Path(__file__).with_name(SCALES_FILE)
@@ -309,7 +311,7 @@ def _band(where: str, table: Any) -> Band:
 
 
 def _check_names(where: str, table: Any, shape: type[Scale] | type[Band]) -> None:
-    """:raises ValueError: it is no table, or not of the names that the class has."""
+    """:raises ValueError: the value is no table, or its keys are not the fields of the class."""
     names = {field.name: field.default is MISSING for field in fields(shape) if field.name != "key"}
     for name in sorted(_must(where, table, _TABLE).keys() ^ names.keys()):
         if name not in names:
@@ -319,7 +321,7 @@ def _check_names(where: str, table: Any, shape: type[Scale] | type[Band]) -> Non
 
 
 def _check_bands(bands: Sequence[Band]) -> None:
-    """:raises ValueError: they are not in order, or leave something out."""
+    """:raises ValueError: the bands are not in order, or do not cover all durations."""
     if not bands or bands[-1].below_s is not None or bands[-1].up_to_s is not None:
         raise ValueError("the last band must have no end")
     for number, band in enumerate(bands[:-1], start=1):
@@ -332,14 +334,16 @@ def _check_bands(bands: Sequence[Band]) -> None:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What may stand somewhere in the file, in words and as a question."""
+    """A kind of value in the file: a description, and a check."""
 
     words: str
     fits: Callable[[Any], bool]
 
 
 def _number(words: str, within: Callable[[float], bool]) -> _Kind:
-    return _Kind(words, lambda value: type(value) in (int, float) and within(value))  # true is no number
+    return _Kind(
+        words, lambda value: type(value) in (int, float) and within(value)
+    )  # bool is a subclass of int
 
 
 _TEXT = _Kind("a text", lambda value: isinstance(value, str) and bool(value.strip()))
@@ -356,9 +360,9 @@ _WINDOW = _number(
 
 
 def _must(where: str, value: Any, be: _Kind) -> Any:
-    """The value.
+    """Return the value.
 
-    :raises ValueError: it is nothing that may stand there.
+    :raises ValueError: the value is of another kind.
     """
     if not be.fits(value):
         raise ValueError(f"{where} must be {be.words}, not {shown(repr(value), quoted=False)}")

@@ -1,6 +1,6 @@
-"""What the tables of a folder say of one session, gathered for whoever writes about it.
+"""Collect the results of one session from a folder's tables, for the reports.
 
-Of tables that are not there, or are older than the session's timeline, nothing is said.
+Tables that are missing, or older than the session's timeline, are left out.
 """
 
 import math
@@ -32,10 +32,10 @@ from pipeline.store.paths import timeline_path
 
 @dataclass(frozen=True)
 class Unusual:
-    """A share that is unlike the person's other sessions.
+    """A share that differs from the patient's other sessions.
 
-    :param of: ``positive``, ``negative`` or, of any expression but the neutral one, empty.
-    :param low, high: where it usually lies.
+    :param of: ``positive``, ``negative``, or empty for all expressions but neutral.
+    :param low, high: the patient's usual range.
     """
 
     of: str
@@ -46,7 +46,7 @@ class Unusual:
 
 @dataclass(frozen=True)
 class Rated:
-    """One cell of a scale, filled in by the machine; of :data:`pipeline.analysis.scales.SCALES_SCHEMA`."""
+    """One machine rating of a scale; a row of :data:`pipeline.analysis.scales.SCALES_SCHEMA`."""
 
     reading: str
     scale: str
@@ -63,17 +63,17 @@ class Rated:
 
 @dataclass(frozen=True)
 class SessionFacts:
-    """What is known of a session beyond its timeline.
+    """The results of a session beyond its timeline.
 
-    :param enough: whether so much was seen that numbers are given.
-    :param reading: the one that words go by: the corrected one, where there is one.
-    :param numbers: by :data:`Key`; one that can't be said is left out.
+    :param enough: whether coverage is high enough for numbers.
+    :param reading: the reading used in sentences: corrected, if there is one.
+    :param numbers: by :data:`Key`; missing numbers are left out.
     :param rest_s: seconds of calm behind the correction.
-    :param still: whether so little but neutral was shown that little can be read of it; none where not known.
-    :param others: the person's other sessions of which enough was seen.
-    :param unusual: how it differs from them; empty also where there are too few to tell.
-    :param good, hard: the clearest moments, in order of time. ``events``: likewise.
-    :param rated: what scales say of it. ``scale_names``: of each scale.
+    :param still: whether the face was almost always neutral, so that results are weak; ``None`` if unknown.
+    :param others: number of the patient's other sessions with enough coverage.
+    :param unusual: differences from these sessions; also empty if there are too few.
+    :param good, hard: the clearest moments, in order of time. ``events``: events, in order of time.
+    :param rated: ratings by scale. ``scale_names``: names of the scales.
     """
 
     enough: bool
@@ -100,13 +100,13 @@ class SessionFacts:
 
 
 class FolderFacts:
-    """The facts of every session of a folder; the tables are read once."""
+    """Gives the facts of every session of a folder; reads each table once."""
 
     def __init__(self, out: Path) -> None:
         self._out = out
 
     def of(self, patient_id: str, session_id: str) -> SessionFacts | None:
-        """Of one session; none where its tables are missing or older than its timeline.
+        """The facts of one session; ``None`` if its tables are missing or older than its timeline.
 
         :raises pipeline.errors.TimelineError: a table is damaged.
         """
@@ -155,13 +155,13 @@ class FolderFacts:
 
     @cached_property
     def _events(self) -> dict[Ids, list[Event]]:
-        """In order of time; what of the list can't be understood is left out."""
+        """The events in order of time; rows with errors are left out."""
         listed = self._out / EVENTS_FILE
         if not listed.exists():
             return {}
         try:
             events, _ = read_events(listed, dict.fromkeys(self._sessions, ((0.0, math.inf),)))
-        except InputError:  # which `pipeline.analysis.derive` tells
+        except InputError:  # `pipeline.analysis.derive` reports these errors
             return {}
         found: dict[Ids, list[Event]] = {}
         for event in sorted(events, key=lambda event: event.time_s):
@@ -191,7 +191,7 @@ class FolderFacts:
 
 
 def is_current(out: Path, patient_id: str, session_id: str) -> bool:
-    """Whether the session was summarized since its timeline was written."""
+    """Whether the summaries are newer than the session's timeline."""
     timeline = timeline_path(out, patient_id, session_id)
     episodes = episodes_path(out, patient_id, session_id)
     return episodes.exists() and episodes.stat().st_mtime_ns >= timeline.stat().st_mtime_ns

@@ -1,11 +1,11 @@
-"""What follows from the timelines of a folder: episodes, sessions and their measures. Made anew at will.
+"""Compute episodes, sessions and measures from the timelines of a folder. Can be repeated at any time.
 
     episodes/patient_id=P012/S01.parquet    one row for each episode
     summaries/sessions.parquet              one row for each session
-    summaries/measures.parquet              one row for each number: long, as statistics want it
+    summaries/measures.parquet              one row for each number (long format)
 
-Each number comes in the reading ``raw``, and where the person was recorded at rest in the reading
-``corrected`` too (:mod:`pipeline.analysis.baseline_correction`).
+Each number is given in the reading ``raw``, and in the reading ``corrected`` if the patient was recorded at
+rest (:mod:`pipeline.analysis.baseline_correction`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,10 +32,10 @@ from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_ses
 RAW, CORRECTED = READINGS = ("raw", "corrected")
 
 Key = tuple[str, str, str]
-"""Reading, measure and what it is of."""
+"""Reading, measure, and emotion or group."""
 
 LOW_EXPRESSIVE_SHARE = 0.05
-"""Below it a session is flagged: apathy and Parkinsonism flatten faces, and little can be read of such a one.
+"""Below this share a session is flagged: apathy and Parkinsonism flatten expressions, so results are weak.
 
 A convention, not a measured threshold.
 """
@@ -43,11 +43,11 @@ A convention, not a measured threshold.
 
 @dataclass(frozen=True)
 class SummarySettings:
-    """How summaries are made. Stored with each of them.
+    """Settings of the summaries, stored with each table.
 
-    :param min_coverage, min_observed_s: of a session of which less was seen no number is given.
+    :param min_coverage, min_observed_s: minimum for a session to get numbers.
     :param baseline_condition: the condition of sessions in which patients were calm.
-    :param min_rest_s: with less of them in all, a person has no baseline of their own.
+    :param min_rest_s: minimum of observed calm time for a patient's own baseline, s.
     """
 
     episodes: EpisodeSettings = field(default_factory=EpisodeSettings)
@@ -64,7 +64,7 @@ class SummarySettings:
 
 @dataclass(frozen=True)
 class Number:
-    """A value, and its 95 % interval where there is one."""
+    """A value, and its 95 % interval if there is one."""
 
     value: float
     low: float | None = None
@@ -88,8 +88,8 @@ EPISODES_SCHEMA = pa.schema(
         column("emotion", _DICTIONARY, "one of the seven"),
         column("start_s", pa.float64(), "presentation time of its first sample", "s"),
         column("end_s", pa.float64(), "end of its last sample", "s"),
-        column("peak_s", pa.float64(), "sample at which it was surest", "s"),
-        column("observed_s", pa.float64(), "how much of it could be read; bridged gaps don't count", "s"),
+        column("peak_s", pa.float64(), "time of its highest probability", "s"),
+        column("observed_s", pa.float64(), "seconds with a readable face; bridged gaps do not count", "s"),
         column("mean_p", pa.float32(), "mean of its smoothed probability", "0…1"),
         column("peak_p", pa.float32(), "the largest of it", "0…1"),
     ]
@@ -102,15 +102,15 @@ SESSIONS_SCHEMA = pa.schema(
         column("recorded_at", pa.timestamp("ms"), "local time", nullable=True),
         column("condition", pa.string(), "as the study names it; may be empty"),
         column("duration_s", pa.float64(), "length of the parts that count", "s"),
-        column("observed_s", pa.float64(), "of it could be read", "s"),
+        column("observed_s", pa.float64(), "seconds with a readable face", "s"),
         column("coverage", pa.float64(), "observed_s / duration_s", "0…1"),
-        column("enough", pa.bool_(), "whether so much was seen that numbers are given"),
-        column("corrected", pa.bool_(), "whether there is a reading beside raw"),
+        column("enough", pa.bool_(), "whether coverage is high enough for numbers"),
+        column("corrected", pa.bool_(), "whether there is a corrected reading"),
         column("rest_s", pa.float64(), "seconds of calm behind the person's own baseline", "s"),
         column(
             "low_expressivity",
             pa.bool_(),
-            f"other than neutral for less than {LOW_EXPRESSIVE_SHARE:.0%}; null where seen too little",
+            f"other than neutral for less than {LOW_EXPRESSIVE_SHARE:.0%}; null if coverage is too low",
             nullable=True,
         ),
         column("identity", pa.string(), "whether it is the patient: " + ", ".join(get_args(IdentityState))),
@@ -124,7 +124,7 @@ MEASURES_SCHEMA = pa.schema(
         _READING,
         column("measure", pa.string(), "what was measured; shares are of the observed time"),
         column("of", pa.string(), "an emotion, positive (happy), negative (the four), or empty: of all"),
-        column("value", pa.float64(), "null where it can't be said", "as in unit", nullable=True),
+        column("value", pa.float64(), "null if it cannot be computed", "as in unit", nullable=True),
         column("low", pa.float64(), "lower end of the 95 % interval", "as in unit", nullable=True),
         column("high", pa.float64(), "upper end of it", "as in unit", nullable=True),
         column("unit", pa.string(), "of value, low and high"),
@@ -143,12 +143,12 @@ def summarize_folder(
     settings: SummarySettings | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
-    """Writes ``episodes/`` and ``summaries/`` anew from all timelines.
+    """Write ``episodes/`` and ``summaries/`` from all timelines.
 
     :param on_progress: called with (sessions done, sessions in all).
     :returns: the table of sessions.
     :raises InputError: there is no timeline.
-    :raises TimelineError: one can't be read. :raises OutputError: a file can't be written.
+    :raises TimelineError: a timeline can't be read. :raises OutputError: a file can't be written.
     """
     settings = settings or SummarySettings()
     ids = written_sessions(out)
@@ -180,7 +180,7 @@ def summarize_folder(
 def read_sessions(out: Path) -> pl.DataFrame:
     """In :data:`SESSIONS_SCHEMA`'s columns.
 
-    :raises TimelineError: it is missing, damaged, or of another version.
+    :raises TimelineError: the table is missing, damaged, or of another version.
     """
     return read_derived(out / "summaries" / "sessions.parquet", SESSIONS_SCHEMA)
 
@@ -191,7 +191,7 @@ def read_measures(out: Path) -> pl.DataFrame:
 
 
 def numbers_by_session(measures: pl.DataFrame) -> dict[tuple[str, str], dict[Key, Number]]:
-    """Of each patient and session every number that can be said.
+    """Patient and session → all numbers that are not missing.
 
     :param measures: as :func:`read_measures` gives them.
     """
@@ -209,7 +209,7 @@ def read_episodes(out: Path, patient_id: str, session_id: str) -> pl.DataFrame:
 
 
 def episodes_path(out: Path, patient_id: str, session_id: str) -> Path:
-    """Where the episodes of a session stand."""
+    """Path of a session's episodes."""
     return out / "episodes" / f"patient_id={patient_id}" / f"{session_id}.parquet"
 
 
@@ -227,7 +227,7 @@ class _Summarized:
 
 
 def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline | None:
-    """Of the patient whose timelines these are; none where too little of their calm was seen."""
+    """The baseline of the patient of these timelines; ``None`` if too little calm time was observed."""
     calm, rest_s = [], 0.0
     for path in paths:
         metadata = read_metadata(path)
@@ -256,7 +256,7 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
         numbers = measure_session(probabilities, found, begin_s=begin_s, enough=enough)
         measures += [ids | {"reading": reading} | vars(number) for number in numbers]
         episodes += list(_episode_rows(ids | {"reading": reading}, found))
-        # of the corrected one, where there is one: a face that looks sad at rest is not expressive
+        # from the corrected reading, if there is one: a face that looks sad at rest is not expressive
         expressive = next(number.value for number in numbers if number.measure == "expressive_share")
     recorded_at = session["recorded_at"]
     return _Summarized(

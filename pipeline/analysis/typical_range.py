@@ -1,4 +1,4 @@
-"""Whether a session was unlike the same person's other ones."""
+"""Check whether a session differs from the patient's other sessions."""
 
 import math
 from collections.abc import Sequence
@@ -7,33 +7,34 @@ import numpy as np
 from scipy.stats import t as student
 
 MIN_OTHERS = 5
-"""With fewer other sessions nobody knows what is usual for a person."""
+"""Minimum of other sessions for a usual range."""
 
 MIN_DIFFERENCE = 0.05
-"""A share that differs by less from the middle of the others is not worth a word."""
+"""Smallest difference from the middle of the other sessions that is reported."""
 
 COMPARED = (("share", "positive"), ("share", "negative"), ("expressive_share", ""))
-"""What is compared with a person's other sessions. In one usual session of twenty one of them stands out."""
+"""The compared shares. By chance, one usual session in twenty has an unusual share."""
 
 _LEVEL = 1 - 0.05 / len(COMPARED)
 
 _TRIFLE = 0.01
 
-# On the angular scale: sessions without a single negative moment are alike, and still say little of the next.
+# Minimum of the standard deviation on the angular scale: some sessions without any negative moment do not
+# guarantee that the next has none.
 _LEAST_SPREAD = 0.03
 
 
 def usual_range(others: Sequence[float]) -> tuple[float, float] | None:
-    """Where another session's share is expected; none with too few of them.
+    """Expected range of another session's share; ``None`` with too few sessions.
 
-    The prediction interval for one more value, on the angular scale arcsin √share, on which shares spread
-    alike wherever they lie (Bartlett 1947, *Biometrics* 3:39-52); at 95 % for all of :data:`COMPARED`.
+    The prediction interval for one more value, on the angular scale arcsin √share, which stabilises
+    the variance (Bartlett 1947, *Biometrics* 3:39-52); 95 % for all of :data:`COMPARED` together.
 
-    :param others: shares of the person's other sessions, 0…1.
+    :param others: shares of the patient's other sessions, 0…1.
     """
     if len(others) < MIN_OTHERS:
         return None
-    # sums of seconds can come out a hair above the whole
+    # rounding errors can lift a share slightly above 1
     angles = np.arcsin(np.sqrt(np.clip(others, 0.0, 1.0)))
     count = len(angles)
     spread = max(float(angles.std(ddof=1)), _LEAST_SPREAD)
@@ -44,7 +45,7 @@ def usual_range(others: Sequence[float]) -> tuple[float, float] | None:
 
 
 def is_unusual(share: float, others: Sequence[float]) -> bool:
-    """Whether a share lies outside the usual range, by more than a trifle."""
+    """Whether a share lies clearly outside the usual range."""
     usual = usual_range(others)
     if usual is None or abs(share - float(np.median(others))) < MIN_DIFFERENCE:
         return False

@@ -1,4 +1,4 @@
-"""What a video costs on this machine, stage by stage."""
+"""Measure the processing time of a video on this machine, stage by stage."""
 
 import sys
 import time
@@ -22,14 +22,14 @@ from pipeline.video.container import VideoInfo, probe
 from pipeline.video.decoding import SampledVideo
 from pipeline.video.prefetch import read_ahead
 
-# How many faces are put into one picture to see what each of them costs, and how high each is there, px.
+# Numbers of faces in a test picture, to measure the cost per face, and height of each face, px.
 _FACE_COUNTS = (0, 1, 2, 4, 8, 16)
 _FACE_HEIGHT_PX = 180
 
-# Share of a face's box that is cut out with it on each side.
+# Margin around a face's box, on each side, as a share of the box.
 _MARGIN = 0.4
 
-# Where no face is seen in so many batches, none is looked for to be multiplied.
+# Stop searching for a face after this many batches.
 _BATCHES_TO_LOOK_AT = 4
 
 Item = TypeVar("Item")
@@ -37,16 +37,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Costs:
-    """Of one video, on this machine.
+    """Processing times of one video on this machine.
 
-    :param found: what was found, for a comparison.
-    :param decode_s: decoding and nothing else.
-    :param end_to_end_s: all stages, with decoding ahead of the others.
-    :param stages_s: what each took of this; ``waiting`` is for pictures that were not decoded yet.
-    :param progress: (P, 2) seconds of the video, and what it took to come there, s.
-    :param by_faces: (Q, 2) faces in a picture, and s a sample without decoding; empty where the video shows
-        no face to multiply.
-    :param peak_rss_mb: highest resident memory of the process, which is the only one, MB (10⁶ bytes).
+    :param found: the results of the run, for a comparison.
+    :param decode_s: decoding only.
+    :param end_to_end_s: all stages; decoding runs ahead of the others.
+    :param stages_s: time of each stage; ``waiting`` is the wait for decoded pictures.
+    :param progress: (P, 2) position in the video, and time to reach it, s.
+    :param by_faces: (Q, 2) faces per picture, and seconds per sample without decoding; empty if the video
+        shows no face.
+    :param peak_rss_mb: peak resident memory of this single process, MB (10⁶ bytes).
     """
 
     video: VideoInfo
@@ -95,14 +95,14 @@ def measure(
     instruments: Networks,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Costs:
-    """Decodes the video, then runs all stages over it; nothing is written.
+    """Decode the video, then run all stages on it; nothing is written.
 
-    :param on_progress: called with (samples done, samples in all): each is decoded twice.
+    :param on_progress: called with (samples done, total samples); each sample is decoded twice.
     :raises VideoError: the video can't be opened.
     """
     info = probe(path)
     video = SampledVideo(info, settings.sample_fps, settings.key_every)
-    # also the first call of each network, which costs more than all that follow
+    # includes the first call of each network, which is slower than later calls
     by_faces = list(_cost_by_faces(video, settings, instruments))
     started = time.perf_counter()
     for batch in video:
@@ -147,7 +147,7 @@ def peak_memory_mb() -> float:
 def _cost_by_faces(
     video: SampledVideo, settings: Settings, instruments: Networks
 ) -> Iterator[tuple[int, float]]:
-    """One of the video's faces, so many times in a picture: faces → s a sample."""
+    """Seconds per sample against the number of faces: a face of the video, copied into one picture."""
     face = _first_face(video, instruments)
     if face is None:
         return
@@ -175,7 +175,7 @@ def _first_face(video: SampledVideo, instruments: Networks) -> Image.Image | Non
 
 
 def _with_faces(face: Image.Image, count: int, info: VideoInfo) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: grey, and the face in rows; what does not fit is left out."""
+    """(H, W, 3) uint8: copies of the face in rows on grey; copies that do not fit are left out."""
     picture = Image.new("RGB", (info.width, info.height), (128, 128, 128))
     columns = max(1, info.width // face.width)
     for number in range(count):
@@ -185,7 +185,7 @@ def _with_faces(face: Image.Image, count: int, info: VideoInfo) -> NDArray[np.ui
 
 
 class _Timed(Generic[Item]):
-    """Passes items on and sums the time spent waiting for them, with all that lies upstream."""
+    """Pass items on and sum the time spent waiting for them, including all upstream stages."""
 
     def __init__(self, items: Iterable[Item]) -> None:
         self._items = items

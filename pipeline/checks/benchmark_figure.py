@@ -1,4 +1,4 @@
-"""A benchmark's picture: where the time goes, and whether it grows faster than the video and its faces."""
+"""Draw a benchmark: share of each stage, and time against length of the video and number of faces."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ _INK, _LINE, _FAINT = "#1d2b36", "#0072b2", "#e3e7ea"
 
 
 def draw_benchmark(costs: Costs, path: Path) -> None:
-    """Writes it in the format of the path's ending (PNG, SVG, PDF)."""
+    """Write the figure; the path's suffix is the format (PNG, SVG, PDF)."""
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     shares, length, faces = figure.subplots(1, 3)
     _draw_shares(shares, costs)
-    # results come a batch at a time: its last one says what the batch took
+    # results come in batches; the last result of a batch has the time of the batch
     batch_ends = np.flatnonzero(np.diff(costs.progress[:, 1].round(2), append=np.inf))
     length.plot(*costs.progress[batch_ends].T, "o-", color=_LINE)
     length.set(title="Length", xlabel="of the video, s", ylabel="taken until there, s")

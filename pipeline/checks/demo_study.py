@@ -1,9 +1,9 @@
-"""A made study with known truth: twelve patients, eight sessions each, without any video.
+"""Simulate a study with known truth: twelve patients, eight sessions each, no video.
 
-Each patient has a face at rest of their own (old faces at rest read as sad or angry), is more or less
-expressive, and smiles more often with music; a walk in the garden changes nothing. The expression of a
-session is a semi-Markov process: neutral, interrupted by episodes. What a classifier would say of it is
-noisy, and for part of the time nobody can be read.
+Each patient has an individual face at rest (classifiers read old faces at rest as sad or angry) and an
+individual expressiveness, and smiles more often with music; a walk in the garden has no effect. The
+expression in a session is a semi-Markov process: neutral, interrupted by episodes. The simulated classifier
+output is noisy, and for part of the time no face is readable.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,30 +35,30 @@ LENGTH_S = 600.0
 CONDITIONS = ("baseline", "music", "baseline", "garden", "music", "baseline", "garden", "music")
 
 SMILES_WITH_MUSIC = 2.0
-"""How many times as often a patient smiles, with music."""
+"""Factor on the rate of smiles with music."""
 
 _SAMPLE_FPS = 5.0
 _NEUTRAL = EMOTIONS.index("neutral")
 
-# Episodes a minute at baseline, and their mean length, s.
+# Episodes per minute at baseline, and their mean length, s.
 _PER_MINUTE = {"happy": 1.2, "sad": 0.5, "angry": 0.25, "surprise": 0.3, "fear": 0.1, "disgust": 0.05}
 _MEAN_S = {"happy": 6.0, "sad": 8.0, "angry": 4.0, "surprise": 2.0, "fear": 3.0, "disgust": 2.5}
 _SHORTEST_S = 1.6
 
-# The logit by which the emotion shown stands above the others, and the noise of each sample.
+# Logit of the shown emotion above the others, and noise of each sample.
 _SHOWN, _NOISE, _NOISE_LASTS = 4.0, 0.7, 0.6
 
-# Stretches without a readable face: a minute, mean seconds, and what is seen instead.
+# Gaps without a readable face: number per minute, mean length (s), and status.
 _AWAY_PER_MINUTE, _AWAY_S = 0.7, 9.0
 _AWAY = ("no_face", "no_face", "low_quality", "other_person")
 
-# Within so many seconds of a song's begin everybody is likelier to smile, by so much.
+# Time after the begin of a song with more smiles (s), and the factor on their rate.
 _SONG_S, _SONG_CHANCE = 8.0, 0.7
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An episode as it was planted."""
+    """A simulated episode."""
 
     emotion: str
     start_s: float
@@ -67,7 +67,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class _Patient:
-    """:param rest: (7,) logits that their face at rest adds. ``lively``: factor of all rates."""
+    """:param rest: (7,) logits added by the face at rest. ``lively``: factor on all rates."""
 
     patient_id: str
     rest: Floats
@@ -76,10 +76,10 @@ class _Patient:
 
 
 def prepare_output(out: Path) -> None:
-    """Makes the folder, and ``truth/`` in it: by that it is known when the study is made again.
+    """Create the folder, and ``truth/`` in it, which marks the folder as a simulated study.
 
-    :raises InputError: it holds something, and no study that was made.
-    :raises OutputError: it can't be written to.
+    :raises InputError: the folder is not empty and holds no simulated study.
+    :raises OutputError: the folder can't be written to.
     """
     truth = out / "truth"
     try:
@@ -133,7 +133,7 @@ def _row(episode: Shown) -> dict[str, str]:
 def _patients(random: np.random.Generator) -> Iterator[_Patient]:
     for number in range(1, PATIENTS + 1):
         rest = random.normal(0, 0.3, len(EMOTIONS))
-        # one in three looks sad at rest, or cross, though nothing is felt
+        # one patient in three looks sad or angry at rest
         if number % 3 == 0:
             rest[EMOTIONS.index("sad" if number % 2 else "angry")] += 3.2
         yield _Patient(
@@ -156,7 +156,7 @@ def _songs(random: np.random.Generator) -> list[float]:
 def _expression(
     patient: _Patient, condition: str, songs: list[float], random: np.random.Generator
 ) -> Iterator[Shown]:
-    """Episodes one after the other, with neutral in between."""
+    """Episodes in order of time, with neutral in between."""
     rates = {name: rate * patient.lively / 60 for name, rate in _PER_MINUTE.items()}
     if condition == "music":
         rates["happy"] *= SMILES_WITH_MUSIC
@@ -185,7 +185,7 @@ def _write(
     shown: list[Shown],
     random: np.random.Generator,
 ) -> Outcome:
-    """One timeline; how the session ended."""
+    """Write one timeline → outcome of the session."""
     time_s = np.arange(0, LENGTH_S, 1 / _SAMPLE_FPS)
     probabilities = as_classified(time_s, shown, patient.rest, random)
     status = _statuses(time_s, patient, random)
@@ -210,7 +210,7 @@ def _write(
 def as_classified(
     time_s: Floats, shown: list[Shown], rest: Floats, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """(n, 7) what a classifier would say of these episodes, with noise that lasts for some samples."""
+    """(n, 7) simulated classifier output for these episodes, with autocorrelated noise."""
     logits = np.zeros((len(time_s), len(EMOTIONS)))
     state = np.full(len(time_s), _NEUTRAL)
     for episode in shown:
@@ -218,7 +218,7 @@ def as_classified(
     logits[np.arange(len(time_s)), state] = _SHOWN
     noise = random.normal(0, _NOISE * np.sqrt(1 - _NOISE_LASTS**2), logits.shape)
     noise = lfilter([1.0], [1.0, -_NOISE_LASTS], noise, axis=0)
-    # what the face has at rest gives way to what it shows
+    # an expression hides the face at rest
     logits += noise + rest * (state == _NEUTRAL)[:, None]
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities: NDArray[np.float32] = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -239,7 +239,7 @@ def _statuses(time_s: Floats, patient: _Patient, random: np.random.Generator) ->
 def _columns(
     time_s: Floats, status: NDArray[np.str_], probabilities: NDArray[np.float32]
 ) -> dict[str, list[Any]]:
-    """The timeline's columns; the face's are null where it was not seen."""
+    """The timeline's columns; the columns of the face are null if no face was detected."""
     ok = status == "ok"
     seen = ok | (status == "low_quality")
 
@@ -306,7 +306,7 @@ def _metadata(ids: dict[str, str], condition: str, recorded_at: datetime, covera
 
 
 def _as_rated(shown: list[Shown], rater: int, random: np.random.Generator) -> list[Shown]:
-    """How a person codes them: a little late, some missed, now and then another name."""
+    """Simulated coding by a rater: slightly late, with missed and confused episodes."""
     rated: list[Shown] = []
     for episode in shown:
         if random.random() < 0.05 * rater:

@@ -1,7 +1,7 @@
-"""The sample session: a made video with something of every status in it.
+"""Make the sample session: a synthetic video with every status.
 
 The face is the public-domain NASA portrait of Eileen Collins, ``skimage.data.astronaut()``. Its mirror
-image plays the second person. Needs scikit-image, which nothing else does.
+image is the second person. Only this module needs scikit-image.
 """
 
 import math
@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 960, 540
 FRAMES_PER_S = 25
 LENGTH_S = 36
 
-# Every 2 s a frame that stands alone, so that damage ends at the next.
+# A key frame every 2 s, at which damage ends.
 _KEY_INTERVAL = 2 * FRAMES_PER_S
 
 _PORTRAIT_PX = 500
@@ -30,9 +30,9 @@ _BACKGROUND = (96, 104, 112)
 
 @dataclass(frozen=True)
 class _Scene:
-    """What happens from ``start_s`` on.
+    """A scene that begins at ``start_s``.
 
-    :param left: where the portrait's left edge goes, in picture widths, over the scene: (from, to).
+    :param left: position of the portrait's left edge at begin and end of the scene, in picture widths.
     """
 
     start_s: float
@@ -56,17 +56,17 @@ _SCENES = [
     _Scene(26, (0.25, 0.25), damaged=True),
     _Scene(28, (0.25, -0.6)),  # leaves to the left
     _Scene(30.5, (-0.6, -0.6)),
-    _Scene(32, (0.5, 0.45), mirrored=True),  # somebody else
+    _Scene(32, (0.5, 0.45), mirrored=True),  # another person
 ]
 
 
 def make_demo_video(
     path: Path, on_progress: Callable[[int, int], None] = lambda done, total: None, scale: int = 1
 ) -> None:
-    """Writes 36 s of H.264 at 25 frames/s, 960×540 px times ``scale``.
+    """Write 36 s of H.264 at 25 frames/s, 960×540 px times ``scale``.
 
     :param on_progress: called with (frames done, frames in all).
-    :raises OutputError: it can't be written.
+    :raises OutputError: the file can't be written.
     """
     frames = LENGTH_S * FRAMES_PER_S
     portrait = Image.fromarray(astronaut()).resize((_PORTRAIT_PX * scale, _PORTRAIT_PX * scale))
@@ -87,7 +87,7 @@ def _picture(portrait: Image.Image, time_s: float, scale: int) -> Image.Image:
     scene, end_s = _scene(time_s)
     start, end = scene.left
     left = start + (end - start) * (time_s - scene.start_s) / (end_s - scene.start_s)
-    # a seated person is never quite still
+    # a seated person moves slightly
     top = 0.08 + 0.02 * math.sin(2 * math.pi * time_s / 5)
     picture = Image.new("RGB", (WIDTH * scale, HEIGHT * scale), _BACKGROUND)
     shown = portrait.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if scene.mirrored else portrait
@@ -98,18 +98,18 @@ def _picture(portrait: Image.Image, time_s: float, scale: int) -> Image.Image:
 
 
 def _scene(time_s: float) -> tuple[_Scene, float]:
-    """The scene at this time, and when it ends."""
+    """The scene at this time, and its end."""
     ends = [scene.start_s for scene in _SCENES[1:]] + [LENGTH_S]
     return next((s, end) for s, end in zip(_SCENES, ends, strict=True) if time_s < end)
 
 
 def _damaged(packet: "av.Packet[av.VideoStream]") -> "av.Packet[Any]":
-    """The packet, its content overwritten where the scene says that the recording is damaged."""
+    """The packet, with its content overwritten if the scene is damaged."""
     if packet.pts is None or packet.time_base is None:
         return packet
     if not _scene(float(packet.pts * packet.time_base))[0].damaged:
         return packet
-    # a slice's header, then noise: what a failing memory card leaves
+    # a slice header, then noise, as from a failing memory card
     broken = av.Packet(b"\x00\x00\x00\x01\x65" + b"\xff" * packet.size)
     broken.pts, broken.dts, broken.duration = packet.pts, packet.dts, packet.duration
     broken.time_base, broken.stream = packet.time_base, packet.stream

@@ -1,6 +1,6 @@
-"""A video as it is read today: facenet-pytorch's own detector on full-size samples, one after the other.
+"""Baseline for speed and results: facenet-pytorch's detector on full-size samples, one at a time.
 
-Whoever compares speeds must compare answers too: fast and different does not count.
+A comparison of speeds is valid only if the results agree, so the results are compared too.
 """
 
 import math
@@ -23,7 +23,7 @@ from pipeline.processing.session import Networks, Settings
 from pipeline.records import Face, FrameFaces, OnProgress
 from pipeline.video.decoding import SampledVideo
 
-# A smaller face is left out of the comparison, and so is an emotion of which the baseline is less sure.
+# Smaller faces are not compared, nor emotions with a lower baseline probability.
 COMPARED_FACE_PX = 60
 COMPARED_PROBABILITY = 0.5
 
@@ -31,9 +31,9 @@ _SAME_FACE_IOU = 0.5
 
 
 class FacenetDetector:
-    """facenet-pytorch's MTCNN as it comes, one picture at a time.
+    """facenet-pytorch's MTCNN with its defaults, one picture at a time.
 
-    :param settings: passed on to it. By its own defaults it looks for faces from 20 px.
+    :param settings: arguments of MTCNN. By default, it detects faces from 20 px.
     """
 
     def __init__(self, device: torch.device | str = "cpu", **settings: object) -> None:
@@ -46,15 +46,15 @@ class FacenetDetector:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of a run with the baseline, over the same samples.
+    """Comparison of a run with the baseline on the same samples.
 
-    :param baseline_s: what the baseline took, end to end.
-    :param ratio_to_baseline: how many times longer this is.
-    :param baseline_faces: those of at least COMPARED_FACE_PX that it found.
-    :param face_recall: share of them that the run found too (IoU at least 0.5).
-    :param mean_iou: of these pairs.
-    :param emotion_agreement: share of the pairs with the same likeliest emotion, where the baseline's
-        probability of it is at least COMPARED_PROBABILITY.
+    :param baseline_s: end-to-end time of the baseline.
+    :param ratio_to_baseline: time of the baseline ÷ time of the run.
+    :param baseline_faces: faces of at least COMPARED_FACE_PX that the baseline found.
+    :param face_recall: share of these faces that the run found too (IoU at least 0.5).
+    :param mean_iou: mean IoU of these pairs.
+    :param emotion_agreement: share of the pairs with the same likeliest emotion, if the baseline's
+        probability of this emotion is at least COMPARED_PROBABILITY.
     """
 
     baseline_s: float
@@ -65,7 +65,7 @@ class Comparison:
     emotion_agreement: float
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, which has no NaN: null where there was nothing to compare."""
+        """Plain values for JSON; NaN (nothing to compare) becomes null."""
         return {name: None if value != value else value for name, value in asdict(self).items()}
 
 
@@ -76,7 +76,7 @@ def compare(
     classify: ClassifyFaces,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Comparison:
-    """Reads the video once more: decode, detect, cut, classify, each face when its turn comes.
+    """Run the baseline on the video: decode, detect, crop, classify, one face at a time.
 
     :param costs: of the run to compare with.
     :param classify: the run's classifier, in float32.
@@ -105,7 +105,7 @@ def compare(
 
 
 def _paired(theirs: FrameFaces, ours: FrameFaces) -> list[tuple[Face, Face | None, float]]:
-    """Each face of the baseline that is large enough, ours that lies on it, and their IoU."""
+    """Each large enough face of the baseline, the overlapping face of the run, and their IoU."""
     large = [face for face in theirs.faces if face.face_px >= COMPARED_FACE_PX]
     if not large:
         return []
@@ -141,7 +141,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _typed(boxes: object, probabilities: object, landmarks: object) -> Detections:
-    """facenet-pytorch's answer for one picture: None without a face, arrays of objects with some."""
+    """facenet-pytorch's output for one picture: ``None`` without a face, else arrays of objects."""
     if boxes is None:
         return Detections.none()
     return Detections(

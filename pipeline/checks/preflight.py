@@ -1,10 +1,10 @@
-"""Before a study: whether a camera set-up will do, from some pictures of a trial recording.
+"""Judge a camera set-up before a study, from some pictures of a trial recording.
 
-A trial recording is looked at in a few hundred places and not read through, so that a coordinator knows
+A few hundred pictures are checked instead of the whole recording, so that the coordinator has the result
 within seconds, with the patient's chair still in front of the camera.
 
-Where accuracy is given below, it is that of the shipped weights in pictures made poorer step by step, from
-86.6 % in good ones (model card, "In poor pictures").
+Accuracies below are those of the shipped weights on degraded pictures; 86.6 % on good pictures (model card,
+"In poor pictures").
 """
 
 from collections import Counter
@@ -24,39 +24,39 @@ from pipeline.video.container import VideoInfo
 Verdict = Literal["good", "could be better", "will not work"]
 
 
-# What a detector for this should look for. It finds what is a third smaller too: of faces in four real clips,
-# shrunk, all of 30 px and three quarters of those of 24 px.
+# Smallest face for this detector. It also finds smaller faces: in four real clips, scaled down, all faces of
+# 30 px and three quarters of those of 24 px.
 SMALLEST_FACE_PX = 45
 
-# Below 30 px `process` begins to miss faces too, and reads them less well (84.4 % at 28 px). From 60 px on a
-# face can lose half, when the patient leans back and turns.
+# Below 30 px `process` also misses faces, and accuracy falls (84.4 % at 28 px). A face of 60 px may shrink to
+# half when the patient leans back and turns.
 GOOD_FACE_PX, USABLE_FACE_PX = 60.0, 30.0
 
-# A quarter of the light leaves FER2013's median face at 27 % of white, and 83.5 %; from 80 % of white on, or
-# with a fifth of the face burnt out, a face is brighter than all but a few of those that were learnt from.
+# With a quarter of the light, FER2013's median face has 27 % of white, and accuracy 83.5 %. At 80 % of white,
+# or with a fifth of the face burnt out, a face is brighter than almost all training faces.
 GOOD_BRIGHTNESS, TOO_BRIGHT, BURNT_LEVEL, BURNT_SHARE = 0.25, 0.8, 250, 0.2
 
-# A white wall behind a person in the same light is about half as bright again, in grey levels, as a face.
-# What exceeds that is a light of its own, and does harm where the face is below two fifths of white.
+# In the same light, a white wall has about 1.5 times the grey level of a face. A brighter background is a
+# light source, and does harm if the face is below two fifths of white.
 BACKLIGHT, SHADED = 1.7, 0.4
 
 # Blurred by σ = 1 px of 48, FER2013's median face has a sharpness of 138 (84.3 %), by 1.5 px of 43 (79.8 %).
 GOOD_SHARPNESS = 100.0
 
-# OpenFace's author gives 30° of turning and 20° up or down as the range of best performance (Baltrušaitis
-# 2017). A head held askew costs 4 points at 20° and 18 at 40°.
+# OpenFace's author gives 30° yaw and 20° pitch as the range of best performance (Baltrušaitis 2017). Roll
+# costs 4 points at 20° and 18 at 40°.
 GOOD_YAW, GOOD_PITCH, GOOD_ROLL, USABLE_ROLL = 30.0, 20.0, 20.0, 40.0
 
-# Where half is not seen, a session's shares are of the half in which the patient faced the camera.
+# If half is not observed, a session's shares describe only the half in which the patient faced the camera.
 GOOD_READABLE, USABLE_READABLE = 0.8, 0.5
 
-# Once in a while the detector takes a hand or a picture on the wall for a face.
+# The detector sometimes takes a hand or a picture on the wall for a face.
 OTHERS_SHARE = 0.05
 
-# An expression lasts half a second to four seconds (Ekman 2003): below two pictures a second it is missed.
+# An expression lasts 0.5 to 4 s (Ekman 2003); below two pictures per second, short expressions are missed.
 USABLE_RATE = 2.0
 
-# A tenth lost is more than an accident.
+# A loss of a tenth is more than an accident.
 USABLE_LOST = 0.1
 
 GOOD_HEIGHT_PX = 720
@@ -65,10 +65,10 @@ _STANDARD_SIZES = ((1280, 720), (1920, 1080), (3840, 2160))
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was judged.
+    """Result of one check.
 
-    :param measured: with its unit.
-    :param advice: one thing to do; empty where the verdict is good.
+    :param measured: measured value, with its unit.
+    :param advice: one thing to change; empty if the verdict is good.
     """
 
     name: str
@@ -87,9 +87,9 @@ _WORST_FIRST: tuple[Verdict, ...] = ("will not work", "could be better")
 
 
 def judge(looks: Sequence[Snapshot], info: VideoInfo) -> tuple[Finding, ...]:
-    """What is good and what is to be changed; faces are judged by the largest of each picture.
+    """Run all checks; of the faces, only the largest of each picture is judged.
 
-    :param looks: at least one of them decoded.
+    :param looks: at least one decoded picture.
     """
     seen = [look for look in looks if look.sample.decoded]
     faces = [look.face for look in seen if look.face]
@@ -122,7 +122,7 @@ def _readable(looks: Sequence[Snapshot]) -> Finding:
 
 
 def _longest_without(readable: NDArray[np.bool_], looks: Sequence[Snapshot]) -> str:
-    """The longest stretch without a readable face, where it is a tenth of the pictures or more."""
+    """The longest gap without a readable face, if it has a tenth of the pictures or more."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], readable, [True]]).astype(int)))
     starts, ends = edges[::2], edges[1::2]
     longest = int(np.argmax(ends - starts))
@@ -137,7 +137,7 @@ def _why_nobody(looks: Sequence[Snapshot]) -> str:
         return "Switch on the light and uncover the lens: the picture is nearly black."
     return (
         "Point the camera at the patient's face from the front, with the picture upright: "
-        f"nobody's face is to be seen at {USABLE_FACE_PX:.0f} px or more."
+        f"no face is visible at {USABLE_FACE_PX:.0f} px or more."
     )
 
 
@@ -155,7 +155,7 @@ def _face_size(faces: Sequence[Face], info: VideoInfo) -> Finding:
         "face size",
         _graded(face_px, GOOD_FACE_PX, USABLE_FACE_PX),
         f"{face_px:.0f} px in {info.width} × {info.height}",
-        f"{nearer}{larger}: faces are {face_px:.0f} px, {GOOD_FACE_PX:.0f} px or more are wanted.",
+        f"{nearer}{larger}: faces are {face_px:.0f} px, {GOOD_FACE_PX:.0f} px or more are needed.",
     )
 
 
@@ -172,7 +172,7 @@ def _light(faces: Sequence[Face]) -> Finding:
         "light on the face",
         _graded(light, GOOD_BRIGHTNESS, limits.min_brightness),
         measured,
-        f"Put more light on the face, from the front: {GOOD_BRIGHTNESS:.0%} or more are wanted.",
+        f"Put more light on the face, from the front: {GOOD_BRIGHTNESS:.0%} or more are needed.",
     )
 
 
@@ -208,19 +208,19 @@ def _side(faces: Sequence[Face]) -> Finding:
         "camera to the side",
         _graded(-turned, -GOOD_YAW, -QualityLimits().max_yaw),
         f"face turned {turned:.0f}° away",
-        f"{advice}; {GOOD_YAW:.0f}° or less are wanted.",
+        f"{advice}; {GOOD_YAW:.0f}° or less are needed.",
     )
 
 
 def _height(faces: Sequence[Face]) -> Finding:
-    """Never more than could be better: whether the camera is high or the patient reads can't be told."""
+    """At worst "could be better": a high camera and a patient who reads look alike."""
     pitch = _median(faces, lambda face: face.pitch)
     way, move = ("up", "Raise") if pitch > 0 else ("down", "Lower")
     return _finding(
         "camera height",
         "good" if abs(pitch) <= GOOD_PITCH else "could be better",
         f"face points {abs(pitch):.0f}° {way}",
-        f"{move} the camera to the height of the eyes; {GOOD_PITCH:.0f}° or less are wanted.",
+        f"{move} the camera to the height of the eyes; {GOOD_PITCH:.0f}° or less are needed.",
     )
 
 
@@ -230,7 +230,7 @@ def _tilt(faces: Sequence[Face]) -> Finding:
         "camera level",
         _graded(-roll, -GOOD_ROLL, -USABLE_ROLL),
         f"head askew by {roll:.0f}°",
-        f"Set the camera level with the patient's eyes; {GOOD_ROLL:.0f}° or less are wanted.",
+        f"Set the camera level with the patient's eyes; {GOOD_ROLL:.0f}° or less are needed.",
     )
 
 
@@ -252,7 +252,7 @@ def _people(looks: Sequence[Snapshot]) -> Finding:
 
 
 def _sit_apart(looks: Sequence[Snapshot]) -> bool:
-    """Whether there are two people, each in a place of their own: then a region tells them apart."""
+    """Whether two people sit in separate places, so that a region can distinguish them."""
     pairs = [look.sample.faces for look in looks if len(look.sample.faces) == 2]
     if len(pairs) < 0.9 * len(looks):
         return False
@@ -266,7 +266,7 @@ def _sit_apart(looks: Sequence[Snapshot]) -> bool:
 
 
 def _resolution(info: VideoInfo) -> Finding:
-    """Judged only where no face tells how large faces are."""
+    """Judge the resolution only if there is no face to judge the size of."""
     height_px = min(info.width, info.height)
     return _finding(
         "picture size",
@@ -280,15 +280,15 @@ def _rate(info: VideoInfo) -> Finding:
     wanted = Settings().sample_fps
     kind = "constant" if info.constant_rate else "variable, which does no harm"
     return _finding(
-        "pictures a second",
+        "pictures per second",
         _graded(info.frame_rate, wanted, USABLE_RATE),
         f"{info.frame_rate:.3g}, {kind}",
-        f"Record 15 pictures a second or more: {wanted:g} are looked at.",
+        f"Record 15 pictures per second or more: {wanted:g} are used.",
     )
 
 
 def _recording(looks: Sequence[Snapshot], info: VideoInfo) -> Finding:
-    """What the container promises and does not hold, holes in it, and what can't be decoded."""
+    """Judge missing time, gaps, and pictures that can't be decoded."""
     missing_s = info.missing_s + info.without_picture_s
     broken = sum(not look.sample.decoded for look in looks)
     lost = max(missing_s / info.duration_s, broken / len(looks))
@@ -307,7 +307,7 @@ def _finding(name: str, verdict: Verdict, measured: str, advice: str) -> Finding
 
 
 def _graded(value: float, good: float, usable: float) -> Verdict:
-    """Of a value of which more is better."""
+    """Verdict on a value of which more is better."""
     return "good" if value >= good else "could be better" if value >= usable else "will not work"
 
 
@@ -316,12 +316,12 @@ def _median(faces: Sequence[Face], measure: Callable[[Face], float]) -> float:
 
 
 def _tens(share: float) -> str:
-    """A share as one reads it off a floor: in steps of ten per cent."""
+    """A share in steps of ten per cent, precise enough to move a camera."""
     return f"{max(10, int(share * 10) * 10)} %"
 
 
 def clock(time_s: float) -> str:
-    """Minutes and seconds, as a player shows them."""
+    """Time as minutes and seconds, as in players."""
     minutes, seconds = divmod(round(time_s), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

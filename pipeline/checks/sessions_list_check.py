@@ -1,4 +1,4 @@
-"""What is wrong with a list of sessions, its recordings opened: before a night's run, not after it."""
+"""Check a list of sessions and its recordings before a long run."""
 
 import re
 from collections import Counter, defaultdict
@@ -19,26 +19,26 @@ from pipeline.store.spreadsheet import Problem, shown
 from pipeline.video.container import VideoInfo, created_at, probe
 from pipeline.video.recording import Span
 
-# What people write is rounded: so far an end may lie beyond the recording's, s.
+# Tolerance for rounded times: a stated end may exceed the recording's end by this, s.
 _ROUNDED_S = 1.0
 
-# Ids below are found by chance where a purge searches a folder for them.
+# A purge finds shorter ids by chance when it searches files.
 _SHORT_ID = 3
 
-# A rare spelling beside one that is so many times as frequent is a slip of the pen.
+# A spelling is a probable typing error if a similar one is this many times as frequent.
 _RARE = 3
 
-# Letters and digits that hands and eyes confuse.
+# Letters and digits that are easily confused.
 _ALIKE = str.maketrans("oil", "011")
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A list whose recordings and photos were opened.
+    """Result of the check of a list.
 
-    :param faults: what must be put right, in the order of rows.
-    :param warnings: what may be meant, and what is better changed.
-    :param dates: sessions without a date → when their camera says that it recorded.
+    :param faults: errors, in the order of rows.
+    :param warnings: possible mistakes, in the order of rows.
+    :param dates: session without a date in the list → the date that the camera stored.
     """
 
     faults: tuple[Problem, ...]
@@ -47,7 +47,7 @@ class Checked:
 
 
 def check_study(study: Study, on_file: OnProgress = lambda done, total: None) -> Checked:
-    """Opens each recording and photo once; not those of sessions without consent."""
+    """Open each recording and photo once, except those of sessions without consent."""
     entries = [_Entry(*entry) for entry in zip(study.sessions, study.rows, strict=True)]
     videos, faults = _open_videos(entries, on_file)
     for entry in entries:
@@ -61,14 +61,14 @@ def check_study(study: Study, on_file: OnProgress = lambda done, total: None) ->
 
 
 def recorded_dates(sessions: Iterable[Session]) -> dict[Ids, datetime]:
-    """By the recordings' own clocks, of sessions with consent whose list gives no date."""
+    """Camera dates of sessions with consent and without a date in the list."""
     undated = (session for session in sessions if not session.refused and session.recorded_at is None)
     found = ((session.ids, created_at(session.video)) for session in undated)
     return {ids: date for ids, date in found if date is not None}
 
 
 def with_dates(sessions: Iterable[Session]) -> list[Session]:
-    """The sessions; those without a date with :func:`recorded_dates`."""
+    """The sessions, with missing dates filled in from :func:`recorded_dates`."""
     sessions = list(sessions)
     dates = recorded_dates(sessions)
     return [replace(one, recorded_at=dates.get(one.ids, one.recorded_at)) for one in sessions]
@@ -92,7 +92,7 @@ def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 def _open_videos(
     entries: Sequence[_Entry], on_file: OnProgress
 ) -> tuple[dict[Path, VideoInfo], list[Problem]]:
-    """What the containers say; one fault for each file that can't be read."""
+    """Probe the containers; add one error per file that can't be read."""
     rows: dict[Path, list[int]] = defaultdict(list)
     for entry in entries:
         if not entry.session.refused:
@@ -111,7 +111,7 @@ def _open_videos(
 
 
 def _misfits(entry: _Entry, videos: Sequence[VideoInfo]) -> Iterator[Problem]:
-    """Times that the recording does not have, and files that can't follow one another."""
+    """Times beyond the recording, and files that cannot belong to one session."""
     session, row = entry.session, entry.rows[0]
     for info, of_file in zip(videos[1:], entry.rows[1:], strict=True):
         if (info.width, info.height) != (videos[0].width, videos[0].height):
@@ -156,7 +156,7 @@ def _also_in(rows: Sequence[int]) -> str:
 
 
 def find_shared(study: Study) -> tuple[list[Problem], list[Problem]]:
-    """Faults, and warnings, of sessions that share a part of a recording. No file is opened."""
+    """Errors and warnings for sessions that share a part of a recording. No file is opened."""
     entries = [_Entry(*entry) for entry in zip(study.sessions, study.rows, strict=True)]
     by_file: dict[Path, list[_Entry]] = defaultdict(list)
     for entry in entries:
@@ -175,7 +175,7 @@ def find_shared(study: Study) -> tuple[list[Problem], list[Problem]]:
 
 
 def _twice(name: str, first: _Entry, second: _Entry) -> Iterator[Problem]:
-    """The same patient, in the same part of the same recording."""
+    """Two sessions of one patient in the same part of a recording."""
     consent = first.session.refused == second.session.refused
     column = "video" if consent else "consent"
     reason = f"row {first.rows[0]} has the same part of {name} as session {first.session.session_id}"
@@ -184,7 +184,7 @@ def _twice(name: str, first: _Entry, second: _Entry) -> Iterator[Problem]:
 
 
 def _together(name: str, first: _Entry, second: _Entry) -> Iterator[Problem]:
-    """Two patients in one recording."""
+    """Two patients in the same part of a recording."""
     one, other = first.session, second.session
     if one.refused != other.refused:
         refused = one if one.refused else other
@@ -202,7 +202,7 @@ def _together(name: str, first: _Entry, second: _Entry) -> Iterator[Problem]:
 
 
 def _overlap(one: Session, other: Session) -> bool:
-    """Whether some time counts in both. Of recordings in several files that is not known: then it may."""
+    """Whether two sessions share counted time; assumed for recordings in several files."""
     if one.continued or other.continued:
         return True
     parts = _parts(one, inf), _parts(other, inf)
@@ -210,24 +210,24 @@ def _overlap(one: Session, other: Session) -> bool:
 
 
 def _parts(session: Session, length_s: float) -> list[Span]:
-    """The stretches that count, s; none where nothing is left."""
+    """The intervals that count, s; empty if nothing is left."""
     start_s = 0.0 if session.start_s is None else session.start_s
     end_s = length_s if session.end_s is None else min(session.end_s, length_s)
     edges = [start_s, *(min(max(edge, start_s), end_s) for span in session.exclude for edge in span), end_s]
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
 
 
-# --- slips of the pen
+# --- typing errors
 
 
 def find_slips(study: Study) -> Iterator[Problem]:
-    """Ids and conditions that are nearly another one, ids that stand in files by chance, dates to come."""
+    """Warnings: similar ids and conditions, ids that occur in files by chance, dates in the future."""
     first_row: dict[tuple[str, ...], int] = {}
     for session, rows in zip(study.sessions, study.rows, strict=True):
         first_row.setdefault((session.patient_id,), rows[0])
         first_row.setdefault(session.ids, rows[0])
         if session.recorded_at is not None and session.recorded_at > datetime.now():
-            yield Problem(rows[0], "recorded_at", f"{session.recorded_at:%Y-%m-%d} is still to come.")
+            yield Problem(rows[0], "recorded_at", f"{session.recorded_at:%Y-%m-%d} is in the future.")
     yield from _alike_ids("patient_id", {ids: row for ids, row in first_row.items() if len(ids) == 1})
     yield from _alike_ids("session_id", {ids: row for ids, row in first_row.items() if len(ids) > 1})
     yield from _alike_conditions(study)
@@ -235,24 +235,24 @@ def find_slips(study: Study) -> Iterator[Problem]:
     if short:
         more = f" and {len(short) - 5} more" if len(short) > 5 else ""
         reason = (
-            f"{', '.join(short[:5])}{more}: short ids and bare numbers stand in files by chance, where a "
-            "purge searches for them; ids like P012 do not."
+            f"{', '.join(short[:5])}{more}: short ids and plain numbers occur in files by chance, where a "
+            "purge finds them; ids like P012 do not."
         )
         yield Problem(first_row[short[0],], "patient_id", reason)
 
 
 def _alike_ids(column: str, rows: Mapping[tuple[str, ...], int]) -> Iterator[Problem]:
-    """``PO12`` and ``P012``, ``P12`` and ``P012``, ``P-12`` and ``P12``; sessions within each patient."""
+    """Similar ids, such as ``PO12``, ``P012``, ``P12`` and ``P-12``; session ids within each patient."""
     seen: dict[tuple[str, ...], tuple[str, ...]] = {}
     for ids, row in rows.items():
         other = seen.setdefault((*ids[:-1], _read_hastily(ids[-1])), ids)
         if other != ids and other[-1].casefold() != ids[-1].casefold():
-            reason = f"{ids[-1]} is nearly {other[-1]} of row {rows[other]}; make sure that both are meant."
+            reason = f"{ids[-1]} is nearly {other[-1]} of row {rows[other]}; make sure that both are correct."
             yield Problem(row, column, reason)
 
 
 def _read_hastily(one: str) -> str:
-    """An id without what is easily confused: O and 0, I, l and 1, zeros before a number, signs."""
+    """An id with confusable parts unified: O and 0; I, l and 1; leading zeros; signs."""
     letters = re.sub(r"[._-]", "", one.casefold()).translate(_ALIKE)
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", letters)
 
@@ -270,11 +270,11 @@ def _alike_conditions(study: Study) -> Iterator[Problem]:
 
 
 def _one_slip_apart(one: str, other: str) -> bool:
-    """Whether one letter too many, too few, another or two swapped make the difference; not a digit."""
+    """Whether two words differ by one inserted, missing, replaced or swapped letter (not by a digit)."""
     if one == other or min(len(one), len(other)) < _SHORT_ID:
         return False
     alike = next(place for place, (a, b) in enumerate(zip_longest(one, other)) if a != b)
     a, b = one[alike:], other[alike:]
     if a[:1].isdigit() or b[:1].isdigit():
-        return False  # week1 and week2
+        return False  # week1 and week2 are two conditions
     return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])

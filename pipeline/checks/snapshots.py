@@ -1,4 +1,4 @@
-"""Single frames of a recording, and the faces in them."""
+"""Decode single frames of a recording and detect their faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from pipeline.video.container import VideoInfo
 from pipeline.video.decoding import picture_at, read_frames
 from pipeline.video.prefetch import read_ahead
 
-# So many pictures tell a share to within 7 points (95 % interval). Pictures larger than 1080 lines cost more,
-# and fewer are taken.
+# This many pictures estimate a share to within 7 points (95 % interval). Fewer are taken above 1080 lines,
+# where each takes longer.
 PICTURES, _FULL_COUNT_PX = 200, 1080
 
-# Frames beside key frames cost the decoding of all that lies between. So many are decoded at most, where
-# there are key frames enough to be spread over the video.
+# Other frames than key frames need the decoding of all frames in between. Limit of the frames to decode if
+# there are too few key frames.
 _READ_ON, _FEWEST_KEYS = 1200, 20
 
 _READABLE_COLOUR, _UNREADABLE_COLOUR = (60, 200, 90), (255, 150, 0)
@@ -33,7 +33,7 @@ _SAMPLE_PICTURES = 8
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One picture that was looked at.
+    """One checked picture.
 
     :param brightness: mean grey level of the whole picture, 0…1.
     """
@@ -43,14 +43,14 @@ class Snapshot:
 
     @property
     def face(self) -> Face | None:
-        """The largest, for which a camera is usually set up."""
+        """The largest face, usually that of the patient."""
         return max(self.sample.faces, key=lambda face: face.face_px, default=None)
 
 
 def choose_frames(info: VideoInfo) -> NDArray[np.int64]:
-    """Which frames to look at: (n,) ascending, spread evenly over the video, no more than are sampled later.
+    """Choose frames: (n,) ascending, evenly spread over the video, at most as many as `process` samples.
 
-    Key frames where there are enough, since others cost the decoding of what lies before them.
+    Prefers key frames, because other frames need the decoding of the frames before them.
     """
     most = PICTURES * min(1, _FULL_COUNT_PX / min(info.width, info.height))
     count = max(1, round(min(most, info.duration_s * Settings().sample_fps)))
@@ -70,10 +70,10 @@ def look(
     framing: CropSpec,
     on_progress: OnProgress = lambda done, total: None,
 ) -> list[Snapshot]:
-    """Looks at the chosen pictures of a video.
+    """Decode the chosen pictures of a video and detect their faces.
 
     :param on_progress: called with (pictures done, pictures in all).
-    :raises VideoError: the file can't be opened any more, or not one of the pictures can be decoded.
+    :raises VideoError: the file can't be opened, or none of the pictures can be decoded.
     """
     index = choose_frames(info)
     looks: list[Snapshot] = []
@@ -83,14 +83,14 @@ def look(
             looks.append(Snapshot(sample, float(np.asarray(grey).mean() / 255)))
             on_progress(len(looks), len(index))
     if not any(look.sample.decoded for look in looks):
-        raise VideoError(f"{info.path}: not one of {len(looks)} pictures can be decoded; record it again.")
+        raise VideoError(f"{info.path}: none of {len(looks)} pictures can be decoded; record it again.")
     return looks
 
 
 def write_pictures(info: VideoInfo, looks: Sequence[Snapshot], folder: Path) -> list[Path]:
-    """Some of the pictures with a box around each face, for their owner alone. They show faces.
+    """Write some pictures with a box around each face, readable only by the owner. They show faces.
 
-    :raises OutputError: they can't be written.
+    :raises OutputError: a picture can't be written.
     """
     seen = [look for look in looks if look.sample.decoded]
     chosen = np.unique(np.linspace(0, len(seen) - 1, _SAMPLE_PICTURES).round().astype(int))

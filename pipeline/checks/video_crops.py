@@ -1,7 +1,7 @@
-"""A benchmark's faces as a session shows them: filmed, found, and cut out of the film again.
+"""Crop a benchmark's faces as in a session: encode them as video, detect them, and crop them.
 
-Accuracy is measured on a benchmark's own crops, a video gets the pipeline's. Here each picture stands still
-in a frame of its own, is compressed as a camera does it, and passes through a session's own stages.
+Benchmarks measure accuracy on their own crops, but a session uses the pipeline's crops. Here each picture
+becomes one frame of a compressed video, which passes through the stages of a session.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from pipeline.video.decoding import SampledVideo
 
 WIDTH, HEIGHT = 640, 360
 
-# A picture is enlarged to this side: FER2013's by three. Its face is then about 130 px.
+# Side to which a picture is enlarged, px: three times FER2013's. The face then has about 130 px.
 FACE_PX = 144
 _LEFT, _TOP = (WIDTH - FACE_PX) // 2, (HEIGHT - FACE_PX) // 2
 _PLACE_XYXY = (_LEFT, _TOP, _LEFT + FACE_PX, _TOP + FACE_PX)
@@ -32,21 +32,21 @@ _MARGINS = ((_TOP, HEIGHT - FACE_PX - _TOP), (_LEFT, WIDTH - FACE_PX - _LEFT))
 
 _WALL_BLUR_PX = FACE_PX / 8
 
-# A box that has less than this in common with the picture is not of its face.
+# Smallest IoU of a box and the picture for the box to be of the picture's face.
 _MIN_IOU = 0.3
 
 _FRAMES_PER_S = 25
 
-# x264's default: 41 dB between a picture of FER2013 and its film (median).
+# x264's default: a PSNR of 41 dB for FER2013 (median).
 _CRF = "23"
 
-# Pictures in one film: the files stay small, and one film fits into memory even decoded.
+# Pictures per video: a decoded video must fit into memory.
 _CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Recut:
-    """N pictures after their way through a video.
+    """Crops of N pictures from a video.
 
     :param crops: (N, crop_px, crop_px, 3) uint8 RGB; zeros where no face was found.
     :param found: (N,) bool.
@@ -62,11 +62,11 @@ def recut(
     framing: CropSpec,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recut:
-    """Films the faces, finds them, and cuts them out as in a session.
+    """Encode the faces as video, detect them, and crop them as in a session.
 
-    :param images: (N, S, S) uint8 grey, a face each.
-    :param on_progress: called with (pictures done, pictures in all).
-    :raises VideoError: the film can't be read, or not every picture of it.
+    :param images: (N, S, S) uint8 grey, one face per picture.
+    :param on_progress: called with (pictures done, total pictures).
+    :raises VideoError: the video, or a picture in it, can't be read.
     """
     crops = np.zeros((len(images), framing.crop_px, framing.crop_px, 3), np.uint8)
     found = np.zeros(len(images), bool)
@@ -85,7 +85,7 @@ def recut(
 
 
 def _film(images: NDArray[np.uint8], path: Path) -> None:
-    """H.264, one frame a picture; each stands alone, since the next is of somebody else."""
+    """Write H.264 with one key frame per picture: consecutive pictures show different people."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("h264", rate=_FRAMES_PER_S)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -99,8 +99,8 @@ def _film(images: NDArray[np.uint8], path: Path) -> None:
 def _frame(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(S, S) grey → (HEIGHT, WIDTH, 3) RGB, the picture in the middle.
 
-    Around it its edges go on, out of focus. Of 300 faces of FER2013 the detector then finds 92 %; on even
-    grey, with the edges in focus, or with the picture mirrored about them 86–88 %.
+    The surroundings repeat the picture's edges, blurred. Of 300 faces of FER2013 the detector then finds 92
+    %; with plain grey, sharp edges or mirrored surroundings 86–88 %.
     """
     face = Image.fromarray(image).resize((FACE_PX, FACE_PX), Image.Resampling.BICUBIC)
     wall = Image.fromarray(np.pad(np.asarray(face), _MARGINS, mode="edge"))
@@ -110,7 +110,7 @@ def _frame(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _video(path: Path, pictures: int) -> SampledVideo:
-    """Every frame of the film is a sample."""
+    """Container information with every frame as a sample."""
     video = SampledVideo(probe(path), _FRAMES_PER_S)
     if len(video) != pictures:
         raise VideoError(f"{path}: {len(video)} of {pictures} pictures came back from FFmpeg.")
@@ -118,7 +118,7 @@ def _video(path: Path, pictures: int) -> SampledVideo:
 
 
 def _shown(faces: tuple[Face, ...]) -> Face | None:
-    """The face that was filmed: the one nearest to the middle of the frame, if it is where the picture is."""
+    """The face of the picture: the one nearest to the middle of the frame, if it lies in the picture."""
     if not faces:
         return None
     boxes = torch.from_numpy(np.stack([face.box_xyxy for face in faces]))

@@ -1,1 +1,1 @@
-"""The command line: parse → one call → one line of result. The only room that prints, catches and exits."""
+"""The command line: parse → one call → one line of result. Only this room prints, catches and exits."""

@@ -1,28 +1,28 @@
-"""The commands' groups, in the order of the help."""
+"""The Typer app and its command groups, in the order of the help."""
 
 from typing import Annotated
 
 import typer
 
-# How the list of commands is grouped.
+# Headings of the list of commands in the help.
 SESSIONS, PRIVACY, CLASSIFIER, MACHINE = "Sessions", "Privacy", "Classifier", "This machine"
 app = typer.Typer(
     add_completion=False,
-    help="Reads facial expression in recorded care sessions: video in, emotion timelines and reports out.",
+    help="Read facial expressions in recorded care sessions: video in, emotion timelines and reports out.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
 weights_app = typer.Typer(
-    help="The classifier's weights: list, import, convert, verify.", no_args_is_help=True
+    help="List, import, convert and verify the classifier's weights.", no_args_is_help=True
 )
 app.add_typer(weights_app, name="weights", rich_help_panel=CLASSIFIER)
-study_app = typer.Typer(help="A study's list of sessions: make it, check it.", no_args_is_help=True)
+study_app = typer.Typer(help="Create and check a study's list of sessions.", no_args_is_help=True)
 app.add_typer(study_app, name="study", rich_help_panel=SESSIONS)
-audit_app = typer.Typer(help="What was done in a folder, when and by whom.", no_args_is_help=True)
+audit_app = typer.Typer(help="Show and verify the log of who did what, and when.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit", rich_help_panel=PRIVACY)
-data_app = typer.Typer(help="Labelled faces for training and evaluation.", no_args_is_help=True)
+data_app = typer.Typer(help="Import labelled faces for training and evaluation.", no_args_is_help=True)
 app.add_typer(data_app, name="data", rich_help_panel=CLASSIFIER)
 
 
@@ -43,4 +43,4 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """The options that stand before a command."""
+    """Parse the options that come before a command."""

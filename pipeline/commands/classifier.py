@@ -22,25 +22,31 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel=CLASSIFIER)
 def train(
-    data: Annotated[Path, typer.Argument(help="FER2013, or another set; see `data import`.", metavar="DATA")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished one goes on.")],
-    preset: Annotated[str, typer.Option(help="best (ours) or paper; the other options change it.")] = "best",
+    data: Annotated[
+        Path, typer.Argument(help="FER2013, or another data set; see `data import`.", metavar="DATA")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished run continues.")],
+    preset: Annotated[str, typer.Option(help="best or paper; other options override its values.")] = "best",
     size: Annotated[str | None, typer.Option(help="Architecture: atto … nano, tiny … xlarge.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of the input, px.")] = None,
-    init: Annotated[str | None, typer.Option(help="Start: none, imagenet, weights or a file.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2)] = None,
+    image_size: Annotated[int | None, typer.Option(help="Width and height of the input, px.")] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Initial weights: none, imagenet, a name or a file.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Faces per training step.", min=2)] = None,
     optimizer: Annotated[str | None, typer.Option(help="muon or adamw.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option()] = None,
-    no_votes: Annotated[bool, typer.Option("--no-votes", help="Learn from the labels alone.")] = False,
-    no_transformer: Annotated[bool, typer.Option("--no-stn", help="No spatial transformer.")] = False,
-    no_excitation: Annotated[bool, typer.Option("--no-se", help="No squeeze-and-excitation.")] = False,
-    no_attention: Annotated[bool, typer.Option("--no-attention", help="No attention term.")] = False,
-    max_minutes: Annotated[float, typer.Option(help="Stop after the last epoch that fits.")] = float("inf"),
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random numbers.")] = None,
+    no_votes: Annotated[bool, typer.Option("--no-votes", help="Train on the labels only.")] = False,
+    no_transformer: Annotated[bool, typer.Option("--no-stn", help="Omit the spatial transformer.")] = False,
+    no_excitation: Annotated[bool, typer.Option("--no-se", help="Omit squeeze-and-excitation.")] = False,
+    no_attention: Annotated[bool, typer.Option("--no-attention", help="Omit the attention loss.")] = False,
+    max_minutes: Annotated[float, typer.Option(help="Stop after the last epoch that fits, min.")] = float(
+        "inf"
+    ),
     device: Device = "auto",
 ) -> None:
-    """Trains EmoNeXt; stopped runs go on where they were.
+    """Train EmoNeXt. Run the same command again to continue a stopped run.
 
     Example: emonext train fer2013/ --out runs/atto --max-minutes 120
     """
@@ -68,7 +74,7 @@ def train(
     with progress_bar("Training") as update:
         log = run.train(lambda done, total, loss: update(done, total, f"loss {loss:.3f}"), max_minutes)
     if len(log) < settings.epochs:
-        out_console.print(f"{len(log)} of {settings.epochs} epochs; the same command goes on.")
+        out_console.print(f"{len(log)} of {settings.epochs} epochs; run the same command to continue.")
         return
     path, found = run.finish()
     _print_evaluation(str(path), found)
@@ -76,21 +82,27 @@ def train(
 
 @app.command(rich_help_panel=CLASSIFIER)
 def evaluate(
-    weights: Annotated[str, typer.Argument(help="Weights by name, or a file.", metavar="WEIGHTS")],
-    data: Annotated[Path, typer.Argument(help="FER2013, or another set; see `data import`.", metavar="DATA")],
+    weights: Annotated[str, typer.Argument(help="Name of weights, or a file.", metavar="WEIGHTS")],
+    data: Annotated[
+        Path, typer.Argument(help="FER2013, or another data set; see `data import`.", metavar="DATA")
+    ],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
     labels: LabelMap = None,
     votes: Votes = None,
-    by: Annotated[str | None, typer.Option(help="Figures for each value of this column, too.")] = None,
-    as_used: Annotated[bool, typer.Option("--as-used", help="Also out of a video, by the detector.")] = False,
-    robustness: Annotated[bool, typer.Option("--robustness", help="Also in poor pictures.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page there.")] = None,
-    card: Annotated[Path | None, typer.Option(help="Write the model card there (.md).")] = None,
-    pictures: Annotated[Path | None, typer.Option(help="Folder for the figures (PNG).")] = None,
+    by: Annotated[str | None, typer.Option(help="Also evaluate each value of this column.")] = None,
+    as_used: Annotated[
+        bool, typer.Option("--as-used", help="Also evaluate on faces detected in a video.")
+    ] = False,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also evaluate on degraded images.")
+    ] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the results as an HTML page.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Write the model card to this file (.md).")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Write the figures (PNG) to this folder.")] = None,
     device: Device = "auto",
 ) -> None:
-    """How good weights are on a labelled set.
+    """Measure the accuracy and calibration of weights on a labelled data set.
 
     Example: emonext evaluate atto fer2013/ --as-used --robustness --html atto.html
     """
@@ -105,7 +117,7 @@ def evaluate(
             from emonext.model_card import model_card
         if as_used:
             import pipeline.checks.video_crops
-            import pipeline.faces.mtcnn  # noqa: F401  # before the minutes that an evaluation takes
+            import pipeline.faces.mtcnn  # noqa: F401  # fail before an evaluation of minutes
     from emonext.checkpoint import load_weights
     from emonext.datasets.forms import check_split, load_faces
     from emonext.datasets.label_maps import parse_label_map
@@ -140,12 +152,12 @@ def data_import(
     out: Annotated[Path, typer.Option(help="File to write (.npz).")],
     labels: LabelMap = None,
     votes: Votes = None,
-    size: Annotated[int, typer.Option(help="Side at which faces are kept, px.", min=16)] = 48,
+    size: Annotated[int, typer.Option(help="Width and height of the stored faces, px.", min=16)] = 48,
 ) -> None:
-    """Labelled faces in the forms people hold them → one file for `train` and `evaluate`.
+    """Convert a set of labelled faces to one file for `train` and `evaluate`.
 
-    FER2013 (fer2013.csv, icml_face_data.csv), class folders, AffectNet, RAF-DB, CK+, or your own frames:
-    a CSV of image, label and, if you like, split and others such as age_group.
+    Formats: FER2013 (fer2013.csv, icml_face_data.csv), class folders, AffectNet, RAF-DB, CK+, or your own
+    frames: a CSV with the columns image and label, and optional columns such as split and age_group.
 
     Example: emonext data import frames.csv --out frames.npz
     """
@@ -174,7 +186,7 @@ def data_import(
 
 @weights_app.command("list")
 def weights_list() -> None:
-    """The weights that come with the program, and those that were imported.
+    """List the weights that come with the program and the imported weights.
 
     Example: emonext weights list
     """
@@ -198,9 +210,9 @@ def weights_list() -> None:
 @weights_app.command("import")
 def weights_import(
     file: Annotated[Path, typer.Argument(help="Weights of this program (.safetensors).", metavar="FILE")],
-    name: Annotated[str, typer.Option(help="What to call them; `--model NAME` then takes them.")],
+    name: Annotated[str, typer.Option(help="Name of the weights, for `--model NAME`.")],
 ) -> None:
-    """Your own weights, or larger ones, by a name; they are checked first.
+    """Check weights and store them under a name.
 
     Example: emonext weights import runs/tiny/weights.safetensors --name tiny
     """
@@ -214,10 +226,10 @@ def weights_convert(
     old: Annotated[Path, typer.Argument(help="Checkpoint of the published code (.pt).", metavar="OLD")],
     new: Annotated[Path, typer.Argument(help="File to write (.safetensors).", metavar="NEW")],
     labels: Annotated[
-        str, typer.Option(help="The checkpoint's classes in the order of its logits.")
+        str, typer.Option(help="Classes of the checkpoint, in the order of its logits.")
     ] = "angry,disgust,fear,happy,neutral,sad,surprise",
 ) -> None:
-    """A checkpoint trained with the authors' code → weights for this program.
+    """Convert a checkpoint of the published EmoNeXt code to weights of this program.
 
     Example: emonext weights convert best.pt mine.safetensors
     """
@@ -230,29 +242,29 @@ def weights_convert(
 
 @weights_app.command("verify")
 def weights_verify(
-    weights: Annotated[str, typer.Argument(help="By name, or a file.", metavar="WEIGHTS")],
+    weights: Annotated[str, typer.Argument(help="Name of weights, or a file.", metavar="WEIGHTS")],
 ) -> None:
-    """Checks weights against their sha256 and against the model they claim to be.
+    """Check weights against their sha256 and their model card.
 
     Example: emonext weights verify atto
     """
     from emonext.checkpoint import load_weights
 
-    say(f"{weights}: whole, sha256 {load_weights(weights).sha256}.")
+    say(f"{weights}: intact, sha256 {load_weights(weights).sha256}.")
 
 
 def _print_evaluation(weights: str, found: "Evaluation") -> None:
-    say(f"{weights} on {number_of(found.count, 'face')}, {found.faces_per_s:.0f} a second")
+    say(f"{weights} on {number_of(found.count, 'face')}, {found.faces_per_s:.0f} per second")
     heads = {"labels": "FER2013's labels", "votes": "people's votes"}
     columns = [
         f"{heads[r.head]} →\n{'labels' if r.truth == 'labels' else 'majority'}" for r in found.readings
     ]
-    table = Table("learnt from → asked for", *columns, box=SIMPLE)
+    table = Table("head → compared with", *columns, box=SIMPLE)
     rows: dict[str, Callable[[Reading], str]] = {
         "faces": lambda r: str(r.count),
         "accuracy, one crop": lambda r: f"{r.accuracy.value:.2%}",
         "… 95 % interval": lambda r: f"{r.accuracy.low:.1%}–{r.accuracy.high:.1%}",
-        "… without twins in training": lambda r: f"{r.accuracy_unseen:.2%}",
+        "… without duplicates in training": lambda r: f"{r.accuracy_unseen:.2%}",
         "accuracy, ten crops": lambda r: f"{r.accuracy_ten_crops:.2%}",
         "macro F1": lambda r: f"{r.macro_f1.value:.3f}",
         "calibration error, raw": lambda r: f"{r.ece_raw:.3f}",
@@ -268,9 +280,9 @@ def _print_evaluation(weights: str, found: "Evaluation") -> None:
     say(f"Same class in bf16 as in float32: {found.bf16_agreement:.2%}")
     for used in found.as_used:
         say(
-            f"Out of a video ({heads[used.head]} → {used.truth}): {used.found:.1%} of the faces found, "
-            f"{used.accuracy:.2%} of them right; cut as the benchmark does {used.benchmark:.2%}, "
-            f"{100 * (used.benchmark - used.accuracy):.1f} points more"
+            f"From a video ({heads[used.head]} → {used.truth}): {used.found:.1%} of the faces detected, "
+            f"accuracy {used.accuracy:.2%}; with the benchmark's crops {used.benchmark:.2%}, "
+            f"a difference of {100 * (used.benchmark - used.accuracy):.1f} percentage points"
         )
     for group in found.groups:
         share = group.accuracy

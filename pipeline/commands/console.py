@@ -1,4 +1,4 @@
-"""Output of the commands: results, notes, errors, tables, progress bars and exit codes."""
+"""Console output of the commands: results, notes, errors, tables, progress bars, exit codes."""
 
 import os
 import shutil
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from pipeline.store.spreadsheet import Problem
 
 EXIT_INCOMPLETE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-# Narrower than this the columns of a table would vanish.
+# In a narrower terminal, Rich drops columns of a table.
 _MIN_WIDTH = 40
-# Where no terminal folds lines, nothing is cut off or folded.
+# Into a file or pipe, tables are neither folded nor cut.
 _ANY_WIDTH = 10_000
 
 
 class _Output(Console):
-    """What commands print to: whoever stops reading (``| head``) ends the printing, not the work."""
+    """A console that survives a closed pipe (``| head``): the printing ends, the work continues."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -49,20 +49,20 @@ class _Output(Console):
 
 
 def _output_width() -> int:
-    """Columns of the terminal; any number where the output is none."""
+    """Columns of the terminal, or a very large number if the output is no terminal."""
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     return max(shutil.get_terminal_size().columns, _MIN_WIDTH) if is_terminal else _ANY_WIDTH
 
 
 def discard_output(file: IO[str]) -> None:
-    """Lets what is still to be written go nowhere: at its end Python would stumble over it."""
+    """Redirect a file's remaining output to the null device: flushing at exit would fail otherwise."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, file.fileno())
         os.close(nowhere)
 
 
-# with a height too, or a dumb terminal counts as one of 80 columns
+# Rich ignores the width of a dumb terminal unless a height is given too
 out_console = _Output(width=_output_width(), height=24)
 err_console = _Output(stderr=True)
 
@@ -70,26 +70,26 @@ err_console = _Output(stderr=True)
 def tell_problems(path: Path, problems: "Sequence[Problem]") -> None:
     for problem in problems:
         err_console.print(f"{path}: {problem}", markup=False, soft_wrap=True)
-    err_console.print(f"{len(problems)} to be put right; nothing was done.")
+    err_console.print(f"{number_of(len(problems), 'error')} to correct; nothing was done.")
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Whether a parameter was typed."""
+    """Whether the user typed this parameter."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 
 
 def refuse_given(context: typer.Context, only: str, *names: str) -> None:
-    """:raises InputError: one of these options was typed, and means nothing here."""
+    """:raises InputError: the user typed one of these options, which has no effect here."""
     from pipeline.errors import InputError
 
     for name in names:
         if is_given(context, name):
-            raise InputError(f"--{name.replace('_', '-')}: only goes with {only}; leave the option out.")
+            raise InputError(f"--{name.replace('_', '-')}: only valid with {only}; leave the option out.")
 
 
 def warn_of(paths: "Sequence[Path]", kind: str, what: str) -> None:
-    """Some files of a kind in one line."""
+    """Print one note about files or folders, with the first of them by name."""
     if paths:
         named = ", ".join(map(str, paths[:_MAX_NAMED])) + (", …" if len(paths) > _MAX_NAMED else "")
         warn(f"{what}: {number_of(len(paths), kind)} ({named}).")
@@ -99,12 +99,12 @@ def warn(line: str) -> None:
     err_console.print(f"Note: {line}", markup=False, soft_wrap=True)
 
 
-# So many files are named in a note.
+# A note names at most this many files.
 _MAX_NAMED = 5
 
 
 def tell_left_out(problems: "Sequence[str]") -> None:
-    """What of a study's own files could not be used."""
+    """Print which of the study's own files (events, scales) were not used, and why."""
     for problem in problems:
         err_console.print(f"Left out: {problem}", markup=False, soft_wrap=True)
 
@@ -113,11 +113,11 @@ def tell_error(message: str) -> None:
     try:
         err_console.print(f"[red]Error:[/red] {on_screen(message)}", soft_wrap=True)
     except OSError:
-        discard_output(sys.stderr)  # nobody can be told
+        discard_output(sys.stderr)
 
 
 class _TimeLeft(ProgressColumn):
-    """By the mean speed so far: results come in bursts, which mislead a momentary speed."""
+    """Remaining time, from the mean speed so far: results come in bursts, so the current speed misleads."""
 
     def render(self, task: Task) -> Text:
         done = task.completed - task.fields["first"]
@@ -129,7 +129,7 @@ class _TimeLeft(ProgressColumn):
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar with the time that is left, on a terminal; nothing elsewhere."""
+    """Show a bar with the remaining time on a terminal; show nothing elsewhere."""
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -144,7 +144,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
 
         def update(done: int, total: int, note: str) -> None:
             nonlocal last
-            if done < last or (last == 0 and done > 1):  # the next video, or a run that goes on
+            if done < last or (last == 0 and done > 1):  # the next video, or a continued run
                 bar.reset(task, first=done - 1, note=note)
             last = done
             bar.update(task, completed=done, total=total, note=note)
@@ -153,12 +153,12 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 def overall_progress(update: Callable[[int, int, str], None], count: int) -> "OnSession":
-    """One bar for sessions of which several are at work at once."""
+    """One bar for sessions of which several are processed at once."""
     shares: dict[tuple[str, str], float] = {}
 
     def on_session(session: "Session", done: int, total: int) -> None:
         key = session.ids
-        shares[key] = max(shares.get(key, 0.0), done / total)  # a second try does not take the bar back
+        shares[key] = max(shares.get(key, 0.0), done / total)  # a second try does not move the bar back
         ended = sum(share == 1 for share in shares.values())
         note = f"{session.patient_id} {session.session_id}, {ended} of {number_of(count, 'session')}"
         update(round(1000 * sum(shares.values())), 1000 * count, note)
@@ -168,7 +168,7 @@ def overall_progress(update: Callable[[int, int, str], None], count: int) -> "On
 
 @contextmanager
 def needing_extra(name: str) -> Iterator[None]:
-    """Imports that need an optional part of the program."""
+    """Turn a failed import of an optional dependency into an error that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -177,7 +177,7 @@ def needing_extra(name: str) -> Iterator[None]:
 
 
 def own_requirement(extra: str) -> str:
-    """What pip takes for this program with an optional part; it knows the name of an installed one alone."""
+    """pip's requirement for this program with an extra; a checkout is not on the index, so name its path."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -196,19 +196,19 @@ def print_table(title: str, rows: dict[str, str]) -> None:
 
 
 def on_screen(text: str) -> str:
-    """Text of a file, with nothing in it that a terminal would obey or could not write."""
+    """Text from a file without control characters and Rich markup."""
     return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def show_table(table: Table) -> None:
-    """A table whose cells are whole: a narrow terminal folds them, and cuts nothing off."""
+    """Print a table; a narrow terminal folds long cells and cuts nothing off."""
     for column in table.columns:
         column.overflow = "fold"
     out_console.print(table)
 
 
 def say(line: str) -> None:
-    """One line of result, as it is: a path may hold brackets, and is never folded."""
+    """Print one line of result verbatim: no markup (a path may contain brackets), no folding."""
     out_console.print(line, markup=False, soft_wrap=True)
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel=MACHINE)
 def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
-    """What a video's container says.
+    """Show what a video's container declares: picture size, length, frame rate, codec.
 
     Example: emonext info P012_S01.mp4
     """
@@ -63,12 +63,14 @@ def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
 def preflight(
     video: Annotated[Path, typer.Argument(help="A trial recording.", metavar="VIDEO")],
     pictures: Annotated[
-        Path | None, typer.Option(help="Folder for a few of the pictures, with boxes. They show faces.")
+        Path | None,
+        typer.Option(help="Write some of the pictures, with boxes, to this folder. They show faces."),
     ] = None,
 ) -> None:
-    """Whether this camera set-up will do, and what to change: before a study, in seconds.
+    """Check a camera set-up before a study, and name what to change; takes seconds.
 
-    Film somebody in the patient's chair for some minutes, as the study will. Exit code 1: it won't do.
+    Film a person in the patient's chair for some minutes, as in the study. Exit code 1: the set-up will not
+    work.
 
     Example: emonext preflight trial.mp4
     """
@@ -90,7 +92,7 @@ def preflight(
     _tell_preflight(video, looks, findings)
     if pictures:
         count = len(write_pictures(found, looks, pictures))
-        say(f"Pictures: {pictures} ({count}; they show faces: delete them when you have looked)")
+        say(f"Pictures: {pictures} ({count}; they show faces: delete them after you have looked at them)")
     if overall(findings) == "will not work":
         raise typer.Exit(EXIT_INCOMPLETE)
 
@@ -99,15 +101,15 @@ def preflight(
 def demo(
     context: typer.Context,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for what is made; else demo, and with --study demo-study.")
+        Path | None, typer.Option(help="Output folder; default: demo, or demo-study with --study.")
     ] = None,
     study: Annotated[
-        bool, typer.Option("--study", help="A made study instead: 12 patients, 8 sessions each, no video.")
+        bool, typer.Option("--study", help="Simulate a study: 12 patients, 8 sessions each, no video.")
     ] = False,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
 ) -> None:
-    """Makes a sample session (36 s) and processes it; or makes the results of a whole study.
+    """Make and process a sample session (36 s), or simulate the results of a whole study.
 
     Example: emonext demo, or emonext demo --study
     """
@@ -148,7 +150,7 @@ def demo(
 
 
 def _demo_study(out: Path) -> None:
-    """A made study whose truth is known."""
+    """Simulate a study whose true effects are known."""
     from pipeline.checks.demo_study import make_study, prepare_output
     from pipeline.store.lock import folder_lock
     from reports import write_reports
@@ -172,12 +174,12 @@ def bench(
     batch_size: BatchSize = 64,
     min_face: MinFace = 40,
     baseline: Annotated[
-        bool, typer.Option("--baseline", help="Compare with facenet-pytorch's detector on every sample.")
+        bool, typer.Option("--baseline", help="Compare with facenet-pytorch's detector, run on every sample.")
     ] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure there.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Draw them (PNG, SVG, PDF).")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw the results (PNG, SVG, PDF).")] = None,
 ) -> None:
-    """What this video costs on this machine, stage by stage.
+    """Measure the processing time of a video on this machine, stage by stage.
 
     Example: emonext bench P012_S01.mp4 --baseline --json bench.json --picture bench.png
     """
@@ -211,7 +213,7 @@ def bench(
 
 @app.command(rich_help_panel=MACHINE)
 def doctor() -> None:
-    """What this machine has: device, decoders, weights.
+    """Show this machine's device, decoders, packages, weights and optional parts.
 
     Example: emonext doctor
     """
@@ -258,15 +260,15 @@ OPTIONAL = {
     "notebooks": ("ipykernel", "the notebooks"),
     "train": ("sklearn", "training and evaluation"),
 }
-"""Each extra: a module that comes with it, and what it is for."""
+"""Extra → a module that it installs, and its purpose."""
 
 
 def _tell_preflight(video: Path, looks: "Sequence[Snapshot]", findings: "Sequence[Finding]") -> None:
-    """What was judged, what to change (what will not work first), and the verdict on all."""
+    """Print each finding, the changes (most serious first), and the overall verdict."""
     from pipeline.checks.preflight import clock, overall
 
     span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
-    say(f"{video}: {number_of(len(looks), 'picture')} looked at, {span}")
+    say(f"{video}: {number_of(len(looks), 'picture')} checked, {span}")
     table = Table(show_header=False, box=SIMPLE)
     for finding in findings:
         colour = _VERDICT_COLOURS[finding.verdict]
@@ -285,13 +287,13 @@ def _tell_preflight(video: Path, looks: "Sequence[Snapshot]", findings: "Sequenc
 _VERDICT_COLOURS = {"good": "green", "could be better": "yellow", "will not work": "red"}
 _VERDICTS = {
     "good": "This set-up will work.",
-    "could be better": "This set-up will work, and could be better.",
+    "could be better": "This set-up will work, but could be better.",
     "will not work": "This set-up will not work as it is.",
 }
 
 
 def _tell_costs(found: dict[str, Any]) -> None:
-    """Of a benchmark, with or without the baseline."""
+    """Print the results of a benchmark, with or without the baseline."""
     rows = {"decoding alone": f"{found['decode_fps']:.0f} frames/s"}
     for stage, cost in found["stages"].items():
         speed = f", {cost['samples_per_s']:.0f} samples/s" if stage != "waiting" else " for decoding"
@@ -304,11 +306,11 @@ def _tell_costs(found: dict[str, Any]) -> None:
     if "ratio_to_baseline" in found:
         rows["baseline"] = f"{found['ratio_to_baseline']:.1f} times as long"
     if found.get("baseline_faces"):
-        rows["its faces"] = (
+        rows["baseline faces"] = (
             f"{found['face_recall']:.2%} of {found['baseline_faces']} found, mean IoU {found['mean_iou']:.3f}"
         )
     if found.get("emotion_agreement") is not None:
-        rows["its emotions"] = f"{found['emotion_agreement']:.2%} the same, where it is sure"
+        rows["baseline emotions"] = f"{found['emotion_agreement']:.2%} the same, where the baseline is sure"
     title = f"{found['video_s']:.1f} s of {found['width']} × {found['height']} px: " + ", ".join(
         number_of(found[f"{one}s"], one) for one in ("frame", "sample", "face")
     )
@@ -321,7 +323,7 @@ def _describe_picture(found: "VideoInfo") -> str:
 
 
 def _describe_missing(found: "VideoInfo") -> str:
-    missing = [f"{found.missing_s:.1f} s that the file promises"] if found.missing_s else []
+    missing = [f"{found.missing_s:.1f} s shorter than the file declares"] if found.missing_s else []
     missing += [f"{found.without_picture_s:.1f} s without a picture"] if found.without_picture_s else []
     return ", ".join(missing) or "nothing"
 

@@ -1,4 +1,4 @@
-"""The entry: runs a command, and tells its error in one line."""
+"""The entry point: run a command and report its error in one line."""
 
 import errno
 import sys
@@ -13,7 +13,7 @@ from pipeline.commands.console import (
     tell_error,
 )
 
-# Each adds its commands, in the order of the help.
+# Each import registers commands; the order is that of the help.
 # isort: off
 from pipeline.commands import process, study, results, review, privacy, classifier, machine  # noqa: F401
 
@@ -23,19 +23,19 @@ from pipeline.commands import process, study, results, review, privacy, classifi
 def main() -> None:
     """The entry point of ``emonext`` and of ``python cli.py``."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal of another alphabet shows a question mark instead
+        if isinstance(stream, TextIOWrapper):  # show ? for characters that the terminal cannot encode
             stream.reconfigure(errors="replace")
     try:
         app()
     except SystemExit as end:
         if end.code == EXIT_INTERRUPTED:
-            err_console.print("Interrupted. What is finished is kept; the same command goes on from there.")
+            err_console.print("Interrupted. Finished results are kept; run the same command to continue.")
         raise
-    except OSError as error:  # the disk, a share or a pipe: of files of our own other errors tell
+    except OSError as error:  # disk, network share or pipe; errors about the program's own files have classes
         discard_output(sys.stdout)
         where = "output" if error.filename is None else error.filename
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "make room on the disk" if full else "give another path, or put that right"
+        advice = "free space on the disk" if full else "give another path, or correct the cause"
         tell_error(f"{where}: {error.strerror or error}; {advice}, then run again.")
         sys.exit(EXIT_BAD_INPUT)
     except Exception as error:
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def expected_errors() -> tuple[type[Exception], ...]:
-    """Of the packages that were imported: no other can have raised one, and training needs few of them."""
+    """Base errors of the imported packages; a package that was not imported cannot have raised one."""
     bases = {
         "emonext.errors": "EmoNeXtError",
         "pipeline.errors": "PipelineError",

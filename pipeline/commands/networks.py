@@ -1,4 +1,4 @@
-"""Which networks a command works with."""
+"""Load the networks that a command uses."""
 
 from contextlib import suppress
 from functools import partial
@@ -30,12 +30,13 @@ def make_networks(
     sha256: str | None = None,
     key: Path | None = None,
 ) -> "Networks":
-    """Where the two trained parts meet: the detector and the classifier, on one device.
+    """The face detector and the classifier, on one device.
 
-    :param network: for faces, as :func:`find_identity_file` gives it.
-    :param cores: of the processor; none is all of them.
-    :param sha256: what the weights must be.
-    :param key: with which this process encrypts; other machines read it from the same path.
+    :param network: file and sha256 of the face embedder, from :func:`find_identity_file`.
+    :param cores: processor cores to use; ``None``: all.
+    :param sha256: expected sha256 of the classifier's weights.
+    :param key: key file for encryption; workers on other machines read the same path.
+    :raises WeightsError: the weights have another sha256.
     """
     from emonext import Classifier
     from emonext.errors import WeightsError
@@ -44,16 +45,16 @@ def make_networks(
     from pipeline.store.encryption import use_key
 
     use_key(key)
-    with suppress(ImportError, OSError):  # it has no wheel for every system
+    with suppress(ImportError, OSError):  # decord has no wheel for some systems
         import decord
 
-        # its messages about damaged frames say nothing that the timeline does not
+        # the timeline records damaged frames already
         decord.logging.set_level(decord.logging.QUIET)
     share_processor(cores)
     classify = Classifier(model, device)
     if sha256 not in (None, classify.sha256):
         raise WeightsError(
-            f"{model}: its sha256 is {classify.sha256[:12]}…, not {sha256[:12]}… as elsewhere."
+            f"{model}: its sha256 is {classify.sha256[:12]}…, but {sha256[:12]}… on the other machines."
         )
     prepare = classify.card.preprocessing
     cascade = Cascade(min_face_px, classify.device)
@@ -75,7 +76,7 @@ def make_networks(
 
 
 def find_identity_file(identity: str) -> tuple[Path, str] | None:
-    """File and sha256 of :data:`Identity`, checked; none for dlib."""
+    """Parse :data:`Identity` and verify the file → file and sha256; ``None`` for dlib."""
     from pipeline.errors import InputError
     from pipeline.identity.embedding import check_sha256
 
@@ -90,7 +91,7 @@ def find_identity_file(identity: str) -> tuple[Path, str] | None:
 
 
 def make_embedder(file: tuple[Path, str] | None) -> "Embedder":
-    """To compare faces with."""
+    """The network that turns faces into embeddings."""
     if file is None:
         from pipeline.identity.embedding import DlibEmbedder
 
@@ -101,24 +102,24 @@ def make_embedder(file: tuple[Path, str] | None) -> "Embedder":
 
 
 def share_processor(cores: int | None = None) -> None:
-    """Decoding goes on meanwhile and needs half: more threads than cores wait for each other."""
+    """Give PyTorch half of the cores; decoding runs at the same time and uses the other half."""
     import torch
 
     from pipeline.processing.workers import usable_cores
 
-    # of more jobs than cores each gets none, and still one thread
+    # with more jobs than cores, `cores` is 0; one thread is the minimum
     torch.set_num_threads(max(1, (usable_cores() if cores is None else cores) // 2))
 
 
 def crop_of(prepare: "Preprocessing") -> "CropSpec":
-    """How a classifier wants its faces cut, in the pipeline's terms."""
+    """The pipeline's crop specification for a classifier's preprocessing."""
     from pipeline.faces.detection import CropSpec
 
     return CropSpec(prepare.crop_px, prepare.face_scale, prepare.face_shift)
 
 
 def recut_with_pipeline(card: "Card", device: str) -> "Recut":
-    """Benchmark pictures through the pipeline's own detector, as a session's video would show them."""
+    """A function that crops benchmark images with the pipeline's own detector, as in a session's video."""
     from emonext.device import choose_device
     from pipeline.checks.video_crops import recut
     from pipeline.faces.mtcnn import Cascade

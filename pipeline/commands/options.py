@@ -1,38 +1,38 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-Model = Annotated[str, typer.Option(help="Weights by name, or a .safetensors file.")]
+Model = Annotated[str, typer.Option(help="Name of weights, or a .safetensors file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 SampleFps = Annotated[float, typer.Option("--fps", help="Samples per second of video.")]
-MinFace = Annotated[int, typer.Option(help="Smallest face looked for, px.")]
-BatchSize = Annotated[int, typer.Option(help="Faces classified together.", min=1)]
+MinFace = Annotated[int, typer.Option(help="Smallest face to detect, px.")]
+BatchSize = Annotated[int, typer.Option(help="Faces per batch of the classifier.", min=1)]
 LabelMap = Annotated[
     str | None,
-    typer.Option(help="Classes: affectnet, rafdb, ckplus, fer2013, or like 0=angry,1=sad,7=- (left out)."),
+    typer.Option(help="Classes: affectnet, rafdb, ckplus, fer2013, or 0=angry,1=sad,7=- (- omits a class)."),
 ]
-Votes = Annotated[Path | None, typer.Option(help="FER+'s fer2013new.csv, beside FER2013's CSV.")]
-Jobs = Annotated[int | None, typer.Option(help="Sessions at once; else as cores and memory allow.", min=1)]
+Votes = Annotated[Path | None, typer.Option(help="fer2013new.csv of FER+, for FER2013's CSV.")]
+Jobs = Annotated[int | None, typer.Option(help="Sessions at once; default: from cores and memory.", min=1)]
 EngineName = Annotated[
-    Literal["local", "ray"], typer.Option("--engine", help="This machine, or a Ray cluster of several.")
+    Literal["local", "ray"], typer.Option("--engine", help="This machine, or a Ray cluster.")
 ]
 RayAddress = Annotated[
     str | None,
-    typer.Option(help="The cluster's head, such as 10.0.0.5:6379, or auto; else a new one of this machine."),
+    typer.Option(help="Head of the cluster, such as 10.0.0.5:6379, or auto; default: this machine alone."),
 ]
 PatientTrack = Annotated[
-    str, typer.Option(help="Who the patient is: longest (seen longest), largest, or a track's number.")
+    str, typer.Option(help="Track of the patient: longest, largest, or a track's number.")
 ]
 Identity = Annotated[
-    str, typer.Option(help="Compares faces: dlib, or FILE:SHA256 of facenet-pytorch's InceptionResnetV1.")
+    str, typer.Option(help="Face embedder: dlib, or FILE:SHA256 of facenet-pytorch's InceptionResnetV1.")
 ]
 
 
 def _check_results(context: typer.Context, directory: Path) -> Path:
-    """Every command that reads results refuses a folder without any, in the same words."""
+    """Refuse a folder without results, with the same message in every command."""
     from pipeline.store.folders import check_results
 
     return directory if context.resilient_parsing else check_results(directory)
@@ -41,5 +41,5 @@ def _check_results(context: typer.Context, directory: Path) -> Path:
 Directory = Annotated[
     Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR", callback=_check_results)
 ]
-KeyFile = Annotated[Path | None, typer.Option("--key", help="The key, where results are encrypted.")]
+KeyFile = Annotated[Path | None, typer.Option("--key", help="Key file, if the results are encrypted.")]
 DEFAULT_MODEL = "atto"

@@ -25,30 +25,31 @@ from pipeline.store.counts import number_of
 
 @app.command("key", rich_help_panel=PRIVACY)
 def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
-    """Makes a key with which `process --encrypt` encrypts what it writes.
+    """Make a key for `process --encrypt`.
 
-    Keep it apart from the results, and a copy in a safe place: without it nothing can be read again.
+    Keep the key apart from the results, and a copy in a safe place: without the key the results cannot be
+    read.
 
     Example: emonext key study.key
     """
     from pipeline.store.encryption import write_key
 
-    say(f"{write_key(path)}: keep a copy in a safe place; without it nothing can be read again.")
+    say(f"{write_key(path)}: keep a copy in a safe place; without the key the results cannot be read.")
 
 
 @app.command(rich_help_panel=PRIVACY)
 def purge(
     directory: Directory,
-    patient: Annotated[str, typer.Option(help="Whose data goes.")],
-    session: Annotated[str | None, typer.Option(help="Only this session of theirs.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    patient: Annotated[str, typer.Option(help="Patient whose data to delete.")],
+    session: Annotated[str | None, typer.Option(help="Delete only this session of the patient.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     key: KeyFile = None,
 ) -> None:
-    """Deletes everything of a person, or of one session, from a folder, and searches it for what is left.
+    """Delete all data of a patient, or of one session, from a folder; then search the folder for the id.
 
-    Originals (videos, photos, sessions.csv), backups, snapshots and what was exported to elsewhere are not
-    touched. Exits 1 where something still mentions the id, or another session was read from the same
-    recording, and names it. What was interrupted is done by doing it again.
+    Originals (videos, photos, sessions.csv), backups, snapshots and exports to other folders are not touched.
+    Exit code 1: a file still mentions the id, or another session of the same recording remains; the command
+    names it. Run an interrupted purge again to complete it.
 
     Example: emonext purge study --patient P012
     """
@@ -63,20 +64,24 @@ def purge(
     use_key(key)
     plan = plan_purge(directory, patient, session, own_text())
     for path in plan.files:
-        say(f"{path}: goes")
+        say(f"{path}: will be deleted")
     for folder in [path.parent for path in plan.again if path.name == LIST_FILE]:
         count = sum(path.is_relative_to(folder) and path.name != LIST_FILE for path in plan.again)
-        say(f"{folder}: what was exported goes ({number_of(count, 'file')}); `emonext export` makes it again")
+        say(
+            f"{folder}: export will be deleted ({number_of(count, 'file')}); `emonext export` writes it again"
+        )
     for path, command in plan.again.items():
         if command != "export":
-            say(f"{path}: goes; `emonext {command}` makes it again")
+            say(f"{path}: will be deleted; `emonext {command}` writes it again")
     for path, count in plan.rows.items():
-        say(f"{path}: {number_of(count, 'row')} of it {'goes' if count == 1 else 'go'}")
+        say(f"{path}: {number_of(count, 'row')} will be deleted")
     for path in plan.pages:
-        say(f"{path}: is made again")
+        say(f"{path}: will be written again")
     if not yes and not sys.stdin.isatty():
-        raise InputError(f"--yes: is needed where nobody can be asked; nothing of {plan.words} was deleted.")
-    if not yes and not typer.confirm(f"Delete this of {plan.words}? It can't be undone.", err=True):
+        raise InputError(
+            f"--yes: required without a terminal to ask on; nothing of {plan.words} was deleted."
+        )
+    if not yes and not typer.confirm(f"Delete this data of {plan.words}? This can't be undone.", err=True):
         err_console.print("Nothing was deleted.")
         raise typer.Exit(EXIT_BAD_INPUT)
     problems: list[str] = []
@@ -90,15 +95,15 @@ def purge(
     for line in found.mentions:
         err_console.print(f"Still mentions {plan.words}: {directory / line}", markup=False, soft_wrap=True)
     for held in found.same_recording:
-        line = f"Of the same recording, with everybody's faces in it: {directory / held}"
+        line = f"Same recording, with the faces of everybody in it: {directory / held}"
         err_console.print(line, markup=False, soft_wrap=True)
     went = (
         ", ".join(f"{kind} {count}" for kind, count in found.counts.items()) or "nothing was left to delete"
     )
-    left = "something still mentions it" if found.mentions else "nothing mentions it any more"
+    left = "the files above still mention it" if found.mentions else "no file mentions it any more"
     if found.same_recording:
         left += "; other sessions of the same recording still hold faces"
-    beyond = "Originals, backups and what was written elsewhere were not touched."
+    beyond = "Originals, backups and exports to other folders were not touched."
     say(f"{plan.words}: {went}; {left}. {beyond}")
     if found.failed:
         raise found.failed
@@ -109,12 +114,13 @@ def purge(
 @audit_app.command("verify")
 def audit_verify(
     directory: Directory,
-    head: Annotated[str, typer.Option(help="A head of an earlier time that was kept elsewhere.")] = "",
+    head: Annotated[str, typer.Option(help="An earlier head of the log, kept outside the folder.")] = "",
 ) -> None:
-    """Whether the audit log is as it was written.
+    """Check that the audit log was not changed.
 
-    Exits 1 where a line was changed, removed or moved. Keep the head that is told outside the folder: whoever
-    may write to it could write the whole log anew, and only --head with an earlier head shows that.
+    Exit code 1: a line was changed, removed or moved. Keep the head that the command prints outside the
+    folder: a person with write access could replace the whole log, and only --head with an earlier head
+    detects that.
 
     Example: emonext audit verify study
     """
@@ -123,7 +129,7 @@ def audit_verify(
     found = verify(directory, head)
     for line in (*found.faults, *found.notes):
         err_console.print(f"{directory}: {line}", markup=False, soft_wrap=True)
-    chain = "chain broken" if found.faults else "chain whole"
+    chain = "chain broken" if found.faults else "chain intact"
     say(f"{number_of(found.entries, 'entry', 'entries')}, {chain}, head {found.head}")
     if found.faults:
         raise typer.Exit(EXIT_INCOMPLETE)
@@ -132,9 +138,9 @@ def audit_verify(
 @audit_app.command("show")
 def audit_show(
     directory: Directory,
-    patient: Annotated[str | None, typer.Option(help="Only what touched this patient.")] = None,
+    patient: Annotated[str | None, typer.Option(help="Show only commands that touched this patient.")] = None,
 ) -> None:
-    """The audit log as a table: one row for each command.
+    """Show the audit log as a table, one row per command.
 
     Example: emonext audit show study --patient P012
     """

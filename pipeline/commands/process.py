@@ -60,10 +60,10 @@ def process(
     ],
     out: Annotated[Path, typer.Option(help="Folder for timelines, faces, reports and status.")],
     patient: Annotated[
-        str | None, typer.Option(help="Pseudonym, such as P012; of a list, only this patient.")
+        str | None, typer.Option(help="Pseudonym, such as P012; with a list, process only this patient.")
     ] = None,
     session: Annotated[
-        str | None, typer.Option(help="Session, such as S01; of a list, only this session.")
+        str | None, typer.Option(help="Session id, such as S01; with a list, process only this session.")
     ] = None,
     fps: SampleFps = 5.0,
     model: Model = DEFAULT_MODEL,
@@ -75,16 +75,18 @@ def process(
     jobs: Jobs = None,
     engine: EngineName = "local",
     ray_address: RayAddress = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make existing timelines anew.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Process sessions that are up to date again.")
+    ] = False,
     encrypt: Annotated[
         Path | None, typer.Option(help="Encrypt timelines and faces with this key (see `key`).")
     ] = None,
 ) -> None:
-    """Videos → emotion timelines (Parquet) and reports (HTML).
+    """Turn videos into emotion timelines (Parquet) and reports (HTML).
 
-    Several videos, or a folder, take their ids from names like P012_S01.mp4; a study lists its sessions in
-    a sessions.csv (see `study init`), and its settings in study.toml beside it. A folder that holds such a
-    list is processed as the list says.
+    Without a list, the ids come from file names such as P012_S01.mp4. A study lists its sessions in
+    sessions.csv (see `study init`) and its settings in study.toml beside that list. If a folder holds a
+    list, the list decides which sessions are processed.
 
     Example: emonext process recordings/ --out study
     """
@@ -111,7 +113,7 @@ def process(
     sessions, chosen = _plan(inputs, patient, session)
     check_ids(sessions, out)
     for name, (option, value) in options.items():
-        # study.toml gives way to what was typed, not to what was left out
+        # an option that was typed overrides study.toml; a default does not
         if name not in chosen or is_given(context, option):
             chosen[name] = value
     model, device, jobs = chosen.pop("model"), chosen.pop("device"), chosen.pop("jobs")
@@ -121,7 +123,7 @@ def process(
     weights = find_weights(model)
     sha256 = verify_weights(weights)
     if weights == Path(model):
-        model = str(weights.absolute())  # the working folder of another machine is another
+        model = str(weights.absolute())  # other machines have other working folders
     make = partial(make_networks, model, device, settings.min_face_px, network, sha256=sha256, key=key_file())
     run = (
         _on_cluster(make, ray_address, jobs, device)
@@ -147,7 +149,7 @@ def process(
     if plain := unencrypted_tables(out):
         count = f"{number_of(len(plain), 'file')} {'is' if len(plain) == 1 else 'are'}"
         err_console.print(
-            f"{out}: {count} not encrypted, from before there was a key ({plain[0].relative_to(out)}); "
+            f"{out}: {count} not encrypted, from runs without a key ({plain[0].relative_to(out)}); "
             "process their sessions again with --encrypt and --overwrite, or purge them.",
             markup=False,
             soft_wrap=True,
@@ -157,7 +159,7 @@ def process(
 
 
 def _on_this_machine(make: "Callable[..., Networks]", jobs: int | None, sessions: int) -> "Engine":
-    """Sessions in processes that share the cores."""
+    """An engine that processes sessions in several processes, which share the cores."""
     from pipeline.processing.workers import Workers, default_jobs, usable_cores
 
     count = min(default_jobs() if jobs is None else jobs, sessions)
@@ -167,7 +169,7 @@ def _on_this_machine(make: "Callable[..., Networks]", jobs: int | None, sessions
 def _on_cluster(
     make: "Callable[..., Networks]", address: str | None, jobs: int | None, device: str
 ) -> "Engine":
-    """Sessions on all machines of a Ray cluster."""
+    """An engine that processes sessions on all machines of a Ray cluster."""
     with needing_extra("ray"):
         from pipeline.processing.ray_cluster import RayCluster
     from pipeline.processing.workers import WORKER_CORES
@@ -178,7 +180,7 @@ def _on_cluster(
 def _plan(
     inputs: list[Path], patient: str | None, session: str | None
 ) -> "tuple[list[Session], dict[str, Any]]":
-    """The sessions of a list, also of one that lies in the given folder, or of videos; and settings."""
+    """Sessions from a list (given, or in the given folder) or from videos; and the settings of study.toml."""
     from pipeline.checks.sessions_list_check import with_dates
     from pipeline.processing.batch import plan_sessions
     from pipeline.processing.recordings_folder import find_list, find_videos
@@ -197,7 +199,7 @@ def _plan(
             found = find_videos(path)
             below = [video for video in found.below if video.resolve() not in given]
             warn_of(below, "video", f"{path}: in sub-folders, not processed; give the sub-folders too")
-            warn_of(found.unread, "folder", f"{path}: can't be looked into")
+            warn_of(found.unread, "folder", f"{path}: can't be read")
         return sessions, read_settings(folder) if folder else {}
     study = _read_study(listed)
     chosen = choose_sessions(study, listed, patient, session)
@@ -205,8 +207,8 @@ def _plan(
     count = sum(one.recorded_at != other.recorded_at for one, other in zip(chosen, dated, strict=True))
     if count:
         warn(
-            f"{listed}: {number_of(count, 'session')} without recorded_at: the date is what the camera "
-            "stored; `emonext study check` shows the dates."
+            f"{listed}: {number_of(count, 'session')} without recorded_at: the date that the camera stored "
+            "is used; `emonext study check` shows the dates."
         )
     return dated, read_settings(listed.parent)
 
@@ -216,7 +218,7 @@ def is_folder(path: Path) -> bool:
 
 
 def _read_study(path: Path) -> "Study":
-    """A list without faults; exits where it has some, after naming them all."""
+    """Read a list; print all its errors and exit if it has any."""
     from pipeline.checks.sessions_list_check import find_shared
     from pipeline.processing.sessions_list import read_study
 
@@ -243,7 +245,7 @@ def _tell_without_consent(
     outcomes: "Sequence[Outcome]",
     set_aside: "Mapping[tuple[str, str], SetAside]",
 ) -> None:
-    """What became of the results of sessions without consent, and what to do."""
+    """Print what happened to the results of sessions without consent, and what to do."""
     lines = []
     for session, outcome in zip(sessions, outcomes, strict=True):
         patient, name = session.ids
@@ -265,7 +267,7 @@ def _tell_without_consent(
 
 
 def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]", out: Path) -> None:
-    """One line for each session of which there is news, one for all; exits 1 where some are incomplete."""
+    """Print a line for each session with a reason and a summary; exit 1 if a session is incomplete."""
     for session, outcome in zip(sessions, outcomes, strict=True):
         if outcome.state != "skipped" and outcome.reason:
             line = f"{session.video}: {outcome.state}: {outcome.reason}"

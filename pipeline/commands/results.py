@@ -22,22 +22,22 @@ from pipeline.store.counts import number_of
 @app.command(rich_help_panel=SESSIONS)
 def report(
     directory: Directory,
-    lang: Annotated[str | None, typer.Option(help="en or fr; else as the pages were made last.")] = None,
+    lang: Annotated[str | None, typer.Option(help="en or fr; default: as in the last reports.")] = None,
     assets: Annotated[
         Literal["inline", "shared"] | None,
-        typer.Option(help="Scripts and style in each page, or once beside them; else as last."),
+        typer.Option(help="Scripts and style in each page, or in one shared folder; default: as last."),
     ] = None,
     thumbnails: Annotated[
         Literal["off", "blur", "plain"],
         typer.Option(
-            help="Small pictures of moments: none, all faces that were found blurred, or the patient's shown."
+            help="Small pictures of moments: none; all detected faces blurred; or the patient's face shown."
         ),
     ] = "off",
     key: KeyFile = None,
 ) -> None:
-    """Timelines → HTML reports, anew; needs no model, and the videos only for small pictures.
+    """Write the HTML reports again from the timelines. Needs no model, and videos only for small pictures.
 
-    Pictures show people: keep the reports then as carefully as the recordings.
+    Small pictures show people: protect such reports as carefully as the recordings.
 
     Example: emonext report study --lang fr
     """
@@ -71,20 +71,20 @@ def report(
 def summarize(
     directory: Directory,
     enter: Annotated[float, typer.Option(help="Smoothed probability at which an episode begins.")] = 0.5,
-    leave: Annotated[float, typer.Option(help="And at which it ends.")] = 0.4,
+    leave: Annotated[float, typer.Option(help="Smoothed probability at which an episode ends.")] = 0.4,
     smoothing: Annotated[float, typer.Option(help="Window of the smoothing, s.")] = 1.0,
-    min_duration: Annotated[float, typer.Option(help="Shorter episodes are left out, s.")] = 1.0,
-    bridge: Annotated[float, typer.Option(help="Interruptions up to so long are bridged, s.")] = 0.6,
-    max_unobserved: Annotated[float, typer.Option(help="And so long without a readable face, s.")] = 1.0,
-    min_coverage: Annotated[float, typer.Option(help="With less seen, no number is given, 0…1.")] = 0.2,
+    min_duration: Annotated[float, typer.Option(help="Shortest episode, s.")] = 1.0,
+    bridge: Annotated[float, typer.Option(help="Longest interruption that is bridged, s.")] = 0.6,
+    max_unobserved: Annotated[float, typer.Option(help="Longest gap without a readable face, s.")] = 1.0,
+    min_coverage: Annotated[float, typer.Option(help="Lowest coverage for a result, 0…1.")] = 0.2,
     baseline: Annotated[
-        str, typer.Option(help="Condition of sessions in which patients were calm.")
+        str, typer.Option(help="Condition of the sessions in which patients were calm.")
     ] = "baseline",
     key: KeyFile = None,
 ) -> None:
-    """Timelines → episodes, measures with intervals, comparisons: tables for statistics and for the reports.
+    """Compute episodes, measures with intervals, and comparisons from the timelines, as tables.
 
-    Needs neither video nor model, and can be done again with other settings; `report` then shows them.
+    Needs neither videos nor a model. To change the settings, run it again; `report` shows the new results.
 
     Example: emonext summarize study --min-duration 2
     """
@@ -104,7 +104,7 @@ def summarize(
         problems = derive(directory, settings, lambda done, total: update(done, total, ""))
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
-    known = f"{enough} seen enough, {calm} with the person's own baseline"
+    known = f"{enough} with enough coverage, {calm} with the patient's own baseline"
     say(f"{number_of(sessions.height, 'session')}, {known}.")
     say(f"Tables: {directory / 'summaries'}")
     if problems:
@@ -118,32 +118,32 @@ def agree(
     ratings: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Files (.eaf, .boris, .csv, .tsv) or folders; else DIR/ratings.", metavar="RATINGS…"
+            help="Files (.eaf, .boris, .csv, .tsv) or folders; default: DIR/ratings.", metavar="RATINGS…"
         ),
     ] = None,
     codes: Annotated[
         str | None,
         typer.Option(
-            help="What codes mean, such as smile=happy,talk=- (left out),away=? (could not be judged),"
-            "none=neutral (time without a code), or a .toml file with [codes]."
+            help="Label of each code: smile=happy,talk=- (omitted),away=? (could not be judged),"
+            "none=neutral (time without a code); or a .toml file with [codes]."
         ),
     ] = None,
-    step: Annotated[float, typer.Option(help="Length of the steps that are compared, s.")] = 1.0,
+    step: Annotated[float, typer.Option(help="Time step of the comparison, s.")] = 1.0,
     rated: Annotated[
         str | None,
         typer.Option(
-            help="What was rated of each session, where a file does not say: such as 0-600, or all; "
-            "else from the first code to the last.",
+            help="Rated part of each session, if a file does not state it: 0-600, or all; "
+            "default: from the first code to the last.",
             metavar="FROM-TO",
         ),
     ] = None,
     key: KeyFile = None,
 ) -> None:
-    """How far people who rated sessions agree with the machine, and with each other.
+    """Measure the agreement between human raters and the machine, and between raters.
 
-    Files are named after their session, like P012_S01.eaf or P012_S01_anna.eaf; a table has the columns
-    patient_id, session_id, start_s, end_s and code. What was rated is stated by a table's columns
-    rated_from_s and rated_to_s, by an ELAN tier named rated, or by the interval of a BORIS observation.
+    Name a file after its session, such as P012_S01.eaf or P012_S01_anna.eaf. A table has the columns
+    patient_id, session_id, start_s, end_s and code. State the rated part in a table's columns rated_from_s
+    and rated_to_s, in an ELAN tier named rated, or in the interval of a BORIS observation.
 
     Example: emonext agree study ratings/ --codes smile=happy,none=neutral
     """
@@ -186,20 +186,20 @@ def export(
     directory: Directory,
     kind: Annotated[
         Literal["csv", "xlsx", "elan", "boris", "bids"],
-        typer.Option("--format", help="csv and xlsx: all tables; elan, boris: over the video; bids."),
+        typer.Option("--format", help="csv, xlsx: all tables; elan, boris: episodes; bids: events."),
     ],
-    out: Annotated[Path | None, typer.Option(help="Where to; else DIR/exports/FORMAT.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder; default: DIR/exports/FORMAT.")] = None,
     reading: Annotated[
-        Literal["raw", "corrected"], typer.Option(help="Whose episodes elan and boris show.")
+        Literal["raw", "corrected"],
+        typer.Option(help="Episodes for elan and boris: raw or baseline-corrected."),
     ] = "raw",
     key: KeyFile = None,
 ) -> None:
-    """Results for other programs: tables with a data dictionary, episodes over the video, or BIDS.
+    """Write results for other programs: tables with a data dictionary, ELAN or BORIS files, or BIDS.
 
-    What is written is not encrypted, and outside DIR no purge finds it. It takes the place of what an earlier
-    export wrote there, and of nothing else; files for ELAN and BORIS are never replaced, as somebody may have
-    worked on them. They show episodes over videos that lie beside; of a recording in several files ELAN shows
-    the first, and BORIS all.
+    Exports are not encrypted, and `purge` does not find exports outside DIR. A new export replaces only files
+    of an earlier export. ELAN and BORIS files are never replaced, because a rater may have edited them; they
+    link to the videos. For a recording in several files, ELAN shows the first file and BORIS all of them.
 
     Example: emonext export study --format elan
     """

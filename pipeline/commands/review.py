@@ -24,15 +24,15 @@ from pipeline.store.counts import number_of
 def people(
     directory: Directory,
     apply: Annotated[
-        Path | None, typer.Option(help="The table with its roles put right; rewrites the timelines.")
+        Path | None, typer.Option(help="Table with corrected roles; rewrites the timelines.")
     ] = None,
     identity: Identity = "dlib",
     key: KeyFile = None,
 ) -> None:
-    """Who is on the screen: a page of small pictures (it shows faces) and a table to correct.
+    """List the people in each session: a page of small pictures (it shows faces) and a table of roles.
 
-    Put the column `role` right (patient, caregiver, other, unknown) and give the table back with --apply:
-    the timelines are made anew, without the videos, and what you said is kept for later runs.
+    Correct the column `role` (patient, caregiver, other, unknown), then give the table with --apply. This
+    rewrites the timelines without the videos, and later runs keep the corrected roles.
 
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
@@ -62,7 +62,7 @@ def people(
             applied, recognised = apply_people(
                 directory, roles, write_reports, embed, lambda done, total: update(done, total, "")
             )
-        say(f"{number_of(len(applied), 'timeline')} made again; {len(recognised)} more recognised by them.")
+        say(f"{number_of(len(applied), 'timeline')} rewritten; {len(recognised)} other sessions recognised.")
         say(f"Report: {directory / 'reports' / 'index.html'}")
         return
     network = find_identity_file(identity)
@@ -71,7 +71,7 @@ def people(
     except InputError as error:
         if network:
             raise
-        err_console.print(f"People are told apart by place and time alone. {escape(str(error))}")
+        err_console.print(f"Note: people are distinguished by place and time only. {escape(str(error))}")
         embed = None
     sessions = sessions_in(directory)
     with folder_lock(directory), audited(directory, "people", sessions, {"apply": False}):
@@ -79,8 +79,8 @@ def people(
             found = find_people(directory, embed, lambda done, total: update(done, total, ""))
         table = write_people(found, directory)
         page = write_people_page(found, table, directory / "people.html")
-    say(f"Look at:   {page}")
-    say(f"Put right: {table}")
+    say(f"Look at: {page}")
+    say(f"Correct: {table}")
 
 
 @app.command(rich_help_panel=SESSIONS)
@@ -91,20 +91,20 @@ def review(
     session: Annotated[str, typer.Argument(metavar="SESSION")],
     blur: Annotated[
         Literal["others", "all", "none"],
-        typer.Option(help="Whose faces are blurred: those of others than the patient, all, none."),
+        typer.Option(help="Faces to blur: others (all but the patient's), all, none."),
     ] = "others",
     no_video: Annotated[
-        bool, typer.Option("--no-video", help="The page alone; it plays the copy that is there.")
+        bool, typer.Option("--no-video", help="Write only the page; it plays the existing copy of the video.")
     ] = False,
     video: Annotated[
-        list[Path] | None, typer.Option(help="Where the recording lies now; again for each of its files.")
+        list[Path] | None, typer.Option(help="New path of the recording; repeat for each of its files.")
     ] = None,
     original: Annotated[
-        bool, typer.Option("--original", help="The page leads to the recording, which shows everybody.")
+        bool, typer.Option("--original", help="Link the original recording, which shows all faces.")
     ] = False,
     key: KeyFile = None,
 ) -> None:
-    """One session's video beside its timeline, with what was read drawn in, for a person to check.
+    """Write a page to check one session: the video with detections drawn in, beside the timeline.
 
     Example: emonext review study P012 S01
     """
@@ -119,10 +119,10 @@ def review(
     if no_video:
         refuse_given(context, "a new copy of the video, not with --no-video", "blur")
     use_key(key)
-    sessions_in(directory)  # or nothing is there to be held
+    sessions_in(directory)  # raises if there is no session, before the folder is locked
     shown = {"blur": blur, "video": not no_video, "original": original}
     with folder_lock(directory):
-        # first: whoever is not here is not logged
+        # before the audit log: an unknown session is not logged
         material = open_material(directory, patient, session, video or ())
         with audited(directory, "review", [(patient, session)], shown):
             folder = review_folder(directory, patient)

@@ -36,7 +36,7 @@ COLUMN_HELP = "\n".join(f"- **{column.name}**: {column.how}" for column in COLUM
 
 @study_app.command(
     "init",
-    help=f"""Lists a folder's videos in FOLDER/sessions.csv, to be filled in.
+    help=f"""List a folder's videos in FOLDER/sessions.csv, for you to fill in.
 
 Example: emonext study init recordings/
 
@@ -44,7 +44,7 @@ Columns of the list:
 
 {COLUMN_HELP}
 
-Columns of your own begin with x_.""",
+Begin the names of your own columns with x_.""",
 )
 def study_init(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
@@ -53,7 +53,7 @@ def study_init(
     from pipeline.processing.sessions_list import write_sessions_list
 
     path = write_sessions_list(folder)
-    warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be looked into")
+    warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be read")
     width = max(len(column.name) for column in COLUMNS)
     for column in COLUMNS:
         say(f"{column.name:{width}}  {column.how}")
@@ -62,12 +62,12 @@ def study_init(
 
 @study_app.command("check")
 def study_check(
-    path: Annotated[Path, typer.Argument(help="The list (.csv, .xlsx), or its folder.", metavar="LIST")],
+    path: Annotated[Path, typer.Argument(help="List (.csv, .xlsx), or its folder.", metavar="LIST")],
 ) -> None:
-    """Says everything that is wrong with a list of sessions and its recordings, at once.
+    """Report all errors of a list of sessions and its recordings at once.
 
-    Opens every recording and photo, but for those of sessions without consent. Exit code 2: something must be
-    put right. Warnings name what may be meant.
+    Opens every recording and photo, except those of sessions without consent. Exit code 2: the list has
+    errors. A warning marks a possible mistake.
 
     Example: emonext study check recordings/sessions.csv
     """
@@ -80,7 +80,8 @@ def study_check(
         listed = find_list(path)
         if listed is None:
             raise InputError(
-                f"{path}: holds no list of sessions; run `emonext study init {quote(str(path))}` first."
+                f"{path}: no list of sessions in this folder; "
+                f"run `emonext study init {quote(str(path))}` first."
             )
         path = listed
     study = read_study(path)
@@ -96,12 +97,12 @@ def study_check(
         tell_problems(path, found.faults)
         raise typer.Exit(EXIT_BAD_INPUT)
     patients = len({session.patient_id for session in study.sessions})
-    right = number_of(len(found.warnings), "warning") if found.warnings else "nothing to be put right"
+    right = number_of(len(found.warnings), "warning") if found.warnings else "no errors"
     say(f"{path}: {number_of(len(study.sessions), 'session')}, {number_of(patients, 'patient')}, {right}.")
 
 
 def _tell_counts(study: "Study") -> None:
-    """How many sessions there are of each condition and consent, and which lie in several files."""
+    """Print the sessions per condition and consent, and the sessions in several files."""
     conditions = Counter(session.condition or "none" for session in study.sessions)
     consent = Counter("no" if session.refused else "yes" for session in study.sessions)
     for name, counts in (("Conditions", conditions), ("Consent", consent)):
@@ -116,10 +117,10 @@ def _tell_counts(study: "Study") -> None:
 @app.command(rich_help_panel=SESSIONS)
 def status(
     directory: Directory,
-    csv: Annotated[Path | None, typer.Option(help="Write it there too.")] = None,
-    html: Annotated[Path | None, typer.Option(help="And as a page.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the overview as CSV.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write the overview as HTML.")] = None,
 ) -> None:
-    """How every session of a folder ended, and which are at work.
+    """Show the state of every session of a folder.
 
     Example: emonext status study --csv status.csv --html status.html
     """

@@ -1,7 +1,7 @@
-"""Episodes as a BIDS data set: the Brain Imaging Data Structure, with behaviour beside no brain.
+"""Export episodes as a BIDS data set (Brain Imaging Data Structure) with behavioural data only.
 
-BIDS's labels are letters and digits alone, so ids lose their other signs; ``participants.tsv`` and
-``…_sessions.tsv`` say which was which.
+Labels in BIDS have only letters and digits, so other characters of ids are removed; ``participants.tsv`` and
+``…_sessions.tsv`` map labels to ids.
 """
 
 import csv
@@ -36,7 +36,7 @@ _OF_EPISODES = ("reading", "peak_s", "observed_s", "mean_p", "peak_p")
 
 
 def bids_files(sessions: Sequence[Exported]) -> Files:
-    """A folder for each patient and session, with the episodes as events.
+    """One folder per patient and session, with the episodes as events.
 
     :raises InputError: two ids are the same label.
     """
@@ -56,13 +56,13 @@ def bids_files(sessions: Sequence[Exported]) -> Files:
 def labels(ids: Iterable[str], what: str) -> dict[str, str]:
     """Id → label of letters and digits.
 
-    :raises InputError: two ids are the same label, or one has none of its own.
+    :raises InputError: two ids give the same label, or an id has no letter or digit.
     """
     found: dict[str, str] = {}
     whose: dict[str, str] = {}
     for one in dict.fromkeys(ids):
         label = bids_label(one)
-        # file systems that do not tell capitals from small letters would mix them up
+        # case-insensitive file systems would mix them up
         other = whose.setdefault(label.lower(), one)
         if other != one:
             raise InputError(
@@ -102,7 +102,7 @@ def _acquired(session: Exported) -> str | None:
 
 
 def _events(session: Exported) -> list[tuple[Any, ...]]:
-    """In order of onset, as BIDS wants it."""
+    """Events in order of onset, as BIDS requires."""
     rows = session.episodes.sort("start_s", "reading")
     return [
         (
@@ -130,7 +130,7 @@ def _sidecar(session: Exported) -> dict[str, Any]:
 
 
 def _columns(schema: Any, names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """What the tables' schema says of columns."""
+    """BIDS descriptions of columns, from the tables' schema."""
     found = {}
     for name in names:
         said = {key.decode(): value.decode() for key, value in schema.field(name).metadata.items()}

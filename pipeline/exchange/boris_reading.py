@@ -1,8 +1,8 @@
-"""Ratings from a project of BORIS: each observation is a session, each state event a code.
+"""Read ratings from a BORIS project: each observation is a session, each state event a code.
 
-BORIS counts an observation's time over the files of its first player, one after the other, and adds the
-observation's time offset, or the date at which the file was made. A file of player n has the time of the
-first less the offset of player n (``sync_time`` in BORIS 8).
+BORIS counts an observation's time over the consecutive files of the first player, and adds the observation's
+time offset, or the creation date of the file. The time in a file of player n is the first player's time minus
+the offset of player n (``sync_time`` in BORIS 8).
 """
 
 import json
@@ -19,18 +19,18 @@ from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, S
 from pipeline.store.spreadsheet import read_text, shown
 
 NOBODY = {"", "no focal subject"}
-"""BORIS's subject where none was chosen."""
+"""BORIS's subject if none was chosen."""
 
 FIRST_PLAYER = "1"
 
-LIVE = "was coded live, on a clock that is not the video's; code the video, or take it away"
+LIVE = "was coded live, not with the video's clock; code the video, or take it away"
 
 
 @dataclass(frozen=True)
 class StateEvent:
-    """A state begins or ends.
+    """Begin or end of a state.
 
-    :param status: ``START`` or ``STOP``; empty where the file does not say.
+    :param status: ``START`` or ``STOP``; empty if the file does not state it.
     """
 
     time_s: float
@@ -43,9 +43,9 @@ class StateEvent:
 def read_boris_project(
     path: Path, names: SessionNames, codes: CodeMap
 ) -> tuple[list[CodedSession], list[str]]:
-    """The codes of every observation, and what was left out.
+    """Read the codes of every observation, and notes on omitted codes.
 
-    :raises InputError: not a project of BORIS, a state that does not end, or an unknown session.
+    :raises InputError: no BORIS project, a state without an end, or an unknown session.
     """
     del codes
     sessions: list[CodedSession] = []
@@ -58,7 +58,7 @@ def read_boris_project(
         for name, observation in project["observations"].items():
             where = f"{path}, observation {shown(name)}"
             if observation.get("type") == "IMAGES":
-                raise InputError(f"{where}: is of pictures; rate a video, not pictures.")
+                raise InputError(f"{where}: codes pictures; rate a video, not pictures.")
             if observation.get("type") == "LIVE":
                 raise InputError(f"{where}: {LIVE}.")
             media = list(_media(observation, where))
@@ -75,7 +75,7 @@ def read_boris_project(
                 rater = rest or rater_of(subject, ids[0])
                 sessions.append(CodedSession(*ids, rater, tuple(coded), path.name, rated))
     except (json.JSONDecodeError, RecursionError, *_MALFORMED) as error:
-        raise InputError(f"{path}: can't be read as a project of BORIS; save it there again.") from error
+        raise InputError(f"{path}: can't be read as a BORIS project; save it in BORIS again.") from error
     notes = [f"not among the project's behaviors, and left out: {_counted(undefined)}"] if undefined else []
     return sessions, [*point_notes(points), *notes]
 
@@ -84,14 +84,15 @@ _MALFORMED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 
 def rater_of(subject: str, patient_id: str) -> str:
-    """A subject is who is watched, in studies that code one person's face often who watches."""
+    """The rater: the subject, unless it is the patient. Studies of one person's face often enter the rater
+    as the subject, although BORIS means the observed person."""
     return "" if subject.strip().lower() in {*NOBODY, patient_id.lower(), "patient"} else subject.strip()
 
 
 def paired(events: Iterable[StateEvent], where: str) -> dict[str, list[Coded]]:
-    """By subject: a state's events begin and end it in turn, in order of time.
+    """Pair begin and end of each state, by subject; events in order of time alternate.
 
-    :raises InputError: a time is none, a state ends that did not begin, begins twice, or never ends.
+    :raises InputError: a time is invalid; a state ends without a begin, begins twice, or never ends.
     """
     begun: dict[tuple[str, str, str], float] = {}
     found: dict[str, list[Coded]] = {"": []}
@@ -104,7 +105,7 @@ def paired(events: Iterable[StateEvent], where: str) -> dict[str, list[Coded]]:
         if event.status == ("STOP" if state not in begun else "START"):
             what = "ends without a begin" if state not in begun else "begins again before its end"
             raise InputError(
-                f"{where}: {shown(event.code)} {what} at {event.time_s:g} s; put it right in BORIS."
+                f"{where}: {shown(event.code)} {what} at {event.time_s:g} s; correct it in BORIS."
             )
         if state not in begun:
             begun[state] = event.time_s
@@ -135,10 +136,10 @@ def media_of_players(
     offsets_s: Mapping[str, float | None],
     has_video: Mapping[str, bool],
 ) -> Iterator[Medium]:
-    """The files of all players, with their times at the observation's time 0, without its time offset.
+    """The files of all players, with their times at time 0 of the observation, without the time offset.
 
-    :param offsets_s: of each player but the first; none where it is not known. BORIS does not apply that of
-        a player with several files, so whoever gave one saw other times.
+    :param offsets_s: offset of each player but the first; ``None`` if unknown. BORIS ignores the offset of a
+        player with several files, so such times are unknown.
     """
     for player, files in players.items():
         origin_s = 0.0 if player == FIRST_PLAYER else _minus(offsets_s.get(player, 0.0))
@@ -162,7 +163,7 @@ def _media(observation: Mapping[str, Any], where: str) -> Iterator[Medium]:
     }
     lengths = {file: _seconds(length) for file, length in (info.get("length") or {}).items()}
     lengths = {file: length_s for file, length_s in lengths.items() if 0 < length_s < inf}
-    if observation.get("time offset second player"):  # of BORIS before 7
+    if observation.get("time offset second player"):  # BORIS before version 7
         offsets["2"] = _finite(observation["time offset second player"], where, "a player's offset")
     players = {
         str(player): [str(file) for file in files]
@@ -172,7 +173,7 @@ def _media(observation: Mapping[str, Any], where: str) -> Iterator[Medium]:
 
 
 def _offset_s(observation: Mapping[str, Any], where: str) -> float:
-    """What BORIS added to the time of the first player's files."""
+    """The offset that BORIS added to the time of the first player's files, s."""
     offset_s = _finite(observation.get("time offset") or 0, where, "its time offset")
     if not observation.get("media_creation_date_as_offset"):
         return offset_s
@@ -187,7 +188,7 @@ def _offset_s(observation: Mapping[str, Any], where: str) -> float:
 
 
 def _rated(observation: Mapping[str, Any], shift_s: float) -> tuple[Span, ...]:
-    """The observation's interval, which has no time offset; an end of 0 is the end of the media."""
+    """The observation's interval, without time offset; an end of 0 means the end of the media."""
     start_s, end_s = (float(time) for time in observation.get("observation time interval") or (0, 0))
     if not start_s and not end_s:
         return ()
@@ -195,15 +196,15 @@ def _rated(observation: Mapping[str, Any], shift_s: float) -> tuple[Span, ...]:
 
 
 def _finite(value: object, where: str, what: str) -> float:
-    """:raises InputError: it is no time."""
+    """:raises InputError: the value is no time."""
     seconds = _seconds(value)
     if not isfinite(seconds):
-        raise InputError(f"{where}: {what} is no time ({shown(str(value))}); put it right in BORIS.")
+        raise InputError(f"{where}: {what} is no time ({shown(str(value))}); correct it in BORIS.")
     return seconds
 
 
 def _seconds(value: object) -> float:
-    """NaN of what is no time."""
+    """Seconds; NaN if the value is no time."""
     if isinstance(value, int | float):
         return float(value)
     try:

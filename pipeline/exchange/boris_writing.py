@@ -1,4 +1,4 @@
-"""Episodes as a project of BORIS: the seven expressions as state events, an observation for each session."""
+"""Export episodes as a BORIS project: seven expressions as state events, one observation per session."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,17 +12,17 @@ from pipeline.records import EMOTIONS
 from pipeline.store.files import atomic
 
 PROJECT_FORMAT = "7.0"
-"""BORIS's number for the form of its projects, which all of its versions 7 and 8 read."""
+"""Project format version, which BORIS 7 and 8 read."""
 
 _KEYS = {"angry": "a", "disgust": "d", "fear": "f", "happy": "h", "sad": "s", "surprise": "u", "neutral": "n"}
-"""The keys that a rater presses."""
+"""Key for each behaviour."""
 
 _VERSION = version("emonext-care")
-_FRAME = "NA"  # what BORIS itself writes where it does not know the frame
+_FRAME = "NA"  # BORIS's value for an unknown frame
 
 
 def write_boris(sessions: Iterable[Exported], path: Path, reading: str) -> Path:
-    """One project, to lie beside the recordings.
+    """Write one project, for the folder of the recordings.
 
     :raises OutputError: it can't be written.
     """
@@ -51,7 +51,7 @@ def _now() -> str:
 
 
 def _behavior(emotion: str) -> Mapping[str, Any]:
-    """A state that excludes the others: begun, it ends theirs."""
+    """A state event that excludes all others."""
     return {
         "type": "State event",
         "key": _KEYS[emotion],
@@ -95,7 +95,7 @@ def _observation(session: Exported, reading: str) -> Mapping[str, Any]:
 
 
 def _events(session: Exported, reading: str) -> list[list[Any]]:
-    """Begin and end of each: time, subject, code, modifier, comment, frame."""
+    """Begin and end of each episode: time, subject, code, modifier, comment, frame."""
     found = []
     for emotion, start_s, end_s in session.of(reading).select("emotion", "start_s", "end_s").iter_rows():
         start, end = milliseconds(start_s) / 1000, milliseconds(end_s) / 1000

@@ -1,4 +1,4 @@
-"""What raters write for what they see → what this program calls it."""
+"""Map raters' codes to this program's labels."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from pipeline.records import EMOTIONS, NEGATIVE
 from pipeline.store.spreadsheet import closest, read_toml, shown
 
 NONE = "none"
-"""The label of time to which no code was given; in a code map, what to take such time for."""
+"""Label of time without a code; in a code map, the key for the label of such time."""
 
 LEFT_OUT, UNRATEABLE = "-", "?"
-"""Instead of a label: a code that is about something else; time in which nothing could be judged."""
+"""In place of a label: a code to ignore; time that could not be judged."""
 
 GROUPS = ("positive", "neutral", "negative", "surprise")
-"""The coarser labels: people agree best on these. Surprise is neither good nor bad."""
+"""Coarse labels, on which people agree best. Surprise is neither positive nor negative."""
 
-_MOST_NAMED = 30  # a transcript taken for codes has thousands
+_MOST_NAMED = 30  # a transcript mistaken for codes has thousands
 
 LABELS = (*EMOTIONS, "positive", "negative")
 
@@ -34,23 +34,23 @@ GROUP_OF: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class CodeMap:
-    """Codes, in small letters → one of LABELS, LEFT_OUT or UNRATEABLE.
+    """Map of codes, in lower case → one of LABELS, LEFT_OUT or UNRATEABLE.
 
-    :param uncoded: the label of time without a code: NONE, or what a rater who codes only what differs
-        from it takes for granted, such as ``neutral``.
+    :param uncoded: label of time without a code: NONE, or the default expression of a rater who codes only
+        other expressions, such as ``neutral``.
     """
 
     labels: Mapping[str, str]
     uncoded: str = NONE
 
     def label(self, code: str) -> str | None:
-        """None where the map does not know the code."""
+        """The label of a code; ``None`` if the code is unknown."""
         return self.labels.get(_key(code))
 
     def check(self, codes: Iterable[tuple[str, str]]) -> None:
-        """:param codes: code, and the file that has it.
+        """:param codes: pairs of code and file.
 
-        :raises InputError: some are unknown; they are named together.
+        :raises InputError: codes are unknown; the message names them together.
         """
         where: dict[str, str] = {}
         for code, file in codes:
@@ -70,12 +70,12 @@ DEFAULT_CODES = CodeMap({name: name for name in LABELS})
 
 
 def read_codes(text: str | None) -> CodeMap:
-    """A map typed as ``smile=happy,cry=sad,talk=-``, or the path of a TOML file with these under ``[codes]``.
+    """Read a map such as ``smile=happy,cry=sad,talk=-``, or a TOML file with the map under ``[codes]``.
 
-    The program's own words keep their meaning unless the map says otherwise. ``none=neutral`` takes time
-    without a code for neutral.
+    The program's own labels keep their meaning unless the map changes it. ``none=neutral`` counts time
+    without a code as neutral.
 
-    :raises InputError: it can't be read, or leads to labels that there are not; all of them are named.
+    :raises InputError: the map can't be read, or has unknown labels; the message names all of them.
     """
     if not text:
         return DEFAULT_CODES
@@ -96,7 +96,9 @@ def read_codes(text: str | None) -> CodeMap:
 def _from_option(text: str) -> dict[str, str]:
     parts = [part.rpartition("=") for part in text.split(",") if part.strip()]
     if not all(equals and code.strip() for code, equals, _ in parts):
-        raise InputError(f"--codes {shown(text)}: write CODE=LABEL, parted by commas, or give a .toml file.")
+        raise InputError(
+            f"--codes {shown(text)}: write CODE=LABEL, separated by commas, or give a .toml file."
+        )
     return {_key(code): label.strip().lower() for code, _, label in parts}
 
 

@@ -1,4 +1,4 @@
-"""What the readers of rating files have in common: coded stretches, and whose session a file is about."""
+"""Shared by the readers of rating files: coded intervals, and the session that a file belongs to."""
 
 import re
 import unicodedata
@@ -15,10 +15,10 @@ from pipeline.store.spreadsheet import as_float, read_seconds, shown
 from pipeline.store.timeline import written_sessions
 
 Span = tuple[float, float]
-"""Start and end of a stretch, s."""
+"""Start and end of an interval, s."""
 
 SAME_S = 0.5
-"""Two media whose times differ by no more than this agree: programs read lengths a little differently."""
+"""Tolerance for times of two media, s: programs read lengths slightly differently."""
 
 _SOUNDS = {
     ".aac",
@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]*)?")
 
 @dataclass(frozen=True)
 class Coded:
-    """A stretch as it stands in the file, in seconds of the session's recording."""
+    """A coded interval of the file, in seconds of the session's recording."""
 
     start_s: float
     end_s: float
@@ -48,11 +48,11 @@ class Coded:
 
 @dataclass(frozen=True)
 class CodedSession:
-    """One session as one person coded it, before the code map.
+    """One rater's codes of one session, before the code map.
 
-    :param rater: empty where the file does not say.
+    :param rater: empty if the file does not state it.
     :param source: the file's name.
-    :param rated: the stretches that were rated, s of the recording; empty where the file does not say.
+    :param rated: the rated intervals, s of the recording; empty if the file does not state them.
     """
 
     patient_id: str
@@ -72,12 +72,12 @@ class CodedSession:
 
 @dataclass(frozen=True)
 class Medium:
-    """A file that a rater had before them.
+    """A media file that the rater watched.
 
-    :param name: its path or address.
-    :param origin_s: the medium's time, s, when the rating file's time is 0; none where that is not known.
-    :param is_sound: whether it has no picture.
-    :param is_first: whether no other file is played before it.
+    :param name: path or address.
+    :param origin_s: time in the medium at time 0 of the rating file, s; ``None`` if unknown.
+    :param is_sound: whether the file has only sound.
+    :param is_first: whether no other file is played before this one.
     """
 
     name: str
@@ -88,10 +88,10 @@ class Medium:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a session's times are checked against.
+    """Times of a session's recording, to check codes against.
 
-    :param parts: the stretches of the recording that count, s.
-    :param starts_s: each file of the recording, by :func:`file_key` → when it starts, s.
+    :param parts: the intervals of the recording that count, s.
+    :param starts_s: file of the recording, by :func:`file_key` → start of the file, s.
     """
 
     parts: tuple[Span, ...]
@@ -100,10 +100,10 @@ class Recorded:
 
 @dataclass(frozen=True)
 class SessionNames:
-    """The sessions of a folder, to be recognised in names of files and observations.
+    """Recognise the sessions of a folder in names of files and observations.
 
-    :param media: name of a video, by :func:`file_key` → the session that was made of it.
-    :param recorded: of each session; where one is missing, its times are not checked.
+    :param media: name of a video, by :func:`file_key` → its session.
+    :param recorded: recording times by session; times of other sessions are not checked.
     """
 
     known: frozenset[Ids]
@@ -112,7 +112,7 @@ class SessionNames:
 
     @cached_property
     def _begins(self) -> list[tuple[Ids, re.Pattern[str]]]:
-        """How names of each session begin: a table has one in every row."""
+        """Patterns for the begin of each session's names; cached, because a table has a name in every row."""
         return [
             (
                 (patient, session),
@@ -122,10 +122,10 @@ class SessionNames:
         ]
 
     def find(self, name: str) -> tuple[Ids, str] | None:
-        """The session that a name begins with, and what else the name says.
+        """The session that a name begins with, and the rest of the name.
 
         :param name: without suffix, such as ``P012_S01`` or ``P012-S01 anna``.
-        :raises InputError: it begins with the names of two sessions.
+        :raises InputError: the name begins with the names of two sessions.
         """
         found = [
             (ids, name[match.end() :].strip(" _-.,"))
@@ -137,25 +137,25 @@ class SessionNames:
         nearest = [one for one in found if len(one[1]) == least]
         if len(nearest) > 1:
             both = " or ".join(sorted(" ".join(ids) for ids, _ in nearest))
-            raise InputError(f"{name}: can be session {both}; rename it after patient and session.")
+            raise InputError(f"{name}: may belong to session {both}; rename it after patient and session.")
         return nearest[0] if nearest else None
 
     def of_medium(self, file: str) -> Ids | None:
-        """By a video that a rater had before them, with or without its folder."""
+        """The session of a video file, with or without its folder."""
         if ids := self.media.get(file_key(file)):
             return ids
         found = self.find(_file_name(file).stem)
         return found[0] if found else None
 
     def of_media(self, files: Iterable[str]) -> Ids | None:
-        """By all the videos together; none where they are of different sessions."""
+        """The session of all videos together; ``None`` if they belong to different sessions."""
         found = {ids for file in files if (ids := self.of_medium(file))}
         return found.pop() if len(found) == 1 else None
 
     def of(self, source: str, name: str, media: Sequence[str]) -> tuple[Ids, str]:
-        """By the name, else by the videos; and what else the name says.
+        """The session, from the name or else from the videos, and the rest of the name.
 
-        :raises InputError: by neither, or the name says another session than the videos.
+        :raises InputError: neither names a session, or the name and the videos disagree.
         """
         found = self.find(name)
         if found:
@@ -175,11 +175,12 @@ class SessionNames:
         )
 
     def shift_s(self, source: str, ids: Ids, media: Sequence[Medium]) -> float:
-        """What is added to a rating file's times, to count them from the start of the session's recording.
+        """Seconds to add to a rating file's times, so that they count from the start of the session's
+        recording.
 
-        Goes by the media that are the session's, else by those with a picture, else by all.
+        Uses the media of the session, else media with a picture, else all media.
 
-        :raises InputError: these media disagree, or do not tell.
+        :raises InputError: these media disagree, or their times are unknown.
         """
         seen = [medium for medium in media if not medium.is_sound] or list(media)
         own = [medium for medium in seen if self._is_of(ids, medium.name)]
@@ -206,9 +207,9 @@ class SessionNames:
 
 
 def session_names(out: Path) -> SessionNames:
-    """Of every timeline of a folder.
+    """The names of all sessions with a timeline in a folder.
 
-    :raises InputError: there is none.
+    :raises InputError: there is no timeline.
     """
     known = written_sessions(out)
     if not known:
@@ -226,13 +227,13 @@ def session_names(out: Path) -> SessionNames:
         recorded[ids] = Recorded(parts, files)
         for name in files:
             if media.setdefault(name, ids) != ids:
-                double.add(name)  # cameras begin anew at MVI_0001
+                double.add(name)  # two sessions may have the same file name: cameras restart at MVI_0001
     one_session = {name: ids for name, ids in media.items() if name not in double}
     return SessionNames(frozenset(known), one_session, recorded)
 
 
 def file_key(file: str) -> str:
-    """The name of a file without its folder, alike on every system: capitals and composed accents too."""
+    """A file's name without folder, normalised across systems: case and composed accents."""
     return unicodedata.normalize("NFC", _file_name(file).name).lower()
 
 
@@ -241,13 +242,13 @@ def is_sound(file: str) -> bool:
 
 
 def _file_name(file: str) -> PureWindowsPath:
-    return PureWindowsPath(file)  # knows both kinds of slashes
+    return PureWindowsPath(file)  # accepts both kinds of slashes
 
 
 def signed_seconds(text: str) -> float:
-    """Of what :func:`read_seconds` reads, or of a number of any size, also below 0.
+    """Seconds, from the formats of :func:`read_seconds` or any number, also below 0.
 
-    :raises InputError: it is no time.
+    :raises InputError: the text is no time.
     """
     text = text.strip()
     if _NUMBER.fullmatch(text):

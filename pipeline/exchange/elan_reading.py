@@ -1,4 +1,4 @@
-"""Ratings from ELAN: a tier for each emotion, or tiers whose annotations are codes."""
+"""Read ratings from ELAN: one tier per emotion, or tiers whose annotations are codes."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,13 +17,13 @@ from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, S
 from pipeline.store.spreadsheet import read_text, shown
 
 RATED_TIER = "rated"
-"""The tier whose annotations are the stretches that were rated, whatever their values."""
+"""Tier whose annotations are the rated intervals; their values are ignored."""
 
 
 def pympi() -> ModuleType:
-    """The library for ELAN's files.
+    """Import the library for ELAN files.
 
-    :raises InputError: it is not installed.
+    :raises InputError: the library is not installed.
     """
     try:
         import pympi as library
@@ -35,13 +35,13 @@ def pympi() -> ModuleType:
 
 
 def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[CodedSession], list[str]]:
-    """Each annotator's codes, and which tiers were left out.
+    """Read each annotator's codes, and notes on omitted tiers.
 
-    A tier that is named like a code holds that code wherever it has an annotation. Of the other tiers the
-    annotations' values are codes; a tier in which none is known, such as a transcript, is left out. So are
-    the unknown values of a tier on which a tier with known codes depends: it parts the session for these.
+    In a tier named like a code, every annotation has that code. In other tiers, the annotations' values are
+    codes; a tier without a known code, such as a transcript, is left out. If a tier with known codes depends
+    on another tier, the latter divides the session for it, and its unknown values are left out.
 
-    :raises InputError: not a file of ELAN, or about an unknown session.
+    :raises InputError: no ELAN file, or an unknown session.
     """
     _refuse_traps(path)
     try:
@@ -58,19 +58,19 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
         parents = {name: file.parent_of(name) for name in tiers}
         annotators = {name: file.annotator_of(name) for name in tiers}
     except _MALFORMED as error:
-        raise InputError(f"{path}: can't be read as a file of ELAN; save it there again.") from error
+        raise InputError(f"{path}: can't be read as an ELAN file; save it in ELAN again.") from error
     used, notes = _codings(tiers, parents, codes)
     by_rater: dict[str, list[Coded]] = {}
     for name, coded in tiers.items():
         if name in used or not coded:
             by_rater.setdefault(annotators[name] or rest, []).extend(used.get(name, ()))
-    if any(by_rater.values()):  # an annotator of tiers without annotations is nobody who rated
+    if any(by_rater.values()):  # an annotator without annotations is no rater
         by_rater = {rater: coded for rater, coded in by_rater.items() if coded}
     by_rater = by_rater or {rest: []}
     sessions = [
         CodedSession(
             *(*ids, rater, tuple(coded), path.name),
-            # what another rater of the file states is that rater's own
+            # a rated tier of one rater does not apply to another rater
             tuple(span for who, span in rated if who == rater or who not in by_rater),
         )
         for rater, coded in by_rater.items()
@@ -84,12 +84,12 @@ _MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, RecursionErro
 def _codings(
     tiers: Mapping[str, list[Coded]], parents: Mapping[str, str], codes: CodeMap
 ) -> tuple[dict[str, list[Coded]], list[str]]:
-    """The codes of the tiers that rate, and what was left out."""
+    """The codes of the coding tiers, and notes on omitted tiers."""
     used = {name: coded for name, coded in tiers.items() if _is_coding(name, coded, codes)}
     if any(tiers.values()) and not used:
         used = {
             name: coded for name, coded in tiers.items() if coded
-        }  # so that its codes are named as unknown
+        }  # keep the tier, so that the error names its codes as unknown
     notes = []
     skipped = sorted(name for name, coded in tiers.items() if coded and name not in used)
     if skipped:
@@ -99,7 +99,7 @@ def _codings(
         unknown = Counter(one.code for one in used[name] if codes.label(one.code) is None and one.code)
         if known and unknown:
             named = ", ".join(f"{shown(code)} ({count})" for code, count in sorted(unknown.items()))
-            notes.append(f"tier {shown(name)} parts the session for others; left out of it: {named}")
+            notes.append(f"tier {shown(name)} divides the session for other tiers; left out of it: {named}")
             used[name] = [one for one in used[name] if one.code not in unknown]
     for name, coded in used.items():
         empty = sum(not one.code for one in coded)
@@ -114,7 +114,7 @@ def _is_coding(tier: str, coded: list[Coded], codes: CodeMap) -> bool:
 
 
 def _with_dependents(used: Mapping[str, list[Coded]], parents: Mapping[str, str]) -> Iterator[str]:
-    """Those of the tiers on which another of them depends."""
+    """The tiers on which another of the tiers depends."""
     above: set[str] = set()
     for name in used:
         while (name := parents.get(name, "")) and name not in above:
@@ -128,9 +128,9 @@ def _states_rated(tier: str, codes: CodeMap) -> bool:
 
 @dataclass(frozen=True)
 class _File:
-    """A file as the library reads it, with the times of all its annotations.
+    """An ELAN file with the times of all annotations.
 
-    :param shift_s: what is added to its times.
+    :param shift_s: seconds to add to the file's times.
     """
 
     path: Path
@@ -146,7 +146,7 @@ class _File:
 
     @property
     def media(self) -> list[Medium]:
-        """A medium's time is that of the file and its origin."""
+        """The linked media. Time in a medium is the file's time plus the medium's origin."""
         found = []
         for one in self.file.media_descriptors:
             name = unquote(str(one.get("MEDIA_URL") or one.get("RELATIVE_MEDIA_URL") or ""))
@@ -161,7 +161,7 @@ class _File:
         return str(self.file.tiers[tier][2].get("ANNOTATOR") or "").strip()
 
     def coded(self, tier: str, codes: CodeMap) -> list[Coded]:
-        """The annotations of a tier; a code is empty where the annotation is."""
+        """The annotations of a tier as coded intervals; an empty annotation gives an empty code."""
         by_name = codes.label(tier) is not None
         return [
             Coded(*self._times(name), tier if by_name else value.strip())
@@ -184,14 +184,14 @@ class _File:
         return start_ms / 1000 + self.shift_s, end_ms / 1000 + self.shift_s
 
     def _span_ms(self, annotation: str) -> Span:
-        """One that refers to another has its time, or where several part it, an equal share of it.
+        """Times of an annotation. A reference annotation has the time of its parent, or an equal share of it.
 
-        :raises InputError: it refers to one that is not there.
+        :raises InputError: the parent annotation is missing.
         """
         tier = self.file.annotations.get(annotation)
         if tier is None:
             raise InputError(
-                f"{self.path}: an annotation depends on {shown(annotation)}, which is not there; "
+                f"{self.path}: an annotation depends on {shown(annotation)}, which is missing; "
                 "save it in ELAN again."
             )
         aligned, referring, _, _ = self.file.tiers[tier]
@@ -206,7 +206,7 @@ class _File:
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:
-        """Of each annotation that refers to another: its place among those that part it, and their number."""
+        """Reference annotation → its position among those that divide the parent, and their number."""
         siblings: dict[tuple[str, str], list[str]] = {}
         for tier, (_, referring, _, _) in self.file.tiers.items():
             for name, (parent, *_) in referring.items():
@@ -219,7 +219,7 @@ class _File:
             elif len(names) > 1:
                 raise InputError(
                     f"{self.path}: several annotations of tier {shown(tier)} refer to {shown(parent)}, and "
-                    "which part of it each has is not stated; save it in ELAN again."
+                    "the part of each is not stated; save it in ELAN again."
                 )
             else:
                 found[names[0]] = 0, 1
@@ -233,7 +233,7 @@ class _File:
         )
 
     def _ordered(self, tier: str, names: list[str]) -> list[str]:
-        """:raises InputError: one comes after another that is not there, or two after the same."""
+        """:raises InputError: the preceding annotation of one is missing, or is the same for two."""
         referring = self.file.tiers[tier][1]
         after = {referring[name][2] or "": name for name in names}
         if not any(after):
@@ -245,7 +245,7 @@ class _File:
             found.append(previous)
         if len(found) < len(names):
             raise InputError(
-                f"{self.path}: annotations of tier {shown(tier)} follow none that is there; "
+                f"{self.path}: annotations of tier {shown(tier)} follow a missing annotation; "
                 "save it in ELAN again."
             )
         return found
@@ -256,7 +256,7 @@ class _File:
 
     @cached_property
     def _slots_of_dependent_ms(self) -> dict[str, dict[str, float]]:
-        """Of each tier that depends on another: only slots of the tier itself are neighbours, as in ELAN."""
+        """Times of the slots of each dependent tier; as in ELAN, neighbours are slots of the same tier."""
         found = {}
         for tier, (aligned, *_) in self.file.tiers.items():
             if self.parent_of(tier):
@@ -266,7 +266,7 @@ class _File:
         return found
 
     def _evenly_ms(self, slots: Sequence[tuple[str, int | None]]) -> dict[str, float]:
-        """Slots without a time lie evenly between their neighbours.
+        """Spread slots without a time evenly between their neighbours.
 
         :raises InputError: the neighbours' times run backwards.
         """
@@ -281,14 +281,14 @@ class _File:
 
 
 def _refuse_traps(path: Path) -> None:
-    """XML may name other files and blow up a few bytes to gigabytes; ELAN's declares no such things.
+    """Refuse XML features that can read other files or expand to gigabytes; ELAN uses none of them.
 
-    Of two things of one name the library would keep the last.
+    Also refuse duplicate names, of which the library would silently keep the last.
 
-    :raises InputError: it has a document type, two things of one name, other units, or is no XML.
+    :raises InputError: the file has a document type, a duplicate name or other units, or is no XML.
     """
-    read_text(path, "save it in ELAN again")  # not too large, and in UTF-8
-    parser = expat.ParserCreate(namespace_separator="}")  # as the library's own parser will
+    read_text(path, "save it in ELAN again")  # checks size and UTF-8
+    parser = expat.ParserCreate(namespace_separator="}")  # the same parser as the library's
     seen: set[tuple[str, str]] = set()
 
     def refuse(*_: object) -> None:
@@ -298,7 +298,7 @@ def _refuse_traps(path: Path) -> None:
         for kind in _UNIQUE & attributes.keys():
             if (kind, attributes[kind]) in seen:
                 raise InputError(
-                    f"{path}: two have the {kind} {shown(attributes[kind])}; save it in ELAN again."
+                    f"{path}: two elements have the {kind} {shown(attributes[kind])}; save it in ELAN again."
                 )
             seen.add((kind, attributes[kind]))
         units = attributes.get("TIME_UNITS", _UNITS)

@@ -1,8 +1,8 @@
-"""Episodes over the video, for ELAN: a rater corrects instead of starting from nothing.
+"""Export episodes for ELAN, so that a rater can correct them instead of starting from zero.
 
-There is one tier for all emotions, with a controlled vocabulary of the seven, rather than a tier for each:
-another emotion is then chosen from a list by a double click, a boundary between two episodes is dragged once
-for both, and no two emotions can be left on top of each other by mistake.
+There is one tier for all emotions, with a controlled vocabulary of seven, instead of one tier per emotion: a
+double click chooses another emotion from a list, a boundary between two episodes is dragged once, and two
+emotions cannot overlap by mistake.
 """
 
 from datetime import UTC, datetime
@@ -24,9 +24,9 @@ _MIME_TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mpg": "video/mpeg", "
 
 
 def write_elan(session: Exported, path: Path, reading: str) -> Path:
-    """One session's episodes as an ``.eaf``, to lie beside the recording.
+    """Write one session's episodes as an ``.eaf``, for the folder of the recording.
 
-    ELAN does not play one file after another: of a recording in several files the first is linked.
+    ELAN cannot play consecutive files, so only the first file of a recording is linked.
 
     :raises InputError: the library is missing. :raises OutputError: it can't be written.
     """
@@ -44,7 +44,7 @@ def write_elan(session: Exported, path: Path, reading: str) -> Path:
     file.add_controlled_vocabulary(_VOCABULARY)
     for emotion in EMOTIONS:
         file.add_cv_entry(_VOCABULARY, f"cveid_{emotion}", [(emotion, _LANGUAGE[0], None)])
-    # the type must name its vocabulary, for which the library has no parameter
+    # the linguistic type must name its vocabulary; the library has no parameter for it
     kind = {
         "LINGUISTIC_TYPE_ID": TIER,
         "TIME_ALIGNABLE": "true",
@@ -65,7 +65,7 @@ def write_elan(session: Exported, path: Path, reading: str) -> Path:
         if milliseconds(start_s) < milliseconds(end_s):
             file.add_annotation(TIER, milliseconds(start_s), milliseconds(end_s), emotion)
     with atomic(path) as partial:
-        # the library's own way of writing would rename what lies there
+        # the library's own writer would rename an existing file
         partial.write_text(
             '<?xml version="1.0" encoding="UTF-8"?>\n' + library.Elan.to_string(file), encoding="utf-8"
         )

@@ -1,4 +1,4 @@
-"""Results for other programs: tables, annotations over the video, and BIDS."""
+"""Export results for other programs: tables, ELAN and BORIS files, and BIDS."""
 
 from functools import partial
 from pathlib import Path
@@ -22,15 +22,15 @@ def export(
     reading: str = RAW,
     on_progress: OnProgress = lambda done, total: None,
 ) -> list[Path]:
-    """Writes a folder's results for another program, in place of what an earlier export wrote there.
+    """Write a folder's results for another program; replaces the files of an earlier export.
 
-    :param folder: where to; made where it is missing.
-    :param reading: whose episodes ELAN and BORIS show, of sessions that have it; the others hold all.
-    :returns: what was written.
-    :raises InputError: there is no such reading, or two sessions would get the same name.
+    :param folder: output folder; created if missing.
+    :param reading: reading of the episodes for ELAN and BORIS; other formats contain all readings.
+    :returns: the written files.
+    :raises InputError: no session has this reading, or two sessions would get the same name.
     :raises TimelineError: results can't be read.
-    :raises OutputError: a file can't be written, or is there and not from an export, or somebody may have
-        worked on it.
+    :raises OutputError: a file can't be written, or exists and is not from an export, or a rater may have
+        edited it.
     """
     if kind in ("csv", "xlsx"):
         from pipeline.exchange.tables import csv_files, derived_tables, write_xlsx
@@ -45,7 +45,7 @@ def export(
         return replace_export(folder, kind, bids_files(list(sessions)))
     rateable = [one for one in sessions if reading == RAW or one.facts["corrected"]]
     if not rateable:
-        raise InputError(f"{out}: no session has a reading {reading}; leave out --reading.")
+        raise InputError(f"{out}: no session has the reading {reading}; leave out --reading.")
     for clash in find_clashes((one.patient_id, one.session_id) for one in rateable):
         raise InputError(f"{out}: {clash}")
     if kind == "boris":
@@ -59,9 +59,9 @@ def export(
 
 
 def _new(path: Path) -> Path:
-    """:raises OutputError: it is there, and somebody may have worked on it."""
+    """:raises OutputError: the file exists, and a rater may have edited it."""
     if path.exists():
         raise OutputError(
-            f"{path}: is there, perhaps with a rater's corrections; move it away, or give another --out."
+            f"{path}: exists, perhaps with a rater's corrections; move it away, or give another --out."
         )
     return path

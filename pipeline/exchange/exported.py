@@ -1,4 +1,4 @@
-"""The sessions of a folder as all formats export them."""
+"""Collect the sessions of a folder for all export formats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pipeline.store.paths import timeline_path
 
 @dataclass(frozen=True)
 class Media:
-    """A file of a recording: its name, and from where to where in the session it lies, s."""
+    """A file of a recording: its name, and its start and end in the session, s."""
 
     name: str
     start_s: float
@@ -26,10 +26,10 @@ class Media:
 
 @dataclass(frozen=True)
 class Exported:
-    """A session as it is exported.
+    """A session to export.
 
-    :param media: the files of its recording, by name: they are looked for beside the exported file.
-    :param facts: its row of the sessions' table.
+    :param media: the files of its recording, by name: programs search for them in the folder of the export.
+    :param facts: row of the sessions table.
     :param episodes: with the columns of ``EPISODES_SCHEMA``, all readings.
     """
 
@@ -48,7 +48,7 @@ class Exported:
 
     @property
     def duration_s(self) -> float:
-        """Of the recording."""
+        """Length of the recording, s."""
         return self.media[-1].end_s
 
     def of(self, reading: str) -> pl.DataFrame:
@@ -74,5 +74,5 @@ def sessions_to_export(out: Path, on_progress: OnProgress) -> Iterator[Exported]
 
 
 def milliseconds(time_s: float) -> int:
-    """As annotation programs count; nobody sees finer."""
+    """Time in whole milliseconds, the unit of annotation programs."""
     return round(1000 * time_s)

@@ -1,8 +1,8 @@
-"""What an export wrote into its folder: the next one replaces that, and nothing else.
+"""Record the files of an export, so that the next export replaces only these files.
 
     FOLDER/.exported.json    format → the files that the last export wrote, relative to the folder
 
-Files for ELAN and BORIS are not in it: somebody may have worked on them.
+Files for ELAN and BORIS are not recorded: a rater may have edited them.
 """
 
 import json
@@ -18,28 +18,28 @@ from pipeline.store.files import atomic
 LIST_FILE = ".exported.json"
 
 Files = Mapping[str, Callable[[Path], Path]]
-"""Name relative to the folder → what writes it there."""
+"""Name relative to the folder → function that writes the file."""
 
 
 def bids_label(one: str) -> str:
-    """An id as BIDS has it, which knows letters and digits alone."""
+    """An id as a BIDS label: only letters and digits."""
     return re.sub(r"[^A-Za-z0-9]", "", one)
 
 
 def replace_export(folder: Path, kind: str, files: Files) -> list[Path]:
-    """Writes the files, then removes what the last export of the kind wrote and this one did not.
+    """Write the files, then remove files of the last export of this kind that are not written again.
 
-    :returns: what was written.
-    :raises OutputError: a file is there that no such export wrote, and nothing was done; or one can't be
+    :returns: the written files.
+    :raises OutputError: a file exists and is not from such an export (nothing was done), or a file can't be
         written or removed.
     """
     listed = read_list(folder)
     last = dict.fromkeys(listed.get(kind, ()))
     for name in files:
         if name not in last and os.path.lexists(folder / name):
-            raise OutputError(f"{folder / name}: is there, and not from an export; give another --out.")
+            raise OutputError(f"{folder / name}: exists, and is not from an export; give another --out.")
     gone = [name for name in last if name not in files]
-    # before anything else: what is stopped halfway is known again
+    # write the list first, so that an interrupted export can be replaced
     _write_list(folder, {**listed, kind: [*files, *gone]})
     written = [write(folder / name) for name, write in files.items()]
     for path in (folder / name for name in gone):
@@ -53,9 +53,9 @@ def replace_export(folder: Path, kind: str, files: Files) -> list[Path]:
 
 
 def read_list(folder: Path) -> dict[str, list[str]]:
-    """Kind → names; nothing where nothing was exported to.
+    """Kind → names; empty without an earlier export.
 
-    :raises OutputError: it is damaged, or a name leads out of the folder.
+    :raises OutputError: the list is damaged, or a name leads out of the folder.
     """
     path = folder / LIST_FILE
     try:
@@ -64,12 +64,12 @@ def read_list(folder: Path) -> dict[str, list[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise OutputError(f"{path}: not as an export writes it; give another --out.") from error
+        raise OutputError(f"{path}: damaged list of exports; give another --out.") from error
     return found
 
 
 def _check_inside(folder: Path, names: Iterable[str]) -> None:
-    """:raises ValueError: one leads out of the folder, also by a link."""
+    """:raises ValueError: a name leads out of the folder, also by a link."""
     whole = folder.resolve()
     for name in names:
         if whole not in (folder / name).resolve().parents:
@@ -82,8 +82,8 @@ def _write_list(folder: Path, listed: Mapping[str, list[str]]) -> None:
 
 
 def remove_empty(folder: Path, top: Path) -> None:
-    """The folder and those above it, as long as nothing is in them; never the top."""
-    with suppress(OSError):  # there is something in it
+    """Remove the folder and its parents while they are empty; never the top."""
+    with suppress(OSError):  # not empty
         while folder != top:
             with suppress(FileNotFoundError):
                 folder.rmdir()

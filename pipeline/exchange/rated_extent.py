@@ -1,8 +1,7 @@
-"""Codes against the session that they are about, and against what was rated of it.
+"""Fit codes into their session and into its rated part.
 
-A code that lies wholly before or after its session has wrong times, and with it perhaps the whole file: it is
-refused. What reaches over an edge is cut there, and what lies in time that does not count is left out; both
-are told.
+A code wholly before or after its session indicates wrong times in the whole file, so the file is refused. A
+code across an edge is cut, and a code in time that does not count is left out; both give a note.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pipeline.exchange.coded import Coded, CodedSession, Recorded, Span
 from pipeline.store.spreadsheet import shown
 
 EDGE_S = 0.5
-"""So far codes may reach over an edge without a word: two samples at five a second."""
+"""Codes may exceed an edge by this without a note, s: two samples at five per second."""
 
 _MOST_NAMED = 3
 
@@ -21,9 +20,9 @@ _FOREVER_S = 1e8
 
 
 def fit(one: CodedSession, recorded: Recorded) -> tuple[CodedSession, list[str]]:
-    """The codes and the rated stretches within the parts of the session that count, and what was lost.
+    """Cut codes and rated intervals to the counted parts of the session; also return notes on losses.
 
-    :raises InputError: a code lies wholly outside the session, or so does what was rated.
+    :raises InputError: a code, or the rated part, lies wholly outside the session.
     """
     begin_s, end_s = recorded.parts[0][0], recorded.parts[-1][1]
     name = f"{one.patient_id} {one.session_id}"
@@ -46,9 +45,9 @@ def fit(one: CodedSession, recorded: Recorded) -> tuple[CodedSession, list[str]]
 
 
 def cut(coded: Sequence[Coded], allowed: Sequence[Span], what: str) -> tuple[tuple[Coded, ...], list[str]]:
-    """The codes within the stretches that are allowed, and notes on those that are not.
+    """Cut codes to the allowed intervals; also return notes on losses.
 
-    :param what: what is allowed, for the notes.
+    :param what: name of the allowed time, for the notes.
     """
     kept: list[Coded] = []
     gone, shortened = [], []
@@ -68,7 +67,7 @@ def cut(coded: Sequence[Coded], allowed: Sequence[Span], what: str) -> tuple[tup
 
 
 def united(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Without overlap, in order; what touches is one."""
+    """Union of the intervals, in order; touching intervals are joined."""
     found: list[tuple[float, float]] = []
     for start, end in sorted(stretches):
         if found and start <= found[-1][1]:
@@ -79,7 +78,7 @@ def united(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]
 
 
 def intersection(ones: Sequence[Span], others: Sequence[Span]) -> list[Span]:
-    """The time that both have, in order; neither has stretches that overlap or touch each other."""
+    """Intersection of two ordered lists of intervals; within a list, intervals neither overlap nor touch."""
     both = [
         (max(start, begin), min(end, stop))
         for start, end in ones
@@ -90,7 +89,7 @@ def intersection(ones: Sequence[Span], others: Sequence[Span]) -> list[Span]:
 
 
 def outside(spans: Sequence[Span]) -> list[Span]:
-    """The time, from 0 s on, that none of the stretches has."""
+    """Complement of the intervals, from 0 s."""
     edges_s = [0.0, *(edge_s for span in sorted(spans) for edge_s in span), _FOREVER_S]
     return [(start, end) for start, end in zip(edges_s[::2], edges_s[1::2], strict=True) if start < end]
 

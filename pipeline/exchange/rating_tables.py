@@ -1,4 +1,4 @@
-"""Ratings from tables: a plain one, and both of BORIS's exports (“tabular events”, “aggregated events”)."""
+"""Read ratings from tables: plain ones, and BORIS's exports (“tabular events”, “aggregated events”)."""
 
 import re
 from collections import Counter, defaultdict
@@ -25,7 +25,7 @@ Found = tuple[list[CodedSession], list[str]]
 
 _MAX_ROWS = 200_000
 
-# What a column of a plain table may be called.
+# Accepted names of the columns of a plain table.
 _PLAIN = {
     "patient_id": ("patient_id", "patient", "participant", "participant_id"),
     "session_id": ("session_id", "session"),
@@ -37,7 +37,7 @@ _PLAIN = {
     "rated_to_s": ("rated_to_s", "rated_to"),
 }
 
-# The columns of BORIS's exports that are read; so are those that begin with "modifier".
+# Columns of BORIS's exports that are read, besides those that begin with "modifier".
 _BORIS = (
     "observation id",
     "observation type",
@@ -55,14 +55,14 @@ _BORIS = (
     "media file path",
 )
 
-# Older versions of BORIS write some lines about the observation above the table.
+# Older BORIS versions write lines about the observation above the table.
 _MOST_LINES_ABOVE = 40
 
 
 def read_coded_table(path: Path, names: SessionNames, codes: CodeMap) -> Found:
-    """The codes of every session and rater in a table, and what was left out.
+    """Read the codes of every session and rater in a table, and notes on omitted codes.
 
-    :raises InputError: its columns are not those of a known kind, or rows can't be read.
+    :raises InputError: the columns are of no known kind, or rows can't be read.
     """
     del codes
     table = [
@@ -98,8 +98,8 @@ def _rows(
 ) -> list[tuple[int, Row]]:
     """The lines below the header.
 
-    :param header: what each column means. ``read``: the columns that are read.
-    :raises InputError: two of these are the same, or a line has more cells than the header has names.
+    :param header: meaning of each column. ``read``: the columns that are read.
+    :raises InputError: two of these columns have the same name, or a line has more cells than the header.
     """
     number = table[0][0]
     for place, name in enumerate(header):
@@ -113,9 +113,9 @@ def _rows(
 
 
 def _refuse_unknown_order(path: Path, rows: Sequence[tuple[int, Row]]) -> None:
-    """Times count on from file to file, whose lengths only an export with the column Source holds.
+    """Refuse exports without the lengths of several consecutive files (column Source), which times need.
 
-    :raises InputError: an observation played several files, and its rows do not state all of them.
+    :raises InputError: an observation has several files, and its rows do not state all of them.
     """
     played: dict[str, str] = {}
     for number, row in rows:
@@ -123,7 +123,7 @@ def _refuse_unknown_order(path: Path, rows: Sequence[tuple[int, Row]]) -> None:
         if file and "player #" not in row.get("source", ""):
             name = row.get("observation id", "")
             if played.setdefault(name, file) != file:
-                reason = "its observation plays several files; give BORIS's project (.boris)."
+                reason = "its observation has several files; give BORIS's project (.boris)."
                 raise InputError(f"{path}: {Problem(number, '', reason)}")
 
 
@@ -149,7 +149,7 @@ def _plain(
         if cell["rated_from_s"] or cell["rated_to_s"]:
             rated[key].append(_span(cell["rated_from_s"], cell["rated_to_s"]))
             if not (cell["start_s"] or cell["end_s"] or cell["code"]):
-                found[key] += []  # rated, and nothing coded
+                found[key] += []  # a rated interval without codes
                 return
         stretch = Coded(*_span(cell["start_s"], cell["end_s"]), cell["code"])
         if not stretch.code:
@@ -186,7 +186,7 @@ def _aggregated(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: 
 
 
 def _tabular(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: SessionNames) -> Found:
-    """A row for each begin and each end of a state."""
+    """Read a table with one row per begin and end of a state."""
     events: defaultdict[tuple[str, str, str], list[StateEvent]] = defaultdict(list)
     points: Counter[str] = Counter()
 
@@ -209,11 +209,11 @@ def _tabular(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: Ses
 
 
 def _observation(path: Path, row: Row, above: Row, names: SessionNames) -> tuple[tuple[str, str, str], float]:
-    """Patient, session and rater of a row, and what is added to its times, s."""
+    """Patient, session and rater of a row, and seconds to add to its times."""
     name = row.get("observation id") or above.get("observation id") or path.stem
     where = f"observation {shown(name)}"
     if "picture" in row.get("observation type", "").lower() or "directories" in row.get("source", "").lower():
-        raise InputError(f"{where}: is of pictures; rate a video, not pictures")
+        raise InputError(f"{where}: codes pictures; rate a video, not pictures")
     if "live" in row.get("observation type", "").lower():
         raise InputError(f"{where}: {LIVE}")
     players = _players(row)
@@ -221,8 +221,8 @@ def _observation(path: Path, row: Row, above: Row, names: SessionNames) -> tuple
     ids, rest = names.of(where, name, media)
     offset_s = signed_seconds(row.get("time offset (s)") or above.get("time offset (s)") or "0")
     shift_s = -offset_s
-    if "player #" in row.get("source", ""):  # else it is only known which file was played
-        # an export does not tell the offsets of other players
+    if "player #" in row.get("source", ""):  # otherwise the row names only the played file
+        # an export has no offsets of other players
         unknown = dict.fromkeys(players.keys() - {FIRST_PLAYER})
         lengths_s = _lengths_s(row, players)
         shift_s += names.shift_s(where, ids, list(media_of_players(players, lengths_s, unknown, {})))
@@ -233,7 +233,7 @@ _PLAYER = re.compile(r"player #([0-9]+):(.*)", re.DOTALL)
 
 
 def _players(row: Row) -> dict[str, list[str]]:
-    """By player its files in their order, such as of ``player #1:a.mp4;b.mp4|player #2:c.mp4``."""
+    """Player → files in order, from text such as ``player #1:a.mp4;b.mp4|player #2:c.mp4``."""
     found = [_PLAYER.fullmatch(part.strip()) for part in row.get("source", "").split("|")]
     players = {match[1]: match[2].split(";") for match in found if match and match[2]}
     file = row.get("media file name") or row.get("media file path") or row.get("source", "")
@@ -241,7 +241,7 @@ def _players(row: Row) -> dict[str, list[str]]:
 
 
 def _lengths_s(row: Row, players: dict[str, list[str]]) -> dict[str, float]:
-    """Where the row tells the lengths of all files, such as ``60.000;60.000|30.000``."""
+    """Lengths of all files, s, from text such as ``60.000;60.000|30.000``; ``None`` without them."""
     cells = re.split(r"[;|]", row.get("media duration (s)", ""))
     files = [file for several in players.values() for file in several]
     if len(cells) != len(files):
@@ -250,7 +250,7 @@ def _lengths_s(row: Row, players: dict[str, list[str]]) -> dict[str, float]:
 
 
 def _each(path: Path, rows: Sequence[tuple[int, Row]], take: Callable[[Row], None]) -> None:
-    """:raises InputError: some rows can't be read; the first of them are named."""
+    """:raises InputError: rows can't be read; the message names the first of them."""
     problems = list(_problems(rows, take))
     if problems:
         named = "; ".join(map(str, problems[:3]))

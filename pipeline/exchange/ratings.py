@@ -1,11 +1,10 @@
-"""What people saw: ratings out of ELAN, BORIS and plain tables, in this program's labels.
+"""Read human ratings from ELAN, BORIS and tables, in this program's labels.
 
-A rater is a name, as far as possible from the file itself: an ELAN tier's annotator, a table's column, a
-BORIS subject; else what a file's name says after the session's (``P012_S01_anna.eaf``), the folder it lies
-in, or the file's own name.
+The rater's name comes from the file: an ELAN tier's annotator, a table's column, a BORIS subject; otherwise
+from the file name after the session (``P012_S01_anna.eaf``), from the folder, or from the whole file name.
 
-What was rated of a session is stated by the file, or by ``--rated``; else it is from the rater's first code
-of the session to the last, as nobody may have looked at the rest.
+The rated part of a session is stated by the file or by ``--rated``; otherwise it lasts from the rater's first
+code of the session to the last, because the rest may not have been watched.
 """
 
 import math
@@ -32,13 +31,13 @@ READERS = {
     ".tsv": read_coded_table,
 }
 
-# Folders whose name says nothing about who rated.
+# Folder names that are no rater's name.
 _NOT_A_NAME = {"ratings", "elan", "boris", "exports", "annotations", ""}
 
 
 @dataclass(frozen=True)
 class CodedInterval:
-    """A stretch of one label, in seconds of the video."""
+    """An interval with one label, in seconds of the video."""
 
     start_s: float
     end_s: float
@@ -47,13 +46,13 @@ class CodedInterval:
 
 @dataclass(frozen=True)
 class Rating:
-    """One session as one person coded it.
+    """One rater's coding of one session.
 
     :param stretches: in order of their start; they may overlap.
-    :param unrateable: (start, end) in which nothing could be judged.
-    :param uncoded: the label of the rest.
-    :param rated: (start, end) that were rated; empty: the whole session.
-    :param is_assumed: whether nothing states ``rated``, which is from the first code to the last.
+    :param unrateable: intervals (start, end) that could not be judged.
+    :param uncoded: label of the remaining time.
+    :param rated: rated intervals (start, end); empty: the whole session.
+    :param is_assumed: whether ``rated`` is assumed to last from the first code to the last.
     """
 
     patient_id: str
@@ -71,13 +70,13 @@ class Rating:
 
     @property
     def is_usable(self) -> bool:
-        """Whether there is a label; or it is stated what was rated, and what time without a code means."""
+        """Whether there is a label, or the rated part and the label of uncoded time are stated."""
         return bool(self.stretches) or (bool(self.rated) and self.uncoded != NONE)
 
 
 @dataclass(frozen=True)
 class Ratings:
-    """All of them, by patient, session and rater; and what should be known about how they were read."""
+    """All ratings, by patient, session and rater; and notes on how they were read."""
 
     ratings: tuple[Rating, ...]
     notes: tuple[str, ...] = ()
@@ -90,11 +89,11 @@ class Ratings:
 def read_ratings(
     paths: Sequence[Path], names: SessionNames, codes: CodeMap, rated: Span | None = None
 ) -> Ratings:
-    """Reads files, and those in folders.
+    """Read rating files, also from folders.
 
-    :param rated: the stretch that was rated of each session, s, where a file does not say.
-    :raises InputError: a file can't be read, has codes that are unknown, or times outside of its session;
-        nothing is left of them.
+    :param rated: the rated interval of each session, s, if a file does not state it.
+    :raises InputError: a file can't be read, has unknown codes, or has times outside its session; or no
+        rating is of a session of this folder.
     """
     notes: list[str] = []
     found: list[CodedSession] = []
@@ -122,9 +121,9 @@ def read_ratings(
 
 
 def read_span(text: str | None) -> Span | None:
-    """A stretch typed as ``0-600`` or ``0:30-10:00``; ``all`` ends never.
+    """Parse an interval such as ``0-600`` or ``0:30-10:00``; ``all`` has no end.
 
-    :raises InputError: it is none.
+    :raises InputError: the text is no interval.
     """
     if text is None:
         return None
@@ -158,18 +157,18 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _named(one: CodedSession, path: Path, names: SessionNames) -> CodedSession:
-    """With a rater in any case."""
+    """Fill in the rater's name if the file has none."""
     rater = clean_name(one.rater)
     if not rater and path.suffix.lower() != ".eaf" and not names.find(path.stem):
-        rater = clean_name(path.stem)  # it holds several sessions, so its name is not one's
+        rater = clean_name(path.stem)  # a file with several sessions is not named after a rater of one
     if not rater and path.parent.name.lower() not in _NOT_A_NAME:
         rater = clean_name(path.parent.name)
-    # the machine's own ways have names too
+    # reserved: names of the machine's codings
     return one.by(f"rater {rater}" if rater.lower().startswith("machine") else rater or "rater")
 
 
 def _fitted(one: CodedSession, names: SessionNames, codes: CodeMap) -> tuple[CodedSession, list[str]]:
-    """The codes that say something of the session, within it, and what was lost."""
+    """Codes within the session, without ignored codes; and notes on losses."""
     about = [stretch for stretch in one.coded if codes.label(stretch.code) != LEFT_OUT]
     lasting = tuple(stretch for stretch in about if stretch.start_s < stretch.end_s)
     notes = []
@@ -186,7 +185,7 @@ def _fitted(one: CodedSession, names: SessionNames, codes: CodeMap) -> tuple[Cod
 def _joined(
     found: Sequence[CodedSession], names: SessionNames, codes: CodeMap, rated: Span | None
 ) -> tuple[list[Rating], list[str]]:
-    """One for each session and rater, as a rater may have a file for each emotion; and notes."""
+    """Join files into one rating per session and rater (a rater may use one file per emotion); and notes."""
     whole: defaultdict[tuple[str, str, str], list[CodedSession]] = defaultdict(list)
     for one in found:
         whole[one.patient_id, one.session_id, one.rater].append(one)
@@ -195,7 +194,7 @@ def _joined(
         sources = sorted({one.source for one in several})
         name = f"{', '.join(sources)}: {rater}, {patient} {session}"
         if len(several) > 1:
-            notes.append(f"{name}: {len(several)} ratings were put together as one rater's")
+            notes.append(f"{name}: {len(several)} ratings were joined as one rater's")
         coded = tuple(stretch for one in several for stretch in one.coded)
         recorded = names.recorded.get((patient, session))
         parts = recorded.parts if recorded else ((0.0, math.inf),)
@@ -208,7 +207,7 @@ def _joined(
         rating = _labelled((patient, session, rater), coded, codes, tuple(spans))
         rating = replace(rating, is_assumed=not in_files and rated is None)
         if not rating.stretches and not in_files:
-            # the option is about all files: it does not say that one is whole
+            # the option applies to all files: it does not state that a single file is complete
             rating = replace(rating, rated=())
         if not rating.is_usable:
             notes.append(f"{name}: no usable code, so this rating is not compared")
@@ -219,10 +218,10 @@ def _joined(
 
 
 def _stated(name: str, several: Sequence[CodedSession]) -> list[Span]:
-    """What one rater's files state as rated; each may be of a part of the session.
+    """Join the rated parts that one rater's files state; each file may cover a part of the session.
 
-    :raises InputError: they state different times that overlap. With a file for each emotion, not all of
-        them were looked for all the time.
+    :raises InputError: the files state different, overlapping times: with one file per emotion, some emotions
+        were then not rated all the time.
     """
     stated = {tuple(united(one.rated)) for one in several if one.rated}
     spans = united([span for spans in stated for span in spans])
@@ -232,7 +231,7 @@ def _stated(name: str, several: Sequence[CodedSession]) -> list[Span]:
 
 
 def _first_to_last(coded: Sequence[Coded]) -> Span:
-    """From the first code's start to the last one's end; nothing where there is none."""
+    """From the start of the first code to the end of the last; empty without codes."""
     edges_s = [edge_s for each in coded for edge_s in (each.start_s, each.end_s)]
     return min(edges_s, default=0.0), max(edges_s, default=0.0)
 
@@ -299,5 +298,5 @@ def _some(names: SessionNames) -> str:
 
 
 def clean_name(text: str) -> str:
-    """A rater's name for tables and pages: one line, not long."""
+    """A rater's name for tables and pages: one short line."""
     return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()[:60]

@@ -1,8 +1,7 @@
-"""Every derived table for other programs: CSV for statistics, one workbook for Excel, and what columns mean.
+"""Export all derived tables: CSV for statistics, a workbook for Excel, and a data dictionary.
 
-CSV is parted by commas, in UTF-8, with points in numbers, as R and pandas expect it; Excel gets the workbook.
-A text that a spreadsheet would run as a formula gets an apostrophe before it in CSV; in the workbook texts
-are written as texts.
+CSV uses commas, UTF-8 and decimal points, as R and pandas expect. In CSV, a text that a spreadsheet would run
+as a formula gets a leading apostrophe; in the workbook, texts are stored as texts.
 """
 
 import csv
@@ -25,7 +24,7 @@ from pipeline.store.parquet import read_table
 from pipeline.store.spreadsheet import protect
 
 DICTIONARY = "dictionary"
-"""The name of the table that says what the others' columns mean."""
+"""Name of the data dictionary."""
 
 DICTIONARY_COLUMNS = ("table", "column", "type", "unit", "meaning")
 
@@ -35,7 +34,7 @@ _MAX_SHEET_NAME = 31
 
 @dataclass(frozen=True)
 class NamedTable:
-    """A table and the name that its file or sheet gets."""
+    """A table, and the name of its file or sheet."""
 
     name: str
     table: pa.Table
@@ -46,10 +45,10 @@ class NamedTable:
 
 
 def derived_tables(out: Path) -> list[NamedTable]:
-    """Episodes of all sessions, and every table of ``summaries/``.
+    """Read the episodes of all sessions, and every table of ``summaries/``.
 
-    :raises InputError: there is none.
-    :raises TimelineError: one can't be read.
+    :raises InputError: there are no summaries.
+    :raises TimelineError: a table can't be read.
     """
     found = [NamedTable(path.stem, read_table(path)) for path in sorted(out.glob("summaries/*.parquet"))]
     episodes = [read_table(path) for path in sorted(out.glob("episodes/patient_id=*/*.parquet"))]
@@ -62,7 +61,7 @@ def derived_tables(out: Path) -> list[NamedTable]:
 
 
 def dictionary(tables: Iterable[NamedTable]) -> list[dict[str, str]]:
-    """A row for each column: what it means and its unit, as its table's schema says."""
+    """The data dictionary: meaning and unit of each column, from the schemas."""
     return [
         {
             "table": one.name,
@@ -91,7 +90,7 @@ def _kind(kind: pa.DataType) -> str:
 
 
 def csv_files(tables: list[NamedTable]) -> Files:
-    """A file for each table, and ``dictionary.csv``."""
+    """One file per table, and ``dictionary.csv``."""
     rows = (tuple(row.values()) for row in dictionary(tables))
     described = {f"{DICTIONARY}.csv": partial(_write_csv, DICTIONARY_COLUMNS, rows)}
     return {
@@ -123,9 +122,9 @@ def _as_text(cell: Any) -> str:
 
 
 def write_xlsx(tables: list[NamedTable], path: Path) -> Path:
-    """One workbook with a sheet for each table, and one of what the columns mean.
+    """Write a workbook with one sheet per table, and the data dictionary.
 
-    :raises OutputError: it can't be written, or a table has more rows than a sheet may have.
+    :raises OutputError: the file can't be written, or a table has more rows than a sheet allows.
     """
     import xlsxwriter
 
@@ -134,7 +133,7 @@ def write_xlsx(tables: list[NamedTable], path: Path) -> Path:
             raise OutputError(
                 f"{path}: {one.name} has {one.table.num_rows} rows, more than Excel takes; export as csv."
             )
-    # nothing of it is to lie in the system's own temporary folder, nor to be taken for a formula or a link
+    # no temporary files outside the results folder; no texts interpreted as formulas or links
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with (
         atomic(path) as unfinished,
@@ -153,7 +152,7 @@ def write_xlsx(tables: list[NamedTable], path: Path) -> Path:
 
 @contextmanager
 def _closing_errors_as_os_errors() -> Iterator[None]:
-    """The library wraps what the system says, such as of a full disk, in an error of its own."""
+    """Convert the library's wrapper around system errors, such as a full disk, to OSError."""
     from xlsxwriter.exceptions import FileCreateError
 
     try:
@@ -174,7 +173,7 @@ def _add_sheet(
     for last, row in enumerate(rows, start=1):
         for column, cell in enumerate(row):
             _write_cell(sheet, last, column, cell, day)
-            if last <= 200:  # the first rows tell how wide a column is
+            if last <= 200:  # column widths from the first rows
                 widths[column] = max(widths[column], len(_as_text(cell)))
     sheet.autofilter(0, 0, last, len(widths) - 1)
     for column, width in enumerate(widths):

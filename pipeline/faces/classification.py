@@ -1,4 +1,4 @@
-"""Faces → probabilities, in full batches across samples."""
+"""Classify faces in full batches across samples."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -17,7 +17,7 @@ ClassifyFaces = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 def score_emotions(
     samples: Iterable[FrameFaces], classify: ClassifyFaces, batch_size: int = DEFAULT_BATCH_SIZE
 ) -> Iterator[FrameFaces]:
-    """Gives every face its probabilities. Samples wait until a batch of faces, or of samples, is full."""
+    """Add probabilities to every face. Samples wait until a batch of faces, or of samples, is full."""
     waiting: list[FrameFaces] = []
     faces = 0
     for sample in samples:

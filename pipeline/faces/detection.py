@@ -1,4 +1,4 @@
-"""Frames → faces: boxes, landmarks, crops for the classifier, and how good each picture of a face is."""
+"""Detect faces in frames: boxes, landmarks, crops for the classifier, and quality of each face."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -13,8 +13,8 @@ from pipeline.records import Face, FrameFaces, Frames
 
 DEFAULT_MIN_FACE_PX = 40
 
-# A face counts from here on; facenet-pytorch takes 0.7. On video what lies between is mostly hands, patterns
-# and cartoons.
+# Minimum probability of a face. facenet-pytorch uses 0.7, but on video, detections between are mostly hands,
+# patterns and cartoons.
 FACE_THRESHOLD = 0.9
 
 
@@ -33,11 +33,11 @@ class Detections:
 
     @classmethod
     def none(cls) -> "Detections":
-        """A picture without a face."""
+        """The detections of a picture without a face."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
     def select(self, rows: NDArray[np.int64]) -> "Detections":
-        """Some of the faces."""
+        """Select some of the faces."""
         return Detections(self.boxes_xyxy[rows], self.probability[rows], self.landmarks[rows])
 
 
@@ -47,10 +47,10 @@ Detector = Callable[[NDArray[np.uint8]], list[Detections]]
 
 @dataclass(frozen=True)
 class CropSpec:
-    """How a face is cut out: as the classifier's training faces were.
+    """Geometry of a face crop, the same as in the classifier's training.
 
     :param crop_px: side of the crop.
-    :param scale: side of the square that is cut ÷ √(area of the box).
+    :param scale: side of the square crop ÷ √(area of the box).
     :param shift: displacement (x, y) of its centre from the box's, ÷ √(area of the box).
     """
 
@@ -60,9 +60,9 @@ class CropSpec:
 
 
 def find_faces(frames: Iterable[Frames], detect: Detector, framing: CropSpec) -> Iterator[FrameFaces]:
-    """Detects the faces of each sample and cuts them out; a sample without one is a record too.
+    """Detect and crop the faces of each sample; a sample without a face is a record too.
 
-    The crops are copies, so that no picture outlives its batch.
+    The crops are copies, so that the pictures can be freed after each batch.
     """
     for batch in frames:
         readable = batch.images if batch.decoded.all() else batch.images[batch.decoded]
@@ -80,9 +80,9 @@ def find_faces(frames: Iterable[Frames], detect: Detector, framing: CropSpec) ->
 
 
 def cut(image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], framing: CropSpec) -> NDArray[np.uint8]:
-    """The face as the classifier wants it: (H, W, 3) uint8 → (crop_px, crop_px, 3) uint8.
+    """Crop a face for the classifier: (H, W, 3) uint8 → (crop_px, crop_px, 3) uint8.
 
-    Beyond the picture's edge its last pixels are repeated.
+    Outside the picture, the edge pixels are repeated.
     """
     x1, y1, x2, y2 = (float(edge) for edge in box_xyxy)
     size = face_size(box_xyxy)
@@ -91,12 +91,13 @@ def cut(image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], framing: CropSp
     top = round((y1 + y2) / 2 + size * framing.shift[1] - side / 2)
     rows = np.clip(np.arange(top, top + side), 0, image.shape[0] - 1)
     columns = np.clip(np.arange(left, left + side), 0, image.shape[1] - 1)
-    # only the part of the picture that is needed is handled, and repeated pixels only where there are any
+    # process only the needed part of the picture, and pad only if needed
     square = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     if square.shape[:2] != (side, side):
         square = square[(rows - rows[0])[:, None], columns - columns[0]]
     size_px = (framing.crop_px, framing.crop_px)
-    # first averaged over whole pixels, down to three times the size: twice as fast, 0.3 grey levels apart
+    # average over whole pixels first, down to three times the size: twice as fast, with a difference of 0.3
+    # grey levels
     small = Image.fromarray(square).resize(size_px, Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.array(small)
 

@@ -1,4 +1,4 @@
-"""Detect rarely, follow always: full detection on key samples, refined boxes between them."""
+"""Follow faces in video: full detection on key samples, refined interpolated boxes between them."""
 
 import itertools
 from collections.abc import Callable
@@ -13,33 +13,32 @@ from torchvision.ops import batched_nms
 
 from pipeline.faces.detection import Detections, Detector
 
-# Two faces at consecutive key samples are the same if their centres are within one face size, and their
-# sizes alike: as in tracking.
+# Two faces at consecutive key samples match if their centres are within one face size and their sizes
+# similar, as in tracking.
 _MAX_DISTANCE = 1.0
 _MAX_SIZE_RATIO = 1.5
 
-# What stands where a face was and will be again needs less evidence than what is seen for the first time:
-# facenet-pytorch's own threshold.
+# Minimum probability at an expected place, lower than for a new face: facenet-pytorch's threshold.
 _FOLLOWED_THRESHOLD = 0.7
 
-# A refined box that has less than this in common with its guess is another face, or none.
+# Minimum IoU of a refined box and its guess; below, the box is of another face, or of none.
 _MIN_IOU = 0.3
 
-# Two guesses that end up this near to one another are one face.
+# IoU from which two refined boxes are of the same face.
 _SAME_FACE_IOU = 0.5
 
 Refiner = Callable[[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]], Detections]
-"""(B, H, W, 3) uint8 RGB, (n, 4) guessed boxes, (n,) which picture each lies in → one row for each box."""
+"""(B, H, W, 3) uint8 RGB, (n, 4) guessed boxes, (n,) picture of each box → one row per box."""
 
 
 @dataclass(frozen=True)
 class _Guesses:
-    """Where faces should be.
+    """Expected positions of faces.
 
     :param boxes_xyxy: (n, 4) px.
-    :param offset: (n, 4) px, full detection's box minus the refined one, by what it is at the key samples:
-        each person's refined boxes are a little too large or too small in a way of their own.
-    :param sample: (n,) the sample each belongs to.
+    :param offset: (n, 4) px, box of full detection minus refined box, interpolated between key samples:
+        refined boxes are slightly too large or too small, differently for each person.
+    :param sample: (n,) sample of each box.
     """
 
     boxes_xyxy: NDArray[np.float32]
@@ -56,12 +55,12 @@ class _Key:
 
 
 class Follower:
-    """A detector for the consecutive samples of one video; it remembers where the last call ended.
+    """A detector for consecutive samples of one video; it keeps the last key sample between calls.
 
-    Between two key samples a face's box is interpolated and refined, all of a call in one batch. A sample
-    where that does not find every expected face again gets full detection.
+    Between two key samples, boxes are interpolated and refined, in one batch per call. Samples in which an
+    expected face is not found get full detection.
 
-    :param every: samples from one key sample to the next.
+    :param every: distance between key samples, in samples.
     """
 
     def __init__(self, detect: Detector, refine: Refiner, every: int) -> None:
@@ -69,7 +68,7 @@ class Follower:
         self._before: _Key | None = None
 
     def __call__(self, images: NDArray[np.uint8]) -> list[Detections]:
-        """(B, H, W, 3) uint8 RGB → the faces of each picture. The last one is a key sample."""
+        """(B, H, W, 3) uint8 RGB → the faces of each picture. The last picture is a key sample."""
         if len(images) == 0:
             return []
         first = 0 if self._before is None else self._every - 1
@@ -83,7 +82,7 @@ class Follower:
         return [found.get(sample, Detections.none()) for sample in range(len(images))]
 
     def _measured(self, images: NDArray[np.uint8], found: dict[int, Detections]) -> dict[int, _Key]:
-        """The key samples, each with how far refinement is off there."""
+        """The key samples, with the offset of the refined boxes."""
         boxes = np.concatenate([of.boxes_xyxy for of in found.values()])
         sample = np.repeat(list(found), [len(of.boxes_xyxy) for of in found.values()])
         refined = self._refine(images, boxes, sample) if len(boxes) else Detections.none()
@@ -103,13 +102,13 @@ class Follower:
 
 
 def _sure(refined: Detections, guess_xyxy: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(n,) whether a face was found where it was expected."""
+    """(n,) whether a face was found at the expected place."""
     near = _iou(refined.boxes_xyxy, guess_xyxy) >= _MIN_IOU
     return near & (refined.probability >= _FOLLOWED_THRESHOLD)
 
 
 def _guess(keys: dict[int, _Key]) -> _Guesses:
-    """The faces of all samples between the key ones."""
+    """Interpolated faces of all samples between key samples."""
     boxes, samples = [np.zeros((0, 8), np.float32)], [np.zeros(0, np.int64)]
     for first, last in itertools.pairwise(sorted(keys)):
         starts, ends = _paired(keys[first], keys[last])
@@ -122,7 +121,7 @@ def _guess(keys: dict[int, _Key]) -> _Guesses:
 
 
 def _paired(first: _Key, last: _Key) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(m, 8) boxes and offsets of the same faces at both ends; a face that has only one stays where it is."""
+    """(m, 8) boxes and offsets of the faces at both key samples; a face of only one of them does not move."""
     rows, columns = _match(first.boxes_xyxy, last.boxes_xyxy)
     gone = np.setdiff1d(np.arange(len(first.boxes_xyxy)), rows)
     new = np.setdiff1d(np.arange(len(last.boxes_xyxy)), columns)
@@ -136,11 +135,11 @@ def _paired(first: _Key, last: _Key) -> tuple[NDArray[np.float32], NDArray[np.fl
 def _match(
     first: NDArray[np.float32], last: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the two that are the same face, by the smallest total distance (Hungarian method)."""
+    """Match rows of the same face by the smallest total distance (Hungarian method)."""
     size, other = _sizes(first)[:, None], _sizes(last)[None]
     distance = cdist(_centres(first), _centres(last)) / np.maximum(size, other)
     possible = (distance <= _MAX_DISTANCE) & (np.maximum(size / other, other / size) <= _MAX_SIZE_RATIO)
-    # an impossible pair costs more than all possible ones together, but is finite, as the solver needs
+    # an impossible pair costs more than all possible pairs together; the solver needs a finite cost
     rows, columns = linear_sum_assignment(np.where(possible, distance, 10.0 * distance.size + 1))
     kept = possible[rows, columns]
     return rows[kept], columns[kept]
@@ -151,7 +150,7 @@ def _centres(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _sizes(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """√(width · height), px; at least 1: a box can be without area at the picture's edge."""
+    """√(width · height), px; at least 1, because a box at the picture's edge can have no area."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
     return np.sqrt(sides.prod(axis=1)).astype(np.float32)
 
@@ -168,7 +167,7 @@ def _iou(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def _without_doubles(found: Detections, sample: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows that are left when of two boxes of one face in one sample the less probable goes."""
+    """Rows without duplicates: of two boxes of one face in a sample, keep the more probable one."""
     kept = batched_nms(
         torch.from_numpy(found.boxes_xyxy),
         torch.from_numpy(found.probability),

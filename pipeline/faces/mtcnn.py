@@ -1,7 +1,7 @@
-"""MTCNN's three networks (Zhang et al. 2016) on all frames, candidates and faces of a batch at once.
+"""MTCNN (Zhang et al. 2016): its three networks, each run on a whole batch at once.
 
-Networks, weights, thresholds and the arithmetic of boxes are facenet-pytorch's. What it cuts out and
-resizes box by box is sampled here for all boxes together, from frames halved as far as a crop allows.
+Networks, weights, thresholds and box arithmetic are facenet-pytorch's. facenet-pytorch crops and resizes box
+by box; here all boxes are sampled together, from frames halved as far as the crop size allows.
 """
 
 import math
@@ -18,7 +18,7 @@ from torchvision.ops import batched_nms
 from pipeline.errors import InputError
 from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, FACE_THRESHOLD, Detections
 
-# PNet's window and the step from one to the next, RNet's and ONet's crops.
+# PNet's window and stride, and the crops of RNet and ONet, px.
 _WINDOW_PX, _STRIDE_PX, _RNET_PX, _ONET_PX = 12, 2, 24, 48
 
 # As in facenet-pytorch; its third threshold is pipeline.faces.detection.FACE_THRESHOLD here.
@@ -26,19 +26,19 @@ _PYRAMID_FACTOR = 0.709
 _PNET_THRESHOLD, _RNET_THRESHOLD = 0.6, 0.7
 _LEVEL_OVERLAP, _OVERLAP = 0.5, 0.7
 
-# How many times finer the frame is that a level or a crop is made from. Which of several neighbouring boxes
-# wins hangs on small differences early on; with 1.0 for all, fewer boxes agree with facenet-pytorch's.
+# Minimum resolution of the source frame, as a multiple of the level's or crop's. With 1.0 for all, fewer
+# boxes agree with facenet-pytorch's, because small differences decide between neighbouring boxes.
 _LEVEL_FINER, _RNET_FINER, _ONET_FINER = 2.0, 1.5, 1.0
 
-# What passes a network together: activations stay below 32 MB, above which the allocator maps them anew.
+# Batch limits: activations stay below 32 MB, above which the allocator maps memory for each one.
 _CALL_PIXELS, _CALL_CROPS = 400_000, 128
 
 
 class Cascade:
-    """Finds faces, or looks again at boxes that are nearly right.
+    """Detect faces, or refine approximate boxes.
 
-    :param min_face_px: smallest side of a face that is looked for.
-    :raises InputError: it is too small for the first network's window.
+    :param min_face_px: smallest side of a face to detect, px.
+    :raises InputError: the size is below the first network's window.
     """
 
     def __init__(self, min_face_px: int = DEFAULT_MIN_FACE_PX, device: torch.device | str = "cpu") -> None:
@@ -67,12 +67,12 @@ class Cascade:
     def refine(
         self, images: NDArray[np.uint8], boxes_xyxy: NDArray[np.float32], frame: NDArray[np.int64]
     ) -> Detections:
-        """Looks again at boxes that are nearly right, such as interpolated ones.
+        """Refine approximate boxes, such as interpolated ones.
 
         :param images: (B, H, W, 3) uint8 RGB.
         :param boxes_xyxy: (n, 4) px.
-        :param frame: (n,) row of ``images`` that each box is on.
-        :returns: one row for each box, in their order; of probability 0 where it has no pixel of the picture.
+        :param frame: (n,) row of ``images`` for each box.
+        :returns: one row per box, in order; probability 0 if a box lies outside the picture.
         """
         if not len(boxes_xyxy):
             return Detections.none()
@@ -111,7 +111,7 @@ class Cascade:
         return [Detections(*found) for found in zip(*columns, strict=True)]
 
     def _scales(self, shorter_px: int) -> Iterator[float]:
-        """From where the smallest face fills PNet's window down to where the frame's shorter side does."""
+        """Scales from "the smallest face fills PNet's window" down to "the shorter side fills the window"."""
         factor = 1.0
         while shorter_px * factor >= self._min_face_px:
             yield factor * _WINDOW_PX / self._min_face_px
@@ -129,7 +129,7 @@ class Cascade:
         """→ windows that may hold a face: (n, 4) px of the frame, (n, 4) shift, (n,) score, (n,) frame."""
         level = _level(frames, *(int(side * scale + 1) for side in frames[0].shape[1:3]))
         features = self._trunk(level.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        # the softmax of two is the sigmoid of their difference
+        # the softmax of two values is the sigmoid of their difference
         score = F.linear(features, self._face.weight.flatten(1), self._face.bias).diff()[..., 0].sigmoid()
         where = (score >= _PNET_THRESHOLD).nonzero(as_tuple=True)
         frame, row, column = where
@@ -155,7 +155,7 @@ class Cascade:
 
 
 def _on_pixels(net: nn.Module) -> nn.Module:
-    """Moves the scaling of the input, (x - 127.5) / 128, into the first layer: the network takes 0…255."""
+    """Fold the input scaling (x - 127.5) / 128 into the first layer: the network takes 0…255."""
     first = _convolution(net.requires_grad_(False), "conv1")
     assert first.bias is not None
     first.weight /= 128
@@ -166,7 +166,7 @@ def _on_pixels(net: nn.Module) -> nn.Module:
 def _around(
     images: NDArray[np.uint8], boxes_xyxy: NDArray[np.float32], margin_px: float
 ) -> tuple[tuple[int, int], NDArray[np.uint8]]:
-    """The part of the pictures where the boxes are, and its left upper corner.
+    """The part of the pictures around the boxes, and its upper left corner.
 
     The corner is a multiple of 16 px, so that halving gives the same pixels as in the whole picture.
     """
@@ -188,9 +188,9 @@ def _convolution(net: nn.Module, name: str) -> nn.Conv2d:
 def _ask(
     net: nn.Module, side: int, finer: float, frames: list[Tensor], boxes: Tensor, frame: Tensor
 ) -> Tensor:
-    """What a network says of each box, (n, answers): the shift first, the score of a face last.
+    """Run a network on each box → (n, outputs): shift first, face score last.
 
-    A box without a pixel of the picture keeps its row, with score 0.
+    A box outside the picture keeps its row, with score 0.
     """
     if not len(boxes):
         return boxes.new_zeros(0, 16)
@@ -203,7 +203,7 @@ def _ask(
     end = torch.maximum(end, first + 1)
     longer = (end - first).amax(dim=1)
     halvings = (longer / (finer * side)).log2().floor().clamp(0, len(frames) - 1)
-    # sorted by size, so that no box makes the patches of many smaller ones larger
+    # sort by size, so that a large box does not enlarge the patches of many small ones
     order = longer.argsort()
     calls = [
         (f, rows) for k, f in enumerate(frames) for rows in order[halvings[order] == k].split(_CALL_CROPS)
@@ -217,13 +217,13 @@ def _ask(
 
 
 def _crops(image: Tensor, frame: Tensor, first: Tensor, end: Tensor, picture: Tensor, side: int) -> Tensor:
-    """Cuts [first, end), (n, 2) px of the full picture, out of a halved one → (n, 3, side, side) float."""
+    """Crop [first, end), (n, 2) px of the full picture, from a halved one → (n, 3, side, side) float."""
     _, height, width, _ = image.shape
     scale = (torch.tensor([width, height], device=image.device) / picture)[:, None]
     start, stop = ((first[..., None] + edge) * scale for edge in _parts(end - first, side))
     corner = start[..., 0].floor().long()
     across, down = (stop[..., -1].ceil().long() - corner).amax(dim=0).tolist()
-    # patches of one size: near the far edges they begin earlier
+    # all patches have one size: near the right and lower edges they begin earlier
     corner = torch.minimum(corner, torch.tensor([width - across, height - down], device=image.device))
     column = corner[:, :1] + torch.arange(across, device=image.device)
     line = corner[:, 1:] + torch.arange(down, device=image.device)
@@ -237,7 +237,7 @@ def _crops(image: Tensor, frame: Tensor, first: Tensor, end: Tensor, picture: Te
 
 
 def _interpolated(image: Tensor, height: int, width: int) -> Tensor:
-    """(B, H, W, 3) uint8 → (B, height, width, 3) uint8; half of it is the exact mean of 2 × 2 px."""
+    """(B, H, W, 3) uint8 → (B, height, width, 3) uint8; halving is the exact mean of 2 × 2 px."""
     half = image.shape[1] // 2 == height
     planes = image.permute(0, 3, 1, 2)
     smaller = F.interpolate(planes, size=(height, width), mode="bilinear", antialias=not half)
@@ -247,7 +247,7 @@ def _interpolated(image: Tensor, height: int, width: int) -> Tensor:
 def _level(frames: list[Tensor], height: int, width: int) -> Tensor:
     """→ (B, height, width, 3) float: the frame's area interpolation, as in facenet-pytorch.
 
-    A level that needs the full frame is interpolated as bytes, by PyTorch's much faster kernels for these.
+    A level from the full frame is interpolated as bytes, for which PyTorch has much faster kernels.
     """
     _, full_height, full_width, _ = frames[0].shape
     image = next((half for half in reversed(frames[1:]) if half.shape[1] >= _LEVEL_FINER * height), None)
@@ -285,12 +285,12 @@ def _shares(pixel: Tensor, start: Tensor, stop: Tensor) -> Tensor:
 
 
 def _shifted(boxes: Tensor, shift: Tensor) -> Tensor:
-    """Moves each edge by a share of the box's side, which counts its last pixel."""
+    """Move each edge by a share of the box's side; the side includes the last pixel."""
     return boxes + shift * (boxes[:, 2:] - boxes[:, :2] + 1).repeat(1, 2)
 
 
 def _squares(boxes: Tensor) -> Tensor:
-    """Squares around the same centres, with the longer sides."""
+    """Squares with the same centres and the longer sides."""
     sides = boxes[:, 2:] - boxes[:, :2]
     longer = sides.amax(dim=1, keepdim=True)
     corner = boxes[:, :2] + (sides - longer) / 2
@@ -298,7 +298,7 @@ def _squares(boxes: Tensor) -> Tensor:
 
 
 def _outermost(boxes: Tensor, score: Tensor, frame: Tensor) -> Tensor:
-    """Non-maximum suppression by the overlap's share of the smaller box → (k,) rows that stay, best first."""
+    """Non-maximum suppression by intersection ÷ smaller area → (k,) kept rows, best first."""
     order = score.argsort(descending=True, stable=True)
     boxes, frame = boxes[order], frame[order]
     corner = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
@@ -306,7 +306,8 @@ def _outermost(boxes: Tensor, score: Tensor, frame: Tensor) -> Tensor:
     areas = (boxes[:, 2:] - boxes[:, :2] + 1).prod(dim=1)
     share = sides.clamp(min=0).prod(dim=2) / torch.minimum(areas[:, None], areas)
     hides = ((share > _OVERLAP) & (frame[:, None] == frame)).tril(-1)
-    # A box stays if no better one that stays hides it. Each pass settles at least one more; a few settle all.
+    # A box stays if no better box that stays suppresses it. Each pass decides at least one more box; few are
+    # needed.
     stays, before = torch.ones_like(order, dtype=torch.bool), None
     while before is None or not torch.equal(stays, before):
         stays, before = ~(hides & stays).any(dim=1), stays

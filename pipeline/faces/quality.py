@@ -1,4 +1,4 @@
-"""When a face is too small, dark, unsharp or turned away for its expression to be read."""
+"""Limits of size, brightness, sharpness and pose for a readable face."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from pipeline.records import Face
 
 @dataclass(frozen=True)
 class QualityLimits:
-    """Below these a face is seen but not judged (status ``low_quality``).
+    """A face beyond these limits is detected but not classified (status ``low_quality``).
 
-    The smallest face is half the resolution of FER2013, on which the classifier was trained. The others
-    keep the shared trial clips' legible faces and leave out faces darkened or blurred beyond recognition.
+    The smallest face has half the resolution of FER2013, on which the classifier was trained. The other
+    limits keep the legible faces of the trial clips and reject faces darkened or blurred beyond recognition.
     """
 
     min_face_px: float = 24.0
@@ -23,7 +23,7 @@ class QualityLimits:
         return not self.faults(face)
 
     def faults(self, face: Face) -> list[str]:
-        """What keeps a face from being judged, in words."""
+        """The reasons why a face is rejected, in words."""
         within = {
             "too small": face.face_px >= self.min_face_px,
             "blurred": face.sharpness >= self.min_sharpness,

@@ -1,4 +1,4 @@
-"""Faces → tracks: the same face followed through consecutive samples and over short gaps."""
+"""Track faces through consecutive samples and over short gaps."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,21 +12,22 @@ from pipeline.records import Face, FrameFaces
 
 DEFAULT_MAX_GAP_S = 5.0
 
-# A face seen again must lie within one face size of where it was expected, and be of similar size.
-# Seated people move less between samples; two people side by side sit further apart.
+# A face continues a track within one face size of the expected place, at a similar size. Seated people move
+# less between samples; two people side by side sit further apart.
 _MAX_DISTANCE = 1.0
 _MAX_SIZE_RATIO = 1.5
 
-# The last movement tells where a face is next, and nothing about where it comes back later.
+# The last movement predicts the next place of a face, but not the place after a longer absence.
 _MOVEMENT_LASTS_S = 0.5
 
-# A pause of the session counts as so much absence: no movement goes on over it, and no track ends by it.
+# A pause of the session counts as an absence of this length, s: no movement is predicted over a pause, and no
+# track ends because of it.
 _PAUSE_S = 2 * _MOVEMENT_LASTS_S
 
 
 @dataclass(frozen=True)
 class _Track:
-    """Where a face was last: centre (2,) and size in px, speed (2,) in px/s."""
+    """Last state of a face: centre (2,) and size in px, speed (2,) in px/s."""
 
     number: int
     time_s: float
@@ -36,10 +37,10 @@ class _Track:
 
 
 def track_faces(samples: Iterable[FrameFaces], max_gap_s: float = DEFAULT_MAX_GAP_S) -> Iterator[FrameFaces]:
-    """Gives each face the number of its track: 1, 2, 3 … in order of appearance.
+    """Assign a track number to each face: 1, 2, 3 … in order of appearance.
 
-    Faces are assigned to tracks by the smallest total distance (Hungarian method). A track unseen for
-    more than ``max_gap_s`` ends: who comes then is a new track.
+    Faces are assigned to tracks by the smallest total distance (Hungarian method). A track ends
+    after ``max_gap_s`` without a face; a later face starts a new track.
     """
     tracks: list[_Track] = []
     started = 0
@@ -59,11 +60,11 @@ def track_faces(samples: Iterable[FrameFaces], max_gap_s: float = DEFAULT_MAX_GA
 
 
 def shorten_pauses(samples: Iterable[FrameFaces], parts: Sequence[tuple[float, float]]) -> list[FrameFaces]:
-    """The samples at times in which what lies between two parts of the session lasts 1 s at most.
+    """Shift the samples' times so that pauses between parts of the session last at most 1 s.
 
-    Time that does not count says nothing about who was there: it is no absence of anybody.
+    Time that does not count is no evidence that a person was absent.
 
-    :param parts: the stretches that count, s, ascending.
+    :param parts: the intervals that count, s, ascending.
     """
     edges = [(end, start) for (_, end), (start, _) in pairwise(parts)]
     return [
@@ -77,7 +78,7 @@ def shorten_pauses(samples: Iterable[FrameFaces], parts: Sequence[tuple[float, f
 
 
 def _assign(tracks: list[_Track], sample: FrameFaces) -> dict[int, _Track]:
-    """Position of a face in the sample → its track, for the faces that have one."""
+    """Position of a face in the sample → its track, for faces that continue a track."""
     if not tracks or not sample.faces:
         return {}
     distance = np.array([[_distance(t, face, sample.time_s) for t in tracks] for face in sample.faces])
@@ -92,7 +93,7 @@ def _assign(tracks: list[_Track], sample: FrameFaces) -> dict[int, _Track]:
 
 
 def _distance(track: _Track, face: Face, time_s: float) -> float:
-    """From where the face was expected, as a share of what is allowed: 0…1 is possible."""
+    """Distance from the expected place as a share of the limit: 0…1 is allowed."""
     unseen_s = time_s - track.time_s
     expected = track.centre + (track.speed * unseen_s if unseen_s <= _MOVEMENT_LASTS_S else 0)
     size = _size(face)
@@ -109,7 +110,7 @@ def _seen(face: Face, number: int, time_s: float, before: _Track | None) -> _Tra
 
 
 def _size(face: Face) -> float:
-    """px; a box can be without area at the picture's edge."""
+    """Size, px; at least 1, because a box at the picture's edge can have no area."""
     return max(face.face_px, 1.0)
 
 

@@ -1,9 +1,9 @@
-"""Tracks → people, and which of them is the patient; "unknown" is an answer.
+"""Group tracks into people.
 
-A track ends where a face is lost for long, a person does not. Tracks become people by their embeddings
-(:mod:`pipeline.identity.embedding`), and a person becomes the patient by reference photos, by an earlier
-session, or by a place in the picture. In doubt two tracks stay two people: an episode that is missing shows
-in the coverage, a carer's smile that is counted as the patient's shows nowhere.
+A track ends when a face is lost for long; a person may have several tracks. Tracks are grouped by their
+embeddings (:mod:`pipeline.identity.embedding`). If it is not clear that two tracks are one person, they stay
+two people: a missing episode lowers the coverage, which is visible; a carer's smile that counts as the
+patient's is not.
 """
 
 import math
@@ -19,51 +19,50 @@ from scipy.spatial.distance import cdist
 
 from pipeline.records import Face, FrameFaces
 
-# Portraits: one from each minute of a track, but at least five where it lasts so many seconds, and the best
-# of so many angles and expressions. Each has to be sought in the video again.
+# Portraits per track: one per minute, but at least five if the track lasts this many seconds; and the best of
+# at most this many looks. Each portrait needs decoding the video again.
 _PORTRAIT_S, _FEWEST, _MOST, _MOST_LOOKS, _MOST_TRACKS = 60.0, 5, 60, 12, 100
 
-# Angles in one step (degrees) are one look.
+# Angles within one step (degrees) count as one look.
 _LOOK_STEP = 20.0
 
-# A face is not used below, or turned further (degrees). Made smaller, the faces of the shared clips keep
-# their distances down to 24 px; at 20 px one person's grow from 0.30 to 0.41.
+# Smallest size (px) and largest angle (degrees) of a portrait. Scaled down, faces of the trial clips keep
+# their distances down to 24 px; at 20 px, the distances of one person grow from 0.30 to 0.41.
 _MIN_PORTRAIT_PX, _MAX_YAW, _MAX_PITCH = 24.0, 60.0, 60.0
 
-# Half of the best score for sharpness (variance of the Laplacian), and the size (px) from which larger is
-# no better.
+# Sharpness (variance of the Laplacian) with half of the best score, and size (px) with the best score.
 _HALF_SHARP, _ENOUGH_PX = 50.0, 80.0
 
-# Two groups of portraits of one track are two people if their nearest pair is this many times further apart
-# than one person's may be.
+# Two groups of portraits of one track are two people if their nearest pair is further apart than this many
+# times ``same_person``.
 _TWO_PEOPLE = 1.25
 
-# A face whose centre stays within this share of its size, in 95 of 100 samples, moves less than a living one:
-# a photo on a wall stays within 0.008, a woman who sits calmly moves by 0.026 in eight seconds.
-# Compared within a minute, since a camera may be pushed; less than so many seconds say nothing.
+# A face is "still" if its centre stays within this share of its size in 95 % of the samples: a photo on a
+# wall stays within 0.008, a woman who sits calmly moves by 0.026 in eight seconds. Compared within one
+# minute, because a camera may be moved; shorter times than the last value (s) are not judged.
 _STILL, _STILL_WINDOW_S, _STILL_S = 0.012, 60.0, 5.0
 
-# By place alone: so long away (s), so far from where the face was (its sizes), so much larger. The tracker
-# bridges 5 s by itself; a seat that is empty for longer may be someone else's.
+# Limits for linking by place only: absence (s), distance (face sizes), ratio of sizes. The tracker bridges 5
+# s; a seat that is empty for longer may be taken by another person.
 _PLACE_GAP_S, _PLACE_DISTANCE, _PLACE_SIZE_RATIO = 10.0, 0.5, 1.25
 
-# Nobody else may be so near (face sizes), from so long before to so long after (s).
+# No other person may be this near (face sizes), from this long before to this long after (s).
 _ALONE_DISTANCE, _ALONE_S = 3.0, 2.0
 
-# Where a face was when its track began or ended: the median of so many samples.
+# Samples whose median gives the place of a face at the begin or end of its track.
 _END_SAMPLES = 5
 
 
 @dataclass(frozen=True, eq=False)
 class TrackInfo:
-    """One track, as far as it says who it is. It has at least one sample.
+    """Data of a track for identification; at least one sample.
 
-    :param present: (s,) int64, numbers of the samples it is in, ascending.
-    :param time_s: (s,) float64, their times.
-    :param centres: (s, 2) float64 px, where the face was.
+    :param present: (s,) int64, numbers of the track's samples, ascending.
+    :param time_s: (s,) float64, times of these samples.
+    :param centres: (s, 2) float64 px, centres of the face.
     :param face_px: median √(width · height) of the box, px.
     :param embeddings: (n, D) float32 of its portraits; n may be 0.
-    :param still: it never moves, as a photo on a wall.
+    :param still: whether the face never moves, like a photo on a wall.
     """
 
     track: int
@@ -93,9 +92,9 @@ class TrackInfo:
 
 
 def portrait_quality(face: Face) -> float:
-    """How much a face's picture says about whose it is, 0…1: frontal, sharp, large, surely a face.
+    """Quality of a face for identification, 0…1: frontal, sharp, large, high detection probability.
 
-    0 is useless. Roll does not matter, since chips are upright.
+    0 is not usable. Roll does not matter, because chips are upright.
     """
     if face.face_px < _MIN_PORTRAIT_PX:
         return 0.0
@@ -105,11 +104,11 @@ def portrait_quality(face: Face) -> float:
 
 
 def best_faces(samples: Iterable[FrameFaces]) -> dict[int, list[tuple[FrameFaces, Face]]]:
-    """Of each track some faces that say much about whose it is, in order of time; the longest tracks first.
+    """Select good faces of each track as portraits, in order of time; longest tracks first.
 
-    The best of each stretch of the track, so that whoever takes the patient's place is noticed; and the best
-    of each look, since angle and expression change what a photo is compared with. Tracks without a face fit
-    for it are left out, and the shortest of very many.
+    Takes the best face of each part of the track, to notice if another person takes the patient's place, and
+    the best face of each look, because distances to a photo depend on angle and expression. Tracks without a
+    usable face are left out, and the shortest ones if there are very many.
     """
     seen: dict[int, list[tuple[FrameFaces, Face]]] = {}
     for sample in samples:
@@ -124,10 +123,10 @@ def best_faces(samples: Iterable[FrameFaces]) -> dict[int, list[tuple[FrameFaces
 def describe_tracks(
     samples: Iterable[FrameFaces], embeddings: Mapping[int, NDArray[np.float32]]
 ) -> list[TrackInfo]:
-    """What is known about each track, in order of their numbers.
+    """The data of each track, in order of track numbers.
 
     :param samples: with tracks; no pictures are needed.
-    :param embeddings: track → (n, D), for those that have portraits.
+    :param embeddings: track → (n, D), for tracks with portraits.
     """
     found: dict[int, list[tuple[int, float, Face]]] = {}
     for sample in samples:
@@ -141,11 +140,11 @@ def describe_tracks(
 def link_tracks(tracks: Iterable[TrackInfo], same_person: float) -> dict[int, int]:
     """Track → person: 1, 2 … by time on screen, longest first.
 
-    Groups of tracks are joined, nearest first, while the nearest pair of faces of the one and of the other is
-    at most ``same_person`` apart; never two that are seen in one sample. A track without an embedding joins
-    by place and time where that is safe. The order in which tracks are given does not matter.
+    Joins groups of tracks, nearest first, while their nearest pair of faces is at most ``same_person`` apart;
+    never two that appear in one sample. A track without an embedding joins by place and time if that is safe.
+    The order of the tracks does not matter.
 
-    :param same_person: of the :class:`pipeline.identity.embedding.Embedder`.
+    :param same_person: threshold of the :class:`pipeline.identity.embedding.Embedder`.
     """
     groups = [_Group.of(track) for track in sorted(tracks, key=lambda track: track.track)]
     people = _join_by_place(_join_by_face(groups, same_person))
@@ -154,10 +153,10 @@ def link_tracks(tracks: Iterable[TrackInfo], same_person: float) -> dict[int, in
 
 
 def identities(embeddings: NDArray[np.float32], same_person: float) -> NDArray[np.int64]:
-    """Which person each portrait of a track shows: all the same number unless the track went over to another.
+    """Number the people of a track's portraits: all 0, unless the track changed to another person.
 
-    Single linkage: expression and angle change little by little. A single portrait apart from all others,
-    such as one with a hand before the face, is taken for the one before it.
+    Single linkage, because expression and angle change gradually. A single outlier, such as a hand before the
+    face, gets the number of the portrait before it.
 
     :param embeddings: (n, D), in order of time.
     :returns: (n,) int64, from 0 in order of time.
@@ -191,7 +190,7 @@ def _best_of(faces: list[tuple[FrameFaces, Face]]) -> list[tuple[FrameFaces, Fac
 
 
 def _look(face: Face) -> tuple[int, int, int | None]:
-    """Its angle and expression."""
+    """The look of a face: its angle and expression."""
     emotion = None if face.probabilities is None else int(face.probabilities.argmax())
     return round(face.yaw / _LOOK_STEP), round(face.pitch / _LOOK_STEP), emotion
 
@@ -208,7 +207,7 @@ def _is_still(time_s: NDArray[np.float64], centres: NDArray[np.float64], face_px
 def _describe(track: int, seen: list[tuple[int, float, Face]], embeddings: NDArray[np.float32]) -> TrackInfo:
     sample, time_s, faces = zip(*seen, strict=True)
     boxes = np.array([face.box_xyxy for face in faces], np.float64)
-    # the mean of the landmarks trembles less than the box
+    # the mean of the landmarks is steadier than the box
     marks = np.array([face.landmarks.mean(axis=0) for face in faces], np.float64)
     face_px = float(np.median([face.face_px for face in faces]))
     return TrackInfo(
@@ -224,7 +223,7 @@ def _describe(track: int, seen: list[tuple[int, float, Face]], embeddings: NDArr
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Tracks that are one person, ascending.
+    """Tracks of one person, ascending.
 
     :param present: (s,) ascending.
     :param embeddings: (n, D).
@@ -254,7 +253,7 @@ class _Group:
 
 
 def _meet(groups: Sequence[_Group]) -> bool:
-    """Whether two of them are seen in one sample."""
+    """Whether two of the groups appear in one sample."""
     row = sorted(groups, key=lambda group: group.present[0])
     if all(one.present[-1] < two.present[0] for one, two in pairwise(row)):
         return False
@@ -263,9 +262,9 @@ def _meet(groups: Sequence[_Group]) -> bool:
 
 
 def _join_by_face(groups: list[_Group], same_person: float) -> list[_Group]:
-    """The nearest two, again and again: single linkage (Sneath 1957).
+    """Join the nearest two groups repeatedly: single linkage (Sneath 1957).
 
-    Two that may not be one are infinitely far apart, and so is whatever is joined to either.
+    Groups that must not be joined have an infinite distance, which joined groups inherit.
     """
     faces = [group for group in groups if len(group.embeddings)]
     members = [[group] for group in faces]
@@ -285,10 +284,10 @@ def _join_by_face(groups: list[_Group], same_person: float) -> list[_Group]:
 
 
 def _join_by_place(groups: list[_Group]) -> list[_Group]:
-    """Groups without an embedding join the one person whom place and time allow, or stay alone.
+    """Join each group without an embedding to the only person that place and time allow, if there is one.
 
-    What hangs together without an embedding is taken together: where it could be either of two people, or
-    meets itself, none of it joins.
+    Connected groups without an embedding are treated together: if they fit two people, or appear in one
+    sample, none of them joins.
     """
     loose = [group for group in groups if not len(group.embeddings)]
     known = [group for group in groups if len(group.embeddings)]
@@ -304,14 +303,14 @@ def _join_by_place(groups: list[_Group]) -> list[_Group]:
         else:
             people.append(_Group.joined(bundle))
     for number, group in enumerate(known):
-        # two bundles that each fit one person may be seen together
+        # two bundles that fit the same person may appear in one sample
         parts = [group, *joining[number]]
         people.extend(parts if _meet(parts) else [_Group.joined(parts)])
     return people
 
 
 def _bundles(groups: list[_Group], everyone: list[TrackInfo]) -> list[list[_Group]]:
-    """Groups that hang together by place and time, directly or through others."""
+    """Groups connected by place and time, directly or through others."""
     left, bundles = list(groups), []
     while left:
         bundle = [left.pop(0)]
@@ -328,7 +327,7 @@ def _fit(one: _Group, two: _Group, everyone: list[TrackInfo]) -> bool:
 
 
 def _goes_on(one: TrackInfo, two: TrackInfo, everyone: list[TrackInfo]) -> bool:
-    """Whether the later track goes on where the earlier ended, and nobody else is near."""
+    """Whether the later track begins where the earlier one ended, with no other person near."""
     before, after = sorted((one, two), key=lambda track: track.first_s)
     if not 0 < after.first_s - before.last_s <= _PLACE_GAP_S:
         return False

@@ -1,7 +1,7 @@
-"""A face → the numbers that say whose it is: upright chips, and two networks that embed them.
+"""Face embeddings: upright face chips, and the networks that embed them.
 
-Two embeddings of one person lie nearer to one another than those of two people. Nothing is downloaded: the
-weights of the one come with an installed package, those of the other from a file.
+Two embeddings of one person are closer than those of two people. Nothing is downloaded: dlib's weights come
+with an installed package, facenet-pytorch's from the user's file.
 """
 
 import hashlib
@@ -17,15 +17,15 @@ from PIL import Image
 from pipeline.errors import InputError
 
 CHIP_PX = 150
-"""Side of a chip: what dlib's network takes."""
+"""Side of a chip, px: the input of dlib's network."""
 
-# Around the mean face, as a share of its size: dlib's network was trained with it.
+# Margin around the mean face, as a share of its size, as in the training of dlib's network.
 _PADDING = 0.25
 
-# Where the landmarks lie on the unit square of dlib's mean face (get_face_chip_details in dlib's
-# image_transforms/interpolation.h): each eye is the mean of its six points there, the nose its tip. On the
-# shared clips, chips placed so tell people apart as well as those of dlib's own five-point predictor, and no
-# worse than with the median places of MTCNN's landmarks on these.
+# Landmarks in the unit square of dlib's mean face (get_face_chip_details in dlib's
+# image_transforms/interpolation.h): each eye is the mean of its six points, the nose is its tip. On the trial
+# clips, these chips distinguish people as well as chips by dlib's five-point predictor, and no worse than
+# with the median positions of MTCNN's landmarks.
 _MEAN_FACE = np.array(
     [
         [0.225492, 0.215990],
@@ -37,7 +37,7 @@ _MEAN_FACE = np.array(
 )
 _ON_CHIP = CHIP_PX * (_MEAN_FACE + _PADDING) / (1 + 2 * _PADDING)
 
-# Pixels around what a chip shows that bicubic interpolation and averaging look at.
+# Margin in pixels for bicubic interpolation and averaging.
 _RIM_PX = 3
 
 _DLIB_PACKAGE, _DLIB_FILE = "face_recognition_models", "dlib_face_recognition_resnet_model_v1.dat"
@@ -47,38 +47,38 @@ _GET_DLIB = "identity needs: pip install 'emonext-care[identity]'"
 
 
 class Embedder(Protocol):
-    """A network that tells people apart."""
+    """A network that embeds faces for identification."""
 
     @property
     def name(self) -> str:
-        """Of the weights: only embeddings of one and the same can be compared."""
+        """Name of the weights; only embeddings of the same weights can be compared."""
 
     @property
     def same_person(self) -> float:
-        """The Euclidean distance up to which two embeddings are taken for one person's."""
+        """Largest Euclidean distance between two embeddings of one person."""
 
     @property
     def perhaps(self) -> float:
-        """From this distance on they are taken for two people's; in between a person has to look."""
+        """Distance above which two embeddings are of two people; in between, a person must check."""
 
     def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 150, 150, 3) RGB, as :func:`align` makes them → (N, D)."""
 
 
 def align(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Cuts a face out upright, with its landmarks as near as can be to where the network expects them.
+    """Crop a face upright, with its landmarks as close as possible to the positions that the network expects.
 
-    Turned, moved and scaled by the least-squares similarity (Umeyama 1991) from the chip to the picture, as
-    dlib does. A face larger than the chip is averaged first. Beyond the picture's edge the chip is black.
+    Rotated, moved and scaled by the least-squares similarity (Umeyama 1991) from the chip to the picture, as
+    in dlib. A face larger than the chip is averaged first. Outside the picture, the chip is black.
 
     :param image: (H, W, 3) uint8 RGB.
-    :param landmarks: (5, 2) px: eyes, nose, corners of the mouth; left ones first as seen.
+    :param landmarks: (5, 2) px: eyes, nose, corners of the mouth; left ones (in the picture) first.
     :returns: (150, 150, 3) uint8 RGB.
     """
     matrix, shift = similarity(_ON_CHIP, landmarks.astype(np.float64))
     corners = np.array([[0, 0], [CHIP_PX, 0], [0, CHIP_PX], [CHIP_PX, CHIP_PX]]) @ matrix.T + shift
     scale = max(1, round(float(np.hypot(*matrix[0]))))
-    # only the part of the picture that is needed is handled
+    # process only the needed part of the picture
     rim = _RIM_PX * scale
     left, top = np.maximum(np.floor(corners.min(axis=0)) - rim, 0).astype(int)
     right, bottom = np.maximum(np.ceil(corners.max(axis=0)) + rim, 0).astype(int)
@@ -97,11 +97,11 @@ def align(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[n
 def similarity(
     source: NDArray[np.float64], target: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The turn, scale and shift without mirroring that bring points nearest to others in least squares.
+    """Least-squares rotation, scale and shift (no reflection) from points to other points.
 
     In the plane Umeyama's solution (1991) is one division of complex numbers.
 
-    :param source: (n, 2), not all in one place.
+    :param source: (n, 2), not all equal.
     :param target: (n, 2).
     :returns: (2, 2) matrix and (2,) shift: ``source @ matrix.T + shift`` ≈ ``target``.
     """
@@ -115,15 +115,15 @@ def similarity(
 class DlibEmbedder:
     """dlib's face recognition network (King 2017; 99.38 % on LFW at a distance of 0.6) → 128 numbers.
 
-    Its weights (CC0) lie in the package face_recognition_models, which itself is not imported: it needs
-    pkg_resources, which setuptools has dropped.
+    The weights (CC0) are in the package face_recognition_models. The package is not imported, because it
+    needs pkg_resources, which setuptools has removed.
 
-    Both limits are stricter than dlib's 0.6, since they are compared with the nearest of many pairs. Measured
+    Both limits are stricter than dlib's 0.6, because they apply to the nearest of many pairs. Measured
     with ``tests/manual/identity_distances.py``: nearest pairs of one person in two recordings 0.05–0.24, of
     two people 0.46–0.83; of 406,351 pairs of grey faces of people over 60, nearly all of two people, 0.024 %
     are at 0.40 or less, and 1 % at 0.55 or less.
 
-    :raises InputError: the packages are not installed, or the weights are not the ones expected.
+    :raises InputError: a package is not installed, or the weights have another sha256.
     """
 
     name = "dlib_face_recognition_resnet_model_v1"
@@ -150,7 +150,7 @@ def _import_dlib() -> Any:
 
 
 def _dlib_weights() -> Path:
-    """In the installed package's folder, which is found without importing it."""
+    """Path of the weights in the installed package, without importing the package."""
     package = importlib.util.find_spec(_DLIB_PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise InputError(f"{_GET_DLIB} ({_DLIB_PACKAGE} is missing).")

@@ -1,4 +1,4 @@
-"""The second source of face embeddings: facenet-pytorch's network, with weights from a file of one's own."""
+"""Face embeddings by facenet-pytorch's network, with weights from the user's file."""
 
 import pickle
 import struct
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from pipeline.errors import InputError
 from pipeline.identity.embedding import check_sha256
 
-# What torch.load and load_state_dict raise for other files.
+# Errors of torch.load and load_state_dict for other files.
 _NOT_WEIGHTS = (
     pickle.UnpicklingError,
     RuntimeError,
@@ -25,23 +25,23 @@ _NOT_WEIGHTS = (
     struct.error,
 )
 
-# facenet-pytorch's networks see 160 px; so many chips pass together, which bounds the memory.
+# Input side of facenet-pytorch's networks, px, and chips per batch, which limits the memory.
 _FACENET_PX, _FACENET_BATCH = 160, 32
 
 
 class FacenetEmbedder:
-    """facenet-pytorch's InceptionResnetV1 → 512 numbers, with weights from a file of one's own.
+    """facenet-pytorch's InceptionResnetV1 → 512 numbers, with weights from the user's file.
 
-    Trained on MTCNN's boxes with a margin, which show about as much of a face as a chip does; upright chips
-    are easier than what it knows.
+    The network was trained on MTCNN's boxes with a margin, which show about the same part of a face as a
+    chip; upright chips are easier.
 
     ``same_person`` is the cosine distance of 0.30 that DeepFace (serengil) uses for the same network trained
     on VGGFace2, its "Facenet512", as a distance of unit vectors: √(2 · 0.30); ``perhaps`` is
     a cosine distance of 0.50. Not measured here.
 
-    :param path: a state dict as facenet-pytorch publishes it, with or without the layer that classifies.
-    :param sha256: of the file, from whoever made it.
-    :raises InputError: no such file, another one than expected, or not this network's weights.
+    :param path: a state dict as published by facenet-pytorch, with or without the classification layer.
+    :param sha256: sha256 of the file, as stated by its publisher.
+    :raises InputError: no such file, another sha256, or no weights of this network.
     """
 
     same_person, perhaps = 0.77, 1.0

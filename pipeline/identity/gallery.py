@@ -1,7 +1,7 @@
-"""Faces of a patient from sessions that were confirmed: references for the sessions to come.
+"""Store face embeddings of a patient from confirmed sessions, as references for later sessions.
 
-Numbers (embeddings) alone are kept, of the patient alone, in the study's folder: encrypted with it, purged
-with the patient.
+Only embeddings are stored, only of the patient, in the study's folder: they are encrypted with the folder and
+purged with the patient.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,7 @@ from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_t
 
 GALLERY_SCHEMA = pa.schema([pa.field("network", pa.string()), pa.field("embedding", pa.list_(pa.float32()))])
 
-# Of a session so many faces are kept, spread over its time: with each more a stranger is more likely to be
-# near one of them.
+# Faces stored per session, spread over its time. With more faces, a stranger is more likely to be near one.
 _MOST_FACES = 12
 
 
@@ -27,12 +26,12 @@ def gallery_path(out: Path, patient_id: str, session_id: str) -> Path:
 
 
 def has_gallery(out: Path, patient_id: str, except_session: str) -> bool:
-    """Whether faces of another session of the patient are kept."""
+    """Whether there are stored faces of another session of the patient."""
     return any(path.stem != except_session for path in _files(out, patient_id))
 
 
 def read_gallery(out: Path, patient_id: str, except_session: str, embed: Embedder) -> NDArray[np.float32]:
-    """(g, D) of the patient's other sessions, from the same network; g is 0 where there are none.
+    """(g, D) embeddings of the patient's other sessions, from the same network; g may be 0.
 
     :raises TimelineError: a file is damaged, or encrypted with another key.
     """
@@ -46,10 +45,10 @@ def read_gallery(out: Path, patient_id: str, except_session: str, embed: Embedde
 
 
 def write_gallery(out: Path, ids: tuple[str, str], embeddings: NDArray[np.float32], embed: Embedder) -> None:
-    """Keeps some of these faces of the patient; without any, what was kept of the session is removed.
+    """Store some of these faces of the patient; without any, remove the session's stored faces.
 
     :param embeddings: (n, D), in any order.
-    :raises OutputError: they can't be written.
+    :raises OutputError: the file can't be written.
     """
     path = gallery_path(out, *ids)
     if not len(embeddings):

@@ -1,4 +1,4 @@
-"""Which of a session's tracks are the patient's, and how sure that is: by faces, by place, or by a rule."""
+"""Find the patient's tracks in a session, and how certain they are: by faces, by place, or by a rule."""
 
 import statistics
 from collections import defaultdict
@@ -26,25 +26,25 @@ Region = tuple[float, float, float, float]
 
 _RULES = ("longest", "largest")
 
-# Somebody else in the picture makes a rule uncertain: more than a false detection, and not for a moment.
+# A rule is uncertain if another person is visible for longer than a false detection or a short moment.
 _SOMEBODY_SAMPLES, _SOMEBODY_SHARE = 3, 0.02
 
 NO_EMBEDDINGS: NDArray[np.float32] = np.zeros((0, 0), np.float32)
 
-# A photo is made smaller to this longer side before a face is looked for: phones make them much larger.
+# Larger photos, as from phones, are reduced to this longer side before face detection, px.
 _PHOTO_PX = 1600
 
 
 @dataclass(frozen=True)
 class Patient:
-    """Whose tracks are the patient's.
+    """The patient's tracks.
 
-    :param tracks: none where nobody was seen, or nobody recognised.
-    :param chosen_by: ``hand``, ``photo``, ``gallery`` (faces of sessions that were confirmed before),
+    :param tracks: empty if no face was detected, or no person recognised.
+    :param chosen_by: ``hand``, ``photo``, ``gallery`` (faces of earlier confirmed sessions),
         ``region``, ``longest``, ``largest``, or the number of a track.
-    :param state: how sure it is.
-    :param reason: one sentence, for whoever checks it; empty where a rule names the only person.
-    :param roles: of tracks, as a person gave them.
+    :param state: how certain the choice is.
+    :param reason: one sentence, for manual checks; empty if a rule chose the only person.
+    :param roles: manual roles of tracks.
     """
 
     tracks: frozenset[int]
@@ -63,14 +63,14 @@ class Patient:
 
 
 def by_rule(samples: Sequence[FrameFaces], wish: str, parts: Sequence[int] = ()) -> Patient:
-    """The person whom the rule names; where they are missing in a whole part, also that part's.
+    """Choose the person by a rule. In a part of the session without this person, choose another one too.
 
-    After a pause somebody may sit elsewhere. Whoever was seen together with the patient is not taken. Where
-    somebody else is seen too, a rule does not know who is who, and somebody has to check it.
+    After a pause, the patient may sit elsewhere. A person who appeared together with the patient is never
+    chosen. If other people are visible too, the rule cannot distinguish them, and a person must check.
 
     :param wish: ``longest`` (seen in the most samples), ``largest`` (nearest to the camera: the largest
         median face), or the number of a track.
-    :param parts: of each sample, the number of its part of the session; without, there is one part.
+    :param parts: number of the session's part, for each sample; by default there is one part.
     :raises InputError: there is no such track.
     """
     tracks = describe_tracks(samples, {})
@@ -100,7 +100,7 @@ def by_rule(samples: Sequence[FrameFaces], wish: str, parts: Sequence[int] = ())
 
 
 def _ruled(tracks: Sequence[TrackInfo], person_of: Mapping[int, int], chosen: set[int], wish: str) -> Patient:
-    """Whether anybody else is seen for long enough to be the patient."""
+    """Whether another person is visible for long enough to be the patient."""
     samples: dict[int, int] = defaultdict(int)
     for track in tracks:
         samples[person_of[track.track]] += track.samples
@@ -114,16 +114,16 @@ def _ruled(tracks: Sequence[TrackInfo], person_of: Mapping[int, int], chosen: se
 
 
 def _checked(patient: Patient, tracks: Iterable[TrackInfo]) -> Patient:
-    """A face that never moves may be a photo on a wall: somebody has to look."""
+    """Require a manual check if the face never moves: it may be a photo on a wall."""
     if patient.state == "recognised" and any(t.still for t in tracks if t.track in patient.tracks):
         return replace(patient, state="to_check", reason="a face never moves; it may be a picture on a wall")
     return patient
 
 
 def _first_by(wish: str, seen: Iterable[Mapping[int, float]]) -> set[int]:
-    """The one person whom the rule names; none where there is none.
+    """The person chosen by the rule; ``None`` without a face.
 
-    :param seen: of each sample, person → size of their face, px.
+    :param seen: for each sample, person → size of the face, px.
     """
     sizes: dict[int, list[float]] = defaultdict(list)
     for faces in seen:
@@ -138,7 +138,7 @@ def _without(faces: Mapping[int, float], others: Container[int]) -> dict[int, fl
 
 
 def by_region(samples: Sequence[FrameFaces], region: Region, recording: Recording) -> Patient:
-    """The person who is mostly in that part of the picture."""
+    """Choose the person who is mostly in this part of the picture."""
     tracks = describe_tracks(samples, {})
     person_of = link_tracks(tracks, same_person=0.0)
     found = in_region(tracks, person_of, region, recording.width, recording.height)
@@ -147,11 +147,11 @@ def by_region(samples: Sequence[FrameFaces], region: Region, recording: Recordin
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What comparing faces found.
+    """The result of a comparison of faces.
 
-    :param samples: with their tracks set right.
-    :param embeddings: (n, D) of the patient's faces; n is 0 where nobody is sure to be the patient.
-    :param photos: how far each photo is from the patient's nearest face.
+    :param samples: the samples, with corrected tracks.
+    :param embeddings: (n, D) of the patient's faces; n is 0 unless the patient is certain.
+    :param photos: distance of each photo to the patient's nearest face.
     """
 
     patient: Patient
@@ -167,12 +167,12 @@ def by_faces(
     recording: Recording,
     embed: Embedder,
 ) -> Found:
-    """The person whom the photos show, or faces of the patient's earlier sessions.
+    """Choose the person of the photos, or of faces from the patient's earlier sessions.
 
-    Of each track some faces are looked at again in the video. Where they are of two people, as after a cut in
-    which they swapped seats, the track is parted at the sample from which on it is the other.
+    Some faces of each track are decoded again. If they are of two people, for example after a cut, the track
+    is divided at the first sample of the second person.
 
-    :param photos: (p, D), from :func:`embed_photos`. ``gallery``: (g, D), of sessions that were confirmed.
+    :param photos: (p, D), from :func:`embed_photos`. ``gallery``: (g, D), of confirmed sessions.
     """
 
     def look(sample: FrameFaces, face: Face) -> NDArray[np.float32] | None:
@@ -199,7 +199,7 @@ def by_faces(
 
 
 def embed_photos(photos: Sequence[Path], detect: Detector, embed: Embedder) -> NDArray[np.float32]:
-    """(p, D), one row for each photo.
+    """(p, D) embeddings, one row per photo.
 
     :raises InputError: a photo can't be read, or does not show exactly one face.
     """
@@ -207,7 +207,7 @@ def embed_photos(photos: Sequence[Path], detect: Detector, embed: Embedder) -> N
 
 
 def _together(samples: Iterable[FrameFaces], person_of: Mapping[int, int]) -> set[frozenset[int]]:
-    """Pairs of people who are seen in one sample."""
+    """Pairs of people who appear in one sample."""
     seen = {frozenset(person_of[f.track] for f in s.faces if f.track is not None) for s in samples}
     return {frozenset(pair) for people in seen for pair in combinations(people, 2)}
 
@@ -215,13 +215,13 @@ def _together(samples: Iterable[FrameFaces], person_of: Mapping[int, int]) -> se
 _Look = Callable[[FrameFaces, Face], NDArray[np.float32] | None]
 
 _Parts = dict[int, list[tuple[int, int]]]
-"""Track → its parts: from which sample on, and their number as a track; the first keeps its number."""
+"""Track → its parts: first sample, and track number; the first part keeps the track's number."""
 
 
 def _looked_at(
     faces: Iterable[tuple[FrameFaces, Face]], look: _Look
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """The sample's number and the embedding of each that could be decoded again."""
+    """Sample number and embedding of each face that could be decoded again."""
     for sample, face in faces:
         embedding = look(sample, face)
         if embedding is not None:
@@ -234,7 +234,7 @@ def _part(
     look: _Look,
     same_person: float,
 ) -> _Parts:
-    """Where each track becomes another person's."""
+    """The samples at which a track changes to another person."""
     number = max((face.track or 0 for sample in samples for face in sample.faces), default=0)
     parts: _Parts = {}
     for track, row in sorted(portraits.items()):
@@ -255,7 +255,7 @@ def _switch(
     two: NDArray[np.float32],
     look: _Look,
 ) -> int:
-    """The first sample of the second person, by halving: the first face is of one, the last of the other."""
+    """The first sample of the second person, by bisection."""
     low, high = 0, len(between) - 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -286,7 +286,7 @@ def _renumbered(samples: Sequence[FrameFaces], parts: _Parts) -> list[FrameFaces
 
 
 def _by_person(tracks: Iterable[TrackInfo], person_of: dict[int, int]) -> dict[int, NDArray[np.float32]]:
-    """Person → (n, D), of all their tracks that have portraits."""
+    """Person → (n, D), embeddings of all tracks with portraits."""
     of: dict[int, list[NDArray[np.float32]]] = defaultdict(list)
     for track in tracks:
         if len(track.embeddings):

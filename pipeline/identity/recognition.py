@@ -1,4 +1,4 @@
-"""Which of the people is the patient: by reference faces, or by a place in the picture."""
+"""Identify the patient among the people by reference faces or by a place in the picture."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,21 +11,21 @@ from pipeline.errors import InputError
 from pipeline.identity.clustering import TrackInfo
 from pipeline.records import IdentityState
 
-# The nearest person must be nearer than the next by this share of the threshold for one person: on the shared
-# clips one person's nearest faces are 0.05 to 0.24 apart, two people's 0.46 and more.
+# The nearest person must be nearer than the next by this share of the threshold. On the trial clips, the
+# nearest faces of one person are 0.05 to 0.24 apart, of two people 0.46 or more.
 _CLEARLY = 0.15
 
-# By place: what share of their own samples a person must be there, and how many times as long as the next.
+# By place: minimum share of a person's samples in the region, and minimum ratio to the next person.
 _MOSTLY_THERE, _TIMES_THE_NEXT = 0.5, 2.0
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """Who the patient is.
+    """The result of identification.
 
-    :param people: numbers of the people who are taken for the patient: more than one where one person was
-        counted twice, none where the state is ``unknown``.
-    :param reason: one sentence, for whoever checks it.
+    :param people: numbers of the people who are the patient: more than one if one person was counted twice,
+        empty if the state is ``unknown``.
+    :param reason: one sentence, for manual checks.
     """
 
     state: IdentityState
@@ -40,16 +40,16 @@ def recognise(
     perhaps: float,
     together: Collection[frozenset[int]] = (),
 ) -> Recognition:
-    """The person whom the reference faces show.
+    """Identify the person of the reference faces.
 
-    A person's distance is that of the nearest pair of their faces and the references: expressions and angles
-    change, and one good match is enough. Up to ``same_person`` it is the patient, up to ``perhaps`` somebody
-    has to check it. The next person has to be clearly further away; whoever is as near and never seen
-    together with the nearest is the same person, counted twice.
+    A person's distance is that of the nearest pair of the person's faces and the references: expressions and
+    angles change, and one good match is enough. Up to ``same_person`` the person is the patient, up to
+    ``perhaps`` a manual check is needed. The next person must be clearly further away; a person who is as
+    near and never appears together with the nearest one is the same person, counted twice.
 
-    :param people: person → (n, D); those without an embedding can't be compared.
-    :param references: (m, D), from the same network: photos, and faces from sessions that were confirmed.
-    :param together: pairs of people who are seen in one sample.
+    :param people: person → (n, D); people without an embedding are not compared.
+    :param references: (m, D), from the same network: photos, and faces from confirmed sessions.
+    :param together: pairs of people who appear in one sample.
     :raises InputError: the references come from another network.
     """
     seen = {person: found for person, found in people.items() if len(found)}
@@ -85,15 +85,15 @@ def in_region(
     width: int,
     height: int,
 ) -> Recognition:
-    """The person whose face's centre is in a part of the picture.
+    """Identify the person whose face's centre is in a region of the picture.
 
-    It is the one who is there in most samples. If that is less than half of their own samples, or less than
-    twice as many as anybody else's, somebody has to check it.
+    The patient is the person with the most samples in the region. If these are less than half of the person's
+    samples, or less than twice as many as any other person's, a manual check is needed.
 
     :param person_of: track → person, from :func:`link_tracks`.
     :param region: x1, y1, x2, y2 as shares of the picture, 0…1.
     :param width, height: of the upright picture, px.
-    :raises InputError: the region is not one.
+    :raises InputError: the region is invalid.
     """
     x1, y1, x2, y2 = _check_region(region)
     there: dict[int, int] = {}

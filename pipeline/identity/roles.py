@@ -1,7 +1,7 @@
-"""What a person said of who is who, kept so that it survives another run.
+"""Store manual roles of people, so that later runs keep them.
 
-Tracks get other numbers when a session is processed with other settings. So a role is kept with places: where
-in the picture its face was, and when; whoever is found there again gets it.
+Tracks get other numbers when a session is processed with other settings. A role is therefore stored with
+places and times of its face; a face that is found there again gets the role.
 """
 
 from collections import Counter, defaultdict
@@ -28,13 +28,13 @@ ROLES_SCHEMA = pa.schema(
     ]
 )
 
-# Places that are kept of each track, spread over its time.
+# Places stored per track, spread over its time.
 _MOST_PLACES = 60
 
-# A face found again lies over the place by so much (intersection over union), so near in time (s).
+# Minimum IoU with a stored place, and maximum difference in time (s), of a face found again.
 _SAME_PLACE, _SAME_TIME_S = 0.3, 0.5
 
-# What a person said counts while so many of the patient's places are found again.
+# If a smaller share of the patient's places is found again, the session must be checked.
 _FOUND_AGAIN = 0.5
 
 
@@ -43,10 +43,10 @@ def roles_path(out: Path, patient_id: str, session_id: str) -> Path:
 
 
 def write_roles(path: Path, samples: Iterable[FrameFaces], roles: Mapping[int, str]) -> None:
-    """Keeps what was said.
+    """Write manual roles.
 
     :param roles: track → one of :data:`pipeline.records.ROLES`.
-    :raises OutputError: it can't be written.
+    :raises OutputError: the file can't be written.
     """
     seen: dict[int, list[tuple[float, Face]]] = defaultdict(list)
     for sample in samples:
@@ -64,21 +64,21 @@ def write_roles(path: Path, samples: Iterable[FrameFaces], roles: Mapping[int, s
 
 
 def encrypt_roles(path: Path) -> None:
-    """Writes anew what was said before there was a key, where there is one now.
+    """Encrypt roles that were written before there was a key.
 
-    :param path: from :func:`roles_path`; nothing is done where there is no such file.
-    :raises TimelineError: it is damaged. :raises OutputError: it can't be written.
+    :param path: from :func:`roles_path`; a missing file is ignored.
+    :raises TimelineError: the file is damaged. :raises OutputError: the file can't be written.
     """
     if path.exists() and key_id() and not is_encrypted(path):
         write_table(path, read_table(path), {})
 
 
 def patient_from_roles(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
-    """Who is who, as a person said it; none where nobody did.
+    """The patient by manual roles; ``None`` without manual roles.
 
-    A track has the role of most of the places that it lies over; where two roles have as many, or none, it is
-    unknown. Where a face is found again at less than half of the patient's places, the session is to be
-    checked: it may have been processed with other settings.
+    A track gets the role of most of its matching places; with a tie or without a match the role is unknown.
+    If a face is found again at less than half of the patient's places, the session must be checked: it may
+    have been processed with other settings.
 
     :param kept: from :func:`roles_path`.
     :raises TimelineError: the file is damaged, or encrypted with another key.
@@ -106,17 +106,17 @@ def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient
     roles = {track: _most(counts) for track, counts in votes.items()}
     tracks = frozenset(track for track, role in roles.items() if role == "patient")
     if not wanted:
-        reason = "whoever checked it found nobody to be the patient"
+        reason = "the person who checked the roles found no patient"
         return Patient(tracks, "hand", "confirmed", reason, roles)
-    reason = f"a person said so; a face was found at {found} of {wanted} places"
+    reason = f"a person set the roles; a face was found at {found} of {wanted} places"
     sure = found >= _FOUND_AGAIN * wanted
     return Patient(tracks, "hand", "confirmed" if sure else "to_check", reason, roles)
 
 
 def apply_manual_roles(found: Patient, hand: Patient | None) -> Patient:
-    """What a person said goes before what the program found.
+    """Let manual roles override the program's result.
 
-    Where they named no patient, it may still be whom the program found, but nobody whom they named.
+    Without a manual patient, the program's result stands, except for people with a manual role.
     """
     if hand is None:
         return found

@@ -1,12 +1,12 @@
-"""Sessions without consent: what was made of them is set aside, where nothing reads it.
+"""Set aside the results of sessions without consent, so that no command reads them.
 
-    OUT/withdrawn/<patient>/<session>/consent.json       there is no consent; whether all is set aside
-                                     /timelines/….parquet.withdrawn    what can't be made again
+    OUT/withdrawn/<patient>/<session>/consent.json       no consent; whether all files are set aside
+                                     /timelines/….parquet.withdrawn    files that can't be made again
 
-The folder alone says that there is no consent: nothing else has to be whole for that. What can't be made
-again is moved there under the path that it had: the timeline, the faces, the roles, and what raters may have
-worked on. Everything else of the session is deleted: pages, episodes, unfinished stretches, the copy for the
-review, exports. ``emonext purge`` deletes the folder too.
+The existence of this folder means that there is no consent, independent of other files. Files that can't be
+made again are moved there with their path: the timeline, the faces, the roles, and files that raters may have
+edited. All other files of the session are deleted: pages, episodes, unfinished chunks, the review copy,
+exports. ``emonext purge`` also deletes the folder.
 """
 
 import json
@@ -35,11 +35,10 @@ from pipeline.store.status import WITHOUT_CONSENT, Outcome
 
 @dataclass(frozen=True)
 class SetAside:
-    """What leaving out a session meant beyond its own files.
+    """Effects of setting aside a session beyond its own files.
 
-    :param shared: files that held other sessions too, or that somebody may have worked on: they were deleted
-        or moved.
-    :param mentions: what still mentions the session and is not the program's, relative to the folder.
+    :param shared: files that also held other sessions, or that a person may have edited; deleted or moved.
+    :param mentions: files of other origin that still mention the session, relative to the folder.
     """
 
     shared: tuple[Path, ...] = ()
@@ -47,13 +46,13 @@ class SetAside:
 
 
 def leave_out(out: Path, ids: Ids, before: Outcome | None = None, own_text: Sequence[bytes] = ()) -> SetAside:
-    """Records that there is no consent, and sets aside what was made of the session.
+    """Record that there is no consent, and set aside the session's results.
 
-    First nothing of the program reads the session any more, then its tables are moved, then all that was made
-    from them goes. A run that was stopped in between is finished by the next.
+    Order: the record is written, so that no command reads the session; its tables are moved; derived files
+    are deleted. The next run completes an interrupted one.
 
-    :param own_text: what every page holds of the program's own; it is about nobody.
-    :returns: nothing where all was set aside before.
+    :param own_text: the program's own text in every page, which mentions no patient.
+    :returns: ``None`` if everything was set aside before.
     :raises OutputError: a file can't be moved, removed or written.
     :raises InputError: the folder is encrypted, and its key is not in use.
     """
@@ -78,7 +77,7 @@ def leave_out(out: Path, ids: Ids, before: Outcome | None = None, own_text: Sequ
         replace(
             plan,
             files=tuple(path for path in plan.files if not path.is_relative_to(folder)),
-            # other tables are the study's own
+            # other tables belong to the study
             rows={path: count for path, count in plan.rows.items() if path == out / PEOPLE_FILE},
             pages=(*plan.pages, *_overviews(out, ids[0])),
         ),
@@ -90,14 +89,16 @@ def leave_out(out: Path, ids: Ids, before: Outcome | None = None, own_text: Sequ
 
 
 def take_back(out: Path, ids: Ids) -> bool:
-    """Puts back what was set aside, where there is consent again; whether there was anything.
+    """Restore set-aside files after consent is given again; return whether there were any.
 
     :raises OutputError: a file can't be moved.
     """
     folder = refusal_folder(out, *ids)
     if not folder.is_dir():
         return False
-    _write_record(out, ids, settled=False)  # if this is stopped, what is back is set aside again or goes on
+    _write_record(
+        out, ids, settled=False
+    )  # if this is interrupted, restored files are set aside again, or the next run continues
     found = sorted(folder.rglob(f"*{SET_ASIDE_SUFFIX}"))
     with _told_as_output_error(folder):
         for path in found:
@@ -110,7 +111,7 @@ def take_back(out: Path, ids: Ids) -> bool:
 
 
 def _own_paths(out: Path, ids: Ids) -> tuple[Path, ...]:
-    """What the program makes of one session alone."""
+    """Files with only this session."""
     patient, session = ids
     return (
         timeline_path(out, *ids),
@@ -127,13 +128,13 @@ def _own_paths(out: Path, ids: Ids) -> tuple[Path, ...]:
 
 
 def _overviews(out: Path, patient_id: str) -> tuple[Path, ...]:
-    """Pages over several sessions: they are made again without this one."""
+    """Pages of several sessions; they are written again without this session."""
     reports = out / "reports"
     return reports / "index.html", reports / "study.html", reports / patient_id / "index.html"
 
 
 def _worked_on(out: Path, plan: Plan) -> list[Path]:
-    """Exported files with the session in them that somebody may have worked on, such as ELAN's and BORIS'."""
+    """Exported files with this session that a person may have edited, such as ELAN's and BORIS'."""
     exports, again = out / "exports", plan.again.keys()
     if exports.is_symlink():
         return []
@@ -154,7 +155,7 @@ def _set_aside(out: Path, ids: Ids, path: Path) -> None:
 
 
 def _free(path: Path) -> Path:
-    """The path, or one beside it where something is there by now."""
+    """The path, or a free path beside it if it exists."""
     number, free = 1, path
     while free.exists():
         number += 1
@@ -163,7 +164,7 @@ def _free(path: Path) -> Path:
 
 
 def _is_settled(out: Path, ids: Ids) -> bool:
-    """Whether all is set aside; what can't be read is done again."""
+    """Whether everything is set aside; an unreadable record counts as no."""
     try:
         record = json.loads((refusal_folder(out, *ids) / "consent.json").read_bytes())
     except (OSError, ValueError):

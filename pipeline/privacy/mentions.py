@@ -1,9 +1,9 @@
-"""Whether anything in a folder still mentions a person or a session: every byte of every file, every name.
+"""Search a folder for mentions of a patient or a session: every byte of every file, and every name.
 
-Parquet, zip (also ``.npz``) and gzip are looked at unpacked, Parquet and ``.npz`` also decrypted with the
-key in use, text also in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in
-``P01-b`` where that is somebody else. Pictures, sound and numbers hold a short id by chance: of videos the
-metadata are searched, of pictures the name, of pages all but what is encoded in base64, of arrays the texts.
+Parquet, zip (also ``.npz``) and gzip files are unpacked, Parquet and ``.npz`` also decrypted with the key in
+use; text is also searched in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in
+``P01-b`` if that is another patient. Pictures, sound and numbers contain short ids by chance, so only
+metadata of videos, names of pictures, pages without base64 data, and texts of arrays are searched.
 """
 
 import errno
@@ -29,23 +29,23 @@ from pipeline.store.encryption import ENCRYPTED, for_reading, unseal
 from pipeline.store.parquet import as_frame
 from pipeline.video.container import VIDEO_SUFFIXES
 
-# Bytes between the letters: of UTF-8, UTF-16 and UTF-32.
+# Zero bytes between letters in UTF-8, UTF-16 and UTF-32.
 _PADS = (b"", b"\0", b"\0\0\0")
 
 Content = bytes | mmap.mmap
 
 
 class IdPattern:
-    """An id, or those of a session, as words.
+    """Search pattern for an id, or for both ids of a session, as words.
 
-    :param known: patient → sessions; ids that hold this one as a word of theirs are stepped over.
+    :param known: patient → sessions; longer ids that contain this id as a word are skipped.
     """
 
     def __init__(self, patient_id: str, session_id: str | None, known: Mapping[str, Collection[str]]) -> None:
         self.patient_id, self.session_id, self.known = patient_id, session_id, known
         sessions = known.get(patient_id, ())
         label = bids_label(patient_id)
-        # of a data set in BIDS; none where it may be somebody else's
+        # BIDS label; not searched if it may be another patient's
         others = {bids_label(name) for name in known if name != patient_id}
         self._folder = f"sub-{label}" if label not in others else None
         self._patient = [_Word(patient_id, known, pad) for pad in _pads(patient_id)]
@@ -61,14 +61,14 @@ class IdPattern:
         return any(word.is_in(content) for word in self._both or self._patient)
 
     def are_in_path(self, path: Path) -> bool:
-        """In its own name: that of a folder above it has been told."""
+        """Whether the last part of the path has the id; folders above are reported themselves."""
         name = os.fsencode(path.name)
         if not self._session:
             return self._patient[0].is_in(name) or path.name == self._folder
         return self._lies_in_their_folder(path) and self._session[0].is_in(name)
 
     def are_in_file(self, path: Path, content: Content) -> bool:
-        """What lies in the patient's folder is about the patient, and need not say so again."""
+        """Whether the content has the ids; in the patient's folder, the session's id is enough."""
         if self._session and self._lies_in_their_folder(path):
             return any(word.is_in(content) for word in self._session)
         return self.are_in(content)
@@ -78,9 +78,9 @@ class IdPattern:
 
 
 class _Word:
-    """A word in one encoding of text.
+    """A word in one text encoding.
 
-    :param others: some may hold the word, and are stepped over.
+    :param others: longer words that may contain the word and are skipped.
     """
 
     def __init__(self, wanted: str, others: Collection[str], pad: bytes) -> None:
@@ -89,13 +89,13 @@ class _Word:
         self._pattern = _as_word(body, pad)
 
     def is_in(self, content: Content) -> bool:
-        if content.find(self._first) < 0:  # many times as fast as the pattern
+        if content.find(self._first) < 0:  # much faster than the pattern
             return False
         return any(found.group(1) for found in self._pattern.finditer(content))
 
 
 class _Pair(_Word):
-    """Both ids of a session, one after the other."""
+    """Both ids of a session, in sequence."""
 
     def __init__(
         self, patient: str, patients: Collection[str], session: str, sessions: Collection[str], pad: bytes
@@ -109,7 +109,7 @@ class _Pair(_Word):
 
 
 def _pads(text: str) -> Sequence[bytes]:
-    """Nothing stands between the letters of one letter: it is looked for in UTF-8 alone."""
+    """Encodings to search: an id of one letter only in UTF-8."""
     return _PADS if len(text) > 1 else _PADS[:1]
 
 
@@ -129,10 +129,11 @@ def _longer(wanted: str, others: Collection[str], pad: bytes) -> list[bytes]:
 def find_mentions(
     out: Path, words: IdPattern, kinds: Collection[str], own_text: Sequence[bytes] = ()
 ) -> Iterator[str]:
-    """Every file, folder and link that mentions it, relative to the folder, and where.
+    """Every file, folder and link with a mention, relative to the folder, and the place of the mention.
 
-    :param kinds: below these a link that leads out of the folder could lead to what was to go.
-    :param own_text: what pages hold of the program's own.
+    :param kinds: folders of results; a link there that leads out of the folder may lead to the patient's
+        data.
+    :param own_text: the program's own text in pages.
     """
     unread: list[OSError] = []
     for top, folders, files in os.walk(out, onerror=unread.append):
@@ -156,10 +157,10 @@ def find_mentions(
 
 
 def mentions(path: Path, words: IdPattern, own_text: Sequence[bytes] = (), short: Path | None = None) -> bool:
-    """Whether the file's content does.
+    """Whether the file's content mentions the ids.
 
-    :param short: its path from the output folder: what lies above that is not looked at.
-    :raises OSError: it can't be read, or not be decrypted.
+    :param short: path relative to the output folder; parts above are not searched.
+    :raises OSError: the file can't be read or decrypted.
     """
     if not path.stat().st_size:
         return False
@@ -170,7 +171,7 @@ def _in_link(path: Path, short: Path, out: Path, words: IdPattern, kinds: Collec
     if words.are_in(os.fsencode(path.readlink())):
         yield f"{short} (where it leads to)"
     elif not path.resolve().is_relative_to(out.resolve()) and (short.parts[0] in kinds or not path.is_dir()):
-        yield f"{short} (a link out of the folder: look there yourself)"
+        yield f"{short} (a link out of the folder: search its target yourself)"
 
 
 def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
@@ -190,7 +191,7 @@ def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
             yield from list(unpack(path))
             return
         except _NOT_UNPACKED:
-            pass  # then as it is
+            pass  # search the raw bytes instead
     if path.suffix == ".html":
         page = path.read_bytes()
         for text in own_text:
@@ -203,15 +204,15 @@ def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
         raise OSError(errno.EACCES, "encrypted, and not with the key in use")
 
 
-# How JPEG, PNG and GIF begin.
+# First bytes of JPEG, PNG and GIF.
 _PICTURES = (b"\xff\xd8\xff", b"\x89PN", b"GIF")
 
-# Pictures and plotly's arrays in a page.
+# Base64 data in a page: pictures and plotly's arrays.
 _BASE64 = re.compile(rb'(;base64,|"bdata": *")[A-Za-z0-9+/=]+')
 
 
 def _video_metadata(path: Path) -> bytes:
-    """Keys and values of the container and its streams; nothing of what is no video."""
+    """Metadata of the container and its streams; empty if the file is no video."""
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             found = [container.metadata, *(stream.metadata for stream in container.streams)]
@@ -221,9 +222,9 @@ def _video_metadata(path: Path) -> bytes:
 
 
 def _sealed(path: Path) -> Iterator[Content]:
-    """An unfinished stretch that was written with a key.
+    """Decrypt an unfinished chunk.
 
-    :raises OSError: it is not readable with the key in use.
+    :raises OSError: the key in use does not decrypt the file.
     """
     try:
         yield from _unzipped(io.BytesIO(unseal(path.read_bytes())))
@@ -231,7 +232,7 @@ def _sealed(path: Path) -> Iterator[Content]:
         raise OSError(errno.EACCES, "encrypted, and not with the key in use") from error
 
 
-# Damaged, of another kind, or locked with a password or another key.
+# Errors for a file that is damaged, of another kind, or locked with a password or another key.
 _NOT_UNPACKED = (
     InputError,
     ValueError,
@@ -246,7 +247,7 @@ _NOT_UNPACKED = (
 
 
 def _parquet(path: Path) -> Iterator[bytes]:
-    """What is written about the table, and its rows but for numbers."""
+    """Metadata of the table, and its rows without numbers."""
     file = pq.ParquetFile(path, decryption_properties=for_reading(path))
     schema = file.schema_arrow
     yield b"\n".join([*map(str.encode, schema.names), *(schema.metadata or {}).values()])
@@ -263,7 +264,7 @@ def _unzipped(packed: Path | io.BytesIO) -> Iterator[bytes]:
 
 
 def _texts(content: bytes) -> bytes:
-    """Of an array: nothing parts them where all are of one length. Of numbers there are none."""
+    """Texts of an array, separated, because texts of equal length have no separator; empty for numbers."""
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
     except ValueError:

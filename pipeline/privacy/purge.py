@@ -1,7 +1,7 @@
-"""Everything of a person, or of one session, goes from a folder; then it is searched for what is left.
+"""Delete all data of a patient, or of one session, from a folder; then search the folder for mentions.
 
 Originals (videos, photos, ``sessions.csv``), backups and snapshots are not touched, and no link is followed.
-A deleted file's bytes stay on the disk until the system writes over them.
+The bytes of a deleted file stay on the disk until the system overwrites them.
 """
 
 import os
@@ -31,7 +31,7 @@ from pipeline.store.refusals import set_aside_path
 from pipeline.store.status import read_status, repair_status
 from pipeline.store.timeline import check_key, stored_timelines, written_sessions
 
-# What the program makes lies below these; nothing else is ever deleted.
+# Folders of the program's output; nothing else is ever deleted.
 _BY_SESSION = (
     *(
         "timelines",
@@ -57,15 +57,16 @@ Known = Mapping[str, Collection[str]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What goes.
+    """The data to delete.
 
-    :param sessions: whom the audit log has it of.
-    :param files: theirs alone. ``rows``: by file that holds several people's.
-    :param again: hold them among others and go; the command that makes each again.
-    :param pages: mention them, or follow from everybody's sessions; made anew from what is left.
-    :param unclear: what stays and may be theirs, and why.
-    :param same_recording: other sessions, which were read from a recording of these.
-    :param words: what is searched for afterwards.
+    :param sessions: ids of the sessions, for the audit log.
+    :param files: files with only this patient. ``rows``: number of rows, by file with several patients.
+    :param again: files with several patients that are deleted, and the command that writes each again.
+    :param pages: pages that mention the patient or depend on all sessions; written again from the remaining
+        data.
+    :param unclear: rows that stay and may be of this patient, and the reason.
+    :param same_recording: other sessions of the same recordings.
+    :param words: the ids to search for afterwards.
     """
 
     sessions: tuple[Ids, ...]
@@ -80,11 +81,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Purged:
-    """What went, by kind; and what still mentions it, relative to the folder.
+    """Number of deleted items by kind, and remaining mentions, relative to the folder.
 
-    :param same_recording: files of other sessions, relative to the folder, with the faces of everybody in a
-        recording of these sessions.
-    :param failed: why the pages could not be made again; the person is gone all the same.
+    :param same_recording: files of other sessions of the same recordings, with the faces of everybody in the
+        recording, relative to the folder.
+    :param failed: the error while writing the pages again; the patient's data are deleted nevertheless.
     """
 
     counts: Mapping[str, int]
@@ -96,16 +97,16 @@ class Purged:
 def plan_purge(
     out: Path, patient_id: str, session_id: str | None = None, own_text: Sequence[bytes] = ()
 ) -> Plan:
-    """What :func:`purge` would do.
+    """Plan a purge without deleting anything.
 
-    :param own_text: what every page holds of the program's own, such as scripts; it is about nobody.
-    :raises InputError: an id is unusable, nothing of it is in the folder, or its key is not in use.
-    :raises OutputError: the log's ids are damaged.
+    :param own_text: the program's own text in every page, such as scripts; it mentions no patient.
+    :raises InputError: an id is invalid, the folder has no data of it, or the key is not in use.
+    :raises OutputError: the ids of the audit log are damaged.
     """
     check_id("--patient", patient_id)
     if session_id is not None:
         check_id("--session", session_id)
-    check_key(out)  # timelines are looked into, and the pages made again from them
+    check_key(out)  # timelines are read, also to write the pages again
     known = _known(out)
     words = IdPattern(patient_id, session_id, known)
     paths = list(_files(out))
@@ -141,16 +142,16 @@ def purge(
     write_pages: Callable[[Path], object],
     own_text: Sequence[bytes] = (),
 ) -> Purged:
-    """Deletes, has the pages made again, and searches every byte. What was stopped is done by doing it again.
+    """Delete the data, write the pages again, and search every byte. Run an interrupted purge again.
 
-    :param write_pages: called where a timeline is left. What it raises is told last, as ``failed``.
+    :param write_pages: called if a timeline remains. Its error is returned as ``failed``.
     :raises InputError: as :func:`plan_purge`.
-    :raises OutputError: another run is at work in the folder, or a file can't be removed.
+    :raises OutputError: another run is using the folder, or a file can't be removed.
     """
     with folder_lock(out):
         repair_status(out)
         plan = plan_purge(out, patient_id, session_id, own_text)
-        remove_partials(out)  # the folder is held: whoever wrote them is dead
+        remove_partials(out)  # the folder is locked, so the writers of partial files are dead
         kinds = Counter(path.relative_to(out).parts[0] for path in (*plan.files, *plan.again))
         counts = dict(kinds) | ({"rows": sum(plan.rows.values())} if plan.rows else {})
         options = {"of": "a patient" if session_id is None else "a session"}
@@ -163,12 +164,12 @@ def purge(
                 try:
                     remake_pages(out, write_pages)
                 except Exception as error:
-                    failed = error  # the log is to have it too
+                    failed = error  # also record the error in the audit log
                     raise
         except Exception as error:
             if error is not failed:
                 raise
-        # last: as long as the ids are known, a purge that was stopped finds what it has to do
+        # last: while the ids are known, an interrupted purge can be repeated
         forget(out, patient_id, session_id)
         left = (*mentions_left(out, plan, own_text), *plan.unclear)
         return Purged(counts, left, tuple(_with_faces(out, plan.same_recording)), failed)
@@ -183,7 +184,7 @@ def _unknown(out: Path, words: IdPattern, own_text: Sequence[bytes]) -> str:
 
 def _unclear(out: Path, words: IdPattern) -> tuple[str, ...]:
     return tuple(
-        f"{EVENTS_FILE} (does not say whose session {session} is: it counts as somebody else's from now on)"
+        f"{EVENTS_FILE} (does not state whose session {session} is: it now counts as another patient's)"
         for session in unclear_sessions(out / EVENTS_FILE, words)
     )
 
@@ -196,7 +197,7 @@ def _of_same_recording(out: Path, sessions: Collection[Ids]) -> tuple[Ids, ...]:
 
 
 def _recording(timeline: Path) -> set[str]:
-    """The sha256 of its files; of a damaged timeline none is known."""
+    """The sha256 of the recording's files; empty for a damaged timeline."""
     try:
         metadata = read_metadata(timeline)
         with malformed_as_timeline_error(timeline):
@@ -206,7 +207,7 @@ def _recording(timeline: Path) -> set[str]:
 
 
 def _with_faces(out: Path, sessions: Sequence[Ids]) -> Iterator[str]:
-    """Files that hold everybody's faces, or show them."""
+    """Files that contain or show the faces of all people."""
     for ids in sessions:
         faces, copy = faces_path(out, *ids), out / "review" / ids[0] / f"{ids[1]}.mp4"
         for path in (faces, set_aside_path(out, *ids, faces), copy):
@@ -215,7 +216,7 @@ def _with_faces(out: Path, sessions: Sequence[Ids]) -> Iterator[str]:
 
 
 def _known(out: Path) -> dict[str, set[str]]:
-    """Whoever the folder holds something of, by its status, its log's ids and its folders' names."""
+    """All patients and sessions of the folder, from status, audit ids and folder names."""
     known: defaultdict[str, set[str]] = defaultdict(set)
     for patient, session in read_status(out).select("patient_id", "session_id").rows():
         known[patient].add(session)
@@ -230,12 +231,12 @@ def _known(out: Path) -> dict[str, set[str]]:
 
 
 def _bare(name: str) -> str:
-    """``patient_id=P1`` and ``P1.partial`` are P1's."""
+    """The id in a name such as ``patient_id=P1`` or ``P1.partial``."""
     return name.removesuffix(".partial").rpartition("=")[2]
 
 
 def _whose(path: Path, known: Known) -> tuple[str | None, str | None]:
-    """Patient and session of a path from the folder, as far as it tells."""
+    """Patient and session of a relative path, as far as known."""
     kind, *parts = path.parts
     if kind == "exports" and path.suffix == ".eaf":
         parts = parts[-1:]
@@ -246,9 +247,9 @@ def _whose(path: Path, known: Known) -> tuple[str | None, str | None]:
 
 
 def _named(parts: Sequence[str], ids: Collection[str]) -> tuple[str | None, Sequence[str]]:
-    """The one id that the parts name, and what is left of them.
+    """The id in the parts of a name, and the remaining parts.
 
-    A folder's whole name first: what lies in somebody's folder is theirs, whatever word its name holds.
+    Whole folder names come first: a file in a patient's folder belongs to this patient, whatever its name.
     """
     for place, part in enumerate(parts):
         if _bare(part) in ids:
@@ -273,7 +274,7 @@ def _files(out: Path) -> Iterator[Path]:
 
 
 def remove_planned(out: Path, plan: Plan) -> None:
-    """Deletes what the plan says; its pages are not made again yet.
+    """Delete the data of the plan; the pages are written again later.
 
     :raises OutputError: a file can't be removed or written."""
     for path, count in plan.rows.items():
@@ -284,7 +285,7 @@ def remove_planned(out: Path, plan: Plan) -> None:
                 _empty(path)
             else:
                 path.unlink(missing_ok=True)
-            if path.relative_to(out).parts[0] not in _MADE:  # of an export under another name
+            if path.relative_to(out).parts[0] not in _MADE:  # from an export under another name
                 remove_empty(path.parent, out)
         except OSError as error:
             raise OutputError(
@@ -292,12 +293,12 @@ def remove_planned(out: Path, plan: Plan) -> None:
             ) from error
     for kind in (kind for kind in _MADE if not (out / kind).is_symlink()):
         for folder, _, _ in os.walk(out / kind, topdown=False):
-            with suppress(OSError):  # there is something in it
+            with suppress(OSError):  # not empty
                 Path(folder).rmdir()
 
 
 def _empty(path: Path) -> None:
-    """The settings in it stay: with them the summaries are made anew."""
+    """Empty a table but keep its settings, which the next summaries use."""
     try:
         write_table(path, read_table(path).slice(0, 0), read_metadata(path))
     except TimelineError:
@@ -305,21 +306,21 @@ def _empty(path: Path) -> None:
 
 
 def mentions_left(out: Path, plan: Plan, own_text: Sequence[bytes]) -> Iterator[str]:
-    """What of the folder still mentions whom the plan is about, relative to the folder, and where."""
+    """Files that still mention the ids of the plan, relative to the folder, and the place of the mention."""
     return find_mentions(out, plan.words, _MADE, own_text)
 
 
 def remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
-    """Has the pages written; where no timeline is left, removes what is about nobody any more."""
+    """Write the pages; without any timeline left, remove the remaining pages and tables."""
     if written_sessions(out):
         write_pages(out)
         return
     reports = out / "reports"
-    # the innermost first: what is left of a folder keeps those around it
+    # innermost first: a folder that is not empty keeps its parents
     left = ((reports / "assets", "*.*"), (reports, "*.html"), (out / "summaries", "sessions.parquet"))
     for folder, names in left:
         if not (folder.is_symlink() or folder.parent.is_symlink()):
             for page in folder.glob(names):
                 page.unlink()
-            with suppress(OSError):  # there is something else in it, or it is not there
+            with suppress(OSError):  # not empty, or missing
                 folder.rmdir()

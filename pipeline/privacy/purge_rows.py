@@ -1,6 +1,6 @@
-"""Rows of a person, or of one session, in tables of several people: how many, and the table without them.
+"""Count and remove rows of a patient, or of one session, in tables of several patients.
 
-A CSV's columns go by the names that they may have in ``events.csv``; its other lines stay as they are.
+Columns of a CSV may have any of the names allowed in ``events.csv``; other lines stay unchanged.
 """
 
 import csv
@@ -24,24 +24,24 @@ _ID_COLUMNS = ["patient_id", "session_id"]
 
 
 def count_rows(path: Path, words: IdPattern) -> int:
-    """Of a table of several people; 0 for whatever is none, and for the study's own list."""
+    """Number of rows in a table of several patients; 0 for other files, and for the study's list."""
     try:
         if path.suffix == ".parquet":
             return _count(_theirs(_open(path).read(_ID_COLUMNS), words))
         if path.suffix == ".csv" and not _is_study_list(path):
             return sum(theirs for _, theirs in _csv_lines(path, words))
     except (InputError, OSError, ValueError, pa.ArrowException, csv.Error):
-        return 0  # the search looks into it as it is
+        return 0  # unreadable: the search checks the raw bytes
     return 0
 
 
 def _is_study_list(path: Path) -> bool:
-    """An export has a table of this name too, which names no videos."""
+    """Whether this is the study's list; an export has a table of the same name, without videos."""
     return path.name == SESSIONS_FILE and any("video" in row for _, row in _csv_rows(path))
 
 
 def drop_rows(path: Path, words: IdPattern, count: int) -> None:
-    """Rewrites the table without them; without any row left, it goes."""
+    """Rewrite the table without these rows; delete it if no row is left."""
     if path.suffix == ".csv":
         header, *kept = [line for line, theirs in _csv_lines(path, words) if not theirs]
         if any(line.strip() for line in kept):
@@ -60,9 +60,9 @@ def drop_rows(path: Path, words: IdPattern, count: int) -> None:
 
 
 def unclear_sessions(path: Path, words: IdPattern) -> list[str]:
-    """Of an ``events.csv``: sessions that the person shares by name, in rows that don't say whose they are.
+    """Session ids in an ``events.csv`` that another patient also has, in rows without a patient id.
 
-    Those rows stay, and are taken for the other person's once this one is gone.
+    These rows stay; after the purge they count as the other patient's.
     """
     try:
         named = {row.get("session_id", "") for _, row in _csv_rows(path) if not row.get("patient_id")}
@@ -79,7 +79,7 @@ def _open(path: Path) -> pq.ParquetFile:
 
 
 def _theirs(table: pa.Table, words: IdPattern) -> pa.ChunkedArray:
-    """(rows,) bool; none where a column that would tell is missing."""
+    """(rows,) bool, rows of the patient; ``None`` if an id column is missing."""
     wanted = dict(zip(_ID_COLUMNS, filter(None, (words.patient_id, words.session_id)), strict=False))
     if not wanted.keys() <= set(table.column_names):
         return pa.chunked_array([pa.nulls(table.num_rows, pa.bool_()).fill_null(False)])
@@ -94,7 +94,7 @@ def _count(mask: pa.ChunkedArray) -> int:
 
 
 def _without_unused(table: pa.Table) -> pa.Table:
-    """A dictionary keeps values of which no row is left, and would be written with them."""
+    """Remove unused dictionary values, which would be written to the file otherwise."""
     for place, column in enumerate(table.columns):
         if pa.types.is_dictionary(column.type):
             again = column.cast(column.type.value_type).dictionary_encode().cast(column.type)
@@ -103,7 +103,7 @@ def _without_unused(table: pa.Table) -> pa.Table:
 
 
 def _csv_lines(path: Path, words: IdPattern) -> Iterator[tuple[str, bool]]:
-    """Every line as it stands in the file, the header too, and whether it is theirs."""
+    """Every line of the file, header included, and whether it is of the patient."""
     sessions = _by_session(words) if path.name == EVENTS_FILE else {}
     for place, (line, row) in enumerate(_csv_rows(path)):
         patient, session = _whose(row, sessions)
@@ -111,7 +111,7 @@ def _csv_lines(path: Path, words: IdPattern) -> Iterator[tuple[str, bool]]:
 
 
 def _whose(row: Mapping[str, str], sessions: Mapping[str, list[str]]) -> tuple[str, str]:
-    """Patient and session, each empty where the row does not tell."""
+    """Patient and session of a row; each empty if missing."""
     patient, session = row.get("patient_id", ""), row.get("session_id", "")
     if not patient:
         found, fault = patient_of({"session_id": session}, sessions)
@@ -124,9 +124,9 @@ def _by_session(words: IdPattern) -> Mapping[str, list[str]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Every line as it stands in the file, the header too, and its cells by column.
+    """Every line of the file, header included, and its cells by column.
 
-    A cell may hold line breaks: then several make one. Parted by ``;`` or ``,``.
+    A cell with line breaks joins several lines. Separator ``;`` or ``,``.
     """
     text = path.read_bytes().decode(errors="surrogateescape")
     lines = list(io.StringIO(text, newline=""))
@@ -135,7 +135,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
     start, columns = 0, list[str]()
     for cells in reader:
         columns = columns or [column_name(name.strip("\ufeff \"'")) for name in cells]
-        # of two columns of one name the first
+        # if two columns have the same name, use the first
         row = dict(reversed(list(zip(columns, map(plain, cells), strict=False))))
         yield "".join(lines[start : reader.line_num]), row
         start = reader.line_num

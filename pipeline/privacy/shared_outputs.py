@@ -1,6 +1,6 @@
-"""Results that hold a person among others, and that one command makes again: exports, and ``agree``'s.
+"""Find results of several patients that a command can write again: exports, and the results of ``agree``.
 
-They go whole, as figures of several people can't be parted. Whatever else lies beside them stays.
+They are deleted whole, because results of several patients can't be separated. Other files stay.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -13,7 +13,7 @@ from pipeline.privacy.mentions import IdPattern, mentions
 from pipeline.store.audit import read_runs
 
 SHARED = ("agreement", "exports")
-"""The folders that hold nothing else."""
+"""Folders with only such results."""
 
 _OF_AGREE = ("agreement/disagreements.csv", "agreement/figures.json", "reports/agreement.html")
 
@@ -21,7 +21,7 @@ _OF_AGREE = ("agreement/disagreements.csv", "agreement/figures.json", "reports/a
 def made_by_commands(
     out: Path, files: Collection[Path], words: IdPattern, own_text: Sequence[bytes]
 ) -> dict[Path, str]:
-    """Of these files those that hold the person, whichever session of theirs, and the command of each."""
+    """The files with any session of the patient, and the command that writes each."""
     person = IdPattern(words.patient_id, None, words.known)
 
     def holds(path: Path) -> bool:
@@ -29,7 +29,7 @@ def made_by_commands(
         try:
             return person.are_in_path(short) or mentions(path, person, own_text, short)
         except OSError:
-            return False  # the search names it
+            return False  # the search reports it
 
     there = {path for path in files if not path.is_symlink()}
     found: dict[Path, str] = {}
@@ -43,20 +43,20 @@ def made_by_commands(
 
 
 def _exports(files: Collection[Path]) -> Iterator[list[Path]]:
-    """The files of each export, by the list in its folder; a purge that was stopped may have had some.
+    """The files of each export, from its list; an interrupted purge may have deleted some.
 
-    The list comes last: by it is found what is left, and which folders are to be empty.
+    The list comes last, because it names the remaining files and the folders to empty.
     """
     for listed in (path for path in files if path.name == LIST_FILE):
-        with suppress(OutputError):  # the search looks into it as it is
+        with suppress(OutputError):  # unreadable: the search checks the raw bytes
             names = [name for names in read_list(listed.parent).values() for name in names]
             yield [*(listed.parent / name for name in names), listed]
 
 
 def _was_compared(out: Path, words: IdPattern) -> bool:
-    """Whether ``agree`` ever had a session of theirs: its figures name nobody.
+    """Whether ``agree`` ever used a session of the patient; its results contain no ids.
 
-    Where the log does not say whose sessions the last comparison had, they may be theirs.
+    If the log does not name the sessions of the last comparison, assume that it used one.
     """
     try:
         compared = [run for run in read_runs(out) if run.command == "agree"]

@@ -1,4 +1,4 @@
-"""Many sessions: what fails is a row in ``status.parquet`` and the others go on."""
+"""Process many sessions: a failure becomes a row in ``status.parquet``, and the other sessions continue."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
@@ -45,7 +45,7 @@ from pipeline.video.container import VIDEO_SUFFIXES
 def is_refused(out: Path, session: Session, before: Outcome | None) -> bool:
     """Whether the session may not be processed.
 
-    Where nobody says whether there is consent, an earlier refusal holds.
+    If the list states no consent, an earlier refusal applies.
     """
     if session.consent is None:
         return session.ids in refused_sessions(out) or (
@@ -55,17 +55,17 @@ def is_refused(out: Path, session: Session, before: Outcome | None) -> bool:
 
 
 OnWithdrawn = Callable[[Session, SetAside], None]
-"""Called with a session that was set aside, where that concerned more than its own files."""
+"""Called with a session that was set aside, if this affected more than its own files."""
 
 
 def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: str | None) -> list[Session]:
-    """Which sessions the inputs are.
+    """Turn the inputs into sessions.
 
     One video takes its ids from the options, or from its name; several, or those of a folder, from
-    names like ``<patient>_<session>.mp4``. Where ``patient_id`` is given all are that patient's, and a name
-    that does not begin with it is the session's as a whole.
+    names like ``<patient>_<session>.mp4``. With ``patient_id``, all sessions are of that patient, and a name
+    that does not begin with the id is the session id as a whole.
 
-    Videos that a list of sessions names are not taken around it: the list knows who gave consent.
+    A video in a list of sessions is refused without its list, because the list states the consent.
 
     :raises InputError: an input does not exist, an id is missing or unusable, two sessions are the same or
         differ only in capitals, or a list names a video.
@@ -90,9 +90,9 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
 
 
 def check_ids(sessions: Sequence[Session], out: Path) -> None:
-    """No new session may differ from one that the folder holds in nothing but capitals.
+    """Refuse a new session whose ids differ from existing ones only in case.
 
-    :raises InputError: one does.
+    :raises InputError: there is such a session.
     """
     there = set(written_sessions(out)) | set(read_status(out).select("patient_id", "session_id").rows())
     for clash in find_clashes([*sorted(there), *(session.ids for session in sessions)]):
@@ -113,21 +113,21 @@ def process_sessions(
     on_withdrawn: OnWithdrawn = lambda session, found: None,
     own_text: Sequence[bytes] = (),
 ) -> list[Outcome]:
-    """Processes what is missing or changed; keeps ``status.parquet``, ``logs/`` and the audit log up to date.
+    """Process missing and changed sessions; update ``status.parquet``, ``logs/`` and the audit log.
 
-    A session is skipped while its video, the settings and the weights are what its timeline was made from; a
-    date or a condition that changed is put into its tables. One that failed is tried again, unless the reason
-    lies in these and they are the same.
+    A session is skipped if video, settings and weights are unchanged since its timeline; a changed date or
+    condition is written into its tables. A failed session is tried again, unless the video, the settings or
+    the weights are the reason and unchanged.
 
-    Sessions without consent come first: what was made of them is set aside before anything else is done, and
-    nothing of their recordings is looked at.
+    Sessions without consent come first: their results are set aside before anything else, and their
+    recordings are not opened.
 
-    :param write_pages: called last, where there is a timeline, while the folder is still held: no purge comes
-        between.
-    :param own_text: what every page holds of the program's own; it is about nobody.
-    :returns: how each session ended, in their order.
-    :raises InputError: a name in a video's path is not text, which the status could not hold.
-    :raises OutputError: the folder can't be written to, or another run is at work in it.
+    :param write_pages: called last, if there is a timeline, while the folder is still locked, so that no
+        purge can run in between.
+    :param own_text: the program's own text in every page, which mentions no patient.
+    :returns: the outcome of each session, in order.
+    :raises InputError: a name in a video's path is not valid text for the status.
+    :raises OutputError: the folder can't be written to, or another run is using it.
     """
     for session in sessions:
         for video in () if session.refused else session.videos:
@@ -171,7 +171,7 @@ def process_sessions(
 
 
 def _without_consent(out: Path, session: Session, before: Outcome | None) -> Outcome:
-    """The row of a session that was left out; one that says the same stays as it is."""
+    """The row of a session without consent; an equal row stays unchanged."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     found = without_consent(out, *session.ids, now)
     if before is not None and before == replace(found, finished_at=before.finished_at):
@@ -181,7 +181,7 @@ def _without_consent(out: Path, session: Session, before: Outcome | None) -> Out
 
 
 def _settled(job: Job, before: Outcome | None) -> Outcome | None:
-    """The outcome of a session whose recording need not be read again; its row is brought up to date."""
+    """The updated outcome of a session that needs no processing; ``None`` if it needs processing."""
     if before is None or before.fingerprint != job.fingerprint or before.state in ("waiting", "running"):
         return None
     if before.state == "failed":
@@ -191,7 +191,7 @@ def _settled(job: Job, before: Outcome | None) -> Outcome | None:
             return None
         changed = update_details(job.session, job.out)
     except TimelineError:
-        return None  # a table that is missing or damaged is made again
+        return None  # a missing or damaged table is written again
     known = failed(job, "")
     row = replace(before, videos=known.videos, video_stamp=known.video_stamp, video_sha256=known.video_sha256)
     if changed is not None:
@@ -200,24 +200,24 @@ def _settled(job: Job, before: Outcome | None) -> Outcome | None:
         record(job.out, row)
     if changed is not None:
         return row
-    return replace(row, state="skipped", reason="is up to date; --overwrite makes it anew")
+    return replace(row, state="skipped", reason="is up to date; --overwrite processes it again")
 
 
 def _is_whole(job: Job) -> bool:
-    """Whether the session's tables can be read, and are those of the job.
+    """Whether the session's tables are readable and of this job.
 
-    :raises TimelineError: one can't be read.
+    :raises TimelineError: a table can't be read.
     """
     timeline, _ = read_session(job.out, *job.session.ids)
     with malformed_as_timeline_error(job.session.timeline_path(job.out)):
-        summarize(timeline)  # asks for what every reader asks for
+        summarize(timeline)  # the same checks as in every reader
     return timeline.metadata.get("fingerprint") == job.fingerprint
 
 
 def _starting(
     out: Path, jobs: Sequence[Job], ended: Collection[tuple[str, str]], on_session: OnSession
 ) -> OnSession:
-    """Also records which sessions are at work or wait; nothing before the first of them got going."""
+    """Also record which sessions are running or waiting, from the start of the first session."""
     left = {job.session.ids: failed(job, "") for job in jobs}
 
     def on_progress(session: Session, done: int, total: int) -> None:
@@ -250,7 +250,7 @@ def _videos(path: Path) -> tuple[Path, ...]:
     return found.here
 
 
-# Of spreadsheets that people give and that are not read.
+# Suffixes of spreadsheets that can't be read.
 _OTHER_TABLES = (".xls", ".xlsm", ".ods", ".numbers", ".tsv")
 
 
@@ -260,7 +260,7 @@ def _below(found: FolderVideos) -> str:
 
 
 def _is_folder(path: Path) -> bool:
-    """:raises InputError: there is neither a folder nor a file."""
+    """:raises InputError: the path is neither a folder nor a file."""
     try:
         # not path.exists(): of a name that is too long it says nothing, and raises
         next(path.iterdir(), None)
@@ -276,13 +276,13 @@ def _session(video: Path, patient_id: str | None, session_id: str | None) -> Ses
     if patient_id is None:
         if not separator:
             raise InputError(
-                f"{video}: whose is it? Name it <patient>_<session>{video.suffix}, or give --patient."
+                f"{video}: patient unknown. Name it <patient>_<session>{video.suffix}, or give --patient."
             )
         patient = check_id(f"{video}:", named_patient)
     else:
         patient = check_id("--patient", patient_id)
     if session_id is None:
-        # a name that begins otherwise says something that must not be lost
+        # keep the whole name, so that no part is lost
         session = check_id(f"{video}:", named_session if named_patient == patient else video.stem)
     else:
         session = check_id("--session", session_id)
@@ -290,10 +290,10 @@ def _session(video: Path, patient_id: str | None, session_id: str | None) -> Ses
 
 
 def _claim(out: Path) -> None:
-    """Better now than after the first session.
+    """Check the output folder before the first session.
 
     :raises OutputError: the folder can't be written to.
-    :raises InputError: what it holds is encrypted, and no key is in use.
+    :raises InputError: the folder is encrypted, and no key is in use.
     """
     try:
         make_private_folder(out)

@@ -1,4 +1,4 @@
-"""Finished stretches of a session, kept until all of it is done: a power cut costs minutes, not the night."""
+"""Store finished chunks of a session, so that an interrupted run loses only minutes."""
 
 import io
 import shutil
@@ -23,23 +23,23 @@ _NUMBERS = ("detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive samples, their faces scored but not tracked yet, and the decoders that read them."""
+    """Consecutive samples with scored but untracked faces, and the decoders in use."""
 
     samples: list[FrameFaces]
     decoders: list[str]
 
 
 class Chunks:
-    """A session's stretches in a folder of their own; they hold numbers, and no picture.
+    """The chunks of a session, in a separate folder; they contain numbers, no pictures.
 
-    :param key: what the stretches depend on; those of another key are not taken for these.
+    :param key: fingerprint of all that the chunks depend on; chunks with another key are ignored.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
         self._folder, self._key = folder, key
 
     def read(self, number: int) -> Chunk | None:
-        """None where it is not there, damaged, or another's."""
+        """Read a chunk; ``None`` if it is missing, damaged, or has another key."""
         try:
             with np.load(io.BytesIO(unseal(self._path(number).read_bytes())), allow_pickle=False) as file:
                 columns = dict(file)
@@ -50,7 +50,7 @@ class Chunks:
         return Chunk(_samples(columns), columns["decoders"].tolist())
 
     def write(self, number: int, stretch: Chunk) -> None:
-        """:raises OutputError: it can't be written."""
+        """:raises OutputError: the file can't be written."""
         columns = _columns(stretch.samples)
         columns |= {"key": np.array(self._key), "decoders": np.array(stretch.decoders, str)}
         file = io.BytesIO()
@@ -59,12 +59,12 @@ class Chunks:
             with atomic(self._path(number)) as partial:
                 partial.write_bytes(seal(file.getvalue()))
         except OutputError as error:
-            # whoever else was at work on this session is done with it, and has removed the folder meanwhile
+            # another process finished this session and removed the folder meanwhile
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
 
     def remove(self) -> None:
-        """Nothing is left of them, nor of the patient's folder if it is empty."""
+        """Remove the chunks, and the patient's folder if it is empty."""
         shutil.rmtree(self._folder, ignore_errors=True)
         for folder in (self._folder.parent, self._folder.parent.parent):
             try:

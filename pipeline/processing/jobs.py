@@ -1,4 +1,4 @@
-"""One session as a unit of work: what its result depends on, and how it ended."""
+"""A session as a unit of work: fingerprint of its inputs, and outcome."""
 
 import hashlib
 import json
@@ -24,11 +24,11 @@ from pipeline.video.container import sha256_of
 
 @dataclass(frozen=True)
 class Job:
-    """One session that is to be processed.
+    """A session to process.
 
-    :param video_stamp: each file's size and time of change; while they are the same, so is the sha256.
-    :param video_sha256: of several files, of their sha256s; empty where one can't be read.
-    :param fingerprint: sha256 of all that the result depends on.
+    :param video_stamp: size and modification time of each file; if unchanged, the sha256 is unchanged.
+    :param video_sha256: sha256 of the file, or of several files' sha256s; empty if a file can't be read.
+    :param fingerprint: sha256 of all inputs that the result depends on.
     """
 
     session: Session
@@ -40,16 +40,16 @@ class Job:
 
 
 OnSession = Callable[[Session, int, int], None]
-"""Called with (session, samples done, samples in all)."""
+"""Called with (session, samples done, total samples)."""
 
 Engine = Callable[[Sequence[Job], OnSession], Iterator[Outcome]]
-"""Carries jobs out, in any order and wherever; yields how each ended as soon as it did."""
+"""Runs jobs in any order and place; yields each outcome at once."""
 
 
 def make_job(
     session: Session, out: Path, settings: Settings, weights_sha256: str, before: Outcome | None
 ) -> Job:
-    """:param before: how the session ended last time; an unchanged video is not read for its sha256 again."""
+    """:param before: the last outcome; the sha256 of an unchanged video is not computed again."""
     found = stamp(session.videos)
     known = before.video_sha256 if before is not None and before.video_stamp == found else ""
     sha256 = known or joined([_sha256(video) for video in session.videos])
@@ -66,7 +66,7 @@ def make_job(
 
 
 def in_this_process(instruments: Networks) -> Engine:
-    """One job after the other."""
+    """An engine that runs one job after the other in this process."""
 
     def run(jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
         for job in jobs:
@@ -76,7 +76,7 @@ def in_this_process(instruments: Networks) -> Engine:
 
 
 def attempt(job: Job, instruments: Networks, on_progress: OnProgress) -> Outcome:
-    """Processes the session; whatever goes wrong becomes its outcome, and the log says more."""
+    """Process the session; an error becomes its outcome, with details in the log."""
     session, started = job.session, time.monotonic()
     try:
         timeline = process_session(session, job.out, job.settings, instruments, on_progress, job.fingerprint)
@@ -95,14 +95,14 @@ def attempt(job: Job, instruments: Networks, on_progress: OnProgress) -> Outcome
 
 
 def _is_lasting(job: Job, error: PipelineError) -> bool:
-    """Not where a disk or a share failed, or the file was changed meanwhile: tomorrow it may be there."""
+    """Whether the error will recur; not for a disk or network error, or a file that changed meanwhile."""
     if not isinstance(error, VideoError | InputError) or isinstance(error.__cause__, OSError):
         return False
     return stamp(job.session.videos) == job.video_stamp
 
 
 def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:
-    """:param lasting: the same video with the same settings would fail again."""
+    """:param lasting: whether the same video with the same settings would fail again."""
     return Outcome(
         patient_id=job.session.patient_id,
         session_id=job.session.session_id,
@@ -123,14 +123,14 @@ def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:
 
 
 def write_log(job: Job, text: str) -> None:
-    """What the session's row has no room for."""
+    """Write details of an error, too long for the session's row."""
     with atomic(job.out / "logs" / job.session.patient_id / f"{job.session.session_id}.log") as partial:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         partial.write_text(f"{now}\n{job.settings}\n{text}\n", encoding="utf-8")
 
 
 def _relevant(session: Session) -> dict[str, Any]:
-    """What of a session's description its pictures depend on, or who the patient is."""
+    """The parts of a session's description that influence its samples or the patient's identity."""
     return {
         "parts": [session.start_s, session.end_s, session.exclude],
         "patient": [session.patient_region, [_sha256(photo) for photo in session.patient_face]],
@@ -138,7 +138,7 @@ def _relevant(session: Session) -> dict[str, Any]:
 
 
 def stamp(videos: Iterable[Path]) -> str:
-    """Size and time of change of each file: while they are the same, so is the sha256."""
+    """Size and modification time of each file; if unchanged, the sha256 is unchanged."""
     return " ".join(map(_stamp, videos))
 
 
@@ -158,14 +158,14 @@ def _sha256(video: Path) -> str:
 
 
 def joined(each: Sequence[str]) -> str:
-    """The sha256 of a recording of several files, from theirs; empty where one is."""
+    """The sha256 of a recording from the sha256s of its files; empty if one is empty."""
     if not all(each):
         return ""
     return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 def _without_paths(session: Session, message: str) -> str:
-    """The error without the files' names: they can hold a person's, and the reason gets into reports."""
+    """The error without file names, which may contain a person's name: the reason appears in reports."""
     called = dict.fromkeys(session.videos, "the video") | dict.fromkeys(session.patient_face, "the photo")
     for video in session.videos:
         message = message.removeprefix(f"{video}: ")

@@ -1,4 +1,4 @@
-"""The cells of a list of sessions: each column's text becomes a value, or a reason why not."""
+"""Parse the cells of a list of sessions: a value, or an InputError with the reason."""
 
 import re
 import unicodedata
@@ -37,7 +37,7 @@ YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
 
 def _read_id(column: str, cell: str) -> str:
     try:
-        return check_id(column, cell[:MAX_SHOWN])  # what is cut is refused as before, in a shorter message
+        return check_id(column, cell[:MAX_SHOWN])  # a cut id is still refused, with a shorter message
     except InputError as error:
         raise InputError(str(error).removeprefix(f"{column} ")) from error
 
@@ -60,7 +60,7 @@ def _read_pictures(cell: str, folder: Path) -> tuple[Path, ...]:
 
 
 def is_date(cell: str) -> bool:
-    """Whether it is a date of the calendar, written as in 2026-03-01 or 2026-03-01T14:30."""
+    """Whether the cell is a valid date such as 2026-03-01 or 2026-03-01T14:30."""
     try:
         return bool(_DATE.fullmatch(cell) and datetime.fromisoformat(cell))
     except ValueError:
@@ -84,18 +84,18 @@ def _read_condition(cell: str) -> str:
 def _read_stretches(cell: str) -> tuple[tuple[float, float], ...]:
     stretches = tuple(_read_stretch(part.strip()) for part in cell.rstrip("; ").split(";"))
     if any(later[0] < earlier[1] for earlier, later in pairwise(stretches)):
-        raise InputError(f"{shown(cell)}: write stretches in order of time, and without overlap.")
+        raise InputError(f"{shown(cell)}: write intervals in order of time, without overlap.")
     return stretches
 
 
 def _read_stretch(text: str) -> tuple[float, float]:
-    # spreadsheets make a long dash of a hyphen, and a date of 10-12
+    # spreadsheets turn a hyphen into a dash, and 10-12 into a date
     start, _, end = text.replace("–", "-").partition("-")
     try:
         start_s, end_s = read_seconds(start.strip()), read_seconds(end.strip())
     except InputError as error:
         raise InputError(
-            f"{shown(text)} is no stretch; write seconds like 120-180;300-310, in cells formatted as text."
+            f"{shown(text)} is no interval; write seconds like 120-180;300-310, in cells formatted as text."
         ) from error
     if start_s >= end_s:
         raise InputError(f"{shown(text)} does not end after its start.")
@@ -113,8 +113,8 @@ def _read_region(cell: str) -> tuple[float, float, float, float]:
 
 
 def _four(cell: str) -> Sequence[str]:
-    """The numbers of ``10,20,55,90``; of ``10,5;20;55;90`` and ``10,5 20 55 90``, with decimal commas."""
-    if len(cell) > MAX_SHOWN:  # of a long run of blanks the expressions would try every part
+    """Parse four numbers: ``10,20,55,90``, or with decimal commas ``10,5;20;55;90`` or ``10,5 20 55 90``."""
+    if len(cell) > MAX_SHOWN:  # collapse blanks: the regular expressions are slow for long runs
         return ("",) * 4
     ways = (r"\s*;\s*",) if ";" in cell else (r"\s*,\s*|\s+", r"\s+")
     splits = (re.split(way, cell) for way in ways)
@@ -123,7 +123,9 @@ def _four(cell: str) -> Sequence[str]:
 
 def _read_consent(cell: str) -> bool:
     if cell.casefold() not in YES_OR_NO:
-        raise InputError(f"{shown(cell)} is no answer; say yes or no." if cell else "empty; say yes or no.")
+        raise InputError(
+            f"{shown(cell)} is no answer; write yes or no." if cell else "empty; write yes or no."
+        )
     return YES_OR_NO[cell.casefold()]
 
 

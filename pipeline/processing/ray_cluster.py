@@ -1,8 +1,7 @@
-"""Sessions on several machines: a Ray cluster, all of whose nodes see the same folders.
+"""Process sessions on a Ray cluster whose nodes share the folders.
 
-On a node each session runs as :mod:`pipeline.processing.workers` runs it: in a process of its own, below an
-actor that watches over it. So what a video does to its process is told as on one machine, and an actor that
-is lost was lost with its node.
+On a node, each session runs in a separate process (:mod:`pipeline.processing.workers`), supervised by an
+actor. A crash by a video is reported as on one machine, and a lost actor means a lost node.
 """
 
 import os
@@ -27,45 +26,45 @@ from pipeline.processing.session import Networks
 from pipeline.processing.workers import DEFAULT_STALL_S, WORKER_BYTES, WORKER_CORES, Worker, given_up
 from pipeline.store.status import Outcome
 
-# A damaged video crashes its process each time; what a neighbour in memory did to it may not happen again.
+# Tries after a crash: a damaged video crashes each time, but a crash by lack of memory may not recur.
 CRASH_TRIES = 2
 
-# A session that takes its machine down shall not take down all of them.
+# Tries after a lost node: a session that crashes its machine must not crash all machines.
 NODE_TRIES = 4
 
-# Failed starts on a node that lives are no accident.
+# Failed starts on a live node before the run ends.
 _START_TRIES = 3
 
-# Not measured. The decoding of so many takes 16 cores, more than most machines have for each GPU.
+# Sessions per GPU; not measured. Decoding for this many takes 16 cores, more than most machines have per GPU.
 _SESSIONS_A_GPU = 8
 
-# How often actors tell of their progress, and the driver listens.
+# Interval of progress reports, s.
 _POLL_S = 0.5
 
-# An actor ends a session that stalls; an actor that does not has stalled itself.
+# An actor ends a stalled session; an actor that does not do so within this time, s, has stalled itself.
 _GRACE_S = 60.0
 
 _CONNECT_S = 10.0
 
-# No picture goes through Ray's memory, only jobs, progress and outcomes: about the least that it takes.
+# Ray's object store, bytes: near the minimum, because only jobs, progress and outcomes pass through it.
 _STORE_BYTES = 80 * 2**20
 
-# What the numbers depend on.
+# Packages that influence the results.
 _PACKAGES = ("emonext-care", "torch", "timm", "facenet-pytorch", "numpy", "scipy", "av", "decord")
 
 
 class RayCluster:
-    """An engine of several machines: sessions go wherever cores, memory and GPU do for one more.
+    """An engine on several machines: a session goes to a node with enough free cores, memory and GPU.
 
-    One whose process crashes or hangs is tried :data:`CRASH_TRIES` times, one that is lost with its node
-    :data:`NODE_TRIES` times; each time it goes on from its last finished stretch.
+    A session that crashes or hangs is tried :data:`CRASH_TRIES` times, a session on a lost node
+    :data:`NODE_TRIES` times; each try continues from the last finished chunk.
 
     :param make_instruments: a module's function, or a partial of one; called on the nodes.
-    :param address: the head's, such as ``10.0.0.5:6379``; ``auto`` is the cluster that this machine belongs
-        to, and none a new one of this machine alone.
-    :param count: sessions at once, at most.
-    :param device: ``auto`` takes a node's GPU where it has one; ``cuda`` takes such nodes only.
-    :param stall_s: without progress for so long, a session is given up, s.
+    :param address: of the head, such as ``10.0.0.5:6379``; ``auto``: the cluster of this machine; ``None``: a
+        new cluster of this machine only.
+    :param count: maximum of parallel sessions.
+    :param device: ``auto`` uses a node's GPU if there is one; ``cuda`` uses only nodes with a GPU.
+    :param stall_s: time without progress after which a session is ended, s.
     """
 
     def __init__(
@@ -80,8 +79,8 @@ class RayCluster:
         self._device, self._stall_s = device, stall_s
 
     def __call__(self, jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
-        """:raises InputError: there is no such cluster or no room in it, or a node is not as this machine is.
-        :raises Exception: what ``make_instruments`` raised.
+        """:raises InputError: no such cluster, no room in it, or a node that differs from this machine.
+        :raises Exception: any error of ``make_instruments``.
         """
         left, seats = deque(map(_absolute, jobs)), list[RemoteSlot]()
         tries, failed_starts = Counter[tuple[str, str, int]](), Counter[str]()
@@ -115,7 +114,7 @@ class RayCluster:
             ray.shutdown()
 
     def _new_seats(self, seats: "Sequence[RemoteSlot]", jobs_left: int) -> "list[RemoteSlot]":
-        """As many as there are jobs and room for: nodes come and go."""
+        """New slots for the remaining jobs, as far as there is room; nodes can join and leave."""
         wanted = sum(seat.job is not None for seat in seats) + jobs_left
         wanted = min(wanted, self._count or wanted) - len(seats)
         if wanted <= 0:
@@ -127,7 +126,7 @@ class RayCluster:
             if node["Alive"]
             for place in range(taken[node["NodeID"]], places(node["Resources"], self._device))
         ]
-        # each node's first place before any node's second
+        # fill the first place of each node before the second of any
         room.sort(key=lambda place_and_node: place_and_node[0])
         return [
             RemoteSlot(node, _gpu_share(node["Resources"], self._device), self._make, self._stall_s)
@@ -135,9 +134,9 @@ class RayCluster:
         ]
 
     def _wait_for_room(self, seated: float) -> None:
-        """A node may come back.
+        """Wait for a node to return.
 
-        :raises InputError: there was no room from the start, or for as long as a session may stall.
+        :raises InputError: there was no room from the start, or for longer than ``stall_s``.
         """
         if time.monotonic() - seated > self._stall_s:
             raise InputError(
@@ -148,9 +147,9 @@ class RayCluster:
 
 
 def places(resources: Mapping[str, float], device: str) -> int:
-    """Sessions at once on a node.
+    """Number of parallel sessions on a node.
 
-    :param resources: of the node, as Ray counts them: ``CPU``, ``memory`` in bytes, ``GPU``.
+    :param resources: Ray's resources of the node: ``CPU``, ``memory`` in bytes, ``GPU``.
     """
     if device == "cuda" and not resources.get("GPU"):
         return 0
@@ -161,7 +160,7 @@ def places(resources: Mapping[str, float], device: str) -> int:
 
 
 def _gpu_share(resources: Mapping[str, float], device: str) -> float:
-    """Of one GPU, for each session."""
+    """Share of a GPU per session."""
     return 1 / _SESSIONS_A_GPU if device != "cpu" and resources.get("GPU") else 0.0
 
 
@@ -170,9 +169,9 @@ def _gpu_share(resources: Mapping[str, float], device: str) -> float:
 
 @dataclass(frozen=True)
 class _End:
-    """Of one try of a job.
+    """End of one try of a job.
 
-    :param tries: after so many such ends it is the job's.
+    :param tries: number of such ends after which the job ends.
     """
 
     job: Job
@@ -181,9 +180,9 @@ class _End:
 
 
 class RemoteSlot:
-    """An actor on a node, as its driver sees it, and the job that it has.
+    """The driver's handle of an actor on a node, and its job.
 
-    :ivar awaited: what it will say next; none while it is idle.
+    :ivar awaited: the pending message; ``None`` while idle.
     """
 
     def __init__(
@@ -215,9 +214,9 @@ class RemoteSlot:
         self.awaited = self._actor.process.options(num_returns="streaming").remote(job, _versions())
 
     def listen(self, on_session: OnSession) -> _End | None:
-        """What it has to say; how this try of its job ended, if it did.
+        """Read the actor's messages; return the end of this try, if it ended.
 
-        :raises Exception: what was raised on the node.
+        :raises Exception: an error of the node.
         """
         try:
             while self.awaited is not None and ray.wait([self.awaited], timeout=0)[0]:
@@ -241,7 +240,7 @@ class RemoteSlot:
         return None
 
     def stop(self) -> None:
-        """Also in the middle of a job: what is finished of it is kept."""
+        """Stop the actor, also during a job; finished chunks are kept."""
         self.alive = False
         with suppress(RayError):
             ray.kill(self._actor)
@@ -265,7 +264,7 @@ def _is_tried_again(end: _End, tries: Counter[tuple[str, str, int]]) -> bool:
 
 
 def _check_starts(seats: Sequence[RemoteSlot], failed: Counter[str]) -> None:
-    """:raises InputError: on a node that lives, nothing can be started."""
+    """:raises InputError: sessions can't be started on a live node."""
     for seat in seats:
         if seat.alive or seat.ready:
             continue
@@ -273,25 +272,26 @@ def _check_starts(seats: Sequence[RemoteSlot], failed: Counter[str]) -> None:
         lives = any(node["Alive"] for node in ray.nodes() if node["NodeID"] == seat.node)
         if lives and failed[seat.node] >= _START_TRIES:
             raise InputError(
-                f"{seat.host}: no session can be started there ({seat.error}); install the same."
+                f"{seat.host}: no session can be started there ({seat.error}); install the same versions."
             )
 
 
 def _absolute(job: Job) -> Job:
-    """A node's working folder is another."""
+    """The job with absolute paths: a node has another working folder."""
     return replace(job, out=job.out.absolute(), session=job.session.with_absolute_paths())
 
 
 def _connect(address: str | None) -> None:
-    """:raises InputError: no cluster answers there."""
+    """:raises InputError: no cluster answers at this address."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address is None:
-            # Ray listens on all of the machine's addresses, and lets in who knows this; else it writes a file
+            # Ray listens on all addresses and admits clients with this token; without it, Ray writes a token
+            # file
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
             options |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
-        elif ":" in address:  # Ray itself tries for more than a minute, and then ends this process
+        elif ":" in address:  # Ray itself would try for more than a minute, and then end this process
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), _CONNECT_S).close()
         ray.init(address or "local", **options)
@@ -300,7 +300,7 @@ def _connect(address: str | None) -> None:
         if address is None:
             raise InputError(f"--engine ray: Ray can't be started on this machine ({error}).") from error
         raise InputError(
-            f"--ray-address {address}: no Ray cluster can be had there ({error}). Start one with "
+            f"--ray-address {address}: no Ray cluster answers there ({error}). Start one with "
             "`ray start`; this machine must belong to it, and have the same RAY_AUTH_MODE."
         ) from error
 
@@ -309,7 +309,7 @@ def _connect(address: str | None) -> None:
 
 
 class RemoteWorker:
-    """The actor: a process of its own for the session, and what is to be told of it."""
+    """The actor: runs the session in a separate process and reports its progress."""
 
     def __init__(self, make_instruments: Callable[[], Networks], stall_s: float) -> None:
         self._make, self._stall_s = make_instruments, stall_s
@@ -318,9 +318,9 @@ class RemoteWorker:
     def process(
         self, job: Job, versions: Mapping[str, str]
     ) -> Iterator[tuple[int, int] | tuple[Outcome, bool]]:
-        """Samples done and in all, now and then; last the outcome, and whether the process was lost.
+        """Yield (samples done, total) at intervals; at the end the outcome, and whether the process was lost.
 
-        :raises InputError: this node is not as the driver's machine is.
+        :raises InputError: this node differs from the driver's machine.
         """
         _check_this_machine(job, versions)
         if self._worker is None or not self._worker.alive:
@@ -339,9 +339,9 @@ class RemoteWorker:
 
 
 def _check_this_machine(job: Job, versions: Mapping[str, str]) -> None:
-    """Better than to fail every session, or to write where nobody looks.
+    """Check this node before any session fails or writes to a wrong folder.
 
-    :raises InputError: other packages are installed than where the driver runs, or a folder is missing.
+    :raises InputError: packages differ from the driver's machine, or a folder is missing.
     """
     here = _versions()
     for name in versions:
@@ -356,7 +356,7 @@ def _check_this_machine(job: Job, versions: Mapping[str, str]) -> None:
 
 
 def _versions() -> dict[str, str]:
-    """Package → version; builds for the CPU and for CUDA have the same."""
+    """Package → version, without the build (CPU or CUDA)."""
     return {name: _version(name).partition("+")[0] for name in _PACKAGES}
 
 

@@ -1,4 +1,4 @@
-"""Where lists of sessions lie, and which videos they name: no video is processed around its list."""
+"""Find videos and lists of sessions in folders; refuse a listed video without its list."""
 
 import os
 import shlex
@@ -41,10 +41,10 @@ class FolderVideos:
 
 
 def find_videos(folder: Path) -> FolderVideos:
-    """Which files of a folder and of its sub-folders are videos, by their suffix in any case.
+    """Find the videos of a folder and its sub-folders, by suffix (case-insensitive).
 
-    Hidden files and folders are left out (macOS writes a ``._P1_S1.mp4`` beside a ``P1_S1.mp4``), and so are
-    results of earlier runs, which hold copies for review. Links to folders are not followed.
+    Hidden files and folders are left out (macOS writes a ``._P1_S1.mp4`` beside a ``P1_S1.mp4``), as are
+    results of earlier runs, which contain review copies. Links to folders are not followed.
 
     :raises InputError: the folder can't be listed, or a name in a video's path is not text.
     """
@@ -71,9 +71,9 @@ def is_video_name(name: str) -> bool:
 
 
 def check_name(video: Path) -> Path:
-    """The path itself; the full path will be written to lists and to the status, which are text.
+    """Return the path, if its full name is valid text for lists and the status.
 
-    :raises InputError: the bytes of its name are no text, or those of a folder above it.
+    :raises InputError: its name, or that of a folder above, is not valid text.
     """
     if not is_text(video.name):
         raise InputError(f"{str(video)!r}: this name is not text; rename the video.")
@@ -84,7 +84,7 @@ def check_name(video: Path) -> Path:
 
 
 def lists_in(folder: Path) -> list[Path]:
-    """Lists of sessions in a folder: by their name, or under another one by their columns.
+    """Lists of sessions in a folder, recognised by name or by their columns.
 
     :raises InputError: the folder can't be read.
     """
@@ -108,11 +108,11 @@ def find_list(folder: Path) -> Path | None:
 
 
 def check_unlisted(videos: Iterable[Path]) -> None:
-    """No list in a video's folder or in one above may name it: the list knows of consent, and what counts.
+    """Refuse videos in a list of their folder or of a parent: the list states consent and what counts.
 
-    :raises InputError: one does. Or a list beside a video can't be read: nobody knows what it says.
+    :raises InputError: a list names a video, or a list in a video's folder can't be read.
     """
-    named_in = cache(_named_in)  # of a folder with many videos
+    named_in = cache(_named_in)  # cache: a folder may have many videos
     for video in videos:
         for folder in video.absolute().parents:
             for path, named in named_in(folder, folder == video.absolute().parent).items():
@@ -125,26 +125,26 @@ def check_unlisted(videos: Iterable[Path]) -> None:
 
 
 def process_command(path: Path, patient_id: str = "", session_id: str = "") -> str:
-    """What to type for a list, or for some of its sessions."""
+    """The command to process a list, or some of its sessions."""
     options = (("--patient", patient_id), ("--session", session_id))
     words = ["emonext", "process", str(path), *(word for option in options if option[1] for word in option)]
     return f"{shlex.join(words)} --out DIR"
 
 
 _File = tuple[int, int]
-"""Device and inode: the file itself, whatever path or link leads to it."""
+"""Device and inode of a file, independent of path and links."""
 
 
 def _named_in(folder: Path, beside: bool) -> Mapping[Path, Mapping[_File | None, Ids]]:
-    """List → file → its ids as they stand there.
+    """List → file → ids in the list.
 
-    :param beside: what can't be read is an error here, and no matter in a folder further up.
+    :param beside: whether an unreadable list is an error; it is ignored in parent folders.
     """
     found: dict[Path, Mapping[_File | None, Ids]] = {}
     try:
         for path in lists_in(folder):
             rows = ((_identity(path.parent / row["video"]), row) for row in _rows(path) if row["video"])
-            # the first row of a file counts, as for sessions in several files
+            # the first row of a file counts, also for sessions in several files
             found[path] = {
                 file: (row.get("patient_id", ""), row.get("session_id", ""))
                 for file, row in reversed([*rows])
@@ -157,7 +157,7 @@ def _named_in(folder: Path, beside: bool) -> Mapping[Path, Mapping[_File | None,
 
 
 def unlisted(path: Path) -> tuple[Path, ...]:
-    """Videos in a list's folder and below that no row of the list names.
+    """Videos in a list's folder and below that are not in the list.
 
     :raises InputError: the list can't be read.
     """
@@ -182,7 +182,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _identity(path: Path) -> _File | None:
-    """None where it is not there."""
+    """Identity of a file; ``None`` if it does not exist."""
     try:
         found = path.stat()
     except (OSError, ValueError):

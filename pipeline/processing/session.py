@@ -1,4 +1,4 @@
-"""One session: a video → the patient's timeline and every face, in Parquet."""
+"""The session, its settings, and the networks to process it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from pipeline.store.paths import faces_path, timeline_path
 from pipeline.video.decoding import check_sample_fps
 from pipeline.video.recording import Span
 
-# Whoever comes in is seen after this at the latest, s.
+# Longest time until a new face is detected, s.
 KEY_INTERVAL_S = 1.0
 
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How sessions are processed. Stored with every timeline.
+    """Settings of the processing, stored with every timeline.
 
     :param sample_fps: samples per second of video.
-    :param min_face_px: smallest face that is looked for.
+    :param min_face_px: smallest face to detect, px.
     :param patient_track: ``longest``, ``largest``, or the number of a track.
-    :param max_gap_s: a face that is away for longer comes back as a new track.
-    :param identity: what compares faces with photos: ``dlib``, or facenet-pytorch's weights by their sha256.
-    :param key_interval_s: from one sample with full detection to the next; in between faces are followed.
+    :param max_gap_s: longest absence of a face within one track, s.
+    :param identity: face embedder: ``dlib``, or the sha256 of facenet-pytorch's weights.
+    :param key_interval_s: time between samples with full detection, s; faces are followed in between.
     """
 
     sample_fps: float = 5.0
@@ -47,7 +47,7 @@ class Settings:
     quality: QualityLimits = field(default_factory=QualityLimits)
 
     def __post_init__(self) -> None:
-        """:raises InputError: a setting is not usable; better now than after an hour of work."""
+        """:raises InputError: a setting is invalid; checked before any work."""
         check_sample_fps(self.sample_fps)
         if self.patient_track not in ("longest", "largest") and not self.patient_track.isdecimal():
             raise InputError(
@@ -56,19 +56,18 @@ class Settings:
 
     @property
     def key_every(self) -> int:
-        """Samples from one with full detection to the next."""
+        """Number of samples between full detections."""
         return max(1, round(self.sample_fps * self.key_interval_s))
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The two trained parts that are put into the pipeline, and what is to be said of them.
+    """The networks of the pipeline, and their metadata.
 
-    :param framing: how the classifier wants its faces cut.
-    :param weights: name, sha256 and whatever else identifies the classifier.
-    :param refine: the detector's second half, which follows a face once it is found; without it every sample
-        gets full detection.
-    :param make_embedder: called where a session comes with photos of the patient.
+    :param framing: geometry of the classifier's face crops.
+    :param weights: name, sha256 and other metadata of the classifier.
+    :param refine: refines approximate boxes, to follow a face; without it, every sample gets full detection.
+    :param make_embedder: called if a session has photos of the patient.
     """
 
     detect: Detector
@@ -82,16 +81,16 @@ class Networks:
 
 @dataclass(frozen=True)
 class Session:
-    """One recording of one patient; both ids have been checked.
+    """One recording of one patient, with checked ids.
 
-    :param continued: further files, where the camera split the recording; times count through all of them.
-    :param start_s, end_s: the part of the recording that counts; none is from its start, or to its end.
-    :param exclude: stretches of it that don't.
+    :param continued: further files of a split recording; times count through all files.
+    :param start_s, end_s: the part of the recording that counts; ``None``: from its start, or to its end.
+    :param exclude: intervals that do not count.
     :param patient_face: photos of the patient's face.
-    :param patient_region: where the patient sits; used where there is no photo.
+    :param patient_region: the region of the patient's seat; used without a photo.
     :param recorded_at: local time. ``condition``: such as baseline or music.
-    :param consent: with a refusal nothing is processed; None where nobody said, and an earlier refusal holds.
-    :param notes: the coordinators' own; they are stored nowhere.
+    :param consent: ``False``: nothing is processed; ``None``: not stated, so an earlier refusal applies.
+    :param notes: notes of the coordinators; not stored in the results.
     """
 
     patient_id: str
@@ -110,7 +109,7 @@ class Session:
 
     @property
     def ids(self) -> tuple[str, str]:
-        """The patient's and its own."""
+        """Patient id and session id."""
         return self.patient_id, self.session_id
 
     @property
@@ -123,7 +122,7 @@ class Session:
         return (self.video, *self.continued)
 
     def with_absolute_paths(self) -> "Session":
-        """The same session for a process whose working folder may be another."""
+        """The session with absolute paths, for a process with another working folder."""
         return replace(
             self,
             video=self.video.absolute(),
@@ -132,9 +131,9 @@ class Session:
         )
 
     def parts(self, duration_s: float) -> list[Span]:
-        """The stretches that count, s.
+        """The intervals that count, s.
 
-        :raises InputError: there are none.
+        :raises InputError: there is none.
         """
         start = 0.0 if self.start_s is None else self.start_s
         end = duration_s if self.end_s is None else min(self.end_s, duration_s)
@@ -142,7 +141,7 @@ class Session:
         parts = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
         if not parts:
             raise InputError(
-                f"{self.video}: nothing is left of its {duration_s:.1f} s by start_s, end_s, exclude."
+                f"{self.video}: nothing is left of its {duration_s:.1f} s after start_s, end_s and exclude."
             )
         return parts
 
@@ -157,10 +156,10 @@ class Session:
 
 
 def choose_detector(settings: Settings, instruments: Networks) -> Detector:
-    """Full detection of every sample, or of key samples where the instruments can follow a face."""
+    """Full detection of every sample, or only of key samples if the networks can follow a face."""
     if instruments.refine is None or settings.key_every == 1:
         return instruments.detect
-    # it needs torch, which takes seconds to import: only the processes that do the work need it
+    # import here: torch takes seconds to import, and only worker processes need it
     from pipeline.faces.following import Follower
 
     return Follower(instruments.detect, instruments.refine, settings.key_every)

@@ -1,4 +1,4 @@
-"""Samples → the two tables of a session, and back: who is the patient can be put right without the video."""
+"""Write the two tables of a session from samples and read samples back without the video."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,10 +24,10 @@ def write_session(
     patient: Patient,
     metadata: Mapping[str, Any],
 ) -> Timeline:
-    """Writes the faces and the timeline of a session; returns the timeline as written.
+    """Write the faces and the timeline of a session; return the written timeline.
 
-    :param samples: their faces have tracks and probabilities.
-    :param metadata: how the video was read; who the patient is and what was found are added.
+    :param samples: with tracks and probabilities of their faces.
+    :param metadata: metadata of the video; patient and findings are added.
     :raises OutputError: a file can't be written.
     """
     ids = {"patient_id": patient_id, "session_id": session_id}
@@ -42,10 +42,10 @@ def write_session(
 
 
 def read_samples(timeline: Timeline, faces: Path) -> list[FrameFaces]:
-    """What was written, without pictures.
+    """Read the written samples, without pictures.
 
-    :param faces: the file of the same session in ``faces/``.
-    :raises TimelineError: it is missing, damaged, or not of this version.
+    :param faces: the session's file in ``faces/``.
+    :raises TimelineError: the file is missing, damaged, or not of this version.
     """
     found: dict[int, list[Face]] = {}
     rows = read_faces(faces).rows
@@ -60,7 +60,7 @@ def read_samples(timeline: Timeline, faces: Path) -> list[FrameFaces]:
 
 
 def read_roles(faces: Path) -> dict[int, str]:
-    """Track → role, of a file in ``faces/``.
+    """Track → role, from a file in ``faces/``.
 
     :raises TimelineError: as for :func:`read_samples`.
     """
@@ -117,8 +117,8 @@ def _face_values(face: Face) -> dict[str, Any]:
     return box | {name: getattr(face, name) for name in _FACE_COLUMNS}
 
 
-# Time without a picture is no loss where a camera only starts late or a screen stands still; beyond this
-# share of a recording somebody should look what happened.
+# Share of time without a picture above which a session needs a check. Less is harmless: a camera starts late,
+# or a screen does not change.
 _MUCH_WITHOUT_PICTURE = 0.05
 
 _EDGES = ("x1", "y1", "x2", "y2")
@@ -147,7 +147,7 @@ def _face(row: Mapping[str, Any]) -> Face:
 
 
 def _describe_patient(patient: Patient, samples: Sequence[FrameFaces]) -> dict[str, Any]:
-    """Who was taken for the patient, how, and among how many."""
+    """Metadata of the patient: tracks, method, and number of people."""
     tracks = {face.track for sample in samples for face in sample.faces}
     return {
         "track": min(patient.tracks, default=None),
@@ -160,7 +160,7 @@ def _describe_patient(patient: Patient, samples: Sequence[FrameFaces]) -> dict[s
 
 
 def _findings(timeline: Timeline) -> dict[str, Any]:
-    """Coverage, what was lost of the video, and what a reader must be told."""
+    """Coverage, loss of the video, and warnings for readers."""
     summary = summarize(timeline)
     video = timeline.metadata["video"]
     undecoded_s = video["missing_s"] + summary.status_s["decode_error"]

@@ -1,12 +1,11 @@
-"""A study as its coordinators keep it: ``sessions.csv``, made with a spreadsheet, and ``study.toml``.
+"""Read and write a study's list of sessions, ``sessions.csv`` or ``sessions.xlsx``.
 
-One line of ``sessions.csv`` (or of ``sessions.xlsx``) is one session: a video, or a part of one. What its
-columns hold is said in :data:`pipeline.processing.list_columns.COLUMNS`; columns of the study's own begin
-with ``x_`` and are left alone.
+One row is one session: a video, or a part of one. :data:`pipeline.processing.list_columns.COLUMNS` describes
+the columns; the study's own columns begin with ``x_`` and are ignored.
 
-Where a camera split a session into several files, each has a line with the same ids, in order of time. What
-is said of the session stands in the first of these lines; seconds count from the first file's start. Two
-patients in one video are two lines with that video.
+If a camera split a session into several files, each file has a row with the same ids, in order of time. The
+first of these rows has the session's details; seconds count from the start of the first file. Two patients in
+one video are two rows with that video.
 """
 
 import os
@@ -39,24 +38,24 @@ from pipeline.store.spreadsheet import (
 )
 from pipeline.video.container import VIDEO_SUFFIXES
 
-# So many patients or videos are named in a message.
+# Maximum number of patients or videos in a message.
 _MAX_NAMED = 8
 
-# What spreadsheets make of a date in most countries; the order of day and month is the column's.
+# Dates as written by spreadsheets in most countries; the column determines the order of day and month.
 _DAY_AND_MONTH = re.compile(
     r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4})(?:[T ]+([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?"
 )
 
 
-# The names that cameras and phones give: before the "_" of IMG_0012.mp4 stands no patient.
+# Names given by cameras and phones: the part before "_" in IMG_0012.mp4 is no patient id.
 _CAMERAS = ("img", "vid", "video", "mvi", "mov", "movie", "dsc", "gopr", "pxl", "dji", "win", "rec", "clip")
 
 
 @dataclass(frozen=True)
 class Study:
-    """The sessions that can be used, in the list's order, and all that is wrong with the list.
+    """The valid sessions, in the list's order, and all errors of the list.
 
-    :param rows: of each session: the row of each of its files.
+    :param rows: for each session, the rows of its files.
     """
 
     sessions: tuple[Session, ...]
@@ -66,7 +65,7 @@ class Study:
 
 @dataclass(frozen=True)
 class _Row:
-    """The values of a line by column, but for those that can't be used."""
+    """The valid values of a row, by column."""
 
     number: int
     values: Mapping[str, Any]
@@ -74,12 +73,12 @@ class _Row:
 
 
 def read_study(path: Path) -> Study:
-    """The sessions of a list, and everything that is wrong with it at once.
+    """Read the sessions of a list, and all its errors.
 
-    UTF-8 with or without byte order mark, parted by ``;`` or ``,``. Paths are from the list's folder. Videos
-    and pictures must be there; they are not opened.
+    UTF-8 with or without byte order mark, separator ``;`` or ``,``. Paths are relative to the list's folder.
+    Videos and pictures must exist; they are not opened.
 
-    :raises InputError: the file can't be read as a table at all.
+    :raises InputError: the file can't be read as a table.
     """
     table = read_table(path)
     columns, problems = _check_header(path, table[0][1] if table else ())
@@ -103,9 +102,9 @@ def read_study(path: Path) -> Study:
 def choose_sessions(
     study: Study, path: Path, patient_id: str | None, session_id: str | None
 ) -> tuple[Session, ...]:
-    """Those of one patient, of one session, or both; all where neither is given.
+    """The sessions of a patient, with a session id, or both; all sessions by default.
 
-    :raises InputError: there is none.
+    :raises InputError: there is no such session.
     """
     chosen = tuple(
         session
@@ -125,14 +124,14 @@ def choose_sessions(
 
 
 def write_sessions_list(folder: Path) -> Path:
-    """A list of the folder's videos, for the coordinators to fill in.
+    """Write a list of the folder's videos, for the coordinators to fill in.
 
-    Ids are filled in from names like ``P012_S01.mp4``, unless two
-    videos would get the same. Whether there is consent only a person can say.
+    Ids are filled in from names like ``P012_S01.mp4``, unless two videos would get the same ids. Consent
+    stays empty: only a person can state it.
 
-    :returns: ``sessions.csv`` of that folder.
-    :raises InputError: there is one already, there is no video, or a video's name is not text.
-    :raises OutputError: it can't be written.
+    :returns: path of ``sessions.csv`` in the folder.
+    :raises InputError: the list exists, there is no video, or a video's name is not valid text.
+    :raises OutputError: the file can't be written.
     """
     path = folder / SESSIONS_FILE
     for there in [path, *(lists_in(folder) if folder.is_dir() else ())]:
@@ -155,12 +154,12 @@ def write_sessions_list(folder: Path) -> Path:
 
 
 def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Problem]]:
-    """The column of each cell, empty where it has no name, and :data:`_LEFT_ALONE` where it is not ours."""
+    """The column of each cell; empty without a name, and :data:`_LEFT_ALONE` for the study's own columns."""
     names = [name.strip().casefold() for name in header]
     if not READERS.keys() & set(names) or len(names) > MAX_COLUMNS:
         raise InputError(
-            f"{path}: its first line names no columns that are known. It must name "
-            f"{', '.join(REQUIRED)}, parted by ; or a comma."
+            f"{path}: its first line names no known column. It must name "
+            f"{', '.join(REQUIRED)}, separated by ; or a comma."
         )
     missing = [name for name in REQUIRED if name not in names]
     problems: list[Problem] = []
@@ -168,7 +167,7 @@ def _check_header(path: Path, header: Sequence[str]) -> tuple[list[str], list[Pr
     for name in names:
         reason = _why_not(name, columns)
         if reason and (meant := closest(name, READERS)) in missing:
-            missing.remove(meant)  # what is misspelt is one fault, not two
+            missing.remove(meant)  # report a misspelt column once, not also as missing
         if reason:
             problems.append(Problem(1, shown(name, quoted=False), reason))
         columns.append(name if not reason and name in ("", *READERS) else _LEFT_ALONE)
@@ -185,7 +184,7 @@ def _why_not(name: str, earlier: Sequence[str]) -> str:
 
 
 def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder: Path) -> _Row:
-    """The line's values; the defaults of columns that the list does not have."""
+    """The row's values, with defaults for missing columns."""
     named = list(zip_longest(columns, map(plain, cells), fillvalue=""))
     if any(cell for column, cell in named if not column):
         reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
@@ -199,7 +198,7 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
                 values.pop(column, None)
                 problems.append(Problem(number, column, str(error)))
                 empty += [column] if not cell else []
-    if len(empty) > 1:  # as in a list that nobody has filled in yet
+    if len(empty) > 1:  # as in a list that is not filled in yet
         problems = [problem for problem in problems if problem.column not in empty]
         problems.append(Problem(number, ", ".join(empty), "empty; fill in these cells."))
     start_s, end_s = values.get("start_s"), values.get("end_s")
@@ -215,7 +214,7 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
 
 
 def _refuses(named: Sequence[tuple[str, str]]) -> bool:
-    """Whether the line says that there is no consent: its files are not looked for."""
+    """Whether the row states that there is no consent; its files are then not checked."""
     return any(column == "consent" and YES_OR_NO.get(cell.casefold()) is False for column, cell in named)
 
 
@@ -230,7 +229,7 @@ def _read_cell(column: str, cell: str, folder: Path, *, refused: bool) -> Any:
 
 
 def _join(rows: Sequence[_Row]) -> tuple[list[Session], list[tuple[int, ...]], list[Problem]]:
-    """The sessions, the rows of each, and what rows that continue one say otherwise than its first."""
+    """Join rows to sessions; also return the rows of each, and errors for rows that contradict the first."""
     first: dict[Ids, _Row] = {}
     sessions: dict[Ids, Session] = {}
     numbers: dict[Ids, tuple[int, ...]] = {}
@@ -249,7 +248,7 @@ def _join(rows: Sequence[_Row]) -> tuple[list[Session], list[tuple[int, ...]], l
 
 
 def _unlike(row: _Row, session: Session, first: _Row) -> Problem | None:
-    """What is wrong with a row that continues a session."""
+    """Errors of a row that continues a session."""
     values = row.values
     if values["video"] in session.videos:
         return Problem(row.number, "video", f"this session has this file already, since row {first.number}.")
@@ -260,12 +259,12 @@ def _unlike(row: _Row, session: Session, first: _Row) -> Problem | None:
         and (values[column] != absent or column == "consent")
         and values[column] != first.values[column]
     ]
-    reason = f"row {first.number} says otherwise of the same session; say it there."
+    reason = f"row {first.number} has another value for the same session; correct it there."
     return Problem(row.number, ", ".join(unlike), reason) if unlike else None
 
 
 def _mixed_up(sessions: Sequence[Session], rows: Sequence[tuple[int, ...]]) -> Iterator[Problem]:
-    """Ids and conditions that differ in nothing but capitals, blanks or dots at the end; each pair once."""
+    """Ids and conditions that differ only in case, blanks or trailing dots; each pair once."""
     row_of = {session.ids: numbers[0] for session, numbers in zip(sessions, rows, strict=True)}
     told = set()
     for clash in find_clashes(row_of):
@@ -290,9 +289,9 @@ def _mixed_up(sessions: Sequence[Session], rows: Sequence[tuple[int, ...]]) -> I
 def _with_iso_dates(
     lines: Sequence[tuple[int, list[str]]], columns: Sequence[str]
 ) -> tuple[list[tuple[int, list[str]]], dict[int, str]]:
-    """The rows with dates like 15/03/2026 rewritten, where some date of the column shows their order.
+    """Rewrite dates like 15/03/2026 as ISO, if a date of the column shows the order of day and month.
 
-    :returns: the rows; and those whose date can be read in two ways, with the reason at the first of them.
+    :returns: the rows; and the rows with an ambiguous date, with the reason at the first of them.
     """
     if "recorded_at" not in columns:
         return list(lines), {}
@@ -309,7 +308,7 @@ def _with_iso_dates(
     rewritten = [
         (number, [*cells[:place], _iso(dates[number], order), *cells[place + 1 :]])
         if number in clear and is_date(_iso(dates[number], order))
-        else (number, cells)  # of 31/02/2026 the message quotes what was written
+        else (number, cells)  # for 31/02/2026, the message quotes the original text
         for number, cells in lines
     ]
     unclear = dict.fromkeys((number for number in dates if number not in clear), "")
@@ -327,7 +326,7 @@ def _iso(date: re.Match[str], order: str) -> str:
 
 def _two_readings(date: re.Match[str], count: int, *, both: bool) -> str:
     readings = f"{_iso(date, 'day')[:10]} (day first) or {_iso(date, 'month')[:10]} (month first)"
-    why = "other dates of this column are in either order" if both else "no date of this column shows which"
+    why = "other dates of this column show both orders" if both else "no date of this column shows which"
     more = f" ({count - 1} more like it)" if count > 1 else ""
     return (
         f"{shown(date[0])}{more} can be {readings}, and {why}; write 2026-03-01 or 2026-03-01T14:30, in "
@@ -335,7 +334,7 @@ def _two_readings(date: re.Match[str], count: int, *, both: bool) -> str:
     )
 
 
-# --- cells. Each raises InputError with the reason, which gets row and column put before it
+# --- cells. Each raises InputError with the reason; row and column are added later
 
 
 _LEFT_ALONE = "x_"

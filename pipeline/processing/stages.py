@@ -1,4 +1,4 @@
-"""A video → frames → faces → tracks → emotions → timeline, for one session."""
+"""Process one session: video → frames → faces → tracks → emotions → timeline."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -36,12 +36,12 @@ def process_session(
     on_progress: OnProgress = lambda done, total: None,
     fingerprint: str = "",
 ) -> Timeline:
-    """Writes the timeline and the faces of one session; returns the timeline as written.
+    """Write the timeline and the faces of one session; return the written timeline.
 
-    Finished stretches of a long session are kept: a run that was stopped goes on from the last of them.
+    Finished chunks of a long session are kept, so that an interrupted run continues after the last chunk.
 
-    :param fingerprint: of all that the result depends on; stretches of another one are not used.
-    :raises VideoError: the video can't be opened, or not one frame can be decoded.
+    :param fingerprint: of all inputs; chunks with another fingerprint are not used.
+    :raises VideoError: the video can't be opened, or no frame can be decoded.
     :raises InputError: the chosen track does not exist.
     :raises OutputError: a file can't be written.
     """
@@ -60,7 +60,7 @@ def process_session(
         untracked += stretch.samples
         decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
     if not any(sample.decoded for sample in untracked):
-        raise VideoError(f"{session.video}: not one frame can be decoded.")
+        raise VideoError(f"{session.video}: no frame can be decoded.")
     found = find_patient(untracked, session, settings, instruments, recording, out)
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
@@ -72,10 +72,10 @@ def process_session(
 
 
 def update_details(session: Session, out: Path) -> Mapping[str, Any] | None:
-    """Puts the list's date and condition into the tables of a session whose pictures are as they were.
+    """Write a changed date and condition into the tables of a session with unchanged samples.
 
-    :returns: the timeline's metadata; None where they say so already.
-    :raises TimelineError: a table can't be read. :raises OutputError: it can't be written.
+    :returns: the timeline's metadata; ``None`` if they are up to date.
+    :raises TimelineError: a table can't be read. :raises OutputError: a table can't be written.
     """
     path = session.timeline_path(out)
     metadata = read_metadata(path)
@@ -85,13 +85,13 @@ def update_details(session: Session, out: Path) -> Mapping[str, Any] | None:
         if details == metadata["session"]:
             return None
     metadata = {**metadata, "session": details}
-    for table in (session.faces_path(out), path):  # in the order in which they were written
+    for table in (session.faces_path(out), path):  # in the same order as when written
         write_table(table, read_table(table), metadata)
     return metadata
 
 
 def run_stages(frames: Iterable[Frames], settings: Settings, instruments: Networks) -> Iterator[FrameFaces]:
-    """The stages that see pictures, in their order: frames → faces → emotions."""
+    """The stages that use pictures, in order: frames → faces → emotions."""
     faces = find_faces(read_ahead(frames), choose_detector(settings, instruments), instruments.framing)
     return score_emotions(faces, instruments.classify, settings.batch_size)
 
@@ -100,8 +100,8 @@ def run_stages(frames: Iterable[Frames], settings: Settings, instruments: Networ
 class _Piece:
     """Consecutive samples of one file.
 
-    :param first, end: its samples, counted in the file.
-    :param sample, frame, start_s: what lies before the file.
+    :param first, end: range of samples, counted in the file.
+    :param sample, frame, start_s: samples, frames and seconds before the file.
     """
 
     video: SampledVideo
@@ -112,7 +112,7 @@ class _Piece:
     start_s: float
 
     def placed(self, sample: FrameFaces) -> FrameFaces:
-        """A sample counted in the file → in the recording."""
+        """Convert a sample number of the file to one of the recording."""
         return replace(
             sample,
             sample=self.sample + sample.sample,
@@ -122,7 +122,7 @@ class _Piece:
 
 
 def _pieces(recording: Recording, session: Session, settings: Settings) -> list[_Piece]:
-    """Stretches of each file. What can't be sought in is one: it would be decoded from its start."""
+    """Divide each file into pieces. Without seeking, a file is one piece, which is decoded from its start."""
     pieces: list[_Piece] = []
     before = 0
     parts = session.parts(recording.duration_s)
@@ -141,7 +141,7 @@ def _pieces(recording: Recording, session: Session, settings: Settings) -> list[
 def _read_piece(
     piece: _Piece, settings: Settings, instruments: Networks, on_sample: Callable[[int], None]
 ) -> Chunk:
-    """Whatever came before it: a run that was stopped ends as one that was not."""
+    """Process a piece independently of earlier pieces, so that an interrupted run gives the same result."""
     video = piece.video
     video.decoders.clear()
     samples = []
@@ -159,14 +159,15 @@ def find_patient(
     recording: Recording,
     out: Path,
 ) -> Found:
-    """By the session's photos, its region, or the patient's earlier sessions; else by the settings' rule.
+    """Find the patient by photos, region, or the patient's earlier sessions; else by the rule of the
+    settings.
 
-    Tracks go on over time that does not count: leaving out a stretch does not change who is who.
+    Tracks continue over time that does not count, so that excluding an interval does not change identities.
 
-    :param samples: their faces have no tracks yet.
-    :param out: where faces of sessions that were confirmed may lie.
-    :returns: who it is, and the samples with tracks: faces tell where one goes over to another person.
-    :raises InputError: a photo is of no use, or the chosen track does not exist.
+    :param samples: without tracks.
+    :param out: results folder, which may have faces of confirmed sessions.
+    :returns: the patient, and the samples with tracks, divided where a track changes to another person.
+    :raises InputError: a photo is not usable, or the chosen track does not exist.
     """
     parts = session.parts(recording.duration_s)
     tracked = list(track_faces(shorten_pauses(samples, parts), settings.max_gap_s))
@@ -184,7 +185,7 @@ def find_patient(
 def _by_faces(
     tracked: list[FrameFaces], session: Session, instruments: Networks, recording: Recording, out: Path
 ) -> Found | None:
-    """None where there is nothing to compare faces with."""
+    """Find the patient by faces; ``None`` without reference faces."""
     known = has_gallery(out, *session.ids) and session.patient_region is None
     if not (session.patient_face or known):
         return None
@@ -193,21 +194,21 @@ def _by_faces(
     except InputError:
         if session.patient_face:
             raise
-        return None  # the sessions before were processed where there is one
+        return None  # earlier sessions were processed with an embedder
     gallery = read_gallery(out, *session.ids, embed)
     photos = np.zeros((0, gallery.shape[1]), np.float32)
     if session.patient_face:
         photos = embed_photos(session.patient_face, instruments.detect, embed)
     elif not len(gallery):
-        return None  # of another network
+        return None  # references of another network
     found = by_faces(tracked, photos, gallery, recording, embed)
-    # what was recognised by earlier sessions alone is no reference for others: a fault would spread
+    # sessions that were recognised only by earlier sessions are no references: an error would spread
     write_gallery(out, session.ids, found.embeddings if len(photos) else found.embeddings[:0], embed)
     return found
 
 
 def _without_pictures(sample: FrameFaces) -> FrameFaces:
-    """The sample without its crops: they are no longer needed, and would add up over an hour."""
+    """The sample without its crops, which are not needed any more and would accumulate."""
     return replace(sample, faces=tuple(replace(face, crop=NO_PICTURE) for face in sample.faces))
 
 

@@ -1,4 +1,4 @@
-"""study.toml: the settings of a study."""
+"""Read ``study.toml``, the settings of a study."""
 
 import os
 from collections.abc import Mapping
@@ -18,11 +18,12 @@ SETTINGS_FILE = "study.toml"
 
 
 def read_settings(folder: Path) -> dict[str, object]:
-    """The settings of ``study.toml``; none where there is no such file.
+    """Read the settings of ``study.toml``; empty without such a file.
 
-    :returns: those it names: fields of :class:`pipeline.processing.session.Settings`, ``model``, ``device``,
-        ``jobs``; and under ``quality`` fields of :class:`pipeline.processing.session.QualityLimits`.
-    :raises InputError: it is no TOML, or a key or its value can't be used.
+    :returns: the given settings: fields of :class:`pipeline.processing.session.Settings`, ``model``,
+        ``device``, ``jobs``; and under ``quality`` fields of
+        :class:`pipeline.processing.session.QualityLimits`.
+    :raises InputError: the file is no TOML, or a key or value is invalid.
     """
     path = folder / SETTINGS_FILE
     if not os.path.lexists(path):
@@ -66,7 +67,7 @@ def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, t
     if key not in kinds:
         raise InputError(f"{path}: {shown(table + key)} is no setting{did_you_mean(key, kinds)}")
     kind = kinds[key]
-    # bool is an int to Python; so is 5 no float to it, but it is to people
+    # in Python, bool is an int; and 5 is no float, but users write 5 for 5.0
     fits = type(value) is kind or (kind is float and type(value) is int)
     if fits and kind in (int, float):
         fits = (1 if kind is int else 0) <= value <= 1e9

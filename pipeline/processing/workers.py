@@ -1,4 +1,4 @@
-"""Sessions in processes of their own: a decoder that crashes or hangs fails its session, and no other."""
+"""Run each session in a separate process, so that a decoder that crashes or hangs fails only its session."""
 
 import ctypes
 import os
@@ -16,41 +16,41 @@ from pipeline.processing.jobs import Job, OnSession, attempt, failed, write_log
 from pipeline.processing.session import Networks
 from pipeline.store.status import Outcome
 
-# No sample for so long, from loading the weights to the last: the slowest machine and share are faster.
+# A session without a new sample for this long, s, is stalled; the slowest machine and share are faster.
 DEFAULT_STALL_S = 600.0
 
-# What a worker needs: decoding takes one core and the networks another; memory as measured at 1920×1080,
-# rounded up.
+# Resources of a worker: one core for decoding and one for the networks; memory measured at 1920×1080, rounded
+# up.
 WORKER_CORES = 2
 WORKER_BYTES = 2 * 2**30
 
 _POLL_S = 1.0
 
-# Of Linux's prctl: the signal to get when the parent dies. Elsewhere a worker ends at its next message.
+# Option of Linux's prctl: signal on the parent's death. On other systems, a worker ends at its next message.
 _DIE_WITH_PARENT, _KILL = 1, 9
 
-# A fork would share the locks of threads that it does not have: torch's and FFmpeg's.
+# Spawn, because a fork copies locks of threads (torch, FFmpeg) that do not exist in the child.
 _processes = get_context("spawn")
 
 
 def default_jobs() -> int:
-    """Sessions at once: as many as cores and memory do for."""
+    """Number of parallel sessions for which cores and memory suffice."""
     memory = psutil.virtual_memory().available
     return max(1, min(usable_cores() // WORKER_CORES, memory // WORKER_BYTES))
 
 
 def usable_cores() -> int:
-    """Cores that this process may use; all of the machine where the system does not say."""
+    """Number of cores that this process may use; all cores if the system does not tell."""
     process = psutil.Process()
     return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
 
 
 class Workers:
-    """An engine of several processes. Each loads the networks once, and is replaced when it dies.
+    """An engine with several processes. Each loads the networks once, and is replaced if it dies.
 
     :param make_instruments: a module's function, or a partial of one; called in each process.
-    :param count: sessions at once.
-    :param stall_s: without progress for so long, a session is given up, s.
+    :param count: number of parallel sessions.
+    :param stall_s: time without progress after which a session is ended, s.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Workers:
         self._make, self._count, self._stall_s = make_instruments, count, stall_s
 
     def __call__(self, jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
-        """:raises Exception: what ``make_instruments`` raised."""
+        """:raises Exception: any error of ``make_instruments``."""
         left, workers = deque(jobs), list[Worker]()
         try:
             while left or any(worker.job for worker in workers):
@@ -81,7 +81,7 @@ class Workers:
 
 
 class Worker:
-    """One process, and the job that it has."""
+    """A worker process and its job."""
 
     def __init__(self, make_instruments: Callable[[], Networks]) -> None:
         self.connection, theirs = _processes.Pipe()
@@ -94,11 +94,11 @@ class Worker:
 
     def give(self, job: Job) -> None:
         self.job, self._heard = job, time.monotonic()
-        with suppress(OSError):  # it has died: listening will say so
+        with suppress(OSError):  # the process has died; `listen` reports it
             self.connection.send(job)
 
     def listen(self, on_session: OnSession, stall_s: float) -> Outcome | None:
-        """What it has to say; how its job ended, if it did."""
+        """Read the worker's messages; return the outcome of its job, if it ended."""
         job = self.job
         assert job is not None
         try:
@@ -120,7 +120,7 @@ class Worker:
         return None
 
     def stop(self) -> None:
-        """Also in the middle of a job: what is finished of it is kept."""
+        """Stop the worker, also during a job; finished chunks are kept."""
         self.alive = False
         self.connection.close()
         self._process.join(0.0 if self.job else _POLL_S)
@@ -129,25 +129,25 @@ class Worker:
 
 
 def given_up(job: Job, reason: str) -> Outcome:
-    """Of a session whose process could not say how it ended."""
+    """The outcome of a session whose process could not report one."""
     write_log(job, reason)
     return failed(job, reason)
 
 
 def _ending(exitcode: int | None) -> str:
-    """In words."""
+    """Describe an exit code in words."""
     if exitcode == -_KILL:
-        return "its process was killed, perhaps for want of memory; try again with fewer --jobs"
+        return "its process was killed, perhaps because memory ran out; try again with fewer --jobs"
     if exitcode is not None and exitcode < 0:
         return f"its process crashed ({signal.Signals(-exitcode).name}); the video may be damaged"
-    return f"its process ended by itself (exit code {exitcode})"
+    return f"its process ended unexpectedly (exit code {exitcode})"
 
 
 def _work(connection: Connection, make_instruments: Callable[[], Networks]) -> None:
-    """A worker's life: until there are no more jobs, or nobody left who gives them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gave the jobs
+    """Main loop of a worker: ends when there are no more jobs, or the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, _KILL)  # even where a decoder hangs
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, _KILL)  # also while a decoder hangs
     parent = parent_process()
     if parent is None or not parent.is_alive():
         return

@@ -1,4 +1,4 @@
-"""A processed session's pictures with what was read in them drawn in, for a person to check."""
+"""Write a copy of a session's video with the detections drawn in, for manual checks."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -30,24 +30,24 @@ from pipeline.video.prefetch import read_ahead
 from pipeline.video.recording import Recording, open_recording, within
 
 Blur = Literal["others", "all", "none"]
-"""Whose faces are blurred: everybody's but the patient's, everybody's, nobody's."""
+"""Faces to blur: all but the patient's, all, or none."""
 
 MAX_WIDTH, MAX_HEIGHT = 1280, 720
 
-# Text goes on a strip below the picture, and hides nothing of it: a share of its height.
+# Height of the strip of text below the picture, as a share of the picture's height.
 _STRIP = 1 / 12
 _MIN_STRIP_PX = 24
 
 _INK, _PAPER, _EMPTY = "#1d2b36", "#ffffff", "#3a454e"
 _COLOURS = {"patient": "#ffd400", "caregiver": "#56b4e9", "other": "#56b4e9", "unknown": "#d5dade"}
 
-# Common frame rates' and phones' milliseconds are whole numbers of it.
+# Time base of which the steps of common frame rates, and milliseconds, are whole multiples.
 _TIME_BASE = Fraction(1, 90_000)
 
 
 @dataclass(frozen=True)
 class Material:
-    """One processed session: what was read, and the recording that it was read from."""
+    """A processed session: tables and recording."""
 
     timeline: Timeline
     faces: Timeline
@@ -55,14 +55,14 @@ class Material:
 
 
 def review_folder(out: Path, patient_id: str) -> Path:
-    """Where a patient's sessions are laid out for review."""
+    """The folder for a patient's review pages."""
     return out / "review" / patient_id
 
 
 def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[Path] = ()) -> Material:
-    """Reads a session's tables, and finds its recording.
+    """Read a session's tables and find its recording.
 
-    :param videos: where its files lie now; without, where they lay when it was processed.
+    :param videos: current paths of the recording's files; empty: the paths at processing.
     :raises InputError: an id can't be used, consent was withdrawn, or a video is not the processed one.
     :raises TimelineError: the session has no usable timeline.
     :raises VideoError: a video can't be read.
@@ -80,20 +80,18 @@ def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[
 
 
 def _processed(out: Path, session: Session, before: Outcome | None) -> list[Path]:
-    """Where the session's files lay when it was processed."""
+    """Paths of the session's files at processing."""
     found = before.videos if before else ()
     if not found:
-        raise InputError(
-            f"{out}: does not say where the video of {' '.join(session.ids)} lies; give --video FILE."
-        )
+        raise InputError(f"{out}: has no path of the video of {' '.join(session.ids)}; give --video FILE.")
     for video in found:
         if not Path(video).exists():
-            raise InputError(f"{video}: not found; say where it lies now with --video FILE.")
+            raise InputError(f"{video}: not found; give its new path with --video FILE.")
     return [Path(video) for video in found]
 
 
 def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcome | None) -> None:
-    """Reads whole videos for their sha256 only where size or time of change are not as processed."""
+    """Check the videos; compute a sha256 only if size or modification time have changed."""
     if len(videos) != len(sha256s):
         raise InputError(
             f"{videos[0]}: the session's recording has {number_of(len(sha256s), 'file')}, not {len(videos)}; "
@@ -104,7 +102,7 @@ def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcom
     for video, sha256 in zip(videos, sha256s, strict=True):
         if sha256_of(video) != sha256:
             raise InputError(
-                f"{video}: not the video that was processed (its sha256 is another one); "
+                f"{video}: not the video that was processed (it has another sha256); "
                 "give that one with --video, or process this one."
             )
 
@@ -122,9 +120,9 @@ def write_copy(
     blur: Blur = "others",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Writes the annotated copy: H.264, 1280×720 at most, every picture at its own time, without sound.
+    """Write the annotated copy: H.264, at most 1280×720, original picture times, no sound.
 
-    Sound identifies people. What does not count of the recording is grey: nobody looked for faces there.
+    Sound could identify people. Parts that do not count are grey, because faces were not searched there.
 
     :param on_progress: called with (pictures done, pictures in all).
     :raises VideoError: a video can't be read any more.
@@ -135,7 +133,7 @@ def write_copy(
     options = {"movflags": "+faststart"}
     with atomic(path) as partial, av.open(str(partial), "w", format="mp4", options=options) as container:
         container.metadata["comment"] = json.dumps(_made_from(material.timeline) | {"blur": blur})
-        # without pictures that wait for later ones the times are right also where edit lists are ignored
+        # without B-frames, times are correct also in players that ignore edit lists
         quality = {"preset": "veryfast", "crf": "23", "bf": "0"}
         stream = container.add_stream("libx264", rate=max(1, round(recording.frame_rate)), options=quality)
         stream.width, stream.height, stream.pix_fmt = layout.width, layout.full_height, "yuv420p"
@@ -151,7 +149,7 @@ def write_copy(
 
 
 def blur_of_copy(path: Path, timeline: Timeline) -> str | None:
-    """Whose faces are blurred in an annotated copy; none where there is none, or one of another timeline."""
+    """The blur of an annotated copy; ``None`` without a copy, or for a copy of another timeline."""
     try:
         with av.open(str(path)) as container:
             made = json.loads(container.metadata.get("comment", ""))
@@ -167,7 +165,7 @@ def _made_from(timeline: Timeline) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """px, all even, as the encoder wants them: the picture, and the strip of text below it."""
+    """Sizes of the picture and the strip of text, px; all even, as the encoder requires."""
 
     width: int
     height: int
@@ -187,9 +185,9 @@ def _layout(width: int, height: int) -> _Layout:
 
 @dataclass(frozen=True)
 class _Samples:
-    """What is written on the pictures from each sample to the next.
+    """The text for the pictures from each sample to the next.
 
-    :param time_s, end_s: (n,) from when until when.
+    :param time_s, end_s: (n,) begin and end, s.
     :param status, reading: such as ``no face``, and ``happy 72 %`` or nothing.
     """
 
@@ -216,7 +214,7 @@ def _samples(timeline: Timeline) -> _Samples:
 def _drawn(
     material: Material, layout: _Layout, blur: Blur, on_progress: Callable[[int, int], None]
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """(time_s, (H, W, 3) uint8 RGB) of every picture that counts, and of one a second of what does not."""
+    """(time_s, (H, W, 3) uint8 RGB) of every picture that counts, and one per second of other parts."""
     recording, metadata = material.recording, material.timeline.metadata
     time_s, hold_s, samples = recording.time_s, hold_time(metadata), _samples(material.timeline)
     tracks = face_tracks(material.faces, (layout.width / recording.width, layout.height / recording.height))
@@ -256,7 +254,7 @@ def _hide(picture: Image.Image, tracks: Sequence[FaceTrack], time_s: float, blur
 def _frame(
     picture: Image.Image, tracks: Sequence[FaceTrack], time_s: float, samples: _Samples, row: int
 ) -> None:
-    """A box with the role for each face of the sample; the expression is the patient's alone."""
+    """Draw a box with the role for each face of the sample; the expression only for the patient."""
     draw, font = ImageDraw.Draw(picture), _font(picture.height)
     line = max(2, picture.height // 240)
     for track in tracks:
@@ -270,7 +268,7 @@ def _frame(
         text = f" {track.role}{': ' if reading else ''}{reading} "
         across, down = (round(length) for length in draw.textbbox((0, 0), text, font, anchor="lt")[2:])
         x = min(max(left, 0), max(picture.width - across, 0))
-        # above the box, or at its lower end where there is no room
+        # above the box, or at its lower edge if there is no room
         y = top - line - 2 * down if top - line - 2 * down >= 0 else min(bottom, picture.height - 2 * down)
         draw.rectangle((x, y, x + across, y + 2 * down), fill=colour)
         draw.text((x, y + down), text, _INK, font, anchor="lm")
@@ -286,7 +284,7 @@ def _write_strip(canvas: Image.Image, layout: _Layout, time_s: float, text: str)
 
 @cache
 def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own, readable at that height of the picture."""
+    """Pillow's default font, readable at this picture height."""
     return ImageFont.load_default(max(12, height // 28))
 
 

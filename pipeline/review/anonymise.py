@@ -1,7 +1,8 @@
-"""Where a face is between the samples in which it was found, and making it unrecognisable there.
+"""Interpolate faces between samples, and pixelate them.
 
-Faces are known a few times a second, and pictures come thirty times: between two samples a face's way is
-taken for straight, and what is hidden around it grows with the time to the nearest of them.
+Faces are detected a few times per second, but a video has about thirty pictures per second: between two
+samples a face is assumed to move in a straight line, and the hidden region grows with the time to the nearest
+sample.
 """
 
 import math
@@ -15,27 +16,27 @@ from PIL import Image, ImageFilter
 
 from pipeline.store.timeline import Timeline
 
-# A detector's box ends at brows, ears and chin; hair and the head's outline tell people apart too.
+# Margins around a detector's box, which ends at brows, ears and chin: hair and outline also identify people.
 # Shares of the box's longer side.
 _SIDES, _ABOVE, _BELOW = 0.35, 0.55, 0.35
 
-# Heads turn and lean as fast without having moved by the next sample: box sides a second.
+# Speed of a head that returns before the next sample, box sides per second.
 _DRIFT = 0.5
 _MAX_MARGIN = 1.0
 
-# Cells along a region's longer side, two or three over the face itself. Their colours have few levels: of a
-# face that moves a little, many pictures together would otherwise tell much more than one.
+# Cells along a region's longer side, two or three across the face. Colours have few levels, because many
+# pictures of a slightly moving face would otherwise reveal more than one picture.
 _CELLS, _LEVEL = 5, 16
 _SMALL_PX = 8
 
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """One face through a session.
+    """The track of a face through a session.
 
     :param role: one of :data:`pipeline.records.ROLES`.
-    :param time_s: (n,) ascending: when it was found.
-    :param boxes_xyxy: (n, 4) px: where.
+    :param time_s: (n,) ascending, times of the samples with this face.
+    :param boxes_xyxy: (n, 4) px, boxes at these times.
     """
 
     role: str
@@ -43,11 +44,11 @@ class FaceTrack:
     boxes_xyxy: NDArray[np.float64]
 
     def box_at(self, time_s: float) -> NDArray[np.float64]:
-        """(4,) px: on a straight way between samples, at rest before the first and after the last."""
+        """(4,) px: interpolated linearly between samples; constant before the first and after the last."""
         return np.array([np.interp(time_s, self.time_s, edge) for edge in self.boxes_xyxy.T])
 
     def region_at(self, time_s: float) -> NDArray[np.float64]:
-        """(4,) px: what must be hidden for the whole head to be hidden, wherever it went meanwhile."""
+        """(4,) px: region that contains the whole head, for any movement between samples."""
         box = self.box_at(time_s)
         side = max(box[2] - box[0], box[3] - box[1])
         unseen_s = np.abs(self.time_s - time_s).min()
@@ -64,10 +65,10 @@ class FaceTrack:
 
 
 def face_tracks(faces: Timeline, scale: tuple[float, float] = (1.0, 1.0)) -> list[FaceTrack]:
-    """Every track of a session.
+    """All face tracks of a session.
 
-    :param faces: as read by :func:`pipeline.store.timeline.read_faces`.
-    :param scale: from the recording's pixels to those that are wanted, across and down.
+    :param faces: from :func:`pipeline.store.timeline.read_faces`.
+    :param scale: factors from the recording's pixels to output pixels, horizontal and vertical.
     """
     columns = ("time_s", "x1", "y1", "x2", "y2")
     groups = faces.rows.sort("time_s").group_by("track", "role", maintain_order=True)
@@ -79,11 +80,11 @@ def face_tracks(faces: Timeline, scale: tuple[float, float] = (1.0, 1.0)) -> lis
 
 
 def hold_time(metadata: Mapping[str, Any]) -> float:
-    """How long, s, a face stays hidden before it was first found and after it was last found.
+    """Time, s, for which a face is also hidden before its first and after its last detection.
 
-    Whoever comes in is looked for at the next key sample at the latest.
+    A new face is detected at the next key sample at the latest.
 
-    :param metadata: a timeline's.
+    :param metadata: of a timeline.
     """
     settings = metadata["settings"]
     step_s = max(1 / settings["sample_fps"], 1 / metadata["video"]["frame_rate"])
@@ -91,9 +92,9 @@ def hold_time(metadata: Mapping[str, Any]) -> float:
 
 
 def pixelate(picture: Image.Image, region_xyxy: NDArray[np.float64]) -> None:
-    """Replaces the region by a few cells of colour and blurs their edges, in place.
+    """Replace the region by a few cells of colour with blurred edges, in place.
 
-    What the cells do not hold can't be had back from them: they are all that is kept.
+    The face can't be restored, because only the cells are kept.
 
     :param region_xyxy: (4,) px; may reach beyond the picture.
     """
@@ -101,13 +102,13 @@ def pixelate(picture: Image.Image, region_xyxy: NDArray[np.float64]) -> None:
     left, top, right, bottom = np.clip(edges, 0, (*picture.size, *picture.size)).astype(int).tolist()
     if left >= right or top >= bottom:
         return
-    # of the whole region: a face half outside the picture is not shown in finer cells
+    # cell size from the whole region, so that a face partly outside the picture gets no finer cells
     cell_px = max(1.0, float((region_xyxy[2:] - region_xyxy[:2]).max()) / _CELLS)
     size = (right - left, bottom - top)
     across, down = (max(1, round(length / cell_px)) for length in size)
     few = picture.crop((left, top, right, bottom)).resize((across, down), Image.Resampling.BOX)
     few = few.point(lambda value: value // _LEVEL * _LEVEL + _LEVEL // 2)
-    # blurred while it is small: on a large face that is thirty times as fast
+    # blur before enlarging: thirty times as fast for a large face
     small = few.resize((across * _SMALL_PX, down * _SMALL_PX), Image.Resampling.NEAREST)
     small = small.filter(ImageFilter.GaussianBlur(_SMALL_PX / 2))
     picture.paste(small.resize(size, Image.Resampling.BILINEAR), (left, top))

@@ -1,4 +1,4 @@
-"""What a person said of who is who → the timelines, and references for the patient's other sessions."""
+"""Apply manual roles to the timelines, and store references for the patient's other sessions."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -27,14 +27,14 @@ def apply_people(
     embed: Embedder | None = None,
     on_session: OnProgress = lambda done, total: None,
 ) -> tuple[list[Outcome], list[Outcome]]:
-    """Makes the timelines of these sessions again; what was said is kept for runs to come.
+    """Rewrite the timelines of these sessions; later runs keep the roles.
 
-    With ``embed``, the faces of a confirmed patient are looked up in the video and kept as references, and
-    the patient's other sessions that are to be checked are compared with them.
+    With ``embed``, faces of a confirmed patient are decoded from the video and stored as references, and the
+    patient's other unconfirmed sessions are compared with them.
 
-    :param write_pages: called last, while the folder is still held: no purge comes between.
-    :returns: how the sessions stand of which something was said, and those that were recognised by them.
-    :raises OutputError: a file can't be written, or a run is at work in the folder.
+    :param write_pages: called last, while the folder is still locked, so that no purge can run in between.
+    :returns: outcomes of the sessions with manual roles, and of the sessions recognised by their references.
+    :raises OutputError: a file can't be written, or a run is using the folder.
     """
     applied, recognised = [], []
     with folder_lock(out):
@@ -62,7 +62,7 @@ def apply_people(
 
 
 def _to_check(before: Mapping[Ids, Outcome], said: Mapping[Ids, object]) -> list[Ids]:
-    """Other sessions of the same patients, in which it is not certain who they are."""
+    """Other sessions of the same patients with an uncertain identity."""
     patients = {patient_id for patient_id, _ in said}
     return [
         ids
@@ -89,7 +89,7 @@ def _apply_roles(
     write_roles(kept, samples, roles)
     hand = patient_from_roles(samples, kept)
     assert hand is not None
-    # the places tell who is who in a run to come; here the tracks are the very same
+    # later runs use the places; here the tracks are identical
     tracks = frozenset(track for track, role in roles.items() if role == "patient")
     patient = apply_manual_roles(found, replace(hand, tracks=tracks, roles=roles))
     metadata = write_session(out, *ids, samples, patient, timeline.metadata).metadata

@@ -1,7 +1,7 @@
-"""Who is on the screen: the people of every session, to be confirmed or corrected by who knows them.
+"""List the people of every session, to be confirmed or corrected by a person who knows them.
 
-The program proposes; a coordinator looks at small pictures, and confirms or corrects the roles in a table;
-the timelines of the sessions of which something was said are then made again from ``faces/``.
+The program proposes roles; a coordinator checks small pictures, and confirms or corrects the roles in a
+table; the timelines of these sessions are then rewritten from ``faces/``.
 """
 
 import hashlib
@@ -29,27 +29,27 @@ from pipeline.store.status import Outcome, read_outcomes
 from pipeline.store.timeline import Timeline, read_timeline, written_sessions
 from pipeline.video.recording import open_recording
 
-# Each has to be sought in the video: so many of a track are compared, and so many of a person shown.
+# Faces per track that are compared, and pictures per person that are shown; each needs decoding the video.
 _MOST_COMPARED, _MOST_SHOWN, _SHOWN_PX = 12, 6, 112
 
 
-# Between the sessions of one patient there is no place and time.
+# Linking by place and time is impossible between sessions.
 _NEVER_S = 1e9
 
 
 def find_people(
     out: Path, embed: Embedder | None, on_session: Callable[[int, int], None] = lambda done, total: None
 ) -> list[Person]:
-    """The people of every session of a folder: sessions to check first, then by patient and session.
+    """Find the people of every session of a folder: sessions to check first, then by patient and session.
 
-    Their faces are looked up in the videos. With ``embed`` tracks are linked by face, and people across the
-    patient's sessions; without, tracks by place and time alone.
+    Faces are decoded from the videos. With ``embed``, tracks are linked by face, and people across the
+    patient's sessions; without it, tracks are linked by place and time only.
 
     :raises InputError: there is no session.
     :raises TimelineError: a file can't be read.
     """
     before = read_outcomes(out)
-    # first what somebody has to look at
+    # sessions to check come first
     sessions = sorted(sessions_with_timeline(out), key=lambda ids: _identity(before.get(ids)) not in UNSURE)
     people: list[Person] = []
     for done, ids in enumerate(sessions, start=1):
@@ -115,7 +115,7 @@ def _people_of(out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder | No
 def face_chips(
     samples: Sequence[FrameFaces], videos: Sequence[Path]
 ) -> tuple[dict[int, NDArray[np.uint8]], str]:
-    """Track → (n, 150, 150, 3) uint8 RGB of its best faces, out of the videos; and why there are none."""
+    """Track → (n, 150, 150, 3) uint8 RGB, its best faces from the videos; or the reason why not."""
     if not videos:
         return {}, "its video is not known"
     try:
@@ -134,14 +134,14 @@ def face_chips(
 
 
 def _is_mixed(embeddings: NDArray[np.float32], embed: Embedder) -> bool:
-    """Whether a track went over from one person to another."""
+    """Whether a track changed from one person to another."""
     return len(np.unique(identities(embeddings, embed.same_person))) > 1
 
 
 def _lettered(people: Sequence[Person], embed: Embedder) -> list[Person]:
-    """One patient's, with a letter for those who look the same: A is in most sessions."""
+    """The people of one patient, with a letter for similar people: A appears in most sessions."""
     sessions = sorted({person.session_id for person in people})
-    # as if each session were one sample: two people of one session are never the same
+    # treat each session as one sample, so that two people of one session are never linked
     known = [
         TrackInfo(
             track=number,
@@ -162,7 +162,7 @@ def _lettered(people: Sequence[Person], embed: Embedder) -> list[Person]:
 
 
 def _noted(people: Sequence[Person], embed: Embedder) -> list[Person]:
-    """One patient's, with a note where somebody else looks like the patient of sessions that are sure."""
+    """The people of one patient, with a note if another person looks like the patient of certain sessions."""
     sure = [p for p in people if p.role == "patient" and p.identity in SURE and len(p.embeddings)]
     if not sure:
         return list(people)
@@ -216,7 +216,7 @@ def _jpeg(picture: NDArray[np.uint8]) -> bytes:
 
 
 def _spread(row: Sequence[Any] | NDArray[Any], most: int) -> list[Any]:
-    """At most so many of them, from first to last."""
+    """At most this many items, evenly from first to last."""
     if not len(row):
         return []
     return [row[n] for n in np.unique(np.linspace(0, len(row) - 1, most).round().astype(int))]

@@ -1,4 +1,4 @@
-"""The table of people that a coordinator corrects: written, and read again."""
+"""Write and read the table of people that a coordinator corrects."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from pipeline.store.folders import PEOPLE_FILE
 from pipeline.store.paths import faces_path
 from pipeline.store.spreadsheet import Problem, plain, read_table, shown, write_rows
 
-# Of a track's number; more than an int32 has are none that was written.
+# Digits of a track's number; an int32 has no more.
 _MAX_DIGITS = 10
 
 
@@ -27,19 +27,19 @@ _YES = ("yes", "y", "true", "1", "x", "oui", "ja")
 
 
 def write_people(people: Sequence[Person], out: Path) -> Path:
-    """``people.csv`` of the folder, to be corrected in a spreadsheet: only ``role`` is read again.
+    """Write the folder's ``people.csv`` for correction in a spreadsheet; only ``role`` is read back.
 
-    :raises OutputError: it can't be written.
+    :raises OutputError: the file can't be written.
     """
     return write_rows(out / PEOPLE_FILE, _COLUMNS, (_cells(person) for person in people))
 
 
 def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list[Problem]]:
-    """The roles that a person confirmed or changed, track by track; and all that is wrong with the table.
+    """Read the confirmed or changed roles of tracks, and all errors of the table.
 
-    A row that was neither changed nor approved says nothing, and is left out.
+    A row that was neither changed nor approved is left out.
 
-    :raises InputError: it can't be read as such a table.
+    :raises InputError: the file can't be read as such a table.
     """
     (_, header), *lines = read_table(table) or [(1, [])]
     names = [name.strip().casefold() for name in header]
@@ -69,31 +69,33 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
         if row.get("approved", "").casefold() in _YES or role != sessions.role_of(ids, list(roles)):
             confirmed[ids] |= roles
         if role == "patient" and sessions.two_at_once(ids, whole[ids]):
-            problems.append(Problem(number, "role", "is seen together with another one who is the patient."))
+            problems.append(
+                Problem(number, "role", "appears together with another person who is the patient.")
+            )
     return dict(confirmed), problems
 
 
 class _Sessions:
-    """What a table of people is checked against. The last one is kept: rows come session by session."""
+    """The sessions to check a table of people against. Caches the last one: rows are ordered by session."""
 
     def __init__(self, out: Path) -> None:
         self._out, self._known = out, set(sessions_with_timeline(out))
         self._samples: tuple[Ids, list[FrameFaces]] = (("", ""), [])
 
     def fault(self, ids: Ids, source: str, role: str, tracks: Sequence[str]) -> tuple[str, str] | None:
-        """The column and what is wrong with it."""
+        """The wrong column and the error."""
         if ids not in self._known:
             return "session_id", f"{shown(' '.join(ids))}: there is no such session here."
         if source != tracks_digest(self._of(ids)):
-            return "source", "the session was processed again since; make the table anew."
+            return "source", "the session was processed again since; make the table again."
         if role not in ROLES:
             return "role", f"{shown(role)}: write {', '.join(ROLES)}."
         if not tracks or not all(track.isdecimal() and len(track) <= _MAX_DIGITS for track in tracks):
-            return "tracks", "not as it was written; make the table anew."
+            return "tracks", "changed since it was written; make the table again."
         return None
 
     def role_of(self, ids: Ids, tracks: Sequence[int]) -> str:
-        """Of the track that is seen longest, as :func:`find_people` gave it."""
+        """The role of the longest track, as in :func:`find_people`."""
         seen = Counter(face.track for sample in self._of(ids) for face in sample.faces)
         longest = max(sorted(tracks), key=lambda track: seen[track])
         return read_roles(faces_path(self._out, *ids)).get(longest, "unknown")

@@ -1,7 +1,7 @@
-"""Small pictures of moments of a session, out of its recording, for a report in which they were asked for.
+"""Take small pictures of moments from a session's recording, for reports with ``--thumbnails``.
 
-They show the patient as far as that is wanted, and other people blurred where their faces were found. A face
-that was not found is not blurred.
+They show the patient's face or blur it, as requested, and blur other detected faces. A face that was not
+detected is not blurred.
 """
 
 import io
@@ -18,16 +18,16 @@ from pipeline.review.annotated_video import Material, open_material
 from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
 
 SIDE_PX = 256
-"""The longer side of a picture at most."""
+"""Largest length of a picture's longer side, px."""
 
 _QUALITY = 80
 
-# How far a picture reaches beyond the patient's face, in sides of its box: a blurred one shows posture alone.
+# Margin around the patient's face, in sides of the box; a blurred picture shows only posture and needs more.
 _MARGIN = {"plain": 0.6, "blur": 1.2}
 
 
 class Thumbnails:
-    """Takes the pictures of a folder's sessions, wherever their recordings still lie.
+    """Take pictures of a folder's sessions, if the recordings are still available.
 
     :param faces: ``blur`` hides the patient's face too, ``plain`` shows it.
     """
@@ -36,7 +36,7 @@ class Thumbnails:
         self._out, self._faces = out, faces
 
     def __call__(self, patient_id: str, session_id: str, moments_s: Sequence[float]) -> dict[float, bytes]:
-        """JPEG files by their moment; those that can't be had are left out.
+        """Moment → JPEG file; unavailable pictures are left out.
 
         :param moments_s: times of samples in which the patient was found.
         """
@@ -44,7 +44,7 @@ class Thumbnails:
             material = open_material(self._out, patient_id, session_id)
             found = {moment_s: self._picture(material, moment_s) for moment_s in moments_s}
         except (InputError, TimelineError, VideoError):
-            return {}  # the recording is not where it was, or another one; or the faces are not known
+            return {}  # the recording has moved or changed, or there is no table of faces
         return {moment_s: jpeg for moment_s, jpeg in found.items() if jpeg is not None}
 
     def _picture(self, material: Material, moment_s: float) -> bytes | None:
@@ -64,14 +64,14 @@ class Thumbnails:
 
 
 def _near(material: Material, time_s: float) -> list[FaceTrack]:
-    """Whoever was found around that time."""
+    """Tracks of people detected around this time."""
     hold_s = hold_time(material.timeline.metadata)
     tracks = face_tracks(material.faces)
     return [t for t in tracks if t.time_s[0] - hold_s <= time_s <= t.time_s[-1] + hold_s]
 
 
 def _cut(picture: Image.Image, box_xyxy: NDArray[np.float64], margin: float) -> Image.Image:
-    """The square around a box, as far as it lies in the picture."""
+    """The square around a box, clipped to the picture."""
     half = (0.5 + margin) * float(max(box_xyxy[2:] - box_xyxy[:2]))
     centre = (box_xyxy[:2] + box_xyxy[2:]) / 2
     left, top = np.floor(np.clip(centre - half, 0, None)).astype(int).tolist()

@@ -1,10 +1,10 @@
-"""95 % intervals for what was measured on one session, whose samples are anything but independent.
+"""95 % intervals for measures of one session, whose samples are not independent.
 
-A smile lasts for seconds and samples are a fifth of a second apart: taken as independent they would make
-every interval far too narrow. So the session's samples are resampled in blocks (the circular block bootstrap
-of Politis & Romano 1992). Its variance has a closed form, that of the means of all blocks that overlap, which
-is computed instead of drawn. With few, long blocks that variance is itself uncertain, and the quantiles are
-Student's, as fixed-b asymptotics ask for (Kiefer & Vogelsang 2005).
+A smile lasts for seconds, and samples are 0.2 s apart: intervals that assume independence would be far too
+narrow. So the samples are resampled in blocks (circular block bootstrap, Politis & Romano 1992). The variance
+has a closed form, the variance of the means of all overlapping blocks, which is computed without random
+draws. With few, long blocks this variance is uncertain, so the quantiles are Student's (fixed-b asymptotics,
+Kiefer & Vogelsang 2005).
 """
 
 import math
@@ -17,22 +17,23 @@ Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
 BLOCKS = 10
-"""The session's length in blocks: each is long enough to hold whole episodes."""
+"""Number of blocks per session; each block is long enough for whole episodes."""
 
 _LEVEL = 0.95
 _TAIL = (1 - _LEVEL) / 2
 _STUDENT = float(stdtrit(BLOCKS - 1, 1 - _TAIL))
-# Student's quantiles instead of the normal ones, where an interval is computed from a number of observations.
+# Student's quantiles instead of normal ones, for intervals from an effective number of observations.
 _FEWER = float((ndtri(1 - _TAIL) / _STUDENT) ** 2)
 
-# Of so few stretches the variance can't be known: with them the number of stretches bounds what is known.
+# With fewer runs than this, the variance can't be estimated, and the number of runs limits the effective
+# count.
 _FEW_STRETCHES = 8
 
 
 def standard_error(totals: Floats, weights: Floats) -> float:
-    """Of Σ totals / Σ weights, by blocks.
+    """Standard error of Σ totals / Σ weights, by blocks.
 
-    :param totals: (m,) what each sample adds. ``weights``: (m,) the time it stands for.
+    :param totals: (m,) contribution of each sample. ``weights``: (m,) duration of each sample.
     """
     count, whole = len(weights), weights.sum()
     length = max(count // BLOCKS, 1)
@@ -43,7 +44,7 @@ def standard_error(totals: Floats, weights: Floats) -> float:
 
 
 def effective_count(values: Floats, weights: Floats) -> float:
-    """How many independent observations the samples amount to: their variance by that of their mean.
+    """Effective number of independent observations: variance of the samples ÷ variance of their mean.
 
     :param values, weights: (m,)
     """
@@ -54,23 +55,24 @@ def effective_count(values: Floats, weights: Floats) -> float:
 
 
 def share_interval(present: NDArray[np.bool_], weights: Floats, count: float) -> Interval:
-    """Of the share of the weights for which something is present.
+    """Interval for the weighted share of samples in which something is present.
 
     Clopper & Pearson's interval for the number of independent observations that would have the same standard
     error (Korn & Graubard 1998).
 
-    :param present: (m,). ``weights``: (m,) the time that each sample stands for.
-    :param count: independent observations that the session amounts to, by :func:`effective_count` of
-        something that varied; used where this was never, or always, there.
+    :param present: (m,). ``weights``: (m,) duration of each sample.
+    :param count: effective number of observations, by :func:`effective_count` of a varying quantity; used if
+        ``present`` is constant.
     """
-    # of what was always there, processors add the weights up to a hair more or less than their sum
+    # rounding: for a constant `present`, the summed weights can differ slightly from the total
     share = 1.0 if present.all() else float(weights @ present / weights.sum())
     error = standard_error(present * weights, weights)
     if 0 < share < 1 and error:
         count = share * (1 - share) / error**2
         stretches = int(np.count_nonzero(present[1:] != present[:-1]) / 2 + 1)
         if stretches <= _FEW_STRETCHES:
-            # lengths of episodes vary about as much as their mean: k of them count as half as many
+            # the standard deviation of episode lengths is about their mean, so k episodes count as k / 2
+            # observations
             count = min(count, stretches / 2 / min(share, 1 - share))
     count *= _FEWER
     hits, misses = share * count, (1 - share) * count
@@ -80,7 +82,7 @@ def share_interval(present: NDArray[np.bool_], weights: Floats, count: float) ->
 
 
 def mean_interval(values: Floats, weights: Floats) -> Interval:
-    """Of a weighted mean.
+    """Interval for a weighted mean.
 
     :param values, weights: (m,)
     """
@@ -90,15 +92,15 @@ def mean_interval(values: Floats, weights: Floats) -> Interval:
 
 
 def rate_interval(events: Floats, weights: Floats) -> Interval:
-    """Of events per unit of the weights; on a logarithmic scale, so that it never reaches below zero.
+    """Interval for events per unit of weight, on a logarithmic scale, so that it is never negative.
 
-    :param events: (m,) how many each sample has. ``weights``: (m,)
+    :param events: (m,) number of events in each sample. ``weights``: (m,)
     """
     number, whole = float(events.sum()), float(weights.sum())
     if not number:
-        return 0.0, -math.log(_TAIL) / whole  # of a Poisson process that brought none
+        return 0.0, -math.log(_TAIL) / whole  # interval of a Poisson process without events
     rate = number / whole
-    # not surer than a Poisson process: few events may happen to be spread evenly
+    # never narrower than for a Poisson process: few events may be evenly spread by chance
     error = max(standard_error(events, weights), math.sqrt(number) / whole)
     reach = math.exp(_STUDENT * error / rate)
     return rate / reach, rate * reach

@@ -1,6 +1,6 @@
-"""Means of what comes in clusters, such as the events of a patient, with bootstrap intervals.
+"""Means of clustered observations, such as the events of a patient, with bootstrap intervals.
 
-Whole clusters are resampled: events of one patient are more alike than those of two.
+Whole clusters are resampled, because events of one patient are more similar than those of two patients.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ from pipeline.stats.level import LEVEL
 Floats = NDArray[np.float64]
 
 NOTHING = "nothing"
-"""In the place of what is resampled: there are too few clusters."""
+"""Unit of resampling if there are too few clusters."""
 
-# Of the resamples so many must hold something of what is averaged.
+# Minimum share of resamples that contain averaged observations.
 _MOST_OF_THEM = 0.99
 
 
@@ -25,9 +25,9 @@ _MOST_OF_THEM = 0.99
 class Resampling:
     """Resamples of n observations.
 
-    :param unit: what is resampled, or :data:`NOTHING`.
-    :param times: (resamples, n) how often an observation is in each.
-    :param tail: the part of the resamples that lies beyond each end of the interval.
+    :param unit: unit of resampling, or :data:`NOTHING`.
+    :param times: (resamples, n) frequency of each observation in each resample.
+    :param tail: share of the resamples beyond each end of the interval.
     """
 
     unit: str
@@ -36,19 +36,19 @@ class Resampling:
 
 
 def widened_tail(clusters: int) -> float:
-    """The part of the resamples of so many clusters, two or more, beyond each end of the 95 % interval.
+    """Share of the resamples of two or more clusters beyond each end of the 95 % interval.
 
-    Smaller than 2.5 %: of few clusters a bootstrap's interval is too narrow (Hesterberg, *The American
-    Statistician* 2015, § 3.2).
+    Smaller than 2.5 %, because with few clusters a bootstrap interval is too narrow (Hesterberg, *The
+    American Statistician* 2015, § 3.2).
     """
     wide = np.sqrt(clusters / (clusters - 1)) * stdtrit(clusters - 1, (1 - LEVEL) / 2)
     return float(ndtr(wide))
 
 
 def resample(units: Mapping[str, Sequence[str]], least: int, resamples: int, seed: int) -> Resampling:
-    """Of the first unit of which there are enough.
+    """Resample by the first unit with enough clusters.
 
-    :param units: name → (n,) the cluster of each observation. ``least``: so many clusters are enough.
+    :param units: name → (n,) cluster of each observation. ``least``: minimum number of clusters.
     """
     count = 0
     for unit, names in units.items():
@@ -63,7 +63,7 @@ def resample(units: Mapping[str, Sequence[str]], least: int, resamples: int, see
 
 
 def averages(values: Floats, resampling: Resampling) -> Floats:
-    """(n, …) with NaN where nothing is known → (3, …): mean, lower and upper end of its interval."""
+    """(n, …), NaN for missing values → (3, …): mean, lower and upper end of its interval."""
     mean = mean_of_known(values)
     unknown = np.full_like(mean, np.nan)
     if not len(resampling.times):
@@ -72,7 +72,7 @@ def averages(values: Floats, resampling: Resampling) -> Floats:
     sums = np.tensordot(resampling.times, np.where(known, values, 0.0), axes=1)
     counts = np.tensordot(resampling.times, known.astype(np.float64), axes=1)
     means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-    # what was seen in few clusters is in few resamples: of those alone an interval would be too narrow
+    # values of few clusters appear in few resamples; an interval from these only would be too narrow
     enough = (counts > 0).mean(axis=0) > _MOST_OF_THEM
     ends = 100 * resampling.tail, 100 * (1 - resampling.tail)
     low, high = np.nanpercentile(np.where(enough, means, 0.0), ends, axis=0)
@@ -80,7 +80,7 @@ def averages(values: Floats, resampling: Resampling) -> Floats:
 
 
 def mean_of_known(values: Floats) -> Floats:
-    """Over the first axis; NaN where nothing is known."""
+    """Mean over the first axis, without NaN; NaN if all values are missing."""
     known = ~np.isnan(values)
     count = known.sum(axis=0)
     total = np.where(known, values, 0.0).sum(axis=0)

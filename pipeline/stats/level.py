@@ -1,4 +1,4 @@
 """The confidence level of all intervals."""
 
 LEVEL = 0.95
-"""Of every interval in these tables."""
+"""Confidence level of every interval in the tables."""

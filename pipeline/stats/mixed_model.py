@@ -1,12 +1,12 @@
-"""Linear models of sessions: of one patient, and of a study whose patients differ.
+"""Linear models of sessions: for one patient, and mixed models for a study.
 
-A session counts by its weight: its residual variance is σ² / weight. statsmodels' mixed model knows no
-weights, but multiplying all of a row (value, intercept, covariates and the random effects' design) by √weight
-gives a model with one variance for all rows and the same parameters: what ``weights`` means to R's lme4
-(Pinheiro & Bates, *Mixed-Effects Models in S and S-PLUS*, 2000, § 5.1). Nothing is approximated.
+The residual variance of a session is σ² / weight. statsmodels' mixed model has no weights, but multiplying a
+whole row (value, intercept, covariates and design of the random effects) by √weight gives a model with equal
+variances and the same parameters, as with ``weights`` in R's lme4 (Pinheiro & Bates, *Mixed-Effects Models in
+S and S-PLUS*, 2000, § 5.1). This is exact.
 
-The likelihood (REML) is statsmodels' own, of ``MixedLM``. Only the search is not: that of ``MixedLM.fit`` has
-no bounds, and stops without an answer where a variance is near zero, as it often is with few patients.
+The likelihood (REML) is that of statsmodels' ``MixedLM``. The optimiser is not: ``MixedLM.fit`` has no
+bounds, and fails if a variance is near zero, which is common with few patients.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ Floats = NDArray[np.float64]
 RANDOM_EFFECTS = "mixed model: random intercept and slope for each patient"
 ONE_PATIENT = "linear model"
 
-# Between so many residual ones the variances of random effects are sought. MixedLM can't take zero.
+# Bounds of the variances of random effects, in residual variances. MixedLM does not accept zero.
 _LEAST, _MOST = 1e-8, 1e6
 _STARTS = ((0.5, 0.1), (5.0, 5.0))
 _TIGHT = {"ftol": 1e-13, "gtol": 1e-8}
 
-# Values are far apart from rounding: a residual below this part of the largest value is none.
+# Residuals below this share of the largest value are rounding errors.
 _NO_VARIATION = 1e-9
 
 
@@ -47,12 +47,12 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A model fitted.
+    """A fitted model.
 
-    :param coefficients: (k,) of the design's columns; ``covariance``: (k, k) of these.
-    :param residual_sd: standard deviation of a session of average weight, beside the same patient's others.
-    :param patient_sd, slope_sd: by how much patients differ in their level, and in the effect; none in a
-        model of one patient.
+    :param coefficients: (k,) of the design's columns; ``covariance``: (k, k), of the coefficients.
+    :param residual_sd: standard deviation between sessions (of average weight) of one patient.
+    :param patient_sd, slope_sd: standard deviation between patients of the level, and of the effect; ``None``
+        in a model of one patient.
     :param df: degrees of freedom of Student's t for intervals. ``residual_df``: those of ``residual_sd``.
     """
 
@@ -66,17 +66,17 @@ class Fit:
     slope_sd: float | None = None
 
     def interval(self, *contrast: float) -> Interval:
-        """Of the sum of coefficients times ``contrast``, by Student's t."""
+        """Interval for the contrast (sum of coefficients × ``contrast``), by Student's t."""
         times = np.array(contrast)
         value = float(times @ self.coefficients)
         half = float(student.ppf((1 + LEVEL) / 2, self.df)) * self._error(times)
         return Interval(value, value - half, value + half)
 
     def standardised(self, *contrast: float) -> Interval:
-        """The same in residual standard deviations: Hedges' g, corrected for few sessions.
+        """The contrast in residual standard deviations: Hedges' g, with small-sample correction.
 
-        Its variance is that of the difference and that of the standard deviation, which is an estimate too
-        (Hedges & Olkin, *Statistical Methods for Meta-Analysis*, 1985, § 5.E).
+        The variance includes that of the difference and that of the estimated standard deviation (Hedges &
+        Olkin, *Statistical Methods for Meta-Analysis*, 1985, § 5.E).
         """
         times = np.array(contrast)
         corrected = (1 - 3 / (4 * self.residual_df - 1)) / self.residual_sd
@@ -90,10 +90,10 @@ class Fit:
 
 
 def fit_patient(values: Floats, design: Floats, weights: Floats) -> Fit:
-    """Weighted least squares over the sessions of one patient.
+    """Fit weighted least squares to the sessions of one patient.
 
-    :param values: (n,); ``design``: (n, k); ``weights``: (n,), above 0; only their ratios count.
-    :raises NotEnoughError: fewer sessions than it takes, or sessions that don't differ.
+    :param values: (n,); ``design``: (n, k); ``weights``: (n,), above 0; only ratios matter.
+    :raises NotEnoughError: too few sessions, or no variation between sessions.
     """
     df = _check(values, design)
     found = sm.WLS(values, design, _of_mean_one(weights)).fit()
@@ -101,15 +101,15 @@ def fit_patient(values: Floats, design: Floats, weights: Floats) -> Fit:
 
 
 def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weights: Floats) -> Fit:
-    """A mixed model over the sessions of several patients, by restricted maximum likelihood.
+    """Fit a mixed model to the sessions of several patients, by restricted maximum likelihood.
 
-    Patients differ in their level and in the effect of column ``slope`` (independently of each other, the
-    column centred). Without the second the interval would be of these patients alone, and too narrow for
-    others (Barr et al., *J Mem Lang* 2013). Student's t has as many degrees of freedom as there are patients,
-    less one: the effect is told from patient to patient.
+    Random effects of patients: level, and effect of column ``slope`` (independent, with the column centred).
+    Without the random slope, the interval would apply only to these patients and be too narrow for others
+    (Barr et al., *J Mem Lang* 2013). Student's t has (number of patients − 1) degrees of freedom, because the
+    effect varies between patients.
 
-    :param patients: (n,) whose session it is, as any numbers.
-    :raises NotEnoughError: fewer sessions or patients than it takes, or sessions that don't differ.
+    :param patients: (n,) patient of each session, as a number.
+    :raises NotEnoughError: too few sessions or patients, or no variation between sessions.
     """
     left = _check(values, design)
     df = len(np.unique(patients)) - 1
@@ -128,7 +128,7 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
     )
     found = sm.OLS(independent[:, 0], independent[:, 1:]).fit()
     residual_sd = _residual_sd(found.scale, values)
-    # at the lower bound it is zero
+    # a variance at the lower bound is zero
     patient_sd, slope_sd = (
         residual_sd * float(np.sqrt(variance)) if variance > 2 * _LEAST else 0.0 for variance in variances
     )
@@ -145,7 +145,7 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
 
 
 def _most_likely(model: MixedLM) -> Floats:
-    """(2,) variances of the random effects, by the residual one."""
+    """(2,) variances of the random effects ÷ residual variance, with the highest likelihood."""
 
     def lack(variances: Floats) -> float:
         parameters = MixedLMParams.from_components(cov_re=np.diag(variances))
@@ -160,9 +160,9 @@ def _most_likely(model: MixedLM) -> Floats:
         return minimize(lack, np.exp(near.x), method="L-BFGS-B", bounds=bounds, options=_TIGHT)
 
     bounds = [(_LEAST, _MOST)] * 2
-    # what MixedLM.fit sets before its own search
+    # as set by MixedLM.fit before its optimisation
     model.reml, model.cov_pen, model.fe_pen = True, None, None
-    # twice: a search can stop on a ledge and call it the top
+    # twice, because an optimisation can stop early on a plateau
     best = min(map(search, _STARTS), key=lambda one: one.fun if np.isfinite(one.fun) else np.inf)
     if not np.isfinite(best.fun) or (best.x >= 0.999 * _MOST).any():
         raise NotEnoughError("the model did not converge")
@@ -176,9 +176,9 @@ def _rows_of_each(patients: Floats) -> list[NDArray[np.intp]]:
 
 
 def _whitened(rows: Floats, random: Floats, variances: Floats) -> Floats:
-    """(n, k) of one patient, so that its rows are independent and of one variance: generalised least squares.
+    """(n, k) of one patient, transformed to independent rows of equal variance (generalised least squares).
 
-    Patient by patient: the sessions of two have nothing in common, and the matrix of all would be large.
+    Patient by patient: sessions of different patients are independent, and the full matrix would be large.
     """
     covariance = np.eye(len(rows)) + (random * variances) @ random.T
     found: Floats = solve_triangular(np.linalg.cholesky(covariance), rows, lower=True)
@@ -186,7 +186,7 @@ def _whitened(rows: Floats, random: Floats, variances: Floats) -> Floats:
 
 
 def _check(values: Floats, design: Floats) -> int:
-    """Degrees of freedom that are left."""
+    """Residual degrees of freedom."""
     rank = int(np.linalg.matrix_rank(design)) if len(values) else 0
     if rank < design.shape[1]:
         raise NotEnoughError("the sessions do not tell the effects apart")
@@ -196,7 +196,7 @@ def _check(values: Floats, design: Floats) -> int:
 
 
 def _check_variation(values: Floats, design: Floats, patients: Floats) -> None:
-    """:raises NotEnoughError: within patients the design explains all; the likelihood has no maximum then."""
+    """:raises NotEnoughError: no variation is left within patients, so the likelihood has no maximum."""
     rows = np.column_stack([values, design])
     for own in _rows_of_each(patients):
         rows[own] -= rows[own].mean(axis=0)

@@ -1,4 +1,4 @@
-"""A permutation test that respects the design: labels change places within a patient only."""
+"""A permutation test that respects the design: labels are permuted only within patients."""
 
 import itertools
 import math
@@ -13,13 +13,13 @@ from pipeline.errors import NotEnoughError
 
 Floats = NDArray[np.float64]
 
-# Equal but for rounding is as far out.
+# Values that are equal up to rounding count as equally extreme.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Permutation:
-    """:param p: two-sided; ``permutations``: how many it is of, and whether those are all there are."""
+    """:param p: two-sided; ``permutations``: their number; ``exact``: whether these are all permutations."""
 
     p: float
     permutations: int
@@ -29,18 +29,18 @@ class Permutation:
 def permutation_test(
     values: Floats, covariate: Floats, strata: Floats, weights: Floats, *, draws: int, seed: int
 ) -> Permutation:
-    """Whether values depend on a covariate, by how it could have fallen on the sessions of each stratum.
+    """Test whether values depend on a covariate, by permuting the covariate within each stratum.
 
-    Under the null hypothesis a stratum's sessions are exchangeable: value and weight stay together, the
-    covariate (0 and 1 for two conditions, or a time) is dealt out anew. What is compared is the weighted
-    slope within strata; with 0 and 1 that is a difference of means.
+    Under the null hypothesis, the sessions of a stratum are exchangeable: value and weight stay together, and
+    the covariate (0 and 1 for two conditions, or a time) is permuted. The statistic is the weighted slope
+    within strata; with 0 and 1 this is a difference of means.
 
-    All arrangements are gone through where there are at most ``draws``; else so many are drawn, and the
-    observed one counts as one of them: p = (b + 1) / (m + 1) (Phipson & Smyth, *Stat Appl Genet Mol Biol*
+    All permutations are used if there are at most ``draws``; otherwise ``draws`` are drawn at random, and the
+    observed one counts too: p = (b + 1) / (m + 1) (Phipson & Smyth, *Stat Appl Genet Mol Biol*
     2010).
 
     :param values, covariate, strata, weights: (n,); weights above 0.
-    :raises NotEnoughError: there is one arrangement only, or the values are all the same.
+    :raises NotEnoughError: there is only one permutation, or all values are equal.
     """
     groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
     possible = math.prod(_count(covariate[group]) for group in groups)
@@ -58,7 +58,7 @@ def permutation_test(
 
 
 def _slopes(covariates: Floats, values: Floats, groups: list[NDArray[np.intp]], weights: Floats) -> Floats:
-    """(m,) weighted slopes within groups, of m arrangements (m, n)."""
+    """(m,) weighted slopes within groups, for m permutations (m, n)."""
     above, below = np.zeros(len(covariates)), np.zeros(len(covariates))
     for group in groups:
         x, y, w = covariates[:, group], values[group], weights[group]
@@ -68,7 +68,7 @@ def _slopes(covariates: Floats, values: Floats, groups: list[NDArray[np.intp]], 
 
 
 def _count(values: Floats) -> int:
-    """In how many different orders these can be."""
+    """Number of different orders of these values."""
     return math.factorial(len(values)) // math.prod(map(math.factorial, Counter(values.tolist()).values()))
 
 

@@ -1,13 +1,13 @@
-"""What was done in a folder, when and by whom: ``audit.jsonl``, a log to which lines are only added.
+"""The audit log ``audit.jsonl``: who did what in a folder, and when. Lines are only appended.
 
-In the log a session has a random token, and ``.audit.ids`` alone says whose it is. A purge deletes the person
-from there and changes no line: the chain stays whole, and what the log still says belongs to nobody. A keyed
-hash of the id would not do: ids are few, and whoever has the key finds each of them by trying.
+In the log a session has a random token; only ``.audit.ids`` maps tokens to ids. A purge deletes the patient
+from ``.audit.ids`` and changes no line: the chain stays intact, and the remaining entries are anonymous. A
+keyed hash of the id would not be safe: ids are few, so a person with the key can find each of them by trial.
 
-Every line holds the sha256 of the line before it, and ``audit.head`` the number and sha256 of the last. So a
-line that was edited, removed, added or moved shows, and so does an end that was cut off. This finds
-mistakes and clumsy hands. Whoever may write to the folder can write both files anew, and user and host are
-what the system said: keep the head that :func:`verify` returns elsewhere, and give it to the next one.
+Every line holds the sha256 of the line before it, and ``audit.head`` the number and sha256 of the last line.
+This detects an edited, removed, added or moved line, and a truncated log: mistakes, but not deliberate
+forgery. A person with write access can replace both files, and user and host are as reported by the system.
+Therefore keep the head that :func:`verify` returns in another place, and pass it to the next :func:`verify`.
 """
 
 import errno
@@ -37,13 +37,13 @@ LOG_FILE, HEAD_FILE, IDS_FILE = "audit.jsonl", "audit.head", ".audit.ids"
 
 _BEFORE_THE_FIRST = "0" * 64
 
-# Of a head that is kept elsewhere; fewer characters could be met by chance.
+# Minimum length of a kept head; fewer characters could match by chance.
 _MIN_HEAD = 16
 
 
 @dataclass
 class Ending:
-    """Filled in by the body of :func:`audited`: how each session ended, and counts."""
+    """Outcome of each session, and counts; filled in by the body of :func:`audited`."""
 
     states: dict[Ids, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -51,10 +51,10 @@ class Ending:
 
 @dataclass(frozen=True)
 class Run:
-    """One command as the log has it.
+    """One command of the log.
 
-    :param ended: when, UTC; none where it was killed, or is at work. ``how``: done, or the error's name.
-    :param sessions: whose, none where they were purged; and how each ended, if it did.
+    :param ended: time, UTC; ``None`` if the run was killed or is running. ``how``: done, or the error's name.
+    :param sessions: ids (``None`` if purged) and outcome of each session.
     """
 
     number: int
@@ -69,9 +69,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What :func:`verify` found.
+    """The result of :func:`verify`.
 
-    :param faults: where the chain is broken, and how. ``notes``: what a power cut explains.
+    :param faults: breaks of the chain. ``notes``: findings that a power cut explains.
     """
 
     entries: int
@@ -88,18 +88,19 @@ def audited(
     options: Mapping[str, Any] | None = None,
     weights_sha256: str = "",
 ) -> Iterator[Ending]:
-    """Writes an entry before the body, and one when it ended, however; a run that was killed lacks it.
+    """Write an entry before the body, and an entry at its end, also after an error; a killed run lacks the
+    latter.
 
-    To be used while the folder is held (:func:`pipeline.store.lock.folder_lock`).
+    Use it while the folder is locked (:func:`pipeline.store.lock.folder_lock`).
 
-    :param options: those that matter; never a path or a note.
+    :param options: the relevant options; never a path or a note.
     :raises OutputError: the log can't be written.
     """
     tokens = _tokens(out, sessions)
     begun = _append(
         out,
         {"event": "begun", "command": command, "options": dict(options or {})}
-        # in the order of ids they would tell between whom a purged one stood
+        # sorted by token: the order of ids would reveal the neighbours of a purged id
         | {"sessions": sorted(tokens.values()), "weights": weights_sha256[:12]},
     )
     ending = Ending()
@@ -112,14 +113,14 @@ def audited(
     try:
         yield ending
     except BaseException as error:
-        with suppress(OutputError):  # what went wrong first matters more
+        with suppress(OutputError):  # the first error matters more
             end(type(error).__name__)
         raise
     end("done")
 
 
 def forget(out: Path, patient_id: str, session_id: str | None = None) -> None:
-    """From now on nobody can tell which entries are this person's, or this session's.
+    """Delete the ids of a patient, or of a session, so that their entries become anonymous.
 
     :raises OutputError: the file of ids can't be read or written.
     """
@@ -131,7 +132,7 @@ def forget(out: Path, patient_id: str, session_id: str | None = None) -> None:
 
 
 def read_ids(out: Path) -> dict[str, dict[str, str]]:
-    """Patient → session → token; without those that were purged.
+    """Patient → session → token, without purged ids.
 
     :raises OutputError: the file is damaged.
     """
@@ -146,13 +147,13 @@ def read_ids(out: Path) -> dict[str, dict[str, str]]:
         return {}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise OutputError(
-            f"{path}: can't be read. Put it back from a backup; or delete it: the log stays whole, but whose "
-            "its entries are is then lost."
+            f"{path}: can't be read. Put it back from a backup; or delete it: the log stays intact, "
+            "but the ids of its entries are lost."
         ) from error
 
 
 def read_runs(out: Path, patient_id: str | None = None) -> list[Run]:
-    """The commands of the log, in their order; those that touched the patient where one is given.
+    """The commands of the log, in order; with ``patient_id``, only those that touched the patient.
 
     :raises InputError: there is no log, or nothing of this patient in it.
     """
@@ -164,21 +165,19 @@ def read_runs(out: Path, patient_id: str | None = None) -> list[Run]:
         return runs
     runs = [run for run in runs if any(session and session[0] == patient_id for session, _ in run.sessions)]
     if not runs:
-        raise InputError(
-            f"{out / LOG_FILE}: nothing of {patient_id} in it (what was purged has no id any more)."
-        )
+        raise InputError(f"{out / LOG_FILE}: no entry of {patient_id} (purged patients have no id any more).")
     return runs
 
 
 def verify(out: Path, kept_head: str = "") -> Verdict:
-    """Whether the log is as it was written.
+    """Check that the log was not changed.
 
-    :param kept_head: one of an earlier time, kept elsewhere: it must be in the chain still.
-    :raises InputError: there is no log, or the head is too short to tell.
+    :param kept_head: a head of an earlier time, kept in another place; it must still be in the chain.
+    :raises InputError: there is no log, or the head is too short.
     """
     if kept_head and len(kept_head) < _MIN_HEAD:
         raise InputError(f"--head {kept_head}: give at least {_MIN_HEAD} characters of it.")
-    count, head = _read_head(out)  # before the log: a run that is at work may add to it
+    count, head = _read_head(out)  # read the head before the log: a running command may append to the log
     lines, entries = _read_log(out)
     numbers = _numbers(entries)
     torn = _torn(entries, numbers, count)
@@ -193,14 +192,12 @@ def verify(out: Path, kept_head: str = "") -> Verdict:
     elif last > count + 1:
         known = number_of(count, "entry", "entries")
         faults.append(f"{HEAD_FILE} knows {known}, and the log ends with entry {last}")
-    notes = [f"line {n}: was cut off while it was written, as by a power cut" for n in sorted(torn)]
+    notes = [f"line {n}: was truncated while it was written, as by a power cut" for n in sorted(torn)]
     if last == count + 1 and len(lines) not in torn:
         notes.append(f"the last entry is not in {HEAD_FILE} yet: a run was cut off then, or is writing now")
     hashes = [_hash(line) for line in lines]
     if kept_head and not any(found.startswith(kept_head.lower()) for found in hashes):
-        faults.append(
-            f"the head {kept_head[:_MIN_HEAD]}… is not in this log: it was written anew, or is another"
-        )
+        faults.append(f"the head {kept_head[:_MIN_HEAD]}… is not in this log: it was replaced, or is another")
     return Verdict(
         entries=len(entries) - entries.count(None),
         head=hashes[-1] if hashes else _BEFORE_THE_FIRST,
@@ -210,7 +207,7 @@ def verify(out: Path, kept_head: str = "") -> Verdict:
 
 
 def _misplaced(numbers: Sequence[int]) -> list[str]:
-    """What the entries' own numbers tell: some are missing, or not in their order."""
+    """Faults in the entries' numbers: missing, or not in order."""
     faults, missing, known = [], 0, sorted(numbers)
     for line, number in enumerate(numbers, start=1):
         expected = line + missing
@@ -225,12 +222,12 @@ def _misplaced(numbers: Sequence[int]) -> list[str]:
 def _changed(
     lines: Sequence[bytes], entries: "_Entries", numbers: Sequence[int], count: int, head: str
 ) -> set[int]:
-    """Lines that differ from the sha256 that the next line, or for one of them the head, has of them."""
+    """Lines that differ from their sha256 in the next line, or in the head."""
     changed: set[int] = set()
     for line in range(len(lines), 0, -1):
         known = [head] if numbers[line - 1] == count else []
         after = entries[line] if line < len(lines) else None
-        # a line that was changed itself is no witness, nor is one from elsewhere
+        # a changed or foreign line is no evidence about the line before it
         if after and line + 1 not in changed and numbers[line] == numbers[line - 1] + 1:
             known.append(after["previous"])
         if any(_hash(lines[line - 1]) != sha256 for sha256 in known):
@@ -242,7 +239,7 @@ def _changed(
 
 
 def _torn(entries: "_Entries", numbers: Sequence[int], count: int) -> set[int]:
-    """Lines cut off while they were written: the next says that it found it so, or there is no next yet."""
+    """Lines truncated while writing: the next line records the truncation, or there is no next line yet."""
     pairs = zip_longest(entries, entries[1:], numbers)
     return {
         line
@@ -256,7 +253,7 @@ def _entries(first: int, last: int) -> str:
 
 
 def _numbers(entries: "_Entries") -> list[int]:
-    """Of every line; one that can't be read takes the next."""
+    """The number of every line; an unreadable line gets the next number."""
     numbers: list[int] = []
     for entry in entries:
         numbers.append(entry["number"] if entry else (numbers[-1] if numbers else 0) + 1)
@@ -308,7 +305,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_entry(entry: Mapping[str, Any]) -> bool:
-    """Whether its values are of the kinds that are written."""
+    """Whether the values have the types of an entry."""
     kinds = {"number": int, "begun": int} | dict.fromkeys(_TEXTS, str)
     if not {"number", "previous"} <= entry.keys():
         return False
@@ -324,7 +321,7 @@ _TEXTS = ("previous", "event", "command", "user", "host", "at", "how", "weights"
 
 
 def _read_head(out: Path) -> tuple[int, str]:
-    """Number and sha256 of the last entry; of none where the file is missing or damaged."""
+    """Number and sha256 of the last entry; those of an empty log if the file is missing or damaged."""
     try:
         count, head = (out / HEAD_FILE).read_text("utf-8").split()
         return int(count), head
@@ -347,11 +344,11 @@ def _append(out: Path, values: Mapping[str, Any]) -> int:
     entry = {
         "number": max(last, count) + 1,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "user": psutil.Process().username(),  # the environment says what one likes
+        "user": psutil.Process().username(),  # not from the environment, which the user can set
         "host": socket.gethostname(),
         "software": version("emonext-care"),
         **values,
-        # the end as it was written, not as it is: what was done to it since then is not to be covered up
+        # chain to the stored head, not to the current last line, so that later changes stay visible
         "previous": head if count >= max(last, 1) else previous,
     }
     if cut_off and entries and entries[-1] is None:
@@ -367,7 +364,7 @@ def _append(out: Path, values: Mapping[str, Any]) -> int:
 
 
 def _write_line(path: Path, line: bytes) -> None:
-    """To the end of the file and to the disk; a link is not followed."""
+    """Append to the file and flush to the disk; do not follow a link."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
         if os.write(file, line) < len(line):
@@ -378,7 +375,7 @@ def _write_line(path: Path, line: bytes) -> None:
 
 
 def _tokens(out: Path, sessions: Collection[Ids]) -> dict[Ids, str]:
-    """Each session's token; a session that is new gets one."""
+    """The token of each session; a new session gets a new token."""
     ids = read_ids(out)
     new = [(patient, session) for patient, session in sessions if session not in ids.get(patient, {})]
     for patient, session in new:

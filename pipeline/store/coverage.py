@@ -1,4 +1,4 @@
-"""What a timeline says in a few numbers. Every share is of the observed time and comes with its coverage."""
+"""Summarise a timeline in a few numbers. Every share is of the observed time and has a coverage."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from pipeline.store.timeline import Timeline
 
 MIN_OBSERVED_S = 10.0
 MIN_COVERAGE = 0.2
-"""With less than either, shares would describe a few glimpses rather than the session, and are not shown."""
+"""Minimum for showing shares; with less, shares would not describe the session."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of one status, in seconds from the start of the recording.
+    """An interval with one status, in seconds from the start of the recording.
 
-    :param emotion: the largest in all of it; none unless that was asked for and the status is ``ok``.
+    :param emotion: the likeliest emotion in the whole interval; ``None`` unless requested and status ``ok``.
     """
 
     start_s: float
@@ -29,18 +29,18 @@ class Span:
 
 @dataclass(frozen=True)
 class Summary:
-    """One session.
+    """Summary of one session.
 
-    :param duration_s: length of the session: of the parts of the video that count.
-    :param observed_s: seconds in which the patient's expression could be read (status ``ok``).
+    :param duration_s: length of the session: the parts of the video that count.
+    :param observed_s: seconds with a readable expression of the patient (status ``ok``).
     :param coverage: observed_s / duration_s, 0…1.
-    :param status_s: seconds of each status; what falls between samples that are too far apart is under
-        ``gap``. They add up to duration_s.
-    :param emotion_s: seconds in which each emotion was the largest; they add up to observed_s.
+    :param status_s: seconds of each status; time between samples that are too far apart is ``gap``. The sum
+        is duration_s.
+    :param emotion_s: seconds in which each emotion was the likeliest; the sum is observed_s.
     :param positive_s: happy; ``negative_s``: angry, disgust, fear or sad; ``neutral_s``: neutral.
-        Surprise is none of them.
-    :param mean_valence: time-weighted, −1…1; none when nothing was observed.
-    :param unseen: stretches with any other status than ``ok``, in order.
+        Surprise is in no group.
+    :param mean_valence: time-weighted, −1…1; ``None`` if nothing was observed.
+    :param unseen: intervals with any other status than ``ok``, in order.
     """
 
     patient_id: str
@@ -58,7 +58,7 @@ class Summary:
 
 
 def summarize(timeline: Timeline) -> Summary:
-    """Seconds, shares and unseen stretches of one timeline."""
+    """Seconds, shares and unobserved intervals of one timeline."""
     duration_s = sum(end - start for start, end in _parts(timeline))
     rows = _rows(timeline)
     status_s = _seconds_by(rows, "status", STATUSES)
@@ -85,15 +85,15 @@ def summarize(timeline: Timeline) -> Summary:
 
 
 def spans(timeline: Timeline) -> list[Span]:
-    """The whole timeline in stretches of one emotion, or of one status where there is none."""
+    """Divide the timeline into intervals of one emotion, or of one status without emotion."""
     return _spans(_rows(timeline), "status", "emotion")
 
 
 def sample_seconds(timeline: Timeline) -> np.ndarray:
-    """(n,) float64: how much of the session each sample stands for.
+    """(n,) float64: seconds of the session that each sample represents.
 
-    A sample lasts until the next one, but not longer than two steps of the grid or of the video's own
-    rate, whichever is coarser: where the recording itself has a hole, nobody was seen.
+    A sample lasts until the next one, but at most two steps of the grid or of the video's frame rate,
+    whichever is coarser: a hole in the recording is unobserved.
     """
     video, settings = timeline.metadata["video"], timeline.metadata["settings"]
     time_s = timeline.rows["time_s"].to_numpy()
@@ -106,7 +106,7 @@ def sample_seconds(timeline: Timeline) -> np.ndarray:
 
 
 def _parts(timeline: Timeline) -> list[tuple[float, float]]:
-    """The stretches of the video that count, s."""
+    """The intervals of the video that count, s."""
     return [(start, end) for start, end in timeline.metadata["session"]["parts"]]
 
 
@@ -124,7 +124,7 @@ def _seconds_by(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> dict
 
 
 def _spans(rows: pl.DataFrame, *same: str) -> list[Span]:
-    """Consecutive rows in which these columns stay the same."""
+    """Intervals of consecutive rows with equal values in these columns."""
     runs = (
         rows.with_columns(run=pl.struct(same).rle_id(), end_s=pl.col("time_s") + pl.col("seconds"))
         .group_by("run", maintain_order=True)
@@ -134,5 +134,5 @@ def _spans(rows: pl.DataFrame, *same: str) -> list[Span]:
 
 
 def seen_too_little(summary: Summary) -> bool:
-    """Whether shares would mislead."""
+    """Whether coverage is too low for shares."""
     return summary.observed_s < MIN_OBSERVED_S or summary.coverage < MIN_COVERAGE

@@ -1,10 +1,10 @@
-"""Results that only who has the key can read.
+"""Encrypt results with the study's key.
 
-Parquet files use Parquet's own encryption (AES-GCM, 256 bits): each file has data keys of its own, which the
-study's key wraps (RFC 3394), so that other tools that know the format can read it with that key. Unfinished
-stretches are sealed with AES-GCM. Pages, status and logs are not encrypted.
+Parquet files use Parquet's own encryption (AES-GCM, 256 bits): each file has its own data keys, wrapped with
+the study's key (RFC 3394), so that other tools for this format can read the files with the key. Unfinished
+chunks are sealed with AES-GCM. Pages, status and logs are not encrypted.
 
-The key in use holds for the whole process, and for the processes that it starts.
+The key in use applies to the whole process and its child processes.
 """
 
 import base64
@@ -21,20 +21,20 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from pipeline.errors import InputError, OutputError
 
-# Where other processes, and notebooks, find it; it names the file, and is not the key.
+# Environment variable with the path of the key file, for child processes and notebooks.
 _VARIABLE = "EMONEXT_KEY_FILE"
 
 _KEY_BYTES, _NONCE_BYTES = 32, 12
 _KEY_NAME = "emonext"
 
-# How an encrypted Parquet file begins; one that is not encrypted begins with PAR1.
+# First bytes of an encrypted Parquet file; a plaintext file begins with PAR1.
 ENCRYPTED = b"PARE"
 
 
 def write_key(path: Path) -> Path:
-    """Makes a new key, readable by its owner only.
+    """Write a new key, readable only by the owner.
 
-    :raises OutputError: there is such a file, or it can't be written.
+    :raises OutputError: the file exists, or can't be written.
     """
     try:
         with os.fdopen(
@@ -49,36 +49,36 @@ def write_key(path: Path) -> Path:
 
 
 def use_key(path: Path | None) -> None:
-    """Encrypt with this key what is written from now on, and decrypt what is read.
+    """Use this key to encrypt later writes and decrypt later reads.
 
-    :param path: None keeps the key that the environment names, if it names one.
+    :param path: ``None`` keeps the key of the environment variable, if it is set.
     :raises InputError: the file is no key.
     """
     if path is not None:
         _read_key(path.absolute())
         os.environ[_VARIABLE] = str(path.absolute())
-    _key()  # a wrong file in the environment is refused before any work
+    _key()  # refuse a wrong file in the environment before any work
 
 
 def use_no_key() -> None:
-    """Write plaintext from now on, also where the environment names a key."""
+    """Write plaintext from now on, even if the environment variable names a key."""
     os.environ.pop(_VARIABLE, None)
 
 
 def key_file() -> Path | None:
-    """The absolute path of the key in use; None where none is in use."""
+    """The absolute path of the key in use; ``None`` without a key."""
     path = os.environ.get(_VARIABLE)
     return Path(path).absolute() if path else None
 
 
 def key_id() -> str:
-    """Tells keys apart without telling the key; empty where none is in use."""
+    """An id of the key that does not reveal the key; empty without a key."""
     key = _key()
     return hashlib.sha256(b"id" + key).hexdigest()[:16] if key else ""
 
 
 def is_encrypted(path: Path) -> bool:
-    """Of a Parquet file.
+    """Whether a Parquet file is encrypted.
 
     :raises OSError: it can't be read.
     """
@@ -87,7 +87,7 @@ def is_encrypted(path: Path) -> bool:
 
 
 def for_writing() -> "pqe.FileEncryptionProperties | None":
-    """For :func:`pyarrow.parquet.write_table`; none where no key is in use."""
+    """Properties for :func:`pyarrow.parquet.write_table`; ``None`` without a key."""
     key = _key()
     if key is None:
         return None
@@ -98,9 +98,9 @@ def for_writing() -> "pqe.FileEncryptionProperties | None":
 
 
 def for_reading(path: Path) -> "pqe.FileDecryptionProperties | None":
-    """For :func:`pyarrow.parquet.read_table`; none where the file is not encrypted.
+    """Properties for :func:`pyarrow.parquet.read_table`; ``None`` if the file is not encrypted.
 
-    :raises InputError: it is, and no key is in use.
+    :raises InputError: the file is encrypted, and no key is in use.
     :raises OSError: it can't be read.
     """
     if not is_encrypted(path):
@@ -114,7 +114,7 @@ def for_reading(path: Path) -> "pqe.FileDecryptionProperties | None":
 
 
 def seal(data: bytes) -> bytes:
-    """As it is where no key is in use."""
+    """Encrypt bytes; without a key, return them unchanged."""
     key = _key()
     if key is None:
         return data
@@ -123,7 +123,7 @@ def seal(data: bytes) -> bytes:
 
 
 def unseal(data: bytes) -> bytes:
-    """:raises ValueError: it was sealed with another key, or changed."""
+    """:raises ValueError: the data were sealed with another key, or changed."""
     key = _key()
     if key is None:
         return data
@@ -153,7 +153,7 @@ WRONG_KEY = "encrypted with another key"
 
 
 class _OwnKey(pqe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
-    """Wraps the files' keys with the study's; no server is asked."""
+    """Wrap the files' data keys with the study's key, without a key server."""
 
     def __init__(self, key: bytes) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ class _OwnKey(pqe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
             raise ValueError(WRONG_KEY) from error
 
 
-# A factory remembers keys that it has unwrapped: one for each key, or a wrong key would do.
+# A factory caches unwrapped keys; use one factory per key, or a wrong key would succeed.
 @cache
 def _factory(key: bytes) -> pqe.CryptoFactory:
     return pqe.CryptoFactory(lambda _: _OwnKey(key))

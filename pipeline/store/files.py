@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, for their owner alone."""
+"""Write files atomically, readable only by the owner."""
 
 import os
 from collections.abc import Iterator
@@ -11,21 +11,21 @@ from pipeline.errors import OutputError
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A ``*.partial`` path to write to, renamed to ``path`` on success and removed on failure.
+    """Yield a ``*.partial`` path to write to; rename it to ``path`` on success, remove it on failure.
 
-    Folders are made 0700 and the file 0600. The name is this writer's own: on another machine a process that
-    was given up may still be writing the same file.
+    Folders get mode 0700 and the file 0600. The partial name is unique per writer: a lost process on another
+    machine may still write the same file.
 
-    :raises OutputError: it can't be written.
+    :raises OutputError: the file can't be written.
     """
     partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
     try:
         make_private_folder(path.parent)
-        # made before anything is written, so that what is written is never readable by others
+        # create the file with its mode before writing, so that others can never read it
         partial.touch(mode=0o600, exist_ok=False)
         yield partial
         with partial.open("rb") as file:
-            os.fsync(file.fileno())  # or a power cut leaves an empty file of the right name
+            os.fsync(file.fileno())  # without fsync, a power cut can leave an empty file with the final name
         os.replace(partial, path)
     except OSError as error:
         raise OutputError(f"{path}: can't be written ({error.strerror or error}).") from error
@@ -35,15 +35,15 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path) -> None:
-    """What killed processes left of :func:`atomic`, in the folder and all below it."""
+    """Remove partial files that killed processes left, in the folder and below."""
     for partial in folder.rglob("*." + 8 * "[0-9a-f]" + ".partial"):
         partial.unlink(missing_ok=True)
 
 
 def make_private_folder(folder: Path) -> None:
-    """Creates the folder and what is missing above it, for its owner alone.
+    """Create the folder and missing parents, accessible only by the owner.
 
-    :raises OSError: it can't be created.
+    :raises OSError: a folder can't be created.
     """
     for missing in reversed([folder, *folder.parents]):
         if not missing.exists():

@@ -1,4 +1,4 @@
-"""What lies in a folder: lists of sessions and of people, and results of earlier runs."""
+"""Names of files in a folder, and checks for results of earlier runs."""
 
 import os
 from pathlib import Path
@@ -13,10 +13,10 @@ GALLERY = "gallery"
 SESSIONS_FILE = "sessions.csv"
 
 DEMO_FOLDER = "demo-study"
-"""Where `emonext demo --study` writes, unless told otherwise."""
+"""Default output folder of `emonext demo --study`."""
 
 
-# Any of these stands in a folder that this program wrote to, also after a purge of all of its patients.
+# A results folder has at least one of these, also after a purge of all patients.
 _RESULTS = (
     *(
         "status.parquet",
@@ -34,9 +34,9 @@ _RESULTS = (
 
 
 def check_results(out: Path) -> Path:
-    """The folder itself.
+    """Return the folder.
 
-    :raises InputError: it is not there, or this program wrote nothing to it.
+    :raises InputError: the folder does not exist, or is no results folder.
     """
     if not os.path.isdir(out):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
         raise InputError(f"{out}: no such folder; give the --out folder of `emonext process`.")
@@ -46,11 +46,11 @@ def check_results(out: Path) -> Path:
 
 
 def find_results() -> Path:
-    """The folder of results that a notebook reads, from whatever folder the notebook is opened.
+    """Find the results folder for a notebook, independent of the notebook's working folder.
 
-    :returns: what ``EMONEXT_OUT`` names; else the nearest ``demo-study`` in the working folder, above it, or
-        beside the program.
-    :raises InputError: there is none, or ``EMONEXT_OUT`` names no folder of results.
+    :returns: the folder of ``EMONEXT_OUT``; else the nearest ``demo-study`` in the working folder, above it,
+        or beside the program.
+    :raises InputError: there is none, or ``EMONEXT_OUT`` names no results folder.
     """
     named = os.environ.get("EMONEXT_OUT")
     if named:

@@ -1,4 +1,4 @@
-"""Names that must be told apart: ids become folders and files, also on systems that ignore capitals."""
+"""Check ids: they become folders and files, also on case-insensitive systems."""
 
 import re
 import unicodedata
@@ -11,10 +11,10 @@ from pipeline.records import Ids
 
 @dataclass(frozen=True)
 class Clash:
-    """Two sessions that would be mixed up.
+    """Two sessions with confusable ids.
 
-    :param column: ``patient_id`` or ``session_id``: whose spelling differs.
-    :param first: came first in the list. ``second``: the later one.
+    :param column: ``patient_id`` or ``session_id``: the column with the different spelling.
+    :param first: the first session in the list. ``second``: the later one.
     """
 
     column: str
@@ -36,17 +36,17 @@ class Clash:
 
 
 def file_stem(ids: Ids) -> str:
-    """How files of one session are called that lie beside those of other patients."""
+    """File name (without suffix) of a session in a folder with several patients."""
     return "_".join(ids)
 
 
 def folded(text: str) -> str:
-    """The text without the differences that people and some file systems do not see."""
+    """The text without differences that some file systems ignore."""
     return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).casefold()).strip(". ")
 
 
 def find_clashes(sessions: Iterable[Ids]) -> Iterator[Clash]:
-    """Every session whose patient, session or file name is an earlier one's but for capitals and dots."""
+    """Find sessions whose patient, session or file name differs from an earlier one only in case or dots."""
     patients: dict[str, Ids] = {}
     own: dict[tuple[str, str], Ids] = {}
     files: dict[str, Ids] = {}
@@ -65,15 +65,15 @@ def find_clashes(sessions: Iterable[Ids]) -> Iterator[Clash]:
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-# Names that the reports' own pages have.
+# Names of the reports' own pages.
 RESERVED_IDS = ("index", "index.html", "study.html", "assets")
 
 
 def check_id(where: str, value: str) -> str:
-    """The id itself.
+    """Return the id.
 
-    :param where: the option or the file that it comes from, for the message.
-    :raises InputError: it could not safely become part of a path, or looks like a name.
+    :param where: the option or file of the id, for the message.
+    :raises InputError: the id is not safe in a path, or looks like a person's name.
     """
     if not ID_PATTERN.fullmatch(value) or value.lower() in RESERVED_IDS:
         raise InputError(

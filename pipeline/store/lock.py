@@ -1,4 +1,4 @@
-"""One run at a time in a folder: two would overwrite each other's status."""
+"""Lock a folder: only one run at a time, because two would overwrite each other's status."""
 
 import os
 import socket
@@ -14,18 +14,18 @@ from pipeline.errors import OutputError
 
 @contextmanager
 def folder_lock(out: Path) -> Iterator[None]:
-    """Holds the folder while the body runs.
+    """Lock the folder while the body runs.
 
-    The system lets go of it when the process ends, however it ends: what a dead run left is no lock.
+    The system releases the lock when the process ends in any way, so a dead run leaves no lock.
 
     :param out: an existing folder.
-    :raises OutputError: another run holds it; the message says which.
-        Or its lock can't be written, or is a link.
+    :raises OutputError: another run has the lock (the message names it), or the lock file can't be written or
+        is a link.
     """
     path = out / ".lock"
     lock = _lock(path)
     try:
-        path.parent.stat()  # or it would be made
+        path.parent.stat()  # without this check, the file would be created
         lock.acquire()
     except Timeout as error:
         raise OutputError(f"{out}: {_holder(path)} is at work in this folder; wait for it to end.") from error
@@ -36,7 +36,7 @@ def folder_lock(out: Path) -> Iterator[None]:
         ) from error
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        with suppress(OSError):  # Windows lets nobody write to a file that is locked
+        with suppress(OSError):  # on Windows, a locked file can't be written
             path.write_text(
                 f"process {os.getpid()} on {socket.gethostname()}, since {started},\n", encoding="utf-8"
             )
@@ -46,7 +46,7 @@ def folder_lock(out: Path) -> Iterator[None]:
 
 
 def is_held(out: Path) -> bool:
-    """Whether a run is at work in the folder; not where its lock may not be opened."""
+    """Whether a run is using the folder; ``False`` if the lock file can't be opened."""
     path = out / ".lock"
     if not path.exists():
         return False
@@ -64,7 +64,7 @@ def _lock(path: Path) -> FileLock:
 
 
 def _holder(path: Path) -> str:
-    """As the run that holds the folder wrote it."""
+    """The description of the run that has the lock."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(200).strip() or "another run"

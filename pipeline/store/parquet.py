@@ -1,4 +1,4 @@
-"""Parquet tables with metadata, encrypted where a key is in use."""
+"""Read and write Parquet tables with metadata, encrypted if a key is in use."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,15 +18,15 @@ METADATA_KEY = b"emonext_care"
 
 
 def to_table(schema: pa.Schema, rows: Mapping[str, list[Any]]) -> pa.Table:
-    """Columns by name → a table of exactly the schema's columns and types."""
+    """Convert columns by name to a table with exactly the schema's columns and types."""
     return pa.table({name: pa.array(rows[name], schema.field(name).type) for name in schema.names}, schema)
 
 
 def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
-    """A table → Parquet, whole or not at all, readable by its owner only, encrypted where a key is in use.
+    """Write a table as Parquet: atomic, readable only by the owner, encrypted if a key is in use.
 
-    :param metadata: anything JSON can hold; stored under :data:`METADATA_KEY`.
-    :raises OutputError: it can't be written.
+    :param metadata: JSON values; stored under :data:`METADATA_KEY`.
+    :raises OutputError: the file can't be written.
     """
     described = table.replace_schema_metadata({METADATA_KEY: json.dumps(dict(metadata))})
     with atomic(path) as partial:
@@ -37,16 +37,16 @@ def read_table(path: Path) -> pa.Table:
     """The inverse of :func:`write_table`.
 
     :raises TimelineError: the file is missing, damaged, or encrypted with another key.
-    :raises InputError: it is encrypted, and no key is in use.
+    :raises InputError: the file is encrypted, and no key is in use.
     """
     with _reading(path):
         return pq.read_table(path, partitioning=None, decryption_properties=for_reading(path))
 
 
 def read_metadata(path: Path) -> Mapping[str, Any]:
-    """What stands beside the rows of a table, without reading them.
+    """Read a table's metadata without the rows.
 
-    :raises TimelineError: it is not a file of this program, or as for :func:`read_table`.
+    :raises TimelineError: the file is not of this program, or as for :func:`read_table`.
     :raises InputError: as for :func:`read_table`.
     """
     with _reading(path):
@@ -61,7 +61,7 @@ OTHER_KEY = f"is {WRONG_KEY}; give the right one with --key KEYFILE (`process`: 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """:raises TimelineError: what Parquet's readers say of a missing or damaged file."""
+    """:raises TimelineError: instead of the errors of Parquet's readers for missing or damaged files."""
     try:
         yield
     except FileNotFoundError as error:
@@ -76,17 +76,17 @@ def _reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def malformed_as_timeline_error(path: Path) -> Iterator[None]:
-    """What the body can't make sense of is the file's fault: it holds what this program never writes.
+    """Raise errors of the body as TimelineError: the file holds values that this program never writes.
 
-    :raises TimelineError: instead of what a missing or senseless value leads to.
+    :raises TimelineError: instead of the errors that a missing or invalid value causes.
     """
     try:
         yield
     except _MALFORMED as error:
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise TimelineError(
-            f"{path}: holds what this program does not write ({what}); run `emonext process` again, and if "
-            "that does not help, report it as a fault of the program."
+            f"{path}: has invalid content ({what}); run `emonext process` again, and if "
+            "that does not help, report a bug."
         ) from error
 
 
@@ -97,7 +97,7 @@ _MALFORMED = (
 
 
 def as_frame(table: pa.Table) -> pl.DataFrame:
-    """The table for polars."""
+    """The table as a polars frame."""
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -1,4 +1,4 @@
-"""Where the tables of a session lie below the folder of results."""
+"""Paths of a session's tables in the results folder."""
 
 from pathlib import Path
 

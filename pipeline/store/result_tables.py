@@ -1,4 +1,4 @@
-"""Tables of results: what their columns mean, and how they were made, stands in the file."""
+"""Result tables, which store the meaning of their columns and the settings in the file."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def column(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = False) -> pa.Field:
-    """A column that says what it holds."""
+    """A column with its meaning and unit."""
     return pa.field(name, kind, nullable, {"meaning": meaning, "unit": unit})
 
 
 def write_derived(
     path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]], settings: "DataclassInstance"
 ) -> Path:
-    """Rows → a table of exactly the schema's columns, with the settings behind it.
+    """Write rows as a table with exactly the schema's columns, and the settings.
 
-    :raises OutputError: it can't be written.
+    :raises OutputError: the file can't be written.
     """
     listed = list(rows)
     columns = {name: [row[name] for row in listed] for name in schema.names}
@@ -36,9 +36,9 @@ def write_derived(
 
 
 def read_derived(path: Path, schema: pa.Schema) -> pl.DataFrame:
-    """A table that was made from timelines.
+    """Read a table that was derived from timelines.
 
-    :raises TimelineError: it is missing, damaged, or has other columns.
+    :raises TimelineError: the table is missing, damaged, or has other columns.
     """
     if not path.exists():
         raise TimelineError(f"{path}: not there; run `emonext summarize` first.")

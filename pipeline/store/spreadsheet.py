@@ -1,4 +1,4 @@
-"""What people write by hand: tables of a spreadsheet (CSV as Excel makes it, .xlsx), and TOML."""
+"""Read files that people write: spreadsheet tables (Excel's CSV, .xlsx), and TOML."""
 
 import csv
 import difflib
@@ -15,43 +15,43 @@ from pipeline.store.files import atomic
 from pipeline.store.workbook import Row, read_workbook
 
 TABLE_SUFFIXES = (".csv", ".xlsx")
-"""Of files that hold a list, in any case."""
+"""Suffixes of lists, case-insensitive."""
 
-# Far above any study, and low enough that a wrong file is refused before it fills the memory.
+# Limits far above any study, and low enough to refuse a wrong file before it fills the memory.
 _MAX_BYTES = 50 * 2**20
 _MAX_ROWS = 10_000
-_MAX_LINES = 2**20  # empty ones too; a spreadsheet has no more
+_MAX_LINES = 2**20  # rows of a spreadsheet, empty ones included
 MAX_COLUMNS = 500
 
-# So much is looked at to tell whether a table is a list of sessions: bytes of a CSV, and of a workbook.
+# Bytes of a CSV, and of a workbook, that are read to recognise a list of sessions.
 _FIRST_BYTES = 2**16
 _MAX_PEEK = 5 * 2**20
 
-# Characters. What reading a key with thousands of dots takes grows with their square.
+# Characters. The time to parse a key with thousands of dots grows with their square.
 _MAX_TOML = 10_000
 
-# A text like this a spreadsheet would run as a formula (OWASP, CSV injection), or trim. An apostrophe before
-# it prevents both; what has apostrophes already gets one more, so that taking one off is always right.
-# The wide signs are those of Japanese and Chinese keyboards.
+# A spreadsheet would run such a text as a formula (OWASP, CSV injection), or trim it. A leading apostrophe
+# prevents both; a text with apostrophes gets one more, so that removing one is always correct. The wide signs
+# are those of Japanese and Chinese keyboards.
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\s]")
 
 NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
 
-# A first line that tells Excel what parts the cells, and that Excel does not show.
+# A first line that tells Excel the delimiter; Excel does not show it.
 _SEPARATOR_LINE = re.compile(r'"?sep=([;,\t|])"?;*,*\r?\n?', re.IGNORECASE)
 
-# So much of a cell is shown in a message.
+# Maximum length of a cell in a message.
 MAX_SHOWN = 80
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that must be put right in a table.
+    """An error in a table.
 
-    :param row: as a spreadsheet counts it: the header is 1.
-    :param column: its name; empty where the whole row is meant.
-    :param called: what tells the row from others, such as its video, where its number alone does not.
+    :param row: row number as in a spreadsheet: the header is 1.
+    :param column: the column's name; empty for the whole row.
+    :param called: a further name of the row, such as its video, if the number is not enough.
     """
 
     row: int
@@ -78,7 +78,7 @@ def read_text(path: Path, advice: str) -> str:
 
 
 def _check_file(path: Path) -> None:
-    """:raises InputError: it is not there, or larger than anything that people write by hand."""
+    """:raises InputError: the file does not exist, or is too large to be written by hand."""
     if not is_file(path):
         raise InputError(f"{path}: no such file.")
     if path.stat().st_size > _MAX_BYTES:
@@ -87,14 +87,14 @@ def _check_file(path: Path) -> None:
 
 
 def read_toml(path: Path, like: str) -> dict[str, Any]:
-    """The tables and values of a short file.
+    """Read the tables and values of a short TOML file.
 
-    :param like: a line as it may be, for the message.
-    :raises InputError: it can't be read, or is no TOML.
+    :param like: an example line, for the message.
+    :raises InputError: the file can't be read, or is no TOML.
     """
     text = read_text(path, "write it as plain text in UTF-8")
     if len(text) > _MAX_TOML:
-        raise InputError(f"{path}: not TOML as it is meant here: {len(text)} characters, above {_MAX_TOML}.")
+        raise InputError(f"{path}: too long for a settings file: {len(text)} characters, above {_MAX_TOML}.")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -102,12 +102,12 @@ def read_toml(path: Path, like: str) -> dict[str, Any]:
 
 
 def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") -> list[Row]:
-    """(row, cells) of the first line, and of each other that is not empty.
+    """(row, cells) of the first line, and of each other line that is not empty.
 
-    Rows are counted as a spreadsheet does, to which a cell of several lines is still one row, and ``sep=;``
-    as the first line none. A workbook's sheet named sessions is read, or its first.
+    Rows are counted as in a spreadsheet: a cell with line breaks is in one row, and a first line ``sep=;``
+    does not count. Of a workbook, the sheet named sessions is read, or else the first.
 
-    :raises InputError: it can't be read as a table.
+    :raises InputError: the file can't be read as a table.
     """
     table: list[Row] = []
     for number, cells in _rows(path, delimiters):
@@ -119,7 +119,7 @@ def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") ->
 
 
 def first_line(path: Path) -> list[str]:
-    """The cells of a table's first line; none where it is no table. The rest is not read."""
+    """The cells of a table's first line, without reading the rest; empty if the file is no table."""
     try:
         if path.suffix.lower() == ".xlsx":
             if path.stat().st_size > _MAX_PEEK:
@@ -156,16 +156,16 @@ def _parse(text: str, delimiters: str, path: Path = Path()) -> Iterator[Row]:
 
 
 def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> Path:
-    """A table for a spreadsheet; what a row does not name stays empty.
+    """Write a table for a spreadsheet; missing cells stay empty.
 
-    It is parted by ``;`` and begins with a byte order mark: so Excel opens it with columns and accents where
-    numbers are written with a decimal comma.
+    Uses ``;`` and a byte order mark, so that Excel shows columns and accents also in countries with a decimal
+    comma.
 
-    :raises OutputError: it can't be written.
+    :raises OutputError: the file can't be written.
     """
     with (
         atomic(path) as partial,
-        # what is no character in the data is a question mark in the table
+        # invalid characters become question marks
         partial.open("w", encoding="utf-8-sig", errors="replace", newline="") as file,
     ):
         writer = csv.DictWriter(file, list(columns), restval="", delimiter=";")
@@ -175,12 +175,12 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, s
 
 
 def is_text(name: str) -> bool:
-    """Whether a file's name can be written as text: not where its bytes are no UTF-8."""
+    """Whether a file's name is valid UTF-8 and can be written as text."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def shown(text: str, *, quoted: bool = True) -> str:
-    """A text for a message: short, on one line, and nothing in it that a terminal would obey."""
+    """A text for a message: short, on one line, without control characters."""
     text = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
     return repr(text) if quoted or not text.isprintable() else text
 
@@ -190,14 +190,14 @@ def protect(cell: str) -> str:
 
 
 def plain(cell: str) -> str:
-    """The cell without the blanks around it and :func:`protect`'s apostrophe."""
+    """The cell without surrounding blanks and without :func:`protect`'s apostrophe."""
     cell = cell.lstrip()
-    # blanks at its end come last: of a cell of blanks they are what the apostrophe was put before
+    # strip trailing blanks last: in a cell of blanks, the apostrophe protects the blanks
     return (cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell).rstrip()
 
 
 def why_repeated(column: str, earlier: Sequence[str], header: Sequence[str] = ()) -> str:
-    """What is wrong with a column that an earlier column is too; empty if none is.
+    """Error for a column with the same meaning as an earlier one; empty if there is none.
 
     :param header: the names in the file, up to this column's, where several names mean the same column.
     """
@@ -213,14 +213,14 @@ def why_repeated(column: str, earlier: Sequence[str], header: Sequence[str] = ()
 def is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that is too long, a folder that may not be entered
+    except OSError:  # a name that is too long, or a folder without permission
         return False
 
 
 def read_seconds(cell: str) -> float:
-    """Of ``90``, ``90.5``, ``mm:ss`` or ``h:mm:ss``.
+    """Parse ``90``, ``90.5``, ``mm:ss`` or ``h:mm:ss`` → seconds.
 
-    :raises InputError: it is no time; the message is the reason.
+    :raises InputError: the cell is no time; the message is the reason.
     """
     clock = _CLOCK.fullmatch(cell)
     if clock:
@@ -237,11 +237,11 @@ def as_float(number: str) -> float:
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """The known name that the given one resembles; empty where there is none."""
+    """The most similar known name; empty if there is none."""
     return next(iter(difflib.get_close_matches(name[:MAX_SHOWN].casefold(), list(known), n=1)), "")
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """The end of a message about a name that is not known."""
+    """The end of a message about an unknown name."""
     close = closest(name, known)
     return f"; did you mean {close}?" if close else f"; there are {', '.join(known)}."

@@ -1,4 +1,4 @@
-"""How each session of a folder ended: one row each in ``status.parquet``."""
+"""Read and write ``status.parquet``: the state of each session of a folder."""
 
 import os
 from collections.abc import Mapping
@@ -23,25 +23,25 @@ State = Literal[
 ]
 
 WITHOUT_CONSENT: tuple[State, ...] = ("no_consent", "withdrawn")
-"""Of sessions that are not processed; what was made of withdrawn ones is set aside until it is purged."""
+"""States without consent; results of withdrawn sessions are set aside until they are purged."""
 
 _LOST = "the status was lost; the next run checks this session"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one session ended, or that it has not yet; a row of ``status.parquet``.
+    """State of one session; a row of ``status.parquet``.
 
-    :param state: ``running`` too where a run was killed: whether one is at work tells
-        :func:`pipeline.store.lock.is_held`.
-    :param reason: why it is not ``done``; warnings where it is. Empty without consent.
-    :param coverage: observed seconds / session seconds; none without a timeline.
+    :param state: also ``running`` after a run was killed; :func:`pipeline.store.lock.is_held` tells whether a
+        run is active.
+    :param reason: reason for any other state than ``done``; warnings if ``done``. Empty without consent.
+    :param coverage: observed seconds / session seconds; ``None`` without a timeline.
     :param seconds_lost: of the video, s.
     :param video_s: length of the video, s. ``took_s``: of the processing, s.
-    :param identity: as :func:`identity_of` says; none without a timeline.
-    :param lasting: it failed for a reason that lies in the video or the settings: it is not tried again
-        before one of them changes.
-    :param videos: full paths, for whoever looks at the pictures again; they go into no report.
+    :param identity: as :func:`identity_of` says; ``None`` without a timeline.
+    :param lasting: whether the failure is due to the video or the settings; the session is then not tried
+        again before one of them changes.
+    :param videos: full paths, for later decoding; they appear in no report.
     :param video_stamp, video_sha256, fingerprint: as in :class:`pipeline.processing.jobs.Job`.
     """
 
@@ -63,11 +63,11 @@ class Outcome:
 
     @property
     def ids(self) -> tuple[str, str]:
-        """The patient's and the session's."""
+        """Patient id and session id."""
         return self.patient_id, self.session_id
 
     def with_result(self, metadata: Mapping[str, Any]) -> "Outcome":
-        """It has a timeline now, with these metadata."""
+        """The outcome after a timeline with these metadata was written."""
         return replace(
             self,
             state=state_of(metadata),
@@ -80,7 +80,7 @@ class Outcome:
 
 
 def state_of(metadata: Mapping[str, Any]) -> State:
-    """How a session with a timeline ended: only where nobody needs to look at it, it is done."""
+    """State of a session with a timeline: ``done`` only if no manual check is needed."""
     if metadata["seconds_lost"]:
         return "partial"
     return "done" if identity_of(metadata) in (None, *SURE) else "to_check"
@@ -115,7 +115,7 @@ STATUS_SCHEMA = pl.Schema(
 
 _STATES, _IDENTITIES = get_args(State), get_args(IdentityState)
 
-# The columns that every row has.
+# Columns that are never null.
 _SOMETIMES = {"coverage", "seconds_lost", "video_s", "identity"}
 _ALWAYS = [name for name in STATUS_SCHEMA if name not in _SOMETIMES]
 
@@ -123,8 +123,8 @@ _ALWAYS = [name for name in STATUS_SCHEMA if name not in _SOMETIMES]
 def read_status(out: Path) -> pl.DataFrame:
     """The rows of ``status.parquet`` in :data:`STATUS_SCHEMA`.
 
-    Where the file is missing or damaged, one for each timeline. Who gave no consent is not said by the file,
-    but by the folder: of those sessions there is never more than ids and state.
+    If the file is missing or damaged, one row per timeline. Missing consent is read from the folder, not from
+    the file; such sessions have only ids and state.
     """
     stored = _read_stored(out)
     if stored is None:
@@ -141,14 +141,14 @@ def read_status(out: Path) -> pl.DataFrame:
 
 
 def is_damaged(out: Path) -> bool:
-    """Whether there is a ``status.parquet`` that can't be read."""
+    """Whether ``status.parquet`` exists and can't be read."""
     return os.path.lexists(out / "status.parquet") and _read_stored(out) is None
 
 
 def repair_status(out: Path) -> None:
-    """Writes a missing or damaged ``status.parquet`` again; to be used while the folder is held.
+    """Rebuild a missing or damaged ``status.parquet``; use it while the folder is locked.
 
-    :raises OutputError: it can't be written.
+    :raises OutputError: the file can't be written.
     """
     if _read_stored(out) is None and (rows := read_status(out)).height:
         _write_status(out, rows)
@@ -157,7 +157,7 @@ def repair_status(out: Path) -> None:
 
 
 def rebuilt_outcome(out: Path, patient_id: str, session_id: str) -> Outcome:
-    """What the session's timeline says of how it ended."""
+    """The outcome of a session, from its timeline."""
     path = timeline_path(out, patient_id, session_id)
     empty = Outcome(patient_id, session_id, "waiting", _LOST, None, None, None, 0.0, "")
     try:
@@ -169,23 +169,23 @@ def rebuilt_outcome(out: Path, patient_id: str, session_id: str) -> Outcome:
                 fingerprint=str(metadata.get("fingerprint", "")),
             )
             if not _is_whole(pl.DataFrame([asdict(found)], schema=STATUS_SCHEMA)):
-                raise ValueError("not as this program writes it")  # told as any other damage
+                raise ValueError("not as this program writes it")  # reported like any other damage
             return found
     except (TimelineError, InputError):
         return empty
 
 
 def without_consent(out: Path, patient_id: str, session_id: str, finished_at: str = "") -> Outcome:
-    """The row of a session without consent: ids and state, and nothing of its recording."""
+    """The row of a session without consent: only ids and state, nothing about the recording."""
     path = set_aside_path(out, patient_id, session_id, timeline_path(out, patient_id, session_id))
     state: State = "withdrawn" if path.exists() else "no_consent"
     return Outcome(patient_id, session_id, state, "", None, None, None, 0.0, finished_at)
 
 
 def _read_stored(out: Path) -> pl.DataFrame | None:
-    """None where there is no such file, or it is damaged."""
+    """The stored rows; ``None`` if the file is missing or damaged."""
     try:
-        # read at once, since a run may replace it meanwhile; polars' own reader panics on some damaged files
+        # read in one go, because a run may replace the file; polars' own reader panics on some damaged files
         content = (out / "status.parquet").read_bytes()
         rows = as_frame(pq.read_table(pa.BufferReader(content))).select(STATUS_SCHEMA.names())
         rows = rows.cast(STATUS_SCHEMA)
@@ -195,7 +195,7 @@ def _read_stored(out: Path) -> pl.DataFrame | None:
 
 
 def _is_whole(rows: pl.DataFrame) -> bool:
-    """Whether known states, finite numbers, and nothing missing are all that the rows hold."""
+    """Whether the rows have only known states and finite numbers, and no missing value."""
     complete = rows.select(pl.col(_ALWAYS).is_not_null().all()).row(0)
     finite = rows.select(pl.col(pl.Float64).drop_nulls().is_finite().all()).row(0)
     known = rows["state"].is_in(_STATES).all() and rows["identity"].drop_nulls().is_in(_IDENTITIES).all()
@@ -203,9 +203,9 @@ def _is_whole(rows: pl.DataFrame) -> bool:
 
 
 def overview(out: Path, *, running: bool) -> pl.DataFrame:
-    """What a coordinator wants to know of each session: without paths and checksums.
+    """The status table for a coordinator, without paths and checksums.
 
-    :param running: whether a run is at work; if none is, what was being processed was interrupted.
+    :param running: whether a run is active; if not, sessions in state ``running`` were interrupted.
     :returns: patient_id, session_id, state, coverage, identity, seconds_lost, video_s, took_s, speed (seconds
         of video per second), finished_at, reason.
     """
@@ -233,9 +233,9 @@ def read_outcomes(out: Path) -> dict[tuple[str, str], Outcome]:
 
 
 def sessions_in(out: Path) -> list[tuple[str, str]]:
-    """Patient and session of every row, and of every timeline; without those to which there is no consent.
+    """Patient and session of every row and every timeline, except sessions without consent.
 
-    :raises InputError: there is none.
+    :raises InputError: there is no session.
     """
     rows = read_status(out).filter(~pl.col("state").is_in(WITHOUT_CONSENT))
     found = set(written_sessions(out)) | set(rows.select("patient_id", "session_id").rows())
@@ -245,7 +245,7 @@ def sessions_in(out: Path) -> list[tuple[str, str]]:
 
 
 def record(out: Path, *outcomes: Outcome) -> None:
-    """Replaces the rows of these sessions; without any the file stays as it is."""
+    """Replace the rows of these sessions; without sessions, leave the file unchanged."""
     if not outcomes:
         return
     rows = pl.DataFrame([asdict(outcome) for outcome in outcomes], schema=STATUS_SCHEMA)

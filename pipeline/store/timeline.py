@@ -1,4 +1,4 @@
-"""The timeline: one row per sample of the patient, in Parquet. The only hand-off to what follows."""
+"""Read and check timelines: one row per sample of the patient, in Parquet. Later steps start from them."""
 
 import json
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ TIMELINE_SCHEMA = pa.schema(
         *_FACE_FIELDS,
     ]
 )
-"""Columns of ``timelines/``. The face's are null where the patient was not seen, emotions unless ``ok``."""
+"""Columns of ``timelines/``. Face columns are null without the face, emotions unless ``ok``."""
 
 FACES_SCHEMA = pa.schema(
     [
@@ -81,28 +81,28 @@ FACES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Timeline:
-    """A timeline as read: its rows in :data:`TIMELINE_SCHEMA`'s columns, and how it was made."""
+    """A timeline: rows in :data:`TIMELINE_SCHEMA`'s columns, and metadata."""
 
     rows: pl.DataFrame
     metadata: Mapping[str, Any]
 
 
 def written_sessions(out: Path) -> list[tuple[str, str]]:
-    """Patient and session of every timeline, in order; without those to which there is no consent."""
+    """Patient and session of every timeline, in order, except sessions without consent."""
     paths = out.glob("timelines/patient_id=*/*.parquet")
     stored = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
     return sorted(stored - refused_sessions(out))
 
 
 def stored_timelines(out: Path) -> dict[tuple[str, str], Path]:
-    """Patient and session of every timeline → its path; also of those that are set aside."""
+    """Patient and session → path of every timeline, set-aside ones included."""
     aside = {ids: set_aside_path(out, *ids, timeline_path(out, *ids)) for ids in refused_sessions(out)}
     written = {ids: timeline_path(out, *ids) for ids in written_sessions(out)}
     return {ids: path for ids, path in sorted((aside | written).items()) if path.exists()}
 
 
 def check_key(out: Path) -> None:
-    """What a folder holds encrypted is not gone on with in the open, nor with a second key.
+    """Refuse to write plaintext, or with another key, into an encrypted folder.
 
     :raises InputError: one of its timelines is encrypted, and its key is not in use.
     """
@@ -111,13 +111,13 @@ def check_key(out: Path) -> None:
         try:
             pq.read_schema(written, decryption_properties=for_reading(written))
         except (OSError, pa.ArrowException, ValueError) as error:
-            # what can't be read at all is told by who needs it
+            # unreadable files are reported by their readers
             if WRONG_KEY in str(error):
                 raise InputError(f"{written}: {OTHER_KEY}") from error
 
 
 def unencrypted_tables(out: Path) -> list[Path]:
-    """Tables that were written before there was a key; none where none is in use."""
+    """Plaintext tables in a folder with a key; empty if no key is in use."""
     kinds = ("timelines", "faces", "roles", GALLERY, "episodes", "summaries")
     if not key_id():
         return []
@@ -127,15 +127,15 @@ def unencrypted_tables(out: Path) -> list[Path]:
 
 
 def read_timeline(path: Path) -> Timeline:
-    """:raises TimelineError: not a timeline of this version, or as for :func:`read_table`."""
+    """:raises TimelineError: the file is no timeline of this version, or as for :func:`read_table`."""
     return _read(path, TIMELINE_SCHEMA)
 
 
 def ids_of(path: Path, timeline: Timeline) -> tuple[str, str]:
-    """Patient and session, by the timeline's own rows.
+    """Patient and session, from the timeline's rows.
 
-    :raises TimelineError: it has no row, or its rows and its path do not agree.
-    :raises InputError: an id could not safely become part of a path.
+    :raises TimelineError: there is no row, or the rows and the path disagree.
+    :raises InputError: an id is not safe in a path.
     """
     ids = timeline.rows.select("patient_id", "session_id").unique().rows()
     if not ids:
@@ -147,7 +147,7 @@ def ids_of(path: Path, timeline: Timeline) -> tuple[str, str]:
             f"patient_id={patient_id}/{session_id}.parquet or process the video again."
         )
     for value in ids[0]:
-        check_id(f"{path}:", value)  # or what is written of a patient named .. would be written elsewhere
+        check_id(f"{path}:", value)  # otherwise a patient named .. would be written outside the folder
     patient_id, session_id = ids[0]
     return patient_id, session_id
 
@@ -158,9 +158,9 @@ def read_faces(path: Path) -> Timeline:
 
 
 def read_session(out: Path, patient_id: str, session_id: str) -> tuple[Timeline, Timeline]:
-    """Timeline and faces of a session, which belong together.
+    """Read timeline and faces of a session, and check that they belong together.
 
-    :raises TimelineError: one can't be read, is not where its rows say, or they were written by two runs.
+    :raises TimelineError: a table can't be read, is in the wrong place, or the two are of different runs.
     :raises InputError: as for :func:`ids_of`.
     """
     path = timeline_path(out, patient_id, session_id)
@@ -192,7 +192,7 @@ def _read(path: Path, schema: pa.Schema) -> Timeline:
                 raise ValueError(f"{field.name} is missing")
         for name in _WORDS.keys() & set(schema.names):
             if not {*pc.unique(table[name].drop_null()).to_pylist()} <= {*_WORDS[name]}:
-                raise ValueError(f"{name} is another word")
+                raise ValueError(f"{name} has an unknown value")
         times = pc.drop_null(table["time_s"])
         if not pc.all(pc.is_finite(times)).as_py() and len(times):
             raise ValueError("a time is no number")

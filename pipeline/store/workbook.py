@@ -1,4 +1,4 @@
-"""An Excel workbook as a table of texts: what a cell shows, never what its formula would calculate."""
+"""Read an Excel workbook as a table of texts: stored values, formulas are never calculated."""
 
 import re
 import warnings
@@ -12,24 +12,24 @@ from typing import Any
 from pipeline.errors import InputError
 
 SHEET = "sessions"
-"""The sheet that is read; the first one where none has this name."""
+"""Name of the sheet to read; without it, the first sheet."""
 
-# A workbook is a zip file: a few bytes may unpack to gigabytes.
+# Limit for the unpacked size: a workbook is a zip file, and a few bytes may unpack to gigabytes.
 _MAX_UNPACKED = 100 * 2**20
 
 _ZEROS = re.compile(r"0{2,15}")
 
 Row = tuple[int, list[str]]
-"""Number, as Excel counts it, and cells."""
+"""Row number, as in Excel, and cells."""
 
 
 def read_workbook(path: Path, max_columns: int, max_rows: int) -> list[Row]:
-    """(row, cells) of one sheet's first row, and of each other that is not empty.
+    """(row, cells) of a sheet's first row, and of each other row that is not empty.
 
     Dates are written as ``2026-03-01`` or ``2026-03-01T14:30:00``, times as Excel shows them.
 
-    :param path: an existing file. :param max_columns, max_rows: cells beyond them are not looked at.
-    :raises InputError: it is no workbook, or a formula in it was never calculated.
+    :param path: an existing file. :param max_columns, max_rows: cells beyond are ignored.
+    :raises InputError: the file is no workbook, or has a formula without a stored value.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -42,18 +42,18 @@ def read_workbook(path: Path, max_columns: int, max_rows: int) -> list[Row]:
     if unpacked > _MAX_UNPACKED:
         raise InputError(f"{path}: {unpacked / 2**20:.0f} MB unpacked; this is another kind of workbook.")
     try:
-        # the program's own output stays one line: the library warns of styles that it does not know
+        # suppress the library's warnings about unknown styles
         with warnings.catch_warnings(action="ignore"):
             rows = islice(_rows(path, max_columns), max_rows)
             return [(number, cells) for number, cells in rows if number == 1 or any(cells)]
     except InputError:
         raise
-    except Exception as error:  # a damaged workbook raises whatever its reader stumbles over
+    except Exception as error:  # a damaged workbook raises many kinds of errors
         raise InputError(f"{path}: can't be read as an Excel workbook; save it again in Excel.") from error
 
 
 def _rows(path: Path, max_columns: int) -> Iterator[Row]:
-    from openpyxl import load_workbook  # takes a while, and few lists are workbooks
+    from openpyxl import load_workbook  # slow import, and few lists are workbooks
 
     values = load_workbook(path, read_only=True, data_only=True)
     formulas = load_workbook(path, read_only=True)
@@ -61,7 +61,7 @@ def _rows(path: Path, max_columns: int) -> Iterator[Row]:
         name = next((name for name in values.sheetnames if name.strip().casefold() == SHEET), None)
         sheets = [book[name] if name else book.worksheets[0] for book in (values, formulas)]
         for sheet in sheets:
-            sheet.reset_dimensions()  # what the file says of its size may be wrong
+            sheet.reset_dimensions()  # the size declared in the file may be wrong
         rows = zip(*(sheet.iter_rows(max_col=max_columns) for sheet in sheets), strict=True)
         for number, (shown, written) in enumerate(rows, start=1):
             for cell, source in zip(shown, written, strict=True):
@@ -77,13 +77,13 @@ def _rows(path: Path, max_columns: int) -> Iterator[Row]:
 
 
 def _without_empty_end(cells: list[str]) -> list[str]:
-    """The library fills every row up to the last column that was asked for."""
+    """Remove trailing empty cells: the library fills every row up to the last requested column."""
     last = max((place for place, cell in enumerate(cells, start=1) if cell), default=0)
     return cells[:last]
 
 
 def _text(value: Any, number_format: str) -> str:
-    """A cell's value as Excel shows it, but for dates, which are ISO whatever the format."""
+    """A cell's value as shown by Excel, except dates, which are always ISO."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -100,7 +100,7 @@ def _text(value: Any, number_format: str) -> str:
 
 
 def _clock(value: time | timedelta, number_format: str) -> str:
-    """``1:30`` of a cell that shows hours and minutes: whoever types 1:30 sees that, and means it."""
+    """A time as shown, such as ``1:30`` for a cell that shows hours and minutes."""
     if isinstance(value, time):
         value = timedelta(hours=value.hour, minutes=value.minute, seconds=value.second)
     seconds = round(value.total_seconds())

@@ -1,7 +1,7 @@
-"""What a video's container holds: the picture's size, the time of every frame, and what is wrong with it.
+"""Read a video's container: picture size, time of every frame, and faults.
 
-Read by PyAV, never from a frame rate, since phones record with a variable one. A container's times are
-believed only where packets and decoder agree (:mod:`pipeline.video.frame_times`).
+Times come from PyAV, never from a frame rate, because phones record with a variable rate. A container's times
+are used only if packets and decoder agree (:mod:`pipeline.video.frame_times`).
 """
 
 import hashlib
@@ -32,58 +32,57 @@ from pipeline.video.streams import (
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv")
 
-# decord seeks to a key frame and counts from there. With other codecs, in transport streams, and where frames
-# are not shown in the order in which they are decoded, it hands back wrong frames without a word.
+# decord seeks to a key frame and counts from there. With other codecs, in transport streams, and with
+# reordered frames, it silently returns wrong frames.
 _DECORD_CODECS = ("h264", "hevc", "mjpeg")
 _INDEXED_CONTAINERS = ("mov", "matroska")
 
-# decord queues packets as fast as it can read them and decodes them all, whoever waits: where the detector
-# keeps the processor busy, the pictures of the whole file pile up (4 GB for a minute of 1280×720). So it
-# reads only files that may lie in memory whole; PyAV decodes what is asked for, and is no slower.
+# decord decodes all packets as fast as it can read them: while the detector keeps the processor busy, the
+# pictures of the whole file accumulate (4 GB per minute of 1280×720). So decord reads only files whose
+# pictures fit into memory; PyAV decodes on demand, and is not slower.
 _DECORD_BYTES = 256 * 2**20
 
-# At least so many frames are decoded to see whether their times can be believed.
+# Frames to decode, at least, to check the container's times.
 _TRIAL_FRAMES = 64
 
-# Steps of a constant rate differ by the rounding of a container that counts in ms.
+# Tolerance for steps of a constant rate, s: some containers round to ms.
 _SAME_STEP_S = 0.0011
 
-# A header that promises this much more than the packets hold belongs to a file that was cut off. Sound that
-# begins so much before the picture, or ends so much after it, leaves time without a picture. So does an end
-# that is not read.
+# Tolerance, s. A file is truncated if the header declares this much more than the packets hold. Sound that
+# begins this much before the picture, or ends this much after it, leaves time without a picture, as does an
+# unread end.
 _TOLERATED_S = 1.0
 
-# Nor is a longer time than that and so many usual steps between two frames a matter of the rate.
+# A step longer than this tolerance and this many usual steps is a hole.
 _HOLE_STEPS = 3
 
-# Nobody's recordings in these formats are older.
+# Earlier dates are invalid: no recording in these formats is older.
 _FIRST_YEAR = 1990
 
-# Behind the last packet lies an index. More than this share of the file is a recording that was appended,
-# and that FFmpeg does not find in some formats; or nothing, where a camera stopped before it filled the file.
+# An index follows the last packet. More than this share of the file is an appended recording, which FFmpeg
+# does not find in some formats, or zeros of a camera that stopped before it filled the file.
 _UNREAD_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a container holds.
+    """Content of a container.
 
-    Times count from the container's start, as in players: where the sound or the picture begins, whichever
-    is first.
+    Times count from the container's start, as in players: the begin of sound or picture, whichever is first.
 
     :param width, height: px, of the upright picture, with square pixels.
     :param pixel_aspect: width ÷ height of a stored pixel.
-    :param frame_rate: usual one, 1/s: of the median step. A hole in the recording does not change it.
-    :param duration_s: of the container, sound included; the header's claim where the file was cut off.
-    :param missing_s: seconds at the end that the file promises and that can't be read.
+    :param frame_rate: usual rate, 1/s, from the median step; a hole in the recording does not change it.
+    :param duration_s: length of the container, sound included; the header's value if the file is truncated.
+    :param missing_s: seconds at the end that the file declares and that can't be read.
     :param pts: (F,) int64, ascending, by which a frame is found: its presentation time in the stream's time
         base; where ``by_number``, its place in the decoder's order.
-    :param time_s: (F,) float64, ascending: when each frame is shown.
-    :param key: (K,) int64, ascending: which of the frames stand alone, so that decoding can begin there.
-    :param stream: the session's place among the container's streams. ``others``: the rest, in words.
-    :param by_number: the container's times contradict its frames; ``time_s`` was made from their order.
-    :param seekable: a seek leads to a key frame before the time that is asked for, or near it.
-    :param decord_reads_it: decord is known to return the right frames, and may hold them all.
+    :param time_s: (F,) float64, ascending: presentation time of each frame.
+    :param key: (K,) int64, ascending: key frames, at which decoding can begin.
+    :param stream: index of the video among the container's streams. ``others``: the other streams, in words.
+    :param by_number: the container's times contradict its frames; ``time_s`` was computed from their order.
+    :param seekable: whether a seek leads to a key frame before, or near, the requested time.
+    :param decord_reads_it: whether decord returns the right frames, and all of them fit into memory.
     """
 
     path: Path
@@ -107,7 +106,7 @@ class VideoInfo:
 
     @property
     def constant_rate(self) -> bool:
-        """Whether frames follow one another in equal steps, but for the rounding of a container in ms."""
+        """Whether all steps between frames are equal, up to rounding to ms."""
         steps_s = np.diff(self.time_s)
         return not len(steps_s) or bool(np.ptp(steps_s) < _SAME_STEP_S)
 
@@ -118,9 +117,9 @@ class VideoInfo:
 
 
 def probe(path: Path) -> VideoInfo:
-    """Reads the container, and decodes its beginning; all of it where its times can't be believed.
+    """Read the container and decode its begin; decode all of it if the container's times are not reliable.
 
-    :raises VideoError: the file is missing, empty, not a video, or holds no frame.
+    :raises VideoError: the file is missing, empty or no video, or holds no frame.
     """
     if not path.exists():
         raise VideoError(f"{path}: not found.")
@@ -152,7 +151,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     contents = read_contents(container, streams)
     stream = choose_stream(path, streams, contents)
     packets = contents.packets[stream.index]
-    # decoding can change what the stream says
+    # decoding can change the stream's properties
     stored, aspect = (stream.width, stream.height), pixel_aspect(stream)
     in_memory = _DECORD_BYTES // (3 * stored[0] * stored[1])
     found, shown = read_times(path, stream, packets, max(_TRIAL_FRAMES, in_memory + 1))
@@ -189,7 +188,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
 
 
 def _plain(packets: Sequence[Packet]) -> bool:
-    """Whether frames are shown in the order in which they are decoded, and none is hidden."""
+    """Whether presentation order equals decoding order, and no frame is hidden."""
     times = times_of(packet for packet in packets if not packet.hidden)
     return len(times) == len(packets) and ascends(times) and packets[0].key
 
@@ -223,10 +222,10 @@ def _read_clock(
     step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1 / float(stream.guessed_rate or 25)
     picture_end_s = float(time_s[-1]) + (found.last_length * base or step_s)
     unread_s = _unread_s(path, container, contents, picture_end_s)
-    # without a picture they have no place in the decoder's order
+    # packets without a picture have no place in the decoder's order
     lost_s = found.lost * step_s if found.by_number else 0.0
     sound_end_s, missing_s = 0.0, max(unread_s, lost_s if lost_s > _TOLERATED_S else 0.0)
-    if found.takes == 1:  # else the sound's clock starts again too, and the header knows one take
+    if found.takes == 1:  # otherwise the sound's clock restarts too, and the header describes only one take
         sound_end_s = contents.sound_end_s - start_s if contents.sound_end_s is not None else 0.0
         promised_s, read_s = _own_end_s(container, stream), picture_end_s
         if promised_s is None:
@@ -238,10 +237,10 @@ def _read_clock(
 
 
 def _start_s(container: av.container.InputContainer, found: FrameTimes, base: float) -> float:
-    """Zero on the container's clock.
+    """Time zero on the container's clock.
 
-    AVI has no times of showing: what FFmpeg makes up for frames that wait for others is late. Where clocks
-    start again, the container's start is that of any take.
+    AVI has no presentation times: FFmpeg's invented times for reordered frames are late. If clocks restart,
+    the container's start can be that of any take.
     """
     first_s = float(found.times[0]) * base
     if container.start_time is None or container.format.name == "avi" or found.takes > 1:
@@ -250,20 +249,20 @@ def _start_s(container: av.container.InputContainer, found: FrameTimes, base: fl
 
 
 def _own_end_s(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    """End of the video by its own header, in s of the container's clock; none where only the file has one."""
+    """End of the video by its stream header, s on the container's clock, if it declares one."""
     name = container.format.name
     if name.startswith("matroska"):
         return _seconds(stream.metadata.get("DURATION", ""))
     # FFmpeg gives all streams of ASF the file's duration
     if stream.duration is None or stream.time_base is None or name == "asf":
         return None
-    if name == "avi":  # whose duration FFmpeg takes from what it finds
+    if name == "avi":  # FFmpeg computes these durations from the content
         return float(stream.frames * stream.time_base)
     return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
 
 
 def _container_end_s(path: Path, container: av.container.InputContainer) -> float:
-    """End of the longest stream by the header, in s of the container's clock; 0 where it makes no promise."""
+    """End of the longest stream by the header, s on the container's clock; 0 if the header declares none."""
     name = container.format.name
     if name == "asf":
         asf = asf_header(path)
@@ -282,7 +281,7 @@ def _seconds(clock: str) -> float | None:
 
 
 def _unread_s(path: Path, container: av.container.InputContainer, contents: Contents, read_s: float) -> float:
-    """Roughly how long an appended recording is, by its share of the file; 0 where there is none."""
+    """Approximate length of an appended recording, from its share of the file; 0 without one."""
     size, name = path.stat().st_size, container.format.name
     if not contents.read_bytes or name == "avi":  # by its header
         return 0.0
@@ -313,15 +312,15 @@ def _notes(found: FrameTimes, clock: _Clock) -> tuple[Note, ...]:
 
 
 def _holes_s(clock: _Clock) -> float:
-    """Seconds of steps between frames that no slow rate explains."""
+    """Seconds of holes: steps between frames that a slow rate does not explain."""
     steps_s = np.diff(clock.time_s)
     return float(steps_s[steps_s > max(_TOLERATED_S, _HOLE_STEPS * clock.step_s)].sum())
 
 
 def created_at(path: Path) -> datetime | None:
-    """When the camera says that it recorded: local time without a zone; none where it does not say.
+    """Recording time by the camera's clock: local, without a zone; ``None`` if it is not stored.
 
-    Cameras without a clock write 1904 or 1970, the zeros of MP4 and of Unix; a time to come is none either.
+    Cameras without a clock write 1904 or 1970, the zeros of MP4 and Unix; these and future times are ignored.
     """
     try:
         with open_container(path) as container:
@@ -332,7 +331,7 @@ def created_at(path: Path) -> datetime | None:
     except (av.error.FFmpegError, OSError):
         return None
     try:
-        # the first is written with the zone of the place; the second in UTC
+        # the first tag has the local zone; the second is in UTC
         found = datetime.fromisoformat(local or utc or "")
     except ValueError:
         return None

@@ -1,6 +1,6 @@
-"""A video file → frames on the sampling grid, upright, each with the container's own time.
+"""Decode a video file to upright frames on the sampling grid, with presentation times.
 
-decord decodes clips; PyAV takes over where decord can't be relied on, and for whatever is longer.
+decord decodes clips; PyAV decodes longer videos, and those for which decord is not reliable.
 """
 
 from collections.abc import Iterator
@@ -20,28 +20,31 @@ from pipeline.video.orientation import orientation_of, show, usable_aspect
 
 try:
     import decord
-except (ImportError, OSError):  # it has no wheel for every system, and PyAV reads all that it reads
+except (
+    ImportError,
+    OSError,
+):  # decord has no wheel for some systems; PyAV reads everything that decord reads
     decord = None
 
-# decord silently repeats a neighbour for a frame that it can't decode, unless a limit is set; the
-# smallest share of the frames it takes makes it raise at the first.
+# Without a limit, decord silently repeats a neighbour of a frame that it can't decode. With the smallest
+# possible limit, it raises at the first such frame.
 _FAULT_TOLERANCE = 1e-9
 
-# No camera of a care session is faster.
+# Upper limit, above the rate of any camera in a care session.
 _MAX_SAMPLE_FPS = 1000
 
-# Frames decoded together: so few and so small that memory does not grow with the picture.
+# Frames per batch, and bytes per batch, which limit the memory for large pictures.
 _MAX_BATCH, _BATCH_BYTES = 60, 32 * 2**20
 
-# x264 and x265 put no more bidirectional pictures one after another.
+# Maximum of consecutive B-frames of x264 and x265.
 _MOST_BIDIRECTIONAL = 16
 
-# PyAV and decord read the same container; a rounding apart is not a disagreement.
+# Tolerance between times of PyAV and decord, for rounding.
 _SAME_TIME_S = 1e-3
 
 
 def sample_grid(time_s: NDArray[np.float64], sample_fps: float) -> NDArray[np.int64]:
-    """Which frames are the samples.
+    """Choose the frames that become samples.
 
     The grid is ``k / sample_fps``; a sample is the first frame at or after its instant, and each frame
     is used at most once.
@@ -49,13 +52,13 @@ def sample_grid(time_s: NDArray[np.float64], sample_fps: float) -> NDArray[np.in
     :param time_s: (F,) ascending, s.
     :returns: (n,) ascending indices into ``time_s``.
     """
-    # how many instants have passed; times are multiples of a time base, the grid is not, both are rounded
+    # number of passed grid instants; times and grid are both rounded
     passed = np.floor(time_s * sample_fps + 1e-6)
     return np.flatnonzero(np.diff(passed, prepend=-1) > 0)
 
 
 def check_sample_fps(sample_fps: float) -> None:
-    """:raises InputError: the sampling rate makes no sense."""
+    """:raises InputError: the sampling rate is out of range."""
     if not 0 < sample_fps <= _MAX_SAMPLE_FPS:
         raise InputError(
             f"--fps {sample_fps:g}: give samples per second, above 0 and up to {_MAX_SAMPLE_FPS}."
@@ -65,10 +68,10 @@ def check_sample_fps(sample_fps: float) -> None:
 class SampledVideo:
     """The samples of one video, in batches, in order.
 
-    :param group: batches hold a multiple of so many samples, where memory allows.
-    :param index: (n,) ascending, the frames that are the samples; without, those of the video's own grid.
+    :param group: batch sizes are multiples of this number, if memory allows.
+    :param index: (n,) ascending, frames to use as samples; by default those of the sampling grid.
     :param decoders: names of the decoders used so far, in order of first use.
-    :raises InputError: the sampling rate makes no sense.
+    :raises InputError: the sampling rate is out of range.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class SampledVideo:
         return self.read(0, len(self))
 
     def read(self, first: int, end: int) -> Iterator[Frames]:
-        """Samples ``first`` … ``end`` - 1. Memory held is one batch, whatever the length of the video.
+        """Samples ``first`` … ``end`` - 1. Memory is one batch, for any length of the video.
 
         :raises VideoError: the file can't be opened any more.
         """
@@ -106,7 +109,7 @@ class SampledVideo:
             yield from self._with_pyav(done, end)
 
     def _with_decord(self, first: int, end: int) -> Iterator[Frames]:
-        """Batches until the end, or until decord meets a frame it can't decode."""
+        """Batches until the end, or until a frame that decord can't decode."""
         try:
             reader = decord.VideoReader(str(self.info.path), fault_tol=_FAULT_TOLERANCE)
             if not _same_frames(reader, self.info):
@@ -116,14 +119,14 @@ class SampledVideo:
                 index = self.index[sample]
                 images = reader.get_batch(index).asnumpy()
                 if images.shape[1:3] != (self.info.height, self.info.width):
-                    return  # the pictures are not of the header's size; PyAV scales them
+                    return  # the pictures do not have the header's size; PyAV scales them
                 self._used("decord")
                 yield Frames(sample, index, self.info.time_s[index], images, np.ones(len(index), bool))
         except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError):
             return
 
     def _with_pyav(self, first: int, end: int) -> Iterator[Frames]:
-        """Batches; what can't be decoded is marked."""
+        """Batches; frames that can't be decoded are marked."""
         self._used("pyav")
         found = pictures(self.info, self.index[first:end])
         for start in range(first, end, self._batch):
@@ -136,7 +139,7 @@ class SampledVideo:
 
 
 def picture_at(info: VideoInfo, frame: int) -> NDArray[np.uint8] | None:
-    """One frame by its index: (H, W, 3) uint8 RGB, upright; none where it can't be decoded.
+    """One frame by its index: (H, W, 3) uint8 RGB, upright; ``None`` if it can't be decoded.
 
     :raises VideoError: the file can't be opened any more.
     """
@@ -146,9 +149,9 @@ def picture_at(info: VideoInfo, frame: int) -> NDArray[np.uint8] | None:
 def pictures(
     info: VideoInfo, index: NDArray[np.int64], size: tuple[int, int] | None = None
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """For each wanted frame, in order: (H, W, 3) uint8 RGB, upright; or nothing where it can't be decoded.
+    """For each requested frame, in order: (H, W, 3) uint8 RGB, upright; ``None`` if it can't be decoded.
 
-    :param size: width and height that the picture is scaled to; none is its own.
+    :param size: width and height of the scaled picture; ``None``: no scaling.
     :raises VideoError: the file can't be opened any more.
     """
     pts = info.pts[index]
@@ -161,7 +164,7 @@ def pictures(
 
 
 def read_frames(info: VideoInfo, index: NDArray[np.int64]) -> Iterator[Frames]:
-    """Frames by their index, ascending, in batches; those far apart are sought where the container allows.
+    """Frames by ascending index, in batches; seeks to distant frames if the container allows.
 
     The ``sample`` of a frame is its place in ``index``.
 
@@ -186,7 +189,7 @@ def _frames(
     index: NDArray[np.int64],
     found: Iterator[NDArray[np.uint8] | None],
 ) -> Frames:
-    """The next pictures; what can't be decoded is marked."""
+    """The next frames; frames that can't be decoded are marked."""
     images = np.zeros((len(index), info.height, info.width, 3), np.uint8)
     decoded = np.zeros(len(index), bool)
     for row in range(len(index)):
@@ -201,7 +204,7 @@ def _same_frames(reader: Any, info: VideoInfo) -> bool:
     if len(reader) != len(info.time_s):
         return False
     start_s = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0].astype(np.float64)
-    # decord keeps float32 seconds, whose step grows with the time
+    # decord stores times as float32, whose precision falls with time
     tolerance = _SAME_TIME_S + np.spacing(np.float32(start_s[-1])) * 2
     apart_s = start_s - start_s[0] - (info.time_s - info.time_s[0])
     return bool(np.all(np.abs(apart_s) < tolerance))
@@ -209,7 +212,7 @@ def _same_frames(reader: Any, info: VideoInfo) -> bool:
 
 @dataclass(frozen=True)
 class _Found:
-    """A frame that can be trusted.
+    """An undamaged frame.
 
     :param pts: as in :class:`VideoInfo`, by which it is found. ``aspect``: width ÷ height of its pixels.
     """
@@ -220,16 +223,16 @@ class _Found:
 
 
 def _frames_from(info: VideoInfo, wanted: int) -> Iterator[_Found]:
-    """The frames that can be trusted, in order, from that one on or from some before it."""
+    """Undamaged frames in order, from the requested one or an earlier one."""
     last: int | None = None
     try:
         try:
-            # the same numbers each time take one thread
+            # use one thread for reproducible numbers
             for found in _sought(info, wanted, "NONE" if info.by_number else "AUTO"):
                 last = found.pts
                 yield found
         except av.error.FFmpegError:
-            # several threads report a damaged packet some packets late; one says which it is
+            # with several threads, a damaged packet is reported some packets late; with one thread, exactly
             for found in _sought(info, wanted if last is None else last, "NONE"):
                 if last is None or found.pts > last:
                     yield found
@@ -238,10 +241,10 @@ def _frames_from(info: VideoInfo, wanted: int) -> Iterator[_Found]:
 
 
 def _sought(info: VideoInfo, wanted: int, threads: Literal["NONE", "AUTO"]) -> Iterator[_Found]:
-    """Goes back further until the first frame after a seek is not later than the one that is wanted.
+    """Seek further back until the first frame is not later than the requested one.
 
-    Containers are indexed by the time of decoding, and where groups of pictures are open, the first frames
-    after a key frame can't be decoded without those before it.
+    Containers are indexed by decoding time, and with open groups of pictures, the first frames after a key
+    frame can't be decoded without the frames before it.
     """
     for start_pts in _places_to_begin(info, wanted):
         frames = _trusted(info, threads, start_pts)
@@ -265,10 +268,10 @@ def _places_to_begin(info: VideoInfo, wanted: int) -> Iterator[int | None]:
 
 
 def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int | None) -> Iterator[_Found]:
-    """Leaves out what is built on a damaged picture, which FFmpeg shows smeared and unmarked.
+    """Leave out frames that depend on a damaged picture, which FFmpeg returns smeared and unmarked.
 
-    That is all that is decoded after it, up to the next key frame: bidirectional pictures among them can be
-    shown before it, and so are held back until the next picture of another kind.
+    These are all frames decoded after it, up to the next key frame. B-frames among them can be shown before
+    it, so B-frames are held back until the next picture of another kind.
 
     :raises av.error.FFmpegError: as :func:`pipeline.video.frame_times.decoded`.
     """
@@ -290,7 +293,8 @@ def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int |
         bidirectional = frame.pict_type == av.video.frame.PictureType.B
         if not bidirectional or len(held) == _MOST_BIDIRECTIONAL:
             yield from release()
-        # a picture of unknown place is built on all damage so far, and a damaged one spoils all that are held
+        # a picture of unknown position depends on all damage so far; a damaged picture invalidates all held
+        # ones
         place = inf if answer.place is None else answer.place
         if frame.key_frame and not frame.is_corrupt:
             damage = [at for at in damage if at >= place]

@@ -1,4 +1,4 @@
-"""Whether a container's times can be believed, and times for pictures whose times can't."""
+"""Check whether a container's times are reliable, and compute times for pictures if they are not."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-# H.264 and HEVC hold back at most so many pictures to put them in order.
+# Maximum number of pictures that H.264 and HEVC hold back for reordering.
 _MOST_REORDERED = 16
 
 
@@ -15,12 +15,12 @@ _MOST_REORDERED = 16
 class Packet:
     """One packet of a video stream; times are in the stream's time base.
 
-    :param pts: when its picture is shown. ``dts``: when it is decoded. Either can be missing.
-    :param length: how long its picture is shown; 0 where that is not known.
-    :param key: its picture stands alone.
-    :param hidden: an edit list leaves its picture out, or the packet is empty.
+    :param pts: presentation time. ``dts``: decoding time. Either can be missing.
+    :param length: duration of the picture; 0 if unknown.
+    :param key: whether the picture is a key frame.
+    :param hidden: whether an edit list omits the picture, or the packet is empty.
     :param size: bytes.
-    :param torn: the container finds that a part of it, or of one beside it, is lost.
+    :param torn: whether the container reports a lost part of this or a neighbouring packet.
     """
 
     pts: int | None
@@ -33,7 +33,7 @@ class Packet:
 
 
 def times_of(packets: Iterable[Packet]) -> list[int]:
-    """When the pictures of the packets are shown, as far as the packets say so."""
+    """Presentation times of the packets' pictures, as far as the packets state them."""
     return [packet.pts for packet in packets if packet.pts is not None]
 
 
@@ -43,10 +43,10 @@ def ascends(times: Sequence[int]) -> bool:
 
 
 def in_order(packets: Sequence[Packet]) -> bool:
-    """Whether the times can be those of one recording: all there, none twice, none going back.
+    """Whether the times can be those of one recording: complete, unique and never falling back.
 
-    The order in the file differs from the order of showing only between two key frames: whatever lies before
-    a key frame in the file is shown before it.
+    File order and presentation order differ only between two key frames: a packet before a key frame in the
+    file is shown before it.
     """
     seen: set[int] = set()
     latest_pts: int | None = None
@@ -68,15 +68,14 @@ def in_order(packets: Sequence[Packet]) -> bool:
 def times_in_decoded_order(
     shown_pts: Sequence[int | None], step: float
 ) -> tuple[NDArray[np.float64], list[int]]:
-    """Ascending times for pictures in the decoder's order, of which the order alone is believed.
+    """Compute ascending times for pictures in the decoder's order; only the order is used as reliable.
 
-    Where the time falls back by more than a decoder can reorder, another take begins: its clock is put after
-    the end of the one before. Within a take the times are sorted; missing and repeated ones are spread
-    evenly.
+    A new take begins if the time falls back by more than a decoder can reorder; its clock continues after the
+    previous take. Within a take, times are sorted; missing and repeated times are spread evenly.
 
-    :param shown_pts: of the decoder's pictures, in its order; none where a picture has no time.
+    :param shown_pts: times of the decoder's pictures, in its order; ``None`` for a picture without a time.
     :param step: usual time from one picture to the next, in the same unit.
-    :returns: (F,) float64 strictly ascending, and where takes after the first begin.
+    :returns: (F,) float64 strictly ascending, and the begins of later takes.
     """
     pts = np.array([np.nan if time is None else time for time in shown_pts], np.float64)
     starts = _takes(pts, step)
@@ -88,7 +87,7 @@ def times_in_decoded_order(
 
 
 def _takes(pts: NDArray[np.float64], step: float) -> list[int]:
-    """Where the time falls back further than reordering explains."""
+    """Positions at which the time falls back further than reordering explains."""
     starts: list[int] = []
     latest = -np.inf
     for place, time in enumerate(pts.tolist()):

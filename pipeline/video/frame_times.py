@@ -1,4 +1,4 @@
-"""When each frame of a stream is shown, proved by a decoder where packets leave a doubt."""
+"""Presentation time of each frame of a stream, verified by a decoder if the packets are not conclusive."""
 
 import errno
 from collections import deque
@@ -33,15 +33,15 @@ _Packet: TypeAlias = "av.Packet[Any] | None"
 
 @dataclass(frozen=True)
 class FrameTimes:
-    """When the frames of a stream are shown.
+    """Presentation times of the frames of a stream.
 
     :param pts: (F,) int64 ascending, by which a frame is found: its presentation time in the stream's time
         base, or where ``by_number``, its place in the decoder's order.
     :param times: (F,) float64 ascending, on the stream's clock.
-    :param key: (K,) int64 ascending: which frames stand alone.
-    :param last_length: how long the last one is shown; 0 where that is not known.
-    :param takes: how many recordings with clocks of their own there are.
-    :param lost: packets that gave no picture.
+    :param key: (K,) int64 ascending: key frames.
+    :param last_length: duration of the last frame; 0 if unknown.
+    :param takes: number of recordings with separate clocks.
+    :param lost: number of packets without a picture.
     """
 
     pts: NDArray[np.int64]
@@ -55,12 +55,12 @@ class FrameTimes:
 
 @dataclass
 class Shown:
-    """What a decoder gave back, in its order.
+    """A decoder's output, in its order.
 
-    :param pts: of each picture; none where it has no time. ``key``: whether it stands alone.
+    :param pts: time of each picture, or ``None``. ``key``: whether it is a key frame.
     :param sizes: stored width and height of the pictures, px.
-    :param damaged: a packet can't be decoded, or a picture is marked as damaged.
-    :param ended: the decoder came to the end of the file.
+    :param damaged: whether a packet can't be decoded, or a picture is marked as damaged.
+    :param ended: whether the decoder reached the end of the file.
     """
 
     pts: list[int | None] = field(default_factory=list)
@@ -91,12 +91,13 @@ class Shown:
 def read_times(
     path: Path, stream: av.VideoStream, packets: Sequence[Packet], trial_frames: int
 ) -> tuple[FrameTimes, Shown]:
-    """When each frame is shown, and what was decoded to know that.
+    """Presentation time of each frame, and the decoder's output.
 
-    The beginning is decoded. Where packets or these pictures leave a doubt all of the file is: a container's
-    times are believed if the decoder gives its pictures in their order, and else the decoder's order is.
+    Decodes the begin of the file; decodes all of it if packets or these pictures are not conclusive. The
+    container's times are used if the decoder returns the pictures in their order; otherwise the decoder's
+    order is used.
 
-    :param trial_frames: how many frames the beginning is.
+    :param trial_frames: number of frames of the begin.
     :raises VideoError: no frame can be shown.
     """
     step = _usual_step(stream, packets)

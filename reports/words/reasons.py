@@ -53,8 +53,8 @@ REASONS = (
         "person %(person)s is %(far)s from the reference faces; nobody else is seen; "
         "one person is %(most)s at most"
     ),
-    marked("a person said so; a face was found at %(found)s of %(wanted)s places"),
-    marked("whoever checked it found nobody to be the patient"),
+    marked("a person set the roles; a face was found at %(found)s of %(wanted)s places"),
+    marked("the person who checked the roles found no patient"),
     marked("nobody is seen in the region"),
     marked(
         "person %(person)s is in the region in %(times)s of %(all)s samples, "
@@ -64,12 +64,12 @@ REASONS = (
     marked(
         "person %(person)s is in the region in %(times)s of %(all)s samples, anybody else in %(rest)s at most"
     ),
-    marked("not one frame can be decoded."),
+    marked("no frame can be decoded."),
     marked("not found."),
     marked("the file is empty."),
     marked("no progress for %(seconds)s s; it was ended"),
     marked("its process crashed (%(signal)s); the video may be damaged"),
-    marked("is up to date; --overwrite makes it anew"),
+    marked("is up to date; --overwrite processes it again"),
     marked("the status was lost; the next run checks this session"),
 )
 """As the pipeline words them, among others in :mod:`pipeline.video.container`."""

@@ -179,7 +179,7 @@ def test_a_rating_without_a_usable_code_is_not_compared(tmp_path: Path) -> None:
 
 def test_nothing_read_of_what_was_rated_is_nothing_to_compare(out: Path) -> None:
     anna = rated("anna", (21, 24, "happy"), rated=((20.0, 25.0),))
-    with pytest.raises(InputError, match="of the time that was rated nothing could be read"):
+    with pytest.raises(InputError, match="the rated time has no readable face"):
         agree(out, Ratings((anna,)))
 
 
@@ -204,7 +204,7 @@ def test_raters_of_different_sessions_are_not_compared_with_each_other(tmp_path:
 def test_nothing_seen_is_nothing_to_compare(tmp_path: Path) -> None:
     put(tmp_path, make_timeline([("no_face", 100)]))
     summarize_folder(tmp_path)
-    with pytest.raises(InputError, match="nothing could be read"):
+    with pytest.raises(InputError, match="no rated session has a readable face"):
         agree(tmp_path, Ratings((rated("anna", (0, 10, "happy")),)))
 
 

@@ -142,7 +142,7 @@ def test_the_worst_verdict_is_the_overall_one() -> None:
         ("face size", {"side": 60}, GOOD, "60 px in 1280 × 720", ""),
         ("face size", {"side": 38}, BETTER, "38 px", "to 60 % of its distance or zoom in, or choose 3840"),
         ("face size", {"side": 44}, BETTER, "44 px", "to 70 % of its distance or zoom in, or choose 1920"),
-        ("face size", {"side": 29}, NOT, "29 px", "60 px or more are wanted"),
+        ("face size", {"side": 29}, NOT, "29 px", "60 px or more are needed"),
         ("light on the face", {"brightness": 0.25}, GOOD, "25%", ""),
         ("light on the face", {"brightness": 0.2}, BETTER, "20%", "more light"),
         ("light on the face", {"brightness": 0.09}, NOT, "9%", "more light"),
@@ -251,13 +251,13 @@ def test_who_changes_seats_or_sits_close_or_in_threes_needs_a_photo(
 def test_a_rate_below_the_sampling_rate(
     one: Callable[..., list[Snapshot]], rate: float, verdict: str
 ) -> None:
-    finding = found("pictures a second", one(), video(rate=rate))
+    finding = found("pictures per second", one(), video(rate=rate))
     assert (finding.verdict, finding.measured) == (verdict, f"{rate}, constant")
 
 
 def test_a_variable_rate_is_named_and_does_no_harm(one: Callable[..., list[Snapshot]]) -> None:
     times = video().time_s + np.arange(15_000) % 2 * 0.01
-    finding = found("pictures a second", one(), video(time_s=times))
+    finding = found("pictures per second", one(), video(time_s=times))
     assert finding.verdict == GOOD
     assert "variable" in finding.measured
 

@@ -119,7 +119,7 @@ def test_faces_are_evaluated_as_a_video_shows_them(
     assert ended.code == DONE
     (used,) = json.loads((tmp_path / "f.json").read_text())["as_used"]
     assert 0.7 < used["found"] <= 1
-    assert "Out of a video" in ended.out
+    assert "From a video" in ended.out
 
 
 @pytest.mark.training

@@ -121,7 +121,7 @@ def test_an_option_that_does_not_apply_is_refused(
     before = sorted(two.rglob("*"))
     ended = emonext(*(word.format(out=two) for word in command))
     assert ended.code == BAD_INPUT
-    assert_one_line_naming(ended, f"{option}: only goes with ")
+    assert_one_line_naming(ended, f"{option}: only valid with ")
     assert sorted(two.rglob("*")) == before
 
 

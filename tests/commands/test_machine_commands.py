@@ -36,7 +36,7 @@ def test_bench_writes_every_figure(emonext: Emonext, clips: Path, model: list[st
     files = ("--json", tmp_path / "bench.json", "--picture", tmp_path / "bench.png")
     ended = emonext("bench", path, *model, "--baseline", *files)
     assert (ended.code, ended.err) == (DONE, "")
-    assert "its faces" in ended.out
+    assert "baseline faces" in ended.out
     told = json.loads((tmp_path / "bench.json").read_text())
     speeds = {"end_to_end_fps", "decode_fps", "ratio_to_baseline", "ratio_to_decode", "peak_rss_mb"}
     assert all(told[name] > 0 for name in speeds)
@@ -53,8 +53,8 @@ def test_bench_tells_nothing_of_faces_where_there_are_none(
 ) -> None:
     ended = emonext("bench", video, *model, "--baseline", "--json", tmp_path / "bench.json")
     assert (ended.code, ended.err) == (DONE, "")
-    assert "its faces" not in ended.out
-    assert "its emotions" not in ended.out
+    assert "baseline faces" not in ended.out
+    assert "baseline emotions" not in ended.out
     told = json.loads((tmp_path / "bench.json").read_text())
     assert [told[name] for name in ("face_recall", "mean_iou", "emotion_agreement")] == [None] * 3
     assert (told["baseline_faces"], told["ms_per_sample_by_faces"]) == (0, {})
@@ -76,7 +76,7 @@ def test_preflight_tells_what_to_change_and_leaves_nothing(
     monkeypatch.chdir(tmp_path)
     ended = emonext("preflight", clips / "single_face.mp4")
     assert (ended.code, ended.err) == (DONE, "")
-    assert "12 pictures looked at, from 0:00 to 0:02" in ended.out
+    assert "12 pictures checked, from 0:00 to 0:02" in ended.out
     assert ended.out.splitlines()[-1] == "This set-up will work."
     assert not list(tmp_path.iterdir())
 

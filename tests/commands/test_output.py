@@ -108,7 +108,7 @@ def test_a_full_disk_under_the_output_is_one_line(out: Path, command: str) -> No
         )
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
-        "Error: output: No space left on device; make room on the disk, then run again."
+        "Error: output: No space left on device; free space on the disk, then run again."
     ]
 
 

@@ -14,20 +14,20 @@ def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> N
     left = emonext("purge", two, "--patient", "P1", "--yes")
     assert left.code == INCOMPLETE
     assert_one_line_naming(left, str(two / "notes.txt"))
-    assert f"{two / 'timelines/patient_id=P1/S1.parquet'}: goes" in left.out.splitlines()
-    assert f"{two / 'status.parquet'}: 1 row of it goes" in left.out.splitlines()
+    assert f"{two / 'timelines/patient_id=P1/S1.parquet'}: will be deleted" in left.out.splitlines()
+    assert f"{two / 'status.parquet'}: 1 row will be deleted" in left.out.splitlines()
     (two / "notes.txt").unlink()
     assert emonext("export", two, "--format", "csv").code == DONE
     table = two / "exports" / "csv" / "measures.csv"
     exports = len(list(table.parent.iterdir()))
     ended = emonext("purge", two, "--patient", "P2", "--session", "S1", "--yes")
     assert (ended.code, ended.err) == (DONE, "")
-    told = f"{table.parent}: what was exported goes ({exports - 1} files); `emonext export` makes it again"
+    told = f"{table.parent}: export will be deleted ({exports - 1} files); `emonext export` writes it again"
     assert told in ended.out.splitlines()
     assert not table.exists()
     assert ended.out.splitlines()[-1] == (
         f"P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, exports {exports}, rows 1; "
-        "nothing mentions it any more. Originals, backups and what was written elsewhere were not touched."
+        "no file mentions it any more. Originals, backups and exports to other folders were not touched."
     )
     assert emonext("audit", "verify", two).code == DONE
 
@@ -63,7 +63,7 @@ def test_a_purge_names_the_faces_in_another_session_of_the_same_recording(
     ended = emonext("purge", out, "--patient", "P1", "--yes")
     assert ended.code == INCOMPLETE
     assert_one_line_naming(
-        ended, f"the same recording, with everybody's faces in it: {out / 'faces/patient_id=P2'}"
+        ended, f"Same recording, with the faces of everybody in it: {out / 'faces/patient_id=P2'}"
     )
     assert "other sessions of the same recording still hold faces" in ended.out.splitlines()[-1]
 

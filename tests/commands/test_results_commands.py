@@ -62,7 +62,7 @@ def test_the_audit_log_is_shown_and_verified(
     assert "1 done" in emonext("audit", "show", out).out
     whole = emonext("audit", "verify", out)
     assert (whole.code, whole.err) == (DONE, "")
-    assert whole.out.startswith("4 entries, chain whole, head ")
+    assert whole.out.startswith("4 entries, chain intact, head ")
     log = out / "audit.jsonl"
     log.write_text(log.read_text().replace('"process"', '"nothing"', 1))
     broken = emonext("audit", "verify", out)
@@ -121,7 +121,7 @@ def test_summaries_are_made_and_told_in_two_lines(emonext: Emonext, two: Path) -
     ended = emonext("summarize", two, "--min-coverage", 0.5, "--min-duration", 2)
     assert (ended.code, ended.err) == (DONE, "")
     assert ended.out.splitlines() == [
-        "2 sessions, 0 seen enough, 0 with the person's own baseline.",
+        "2 sessions, 0 with enough coverage, 0 with the patient's own baseline.",
         f"Tables: {two / 'summaries'}",
     ]
     from pipeline.store.parquet import read_metadata

@@ -72,7 +72,7 @@ def test_a_list_is_begun_and_checked(emonext: Emonext, video: Path, tmp_path: Pa
     path.write_text(path.read_text("utf-8-sig").replace("P012_S01.mp4;;;;;;;;", "P012_S01.mp4;;;;;;;;yes"))
     ended = emonext("study", "check", path)
     assert (ended.code, ended.err) == (DONE, "")
-    assert "1 session, 1 patient, nothing to be put right." in ended.out
+    assert "1 session, 1 patient, no errors." in ended.out
     assert emonext("study", "init", folder).code == BAD_INPUT
 
 
@@ -177,7 +177,7 @@ def test_a_list_with_a_fault_starts_nothing(
     ended = emonext(*command, path, *(["--out", tmp_path / "out"] if command == ["process"] else []))
     assert ended.code == BAD_INPUT
     assert [line for line in ended.err_lines if line.startswith(f"{path}: {expected}")]
-    assert ended.err_lines[-1] == "1 to be put right; nothing was done."
+    assert ended.err_lines[-1] == "1 error to correct; nothing was done."
     assert not (tmp_path / "out").exists()
 
 
@@ -187,7 +187,7 @@ def test_a_check_opens_the_recordings_and_counts(emonext: Emonext, recordings: P
     assert right.out.splitlines() == [
         "Conditions: music 1, none 1",
         "Consent: no 1, yes 1",
-        f"{recordings / 'sessions.csv'}: 2 sessions, 2 patients, nothing to be put right.",
+        f"{recordings / 'sessions.csv'}: 2 sessions, 2 patients, no errors.",
     ]
     assert_one_line_naming(right, str(recordings / "c.mp4"))
     for name in ("a.mp4", "monday/b.mp4"):

@@ -241,7 +241,7 @@ def test_a_tensor_too_many_or_too_few_is_refused(unsigned: Path, extra: bool) ->
     else:
         del state["backbone.head.fc.bias"]
     save_file(state, unsigned, {METADATA_KEY: CARD.to_json()})
-    with pytest.raises(WeightsError, match=r"small\.safetensors: not the tensors"):
+    with pytest.raises(WeightsError, match=r"small\.safetensors: its tensors do not match"):
         load_weights(unsigned)
 
 

@@ -179,7 +179,7 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 
 def test_the_test_split_is_kept_back(tmp_path: Path) -> None:
     write_fer2013(tmp_path, faces(2))
-    with pytest.raises(DataError, match=r"PrivateTest.*kept back; it has train and val"):
+    with pytest.raises(DataError, match=r"PrivateTest.*reserved; the folder has train and val"):
         load_fer2013(tmp_path, "test")
 
 

@@ -36,7 +36,7 @@ from emonext.datasets.label_maps import LABEL_MAPS
         ("faces.csv", "\n\n", "first line must name emotion, pixels, Usage"),
         ("faces.csv", "emotion,pixels,Usage\n", "no face in it"),
         ("faces.csv", "image,label\n\n", "no face in it"),
-        ("faces.npz", "", "not what its name says"),
+        ("faces.npz", "", "not the expected content"),
         ("train/happy/notes.txt", "", "no face in it"),
         ("happy/notes.txt", "no picture", "no face in it"),
         ("EmoLabel/list_patition_label.txt", "", "no face in it"),
@@ -70,7 +70,7 @@ def test_empty_sheets_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fer2013.zip").write_bytes(b"PK\x03\x04\xff\xfe\x00")
-    assert_refused(lambda: load_faces(tmp_path / "fer2013.zip", "val"), tmp_path, "not what its name says")
+    assert_refused(lambda: load_faces(tmp_path / "fer2013.zip", "val"), tmp_path, "not the expected content")
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -123,7 +123,9 @@ def test_ckplus_needs_its_map(tmp_path: Path) -> None:
 def test_a_set_of_which_all_is_left_out_has_no_face(tmp_path: Path) -> None:
     source = write_kaggle(tmp_path, "7", faces(1))
     label_map = LABEL_MAPS["ckplus"]
-    assert_refused(lambda: load_faces(source, "train", label_map=label_map), source, "no face.*leaves out")
+    assert_refused(
+        lambda: load_faces(source, "train", label_map=label_map), source, "label map .* omits all its faces"
+    )
 
 
 PIXELS = " ".join(["7"] * 48 * 48)
@@ -139,7 +141,7 @@ PIXELS = " ".join(["7"] * 48 * 48)
         ([f"3,{PIXELS[:-1]}-1,Training"], "line 2: pixels must be"),
         ([f"3,{PIXELS[:-1]}x,Training"], "line 2: pixels must be"),
         ([f"3,{PIXELS}"], "line 2: 2 columns, but the first line has 3"),
-        ([f'3,"{PIXELS}'], "not what its name says, or damaged"),
+        ([f'3,"{PIXELS}'], "not the expected content, or damaged"),
         ([f"3,{PIXELS},Train ing"], "line 2: 'Train ing' is no split"),
         ([f",{PIXELS},Training"], "line 2: no label"),
     ],
@@ -264,7 +266,7 @@ def test_a_picture_that_does_not_decode_is_refused(tmp_path: Path, damage: str) 
         path.mkdir()
     else:
         path.write_bytes({"empty": b"", "text": b"no picture", "truncated": content[:-900]}[damage])
-    assert_refused(lambda: load_faces(tmp_path, "train"), path, "not what its name says, or damaged")
+    assert_refused(lambda: load_faces(tmp_path, "train"), path, "not the expected content, or damaged")
 
 
 # --- pictures -------------------------------------------------------------------------------------------

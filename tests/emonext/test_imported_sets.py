@@ -133,7 +133,7 @@ def test_a_damaged_imported_set_is_refused(tmp_path: Path, damage: str) -> None:
         }[damage]
         np.savez_compressed(target, **arrays)
     split = "val" if damage == "part" else "train"
-    assert_refused(lambda: load_faces(target, split), target, "not what its name says, or damaged")
+    assert_refused(lambda: load_faces(target, split), target, "not the expected content, or damaged")
     assert not (tmp_path / "sprung").exists()
 
 

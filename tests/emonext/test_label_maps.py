@@ -51,7 +51,7 @@ def test_a_map_is_read_from_text() -> None:
         ("=angry", "'=angry' is not like"),
         ("0=angry,0=sad", "'0' is mapped twice"),
         ("Joy=happy,joy=sad", "'joy' is mapped twice"),
-        ("7=contempt", "7=contempt: no such class here; map to angry, .*, or - to leave it out"),
+        ("7=contempt", "7=contempt: no such label; map to angry, .*, or - to leave it out"),
     ],
 )
 def test_a_wrong_map_is_refused(text: str, expected: str) -> None:
@@ -94,5 +94,5 @@ def test_the_map_of_a_known_set_fits_a_copy_without_some_classes() -> None:
 
 def test_a_map_to_no_class_of_ours_is_refused_when_given_as_such(tmp_path: Path) -> None:
     source = write_kaggle(tmp_path, ["7"], faces(1))
-    with pytest.raises(DataError, match="7=contempt: no such class"):
+    with pytest.raises(DataError, match="7=contempt: no such label"):
         load_faces(source, "train", label_map={"7": "contempt"})

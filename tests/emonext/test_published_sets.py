@@ -59,16 +59,16 @@ def test_affectnets_damage_is_refused(tmp_path: Path) -> None:
     note = tmp_path / "val_set" / "annotations" / "3_exp.npy"
     for values in (np.zeros(2), np.array("x"), np.array({"a": 1}, object)):
         np.save(note, values)
-        assert_refused(lambda: load_faces(tmp_path, "val"), note, "not what its name says")
+        assert_refused(lambda: load_faces(tmp_path, "val"), note, "not the expected content")
     note.write_bytes(b"")
-    assert_refused(lambda: load_faces(tmp_path, "val"), note, "not what its name says")
+    assert_refused(lambda: load_faces(tmp_path, "val"), note, "not the expected content")
 
 
 def test_affectnets_notes_run_no_code(tmp_path: Path) -> None:
     write_affectnet(tmp_path, "val", 3, 1)
     note, trap = tmp_path / "val_set" / "annotations" / "3_exp.npy", Trap(tmp_path / "sprung")
     np.save(note, np.array(trap, object))
-    assert_refused(lambda: load_faces(tmp_path, "val"), note, "not what its name says")
+    assert_refused(lambda: load_faces(tmp_path, "val"), note, "not the expected content")
     assert not trap.path.exists()
 
 
@@ -135,13 +135,13 @@ def test_a_table_without_splits_serves_any_split(tmp_path: Path) -> None:
         (["image", "1.png"], "first line must name 'label' once"),
         (["image,label,age,age", "1.png,sad,1,2"], "first line must name 'age' once"),
         (["label,age", "sad,1"], "first line must name emotion, pixels, Usage .*or image, label"),
-        (["image,label", "1.png,sad", "2.png,sad"], r"line 3: .*2\.png is not there"),
-        (["image,label", ",sad"], "line 2: .* is not there"),
+        (["image,label", "1.png,sad", "2.png,sad"], r"line 3: .*2\.png not found"),
+        (["image,label", ",sad"], "line 2: .* not found"),
         (["image,label", "1.png,"], "line 2 .*: no label"),
         (["image,label", "1.png,contempt"], r"line 2 \(.*1\.png\): class 'contempt' is not known"),
         (["image,label", "", "1.png"], "line 3: 1 columns, but the first line has 2"),
         (["image,label,split", "1.png,sad,"], "line 2: '' is no split; it is one of train"),
-        (["image,label", "broken.png,sad"], r"line 2 \(.*broken\.png\): not what its name says"),
+        (["image,label", "broken.png,sad"], r"line 2 \(.*broken\.png\): not the expected content"),
     ],
 )
 def test_a_wrong_table_of_frames_is_refused(tmp_path: Path, lines: list[str], expected: str) -> None:
@@ -181,7 +181,7 @@ def test_the_sheets_are_read_as_they_are(shared: Path) -> None:
 
 def test_the_sheets_have_no_test_split_and_take_no_map(shared: Path) -> None:
     data = shared / "data"
-    assert_refused(lambda: load_faces(data, "test"), data, "PrivateTest.*kept back")
+    assert_refused(lambda: load_faces(data, "test"), data, "PrivateTest.*reserved")
     own = "it has its own labels and votes"
     assert_refused(lambda: load_faces(data, "val", label_map=LABEL_MAPS["fer2013"]), data, own)
 

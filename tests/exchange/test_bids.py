@@ -84,7 +84,7 @@ def test_a_name_that_two_sessions_have_is_nobody_s(tmp_path: Path) -> None:
     for patient, session in (("A_B", "C"), ("A", "B_C"), ("A", "B")):
         put(tmp_path, make_timeline(SECONDS, patient, session), patient, session)
     names = session_names(tmp_path)
-    with pytest.raises(InputError, match="A_B_C anna: can be session A B_C or A_B C"):
+    with pytest.raises(InputError, match="A_B_C anna: may belong to session A B_C or A_B C"):
         names.find("A_B_C anna")
     assert names.find("A_B_anna") == (("A", "B"), "anna")
 

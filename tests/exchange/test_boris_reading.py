@@ -60,7 +60,7 @@ def test_a_player_s_offset_delays_its_video(tmp_path: Path) -> None:
         ({"type": "IMAGES"}, "rate a video, not pictures"),
         ({"type": "IMAGES", "events": [["NA", "", "happy", "", ""]] * 2}, "rate a video, not pictures"),
         ({"events": [["NA", "", "happy", "", ""]] * 2}, "has no time; rate a video, not pictures"),
-        ({"type": "LIVE"}, "on a clock that is not the video's"),
+        ({"type": "LIVE"}, "not with the video's clock"),
         (
             {"file": {"1": [ROOM], "2": [OWN, "x.mp4"]}, "media_info": {"offset": {"2": 2}}},
             "when they begin is not known",
@@ -141,7 +141,7 @@ def test_times_of_boris_s_exports_are_moved_too(
         (f"P012_S02,Media file(s),player #1:{ROOM}|player #2:{OWN},0,60.000|60.000,,happy", "is not known"),
         (f"P012_S02,Media file(s),player #1:{ROOM};{OWN},0,NA,,happy", "is not known"),
         ("P012_S02,From pictures,x; ,0,NA,,happy", "rate a video, not pictures"),
-        ("P012_S02,Live observation,NA,0,NA,,happy", "on a clock that is not the video's"),
+        ("P012_S02,Live observation,NA,0,NA,,happy", "not with the video's clock"),
         (f"P012_S02,Media file(s),player #1:{OWN},soon,60.000,,happy", "'soon' is no time"),
     ],
 )

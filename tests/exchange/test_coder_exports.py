@@ -135,7 +135,7 @@ def test_what_somebody_may_have_corrected_is_not_overwritten(out: Path, kind: Fo
 
 
 def test_a_reading_that_no_session_has_is_refused(out: Path) -> None:
-    with pytest.raises(InputError, match="no session has a reading corrected"):
+    with pytest.raises(InputError, match="no session has the reading corrected"):
         export(out, "elan", out / "x", "corrected")
     assert not (out / "x").exists()
 

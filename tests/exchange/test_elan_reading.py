@@ -111,10 +111,13 @@ def test_the_parts_of_a_subdivision_share_its_time_in_their_order(tmp_path: Path
 @pytest.mark.parametrize(
     ("annotations", "said"),
     [
-        ([referring("a3", "a9", "happy")], "depends on 'a9', which is not there"),
-        ([referring("a3", "a1", "happy", "a8")], "follow none that is there"),
-        ([referring("a3", "a1", "happy"), referring("a4", "a1", "sad")] * 2, "two have the ANNOTATION_ID"),
-        ([referring("a3", "a4", "happy"), referring("a4", "a3", "sad")], "can't be read as a file of ELAN"),
+        ([referring("a3", "a9", "happy")], "depends on 'a9', which is missing"),
+        ([referring("a3", "a1", "happy", "a8")], "follow a missing annotation"),
+        (
+            [referring("a3", "a1", "happy"), referring("a4", "a1", "sad")] * 2,
+            "two elements have the ANNOTATION_ID",
+        ),
+        ([referring("a3", "a4", "happy"), referring("a4", "a3", "sad")], "can't be read as an ELAN file"),
         (
             [referring("a3", "a1", "happy"), referring("a4", "a1", "sad")],
             "several annotations of tier 'emotion'",
@@ -127,7 +130,7 @@ def test_broken_references_are_refused(tmp_path: Path, annotations: list[str], s
 
 
 def test_two_tiers_of_one_name_are_refused(tmp_path: Path) -> None:
-    assert "two have the TIER_ID 'emotion'" in refused(
+    assert "two elements have the TIER_ID 'emotion'" in refused(
         eaf(tmp_path / "P012_S02.eaf", ONE + tier("emotion", aligned("a2", "ts2", "ts3", "sad")))
     )
 

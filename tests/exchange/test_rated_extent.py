@@ -161,7 +161,7 @@ def test_an_export_that_does_not_hold_the_lengths_of_files_is_refused(tmp_path: 
     path = tmp_path / "a.csv"
     rows = "P012_S02,happy,1,5,room.mp4\nP012_S02,sad,31,35,P012_S02.mp4\n"
     path.write_text(f"Observation id,Behavior,Start (s),Stop (s),Media file name\n{rows}")
-    assert "row 3: its observation plays several files; give BORIS's project" in refused(path)
+    assert "row 3: its observation has several files; give BORIS's project" in refused(path)
 
 
 def test_a_file_given_twice_is_read_once(tmp_path: Path) -> None:
@@ -196,6 +196,4 @@ def test_two_files_of_one_rater_are_told(tmp_path: Path) -> None:
     (tmp_path / "P012_S02_anna.tsv").write_text("start_s\tend_s\tcode\n6\t7\tsad\n")
     found = read(tmp_path, "none=neutral")
     assert found.ratings[0].stretches == (CodedInterval(1, 5, "happy"), CodedInterval(6, 7, "sad"))
-    assert (
-        "P012_S02_anna.csv, P012_S02_anna.tsv: anna, P012 S02: 2 ratings were put together" in found.notes[0]
-    )
+    assert "P012_S02_anna.csv, P012_S02_anna.tsv: anna, P012 S02: 2 ratings were joined" in found.notes[0]

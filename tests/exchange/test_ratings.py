@@ -296,8 +296,8 @@ def test_who_rated_in_boris(tmp_path: Path, name: str, subject: str, rater: str)
     [
         ([[1.0, "", "happy", "", "", 1]], "'happy' begins at 1 s and never ends"),
         ([["NaN", "", "happy", "", "", 1]], "'happy' has no time"),
-        ([[int(400 * "9"), "", "happy", "", "", 1]], "can't be read as a project of BORIS"),
-        ([[1.0, "happy"]], "can't be read as a project of BORIS"),
+        ([[int(400 * "9"), "", "happy", "", "", 1]], "can't be read as a BORIS project"),
+        ([[1.0, "happy"]], "can't be read as a BORIS project"),
     ],
 )
 def test_events_that_make_no_sense_are_refused(tmp_path: Path, events: list[list[Any]], said: str) -> None:

@@ -70,7 +70,7 @@ REFUSED = {
     "photo of another kind": ("P1,S3,sources/plain.mp4,,,,sources/plain.mp4,,yes", "is no picture"),
     "end before start": ("P1,S4,sources/plain.mp4,2,1,,,,yes", "is not after start_s"),
     "region beyond the picture": ('P1,S5,sources/plain.mp4,,,,,"0,0,120,100",yes', "none above 100 %"),
-    "no word on consent": ("P1,S6,sources/plain.mp4,,,,,,", "say yes or no"),
+    "no word on consent": ("P1,S6,sources/plain.mp4,,,,,,", "write yes or no"),
     "an id that is a path": ("../P1,S7,sources/plain.mp4,,,,,,yes", "not a usable id"),
     "a session's file a second time": ("P2,S1,sources/plain.mp4,,,,,,yes", "has this file already"),
 }

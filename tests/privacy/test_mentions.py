@@ -40,7 +40,7 @@ def test_no_link_is_followed_out_of_the_folder(out: Path, process: Process, tmp_
     assert not (out / "timelines/patient_id=P012").exists()
     assert not (out / "faces/patient_id=P012").exists()
     assert found.mentions == (
-        "thumbnails (a link out of the folder: look there yourself)",
+        "thumbnails (a link out of the folder: search its target yourself)",
         "people.csv (where it leads to)",
     )
 

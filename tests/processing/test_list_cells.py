@@ -157,12 +157,12 @@ def test_stretches_are_read(read: Read, cell: str, expected: object) -> None:
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [
-        ("10", "'10' is no stretch"),
+        ("10", "'10' is no interval"),
         ("10-Dec", "formatted as text"),
-        ("10-20;;30-40", "'' is no stretch"),
-        (";", "'' is no stretch"),
-        ("5-10-15", "no stretch"),
-        ("a-b", "no stretch"),
+        ("10-20;;30-40", "'' is no interval"),
+        (";", "'' is no interval"),
+        ("5-10-15", "no interval"),
+        ("a-b", "no interval"),
         ("20-10", "'20-10' does not end after its start"),
         ("10-10", "does not end after"),
         ("30-40;10-20", "in order of time"),
@@ -243,4 +243,4 @@ def test_consent_is_read(read: Read, cell: str, expected: bool) -> None:
 
 @pytest.mark.parametrize("cell", ["", "  ", "maybe", "y", "2", "yes?"])
 def test_consent_must_be_said(read: Read, cell: str) -> None:
-    assert "say yes or no" in reason(read, "consent", cell)
+    assert "write yes or no" in reason(read, "consent", cell)

@@ -102,7 +102,7 @@ def test_a_new_list_is_filled_in_and_read(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     path = write_sessions_list(tmp_path)
     assert [str(problem) for problem in read_study(path).problems] == [
-        "row 2, consent: empty; say yes or no.",
+        "row 2, consent: empty; write yes or no.",
         "row 3 (Zoë; früh.mp4), patient_id, session_id, consent: empty; fill in these cells.",
     ]
     first, second = read_rows(path)

@@ -304,7 +304,7 @@ def test_a_date_with_two_readings_is_refused_with_both(tmp_path: Path) -> None:
     assert reason.startswith("row 2, recorded_at: '01/03/2026' (1 more like it) can be 2026-03-01")
     assert "2026-01-03 (month first)" in reason
     *_, reason = dates(tmp_path, "15/03/2026", "03/15/2026", "2026-03-01")
-    assert "other dates of this column are in either order" in str(reason)
+    assert "other dates of this column show both orders" in str(reason)
     (reason,) = dates(tmp_path, "31/02/2026")
     assert "'31/02/2026' is no date here" in str(reason)
 

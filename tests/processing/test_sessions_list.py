@@ -31,7 +31,7 @@ def test_a_header_alone_is_no_study(folder: Path, lines: str) -> None:
         (b";;\r\n;;\r\n", "first line"),
         (b"\npatient_id;session_id;video\n", "first line"),
         (b"P1;S1;a.mp4\n", "first line"),
-        (b"patient_id\tsession_id\tvideo\n", "parted by ; or a comma"),
+        (b"patient_id\tsession_id\tvideo\n", "separated by ; or a comma"),
         (b"patient_id," + b"x_," * 600, "first line"),
         (b"patient_id;session_id;video\nP1;S\0;a.mp4\n", "not text; .*CSV UTF-8"),
         ("patient_id;session_id;video\n".encode("utf-16"), "not text.*CSV UTF-8"),

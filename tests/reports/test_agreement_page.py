@@ -241,7 +241,7 @@ def test_a_purge_leaves_nothing_of_a_comparison(
     (out / "reports" / "agreement.html").write_text("figures")
     assert run(monkeypatch, "purge", out, "--patient", "P1", "--yes") == 0
     page = out / "reports" / "agreement.html"
-    assert f"{page}: goes; `emonext agree` makes it again" in capsys.readouterr().out.splitlines()
+    assert f"{page}: will be deleted; `emonext agree` writes it again" in capsys.readouterr().out.splitlines()
     assert not page.exists()
     assert not (out / "agreement").exists()
     assert "P2" in (out / "ratings" / "anna.csv").read_text()

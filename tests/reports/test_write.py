@@ -121,14 +121,14 @@ def test_failed_sessions_are_in_the_index_with_their_reason(tmp_path: Path) -> N
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     rows = [
         ("P1", "S1", "partial", "0.6 s of the video could not be decoded"),
-        ("P3", "S9", "failed", "not one frame can be decoded."),
+        ("P3", "S9", "failed", "no frame can be decoded."),
         ("P3", "S8", "skipped", ""),
     ]
     _write_status(tmp_path, rows)
     page = Page(write_reports(tmp_path).read_text())
     assert "3 sessions of 2 patients: 1 partial, 1 failed, 1 skipped." in page.text
     assert "Partial 0.6 s of the video could not be decoded" in page.text
-    assert "S9 no report Failed not one frame can be decoded." in page.text
+    assert "S9 no report Failed no frame can be decoded." in page.text
     links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
     assert links == ["study.html", "P1/index.html", "P1/S1.html"]
 

@@ -303,7 +303,7 @@ def test_a_video_that_moved_is_asked_for(
 
     moved = video.rename(tmp_path / "moved.mp4")
     assert run(monkeypatch, out, "P1", "S1") == 2
-    assert capfd.readouterr().err == f"Error: {video}: not found; say where it lies now with --video FILE.\n"
+    assert capfd.readouterr().err == f"Error: {video}: not found; give its new path with --video FILE.\n"
     assert run(monkeypatch, out, "P1", "S1", "--video", moved, "--no-video", "--original") == 0
     assert moved.as_uri() in (folder / "S1.html").read_text()
 

@@ -146,7 +146,7 @@ def test_what_was_said_is_kept_when_it_is_processed_again(
     assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
     _, problems = read_people(out, table)
     assert [problem.column for problem in problems] == ["source"] * 4
-    assert "make the table anew" in problems[0].reason
+    assert "make the table again" in problems[0].reason
 
 
 def test_a_table_that_nobody_changed_changes_nothing(out: Path, sessions: list[Session]) -> None:
@@ -234,8 +234,8 @@ def test_a_track_that_goes_over_to_another_person_is_noted(
         ({"role": "doctor"}, "role", "write patient, caregiver, other, unknown"),
         ({"session_id": "S9"}, "session_id", "no such session"),
         ({"patient_id": "../../etc"}, "session_id", "no such session"),
-        ({"tracks": "1;2"}, "tracks", "not as it was written"),
-        ({"tracks": ""}, "tracks", "not as it was written"),
+        ({"tracks": "1;2"}, "tracks", "changed since it was written"),
+        ({"tracks": ""}, "tracks", "changed since it was written"),
         ({"source": "0"}, "source", "processed again"),
     ],
 )

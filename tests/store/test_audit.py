@@ -90,7 +90,7 @@ def test_a_patient_s_runs_are_found_until_they_are_forgotten(out: Path) -> None:
         ((P2, "done"),),
         ((None, "done"),),
     ]
-    with pytest.raises(InputError, match="nothing of P1"):
+    with pytest.raises(InputError, match="no entry of P1"):
         read_runs(out, "P1")
     assert not verify(out).faults
 
@@ -227,7 +227,7 @@ def test_a_log_written_anew_shows_only_to_who_kept_a_head(out: Path) -> None:
         (out / name).unlink()
     run(out, P2)
     assert verify(out).faults == ()
-    assert "written anew" in verify(out, kept).faults[0]
+    assert "was replaced" in verify(out, kept).faults[0]
     with pytest.raises(InputError, match="at least 16"):
         verify(out, kept[:3])
 
@@ -240,7 +240,7 @@ def test_a_torn_last_line_is_told_and_the_next_entry_goes_on(out: Path) -> None:
         file.write(lines(out)[0][:90])
     found = verify(out)
     assert (found.entries, found.faults) == (6, ())
-    assert found.notes == ("line 7: was cut off while it was written, as by a power cut",)
+    assert found.notes == ("line 7: was truncated while it was written, as by a power cut",)
     run(out, P1)
     again = verify(out)
     assert (again.entries, again.faults, again.notes) == (8, (), found.notes)

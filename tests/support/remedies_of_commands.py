@@ -20,7 +20,7 @@ def two_videos_of_one_name(kit: Kit) -> Steps:
     yield kit.process(one, other.rename(other.with_name("P1_S2.mp4")))
 
 
-@remedy(": whose is it? Name it <patient>_<session>{}, or give --patient.")
+@remedy(": patient unknown. Name it <patient>_<session>{}, or give --patient.")
 def a_video_without_ids(kit: Kit) -> Steps:
     video = kit.video("film.mp4")
     yield kit.process(video)
@@ -264,7 +264,7 @@ def a_gpu_that_is_not_there(kit: Kit) -> Steps:
     yield kit.call(choose_device, "auto")
 
 
-option("--{}: only goes with {}; leave the option out.", ("--ray-address", "auto"), ())
+option("--{}: only valid with {}; leave the option out.", ("--ray-address", "auto"), ())
 
 
 @remedy("give the sha256 that its maker states")

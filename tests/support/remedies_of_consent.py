@@ -86,14 +86,14 @@ def a_file_that_can_t_be_removed(kit: Kit) -> Steps:
     yield kit.run(*purge)
 
 
-@remedy("--yes: is needed where nobody can be asked; nothing of {} was deleted.")
+@remedy("--yes: required without a terminal to ask on; nothing of {} was deleted.")
 def a_purge_without_a_terminal(kit: Kit) -> Steps:
     kit.study()
     yield kit.run("purge", kit.out, "--patient", "P1")
     yield kit.run("purge", kit.out, "--patient", "P1", "--yes")
 
 
-@remedy(": what was exported goes ({}); `emonext export` makes it again")
+@remedy(": export will be deleted ({}); `emonext export` writes it again")
 def a_purge_of_what_was_exported(kit: Kit) -> Steps:
     kit.study()
     kit.run("export", kit.out, "--format", "csv")
@@ -102,13 +102,13 @@ def a_purge_of_what_was_exported(kit: Kit) -> Steps:
     yield kit.run("export", kit.out, "--format", "csv")
 
 
-@remedy(": goes; `emonext {}` makes it again")
+@remedy(": will be deleted; `emonext {}` writes it again")
 def a_purge_of_what_commands_made(kit: Kit) -> Steps:
     kit.study()
     kit.run("people", kit.out)
     said = kit.run("purge", kit.out, "--patient", "P1", "--yes")
     yield said
-    for command in re.findall("`emonext ([a-z]+)` makes it again", said.text):
+    for command in re.findall("`emonext ([a-z]+)` writes it again", said.text):
         yield kit.run(command, kit.out)
 
 
@@ -161,7 +161,7 @@ def a_file_that_is_no_key(kit: Kit) -> Steps:
 
 
 @remedy(
-    ": {} not encrypted, from before there was a key ({}); process their sessions again "
+    ": {} not encrypted, from runs without a key ({}); process their sessions again "
     "with --encrypt and --overwrite, or purge them."
 )
 def results_from_before_there_was_a_key(kit: Kit) -> Steps:
@@ -179,7 +179,7 @@ def results_from_before_there_was_a_key(kit: Kit) -> Steps:
 # --- other commands
 
 
-@remedy(": holds no list of sessions; run `emonext study init {}` first.")
+@remedy(": no list of sessions in this folder; run `emonext study init {}` first.")
 def a_check_before_there_is_a_list(kit: Kit) -> Steps:
     kit.video()
     said = kit.run("study", "check", kit.folder)
@@ -193,7 +193,8 @@ def a_check_before_there_is_a_list(kit: Kit) -> Steps:
 
 
 @remedy(
-    ": {} without recorded_at: the date is what the camera stored; `emonext study check` shows the dates."
+    ": {} without recorded_at: the date that the camera stored is used; "
+    "`emonext study check` shows the dates."
 )
 def sessions_without_a_date(kit: Kit) -> Steps:
     kit.video()

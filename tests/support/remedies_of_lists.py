@@ -71,7 +71,7 @@ cell("holds a line break or another control character; take it out.", "condition
 
 
 cell(
-    ": write stretches in order of time, and without overlap.",
+    ": write intervals in order of time, without overlap.",
     "exclude",
     "1-1.5;0.2-1.2",
     "0.2-1;1.2-1.5",
@@ -79,7 +79,7 @@ cell(
 
 
 cell(
-    "{} is no stretch; write seconds like 120-180;300-310, in cells formatted as text.",
+    "{} is no interval; write seconds like 120-180;300-310, in cells formatted as text.",
     "exclude",
     "all",
     "0.5-1;1.2-1.5",
@@ -94,10 +94,10 @@ cell(
 )
 
 
-cell("{} is no answer; say yes or no.", "consent", "maybe", "yes", "no")
+cell("{} is no answer; write yes or no.", "consent", "maybe", "yes", "no")
 
 
-cell("empty; say yes or no.", "consent", "", "yes", "no")
+cell("empty; write yes or no.", "consent", "", "yes", "no")
 
 
 cell(
@@ -128,7 +128,7 @@ listed("no session in the list; write one row for each.", (HEAD,), (HEAD, ONE))
 
 
 listed(
-    ": its first line names no columns that are known. It must name {}, parted by ; or a comma.",
+    ": its first line names no known column. It must name {}, separated by ; or a comma.",
     (ONE,),
     (HEAD, ONE),
     (HEAD.replace(";", ","), ONE.replace(";", ",")),
@@ -163,7 +163,7 @@ listed("empty; fill in these cells.", (HEAD, ";;P1_S1.mp4;"), (HEAD, ONE))
 
 
 listed(
-    "row {} says otherwise of the same session; say it there.",
+    "row {} has another value for the same session; correct it there.",
     (f"{HEAD};condition", f"{ONE};", "P12;S1;b.mp4;yes;music"),
     (f"{HEAD};condition", f"{ONE};music", "P12;S1;b.mp4;yes;"),
 )

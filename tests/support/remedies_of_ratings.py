@@ -45,7 +45,7 @@ for text, bad, good in (
         "smile=happy,none=neutral",
     ),
     (
-        "--codes {}: write CODE=LABEL, parted by commas, or give a .toml file.",
+        "--codes {}: write CODE=LABEL, separated by commas, or give a .toml file.",
         "smile",
         "smile=happy,cry=sad",
     ),
@@ -166,7 +166,7 @@ def two_columns_of_one_meaning(kit: Kit) -> Steps:
     yield agree(kit, ratings(kit, "0;0.5;happy;a", head="start_s;end_s;code;x_label"))
 
 
-@remedy(": can be session {}; rename it after patient and session.")
+@remedy(": may belong to session {}; rename it after patient and session.")
 def a_name_of_two_sessions(kit: Kit) -> Steps:
     lines = "A;B-C;a.mp4;yes", "A-B;C;b.mp4;yes"
     kit.video("a.mp4"), kit.video("b.mp4")
@@ -266,7 +266,7 @@ def in_utf_16(whole: Callable[[Path], Path]) -> Callable[[Path], Path]:
 
 
 rated(
-    ": can't be read as a file of ELAN; save it there again.",
+    ": can't be read as an ELAN file; save it in ELAN again.",
     elan(times=slots("x", 1, 2)),
     elan(),
 )
@@ -278,7 +278,7 @@ rated("save it in ELAN again", in_utf_16(elan()), elan())
 rated(": damaged ({}); save it in ELAN again.", cut(elan(), 500), elan())
 
 
-rated(": two have the {} {}; save it in ELAN again.", elan(TWO + TWO), elan())
+rated(": two elements have the {} {}; save it in ELAN again.", elan(TWO + TWO), elan())
 
 
 rated(
@@ -289,14 +289,14 @@ rated(
 
 
 rated(
-    ": an annotation depends on {}, which is not there; save it in ELAN again.",
+    ": an annotation depends on {}, which is missing; save it in ELAN again.",
     elan(TWO + LOST),
     elan(TWO + PARTS),
 )
 
 
 rated(
-    ": annotations of tier {} follow none that is there; save it in ELAN again.",
+    ": annotations of tier {} follow a missing annotation; save it in ELAN again.",
     elan(TWO + CHAIN),
     elan(TWO + PARTS),
 )
@@ -323,7 +323,7 @@ BORIS = "P1_S1.boris"
 
 
 rated(
-    ": can't be read as a project of BORIS; save it there again.",
+    ": can't be read as a BORIS project; save it in BORIS again.",
     cut(coded(), 50),
     coded(),
     name=BORIS,
@@ -334,7 +334,7 @@ rated("save it in BORIS again", in_utf_16(coded()), coded(), name=BORIS)
 
 
 rated(
-    "was coded live, on a clock that is not the video's; code the video, or take it away",
+    "was coded live, not with the video's clock; code the video, or take it away",
     coded(type="LIVE"),
     coded(),
     name=BORIS,
@@ -342,7 +342,7 @@ rated(
 
 
 rated(
-    ": {} is no time ({}); put it right in BORIS.",
+    ": {} is no time ({}); correct it in BORIS.",
     coded(**{"time offset": "soon"}),
     coded(),
     name=BORIS,
@@ -358,7 +358,7 @@ rated(
 )
 
 
-@remedy("its observation plays several files; give BORIS's project (.boris).")
+@remedy("its observation has several files; give BORIS's project (.boris).")
 def an_export_without_the_lengths_of_files(kit: Kit) -> Steps:
     kit.study()
     rows = "P1_S1,happy,0,0.5,room.mp4\nP1_S1,sad,1,1.5,P1_S1.mp4\n"
@@ -368,7 +368,7 @@ def an_export_without_the_lengths_of_files(kit: Kit) -> Steps:
     yield agree(kit, coded()(kit.folder / BORIS))
 
 
-@remedy(": {} {} at {} s; put it right in BORIS.", "begins again before its end")
+@remedy(": {} {} at {} s; correct it in BORIS.", "begins again before its end")
 def a_state_that_begins_twice(kit: Kit) -> Steps:
     from pipeline.exchange.boris_reading import StateEvent, paired
 

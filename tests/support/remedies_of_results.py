@@ -128,10 +128,7 @@ def a_timeline_in_another_s_place(kit: Kit) -> Steps:
     yield kit.run("report", kit.folder / "copy")
 
 
-@remedy(
-    ": holds what this program does not write ({}); run `emonext process` again, and "
-    "if that does not help, report it as a fault of the program."
-)
+@remedy(": has invalid content ({}); run `emonext process` again, and if that does not help, report a bug.")
 def a_timeline_with_senseless_values(kit: Kit) -> Steps:
     kit.study()
 
@@ -146,10 +143,7 @@ def a_timeline_with_senseless_values(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy(
-    ": holds what this program does not write ({}); run `emonext process` again, and "
-    "if that does not help, report it as a fault of the program."
-)
+@remedy(": has invalid content ({}); run `emonext process` again, and if that does not help, report a bug.")
 def a_timeline_with_senseless_metadata(kit: Kit) -> Steps:
     kit.study()
     rewrite(timeline_path(kit.out, "P1", "S1"), lambda table: table, video={})
@@ -211,8 +205,8 @@ def a_damaged_status(kit: Kit) -> Steps:
 
 
 @remedy(
-    ": can't be read. Put it back from a backup; or delete it: the log stays whole, but "
-    "whose its entries are is then lost."
+    ": can't be read. Put it back from a backup; or delete it: the log stays intact, "
+    "but the ids of its entries are lost."
 )
 def a_damaged_list_of_logged_ids(kit: Kit) -> Steps:
     kit.study()
@@ -243,8 +237,8 @@ def a_short_head(kit: Kit) -> Steps:
 
 @remedy(
     "Nothing to do: every session is up to date. Use --overwrite to process the sessions again.",
-    "is up to date; --overwrite makes it anew",
-    "is up to date; --overwrite makes it anew",
+    "is up to date; --overwrite processes it again",
+    "is up to date; --overwrite processes it again",
 )
 def nothing_to_do(kit: Kit) -> Steps:
     kit.study()
@@ -269,7 +263,7 @@ def a_lost_status(kit: Kit) -> Steps:
     yield kit.run("status", kit.out)
 
 
-@remedy("its process was killed, perhaps for want of memory; try again with fewer --jobs")
+@remedy("its process was killed, perhaps because memory ran out; try again with fewer --jobs")
 def a_killed_process(kit: Kit) -> Steps:
     def killed(job: Job, instruments: object, on_progress: object) -> Outcome:
         return failed(job, _ending(-signal.SIGKILL))

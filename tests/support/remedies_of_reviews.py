@@ -81,7 +81,7 @@ def files_of_two_sizes_in_a_list(kit: Kit) -> Steps:
 REVIEW = ("P1", "S1", "--blur", "all")
 
 
-@remedy(": does not say where the video of {} lies; give --video FILE.")
+@remedy(": has no path of the video of {}; give --video FILE.")
 def a_review_after_the_status_was_lost(kit: Kit) -> Steps:
     kit.study()
     (kit.out / "status.parquet").unlink()
@@ -89,7 +89,7 @@ def a_review_after_the_status_was_lost(kit: Kit) -> Steps:
     yield kit.run("review", kit.out, *REVIEW, "--video", videos(kit)[0])
 
 
-@remedy(": not found; say where it lies now with --video FILE.")
+@remedy(": not found; give its new path with --video FILE.")
 def a_review_of_a_video_that_was_moved(kit: Kit) -> Steps:
     video = kit.video()
     kit.process(video)
@@ -107,7 +107,7 @@ def a_review_of_one_file_of_two(kit: Kit) -> Steps:
 
 
 @remedy(
-    ": not the video that was processed (its sha256 is another one); give that one "
+    ": not the video that was processed (it has another sha256); give that one "
     "with --video, or process this one."
 )
 def a_review_of_another_video(kit: Kit) -> Steps:
@@ -158,7 +158,7 @@ def a_table_of_people_without_a_column(kit: Kit) -> Steps:
     yield kit.run("people", kit.out, "--apply", table)
 
 
-@remedy("the session was processed again since; make the table anew.")
+@remedy("the session was processed again since; make the table again.")
 def a_table_of_people_of_an_earlier_run(kit: Kit) -> Steps:
     table = roles(kit)
     assert kit.process(*videos(kit), "--fps", 2).code == 0
@@ -177,7 +177,7 @@ def a_role_that_is_none(kit: Kit) -> Steps:
     yield kit.run("people", kit.out, "--apply", table)
 
 
-@remedy("not as it was written; make the table anew.")
+@remedy("changed since it was written; make the table again.")
 def tracks_that_are_none(kit: Kit) -> Steps:
     table = roles(kit)
     lines = table.read_text("utf-8").splitlines()
@@ -200,7 +200,7 @@ def a_language_that_is_none(kit: Kit) -> Steps:
     yield kit.run("report", kit.out, "--lang", "fr")
 
 
-@remedy(": is there, and not from an export; give another --out.")
+@remedy(": exists, and is not from an export; give another --out.")
 def a_file_where_an_export_goes(kit: Kit) -> Steps:
     kit.study()
     kit.table("sessions.csv", "mine", folder=kit.out / "exports/csv")
@@ -208,7 +208,7 @@ def a_file_where_an_export_goes(kit: Kit) -> Steps:
     yield kit.run("export", kit.out, "--format", "csv", "--out", kit.folder / "csv")
 
 
-@remedy(": not as an export writes it; give another --out.")
+@remedy(": damaged list of exports; give another --out.")
 def a_damaged_list_of_an_export(kit: Kit) -> Steps:
     kit.study()
     kit.table(".exported.json", "{", folder=kit.out / "exports/csv")
@@ -216,7 +216,7 @@ def a_damaged_list_of_an_export(kit: Kit) -> Steps:
     yield kit.run("export", kit.out, "--format", "csv", "--out", kit.folder / "csv")
 
 
-@remedy(": is there, perhaps with a rater's corrections; move it away, or give another --out.")
+@remedy(": exists, perhaps with a rater's corrections; move it away, or give another --out.")
 def an_export_that_a_rater_worked_on(kit: Kit) -> Steps:
     kit.study()
     command = ("export", kit.out, "--format", "boris")
@@ -227,7 +227,7 @@ def an_export_that_a_rater_worked_on(kit: Kit) -> Steps:
     yield kit.run(*command)
 
 
-@remedy(": no session has a reading {}; leave out --reading.")
+@remedy(": no session has the reading {}; leave out --reading.")
 def a_reading_that_no_session_has(kit: Kit) -> Steps:
     kit.study()
     yield kit.run("export", kit.out, "--format", "boris", "--reading", "corrected")

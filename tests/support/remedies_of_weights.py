@@ -71,7 +71,7 @@ def a_sha256_that_is_none(kit: Kit) -> Steps:
     yield kit.run("weights", "verify", path)
 
 
-@remedy(": not the tensors that its card describes; fetch it again.")
+@remedy(": its tensors do not match its card; fetch it again.")
 def weights_of_another_network(kit: Kit) -> Steps:
     from safetensors import safe_open
     from safetensors.torch import save_file
@@ -124,7 +124,7 @@ def data_that_are_not_there(kit: Kit) -> Steps:
     yield take(kit, path)
 
 
-@remedy("--split {}: no such split; it is one of {}.")
+@remedy("--split {}: no such split; the splits are {}.")
 def a_split_that_is_none(kit: Kit) -> Steps:
     path = frames(kit)
     yield judge(kit, path, "--split", "all")
@@ -138,14 +138,14 @@ def a_column_that_is_not_there(kit: Kit) -> Steps:
     yield judge(kit, path, "--by", "group")
 
 
-@remedy(": name it .npz, by which it is recognised.")
+@remedy(": name it .npz; the suffix identifies the format.")
 def a_file_of_faces_by_another_name(kit: Kit) -> Steps:
     path = frames(kit)
     yield take(kit, path, out="faces.dat")
     yield take(kit, path, out="faces.npz")
 
 
-@remedy(": it is imported already; use it as it is.")
+@remedy(": already imported; use the file itself.")
 def faces_that_are_imported(kit: Kit) -> Steps:
     take(kit, frames(kit))
     yield take(kit, kit.folder / "frames.npz", out="again.npz")
@@ -177,7 +177,7 @@ def a_picture_of_16_bits(kit: Kit) -> Steps:
     yield take(kit, path)
 
 
-@remedy(": no label. Fill it in, or take the line out.")
+@remedy(": no label. Fill it in, or remove the line.")
 def a_face_without_a_label(kit: Kit) -> Steps:
     path = frames(kit)
     lines = path.read_text("utf-8").splitlines()
@@ -190,7 +190,7 @@ def a_face_without_a_label(kit: Kit) -> Steps:
     yield take(kit, path)
 
 
-@remedy(": no face in it but those that the label map leaves out (--labels).")
+@remedy(": the label map (--labels) omits all its faces.")
 def a_map_that_leaves_all_out(kit: Kit) -> Steps:
     path = frames(kit)
     yield take(kit, path, "--labels", ",".join(f"{name}=-" for name in LABELS))
@@ -213,13 +213,13 @@ def a_class_that_is_not_known(kit: Kit) -> Steps:
 
 for text, bad, good in (
     (
-        "--labels: {}={}: no such class here; map to {}, or {} to leave it out.",
+        "--labels: {}={}: no such label; map to {}, or {} to leave it out.",
         "angry=cross",
         "angry=sad",
     ),
     ("--labels: {} is not like 0=angry; or give one of {}.", "angry", "angry=sad"),
     (
-        ": --labels names {}, which the data has not; its classes are {}.",
+        ": --labels names {}, which the data does not have; its classes are {}.",
         "joy=happy",
         "happy=happy",
     ),
@@ -327,7 +327,7 @@ def a_run_that_is_none(kit: Kit) -> Steps:
     yield train(kit, out="other")
 
 
-@remedy(": {}; {}, then run again.", "give another path, or put that right")
+@remedy(": {}; {}, then run again.", "give another path, or correct the cause")
 def a_path_that_can_t_be_written(kit: Kit) -> Steps:
     path = frames(kit)
     yield judge(kit, path, "--json", kit.folder)
