@@ -128,8 +128,11 @@ class _TimeLeft(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar with the time that is left, on a terminal; nothing elsewhere."""
+def progress_bar(title: str) -> Iterator[Callable[..., None]]:
+    """A bar with the time that is left, on a terminal; nothing elsewhere.
+
+    :returns: to be called as :data:`pipeline.records.OnProgress`; a third argument is a note beside the bar.
+    """
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -142,7 +145,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
         task = bar.add_task(title, total=None, note="", first=0)
         last = 0
 
-        def update(done: int, total: int, note: str) -> None:
+        def update(done: int, total: int, note: str = "") -> None:
             nonlocal last
             if done < last or (last == 0 and done > 1):  # the next video, or a run that goes on
                 bar.reset(task, first=done - 1, note=note)
@@ -152,7 +155,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
         yield update
 
 
-def overall_progress(update: Callable[[int, int, str], None], count: int) -> "OnSession":
+def overall_progress(update: Callable[..., None], count: int) -> "OnSession":
     """One bar for sessions of which several are at work at once."""
     shares: dict[tuple[str, str], float] = {}
 

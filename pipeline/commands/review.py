@@ -129,7 +129,7 @@ def review(
             copy = folder / f"{session}.mp4"
             if not no_video:
                 with progress_bar("Drawing") as update:
-                    write_copy(material, copy, blur, lambda done, total: update(done, total, ""))
+                    write_copy(material, copy, blur, update)
             files = zip(material.recording.files, material.recording.starts, strict=True)
             films = [Film(info.path.resolve().as_uri(), start_s) for info, (start_s, _) in files if original]
             page = write_review_page(
