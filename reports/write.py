@@ -19,8 +19,8 @@ from pipeline.store.status import WITHOUT_CONSENT, read_status, state_of
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
-from reports.options import ReportOptions, last_options
-from reports.pages.index import IndexEntry, write_index
+from reports.options import ReportOptions, last_options, write_options
+from reports.pages.index import IndexEntry, index_page
 from reports.pages.patient import patient_page
 from reports.pages.session import session_page
 from reports.pages.study import study_page
@@ -116,8 +116,9 @@ def write_reports(
     spoken, assets = language(options.language), options.assets_of(0)
     write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
     (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
+    write_options(out, options)
     index = out / "reports" / "index.html"
-    return write_index(entries, index, spoken, assets, patients, has_study=True)
+    return write_page(index, index_page(entries, spoken, assets, patients, has_study=True))
 
 
 def update_reports(out: Path, progress: OnProgress | None = None) -> Path:

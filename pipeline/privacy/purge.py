@@ -47,9 +47,7 @@ _BY_SESSION = (
     ),
     "withdrawn",
 )
-KINDS = (*_BY_SESSION, "thumbnails", "people", "embeddings")
-
-_MADE = (*KINDS, *SHARED)
+_MADE = (*_BY_SESSION, *SHARED)
 
 Known = Mapping[str, Collection[str]]
 """Patient → sessions."""
@@ -239,7 +237,7 @@ def _whose(path: Path, known: Known) -> tuple[str | None, str | None]:
     kind, *parts = path.parts
     if kind == "exports" and path.suffix == ".eaf":
         parts = parts[-1:]
-    elif kind not in KINDS:
+    elif kind not in _BY_SESSION:
         return None, None
     patient, rest = _named(parts, known)
     return patient, _named(rest, known[patient])[0] if patient else None
@@ -316,7 +314,10 @@ def remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
         return
     reports = out / "reports"
     # the innermost first: what is left of a folder keeps those around it
-    left = ((reports / "assets", "*.*"), (reports, "*.html"), (out / "summaries", "sessions.parquet"))
+    left = (
+        *((reports / "assets", "*.*"), (reports, "*.json"), (reports, "*.html")),
+        (out / "summaries", "sessions.parquet"),
+    )
     for folder, names in left:
         if not (folder.is_symlink() or folder.parent.is_symlink()):
             for page in folder.glob(names):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -10,10 +9,10 @@ from markupsafe import Markup
 from reports.assets import INLINE, Assets
 from reports.pages.session_scales import scales
 from reports.pages.session_sections import about, coverage, details, moments, shares, timeline, unseen
-from reports.render import render, write_page
+from reports.render import render
 from reports.session_data import SessionMaterial
 from reports.words.dates import moment
-from reports.words.language import ENGLISH, Language, marked
+from reports.words.language import Language, marked
 from reports.words.patient import condition_word
 from reports.words.session import answer, in_short
 
@@ -41,17 +40,6 @@ SECTIONS = (
     Section("about", marked("About this report"), about),
     Section("details", marked("Technical details"), details),
 )
-
-
-def write_session_report(
-    material: SessionMaterial, path: Path, language: Language = ENGLISH, assets: Assets = INLINE
-) -> Path:
-    """Writes the page of one session; returns its path.
-
-    :param assets: where the page has its scripts and style from.
-    :raises pipeline.errors.OutputError: it can't be written.
-    """
-    return write_page(path, session_page(material, language, assets))
 
 
 def session_page(material: SessionMaterial, language: Language, assets: Assets = INLINE) -> Markup:
