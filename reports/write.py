@@ -160,15 +160,15 @@ def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
     spoken, assets = language(folder.options.language), folder.options.assets_of(1)
     for course in found:
         page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
-        write_page(folder.out / "reports" / check_id("--patient", course.patient_id) / "index.html", page)
+        write_page(folder.out / "reports" / check_id("`patient_id`", course.patient_id) / "index.html", page)
     return {course.patient_id: course for course in found}
 
 
 def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
     """Pages of sessions to which there is no consent; of a patient without others, theirs too."""
     for patient_id, session_id in refused_sessions(out):
-        folder = out / "reports" / check_id("--patient", patient_id)
-        (folder / f"{check_id('--session', session_id)}.html").unlink(missing_ok=True)
+        folder = out / "reports" / check_id("`patient_id`", patient_id)
+        (folder / f"{check_id('`session_id`', session_id)}.html").unlink(missing_ok=True)
         if patient_id not in patients:
             (folder / "index.html").unlink(missing_ok=True)
 

@@ -59,7 +59,7 @@ class SummarySettings:
     def __post_init__(self) -> None:
         """:raises InputError: a setting is not usable."""
         if not 0 <= self.min_coverage <= 1 or self.min_observed_s < 0 or self.min_rest_s < 0:
-            raise InputError("--min-coverage: from 0 to 1; min_observed_s and min_rest_s: 0 s or more.")
+            raise InputError("`min_coverage`: from 0 to 1; min_observed_s and min_rest_s: 0 s or more.")
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def export(
         return replace_export(folder, kind, bids_files(list(sessions)))
     rateable = [one for one in sessions if reading == RAW or one.facts["corrected"]]
     if not rateable:
-        raise InputError(f"{out}: no session has a reading {reading}; leave out --reading.")
+        raise InputError(f"{out}: no session has a reading {reading}; leave out `reading`.")
     for clash in find_clashes((one.patient_id, one.session_id) for one in rateable):
         raise InputError(f"{out}: {clash}")
     if kind == "boris":
@@ -62,6 +62,6 @@ def _new(path: Path) -> Path:
     """:raises OutputError: it is there, and somebody may have worked on it."""
     if path.exists():
         raise OutputError(
-            f"{path}: is there, perhaps with a rater's corrections; move it away, or give another --out."
+            f"{path}: is there, perhaps with a rater's corrections; move it away, or give another `out`."
         )
     return path

@@ -100,9 +100,9 @@ def plan_purge(
     :raises InputError: an id is unusable, nothing of it is in the folder, or its key is not in use.
     :raises OutputError: the log's ids are damaged.
     """
-    check_id("--patient", patient_id)
+    check_id("`patient_id`", patient_id)
     if session_id is not None:
-        check_id("--session", session_id)
+        check_id("`session_id`", session_id)
     check_key(out)  # timelines are looked into, and the pages made again from them
     known = _known(out)
     words = IdPattern(patient_id, session_id, known)

@@ -84,11 +84,11 @@ def _processed(out: Path, session: Session, before: Outcome | None) -> list[Path
     found = before.videos if before else ()
     if not found:
         raise InputError(
-            f"{out}: does not say where the video of {' '.join(session.ids)} lies; give --video FILE."
+            f"{out}: does not say where the video of {' '.join(session.ids)} lies; give `videos` FILE."
         )
     for video in found:
         if not Path(video).exists():
-            raise InputError(f"{video}: not found; say where it lies now with --video FILE.")
+            raise InputError(f"{video}: not found; say where it lies now with `videos` FILE.")
     return [Path(video) for video in found]
 
 
@@ -97,7 +97,7 @@ def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcom
     if len(videos) != len(sha256s):
         raise InputError(
             f"{videos[0]}: the session's recording has {number_of(len(sha256s), 'file')}, not {len(videos)}; "
-            "give --video for each of them, in their order."
+            "give `videos` for each of them, in their order."
         )
     if before is not None and (before.video_stamp, before.video_sha256) == (stamp(videos), joined(sha256s)):
         return
@@ -105,7 +105,7 @@ def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcom
         if sha256_of(video) != sha256:
             raise InputError(
                 f"{video}: not the video that was processed (its sha256 is another one); "
-                "give that one with --video, or process this one."
+                "give that one with `videos`, or process this one."
             )
 
 

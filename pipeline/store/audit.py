@@ -177,7 +177,7 @@ def verify(out: Path, kept_head: str = "") -> Verdict:
     :raises InputError: there is no log, or the head is too short to tell.
     """
     if kept_head and len(kept_head) < _MIN_HEAD:
-        raise InputError(f"--head {kept_head}: give at least {_MIN_HEAD} characters of it.")
+        raise InputError(f"`kept_head` {kept_head}: give at least {_MIN_HEAD} characters of it.")
     count, head = _read_head(out)  # before the log: a run that is at work may add to it
     lines, entries = _read_log(out)
     numbers = _numbers(entries)

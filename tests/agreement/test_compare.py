@@ -216,7 +216,7 @@ def test_without_summaries_it_is_said_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step_s", [0, -1, 61, float("nan")])
 def test_a_step_that_makes_no_sense_is_refused(out: Path, step_s: float) -> None:
-    with pytest.raises(InputError, match="--step"):
+    with pytest.raises(InputError, match="`step_s`"):
         agree(out, Ratings((rated("anna", (0, 10, "happy")),)), step_s)
 
 

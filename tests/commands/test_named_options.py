@@ -9,6 +9,7 @@ import pytest
 import typer
 
 import cli
+from pipeline.commands.console import FLAGS
 from pipeline.commands.study import COLUMN_HELP
 from pipeline.processing.list_columns import COLUMNS
 
@@ -74,6 +75,12 @@ def sources() -> list[Path]:
     return sorted([ROOT / "cli.py", *code, *pages, *documents])
 
 
+def library() -> list[Path]:
+    return [
+        path for path in sources() if path.suffix == ".py" and path.parent != ROOT / "pipeline" / "commands"
+    ]
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -89,6 +96,17 @@ def test_every_option_that_is_named_exists(path: Path) -> None:
     known = set().union(*COMMANDS.values()) | OTHERS
     named = {option for text in texts_of(path) for option in OPTION.findall(text)}
     assert named <= known
+
+
+def test_every_field_has_an_option_that_exists() -> None:
+    assert set(FLAGS.values()) <= set().union(*COMMANDS.values())
+    texts = [text for path in library() for text in texts_of(path)]
+    assert [field for field in FLAGS if not any(f"`{field}`" in text for text in texts)] == []
+
+
+def test_an_error_of_the_library_is_about_a_field_and_not_about_an_option() -> None:
+    texts = [text for path in library() for text in texts_of(path)]
+    assert [text for text in texts if re.match(r"(\{\}: )?--[a-z-]+( \S+)?: ", text)] == []
 
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)

@@ -54,7 +54,7 @@ def test_a_set_without_faces_or_without_truth_cannot_be_evaluated(card: Card) ->
 def test_a_column_that_is_not_there_lists_those_that_are(
     columns: dict[str, NDArray[np.str_]], listed: str
 ) -> None:
-    with pytest.raises(DataError, match=rf"^--by race: no such column; the data has {listed}\.$"):
+    with pytest.raises(DataError, match=rf"^`by` race: no such column; the data has {listed}\.$"):
         evaluate(weights(CARD), replace(DATA, groups=columns), CPU, by="race")
 
 

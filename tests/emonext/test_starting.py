@@ -165,13 +165,13 @@ def test_imagenet_without_a_network_is_one_line(error: Exception, monkeypatch: p
     monkeypatch.setattr(timm, "create_model", fail)
     model = EmoNeXt(ARCHITECTURES["atto"])
     with pytest.raises(
-        WeightsError, match=r"^--init imagenet: convnext_atto\.d2_in1k .* give its file, or none\.$"
+        WeightsError, match=r"^`init` imagenet: convnext_atto\.d2_in1k .* give its file, or none\.$"
     ):
         start_from(model, "imagenet")
 
 
 def test_imagenet_for_a_network_that_timm_has_not_is_refused() -> None:
-    with pytest.raises(WeightsError, match="--init imagenet: there are no such weights"):
+    with pytest.raises(WeightsError, match="`init` imagenet: there are no such weights"):
         start_from(fresh(), "imagenet")
 
 
@@ -233,7 +233,7 @@ def test_weights_of_other_widths_or_depths_are_refused(
     torch.save((trunk(other) if of_timm else taught(other)).state_dict(), path)
     model = fresh()
     before = state_of(model)
-    told = rf"--init {path}: of another architecture \(.* does not fit\); give its --size"
+    told = rf"`init` {path}: of another architecture \(.* does not fit\); give its `size`"
     with pytest.raises(WeightsError, match=told):
         start_from(model, str(path))
     assert differing(model, before) == set()

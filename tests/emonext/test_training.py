@@ -47,7 +47,7 @@ def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("count", [0, 15])
 def test_fewer_faces_than_a_batch_are_refused(tmp_path: Path, count: int) -> None:
-    with pytest.raises(DataError, match=f"--batch-size 16: the {count} training faces do not fill"):
+    with pytest.raises(DataError, match=f"`batch_size` 16: the {count} training faces do not fill"):
         start(tmp_path, train=faces(count)).train(ignore)
 
 
@@ -61,12 +61,12 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, change: dict[str, str]) -
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"image_size": 0}, "--image-size 0: give 32 px or more"),
-        ({"image_size": 31}, "--image-size 31: give 32 px or more"),
-        ({"learning_rate": 0.0}, "--lr 0: give a positive number"),
-        ({"learning_rate": -1.0}, "--lr -1: give a positive number"),
-        ({"learning_rate": math.nan}, "--lr nan: give a positive number"),
-        ({"learning_rate": math.inf}, "--lr inf: give a positive number"),
+        ({"image_size": 0}, "`image_size` 0: give 32 px or more"),
+        ({"image_size": 31}, "`image_size` 31: give 32 px or more"),
+        ({"learning_rate": 0.0}, "`learning_rate` 0: give a positive number"),
+        ({"learning_rate": -1.0}, "`learning_rate` -1: give a positive number"),
+        ({"learning_rate": math.nan}, "`learning_rate` nan: give a positive number"),
+        ({"learning_rate": math.inf}, "`learning_rate` inf: give a positive number"),
     ],
 )
 def test_a_number_that_no_run_can_have_is_refused(

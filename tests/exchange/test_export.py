@@ -64,7 +64,7 @@ def test_no_other_file_is_overwritten(out: Path, kind: Format, link: bool) -> No
     else:
         path.write_text("by hand")
     before = names(out / "y")
-    with pytest.raises(OutputError, match=f"{path}: is there, and not from an export; give another --out"):
+    with pytest.raises(OutputError, match=f"{path}: is there, and not from an export; give another `out`"):
         export(out, kind, out / "y")
     assert names(out / "y") == before
     assert link or path.read_text() == "by hand"
@@ -134,7 +134,7 @@ def test_a_list_that_names_other_files_removes_none(out: Path, listed: str) -> N
     (out / "x").mkdir()
     (out / "x" / "link").symlink_to(out)
     (out / "x" / LIST_FILE).write_text(listed)
-    with pytest.raises(OutputError, match=f"{LIST_FILE}: not as an export writes it; give another --out"):
+    with pytest.raises(OutputError, match=f"{LIST_FILE}: not as an export writes it; give another `out`"):
         export(out, "csv", out / "x")
     assert (out / "a.txt").read_text() == "by hand"
     assert names(out / "x") == {"link", LIST_FILE}

@@ -205,7 +205,7 @@ def test_ids_that_look_alike_are_kept_apart(out: Path, process: Process, purged:
 def test_an_id_that_is_none_is_refused(out: Path, process: Process, patient: str) -> None:
     process("P1/S1")
     before = files(out)
-    with pytest.raises(InputError, match="--patient"):
+    with pytest.raises(InputError, match="`patient_id`"):
         plan_purge(out, patient)
     assert files(out) == before
 

@@ -90,7 +90,7 @@ def test_numbers_and_dates_are_written_as_there() -> None:
 
 
 def test_an_unknown_language_is_an_error_that_names_those_there_are() -> None:
-    with pytest.raises(ReportError, match="--lang de: there is no such language; choose en or fr"):
+    with pytest.raises(ReportError, match="`language` de: there is no such language; choose en or fr"):
         language("de")
 
 
