@@ -17,7 +17,7 @@ from scipy import stats
 
 from pipeline.analysis.summaries import CORRECTED, RAW, READINGS, Key, Number, has_time, numbers_by_session
 
-GROUPS = ("positive", "surprise", "neutral", "negative")
+TIME_PARTS = ("positive", "surprise", "neutral", "negative")
 """The parts into which the observed time falls. Surprise is neither positive nor negative."""
 
 MIN_RECENT, MAX_RECENT, MIN_EARLIER = 3, 10, 5
@@ -48,7 +48,7 @@ class SessionPoint:
     :param recorded_at: local time; none where it is not known. ``condition``: or empty.
     :param enough: seen enough to say something; without, ``balance`` and ``shares`` are empty.
     :param balance: by reading: mean valence, −1…1.
-    :param shares: by reading and by :data:`GROUPS` and emotions: of the observed time, 0…1.
+    :param shares: by reading and by :data:`TIME_PARTS` and emotions: of the observed time, 0…1.
     :param reading: the one that the patient's sessions are compared in, the same for all of them.
     """
 

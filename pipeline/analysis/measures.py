@@ -13,7 +13,7 @@ from pipeline.stats.block_bootstrap import effective_count, mean_interval, rate_
 
 Floats = NDArray[np.float64]
 
-GROUPS = {"positive": ("happy",), "negative": NEGATIVE}
+GROUP_MEMBERS = {"positive": ("happy",), "negative": NEGATIVE}
 """People agree best at this level (98–99 %); neutral is a class of its own, and surprise is none of them."""
 
 _MINUTE_S = 60.0
@@ -25,7 +25,8 @@ _NEUTRAL = EMOTIONS.index("neutral")
 class Measure:
     """One number of a session.
 
-    :param measure: what was measured. ``of``: an emotion or a group of :data:`GROUPS`; empty where it is all.
+    :param measure: what was measured. ``of``: an emotion or a group of
+        :data:`GROUP_MEMBERS`; empty where it is all.
     :param value: none where it can't be said. ``low``, ``high``: its 95 % interval, or none.
     """
 
@@ -54,7 +55,7 @@ def measure_session(
 def _names() -> Iterator[tuple[str, str, str]]:
     """Every measure with what it is of, and its unit."""
     for name, unit in (("seconds", "s"), ("share", "0…1")):
-        yield from ((name, of, unit) for of in (*EMOTIONS, *GROUPS))
+        yield from ((name, of, unit) for of in (*EMOTIONS, *GROUP_MEMBERS))
     for name, unit in (("episodes_per_min", "1/min"), ("latency_s", "s"), ("longest_s", "s")):
         yield from ((name, of, unit) for of in EMOTIONS)
     yield "valence", "", "−1…1"
@@ -85,8 +86,8 @@ def _measures(samples: Observed, episodes: Sequence[Episode], begin_s: float) ->
 
 def _shares(samples: Observed, count: float) -> Iterator[Measure]:
     largest = samples.probabilities.argmax(axis=1)
-    for of in (*EMOTIONS, *GROUPS):
-        members = [EMOTIONS.index(name) for name in GROUPS.get(of, (of,))]
+    for of in (*EMOTIONS, *GROUP_MEMBERS):
+        members = [EMOTIONS.index(name) for name in GROUP_MEMBERS.get(of, (of,))]
         share = _share("share", of, np.isin(largest, members), samples, count)
         yield share
         yield _times(share, float(samples.seconds.sum()))

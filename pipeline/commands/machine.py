@@ -27,7 +27,7 @@ from pipeline.commands.console import (
 from pipeline.commands.networks import crop_of, make_networks, share_processor
 from pipeline.commands.options import DEFAULT_MODEL, BatchSize, Device, MinFace, Model, SampleFps
 from pipeline.commands.process import tell_outcomes
-from pipeline.store.counts import number_of
+from pipeline.store.counts import clock, number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ OPTIONAL = {
 
 def _tell_preflight(video: Path, looks: "Sequence[Snapshot]", findings: "Sequence[Finding]") -> None:
     """What was judged, what to change (what will not work first), and the verdict on all."""
-    from pipeline.checks.preflight import clock, overall
+    from pipeline.checks.preflight import overall
 
     span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
     say(f"{video}: {number_of(len(looks), 'picture')} looked at, {span}")

@@ -14,7 +14,7 @@ NONE = "none"
 LEFT_OUT, UNRATEABLE = "-", "?"
 """Instead of a label: a code that is about something else; time in which nothing could be judged."""
 
-GROUPS = ("positive", "neutral", "negative", "surprise")
+COARSE_LABELS = ("positive", "neutral", "negative", "surprise")
 """The coarser labels: people agree best on these. Surprise is neither good nor bad."""
 
 _MOST_NAMED = 30  # a transcript taken for codes has thousands

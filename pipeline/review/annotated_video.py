@@ -17,7 +17,7 @@ from pipeline.errors import InputError
 from pipeline.processing.jobs import joined, stamp
 from pipeline.processing.session import Session
 from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
-from pipeline.store.counts import number_of
+from pipeline.store.counts import clock, number_of
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.files import atomic
 from pipeline.store.ids import check_id
@@ -280,7 +280,7 @@ def _write_strip(canvas: Image.Image, layout: _Layout, time_s: float, text: str)
     draw, font = ImageDraw.Draw(canvas), _font(layout.height)
     draw.rectangle((0, layout.height, layout.width, layout.full_height), fill=_INK)
     middle, edge = layout.height + layout.strip / 2, layout.strip / 3
-    draw.text((edge, middle), _clock(time_s), _PAPER, font, anchor="lm")
+    draw.text((edge, middle), clock(time_s, digits=2), _PAPER, font, anchor="lm")
     draw.text((layout.width - edge, middle), text.strip(), _PAPER, font, anchor="rm")
 
 
@@ -288,10 +288,3 @@ def _write_strip(canvas: Image.Image, layout: _Layout, time_s: float, text: str)
 def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own, readable at that height of the picture."""
     return ImageFont.load_default(max(12, height // 28))
-
-
-def _clock(time_s: float) -> str:
-    """``0:12.40``, ``1:02:03.40``: with hundredths, since pictures are less than a tenth apart."""
-    minutes, seconds = divmod(round(100 * time_s), 6000)
-    hours = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
-    return f"{hours}:{seconds / 100:05.2f}"

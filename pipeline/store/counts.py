@@ -1,4 +1,4 @@
-"""Numbers with the noun that they count, for texts that are in English only."""
+"""Numbers with the noun that they count, for texts that are in English only; moments of a video."""
 
 
 def number_of(number: int, one: str, many: str = "") -> str:
@@ -7,3 +7,11 @@ def number_of(number: int, one: str, many: str = "") -> str:
     :param many: the plural, where it is not ``one`` with an s.
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def clock(time_s: float, digits: int = 0) -> str:
+    """A moment of a video, as a player shows it: ``0:42``, ``1:02:03``; with two digits, ``0:12.40``."""
+    scale = 10**digits
+    minutes, left = divmod(round(scale * time_s), 60 * scale)
+    seconds = f"{left / scale:0{3 + digits if digits else 2}.{digits}f}"
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds}" if minutes >= 60 else f"{minutes}:{seconds}"

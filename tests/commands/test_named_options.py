@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from command_line import name_of
 
 import cli
 from pipeline.commands.console import FLAGS
@@ -79,10 +80,6 @@ def library() -> list[Path]:
     return [
         path for path in sources() if path.suffix == ".py" and path.parent != ROOT / "pipeline" / "commands"
     ]
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
 
 
 def test_there_is_something_to_look_at() -> None:

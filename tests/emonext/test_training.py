@@ -1,10 +1,8 @@
 import csv
 import json
 import math
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 from training_runs import CPU, MINI, faces, ignore, start, unequal
+from traps import Trap
 
-from emonext import ARCHITECTURES, Architecture, DataError, load_weights
-from emonext import evaluation as evaluation_module
+from emonext import DataError, load_weights
 from emonext.datasets.data import load_fer2013
 from emonext.errors import WeightsError
 from emonext.figures import draw_curves
@@ -27,19 +25,7 @@ from emonext.training.augmentation import Augmentation
 from emonext.training.recipe import PRESETS, Epoch
 from emonext.training.run import FER2013_MEAN, FER2013_STD, make_run
 
-pytestmark = pytest.mark.training
-
-
-@pytest.fixture(autouse=True)
-def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An architecture small enough to be trained in a test, on one core, and nothing slow beside it."""
-    monkeypatch.setitem(ARCHITECTURES, "mini", Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32))
-    monkeypatch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", 10)
-    monkeypatch.setattr(training_module, "draw_curves", lambda log, path: None)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.training, pytest.mark.usefixtures("mini")]
 
 
 # --- what is refused ------------------------------------------------------------------------------------
@@ -103,7 +89,7 @@ def test_a_broken_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
-    torch.save({"settings": Bomb(tmp_path / "ran")}, tmp_path / "checkpoint.pt")
+    torch.save({"settings": Trap(tmp_path / "ran")}, tmp_path / "checkpoint.pt")
     with pytest.raises(DataError, match=r"checkpoint\.pt"):
         start(tmp_path)
     assert not (tmp_path / "ran").exists()
@@ -283,16 +269,6 @@ def test_the_mean_and_deviation_are_fer2013s(shared: Path) -> None:
 
 
 # --- helpers --------------------------------------------------------------------------------------------
-
-
-class Bomb:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.folder),)
 
 
 def timeless(epoch: Epoch) -> Epoch:

@@ -2,7 +2,6 @@
 
 import csv
 import os
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from pipeline.exchange.tables import NamedTable, csv_files, derived_tables, dict
 from pipeline.store.paths import timeline_path
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
+
+pytestmark = pytest.mark.usefixtures("no_bak")
 
 
 # --- nothing
@@ -207,9 +208,3 @@ def test_hostile_texts_and_numbers_that_are_none(tmp_path: Path) -> None:
     assert sheet["A2"].data_type == "s"
     assert sheet["A3"].hyperlink is None
     assert dictionary(named)[0]["meaning"] == ""
-
-
-@pytest.fixture(autouse=True)
-def _no_bak(tmp_path: Path) -> Iterator[None]:
-    yield
-    assert not list(tmp_path.rglob("*.bak"))

@@ -14,12 +14,13 @@ from written_pages import write_index, write_session_report
 
 from pipeline.errors import TimelineError
 from pipeline.records import EMOTIONS
+from pipeline.store.counts import clock
 from pipeline.store.coverage import seen_too_little, summarize
 from reports import ReportError, write_reports
 from reports.figures.resampling import cut, step_length
 from reports.figures.session import expression_figure
 from reports.session_data import SessionMaterial
-from reports.words.formatting import clock, seconds_text, share_text, signed
+from reports.words.formatting import seconds_text, share_text, signed
 from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, STATUS_WORDS
 from reports.words.language import ENGLISH
 from reports.words.session import answer
