@@ -17,6 +17,7 @@ from pipeline.commands.console import (
 )
 from pipeline.commands.networks import find_identity_file, make_embedder
 from pipeline.commands.options import Directory, Identity, KeyFile
+from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
 
@@ -40,10 +41,7 @@ def people(
     from pipeline.review.apply_people import apply_people
     from pipeline.review.people import find_people
     from pipeline.review.people_table import read_people, write_people
-    from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
-    from pipeline.store.lock import folder_lock
-    from pipeline.store.status import sessions_in
     from reports import write_reports
     from reports.pages.people import write_people_page
 
@@ -59,9 +57,7 @@ def people(
             err_console.print(f"The patients' other sessions are not compared. {escape(str(error))}")
             embed = None
         with progress_bar("Applying") as update:
-            applied, recognised = apply_people(
-                directory, roles, write_reports, embed, lambda done, total: update(done, total, "")
-            )
+            applied, recognised = apply_people(directory, roles, write_reports, embed, update)
         say(f"{number_of(len(applied), 'timeline')} made again; {len(recognised)} more recognised by them.")
         say(f"Report: {directory / 'reports' / 'index.html'}")
         return
@@ -73,10 +69,9 @@ def people(
             raise
         err_console.print(f"People are told apart by place and time alone. {escape(str(error))}")
         embed = None
-    sessions = sessions_in(directory)
-    with folder_lock(directory), audited(directory, "people", sessions, {"apply": False}):
+    with work_in(directory, "people", key, options={"apply": False}):
         with progress_bar("Looking for people") as update:
-            found = find_people(directory, embed, lambda done, total: update(done, total, ""))
+            found = find_people(directory, embed, update)
         table = write_people(found, directory)
         page = write_people_page(found, table, directory / "people.html")
     say(f"Look at:   {page}")
