@@ -49,10 +49,10 @@ def export(
     for clash in find_clashes((one.patient_id, one.session_id) for one in rateable):
         raise InputError(f"{out}: {clash}")
     if kind == "boris":
-        from pipeline.exchange.boris_writing import write_boris
+        from pipeline.exchange.boris import write_boris
 
         return [write_boris(rateable, _new(folder / "emonext-care.boris"), reading)]
-    from pipeline.exchange.elan_writing import write_elan
+    from pipeline.exchange.elan import write_elan
 
     paths = [_new(folder / f"{one.name}.eaf") for one in rateable]
     return [write_elan(one, path, reading) for one, path in zip(rateable, paths, strict=True)]

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.exchange.boris_reading import read_boris_project
+from pipeline.exchange.boris import read_boris_project
 from pipeline.exchange.code_map import LEFT_OUT, NONE, UNRATEABLE, CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, SessionNames, Span
-from pipeline.exchange.elan_reading import read_elan
+from pipeline.exchange.elan import read_elan
 from pipeline.exchange.rated_extent import EDGE_S, cut, fit, intersection, total_s, united
 from pipeline.exchange.rating_tables import read_coded_table
 from pipeline.records import EMOTIONS

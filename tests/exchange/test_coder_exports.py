@@ -1,4 +1,4 @@
-"""exchange.elan_writing, exchange.boris_writing: files that ELAN and BORIS open, read back as they were."""
+"""exchange.elan, exchange.boris: files that ELAN and BORIS open, read back as they were."""
 
 import importlib.util
 import json
