@@ -155,11 +155,11 @@ def import_weights(source: Path, name: str) -> Path:
     folder = imports_folder()
     target = folder / f"{name}.safetensors"
     if not NAME.fullmatch(name):
-        raise WeightsError(f"--name {name}: use letters, digits, '.', '_' and '-', 64 at most.")
+        raise WeightsError(f"`name` {name}: use letters, digits, '.', '_' and '-', 64 at most.")
     if name in SHIPPED:
-        raise WeightsError(f"--name {name}: the name of weights that come with the program; give another.")
+        raise WeightsError(f"`name` {name}: the name of weights that come with the program; give another.")
     if target.exists():
-        raise WeightsError(f"--name {name}: taken by {target}; give another, or delete that file first.")
+        raise WeightsError(f"`name` {name}: taken by {target}; give another, or delete that file first.")
     digest = load_weights(source).sha256
     try:
         folder.mkdir(parents=True, exist_ok=True)

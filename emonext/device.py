@@ -11,9 +11,9 @@ def choose_device(name: str = "auto") -> torch.device:
     :raises DeviceError: ``cuda`` without a usable GPU, or an unknown name.
     """
     if name not in ("auto", "cpu", "cuda"):
-        raise DeviceError(f"--device {name}: unknown; use auto, cpu or cuda.")
+        raise DeviceError(f"`device` {name}: unknown; use auto, cpu or cuda.")
     if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("--device cuda: no usable GPU on this machine; use --device cpu or auto.")
+        raise DeviceError("`device` cuda: no usable GPU on this machine; use `device` cpu or auto.")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

@@ -183,7 +183,7 @@ def evaluate(
     if not pairs:
         raise DataError("there is no labelled face to evaluate on.")
     if by is not None and by not in data.groups:
-        raise DataError(f"--by {by}: no such column; the data has {', '.join(data.groups) or 'none'}.")
+        raise DataError(f"`by` {by}: no such column; the data has {', '.join(data.groups) or 'none'}.")
     runner = _Runner(weights, data, device, on_progress, passes=12 + (30 if robustness else 0))
     start = time.perf_counter()
     one = runner.one_crop(data.images)

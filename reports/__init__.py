@@ -2,29 +2,20 @@
 
     write_reports(out)                           every timeline of a folder, and an index over them
     update_reports(out)                          the same, where something changed since
-    write_session_report(material, path)
-    write_index(entries, path)
 
 A page is one file that opens from disk: no network, nothing beside it.
 """
 
 from reports.errors import ReportError
 from reports.options import ReportOptions, last_options
-from reports.pages.index import IndexEntry, write_index
-from reports.pages.session import write_session_report
 from reports.render import own_text
-from reports.session_data import SessionMaterial
 from reports.write import update_reports, write_reports
 
 __all__ = [
-    "IndexEntry",
     "ReportError",
     "ReportOptions",
-    "SessionMaterial",
     "last_options",
     "own_text",
     "update_reports",
-    "write_index",
     "write_reports",
-    "write_session_report",
 ]

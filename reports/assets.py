@@ -66,11 +66,6 @@ def write_assets(reports: Path) -> None:
             partial.write_text(text, encoding="utf-8", newline="\n")
 
 
-def has_assets(reports: Path) -> bool:
-    """Whether :func:`write_assets` wrote them there."""
-    return (reports / FOLDER / PLOTLY_FILE).is_file()
-
-
 def remove_assets(reports: Path) -> None:
     """Removes what :func:`write_assets` wrote; what else is there stays."""
     for name in _FILES:

@@ -1,15 +1,15 @@
 """How a folder's pages are made, and how they were made last."""
 
-import re
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from reports.assets import FOLDER, INLINE, Assets, has_assets
+from pipeline.store.files import atomic
+from reports.assets import FOLDER, INLINE, Assets
 from reports.words.language import LOCALES, SOURCE
 
-_LANGUAGE = re.compile(r'<html lang="(\w+)"')
-_BEGINNING = 200
+_FILE = "options.json"
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,20 @@ def last_options(out: Path) -> ReportOptions:
 
     But pictures of faces come only where they are asked for.
     """
-    reports = out / "reports"
     try:
-        with (reports / "index.html").open(encoding="utf-8", errors="replace") as index:
-            found = _LANGUAGE.search(index.read(_BEGINNING))
-    except OSError:
-        return ReportOptions()
-    language = found[1] if found and found[1] in LOCALES else SOURCE
-    return ReportOptions(language, "shared" if has_assets(reports) else "inline")
+        stored = json.loads((out / "reports" / _FILE).read_text("utf-8"))
+        language, assets = stored["language"], stored["assets"]
+        if language in LOCALES and assets in ("inline", "shared"):
+            return ReportOptions(language, assets)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        pass
+    return ReportOptions()
+
+
+def write_options(out: Path, options: ReportOptions) -> None:
+    """Stores the options for :func:`last_options`.
+
+    :raises pipeline.errors.OutputError: the file can't be written.
+    """
+    with atomic(out / "reports" / _FILE) as partial:
+        partial.write_text(json.dumps({"language": options.language, "assets": options.assets}), "utf-8")

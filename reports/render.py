@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
+from pipeline.store.counts import clock
 from pipeline.store.files import atomic
 from reports.words import formatting as words
 from reports.words import labels as look
@@ -39,7 +40,7 @@ def environment(language: Language) -> Environment:
     templates.install_gettext_callables(translations.gettext, translations.ngettext, newstyle=True)  # type: ignore[attr-defined]
     templates.filters |= {
         "seconds": partial(words.seconds_text, language=language),
-        "clock": words.clock,
+        "clock": clock,
         "count": words.count_text,
         "number": language.number,
         "plain": language.plain,

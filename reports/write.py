@@ -19,8 +19,8 @@ from pipeline.store.status import WITHOUT_CONSENT, read_status, state_of
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
-from reports.options import ReportOptions, last_options
-from reports.pages.index import IndexEntry, write_index
+from reports.options import ReportOptions, last_options, write_options
+from reports.pages.index import IndexEntry, index_page
 from reports.pages.patient import patient_page
 from reports.pages.session import session_page
 from reports.pages.study import study_page
@@ -116,8 +116,9 @@ def write_reports(
     spoken, assets = language(options.language), options.assets_of(0)
     write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
     (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
+    write_options(out, options)
     index = out / "reports" / "index.html"
-    return write_index(entries, index, spoken, assets, patients, has_study=True)
+    return write_page(index, index_page(entries, spoken, assets, patients, has_study=True))
 
 
 def update_reports(out: Path, progress: OnProgress | None = None) -> Path:
@@ -159,15 +160,15 @@ def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
     spoken, assets = language(folder.options.language), folder.options.assets_of(1)
     for course in found:
         page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
-        write_page(folder.out / "reports" / check_id("--patient", course.patient_id) / "index.html", page)
+        write_page(folder.out / "reports" / check_id("`patient_id`", course.patient_id) / "index.html", page)
     return {course.patient_id: course for course in found}
 
 
 def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
     """Pages of sessions to which there is no consent; of a patient without others, theirs too."""
     for patient_id, session_id in refused_sessions(out):
-        folder = out / "reports" / check_id("--patient", patient_id)
-        (folder / f"{check_id('--session', session_id)}.html").unlink(missing_ok=True)
+        folder = out / "reports" / check_id("`patient_id`", patient_id)
+        (folder / f"{check_id('`session_id`', session_id)}.html").unlink(missing_ok=True)
         if patient_id not in patients:
             (folder / "index.html").unlink(missing_ok=True)
 

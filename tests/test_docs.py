@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import name_of
 from documents import COMMAND, ROOT, documents
 from PIL import Image
 from videos import encode
@@ -62,10 +63,6 @@ def commands(path: Path) -> list[str]:
 
 def why_not(command: str) -> str | None:
     return next((why for begin, why in NOT_RUN.items() if re.match(begin, command)), None)
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
 
 
 def emonext(command: str) -> int:

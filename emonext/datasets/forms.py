@@ -52,7 +52,7 @@ def check_split(text: str) -> Split:
     for split in SPLITS:
         if split == text:
             return split
-    raise DataError(f"--split {text}: no such split; the splits are {', '.join(SPLITS)}.")
+    raise DataError(f"`split` {text}: no such split; the splits are {', '.join(SPLITS)}.")
 
 
 def load_faces(
@@ -131,7 +131,9 @@ def _knows_its_labels(source: Path, label_map: Mapping[str, str] | None, votes: 
     """Whether the format has labels and votes of its own: FER2013 sheets and imported files."""
     ours = source.suffix == ".npz" or (source / FER2013_TABLE).is_file()
     if ours and (label_map is not None or votes is not None):
-        raise DataError(f"{source}: it has its own labels and votes; give it without --labels and --votes.")
+        raise DataError(
+            f"{source}: it has its own labels and votes; give it without `label_map` and `votes`."
+        )
     return ours
 
 
@@ -168,7 +170,7 @@ def _read(
 
 def _no_face(source: Path, *, left_out: bool) -> str:
     if left_out:
-        return f"{source}: the label map (--labels) omits all its faces."
+        return f"{source}: the label map (`label_map`) omits all its faces."
     return (
         f"{source}: no face in it. A folder holds CLASS/*.png or {{train,val,test}}/CLASS/*.png, AffectNet's "
         f"or RAF-DB's own layout, or {FER2013_TABLE} with its sheets; for a CSV, the path is the file itself."

@@ -46,9 +46,9 @@ def parse_label_map(text: str) -> Mapping[str, str]:
         name, _, label = (part.strip() for part in entry.partition("="))
         if not name or not label:
             names = ", ".join(LABEL_MAPS)
-            raise DataError(f"--labels: {entry.strip()!r} is not like 0=angry; or give one of {names}.")
+            raise DataError(f"`label_map`: {entry.strip()!r} is not like 0=angry; or give one of {names}.")
         if name.casefold() in (known.casefold() for known in found):
-            raise DataError(f"--labels: {name!r} is mapped twice.")
+            raise DataError(f"`label_map`: {name!r} is mapped twice.")
         found[name] = label
     return {name: _ours(name, label) for name, label in found.items()}
 
@@ -83,7 +83,7 @@ def classes_of(
         absent = given.keys() - {name.casefold() for name in places}
         if absent:
             raise DataError(
-                f"{source}: --labels names {min(absent)!r}, which the data does not have; "
+                f"{source}: `label_map` names {min(absent)!r}, which the data does not have; "
                 f"its classes are {', '.join(sorted(places))}."
             )
     ours = {name: table[name.casefold()] for name in places}
@@ -94,7 +94,7 @@ def _ours(name: str, label: str) -> str:
     ours = NAMES.get(label.casefold(), label)
     if ours not in (*LABELS, LEFT_OUT):
         raise DataError(
-            f"--labels: {name}={label}: no such label; map to {', '.join(LABELS)}, "
+            f"`label_map`: {name}={label}: no such label; map to {', '.join(LABELS)}, "
             f"or {LEFT_OUT} to leave it out."
         )
     return ours
@@ -103,7 +103,7 @@ def _ours(name: str, label: str) -> str:
 def _unknown(name: str, place: str) -> str:
     return (
         f"{place}: class {name!r} is not known. Map every number of the data, and names like this one, by "
-        f"--labels of `evaluate` or `data import`: {name}=happy (or "
+        f"`label_map` of `evaluate` or `data import`: {name}=happy (or "
         f"{', '.join(label for label in LABELS if label != 'happy')}), {name}={LEFT_OUT} to leave it out; "
         f"or take a map of {', '.join(LABEL_MAPS)}."
     )

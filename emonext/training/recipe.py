@@ -101,5 +101,5 @@ def choose_settings(preset: str, changes: Mapping[str, Any]) -> Settings:
     :raises DataError: there is no such preset.
     """
     if preset not in PRESETS:
-        raise DataError(f"--preset {preset}: unknown; use {' or '.join(PRESETS)}.")
+        raise DataError(f"`preset` {preset}: unknown; use {' or '.join(PRESETS)}.")
     return replace(PRESETS[preset], **changes)

@@ -83,16 +83,16 @@ class Run:
         """:raises DataError: a setting is unknown, or the folder holds a run with other settings."""
         if settings.size not in ARCHITECTURES or settings.optimizer not in ("muon", "adamw"):
             raise DataError(
-                f"--size {settings.size}, --optimizer {settings.optimizer}: unknown; "
+                f"`size` {settings.size}, `optimizer` {settings.optimizer}: unknown; "
                 f"a size is {', '.join(ARCHITECTURES)}, an optimizer muon or adamw."
             )
         if settings.image_size is not None and settings.image_size < MIN_IMAGE_SIZE:
-            raise DataError(f"--image-size {settings.image_size}: give {MIN_IMAGE_SIZE} px or more.")
+            raise DataError(f"`image_size` {settings.image_size}: give {MIN_IMAGE_SIZE} px or more.")
         if not 0 < settings.learning_rate < math.inf:
-            raise DataError(f"--lr {settings.learning_rate:g}: give a positive number.")
+            raise DataError(f"`learning_rate` {settings.learning_rate:g}: give a positive number.")
         if len(train) < settings.batch_size:
             raise DataError(
-                f"--batch-size {settings.batch_size}: the {len(train)} training faces do not fill a batch; "
+                f"`batch_size` {settings.batch_size}: the {len(train)} training faces do not fill a batch; "
                 "give a smaller one, or more faces."
             )
         folder.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ def start_from(model: EmoNeXt, source: str) -> None:
     if _AFFINE in found and _AFFINE in ours:
         if found[_AFFINE].ndim != 2 or found[_AFFINE].shape[1] not in _AFFINE_WIDTHS:
             raise WeightsError(
-                f"--init {source}: of another architecture ({_AFFINE} does not fit); give its --size."
+                f"`init` {source}: of another architecture ({_AFFINE} does not fit); give its `size`."
             )
         found[_AFFINE] = _resize_affine(found[_AFFINE], ours[_AFFINE].shape[1])
     # all trunk blocks must match; squeeze-and-excitation is optional
@@ -62,7 +62,7 @@ def start_from(model: EmoNeXt, source: str) -> None:
     if wrong or trunks[0] != trunks[1]:
         example = min(wrong or trunks[0] ^ trunks[1])
         raise WeightsError(
-            f"--init {source}: of another architecture ({example} does not fit); give its --size."
+            f"`init` {source}: of another architecture ({example} does not fit); give its `size`."
         )
     model.load_state_dict(found, strict=False)
 
@@ -77,13 +77,13 @@ def _imagenet(model: EmoNeXt) -> dict[str, Tensor]:
         name for name, ours in ARCHITECTURES.items() if (ours.depths, ours.dims) == (shape.depths, shape.dims)
     ]
     if not sizes:
-        raise WeightsError("--init imagenet: no ImageNet weights for this architecture; use none.")
+        raise WeightsError("`init` imagenet: no ImageNet weights for this architecture; use none.")
     name = _IMAGENET[sizes[0]]
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except Exception as error:  # the hub's client raises the errors of its transport
         raise WeightsError(
-            f"--init imagenet: {name} is not in timm's cache and can't be fetched; give its file, or none."
+            f"`init` imagenet: {name} is not in timm's cache and can't be fetched; give its file, or none."
         ) from error
 
 

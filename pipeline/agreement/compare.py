@@ -76,7 +76,7 @@ def agree(
     :raises InputError: a package is missing, or no rated session has a readable face.
     """
     if not 0.1 <= step_s <= 60:
-        raise InputError(f"--step {step_s:g}: from 0.1 to 60 seconds.")
+        raise InputError(f"`step_s` {step_s:g}: from 0.1 to 60 seconds.")
     for name in ("sklearn.metrics", "krippendorff", "pingouin"):
         library(name)  # fail now, not after minutes
     rated = sorted({rating.ids for rating in ratings.ratings if rating.is_usable})

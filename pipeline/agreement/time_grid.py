@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.analysis.episodes import Observed
-from pipeline.exchange.code_map import GROUP_OF, GROUPS, NONE
+from pipeline.exchange.code_map import COARSE_LABELS, GROUP_OF, NONE
 from pipeline.exchange.rated_extent import outside, united
 from pipeline.exchange.ratings import Rating
 from pipeline.records import EMOTIONS
@@ -21,7 +21,7 @@ from pipeline.store.timeline import Timeline
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int8]
 
-LEVELS: Mapping[str, tuple[str, ...]] = {"groups": (*GROUPS, NONE), "emotions": (*EMOTIONS, NONE)}
+LEVELS: Mapping[str, tuple[str, ...]] = {"groups": (*COARSE_LABELS, NONE), "emotions": (*EMOTIONS, NONE)}
 """Level → labels, coarse and fine."""
 
 MISSING = -1

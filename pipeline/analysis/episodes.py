@@ -45,12 +45,12 @@ class EpisodeSettings:
     def __post_init__(self) -> None:
         """:raises InputError: a setting is out of range, or two settings contradict each other."""
         if not 0 <= self.leave <= self.enter <= 1:
-            raise InputError(f"--leave {self.leave:g} and --enter {self.enter:g}: 0 ≤ leave ≤ enter ≤ 1.")
+            raise InputError(f"`leave` {self.leave:g} and `enter` {self.enter:g}: 0 ≤ leave ≤ enter ≤ 1.")
         if not 0 <= self.bridge_s <= self.min_duration_s:
             # otherwise an episode of another emotion could lie within a bridge
-            raise InputError(f"--bridge {self.bridge_s:g}: from 0 to the shortest episode's length.")
+            raise InputError(f"`bridge_s` {self.bridge_s:g}: from 0 to the shortest episode's length.")
         if self.smoothing_s < 0 or self.max_unobserved_s < 0:
-            raise InputError("--smoothing and --max-unobserved: 0 s or more.")
+            raise InputError("`smoothing_s` and `max_unobserved_s`: 0 s or more.")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from pipeline.analysis.episodes import Observed, observed
 from pipeline.analysis.events import Event, Parts, read_events
-from pipeline.analysis.measures import GROUPS
+from pipeline.analysis.measures import GROUP_MEMBERS
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS, TIME_EPS_S, Ids, valence
 from pipeline.stats.cluster_bootstrap import Resampling, averages, mean_of_known, resample
@@ -227,7 +227,7 @@ def _values(probabilities: Floats) -> Floats:
     largest = probabilities.argmax(axis=1)
     columns = []
     for measure, of in MEASURES:
-        places = [EMOTIONS.index(name) for name in GROUPS.get(of, (of,)) if name]
+        places = [EMOTIONS.index(name) for name in GROUP_MEMBERS.get(of, (of,)) if name]
         if measure == "probability":
             columns.append(probabilities[:, places].sum(axis=1))
         elif measure == "share":

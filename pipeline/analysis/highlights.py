@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.analysis.measures import GROUPS
+from pipeline.analysis.measures import GROUP_MEMBERS
 
 AT_MOST = 8
 """Number of good moments, and of hard moments."""
@@ -43,7 +43,7 @@ def clearest_moments(
     :param episodes: episodes of a session, from :func:`pipeline.analysis.summaries.read_episodes`.
     """
     of_reading = episodes.filter(pl.col("reading") == reading)
-    good, hard = (_clearest(of_reading, GROUPS[of], at_most) for of in ("positive", "negative"))
+    good, hard = (_clearest(of_reading, GROUP_MEMBERS[of], at_most) for of in ("positive", "negative"))
     return good, hard
 
 

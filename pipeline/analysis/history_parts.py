@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from pipeline.analysis.longitudinal import GROUPS, PatientHistory, SessionPoint, balances, mean_of
+from pipeline.analysis.longitudinal import TIME_PARTS, PatientHistory, SessionPoint, balances, mean_of
 from pipeline.analysis.summaries import READINGS, Number
 
 
@@ -52,7 +52,7 @@ def _part(visits: Sequence[SessionPoint]) -> Part:
     shares = {
         of: sum(visit.own_shares[of].value * visit.observed_s for visit in seen if of in visit.own_shares)
         / observed_s
-        for of in GROUPS
+        for of in TIME_PARTS
         if observed_s
     }
     return Part(

@@ -17,7 +17,7 @@ from scipy import stats
 
 from pipeline.analysis.summaries import CORRECTED, RAW, READINGS, Key, Number, has_time, numbers_by_session
 
-GROUPS = ("positive", "surprise", "neutral", "negative")
+TIME_PARTS = ("positive", "surprise", "neutral", "negative")
 """Groups that divide the observed time. Surprise is neither positive nor negative."""
 
 MIN_RECENT, MAX_RECENT, MIN_EARLIER = 3, 10, 5
@@ -49,7 +49,7 @@ class SessionPoint:
     :param enough: whether coverage is high enough for numbers; otherwise ``balance`` and ``shares`` are
         empty.
     :param balance: by reading: mean valence, −1…1.
-    :param shares: by reading, then by :data:`GROUPS` and emotions: share of the observed time, 0…1.
+    :param shares: by reading, then by :data:`TIME_PARTS` and emotions: share of the observed time, 0…1.
     :param reading: the reading for comparisons, the same for all sessions of the patient.
     """
 

@@ -13,7 +13,7 @@ from pipeline.stats.block_bootstrap import effective_count, mean_interval, rate_
 
 Floats = NDArray[np.float64]
 
-GROUPS = {"positive": ("happy",), "negative": NEGATIVE}
+GROUP_MEMBERS = {"positive": ("happy",), "negative": NEGATIVE}
 """People agree best at this level (98–99 %); neutral is a separate class, and surprise is in no group."""
 
 _MINUTE_S = 60.0
@@ -25,7 +25,7 @@ _NEUTRAL = EMOTIONS.index("neutral")
 class Measure:
     """One measure of a session.
 
-    :param measure: name of the measure. ``of``: an emotion or a group of :data:`GROUPS`; empty: all.
+    :param measure: name of the measure. ``of``: an emotion or a group of :data:`GROUP_MEMBERS`; empty: all.
     :param value: ``None`` if it cannot be computed. ``low``, ``high``: 95 % interval, or ``None``.
     """
 
@@ -54,7 +54,7 @@ def measure_session(
 def _names() -> Iterator[tuple[str, str, str]]:
     """Measure, emotion or group, and unit of every measure."""
     for name, unit in (("seconds", "s"), ("share", "0…1")):
-        yield from ((name, of, unit) for of in (*EMOTIONS, *GROUPS))
+        yield from ((name, of, unit) for of in (*EMOTIONS, *GROUP_MEMBERS))
     for name, unit in (("episodes_per_min", "1/min"), ("latency_s", "s"), ("longest_s", "s")):
         yield from ((name, of, unit) for of in EMOTIONS)
     yield "valence", "", "−1…1"
@@ -85,8 +85,8 @@ def _measures(samples: Observed, episodes: Sequence[Episode], begin_s: float) ->
 
 def _shares(samples: Observed, count: float) -> Iterator[Measure]:
     largest = samples.probabilities.argmax(axis=1)
-    for of in (*EMOTIONS, *GROUPS):
-        members = [EMOTIONS.index(name) for name in GROUPS.get(of, (of,))]
+    for of in (*EMOTIONS, *GROUP_MEMBERS):
+        members = [EMOTIONS.index(name) for name in GROUP_MEMBERS.get(of, (of,))]
         share = _share("share", of, np.isin(largest, members), samples, count)
         yield share
         yield _times(share, float(samples.seconds.sum()))

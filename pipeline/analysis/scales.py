@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.analysis.episodes import observed
-from pipeline.analysis.measures import GROUPS
+from pipeline.analysis.measures import GROUP_MEMBERS
 from pipeline.analysis.summaries import read_episodes, read_sessions
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
@@ -38,7 +38,11 @@ the time of positive, neutral and negative expression."""
 NOT_IN_VIEW = "not in view"
 """Words for a window with too little observed time; its score is the form's code for "not in view"."""
 
-_BUDGETS = {"positive": GROUPS["positive"], "neutral": ("neutral",), "negative": GROUPS["negative"]}
+_BUDGETS = {
+    "positive": GROUP_MEMBERS["positive"],
+    "neutral": ("neutral",),
+    "negative": GROUP_MEMBERS["negative"],
+}
 
 _LEAST_WINDOW_S, _MOST_S = 1, 10**6
 

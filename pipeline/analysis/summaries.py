@@ -24,7 +24,7 @@ from pipeline.analysis.measures import measure_session
 from pipeline.errors import InputError
 from pipeline.records import IdentityState
 from pipeline.store.coverage import summarize
-from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
+from pipeline.store.parquet import DICTIONARY, malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
@@ -59,7 +59,7 @@ class SummarySettings:
     def __post_init__(self) -> None:
         """:raises InputError: a setting is not usable."""
         if not 0 <= self.min_coverage <= 1 or self.min_observed_s < 0 or self.min_rest_s < 0:
-            raise InputError("--min-coverage: from 0 to 1; min_observed_s and min_rest_s: 0 s or more.")
+            raise InputError("`min_coverage`: from 0 to 1; min_observed_s and min_rest_s: 0 s or more.")
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,18 @@ class Number:
     high: float | None = None
 
 
-_DICTIONARY = pa.dictionary(pa.int8(), pa.string())
-
-
 _IDS = [
     column("patient_id", pa.string(), "pseudonym of the patient"),
     column("session_id", pa.string(), "session of that patient"),
 ]
-_READING = column("reading", _DICTIONARY, "raw, or corrected by the person's own calm face")
+_READING = column("reading", DICTIONARY, "raw, or corrected by the person's own calm face")
 
 EPISODES_SCHEMA = pa.schema(
     [
         *_IDS,
         _READING,
         column("episode", pa.int32(), "1, 2 … in order of start, for each reading"),
-        column("emotion", _DICTIONARY, "one of the seven"),
+        column("emotion", DICTIONARY, "one of the seven"),
         column("start_s", pa.float64(), "presentation time of its first sample", "s"),
         column("end_s", pa.float64(), "end of its last sample", "s"),
         column("peak_s", pa.float64(), "time of its highest probability", "s"),

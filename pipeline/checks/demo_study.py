@@ -84,10 +84,10 @@ def prepare_output(out: Path) -> None:
     truth = out / "truth"
     try:
         if not truth.is_dir() and out.exists() and any(out.iterdir()):
-            raise InputError(f"{out}: holds something else than a made study; choose another --out.")
+            raise InputError(f"{out}: holds something else than a made study; choose another `out`.")
         make_private_folder(truth)
     except OSError as error:
-        raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error
+        raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another `out`.") from error
 
 
 def make_study(

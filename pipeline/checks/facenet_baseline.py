@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from torchvision.ops import box_iou
 
 from pipeline.checks.benchmark import Costs
-from pipeline.faces.classification import ClassifyFaces, score_emotions
+from pipeline.faces.classification import ClassifyFaces, probabilities_of, score_emotions
 from pipeline.faces.detection import Detections, find_faces
 from pipeline.processing.session import Networks, Settings
 from pipeline.records import Face, FrameFaces, OnProgress
@@ -124,16 +124,11 @@ def _boxes(faces: Sequence[Face]) -> torch.Tensor:
 
 
 def _emotion(face: Face) -> int:
-    return int(_probabilities(face).argmax())
+    return int(probabilities_of(face).argmax())
 
 
 def _sureness(face: Face) -> float:
-    return float(_probabilities(face).max())
-
-
-def _probabilities(face: Face) -> NDArray[np.float32]:
-    assert face.probabilities is not None
-    return face.probabilities
+    return float(probabilities_of(face).max())
 
 
 def _mean(values: Sequence[float]) -> float:

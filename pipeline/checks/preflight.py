@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.checks.snapshots import Snapshot
 from pipeline.processing.session import QualityLimits, Settings
 from pipeline.records import Face
-from pipeline.store.counts import number_of
+from pipeline.store.counts import clock, number_of
 from pipeline.video.container import VideoInfo
 
 Verdict = Literal["good", "could be better", "will not work"]
@@ -318,10 +318,3 @@ def _median(faces: Sequence[Face], measure: Callable[[Face], float]) -> float:
 def _tens(share: float) -> str:
     """A share in steps of ten per cent, precise enough to move a camera."""
     return f"{max(10, int(share * 10) * 10)} %"
-
-
-def clock(time_s: float) -> str:
-    """Time as minutes and seconds, as in players."""
-    minutes, seconds = divmod(round(time_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

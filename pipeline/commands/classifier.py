@@ -130,7 +130,7 @@ def evaluate(
             loaded,
             faces,
             choose_device(device),
-            lambda done, total: update(done, total, ""),
+            update,
             by=by,
             recut=recut_with_pipeline(loaded.card, device) if as_used else None,
             robustness=robustness,
@@ -173,7 +173,7 @@ def data_import(
             label_map=label_map,
             votes=votes,
             size=size,
-            on_progress=lambda done, total: update(done, total, ""),
+            on_progress=update,
         )
     others = [name for name in ("no label", "left out") if any(name in found for found in counts.values())]
     table = Table("split", "faces", *LABELS, *others)

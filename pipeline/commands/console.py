@@ -1,6 +1,7 @@
 """Console output of the commands: results, notes, errors, tables, progress bars, exit codes."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -109,9 +110,47 @@ def tell_left_out(problems: "Sequence[str]") -> None:
         err_console.print(f"Left out: {problem}", markup=False, soft_wrap=True)
 
 
+_FIELDS = (
+    *("batch_size", "by", "codes", "device", "engine", "enter", "image_size", "init", "jobs", "leave"),
+    *(
+        "min_coverage",
+        "name",
+        "optimizer",
+        "out",
+        "patient_track",
+        "preset",
+        "rated",
+        "ray_address",
+        "reading",
+    ),
+    *("size", "split", "votes"),
+)
+FLAGS = {field: f"--{field.replace('_', '-')}" for field in _FIELDS} | {
+    "bridge_s": "--bridge",
+    "kept_head": "--head",
+    "label_map": "--labels",
+    "language": "--lang",
+    "learning_rate": "--lr",
+    "max_unobserved_s": "--max-unobserved",
+    "min_face_px": "--min-face",
+    "patient_id": "--patient",
+    "sample_fps": "--fps",
+    "session_id": "--session",
+    "smoothing_s": "--smoothing",
+    "step_s": "--step",
+    "videos": "--video",
+}
+"""Field of the library, as a message names it between backticks → the option that sets the field."""
+
+
+def with_flags(message: str) -> str:
+    """A message of the library with options in place of fields."""
+    return re.sub(r"`(\w+)`", lambda found: FLAGS.get(found[1], found[0]), message)
+
+
 def tell_error(message: str) -> None:
     try:
-        err_console.print(f"[red]Error:[/red] {on_screen(message)}", soft_wrap=True)
+        err_console.print(f"[red]Error:[/red] {on_screen(with_flags(message))}", soft_wrap=True)
     except OSError:
         discard_output(sys.stderr)
 
@@ -128,8 +167,11 @@ class _TimeLeft(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar with the remaining time on a terminal; show nothing elsewhere."""
+def progress_bar(title: str) -> Iterator[Callable[..., None]]:
+    """Show a bar with the remaining time on a terminal; show nothing elsewhere.
+
+    :returns: to be called as :data:`pipeline.records.OnProgress`; a third argument is a note beside the bar.
+    """
     columns = [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -142,7 +184,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
         task = bar.add_task(title, total=None, note="", first=0)
         last = 0
 
-        def update(done: int, total: int, note: str) -> None:
+        def update(done: int, total: int, note: str = "") -> None:
             nonlocal last
             if done < last or (last == 0 and done > 1):  # the next video, or a continued run
                 bar.reset(task, first=done - 1, note=note)
@@ -152,7 +194,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
         yield update
 
 
-def overall_progress(update: Callable[[int, int, str], None], count: int) -> "OnSession":
+def overall_progress(update: Callable[..., None], count: int) -> "OnSession":
     """One bar for sessions of which several are processed at once."""
     shares: dict[tuple[str, str], float] = {}
 

@@ -27,7 +27,7 @@ from pipeline.commands.console import (
 from pipeline.commands.networks import crop_of, make_networks, share_processor
 from pipeline.commands.options import DEFAULT_MODEL, BatchSize, Device, MinFace, Model, SampleFps
 from pipeline.commands.process import tell_outcomes
-from pipeline.store.counts import number_of
+from pipeline.store.counts import clock, number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def preflight(
     detect = Cascade(SMALLEST_FACE_PX, choose_device())
     framing = crop_of(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
     with progress_bar("Looking") as update:
-        looks = look(found, detect, framing, lambda done, total: update(done, total, ""))
+        looks = look(found, detect, framing, update)
     findings = judge(looks, found)
     _tell_preflight(video, looks, findings)
     if pictures:
@@ -130,7 +130,7 @@ def demo(
     make_private_folder(out)
     sample = Session("DEMO", "S01", out / "DEMO_S01.mp4")
     with progress_bar("Sample video") as update:
-        make_demo_video(sample.video, lambda done, total: update(done, total, ""))
+        make_demo_video(sample.video, update)
     with progress_bar("Processing") as update:
         outcomes = process_sessions(
             [sample],
@@ -158,9 +158,9 @@ def _demo_study(out: Path) -> None:
     prepare_output(out)
     with folder_lock(out):
         with progress_bar("Sample study") as update:
-            make_study(out, lambda done, total: update(done, total, ""))
+            make_study(out, update)
         with progress_bar("Reports") as update:
-            index = write_reports(out, lambda done, total: update(done, total, ""))
+            index = write_reports(out, update)
     say(f"Truth:   {out / 'truth'}")
     say(f"Report:  {index}")
 
@@ -193,16 +193,14 @@ def bench(
 
     settings, instruments = Settings(fps, min_face, batch_size), make_networks(model, device, min_face)
     with progress_bar("Measuring") as update:
-        costs = measure(video, settings, instruments, lambda done, total: update(done, total, ""))
+        costs = measure(video, settings, instruments, update)
     result = costs.to_dict()
     if baseline:
         from emonext import Classifier
 
         in_float32 = Classifier(model, device, bf16=False)
         with progress_bar("Baseline") as update:
-            compared = compare(
-                costs, settings, instruments, in_float32, lambda done, total: update(done, total, "")
-            )
+            compared = compare(costs, settings, instruments, in_float32, update)
         result |= compared.to_dict()
     _tell_costs(result)
     if json_file:
@@ -265,7 +263,7 @@ OPTIONAL = {
 
 def _tell_preflight(video: Path, looks: "Sequence[Snapshot]", findings: "Sequence[Finding]") -> None:
     """Print each finding, the changes (most serious first), and the overall verdict."""
-    from pipeline.checks.preflight import clock, overall
+    from pipeline.checks.preflight import overall
 
     span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
     say(f"{video}: {number_of(len(looks), 'picture')} checked, {span}")

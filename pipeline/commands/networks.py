@@ -129,7 +129,7 @@ def recut_with_pipeline(card: "Card", device: str) -> "Recut":
 
     def cut(images: "NDArray[np.uint8]") -> "tuple[NDArray[np.uint8], NDArray[np.bool_]]":
         with progress_bar("Finding faces") as update:
-            found = recut(images, detect, framing, lambda done, total: update(done, total, ""))
+            found = recut(images, detect, framing, update)
         return found.crops, found.found
 
     return cut

@@ -25,6 +25,7 @@ from pipeline.commands.console import (
     tell_to_check,
     warn,
     warn_of,
+    with_flags,
 )
 from pipeline.commands.networks import find_identity_file, make_networks
 from pipeline.commands.options import (
@@ -270,7 +271,7 @@ def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]", out: Pat
     """Print a line for each session with a reason and a summary; exit 1 if a session is incomplete."""
     for session, outcome in zip(sessions, outcomes, strict=True):
         if outcome.state != "skipped" and outcome.reason:
-            line = f"{session.video}: {outcome.state}: {outcome.reason}"
+            line = f"{session.video}: {outcome.state}: {with_flags(outcome.reason)}"
             err_console.print(line, markup=False, soft_wrap=True)
     from pipeline.records import UNSURE
 

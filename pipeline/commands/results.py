@@ -16,6 +16,7 @@ from pipeline.commands.console import (
     tell_left_out,
 )
 from pipeline.commands.options import Directory, KeyFile
+from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
 
@@ -43,26 +44,18 @@ def report(
     """
     from pipeline.analysis.derive import update_derived
     from pipeline.review.thumbnails import Thumbnails
-    from pipeline.store.audit import audited
-    from pipeline.store.encryption import use_key
-    from pipeline.store.lock import folder_lock
-    from pipeline.store.status import sessions_in
     from reports import last_options, write_reports
 
-    use_key(key)
-    sessions, options = sessions_in(directory), last_options(directory)
+    options = last_options(directory)
     options = replace(
         options, language=lang or options.language, assets=assets or options.assets, thumbnails=thumbnails
     )
     take_pictures = None if thumbnails == "off" else Thumbnails(directory, thumbnails)
-    shown = {"thumbnails": thumbnails}
-    with folder_lock(directory), audited(directory, "report", sessions, shown):
+    with work_in(directory, "report", key, options={"thumbnails": thumbnails}):
         with progress_bar("Summaries") as update:
-            problems = update_derived(directory, lambda done, total: update(done, total, ""))
+            problems = update_derived(directory, update)
         with progress_bar("Reports") as update:
-            index = write_reports(
-                directory, lambda done, total: update(done, total, ""), options, take_pictures
-            )
+            index = write_reports(directory, update, options, take_pictures)
     tell_left_out(problems)
     say(f"Report: {index}")
 
@@ -91,17 +84,11 @@ def summarize(
     from pipeline.analysis.derive import derive
     from pipeline.analysis.episodes import EpisodeSettings
     from pipeline.analysis.summaries import SummarySettings, read_sessions
-    from pipeline.store.audit import audited
-    from pipeline.store.encryption import use_key
-    from pipeline.store.lock import folder_lock
-    from pipeline.store.status import sessions_in
 
-    use_key(key)
     episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
     settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
-    ids = sessions_in(directory)
-    with folder_lock(directory), audited(directory, "summarize", ids), progress_bar("Summaries") as update:
-        problems = derive(directory, settings, lambda done, total: update(done, total, ""))
+    with work_in(directory, "summarize", key), progress_bar("Summaries") as update:
+        problems = derive(directory, settings, update)
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
     known = f"{enough} with enough coverage, {calm} with the patient's own baseline"
@@ -153,9 +140,7 @@ def agree(
     from pipeline.exchange.code_map import read_codes
     from pipeline.exchange.coded import session_names
     from pipeline.exchange.ratings import read_ratings, read_span
-    from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
-    from pipeline.store.lock import folder_lock
     from reports.pages.agreement import lead, rated_lines, write_agreement_page
 
     use_key(key)
@@ -164,11 +149,11 @@ def agree(
     for note in people.notes:
         err_console.print(note, markup=False, soft_wrap=True)
     sessions = {rating.ids for rating in people.ratings}
-    with folder_lock(directory), audited(directory, "agree", sessions):
+    with work_in(directory, "agree", key, sessions=sessions):
         with progress_bar("Summaries") as update:
-            problems = update_derived(directory, lambda done, total: update(done, total, ""))
+            problems = update_derived(directory, update)
         with progress_bar("Comparing") as update:
-            found = compare(directory, people, step, lambda done, total: update(done, total, ""))
+            found = compare(directory, people, step, update)
         write_figures(found, directory / "agreement" / "figures.json")
         table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
         page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
@@ -205,21 +190,15 @@ def export(
     """
     from pipeline.analysis.derive import update_derived
     from pipeline.exchange.export import export as write
-    from pipeline.store.audit import audited
-    from pipeline.store.encryption import use_key
-    from pipeline.store.lock import folder_lock
-    from pipeline.store.status import sessions_in
 
     if kind not in ("elan", "boris"):
         refuse_given(context, "--format elan and boris", "reading")
-    use_key(key)
     folder = out or directory / "exports" / kind
-    sessions = sessions_in(directory)
-    with folder_lock(directory), audited(directory, "export", sessions, {"format": kind}):
+    with work_in(directory, "export", key, options={"format": kind}):
         with progress_bar("Summaries") as update:
-            problems = update_derived(directory, lambda done, total: update(done, total, ""))
+            problems = update_derived(directory, update)
         with progress_bar("Exporting") as update:
-            written = write(directory, kind, folder, reading, lambda done, total: update(done, total, ""))
+            written = write(directory, kind, folder, reading, update)
     tell_left_out(problems)
     place = written[0] if len(written) == 1 else folder
     say(f"{number_of(len(written), 'file')}: {place}")

@@ -17,6 +17,7 @@ from pipeline.commands.console import (
 )
 from pipeline.commands.networks import find_identity_file, make_embedder
 from pipeline.commands.options import Directory, Identity, KeyFile
+from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
 
@@ -40,10 +41,7 @@ def people(
     from pipeline.review.apply_people import apply_people
     from pipeline.review.people import find_people
     from pipeline.review.people_table import read_people, write_people
-    from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
-    from pipeline.store.lock import folder_lock
-    from pipeline.store.status import sessions_in
     from reports import write_reports
     from reports.pages.people import write_people_page
 
@@ -59,9 +57,7 @@ def people(
             err_console.print(f"The patients' other sessions are not compared. {escape(str(error))}")
             embed = None
         with progress_bar("Applying") as update:
-            applied, recognised = apply_people(
-                directory, roles, write_reports, embed, lambda done, total: update(done, total, "")
-            )
+            applied, recognised = apply_people(directory, roles, write_reports, embed, update)
         say(f"{number_of(len(applied), 'timeline')} rewritten; {len(recognised)} other sessions recognised.")
         say(f"Report: {directory / 'reports' / 'index.html'}")
         return
@@ -73,10 +69,9 @@ def people(
             raise
         err_console.print(f"Note: people are distinguished by place and time only. {escape(str(error))}")
         embed = None
-    sessions = sessions_in(directory)
-    with folder_lock(directory), audited(directory, "people", sessions, {"apply": False}):
+    with work_in(directory, "people", key, options={"apply": False}):
         with progress_bar("Looking for people") as update:
-            found = find_people(directory, embed, lambda done, total: update(done, total, ""))
+            found = find_people(directory, embed, update)
         table = write_people(found, directory)
         page = write_people_page(found, table, directory / "people.html")
     say(f"Look at: {page}")
@@ -129,7 +124,7 @@ def review(
             copy = folder / f"{session}.mp4"
             if not no_video:
                 with progress_bar("Drawing") as update:
-                    write_copy(material, copy, blur, lambda done, total: update(done, total, ""))
+                    write_copy(material, copy, blur, update)
             files = zip(material.recording.files, material.recording.starts, strict=True)
             films = [Film(info.path.resolve().as_uri(), start_s) for info, (start_s, _) in files if original]
             page = write_review_page(

@@ -86,7 +86,7 @@ def study_check(
         path = listed
     study = read_study(path)
     with progress_bar("Opening recordings") as update:
-        found = check_study(study, lambda done, total: update(done, total, ""))
+        found = check_study(study, update)
     for warning in found.warnings:
         err_console.print(f"{path}: Warning: {warning}", markup=False, soft_wrap=True)
     warn_of_unlisted(path)

@@ -14,7 +14,7 @@ NONE = "none"
 LEFT_OUT, UNRATEABLE = "-", "?"
 """In place of a label: a code to ignore; time that could not be judged."""
 
-GROUPS = ("positive", "neutral", "negative", "surprise")
+COARSE_LABELS = ("positive", "neutral", "negative", "surprise")
 """Coarse labels, on which people agree best. Surprise is neither positive nor negative."""
 
 _MOST_NAMED = 30  # a transcript mistaken for codes has thousands
@@ -61,7 +61,7 @@ class CodeMap:
             named = "; ".join(f"{shown(code)} in {file}{_nearest(code, self.labels)}" for code, file in first)
             more = f"; and {len(where) - _MOST_NAMED} more" if len(where) > _MOST_NAMED else ""
             raise InputError(
-                f"Unknown codes: {named}{more}. Say what they mean with --codes, "
+                f"Unknown codes: {named}{more}. Say what they mean with `codes`, "
                 "such as 'smile=happy,talk=-,away=?' (- is left out, ? could not be judged)."
             )
 
@@ -84,12 +84,12 @@ def read_codes(text: str | None) -> CodeMap:
     if unknown:
         named = (f"{shown(label)}{_nearest(label, LABELS)}" for label in unknown)
         raise InputError(
-            f"--codes: {', '.join(named)}: a code means one of {', '.join(LABELS)}, - (left out) "
+            f"`codes`: {', '.join(named)}: a code means one of {', '.join(LABELS)}, - (left out) "
             "or ? (could not be judged)."
         )
     uncoded = pairs.pop(NONE, NONE)
     if uncoded in (LEFT_OUT, UNRATEABLE) or NONE in pairs.values():
-        raise InputError("--codes: none= says what time without a code is taken for, such as none=neutral.")
+        raise InputError("`codes`: none= says what time without a code is taken for, such as none=neutral.")
     return CodeMap({**DEFAULT_CODES.labels, **pairs}, uncoded)
 
 
@@ -97,7 +97,7 @@ def _from_option(text: str) -> dict[str, str]:
     parts = [part.rpartition("=") for part in text.split(",") if part.strip()]
     if not all(equals and code.strip() for code, equals, _ in parts):
         raise InputError(
-            f"--codes {shown(text)}: write CODE=LABEL, separated by commas, or give a .toml file."
+            f"`codes` {shown(text)}: write CODE=LABEL, separated by commas, or give a .toml file."
         )
     return {_key(code): label.strip().lower() for code, _, label in parts}
 

@@ -45,14 +45,14 @@ def export(
         return replace_export(folder, kind, bids_files(list(sessions)))
     rateable = [one for one in sessions if reading == RAW or one.facts["corrected"]]
     if not rateable:
-        raise InputError(f"{out}: no session has the reading {reading}; leave out --reading.")
+        raise InputError(f"{out}: no session has the reading {reading}; leave out `reading`.")
     for clash in find_clashes((one.patient_id, one.session_id) for one in rateable):
         raise InputError(f"{out}: {clash}")
     if kind == "boris":
-        from pipeline.exchange.boris_writing import write_boris
+        from pipeline.exchange.boris import write_boris
 
         return [write_boris(rateable, _new(folder / "emonext-care.boris"), reading)]
-    from pipeline.exchange.elan_writing import write_elan
+    from pipeline.exchange.elan import write_elan
 
     paths = [_new(folder / f"{one.name}.eaf") for one in rateable]
     return [write_elan(one, path, reading) for one, path in zip(rateable, paths, strict=True)]
@@ -62,6 +62,6 @@ def _new(path: Path) -> Path:
     """:raises OutputError: the file exists, and a rater may have edited it."""
     if path.exists():
         raise OutputError(
-            f"{path}: exists, perhaps with a rater's corrections; move it away, or give another --out."
+            f"{path}: exists, perhaps with a rater's corrections; move it away, or give another `out`."
         )
     return path

@@ -37,7 +37,7 @@ def replace_export(folder: Path, kind: str, files: Files) -> list[Path]:
     last = dict.fromkeys(listed.get(kind, ()))
     for name in files:
         if name not in last and os.path.lexists(folder / name):
-            raise OutputError(f"{folder / name}: exists, and is not from an export; give another --out.")
+            raise OutputError(f"{folder / name}: exists, and is not from an export; give another `out`.")
     gone = [name for name in last if name not in files]
     # write the list first, so that an interrupted export can be replaced
     _write_list(folder, {**listed, kind: [*files, *gone]})
@@ -64,7 +64,7 @@ def read_list(folder: Path) -> dict[str, list[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise OutputError(f"{path}: damaged list of exports; give another --out.") from error
+        raise OutputError(f"{path}: damaged list of exports; give another `out`.") from error
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.exchange.boris_reading import (
+from pipeline.exchange.boris import (
     FIRST_PLAYER,
     LIVE,
     StateEvent,

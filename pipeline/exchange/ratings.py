@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.exchange.boris_reading import read_boris_project
+from pipeline.exchange.boris import read_boris_project
 from pipeline.exchange.code_map import LEFT_OUT, NONE, UNRATEABLE, CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, SessionNames, Span
-from pipeline.exchange.elan_reading import read_elan
+from pipeline.exchange.elan import read_elan
 from pipeline.exchange.rated_extent import EDGE_S, cut, fit, intersection, total_s, united
 from pipeline.exchange.rating_tables import read_coded_table
 from pipeline.records import EMOTIONS
@@ -133,10 +133,10 @@ def read_span(text: str | None) -> Span | None:
         start_s, end_s = map(read_seconds, text.replace("–", "-").split("-"))
     except (ValueError, InputError) as error:
         raise InputError(
-            f"--rated {shown(text)}: write FROM-TO, such as 0-600 or 0:30-10:00, or all."
+            f"`rated` {shown(text)}: write FROM-TO, such as 0-600 or 0:30-10:00, or all."
         ) from error
     if not start_s < end_s:
-        raise InputError(f"--rated {shown(text)}: ends before it starts; write FROM-TO, such as 0-600.")
+        raise InputError(f"`rated` {shown(text)}: ends before it starts; write FROM-TO, such as 0-600.")
     return start_s, end_s
 
 
@@ -201,7 +201,7 @@ def _joined(
         in_files = _stated(name, several)
         spans = in_files or intersection([rated or _first_to_last(coded)], parts)
         if rated is not None and not spans:
-            raise InputError(f"--rated: {rated[0]:g} to {rated[1]:g} s lies outside {patient} {session}.")
+            raise InputError(f"`rated`: {rated[0]:g} to {rated[1]:g} s lies outside {patient} {session}.")
         coded, lost = cut(coded, spans, "what was rated")
         notes += [f"{name}: {note}" for note in lost]
         rating = _labelled((patient, session, rater), coded, codes, tuple(spans))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.records import FrameFaces
+from pipeline.records import Face, FrameFaces
 
 DEFAULT_BATCH_SIZE = 64
 
@@ -37,3 +37,9 @@ def _scored(samples: list[FrameFaces], classify: ClassifyFaces, batch_size: int)
         yield replace(
             sample, faces=tuple(replace(face, probabilities=next(probabilities)) for face in sample.faces)
         )
+
+
+def probabilities_of(face: Face) -> NDArray[np.float32]:
+    """(7,) of a face that :func:`score_emotions` gave its probabilities."""
+    assert face.probabilities is not None
+    return face.probabilities

@@ -148,3 +148,14 @@ def _faces(image: NDArray[np.uint8], found: Detections, framing: CropSpec) -> It
             pitch=pitch,
             roll=roll,
         )
+
+
+def iou(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(n, 4), (n, 4) boxes x1, y1, x2, y2 → (n,) overlap of row with row: intersection ÷ union."""
+    sides = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
+    shared = np.prod(np.maximum(sides, 0), axis=1)
+    areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (one, other)]
+    overlap: NDArray[np.float32] = (shared / np.maximum(areas[0] + areas[1] - shared, 1e-6)).astype(
+        np.float32
+    )
+    return overlap

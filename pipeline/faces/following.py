@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torchvision.ops import batched_nms
 
-from pipeline.faces.detection import Detections, Detector
+from pipeline.faces.detection import Detections, Detector, iou
 
 # Two faces at consecutive key samples match if their centres are within one face size and their sizes
 # similar, as in tracking.
@@ -103,7 +103,7 @@ class Follower:
 
 def _sure(refined: Detections, guess_xyxy: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(n,) whether a face was found at the expected place."""
-    near = _iou(refined.boxes_xyxy, guess_xyxy) >= _MIN_IOU
+    near = iou(refined.boxes_xyxy, guess_xyxy) >= _MIN_IOU
     return near & (refined.probability >= _FOLLOWED_THRESHOLD)
 
 
@@ -153,17 +153,6 @@ def _sizes(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """√(width · height), px; at least 1, because a box at the picture's edge can have no area."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
     return np.sqrt(sides.prod(axis=1)).astype(np.float32)
-
-
-def _iou(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) overlap of row with row: intersection ÷ union."""
-    sides = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
-    shared = np.prod(np.maximum(sides, 0), axis=1)
-    areas = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (one, other)]
-    overlap: NDArray[np.float32] = (shared / np.maximum(areas[0] + areas[1] - shared, 1e-6)).astype(
-        np.float32
-    )
-    return overlap
 
 
 def _without_doubles(found: Detections, sample: NDArray[np.int64]) -> NDArray[np.int64]:

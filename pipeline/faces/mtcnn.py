@@ -43,7 +43,7 @@ class Cascade:
 
     def __init__(self, min_face_px: int = DEFAULT_MIN_FACE_PX, device: torch.device | str = "cpu") -> None:
         if min_face_px < _WINDOW_PX:
-            raise InputError(f"--min-face {min_face_px}: give {_WINDOW_PX} px or more.")
+            raise InputError(f"`min_face_px` {min_face_px}: give {_WINDOW_PX} px or more.")
         self._min_face_px = min_face_px
         self._device = torch.device(device)
         pnet, self._rnet, self._onet = (

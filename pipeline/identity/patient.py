@@ -77,7 +77,7 @@ def by_rule(samples: Sequence[FrameFaces], wish: str, parts: Sequence[int] = ())
     if wish.isdecimal():
         if int(wish) not in {track.track for track in tracks}:
             raise InputError(
-                f"--patient-track {wish}: this video has {number_of(len(tracks), 'track')}, "
+                f"`patient_track` {wish}: this video has {number_of(len(tracks), 'track')}, "
                 "and none of that number."
             )
         return Patient(frozenset([int(wish)]), wish, "recognised")

@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.faces.detection import iou
 from pipeline.identity.patient import Patient
 from pipeline.records import ROLES, Face, FrameFaces
 from pipeline.store.encryption import is_encrypted, key_id
@@ -133,13 +134,9 @@ def _most(counts: Counter[str]) -> str:
 
 
 def _face_at(sample: FrameFaces, box_xyxy: NDArray[np.float64]) -> Face | None:
-    over = [(_overlap(face.box_xyxy, box_xyxy), number) for number, face in enumerate(sample.faces)]
+    over = [
+        (float(iou(face.box_xyxy[None], box_xyxy[None])[0]), number)
+        for number, face in enumerate(sample.faces)
+    ]
     best, number = max(over, default=(0.0, -1))
     return sample.faces[number] if best >= _SAME_PLACE else None
-
-
-def _overlap(one: NDArray[np.float32], two: NDArray[np.float64]) -> float:
-    """Intersection over union."""
-    inside = np.prod(np.clip(np.minimum(one[2:], two[2:]) - np.maximum(one[:2], two[:2]), 0, None))
-    both = np.prod(one[2:] - one[:2]) + np.prod(two[2:] - two[:2]) - inside
-    return float(inside / both) if both > 0 else 0.0

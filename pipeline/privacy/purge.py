@@ -47,9 +47,7 @@ _BY_SESSION = (
     ),
     "withdrawn",
 )
-KINDS = (*_BY_SESSION, "thumbnails", "people", "embeddings")
-
-_MADE = (*KINDS, *SHARED)
+_MADE = (*_BY_SESSION, *SHARED)
 
 Known = Mapping[str, Collection[str]]
 """Patient → sessions."""
@@ -103,9 +101,9 @@ def plan_purge(
     :raises InputError: an id is invalid, the folder has no data of it, or the key is not in use.
     :raises OutputError: the ids of the audit log are damaged.
     """
-    check_id("--patient", patient_id)
+    check_id("`patient_id`", patient_id)
     if session_id is not None:
-        check_id("--session", session_id)
+        check_id("`session_id`", session_id)
     check_key(out)  # timelines are read, also to write the pages again
     known = _known(out)
     words = IdPattern(patient_id, session_id, known)
@@ -240,7 +238,7 @@ def _whose(path: Path, known: Known) -> tuple[str | None, str | None]:
     kind, *parts = path.parts
     if kind == "exports" and path.suffix == ".eaf":
         parts = parts[-1:]
-    elif kind not in KINDS:
+    elif kind not in _BY_SESSION:
         return None, None
     patient, rest = _named(parts, known)
     return patient, _named(rest, known[patient])[0] if patient else None
@@ -317,7 +315,10 @@ def remake_pages(out: Path, write_pages: Callable[[Path], object]) -> None:
         return
     reports = out / "reports"
     # innermost first: a folder that is not empty keeps its parents
-    left = ((reports / "assets", "*.*"), (reports, "*.html"), (out / "summaries", "sessions.parquet"))
+    left = (
+        *((reports / "assets", "*.*"), (reports, "*.json"), (reports, "*.html")),
+        (out / "summaries", "sessions.parquet"),
+    )
     for folder, names in left:
         if not (folder.is_symlink() or folder.parent.is_symlink()):
             for page in folder.glob(names):

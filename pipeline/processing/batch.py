@@ -73,8 +73,8 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
     videos = [video for path in inputs for video in _videos(path)]
     if session_id is not None and len(videos) > 1:
         raise InputError(
-            f"--session {session_id}: names one session, but there are {len(videos)} videos; give one video, "
-            "or leave the option out."
+            f"`session_id` {session_id}: names one session, but there are {len(videos)} videos; give one "
+            "video, or leave the option out."
         )
     check_unlisted(videos)
     sessions = [_session(video, patient_id, session_id) for video in videos]
@@ -276,16 +276,16 @@ def _session(video: Path, patient_id: str | None, session_id: str | None) -> Ses
     if patient_id is None:
         if not separator:
             raise InputError(
-                f"{video}: patient unknown. Name it <patient>_<session>{video.suffix}, or give --patient."
+                f"{video}: patient unknown. Name it <patient>_<session>{video.suffix}, or give `patient_id`."
             )
         patient = check_id(f"{video}:", named_patient)
     else:
-        patient = check_id("--patient", patient_id)
+        patient = check_id("`patient_id`", patient_id)
     if session_id is None:
         # keep the whole name, so that no part is lost
         session = check_id(f"{video}:", named_session if named_patient == patient else video.stem)
     else:
-        session = check_id("--session", session_id)
+        session = check_id("`session_id`", session_id)
     return Session(patient, session, video)
 
 
@@ -300,4 +300,4 @@ def _claim(out: Path) -> None:
         TemporaryFile(dir=out).close()
         check_key(out)
     except OSError as error:
-        raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another --out.") from error
+        raise OutputError(f"{out}: can't be written to ({error.strerror}); choose another `out`.") from error

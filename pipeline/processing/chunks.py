@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import OutputError
+from pipeline.faces.classification import probabilities_of
 from pipeline.records import EMOTIONS, NO_PICTURE, Face, FrameFaces
 from pipeline.store.encryption import seal, unseal
 from pipeline.store.files import atomic
@@ -79,7 +80,7 @@ class Chunks:
 def _columns(samples: Sequence[FrameFaces]) -> dict[str, NDArray[Any]]:
     faces = [face for sample in samples for face in sample.faces]
     empty = np.zeros((0, 4 + 10 + len(EMOTIONS)), np.float32)
-    exact = [np.concatenate([f.box_xyxy, f.landmarks.ravel(), _probabilities(f)]) for f in faces]
+    exact = [np.concatenate([f.box_xyxy, f.landmarks.ravel(), probabilities_of(f)]) for f in faces]
     return {
         "sample": np.array([s.sample for s in samples], np.int64),
         "frame": np.array([s.frame for s in samples], np.int64),
@@ -89,11 +90,6 @@ def _columns(samples: Sequence[FrameFaces]) -> dict[str, NDArray[Any]]:
         "arrays": np.array(exact, np.float32) if exact else empty,
         "numbers": np.array([[getattr(f, name) for name in _NUMBERS] for f in faces], np.float64),
     }
-
-
-def _probabilities(face: Face) -> NDArray[np.float32]:
-    assert face.probabilities is not None
-    return face.probabilities
 
 
 def _samples(columns: dict[str, NDArray[Any]]) -> list[FrameFaces]:

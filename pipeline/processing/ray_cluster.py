@@ -298,9 +298,9 @@ def _connect(address: str | None) -> None:
     except Exception as error:
         ray.shutdown()
         if address is None:
-            raise InputError(f"--engine ray: Ray can't be started on this machine ({error}).") from error
+            raise InputError(f"`engine` ray: Ray can't be started on this machine ({error}).") from error
         raise InputError(
-            f"--ray-address {address}: no Ray cluster answers there ({error}). Start one with "
+            f"`ray_address` {address}: no Ray cluster answers there ({error}). Start one with "
             "`ray start`; this machine must belong to it, and have the same RAY_AUTH_MODE."
         ) from error
 

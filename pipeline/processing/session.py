@@ -51,7 +51,7 @@ class Settings:
         check_sample_fps(self.sample_fps)
         if self.patient_track not in ("longest", "largest") and not self.patient_track.isdecimal():
             raise InputError(
-                f"--patient-track {self.patient_track}: give longest, largest or the number of a track."
+                f"`patient_track` {self.patient_track}: give longest, largest or the number of a track."
             )
 
     @property

@@ -112,7 +112,7 @@ def choose_sessions(
         if patient_id in (None, session.patient_id) and session_id in (None, session.session_id)
     )
     if not chosen and study.sessions:
-        asked = (("--patient", patient_id), ("--session", session_id))
+        asked = (("`patient_id`", patient_id), ("`session_id`", session_id))
         options = " ".join(f"{option} {value}" for option, value in asked if value is not None)
         patients = list(dict.fromkeys(session.patient_id for session in study.sessions))
         more = ", …" if len(patients) > _MAX_NAMED else ""

@@ -40,7 +40,7 @@ def read_settings(folder: Path) -> dict[str, object]:
     try:
         Settings(**{name: settings[name] for name in _SESSION_KINDS if name in settings})
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {str(error).replace('`', '')}") from error
     return settings
 
 

@@ -137,7 +137,7 @@ def given_up(job: Job, reason: str) -> Outcome:
 def _ending(exitcode: int | None) -> str:
     """Describe an exit code in words."""
     if exitcode == -_KILL:
-        return "its process was killed, perhaps because memory ran out; try again with fewer --jobs"
+        return "its process was killed, perhaps because memory ran out; try again with fewer `jobs`"
     if exitcode is not None and exitcode < 0:
         return f"its process crashed ({signal.Signals(-exitcode).name}); the video may be damaged"
     return f"its process ended unexpectedly (exit code {exitcode})"

@@ -17,7 +17,7 @@ from pipeline.errors import InputError
 from pipeline.processing.jobs import joined, stamp
 from pipeline.processing.session import Session
 from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
-from pipeline.store.counts import number_of
+from pipeline.store.counts import clock, number_of
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.files import atomic
 from pipeline.store.ids import check_id
@@ -83,10 +83,10 @@ def _processed(out: Path, session: Session, before: Outcome | None) -> list[Path
     """Paths of the session's files at processing."""
     found = before.videos if before else ()
     if not found:
-        raise InputError(f"{out}: has no path of the video of {' '.join(session.ids)}; give --video FILE.")
+        raise InputError(f"{out}: has no path of the video of {' '.join(session.ids)}; give `videos` FILE.")
     for video in found:
         if not Path(video).exists():
-            raise InputError(f"{video}: not found; give its new path with --video FILE.")
+            raise InputError(f"{video}: not found; give its new path with `videos` FILE.")
     return [Path(video) for video in found]
 
 
@@ -95,7 +95,7 @@ def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcom
     if len(videos) != len(sha256s):
         raise InputError(
             f"{videos[0]}: the session's recording has {number_of(len(sha256s), 'file')}, not {len(videos)}; "
-            "give --video for each of them, in their order."
+            "give `videos` for each of them, in their order."
         )
     if before is not None and (before.video_stamp, before.video_sha256) == (stamp(videos), joined(sha256s)):
         return
@@ -103,7 +103,7 @@ def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcom
         if sha256_of(video) != sha256:
             raise InputError(
                 f"{video}: not the video that was processed (it has another sha256); "
-                "give that one with --video, or process this one."
+                "give that one with `videos`, or process this one."
             )
 
 
@@ -278,7 +278,7 @@ def _write_strip(canvas: Image.Image, layout: _Layout, time_s: float, text: str)
     draw, font = ImageDraw.Draw(canvas), _font(layout.height)
     draw.rectangle((0, layout.height, layout.width, layout.full_height), fill=_INK)
     middle, edge = layout.height + layout.strip / 2, layout.strip / 3
-    draw.text((edge, middle), _clock(time_s), _PAPER, font, anchor="lm")
+    draw.text((edge, middle), clock(time_s, digits=2), _PAPER, font, anchor="lm")
     draw.text((layout.width - edge, middle), text.strip(), _PAPER, font, anchor="rm")
 
 
@@ -286,10 +286,3 @@ def _write_strip(canvas: Image.Image, layout: _Layout, time_s: float, text: str)
 def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's default font, readable at this picture height."""
     return ImageFont.load_default(max(12, height // 28))
-
-
-def _clock(time_s: float) -> str:
-    """``0:12.40``, ``1:02:03.40``: with hundredths, since pictures are less than a tenth apart."""
-    minutes, seconds = divmod(round(100 * time_s), 6000)
-    hours = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
-    return f"{hours}:{seconds / 100:05.2f}"

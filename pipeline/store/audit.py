@@ -176,7 +176,7 @@ def verify(out: Path, kept_head: str = "") -> Verdict:
     :raises InputError: there is no log, or the head is too short.
     """
     if kept_head and len(kept_head) < _MIN_HEAD:
-        raise InputError(f"--head {kept_head}: give at least {_MIN_HEAD} characters of it.")
+        raise InputError(f"`kept_head` {kept_head}: give at least {_MIN_HEAD} characters of it.")
     count, head = _read_head(out)  # read the head before the log: a running command may append to the log
     lines, entries = _read_log(out)
     numbers = _numbers(entries)

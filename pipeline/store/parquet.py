@@ -16,6 +16,9 @@ from pipeline.store.files import atomic
 
 METADATA_KEY = b"emonext_care"
 
+DICTIONARY = pa.dictionary(pa.int8(), pa.string())
+"""The type of a column with few different texts."""
+
 
 def to_table(schema: pa.Schema, rows: Mapping[str, list[Any]]) -> pa.Table:
     """Convert columns by name to a table with exactly the schema's columns and types."""

@@ -16,13 +16,18 @@ from pipeline.records import EMOTIONS, ROLES, STATUSES
 from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
 from pipeline.store.folders import GALLERY
 from pipeline.store.ids import check_id
-from pipeline.store.parquet import METADATA_KEY, OTHER_KEY, as_frame, malformed_as_timeline_error, read_table
+from pipeline.store.parquet import (
+    DICTIONARY,
+    METADATA_KEY,
+    OTHER_KEY,
+    as_frame,
+    malformed_as_timeline_error,
+    read_table,
+)
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refused_sessions, set_aside_path
 
 SCHEMA_VERSION = 5
-
-_DICTIONARY = pa.dictionary(pa.int8(), pa.string())
 
 
 def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = True) -> pa.Field:
@@ -55,14 +60,14 @@ _FACE_FIELDS = [
         for a in ("yaw", "pitch", "roll")
     ),
     *(_field(f"p_{name}", pa.float32(), "calibrated probability", "0…1") for name in EMOTIONS),
-    _field("emotion", _DICTIONARY, "the class of the largest probability"),
+    _field("emotion", DICTIONARY, "the class of the largest probability"),
     _field("valence", pa.float32(), "p_happy − max(p_angry, p_disgust, p_fear, p_sad)", "−1…1"),
 ]
 
 TIMELINE_SCHEMA = pa.schema(
     [
         *_SAMPLE_FIELDS,
-        _field("status", _DICTIONARY, "ok, no_face, other_person, low_quality, decode_error", nullable=False),
+        _field("status", DICTIONARY, "ok, no_face, other_person, low_quality, decode_error", nullable=False),
         *_FACE_FIELDS,
     ]
 )
@@ -71,7 +76,7 @@ TIMELINE_SCHEMA = pa.schema(
 FACES_SCHEMA = pa.schema(
     [
         *_SAMPLE_FIELDS,
-        _field("role", _DICTIONARY, "patient, caregiver, other, unknown", nullable=False),
+        _field("role", DICTIONARY, "patient, caregiver, other, unknown", nullable=False),
         *_FACE_FIELDS,
         _field("landmarks", pa.list_(pa.float32(), 10), "x, y of eyes, nose, corners of the mouth", "px"),
     ]

@@ -61,7 +61,7 @@ def check_sample_fps(sample_fps: float) -> None:
     """:raises InputError: the sampling rate is out of range."""
     if not 0 < sample_fps <= _MAX_SAMPLE_FPS:
         raise InputError(
-            f"--fps {sample_fps:g}: give samples per second, above 0 and up to {_MAX_SAMPLE_FPS}."
+            f"`sample_fps` {sample_fps:g}: give samples per second, above 0 and up to {_MAX_SAMPLE_FPS}."
         )
 
 

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from pipeline.analysis.history_parts import Part
 from pipeline.analysis.longitudinal import (
-    GROUPS,
     MIN_SMOOTHED,
+    TIME_PARTS,
     PatientHistory,
     SessionPoint,
     mean_of,
@@ -146,7 +146,7 @@ def shares_figure(
         **shown(),
     }
     edge = {"color": PAPER, "width": 0.5}
-    for of in reversed(GROUPS):
+    for of in reversed(TIME_PARTS):
         look = {"color": GROUP_COLOURS[of], "line": edge, "pattern": GROUP_PATTERNS[of]}
         figure.add_trace(go.Bar(y=[percent(part.shares.get(of)) for part in found], marker=look, **bars))
     hollow = {"color": PAPER, "line": {"color": INK, "width": 1}}

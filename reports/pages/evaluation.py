@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from reports.pages.evaluation_sections import SECTIONS
+from reports.pages.sections import render_sections
 from reports.render import content_policy, render, scripts, style, write_page
 from reports.words.evaluation import Values, key_sentence
 from reports.words.language import ENGLISH
@@ -43,11 +44,7 @@ def evaluation_page(found: Mapping[str, Any]) -> Markup:
         ENGLISH,
         weights=found["weights"],
         answer=key_sentence(found),
-        sections=[
-            (section, render(f"evaluation_{section.name}.html", ENGLISH, **section.fill(found)))
-            for section in SECTIONS
-            if section.needs is None or found[section.needs]
-        ],
+        sections=render_sections(SECTIONS, "evaluation", found, ENGLISH),
         policy=content_policy(page_scripts),
         style=style(),
         scripts=page_scripts,

@@ -11,6 +11,7 @@ from reports.figures.evaluation import (
     reliability_figure,
     robustness_figure,
 )
+from reports.pages.sections import Section
 from reports.words.evaluation import (
     Heading,
     Values,
@@ -26,21 +27,6 @@ from reports.words.evaluation import (
 from reports.words.formatting import signed
 from reports.words.labels import EMOTION_ORDER
 from reports.words.language import ENGLISH
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section of the page.
-
-    :param name: where links lead to, and part of its template's name.
-    :param needs: the part of the evaluation without which it is left out; none: never.
-    :param fill: evaluation → what the template ``evaluation_<name>.html`` shows.
-    """
-
-    name: str
-    title: str
-    needs: str | None
-    fill: Callable[[Values], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -176,15 +162,22 @@ def _legend(found: Values) -> list[tuple[Heading, str, str]]:
     return [(one, *look) for one, look in zip(_headings(found), cycle(READING_LOOKS), strict=False)]
 
 
+def _section(
+    name: str, title: str, needs: str | None, fill: Callable[[Values], Mapping[str, Any]]
+) -> Section[Values]:
+    """:param needs: the part of the evaluation without which the section is left out; None: never."""
+    return Section(name, title, lambda found, _: fill(found) if needs is None or found[needs] else None)
+
+
 SECTIONS = (
-    Section("accuracy", "How often it is right", "readings", _accuracy),
-    Section("recall", "Which expressions it recognises", "readings", _recall),
-    Section("confusion", "What it takes them for", "readings", _confusion),
-    Section("calibration", "Whether its confidence can be believed", "readings", _calibration),
-    Section("abstaining", "Answering only when it is sure", "readings", _abstaining),
-    Section("groups", "How it reads different groups", "groups", _groups),
-    Section("as_used", "As it is used: out of a video", "as_used", _as_used),
-    Section("robustness", "In poor pictures", "robustness", _robustness),
-    Section("details", "Weights, speed and precision", None, _details),
-    Section("unknown", "What is not known", None, _unknown),
+    _section("accuracy", "How often it is right", "readings", _accuracy),
+    _section("recall", "Which expressions it recognises", "readings", _recall),
+    _section("confusion", "What it takes them for", "readings", _confusion),
+    _section("calibration", "Whether its confidence can be believed", "readings", _calibration),
+    _section("abstaining", "Answering only when it is sure", "readings", _abstaining),
+    _section("groups", "How it reads different groups", "groups", _groups),
+    _section("as_used", "As it is used: out of a video", "as_used", _as_used),
+    _section("robustness", "In poor pictures", "robustness", _robustness),
+    _section("details", "Weights, speed and precision", None, _details),
+    _section("unknown", "What is not known", None, _unknown),
 )

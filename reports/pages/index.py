@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -13,11 +12,11 @@ from markupsafe import Markup
 
 from pipeline.analysis.longitudinal import PatientHistory
 from pipeline.store.coverage import Summary
-from reports.assets import INLINE, SEARCH_FILE, Assets
-from reports.render import render, write_page
+from reports.assets import SEARCH_FILE, Assets
+from reports.render import render
 from reports.words import formatting as words
 from reports.words.labels import STATE_COUNTS
-from reports.words.language import ENGLISH, Language
+from reports.words.language import Language
 from reports.words.reasons import reason_text
 
 
@@ -56,23 +55,6 @@ MAX_DOTS = 20
 """Of more sessions than this the small picture is a line without marks."""
 
 
-def write_index(
-    entries: Iterable[IndexEntry],
-    path: Path,
-    language: Language = ENGLISH,
-    assets: Assets = INLINE,
-    courses: Mapping[str, PatientHistory] = MappingProxyType({}),
-    *,
-    has_study: bool = False,
-) -> Path:
-    """Writes the index, in order of patient and session; returns its path.
-
-    :param courses: of the patients who have a page of their own. ``has_study``: the study has one.
-    :raises pipeline.errors.OutputError: it can't be written.
-    """
-    return write_page(path, index_page(entries, language, assets, courses, has_study=has_study))
-
-
 def index_page(
     entries: Iterable[IndexEntry],
     language: Language,
@@ -81,7 +63,10 @@ def index_page(
     *,
     has_study: bool = False,
 ) -> Markup:
-    """The index as HTML."""
+    """The index as HTML, in order of patient and session.
+
+    :param courses: of the patients who have a page of their own. ``has_study``: the study has one.
+    """
     ordered = sorted(entries, key=_patient_and_session)
     groups = [(patient, list(rows)) for patient, rows in groupby(ordered, key=lambda entry: entry.patient_id)]
     return render(

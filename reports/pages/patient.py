@@ -3,8 +3,8 @@
 Drawn from the summaries alone, so that five hundred sessions take no longer to look at than eight.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -29,6 +29,7 @@ from reports.figures.patient import (
     shares_figure,
     visit_link,
 )
+from reports.pages.sections import Section, render_sections
 from reports.render import render
 from reports.words import dates
 from reports.words import formatting as words
@@ -57,19 +58,6 @@ ALL = "list"
 """Where the list begins that is not folded."""
 
 
-@dataclass(frozen=True)
-class Section:
-    """One section of the page.
-
-    :param name: where links lead to, and part of its template's name.
-    :param fill: → what the template ``patient_<name>.html`` shows, or none where it has nothing to show.
-    """
-
-    name: str
-    title: str
-    fill: Callable[[PatientHistory, Language], Mapping[str, Any] | None]
-
-
 def patient_page(
     course: PatientHistory,
     language: Language,
@@ -84,7 +72,6 @@ def patient_page(
     """
     differences = over_time.against_reference(comparisons, course.patient_id)
     said = course_words.findings(course, differences, language)
-    filled = [(section, section.fill(course, language)) for section in SECTIONS]
     return render(
         "patient.html",
         language,
@@ -93,18 +80,10 @@ def patient_page(
         usual=_usual(course, language),
         said=said,
         is_corrected=course.reading == CORRECTED,
-        sections=[
-            (section.name, language.word(section.title), _body(section.name, language, about, values))
-            for section, values in filled
-            if values is not None
-        ],
+        sections=render_sections(SECTIONS, "patient", course, language, about=about),
         software_version=about["version"],
         **assets.of_page(with_figures=bool(course.seen), script=MARKS_FILE if course.seen else None),
     )
-
-
-def _body(name: str, language: Language, about: Mapping[str, Any], values: Mapping[str, Any]) -> Markup:
-    return render(f"patient_{name}.html", language, about=about, **values)
 
 
 def _usual(course: PatientHistory, language: Language) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -1,35 +1,17 @@
 """The page of one session: plain words, then an ordered list of named sections."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 from markupsafe import Markup
 
 from reports.assets import INLINE, Assets
+from reports.pages.sections import Section, render_sections
 from reports.pages.session_scales import scales
 from reports.pages.session_sections import about, coverage, details, moments, shares, timeline, unseen
-from reports.render import render, write_page
+from reports.render import render
 from reports.session_data import SessionMaterial
 from reports.words.dates import moment
-from reports.words.language import ENGLISH, Language, marked
+from reports.words.language import Language, marked
 from reports.words.patient import condition_word
 from reports.words.session import answer, in_short
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section of the page.
-
-    :param name: where links lead to, and part of its template's name.
-    :param fill: what the template ``section_<name>.html`` shows; none where there is nothing to show.
-    """
-
-    name: str
-    title: str
-    fill: Callable[[SessionMaterial, Language], Mapping[str, Any] | None]
-
 
 SECTIONS = (
     Section("coverage", marked("How much could be seen"), coverage),
@@ -43,20 +25,8 @@ SECTIONS = (
 )
 
 
-def write_session_report(
-    material: SessionMaterial, path: Path, language: Language = ENGLISH, assets: Assets = INLINE
-) -> Path:
-    """Writes the page of one session; returns its path.
-
-    :param assets: where the page has its scripts and style from.
-    :raises pipeline.errors.OutputError: it can't be written.
-    """
-    return write_page(path, session_page(material, language, assets))
-
-
 def session_page(material: SessionMaterial, language: Language, assets: Assets = INLINE) -> Markup:
     """The page of one session as HTML."""
-    filled = [(section, section.fill(material, language)) for section in SECTIONS]
     return render(
         "session.html",
         language,
@@ -66,15 +36,7 @@ def session_page(material: SessionMaterial, language: Language, assets: Assets =
         recorded=moment(material.recorded_at, language) if material.recorded_at else "",
         condition=condition_word(material.condition, language),
         in_folder=material.facts is not None,
-        sections=[
-            (section.name, language.word(section.title), _body(section, values, language))
-            for section, values in filled
-            if values is not None
-        ],
+        sections=render_sections(SECTIONS, "section", material, language),
         software_version=material.timeline.metadata["software_version"],
         **assets.of_page(with_figures=material.summary.observed_s > 0),
     )
-
-
-def _body(section: Section, values: Mapping[str, Any], language: Language) -> Markup:
-    return render(f"section_{section.name}.html", language, **values)

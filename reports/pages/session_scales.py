@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.analysis.scales import BESIDE, BUDGET, ITEM, NOT_ASSESSED, NOT_IN_VIEW
 from pipeline.analysis.session_results import Rated
 from reports.session_data import SessionMaterial
-from reports.words.labels import EMOTION_WORDS
+from reports.words.labels import EMOTION_WORDS, READING_WORDS
 from reports.words.language import Language, marked
 
 SCALE_WORDS = (
@@ -25,11 +25,6 @@ SCALE_WORDS = (
     marked("negative"),
 )
 """What stands in the program's ``scales.toml``; the words of a study's own stay as they are."""
-
-READING_WORDS = {
-    "raw": marked("As estimated"),
-    "corrected": marked("Compared with this person’s own calm face"),
-}
 
 
 def scales(material: SessionMaterial, language: Language) -> dict[str, Any] | None:

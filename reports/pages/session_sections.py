@@ -1,7 +1,6 @@
 """What each section of a session's page shows."""
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,11 +19,11 @@ from reports.figures.resampling import (
     step_length,
 )
 from reports.figures.session import expression_figure, valence_figure
-from reports.pages.session_scales import READING_WORDS
 from reports.session_data import SessionMaterial
+from reports.study_data import flat
 from reports.words import formatting as words
 from reports.words.dates import in_session
-from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, STATUS_WORDS, in_words
+from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, READING_WORDS, STATUS_WORDS, in_words
 from reports.words.language import Language, marked
 from reports.words.reasons import reason_text
 from reports.words.session import HAPPY_MOMENTS, NEGATIVE_MOMENTS
@@ -240,18 +239,10 @@ def details(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "video": metadata["video"],
         "weights": metadata["weights"],
         "settings": metadata["settings"],
-        "flat_settings": _flat(metadata["settings"]),
+        "flat_settings": flat(metadata["settings"]),
         "summary": material.summary,
         "samples": material.timeline.rows.height,
         "warnings": [reason_text(warning, language) for warning in metadata["warnings"]],
         "reason": reason_text(metadata["patient"]["reason"], language),
         "methods": [part.strip() for part in material.methods.split("\n\n") if part.strip()],
     }
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"quality": {"max_yaw": 60}}`` → ``{"quality.max_yaw": 60}``."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return flat

@@ -5,8 +5,7 @@ what makes it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import partial
 from statistics import median
 from typing import Any, get_args
@@ -18,36 +17,17 @@ from pipeline.records import SURE, IdentityState
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from reports.assets import INLINE, Assets
 from reports.figures.study import coverage_figure, event_figure, forest_figure
+from reports.pages.sections import Section, render_sections
 from reports.render import render
 from reports.study_data import Study
 from reports.words import formatting as words
-from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, in_words
+from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, in_words
 from reports.words.language import Language, marked
 from reports.words.reasons import reason_text
 from reports.words.study import interval, measure_label, p_text
 
 URGENT = ("failed", "to_check", "interrupted", "partial", "skipped", "waiting", "running")
 """States that want a reason, in this order."""
-
-
-READING_WORDS = {
-    "raw": marked("As it was read"),
-    "corrected": marked("Corrected by each person’s own calm face"),
-}
-"""Shown one below the other, never mixed."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section of the page.
-
-    :param name: where links lead to, and part of its template's name.
-    :param fill: study → what the template ``study_<name>.html`` shows.
-    """
-
-    name: str
-    title: str
-    fill: Callable[[Study, Language], Mapping[str, Any]]
 
 
 def study_page(study: Study, language: Language, assets: Assets = INLINE) -> Markup:
@@ -57,17 +37,10 @@ def study_page(study: Study, language: Language, assets: Assets = INLINE) -> Mar
         language,
         answer=_answer(study, language),
         has_agreement=study.has_agreement,
-        sections=[
-            (section.name, language.word(section.title), _body(section, study, language))
-            for section in SECTIONS
-        ],
+        sections=render_sections(SECTIONS, "study", study, language),
         software_version=study.about["version"],
         **assets.of_page(with_figures=True),
     )
-
-
-def _body(section: Section, study: Study, language: Language) -> Markup:
-    return render(f"study_{section.name}.html", language, **section.fill(study, language))
 
 
 def _answer(study: Study, language: Language) -> str:
@@ -148,12 +121,12 @@ def _conditions(study: Study, language: Language) -> Mapping[str, Any]:
     readings = [
         {
             "name": name,
-            "title": language.word(READING_WORDS[name]),
+            "title": language.word(STUDY_READING_WORDS[name]),
             "rows": [_comparison(row, language) for row in _of_study(rows)],
             "forest": _forest(rows, language),
             "patients": [_comparison(row, language) for row in _primary(rows)],
         }
-        for name in READING_WORDS
+        for name in STUDY_READING_WORDS
         if (rows := table.filter(reading=name)).height
     ]
     return {"readings": readings, "in_blocks": table.filter(patient_id="")["in_blocks"].any()}
@@ -200,7 +173,7 @@ def _trends(study: Study, language: Language) -> Mapping[str, Any]:
     return {
         "readings": [
             (language.word(title), [_trend(row, language) for row in _of_study(table.filter(reading=name))])
-            for name, title in READING_WORDS.items()
+            for name, title in STUDY_READING_WORDS.items()
             if table.filter(reading=name).height
         ]
     }
@@ -266,7 +239,7 @@ def _scales(study: Study, language: Language) -> Mapping[str, Any]:
                 "name": language.word(study.scale_names.get(str(scale), str(scale))),
                 "readings": [
                     {"title": language.word(title), **_counts(rows, language)}
-                    for reading, title in READING_WORDS.items()
+                    for reading, title in STUDY_READING_WORDS.items()
                     if (rows := of_scale.filter(reading=reading)).height
                 ],
             }

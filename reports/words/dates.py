@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from babel.dates import format_skeleton, get_day_names
 
 from pipeline.analysis.summaries import has_time
-from reports.words.formatting import clock
+from pipeline.store.counts import clock
 from reports.words.language import Language
 
 

@@ -33,14 +33,6 @@ def share_text(part: float, whole: float, language: Language) -> str:
     return f"{percent:.0f}{NBSP}%"
 
 
-def clock(seconds: float) -> str:
-    """A moment of the video: ``0:42``, ``12:05``, ``1:02:03``."""
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02}"
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
-
-
 def signed(value: float, digits: int, language: Language) -> str:
     """``+0.3``, ``−0.3``, ``0.0``; ``–`` for NaN."""
     if math.isnan(value):

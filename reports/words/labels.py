@@ -107,3 +107,15 @@ STATE_COUNTS = {
 def in_words(table: Mapping[str, str], language: Language) -> dict[str, str]:
     """One of the tables above in a language: ``in_words(EMOTION_WORDS, french)["happy"]``."""
     return {key: language.word(text) for key, text in table.items()}
+
+
+READING_WORDS = {
+    "raw": marked("As estimated"),
+    "corrected": marked("Compared with this person’s own calm face"),
+}
+
+STUDY_READING_WORDS = {
+    "raw": marked("As it was read"),
+    "corrected": marked("Corrected by each person’s own calm face"),
+}
+"""Shown one below the other, never mixed."""

@@ -108,7 +108,7 @@ class Language:
 def language(name: str) -> Language:
     """:raises ReportError: there is none of that name."""
     if name not in LOCALES:
-        raise ReportError(f"--lang {name}: there is no such language; choose {' or '.join(LOCALES)}.")
+        raise ReportError(f"`language` {name}: there is no such language; choose {' or '.join(LOCALES)}.")
     return Language(name, Locale.parse(LOCALES[name]), _translations(name))
 
 

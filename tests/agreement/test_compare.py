@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
-from timelines import make_timeline, put
+from timelines import THIRTY_SECONDS, make_timeline, put
 
 from pipeline.agreement.compare import _classes, agree
 from pipeline.agreement.results import Agreement, Comparison, RatedTime, write_disagreements, write_figures
@@ -24,13 +24,12 @@ from pipeline.stats.reliability import Correlation, confusion
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
 pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")
 
-SECONDS = [("happy", 50), ("neutral", 50), ("no_face", 25), ("sad", 25)]
 """Ten seconds happy, ten neutral, five away, five sad; five samples a second."""
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    put(tmp_path, make_timeline(SECONDS))
+    put(tmp_path, make_timeline(THIRTY_SECONDS))
     summarize_folder(tmp_path)
     return tmp_path
 
@@ -162,7 +161,7 @@ def test_episodes_outside_what_was_rated_do_not_count(out: Path) -> None:
 
 def test_a_rating_without_a_usable_code_is_not_compared(tmp_path: Path) -> None:
     for session in ("S1", "S2"):
-        put(tmp_path, make_timeline(SECONDS, session_id=session), session_id=session)
+        put(tmp_path, make_timeline(THIRTY_SECONDS, session_id=session), session_id=session)
     summarize_folder(tmp_path)
     anna = rated("anna", (0, 8, "happy")), rated("anna", session_id="S2")
     bo = rated("bo", uncoded="neutral")
@@ -193,7 +192,7 @@ def test_groups_are_compared_only_as_groups(out: Path) -> None:
 
 def test_raters_of_different_sessions_are_not_compared_with_each_other(tmp_path: Path) -> None:
     for session in ("S1", "S2"):
-        put(tmp_path, make_timeline(SECONDS, session_id=session), session_id=session)
+        put(tmp_path, make_timeline(THIRTY_SECONDS, session_id=session), session_id=session)
     summarize_folder(tmp_path)
     ratings = rated("anna", (0, 10, "happy")), rated("bo", (0, 10, "happy"), session_id="S2")
     found = agree(tmp_path, Ratings(ratings))
@@ -209,14 +208,14 @@ def test_nothing_seen_is_nothing_to_compare(tmp_path: Path) -> None:
 
 
 def test_without_summaries_it_is_said_what_to_do(tmp_path: Path) -> None:
-    put(tmp_path, make_timeline(SECONDS))
+    put(tmp_path, make_timeline(THIRTY_SECONDS))
     with pytest.raises(TimelineError, match="emonext summarize"):
         agree(tmp_path, Ratings((rated("anna", (0, 10, "happy")),)))
 
 
 @pytest.mark.parametrize("step_s", [0, -1, 61, float("nan")])
 def test_a_step_that_makes_no_sense_is_refused(out: Path, step_s: float) -> None:
-    with pytest.raises(InputError, match="--step"):
+    with pytest.raises(InputError, match="`step_s`"):
         agree(out, Ratings((rated("anna", (0, 10, "happy")),)), step_s)
 
 
@@ -251,7 +250,7 @@ def test_the_made_study(raw_study: Path, tmp_path: Path) -> None:
 
 
 def test_a_damaged_timeline_in_which_nothing_counts_is_named(tmp_path: Path) -> None:
-    timeline = make_timeline(SECONDS)
+    timeline = make_timeline(THIRTY_SECONDS)
     timeline.metadata["session"]["parts"] = []
     path = put(tmp_path, timeline)
     (tmp_path / "events.csv").write_text("session_id,time_s,what\nS1,1,song\n")

@@ -128,7 +128,7 @@ def test_peak_and_means_are_of_the_smoothed() -> None:
     [{"enter": 0.3}, {"enter": 1.2}, {"leave": -0.1}, {"bridge_s": 2.0}, {"smoothing_s": -1.0}],
 )
 def test_contradictions_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="--"):
+    with pytest.raises(InputError, match=r"`leave`|`bridge_s`|`smoothing_s`"):
         EpisodeSettings(**wrong)
 
 

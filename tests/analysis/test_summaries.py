@@ -155,7 +155,7 @@ def test_every_column_says_what_it_means() -> None:
 
 @pytest.mark.parametrize("wrong", [{"min_coverage": 1.5}, {"min_observed_s": -1}, {"min_rest_s": -1}])
 def test_unusable_settings_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="--min"):
+    with pytest.raises(InputError, match="`min_coverage`"):
         SummarySettings(**wrong)  # type: ignore[arg-type]
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import typer
+from command_line import name_of
 
 import cli
+from pipeline.commands.console import FLAGS
 from pipeline.commands.study import COLUMN_HELP
 from pipeline.processing.list_columns import COLUMNS
 
@@ -74,8 +76,10 @@ def sources() -> list[Path]:
     return sorted([ROOT / "cli.py", *code, *pages, *documents])
 
 
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
+def library() -> list[Path]:
+    return [
+        path for path in sources() if path.suffix == ".py" and path.parent != ROOT / "pipeline" / "commands"
+    ]
 
 
 def test_there_is_something_to_look_at() -> None:
@@ -89,6 +93,17 @@ def test_every_option_that_is_named_exists(path: Path) -> None:
     known = set().union(*COMMANDS.values()) | OTHERS
     named = {option for text in texts_of(path) for option in OPTION.findall(text)}
     assert named <= known
+
+
+def test_every_field_has_an_option_that_exists() -> None:
+    assert set(FLAGS.values()) <= set().union(*COMMANDS.values())
+    texts = [text for path in library() for text in texts_of(path)]
+    assert [field for field in FLAGS if not any(f"`{field}`" in text for text in texts)] == []
+
+
+def test_an_error_of_the_library_is_about_a_field_and_not_about_an_option() -> None:
+    texts = [text for path in library() for text in texts_of(path)]
+    assert [text for text in texts if re.match(r"(\{\}: )?--[a-z-]+( \S+)?: ", text)] == []
 
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from timelines import make_timeline, put
 
+from pipeline.commands.console import with_flags
 from pipeline.errors import OutputError
 from pipeline.exchange.tables import NamedTable, write_xlsx
 from pipeline.store.status import Outcome, record
@@ -135,3 +136,10 @@ def test_a_full_disk_under_a_workbook_is_told_by_its_name(
     with pytest.raises(OutputError, match=r"x\.xlsx: can't be written \(No space left on device\)"):
         write_xlsx([NamedTable("t", pa.table({"a": [1]}))], tmp_path / "x.xlsx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_message_names_the_option_of_a_field() -> None:
+    assert with_flags("`sample_fps` 0: give samples per second") == "--fps 0: give samples per second"
+    assert with_flags("`bridge_s` and `enter`; run `emonext process` or `demo`") == (
+        "--bridge and --enter; run `emonext process` or `demo`"
+    )

@@ -1,6 +1,8 @@
 """commands: `info`, `report`, `summarize`, `audit` and `demo-study`."""
 
+import inspect
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,19 @@ def test_no_study_is_made_over_another(emonext: Emonext, tmp_path: Path) -> None
     ended = emonext("demo", "--study", "--out", tmp_path / "events.csv")
     assert ended.code == BAD_INPUT
     assert_one_line_naming(ended, f"{tmp_path / 'events.csv'}: can't be written to")
+
+
+def test_options_without_a_value_are_the_library_s_defaults() -> None:
+    from pipeline.analysis.summaries import SummarySettings
+    from pipeline.commands.results import summarize
+
+    settings = SummarySettings()
+    defaults = {name: param.default for name, param in inspect.signature(summarize).parameters.items()}
+    episodes = [
+        defaults[name] for name in ("smoothing", "enter", "leave", "min_duration", "bridge", "max_unobserved")
+    ]
+    assert episodes == list(asdict(settings.episodes).values())
+    assert (defaults["min_coverage"], defaults["baseline"]) == (
+        settings.min_coverage,
+        settings.baseline_condition,
+    )

@@ -1,7 +1,6 @@
 import hashlib
 import json
 import math
-import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_networks import CARD, SMALL, beside
 from states import assert_equal_states
+from traps import Trap
 
 from emonext import LABELS, Architecture, Card, EmoNeXt, WeightsError, load_model, load_weights, weight_files
 from emonext import checkpoint as checkpoint_module
@@ -250,9 +250,9 @@ def test_a_tensor_too_many_or_too_few_is_refused(unsigned: Path, extra: bool) ->
 def test_code_in_a_pickle_is_never_run(tmp_path: Path, wrapping: str, reader: str) -> None:
     source, sign = tmp_path / "evil.pt", tmp_path / "ran"
     if wrapping == "zip":
-        torch.save({"model": {"head.weight": Bomb(sign)}}, source)
+        torch.save({"model": {"head.weight": Trap(sign)}}, source)
     else:
-        source.write_bytes(pickle.dumps({"model": Bomb(sign)}))
+        source.write_bytes(pickle.dumps({"model": Trap(sign)}))
 
     with pytest.raises(WeightsError, match=r"evil\.pt"):
         load_weights(source) if reader == "load" else convert_published(source, tmp_path / "out.safetensors")
@@ -261,18 +261,5 @@ def test_code_in_a_pickle_is_never_run(tmp_path: Path, wrapping: str, reader: st
 
 
 def test_the_bomb_of_the_test_above_would_go_off(tmp_path: Path) -> None:
-    pickle.loads(pickle.dumps(Bomb(tmp_path / "ran")))  # noqa: S301
+    pickle.loads(pickle.dumps(Trap(tmp_path / "ran")))  # noqa: S301
     assert (tmp_path / "ran").exists()
-
-
-# --- helpers --------------------------------------------------------------------------------------------
-
-
-class Bomb:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.folder),)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
+from small_networks import OTHER_ORDER
 from torch import nn
 
 from emonext import LABELS, Architecture, Card, Classifier, DeviceError, EmoNeXt, Preprocessing, WeightsError
@@ -24,7 +25,6 @@ CARD = Card(
 pytestmark = pytest.mark.usefixtures("bf16")
 
 WITH_VOTES = replace(CARD, architecture=replace(CARD.architecture, votes=True))
-OTHER_ORDER = (*LABELS[:4], "neutral", "sad", "surprise")
 
 
 @pytest.fixture

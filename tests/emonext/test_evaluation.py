@@ -20,9 +20,9 @@ from evaluated_faces import (
     without,
 )
 from numpy.typing import NDArray
+from small_networks import OTHER_ORDER
 
 from emonext import LABELS, Card, DataError, load_weights
-from emonext import evaluation as evaluation_module
 from emonext.checkpoint import Weights
 from emonext.corruptions import CORRUPTIONS
 from emonext.datasets.data import load_fer2013
@@ -30,14 +30,7 @@ from emonext.evaluation import Evaluation, Interval, accuracy, evaluate, one_hot
 from emonext.inference import predict
 from emonext.weight_files import DEFAULT, SHIPPED
 
-OTHER_ORDER = (*LABELS[:4], "neutral", "sad", "surprise")
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 resamples of every figure take a second."""
-    monkeypatch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", 50)
-
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 # --- nothing to evaluate --------------------------------------------------------------------------------
 
@@ -54,7 +47,7 @@ def test_a_set_without_faces_or_without_truth_cannot_be_evaluated(card: Card) ->
 def test_a_column_that_is_not_there_lists_those_that_are(
     columns: dict[str, NDArray[np.str_]], listed: str
 ) -> None:
-    with pytest.raises(DataError, match=rf"^--by race: no such column; the data has {listed}\.$"):
+    with pytest.raises(DataError, match=rf"^`by` race: no such column; the data has {listed}\.$"):
         evaluate(weights(CARD), replace(DATA, groups=columns), CPU, by="race")
 
 

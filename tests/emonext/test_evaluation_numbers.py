@@ -29,12 +29,7 @@ from emonext import evaluation as evaluation_module
 from emonext.calibration import THRESHOLDS, fit_temperature
 from emonext.evaluation import Evaluation, Interval, evaluate, one_hot
 
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 resamples of every figure take a second."""
-    monkeypatch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", 50)
-
+pytestmark = pytest.mark.usefixtures("few_resamples")
 
 # --- against hand-computed figures ----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
+from small_networks import OTHER_ORDER
 from torch import nn
 
 from emonext import LABELS, Architecture, Card, EmoNeXt, Preprocessing
@@ -14,7 +15,6 @@ from emonext.inference import BATCH_SIZE, Scores, predict, predict_ten_crops
 CPU = torch.device("cpu")
 PREPARE = Preprocessing(size=32, resize=34, mean=0.5, std=0.25)
 CARD = Card("small", Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32, votes=True), PREPARE)
-OTHER_ORDER = (*LABELS[:4], "neutral", "sad", "surprise")
 
 
 @pytest.fixture

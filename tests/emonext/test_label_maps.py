@@ -84,7 +84,7 @@ def test_an_unknown_class_is_named_with_its_place_and_a_remedy(name: str) -> Non
 
 
 def test_a_map_of_a_class_that_the_data_has_not_is_refused() -> None:
-    with pytest.raises(DataError, match=r"^here: --labels names 'pain'.*its classes are happy, sad"):
+    with pytest.raises(DataError, match=r"^here: `label_map` names 'pain'.*its classes are happy, sad"):
         classes_of({"sad": "", "happy": ""}, {"pain": "fear"}, {}, "here")
 
 

@@ -31,7 +31,7 @@ PAPER = PRESETS["paper"]
 
 @pytest.mark.parametrize("name", ["", "Best", "papers"])
 def test_an_unknown_preset_lists_the_known_ones(name: str) -> None:
-    with pytest.raises(DataError, match=rf"^--preset {name}: unknown; use best or paper\.$"):
+    with pytest.raises(DataError, match=rf"^`preset` {name}: unknown; use best or paper\.$"):
         choose_settings(name, {})
 
 

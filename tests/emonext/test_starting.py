@@ -1,5 +1,3 @@
-import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +10,7 @@ from PIL import Image
 from timm.models import convnext
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
+from traps import Trap
 
 from emonext import ARCHITECTURES, Architecture, Card, EmoNeXt, Preprocessing, WeightsError
 from emonext.checkpoint import import_weights, save_weights
@@ -165,13 +164,13 @@ def test_imagenet_without_a_network_is_one_line(error: Exception, monkeypatch: p
     monkeypatch.setattr(timm, "create_model", fail)
     model = EmoNeXt(ARCHITECTURES["atto"])
     with pytest.raises(
-        WeightsError, match=r"^--init imagenet: convnext_atto\.d2_in1k .* give its file, or none\.$"
+        WeightsError, match=r"^`init` imagenet: convnext_atto\.d2_in1k .* give its file, or none\.$"
     ):
         start_from(model, "imagenet")
 
 
 def test_imagenet_for_a_network_that_timm_has_not_is_refused() -> None:
-    with pytest.raises(WeightsError, match="--init imagenet: there are no such weights"):
+    with pytest.raises(WeightsError, match="`init` imagenet: there are no such weights"):
         start_from(fresh(), "imagenet")
 
 
@@ -233,7 +232,7 @@ def test_weights_of_other_widths_or_depths_are_refused(
     torch.save((trunk(other) if of_timm else taught(other)).state_dict(), path)
     model = fresh()
     before = state_of(model)
-    told = rf"--init {path}: of another architecture \(.* does not fit\); give its --size"
+    told = rf"`init` {path}: of another architecture \(.* does not fit\); give its `size`"
     with pytest.raises(WeightsError, match=told):
         start_from(model, str(path))
     assert differing(model, before) == set()
@@ -273,23 +272,13 @@ def test_weights_that_were_changed_are_refused(tmp_path: Path) -> None:
 
 
 def test_code_in_a_file_is_never_run(tmp_path: Path) -> None:
-    torch.save({"stem.0.weight": Bomb(tmp_path / "ran")}, tmp_path / "evil.pt")
+    torch.save({"stem.0.weight": Trap(tmp_path / "ran")}, tmp_path / "evil.pt")
     with pytest.raises(WeightsError, match=r"evil\.pt: not a checkpoint that can be read without"):
         start_from(fresh(), str(tmp_path / "evil.pt"))
     assert not (tmp_path / "ran").exists()
 
 
 # --- helpers --------------------------------------------------------------------------------------------
-
-
-class Bomb:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
-        return os.mkdir, (str(self.folder),)
 
 
 def fresh(architecture: Architecture = SMALL) -> EmoNeXt:

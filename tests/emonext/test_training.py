@@ -1,10 +1,8 @@
 import csv
 import json
 import math
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 from training_runs import CPU, MINI, faces, ignore, start, unequal
+from traps import Trap
 
-from emonext import ARCHITECTURES, Architecture, DataError, load_weights
-from emonext import evaluation as evaluation_module
+from emonext import DataError, load_weights
 from emonext.datasets.data import load_fer2013
 from emonext.errors import WeightsError
 from emonext.figures import draw_curves
@@ -27,19 +25,7 @@ from emonext.training.augmentation import Augmentation
 from emonext.training.recipe import PRESETS, Epoch
 from emonext.training.run import FER2013_MEAN, FER2013_STD, make_run
 
-pytestmark = pytest.mark.training
-
-
-@pytest.fixture(autouse=True)
-def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An architecture small enough to be trained in a test, on one core, and nothing slow beside it."""
-    monkeypatch.setitem(ARCHITECTURES, "mini", Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32))
-    monkeypatch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", 10)
-    monkeypatch.setattr(training_module, "draw_curves", lambda log, path: None)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.training, pytest.mark.usefixtures("mini")]
 
 
 # --- what is refused ------------------------------------------------------------------------------------
@@ -47,7 +33,7 @@ def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("count", [0, 15])
 def test_fewer_faces_than_a_batch_are_refused(tmp_path: Path, count: int) -> None:
-    with pytest.raises(DataError, match=f"--batch-size 16: the {count} training faces do not fill"):
+    with pytest.raises(DataError, match=f"`batch_size` 16: the {count} training faces do not fill"):
         start(tmp_path, train=faces(count)).train(ignore)
 
 
@@ -61,12 +47,12 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, change: dict[str, str]) -
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"image_size": 0}, "--image-size 0: give 32 px or more"),
-        ({"image_size": 31}, "--image-size 31: give 32 px or more"),
-        ({"learning_rate": 0.0}, "--lr 0: give a positive number"),
-        ({"learning_rate": -1.0}, "--lr -1: give a positive number"),
-        ({"learning_rate": math.nan}, "--lr nan: give a positive number"),
-        ({"learning_rate": math.inf}, "--lr inf: give a positive number"),
+        ({"image_size": 0}, "`image_size` 0: give 32 px or more"),
+        ({"image_size": 31}, "`image_size` 31: give 32 px or more"),
+        ({"learning_rate": 0.0}, "`learning_rate` 0: give a positive number"),
+        ({"learning_rate": -1.0}, "`learning_rate` -1: give a positive number"),
+        ({"learning_rate": math.nan}, "`learning_rate` nan: give a positive number"),
+        ({"learning_rate": math.inf}, "`learning_rate` inf: give a positive number"),
     ],
 )
 def test_a_number_that_no_run_can_have_is_refused(
@@ -103,7 +89,7 @@ def test_a_broken_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
-    torch.save({"settings": Bomb(tmp_path / "ran")}, tmp_path / "checkpoint.pt")
+    torch.save({"settings": Trap(tmp_path / "ran")}, tmp_path / "checkpoint.pt")
     with pytest.raises(DataError, match=r"checkpoint\.pt"):
         start(tmp_path)
     assert not (tmp_path / "ran").exists()
@@ -283,16 +269,6 @@ def test_the_mean_and_deviation_are_fer2013s(shared: Path) -> None:
 
 
 # --- helpers --------------------------------------------------------------------------------------------
-
-
-class Bomb:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.folder),)
 
 
 def timeless(epoch: Epoch) -> Epoch:

@@ -1,37 +1,21 @@
 """training.run: the weights and the card that a run ends with."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import log_softmax
 from training_runs import CPU, MINI, faces, ignore, start, unequal
 
-from emonext import ARCHITECTURES, LABELS, Architecture, Classifier, load_weights
-from emonext import evaluation as evaluation_module
+from emonext import ARCHITECTURES, LABELS, Classifier, load_weights
 from emonext.calibration import fit_temperature
 from emonext.datasets.data import FaceSet
 from emonext.inference import predict
-from emonext.training import run as training_module
 from emonext.training.run import FER2013_MEAN
 
-pytestmark = pytest.mark.training
-
-
-@pytest.fixture(autouse=True)
-def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An architecture small enough to be trained in a test, on one core, and nothing slow beside it."""
-    monkeypatch.setitem(ARCHITECTURES, "mini", Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32))
-    monkeypatch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", 10)
-    monkeypatch.setattr(training_module, "draw_curves", lambda log, path: None)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.training, pytest.mark.usefixtures("mini")]
 
 
 # --- a head for votes, or none --------------------------------------------------------------------------

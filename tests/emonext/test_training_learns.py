@@ -1,7 +1,6 @@
 """training.run: a network learns what is to be learnt, and starts from the weights it is given."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,25 +11,12 @@ import torch
 from torch import Tensor
 from training_runs import MINI, faces, ignore, start, unequal
 
-from emonext import ARCHITECTURES, Architecture, load_weights
-from emonext import evaluation as evaluation_module
+from emonext import load_weights
 from emonext.datasets.data import FaceSet
 from emonext.training import run as training_module
 from emonext.training.augmentation import Augmentation
 
-pytestmark = pytest.mark.training
-
-
-@pytest.fixture(autouse=True)
-def _mini(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An architecture small enough to be trained in a test, on one core, and nothing slow beside it."""
-    monkeypatch.setitem(ARCHITECTURES, "mini", Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32))
-    monkeypatch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", 10)
-    monkeypatch.setattr(training_module, "draw_curves", lambda log, path: None)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.training, pytest.mark.usefixtures("mini")]
 
 
 # --- learning -------------------------------------------------------------------------------------------

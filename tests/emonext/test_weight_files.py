@@ -61,13 +61,13 @@ def test_imported_weights_that_were_changed_are_refused(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "../ours", "a/b", "/ours", ".ours", "-ours", "o urs", "o" * 65])
 def test_what_is_no_name_is_refused(path: Path, home: Path, name: str) -> None:
-    with pytest.raises(WeightsError, match=r"--name .*: use letters, digits, '\.', '_' and '-'"):
+    with pytest.raises(WeightsError, match=r"`name` .*: use letters, digits, '\.', '_' and '-'"):
         import_weights(path, name)
     assert not home.exists()
 
 
 def test_the_name_of_shipped_weights_is_refused(path: Path, home: Path) -> None:
-    with pytest.raises(WeightsError, match="--name atto: the name of weights that come with the program"):
+    with pytest.raises(WeightsError, match="`name` atto: the name of weights that come with the program"):
         import_weights(path, "atto")
     assert not home.exists()
 
@@ -77,7 +77,7 @@ def test_weights_of_the_same_name_are_not_replaced(path: Path, tmp_path: Path) -
     before = target.read_bytes(), beside(target).read_bytes()
     other = tmp_path / "other.safetensors"
     save_weights(load_weights(path).model, replace(CARD, name="other"), other)
-    with pytest.raises(WeightsError, match=rf"--name ours: taken by {target}; .* delete that file first"):
+    with pytest.raises(WeightsError, match=rf"`name` ours: taken by {target}; .* delete that file first"):
         import_weights(other, "ours")
     assert (target.read_bytes(), beside(target).read_bytes()) == before
     target.unlink()  # as the message says

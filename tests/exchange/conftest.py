@@ -1,5 +1,6 @@
 """What the tests of this room share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,9 @@ def out(tmp_path: Path) -> Path:
     put(tmp_path, make_timeline(SECONDS, session_id="S2", **more), session_id="S2")
     summarize_folder(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def no_bak(tmp_path: Path) -> Iterator[None]:
+    yield
+    assert not list(tmp_path.rglob("*.bak"))

@@ -1,7 +1,6 @@
 """exchange.bids: a data set by the rules of BIDS."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from pipeline.exchange.export import Format, export
 from pipeline.records import EMOTIONS
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
+
+pytestmark = pytest.mark.usefixtures("no_bak")
 
 
 def test_bids(out: Path) -> None:
@@ -87,9 +88,3 @@ def test_a_name_that_two_sessions_have_is_nobody_s(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="A_B_C anna: may belong to session A B_C or A_B C"):
         names.find("A_B_C anna")
     assert names.find("A_B_anna") == (("A", "B"), "anna")
-
-
-@pytest.fixture(autouse=True)
-def _no_bak(tmp_path: Path) -> Iterator[None]:
-    yield
-    assert not list(tmp_path.rglob("*.bak"))

@@ -1,4 +1,4 @@
-"""exchange.boris_reading: projects and exports of BORIS in which something is unusual."""
+"""exchange.boris: projects and exports of BORIS in which something is unusual."""
 
 from pathlib import Path
 from typing import Any

@@ -53,7 +53,7 @@ def test_a_map_that_makes_no_sense_is_refused(text: str, said: str) -> None:
 def test_a_file_that_is_no_map_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "codes.toml"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"codes\.toml|--codes"):
+    with pytest.raises(InputError, match=r"codes\.toml|`codes`"):
         read_codes(str(path))
 
 

@@ -1,10 +1,9 @@
-"""exchange.elan_writing, exchange.boris_writing: files that ELAN and BORIS open, read back as they were."""
+"""exchange.elan, exchange.boris: files that ELAN and BORIS open, read back as they were."""
 
 import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from pipeline.exchange.ratings import Ratings, read_ratings
 from pipeline.records import EMOTIONS
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
+
+pytestmark = pytest.mark.usefixtures("no_bak")
 
 
 def read_back(out: Path, *paths: Path, codes: str | None = None) -> Ratings:
@@ -182,9 +183,3 @@ def test_boris_s_own_code_opens_checks_and_exports_the_project(out: Path) -> Non
         assert len(files) == 2
         assert_the_same_episodes(out, read_back(out, *files))
     assert len(AGGREGATED) == len(aggregated[0].read_text().splitlines()[1].split(","))
-
-
-@pytest.fixture(autouse=True)
-def _no_bak(tmp_path: Path) -> Iterator[None]:
-    yield
-    assert not list(tmp_path.rglob("*.bak"))

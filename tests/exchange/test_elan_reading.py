@@ -1,4 +1,4 @@
-"""exchange.elan_reading: files of ELAN in which something is unusual."""
+"""exchange.elan: files of ELAN in which something is unusual."""
 
 from pathlib import Path
 

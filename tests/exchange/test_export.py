@@ -2,7 +2,6 @@
 
 import csv
 import os
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from pipeline.exchange.tables import NamedTable, csv_files, derived_tables, dict
 from pipeline.store.paths import timeline_path
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
+
+pytestmark = pytest.mark.usefixtures("no_bak")
 
 
 # --- nothing
@@ -64,7 +65,7 @@ def test_no_other_file_is_overwritten(out: Path, kind: Format, link: bool) -> No
     else:
         path.write_text("by hand")
     before = names(out / "y")
-    with pytest.raises(OutputError, match=f"{path}: exists, and is not from an export; give another --out"):
+    with pytest.raises(OutputError, match=f"{path}: exists, and is not from an export; give another `out`"):
         export(out, kind, out / "y")
     assert names(out / "y") == before
     assert link or path.read_text() == "by hand"
@@ -134,7 +135,7 @@ def test_a_list_that_names_other_files_removes_none(out: Path, listed: str) -> N
     (out / "x").mkdir()
     (out / "x" / "link").symlink_to(out)
     (out / "x" / LIST_FILE).write_text(listed)
-    with pytest.raises(OutputError, match=f"{LIST_FILE}: damaged list of exports; give another --out"):
+    with pytest.raises(OutputError, match=f"{LIST_FILE}: damaged list of exports; give another `out`"):
         export(out, "csv", out / "x")
     assert (out / "a.txt").read_text() == "by hand"
     assert names(out / "x") == {"link", LIST_FILE}
@@ -207,9 +208,3 @@ def test_hostile_texts_and_numbers_that_are_none(tmp_path: Path) -> None:
     assert sheet["A2"].data_type == "s"
     assert sheet["A3"].hyperlink is None
     assert dictionary(named)[0]["meaning"] == ""
-
-
-@pytest.fixture(autouse=True)
-def _no_bak(tmp_path: Path) -> Iterator[None]:
-    yield
-    assert not list(tmp_path.rglob("*.bak"))

@@ -153,7 +153,7 @@ def test_a_note_for_each_rater_tells_what_nobody_states(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "600", "0-", "20-10", "a-b", "0-10-20"])
 def test_an_option_rated_that_is_no_stretch_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="--rated"):
+    with pytest.raises(InputError, match="`rated`"):
         read_span(text)
 
 

@@ -152,7 +152,7 @@ def test_a_picture_too_small_for_a_face_has_none(real_detector: Cascade, side: i
 
 @pytest.mark.parametrize("min_face_px", [-1, 0, 11])
 def test_a_smallest_face_below_the_detector_s_window_is_refused(min_face_px: int) -> None:
-    with pytest.raises(InputError, match="--min-face"):
+    with pytest.raises(InputError, match="`min_face_px`"):
         Cascade(min_face_px)
 
 

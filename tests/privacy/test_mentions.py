@@ -31,7 +31,7 @@ def test_no_link_is_followed_out_of_the_folder(out: Path, process: Process, tmp_
     (outside / "empty").mkdir()
     (out / "timelines/patient_id=P012/link.parquet").symlink_to(outside / "S09.parquet")
     (out / "faces/patient_id=P012/folder").symlink_to(outside)
-    (out / "thumbnails").symlink_to(outside)
+    (out / "review").symlink_to(outside)
     (out / "people.csv").symlink_to(outside / "P012.csv")
     (out / "recordings").symlink_to(outside)
     found = do_purge(out, "P012")
@@ -40,7 +40,7 @@ def test_no_link_is_followed_out_of_the_folder(out: Path, process: Process, tmp_
     assert not (out / "timelines/patient_id=P012").exists()
     assert not (out / "faces/patient_id=P012").exists()
     assert found.mentions == (
-        "thumbnails (a link out of the folder: search its target yourself)",
+        "review (a link out of the folder: search its target yourself)",
         "people.csv (where it leads to)",
     )
 

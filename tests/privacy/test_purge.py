@@ -16,7 +16,7 @@ from pipeline.review.people import find_people
 from pipeline.store.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.store.parquet import read_metadata
 from pipeline.store.status import read_status
-from reports import ReportOptions, write_reports
+from reports import ReportOptions, last_options, write_reports
 
 
 def theirs(out: Path, name: str) -> dict[str, bytes]:
@@ -99,13 +99,8 @@ def test_everything_of_a_person_goes_and_of_nobody_else(out: Path, process: Proc
     kept = theirs(out, "P013") | theirs(out, "patient_id=P013")
     (out / ".unfinished" / "P012" / "S03").mkdir(parents=True)
     (out / ".unfinished" / "P012" / "S03" / "00000.npz").touch()
-    for name in (
-        "thumbnails/P012_S01_3.jpg",
-        "people/P012.html",
-        "embeddings/P012.npz",
-        "summaries/P013_S01.json",
-    ):
-        (out / name).parent.mkdir(exist_ok=True)
+    for name in ("review/P012/S01.mp4", "withdrawn/P012/S04/a.withdrawn", "summaries/P013_S01.json"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text("a")
     (out / "status.parquet.0123abcd.partial").write_text("P012")
     assert paths_with(out, "P012")
@@ -119,9 +114,8 @@ def test_everything_of_a_person_goes_and_of_nobody_else(out: Path, process: Proc
         "reports": 3,
         "episodes": 2,
         ".unfinished": 1,
-        "thumbnails": 1,
-        "people": 1,
-        "embeddings": 1,
+        "review": 1,
+        "withdrawn": 1,
         "rows": 2,
     }
     now = files(out)
@@ -156,6 +150,14 @@ def test_scripts_beside_the_pages_go_with_the_last_person(out: Path, process: Pr
     assert (out / "reports" / "assets" / "style.css").exists()
     assert do_purge(out, "P012").mentions == ()
     assert sorted(files(out)) == [IDS_FILE, ".lock", "audit.head", LOG_FILE]
+
+
+def test_the_pages_keep_their_language_after_a_purge(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    write_reports(out, options=ReportOptions("fr", "shared"))
+    assert do_purge(out, "P012").mentions == ()
+    assert '<html lang="fr">' in (out / "reports" / "P013" / "S01.html").read_text()
+    assert last_options(out) == ReportOptions("fr", "shared")
 
 
 def test_a_person_without_a_timeline_can_be_purged(out: Path, process: Process) -> None:
@@ -203,7 +205,7 @@ def test_ids_that_look_alike_are_kept_apart(out: Path, process: Process, purged:
 def test_an_id_that_is_none_is_refused(out: Path, process: Process, patient: str) -> None:
     process("P1/S1")
     before = files(out)
-    with pytest.raises(InputError, match="--patient"):
+    with pytest.raises(InputError, match="`patient_id`"):
         plan_purge(out, patient)
     assert files(out) == before
 

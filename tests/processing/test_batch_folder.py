@@ -49,7 +49,7 @@ def test_a_folder_that_can_t_be_written_to_is_refused_before_any_work(
         "below a file": tmp_path / "file" / "out",
         "below /proc": Path("/proc/out"),
     }[kind]
-    with pytest.raises(OutputError, match="--out"):
+    with pytest.raises(OutputError, match="`out`"):
         process(recordings, out, Settings(), replace(fake_instruments, detect=never))
 
 

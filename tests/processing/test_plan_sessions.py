@@ -15,7 +15,7 @@ from pipeline.processing.session import Networks, Session, Settings
 
 @pytest.mark.parametrize("value", ["P012", "p", "0", "P-1_a.b", "a" * 64])
 def test_a_pseudonym_is_taken(value: str) -> None:
-    assert check_id("--patient", value) == value
+    assert check_id("`patient_id`", value) == value
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_a_pseudonym_is_taken(value: str) -> None:
     ],
 )
 def test_what_could_be_a_path_or_a_name_is_refused(value: str) -> None:
-    with pytest.raises(InputError, match="--patient"):
-        check_id("--patient", value)
+    with pytest.raises(InputError, match="`patient_id`"):
+        check_id("`patient_id`", value)
 
 
 # --- planning
@@ -106,10 +106,10 @@ def test_a_patient_is_given_for_many_sessions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "patient", "session", "message"),
     [
-        (["monday.mp4"], None, None, r"monday\.mp4.*--patient"),
-        (["monday.mp4"], None, "S1", r"monday\.mp4.*--patient"),
+        (["monday.mp4"], None, None, r"monday\.mp4.*`patient_id`"),
+        (["monday.mp4"], None, "S1", r"monday\.mp4.*`patient_id`"),
         (["P1_S1.mp4", "P1_S1.mkv"], None, None, r"P1_S1\.mp4.*P1_S1\.mkv"),
-        (["P1_S1.mp4", "P1_S2.mp4"], None, "S5", "--session S5.*2 videos"),
+        (["P1_S1.mp4", "P1_S2.mp4"], None, "S5", "`session_id` S5.*2 videos"),
         (["Marie Curie_S1.mp4"], None, None, "Marie Curie.*pseudonym"),
         (["P1_.mp4"], None, None, "P1_.mp4: '': not a usable id"),
         (["_S1.mp4"], None, None, "_S1.mp4: '': not a usable id"),

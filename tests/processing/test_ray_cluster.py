@@ -279,7 +279,7 @@ def test_without_room_nothing_is_begun(
 
 def test_nobody_answers(make_session: Callable[..., Session], tmp_path: Path) -> None:
     for address in ("127.0.0.1:1", "nonsense"):
-        with pytest.raises(InputError, match=f"--ray-address {address}"):
+        with pytest.raises(InputError, match=f"`ray_address` {address}"):
             process_sessions(
                 [make_session("S1")],
                 tmp_path / "out",

@@ -138,20 +138,20 @@ def test_a_track_that_is_not_there_is_refused_and_leaves_nothing(
     make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
 ) -> None:
     path = make_recording("a.mp4", [(40, 60)])
-    with pytest.raises(InputError, match="--patient-track 7"):
+    with pytest.raises(InputError, match="`patient_track` 7"):
         process(path, tmp_path / "out", fake_instruments, Settings(patient_track="7"))
     assert not list(tmp_path.glob("out/**/*.p*"))
 
 
 @pytest.mark.parametrize("wish", ["first", "", "-1", "1.5", "²"])
 def test_a_patient_track_that_means_nothing_is_refused_before_any_work(wish: str) -> None:
-    with pytest.raises(InputError, match="--patient-track"):
+    with pytest.raises(InputError, match="`patient_track`"):
         Settings(patient_track=wish)
 
 
 @pytest.mark.parametrize("sample_fps", [0, -5, float("nan"), float("inf")])
 def test_a_rate_that_means_nothing_is_refused_before_any_work(sample_fps: float) -> None:
-    with pytest.raises(InputError, match="--fps"):
+    with pytest.raises(InputError, match="`sample_fps`"):
         Settings(sample_fps=sample_fps)
 
 
@@ -193,7 +193,7 @@ def test_the_patient_is_the_track_wished_for(meeting: list[FrameFaces], wish: st
 
 
 def test_an_unknown_track_is_refused(meeting: list[FrameFaces]) -> None:
-    with pytest.raises(InputError, match="--patient-track 4"):
+    with pytest.raises(InputError, match="`patient_track` 4"):
         by_rule(meeting, "4")
 
 

@@ -80,7 +80,7 @@ def test_the_defaults_written_down_are_read_as_they_are(tmp_path: Path) -> None:
         ("quality = 5", r"quality: give a table: \[quality\]"),
         ("[[quality]]\nmax_yaw = 5", r"quality: give a table"),
         ("[quality]\nmax_yaw = 'x'", "quality.max_yaw: give a number"),
-        ("sample_fps = 0", "--fps 0: give samples per second"),
+        ("sample_fps = 0", "sample_fps 0: give samples per second"),
         ("patient_track = 'left'", "give longest, largest or"),
         ("sample_fps 5", "not TOML .*line 1"),
         ("jobs = 1\njobs = 2", "not TOML"),

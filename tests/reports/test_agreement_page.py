@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from timelines import make_timeline, put
+from timelines import THIRTY_SECONDS, make_timeline, put
 from visits import ON_BOTH, Visit
 
 import cli
@@ -19,12 +19,11 @@ from reports.pages.agreement import agreement_page, lead, rated_lines, write_agr
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
 pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")
 
-SECONDS = [("happy", 50), ("neutral", 50), ("no_face", 25), ("sad", 25)]
 HOSTILE = "<script>alert(1)</script>"
 
 
 def found_in(out: Path, *raters: str) -> Agreement:
-    put(out, make_timeline(SECONDS * 6))
+    put(out, make_timeline(THIRTY_SECONDS * 6))
     summarize_folder(out)
     stretches = CodedInterval(0, 8, "happy"), CodedInterval(8, 20, "neutral"), CodedInterval(20, 29, "sad")
     return agree(out, Ratings(tuple(Rating("P1", "S1", rater, stretches) for rater in raters), (HOSTILE,)))
@@ -54,7 +53,7 @@ def test_figures_stand_with_their_time_coverage_and_sessions(tmp_path: Path) -> 
 
 
 def test_where_too_little_was_compared_for_an_interval_it_is_said(tmp_path: Path) -> None:
-    put(tmp_path, make_timeline(SECONDS))
+    put(tmp_path, make_timeline(THIRTY_SECONDS))
     summarize_folder(tmp_path)
     found = agree(tmp_path, Ratings((Rating("P1", "S1", "anna", (CodedInterval(0, 8, "happy"),)),)))
     page = agreement_page(found, tmp_path / "review")
@@ -121,7 +120,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    put(tmp_path / "study", make_timeline(SECONDS))
+    put(tmp_path / "study", make_timeline(THIRTY_SECONDS))
     ratings = tmp_path / "study" / "ratings"
     ratings.mkdir()
     rows = "P1,S1,0,8,smile\nP1,S1,20,29,sad\n"
@@ -232,7 +231,7 @@ def test_a_purge_leaves_nothing_of_a_comparison(
     out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its figures are of several people, and name nobody: they go until they are made again."""
-    put(out, make_timeline(SECONDS, "P2"), "P2")
+    put(out, make_timeline(THIRTY_SECONDS, "P2"), "P2")
     with (out / "ratings" / "anna.csv").open("a") as file:
         file.write("P2,S1,0,8,smile\n")
     assert run(monkeypatch, "agree", out, "--codes", "smile=happy") == 0
@@ -250,7 +249,7 @@ def test_a_purge_leaves_nothing_of_a_comparison(
 
 def test_a_purge_leaves_a_comparison_of_others(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, "agree", out, "--codes", "smile=happy") == 0
-    put(out, make_timeline(SECONDS, "P2"), "P2")
+    put(out, make_timeline(THIRTY_SECONDS, "P2"), "P2")
     assert run(monkeypatch, "purge", out, "--patient", "P2", "--yes") == 0
     assert (out / "agreement" / "figures.json").exists()
     assert (out / "reports" / "agreement.html").exists()

@@ -11,23 +11,17 @@ from french import FRENCH, NBSP, assert_no_english, forms, translations
 from messages import messages
 from session_pages import corrected, facts, material, rated
 from timelines import TWENTY_SECONDS, chosen, make_timeline, put
+from written_pages import write_index, write_session_report
 
 from pipeline.analysis.events import Event
 from pipeline.analysis.session_results import SessionFacts, Unusual
 from pipeline.store.coverage import summarize
-from reports import (
-    IndexEntry,
-    ReportError,
-    ReportOptions,
-    SessionMaterial,
-    write_index,
-    write_reports,
-    write_session_report,
-)
+from reports import ReportError, ReportOptions, write_reports
 from reports.figures.resampling import cut
 from reports.figures.session import valence_figure
 from reports.options import last_options
-from reports.session_data import Pictures
+from reports.pages.index import IndexEntry
+from reports.session_data import Pictures, SessionMaterial
 from reports.words.formatting import seconds_text, share_text, signed
 from reports.words.language import ENGLISH, LOCALES, SOURCE, language
 from reports.words.reasons import REASONS, reason_text
@@ -96,7 +90,7 @@ def test_numbers_and_dates_are_written_as_there() -> None:
 
 
 def test_an_unknown_language_is_an_error_that_names_those_there_are() -> None:
-    with pytest.raises(ReportError, match="--lang de: there is no such language; choose en or fr"):
+    with pytest.raises(ReportError, match="`language` de: there is no such language; choose en or fr"):
         language("de")
 
 
@@ -215,7 +209,17 @@ def test_pages_keep_their_language_when_they_are_made_anew(tmp_path: Path) -> No
     index = write_reports(tmp_path)
     for page in (index, index.parent / "P1" / "S1.html"):
         assert_no_english(page)
-    index.write_text('<html lang="xx">')
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"language": "xx", "assets": "inline"}', '{"language": [], "assets": "inline"}'],
+)
+def test_stored_options_that_make_no_sense_are_the_defaults(text: str, tmp_path: Path) -> None:
+    put(tmp_path, make_timeline(TWENTY_SECONDS))
+    index = write_reports(tmp_path, options=ReportOptions("fr", "shared"))
+    assert last_options(tmp_path) == ReportOptions("fr", "shared")
+    (index.parent / "options.json").write_text(text)
     assert last_options(tmp_path) == ReportOptions()
 
 

@@ -10,14 +10,17 @@ import pytest
 from one_page import material, page_of
 from page_text import Page
 from timelines import TWENTY_SECONDS, Runs, chosen, make_timeline, put
+from written_pages import write_index, write_session_report
 
 from pipeline.errors import TimelineError
 from pipeline.records import EMOTIONS
+from pipeline.store.counts import clock
 from pipeline.store.coverage import seen_too_little, summarize
-from reports import ReportError, SessionMaterial, write_index, write_reports, write_session_report
+from reports import ReportError, write_reports
 from reports.figures.resampling import cut, step_length
 from reports.figures.session import expression_figure
-from reports.words.formatting import clock, seconds_text, share_text, signed
+from reports.session_data import SessionMaterial
+from reports.words.formatting import seconds_text, share_text, signed
 from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, STATUS_WORDS
 from reports.words.language import ENGLISH
 from reports.words.session import answer

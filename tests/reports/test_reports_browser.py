@@ -11,10 +11,11 @@ from session_pages import corrected, jpeg, material, rated
 from timelines import TWENTY_SECONDS, make_timeline, put
 from videos import encode, numbered
 from visits import ON_BOTH, SCREEN, Visit
+from written_pages import write_session_report
 
 from pipeline.analysis.events import Event
 from pipeline.analysis.session_results import Unusual
-from reports import ReportOptions, write_reports, write_session_report
+from reports import ReportOptions, write_reports
 from reports.pages.review import Film, write_review_page
 from reports.session_data import Pictures
 from reports.words.language import language

@@ -11,13 +11,14 @@ import pytest
 from page_text import Page
 from session_pages import GOOD, corrected, facts, jpeg, material, rated, spaced
 from timelines import HOSTILE, TWENTY_SECONDS, make_timeline, put
+from written_pages import write_session_report
 
 from pipeline.analysis.events import Event
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.session_results import Unusual
-from reports import ReportOptions, SessionMaterial, last_options, write_reports, write_session_report
+from reports import ReportOptions, last_options, write_reports
 from reports.assets import Assets
-from reports.session_data import Pictures
+from reports.session_data import Pictures, SessionMaterial
 from reports.words.dates import in_session
 from reports.words.language import ENGLISH, language
 from reports.words.session import answer, in_short

@@ -13,19 +13,15 @@ import pytest
 from one_page import material, page_of
 from page_text import Page
 from timelines import HOSTILE, TWENTY_SECONDS, chosen, make_timeline, put
+from written_pages import write_index, write_session_report
 
 import reports
 from pipeline.errors import OutputError, TimelineError
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.status import Outcome, State, record
-from reports import (
-    IndexEntry,
-    SessionMaterial,
-    update_reports,
-    write_index,
-    write_reports,
-    write_session_report,
-)
+from reports import update_reports, write_reports
+from reports.pages.index import IndexEntry
+from reports.session_data import SessionMaterial
 
 # What must not be shown, or run
 from reports.words.language import language
@@ -111,10 +107,11 @@ def test_pages_are_for_their_owner_only(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     reports_folder = write_reports(tmp_path).parent
     written = sorted(reports_folder.rglob("*"))
-    assert [path.name for path in written] == ["P1", "S1.html", "index.html", "index.html", "study.html"]
+    names = ["P1", "S1.html", "index.html", "index.html", "options.json", "study.html"]
+    assert [path.name for path in written] == names
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (reports_folder, *written)}
     folders = {"reports": 0o700, "P1": 0o700}
-    assert modes == folders | dict.fromkeys(("S1.html", "index.html", "study.html"), 0o600)
+    assert modes == folders | dict.fromkeys(("S1.html", "index.html", "options.json", "study.html"), 0o600)
 
 
 def test_failed_sessions_are_in_the_index_with_their_reason(tmp_path: Path) -> None:

@@ -51,3 +51,8 @@ def timelines(out: Path) -> list[str]:
     return sorted(
         path.relative_to(out / "timelines").as_posix() for path in out.glob("timelines/*/*.parquet")
     )
+
+
+def name_of(path: Path) -> str:
+    """From the root of the project."""
+    return path.relative_to(ROOT).as_posix()

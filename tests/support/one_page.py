@@ -4,10 +4,11 @@ from pathlib import Path
 
 from page_text import Page
 from timelines import Runs, make_timeline
+from written_pages import write_session_report
 
 from pipeline.store.coverage import summarize
 from pipeline.store.timeline import Timeline
-from reports import SessionMaterial, write_session_report
+from reports.session_data import SessionMaterial
 from reports.words.language import ENGLISH, Language
 
 

@@ -18,7 +18,7 @@ import pytest
 from openpyxl import Workbook
 
 import cli
-from pipeline.commands.console import EXIT_BAD_INPUT
+from pipeline.commands.console import EXIT_BAD_INPUT, with_flags
 from pipeline.commands.main import expected_errors
 from pipeline.store.encryption import use_no_key
 from pipeline.store.parquet import read_metadata, read_table, write_table
@@ -71,11 +71,11 @@ class Kit:
         return Ended(code, out + err)
 
     def call(self, function: Callable[..., object], *arguments: object) -> Ended:
-        """A function of the library; its error is the text."""
+        """A function of the library; its error is the text, as a command tells it."""
         try:
             function(*arguments)
         except expected_errors() as error:
-            return Ended(EXIT_BAD_INPUT, str(error))
+            return Ended(EXIT_BAD_INPUT, with_flags(str(error)))
         return Ended(0, "")
 
     def process(self, *arguments: object, out: Path | None = None) -> Ended:
@@ -161,8 +161,8 @@ ADVICE = re.compile(
 
 @cache
 def texts() -> frozenset[str]:
-    """Every text that is no help and no docstring, with ``{}`` for what is filled in."""
-    return frozenset(_texts())
+    """Every text that is no help and no docstring, as a command tells it; ``{}`` is what is filled in."""
+    return frozenset(map(with_flags, _texts()))
 
 
 def _texts() -> Iterator[str]:

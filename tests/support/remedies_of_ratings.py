@@ -370,7 +370,7 @@ def an_export_without_the_lengths_of_files(kit: Kit) -> Steps:
 
 @remedy(": {} {} at {} s; correct it in BORIS.", "begins again before its end")
 def a_state_that_begins_twice(kit: Kit) -> Steps:
-    from pipeline.exchange.boris_reading import StateEvent, paired
+    from pipeline.exchange.boris import StateEvent, paired
 
     def events(*times: tuple[float, str]) -> list[StateEvent]:
         return [StateEvent(time_s, "", "happy", "", status) for time_s, status in times]

@@ -11,7 +11,7 @@ from pipeline.analysis.session_results import Rated, SessionFacts
 from pipeline.analysis.summaries import Key, Number
 from pipeline.records import EMOTIONS, NEGATIVE
 from pipeline.store.coverage import summarize
-from reports import SessionMaterial
+from reports.session_data import SessionMaterial
 
 
 def numbers(reading: str, shares: dict[str, float], observed_s: float) -> dict[Key, Number]:

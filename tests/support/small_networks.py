@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emonext import Architecture, Card, Preprocessing
+from emonext import LABELS, Architecture, Card, Preprocessing
 
 SMALL = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 64)
 
@@ -16,6 +16,9 @@ CARD = Card(
     recipe="untrained",
     metrics={"labels_labels_accuracy": 0.125},
 )
+
+OTHER_ORDER = (*LABELS[:4], "neutral", "sad", "surprise")
+"""Classes in another order than this program's."""
 
 
 def beside(path: Path) -> Path:

@@ -17,6 +17,8 @@ Runs = Sequence[tuple[str, int]]
 TWENTY_SECONDS: Runs = [("neutral", 50), ("happy", 20), ("no_face", 10), ("sad", 20)]
 """0–10 s neutral, 10–14 s happy, 14–16 s not seen, 16–20 s sad: 18 s of 20 s are read."""
 
+THIRTY_SECONDS: Runs = [("happy", 50), ("neutral", 50), ("no_face", 25), ("sad", 25)]
+
 
 def make_timeline(runs: Runs, patient_id: str = "P1", session_id: str = "S1", **metadata: Any) -> Timeline:
     """Runs of samples, five a second; each of an emotion (with probability 0.7) or of another status."""

@@ -1,19 +1,30 @@
-"""Read ratings from ELAN: one tier per emotion, or tiers whose annotations are codes."""
+"""Read ratings from ELAN files, and write episodes as files in which a rater corrects them.
+
+A rater has one tier per emotion, or tiers whose annotations are codes. Exported files have one tier for all
+emotions, with a controlled vocabulary of the seven: the rater chooses another emotion from a list by a double
+click, drags a boundary between two episodes once for both, and cannot leave two emotions on top of each
+other.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from xml.parsers import expat
 
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, Span, is_sound
+from pipeline.exchange.exported import Exported, milliseconds
+from pipeline.records import EMOTIONS
+from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import read_text, shown
 
 RATED_TIER = "rated"
@@ -322,3 +333,60 @@ def _refuse_traps(path: Path) -> None:
 
 _UNIQUE = {"TIER_ID", "ANNOTATION_ID", "TIME_SLOT_ID"}
 _UNITS = "milliseconds"
+
+
+TIER = "expression"
+
+_VOCABULARY = "expressions"
+_LANGUAGE = ("und", "http://cdb.iso.org/lg/CDB-00130975-001", "undetermined (und)")
+
+_MIME_TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mpg": "video/mpeg", ".mpeg": "video/mpeg"}
+
+
+def write_elan(session: Exported, path: Path, reading: str) -> Path:
+    """One session's episodes as an ``.eaf``, to lie beside the recording.
+
+    ELAN does not play one file after another: of a recording in several files the first is linked.
+
+    :raises InputError: the library is missing. :raises OutputError: it can't be written.
+    """
+    library = pympi()
+    file = library.Eaf(author=f"Emonext Care {version('emonext-care')}")
+    file.adocument |= {
+        "DATE": datetime.now(UTC).isoformat(timespec="seconds"),
+        "FORMAT": "3.0",
+        "VERSION": "3.0",
+        "xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd",
+    }
+    file.header |= {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
+    file.remove_tier("default")
+    file.add_language(*_LANGUAGE)
+    file.add_controlled_vocabulary(_VOCABULARY)
+    for emotion in EMOTIONS:
+        file.add_cv_entry(_VOCABULARY, f"cveid_{emotion}", [(emotion, _LANGUAGE[0], None)])
+    # the type must name its vocabulary, for which the library has no parameter
+    kind = {
+        "LINGUISTIC_TYPE_ID": TIER,
+        "TIME_ALIGNABLE": "true",
+        "GRAPHIC_REFERENCES": "false",
+        "CONTROLLED_VOCABULARY_REF": _VOCABULARY,
+    }
+    file.linguistic_types.clear()
+    file.add_linguistic_type(TIER, param_dict=kind)
+    file.add_tier(TIER, ling=TIER, part=session.patient_id)
+    video = session.media[0].name
+    file.add_linked_file(
+        quote(video),
+        relpath=f"./{quote(video)}",
+        mimetype=_MIME_TYPES.get(Path(video).suffix.lower(), "video/*"),
+    )
+    file.add_property("reading", reading)
+    for emotion, start_s, end_s in session.of(reading).select("emotion", "start_s", "end_s").iter_rows():
+        if milliseconds(start_s) < milliseconds(end_s):
+            file.add_annotation(TIER, milliseconds(start_s), milliseconds(end_s), emotion)
+    with atomic(path) as partial:
+        # the library's own way of writing would rename what lies there
+        partial.write_text(
+            '<?xml version="1.0" encoding="UTF-8"?>\n' + library.Elan.to_string(file), encoding="utf-8"
+        )
+    return path
