@@ -1,9 +1,9 @@
-"""Timelines and summaries → pages that a carer can read. Draws, and computes nothing a summary holds.
+"""Write pages for carers from timelines and summaries. Draws results; the summaries compute them.
 
     write_reports(out)                           every timeline of a folder, and an index over them
     update_reports(out)                          the same, where something changed since
 
-A page is one file that opens from disk: no network, nothing beside it.
+A page is one file that opens from disk, without network and other files.
 """
 
 from reports.errors import ReportError

@@ -1,8 +1,8 @@
-"""Where pages have their scripts and style from: within each page, or once beside them.
+"""Scripts and style of the pages: inline in each page, or shared in one folder.
 
-A page runs these very scripts and no other. Within the page they are allowed by their sha256. A browser
-checks no sha256 of a file that is opened from disk, so scripts beside the page are allowed by a nonce: a
-random word made for each page, which nothing that got into the page's data can know.
+A page runs only these scripts. Inline scripts are allowed by their sha256. Browsers do not check the sha256
+of files opened from disk, so shared scripts are allowed by a nonce: a random word per page, which injected
+data can't know.
 """
 
 import secrets
@@ -18,22 +18,22 @@ from reports.render import PLOTLY_FILE, content_policy, own_script, scripts, sty
 FOLDER = "assets"
 _STYLE_FILE, _DRAW_FILE = "style.css", "draw.js"
 MARKS_FILE, SEARCH_FILE = "marks.js", "search.js"
-"""By which a figure's marks lead to pages; which searches the index."""
+"""Scripts that link a figure's marks to pages, and that search the index."""
 
 _FILES = (PLOTLY_FILE, _DRAW_FILE, MARKS_FILE, SEARCH_FILE, _STYLE_FILE)
 
 
 @dataclass(frozen=True)
 class Assets:
-    """Where a page has its scripts and style from.
+    """Location of a page's scripts and style.
 
-    :param folder: relative to the page, ``../assets``; none: they are in the page.
+    :param folder: relative to the page, such as ``../assets``; ``None``: inline.
     """
 
     folder: str | None = None
 
     def of_page(self, *, with_figures: bool, script: str | None = None) -> dict[str, Any]:
-        """What ``page.html`` needs of them.
+        """Values for ``page.html``.
 
         :param script: one of the page's own, such as :data:`MARKS_FILE`.
         """
@@ -56,9 +56,9 @@ INLINE = Assets()
 
 
 def write_assets(reports: Path) -> None:
-    """Puts scripts and style into ``assets/``.
+    """Write scripts and style to ``assets/``.
 
-    :raises pipeline.errors.OutputError: they can't be written.
+    :raises pipeline.errors.OutputError: a file can't be written.
     """
     own = (own_script(name) for name in (MARKS_FILE, SEARCH_FILE))
     for name, text in zip(_FILES, (*scripts(), *own, style()), strict=True):
@@ -67,7 +67,7 @@ def write_assets(reports: Path) -> None:
 
 
 def remove_assets(reports: Path) -> None:
-    """Removes what :func:`write_assets` wrote; what else is there stays."""
+    """Remove the files of :func:`write_assets`; other files stay."""
     for name in _FILES:
         (reports / FOLDER / name).unlink(missing_ok=True)
     if (reports / FOLDER).is_dir() and not any((reports / FOLDER).iterdir()):

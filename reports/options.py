@@ -1,4 +1,4 @@
-"""How a folder's pages are made, and how they were made last."""
+"""Options of a folder's pages, and the last options."""
 
 import json
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ _FILE = "options.json"
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """How pages are made.
+    """Options of the pages.
 
     :param language: a key of :data:`reports.words.language.LOCALES`.
     :param assets: scripts and style in each page, or once in ``reports/assets/``.
-    :param thumbnails: small pictures of moments: none, with all faces blurred, or with the patient's shown.
+    :param thumbnails: small pictures of moments: none, with all faces blurred, or with the patient's face
+        shown.
     """
 
     language: str = SOURCE
@@ -26,14 +27,14 @@ class ReportOptions:
     thumbnails: Literal["off", "blur", "plain"] = "off"
 
     def assets_of(self, folders_up: int) -> Assets:
-        """Those of a page so many folders below ``reports/``."""
+        """The assets of a page this many folders below ``reports/``."""
         return Assets("../" * folders_up + FOLDER) if self.assets == "shared" else INLINE
 
 
 def last_options(out: Path) -> ReportOptions:
-    """As the folder's pages were made last, or else the defaults: a page made anew stays as it was.
+    """The last options of the folder's pages, or else the defaults, so that new pages look the same.
 
-    But pictures of faces come only where they are asked for.
+    Pictures of faces are never repeated without a new request.
     """
     try:
         stored = json.loads((out / "reports" / _FILE).read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Templates → HTML files that need nothing beside them."""
+"""Render templates to self-contained HTML files."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ PLOTLY_FILE = "plotly-basic.min.js"
 
 @cache
 def environment(language: Language) -> Environment:
-    """Everything put into a template is escaped, and a name it does not know is an error.
+    """The template environment: values are escaped, and an unknown name is an error.
 
     Texts are translated by ``{% trans %}`` and ``_("…")``; numbers and words are those of the language.
     """
@@ -119,12 +119,12 @@ def content_policy(allowed: tuple[Markup, ...] = (), media: str = "'none'", nonc
 
 
 def write_page(path: Path, html: str) -> Path:
-    """Writes the page, whole or not at all, readable by its owner only.
+    """Write the page: atomic, readable only by the owner.
 
     :raises pipeline.errors.OutputError: it can't be written.
     """
     with atomic(path) as partial:
-        # what is no character in the data is none on the page
+        # invalid characters in the data are replaced on the page
         partial.write_text(html, encoding="utf-8", errors="replace", newline="\n")
     return path
 

@@ -1,4 +1,4 @@
-"""What the page of one session is made of."""
+"""The data of a session's page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What the page of a study is made of."""
+"""The data of a study's page."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ TABLES = ("conditions", "trends", "events", "scales")
 
 @dataclass(frozen=True)
 class Study:
-    """What the page is drawn from.
+    """The data of the page.
 
     :param status: :func:`pipeline.store.status.overview`. ``sessions``: the table of that name.
     :param tables: the other tables by name, as far as they were made.
@@ -44,7 +44,7 @@ class Study:
 
 
 def read_study(out: Path) -> Study:
-    """Everything the page shows of a folder.
+    """Read all data of a folder that the page shows.
 
     :raises pipeline.errors.TimelineError: a table can't be read.
     """

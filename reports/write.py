@@ -1,4 +1,4 @@
-"""A folder of timelines → a page for each, and the index over them."""
+"""Write the pages of a folder: one per timeline, patient and study, and the index."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -82,18 +82,18 @@ def write_reports(
     options: ReportOptions | None = None,
     take_pictures: TakePictures | None = None,
 ) -> Path:
-    """Writes the pages of a folder below ``out/reports/``.
+    """Write the pages of a folder to ``out/reports/``.
 
     ``<patient>/<session>.html`` for every timeline, ``<patient>/index.html`` over a patient's sessions,
-    ``study.html`` over all, and ``index.html``. Summaries that are missing or older than timelines are made.
+    ``study.html`` over all, and ``index.html``. Missing or outdated summaries are computed first.
 
-    :param options: as the pages were made last, if not given.
-    :param take_pictures: of the moments to look at, where the options ask for them.
+    :param options: default: the last options.
+    :param take_pictures: takes pictures of notable moments, if the options request them.
 
     Sessions without a timeline are in the index with the reason that ``status.parquet`` gives.
 
     :returns: the path of the index.
-    :raises ReportError: there is no timeline, or one is not where its ids say, or has no sample.
+    :raises ReportError: there is no timeline, or a timeline is in the wrong place or has no sample.
     :raises pipeline.errors.TimelineError: a timeline can't be read.
     :raises pipeline.errors.OutputError: a page can't be written.
     """
@@ -122,9 +122,9 @@ def write_reports(
 
 
 def update_reports(out: Path, progress: OnProgress | None = None) -> Path:
-    """As :func:`write_reports`, but nothing where the index, written last, is newer than the status.
+    """Like :func:`write_reports`, but do nothing if the index (written last) is newer than the status.
 
-    The status is recorded whenever a session is worked on; a run that was killed while it wrote pages left an
+    The status changes whenever a session is processed; a run that was killed while writing pages left an
     older index.
     """
     index, status = out / "reports" / "index.html", out / "status.parquet"
@@ -154,7 +154,7 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
 
 
 def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
-    """Everybody's page over all sessions; returns what they show."""
+    """Write the page of every patient; return the histories."""
     reference = study.about["settings"]["baseline_condition"]
     found = courses(study.sessions, read_measures(folder.out), reference)
     spoken, assets = language(folder.options.language), folder.options.assets_of(1)
@@ -165,7 +165,7 @@ def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
 
 
 def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
-    """Pages of sessions to which there is no consent; of a patient without others, theirs too."""
+    """Remove pages of sessions without consent, and pages of patients without other sessions."""
     for patient_id, session_id in refused_sessions(out):
         folder = out / "reports" / check_id("`patient_id`", patient_id)
         (folder / f"{check_id('`session_id`', session_id)}.html").unlink(missing_ok=True)
@@ -178,7 +178,7 @@ def _status_of(timeline: Timeline) -> _Status:
 
 
 def _methods(out: Path) -> str:
-    """How the folder's summaries were made, without what came out; empty where nobody says."""
+    """The methods of the folder's summaries, without results; empty if unknown."""
     path = out / "summaries" / "methods.md"
     if not path.is_file():
         return ""

@@ -14,18 +14,18 @@ from reports.words import formatting as words
 from reports.words.evaluation import Values, number, percent
 from reports.words.labels import INK, PAPER, QUIET
 
-# Okabe & Ito (2008), as the colours of the emotions; told apart by their signs too
+# Okabe & Ito (2008), as for the emotions; symbols also distinguish them
 READING_LOOKS = (("#0072b2", "circle"), ("#d55e00", "square"), ("#009e73", "triangle-up"))
 LARGEST_PX = 26
 PANELS_A_ROW = 2
 PANEL_PX = 215
 
 FEW_THRESHOLDS = (0.5, 0.7, 0.9)
-"""Those written beside their points."""
+"""Thresholds with a label at their point."""
 
 
 def reliability_figure(readings: Sequence[Values]) -> dict[str, Any]:
-    """Share that is right against confidence; area by the number of faces."""
+    """Reliability diagram: accuracy against confidence; area by number of faces."""
     figure = go.Figure(layout=_layout(440))
     figure.add_trace(_diagonal())
     for reading, look in zip(readings, cycle(READING_LOOKS), strict=False):
@@ -36,9 +36,9 @@ def reliability_figure(readings: Sequence[Values]) -> dict[str, Any]:
 
 
 def abstaining_figure(readings: Sequence[Values], key: Values) -> dict[str, Any]:
-    """Accuracy of the answers that remain, against their share, one point a threshold.
+    """Accuracy of the remaining answers against their share, one point per threshold.
 
-    :param key: the reading at which a few thresholds are written.
+    :param key: the reading with labels at some thresholds.
     """
     figure = go.Figure(layout=_layout(380))
     for reading, look in zip(readings, cycle(READING_LOOKS), strict=False):
@@ -49,7 +49,7 @@ def abstaining_figure(readings: Sequence[Values], key: Values) -> dict[str, Any]
 
 
 def robustness_figure(found: Sequence[Values], undisturbed: float | None) -> dict[str, Any]:
-    """A panel for each corruption, from mild to severe; the line: without corruption."""
+    """One panel per corruption, from mild to severe; the line is the accuracy without corruption."""
     rows = math.ceil(len(found) / PANELS_A_ROW)
     figure = make_subplots(
         rows,
@@ -98,7 +98,7 @@ def _percent_axis(title: str | None, span: list[int] | None) -> dict[str, Any]:
 
 
 def _level_axis(one: Values) -> dict[str, Any]:
-    # levels are anything but evenly spaced, and a worse one can be a lower number
+    # levels are not evenly spaced, and a more severe level can be a lower number
     places = list(range(len(one["levels"])))
     return {
         "title": {"text": escape(one["unit"]), "standoff": 4, "font": {"size": 13}},
@@ -140,7 +140,7 @@ def _bins(bins: Sequence[Values], colour: str, sign: str) -> go.Scatter:
 
 
 def _answers(found: Sequence[Values], colour: str, sign: str, written: bool) -> go.Scatter:
-    """A threshold that nothing reaches has no accuracy, and no point."""
+    """Points of the figure; a threshold that no face reaches has no point."""
     points = [one for one in found if one["accuracy"] is not None]
     few = [one["threshold"] in FEW_THRESHOLDS for one in points]
     return go.Scatter(

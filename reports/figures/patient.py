@@ -1,4 +1,4 @@
-"""Plotly figures of a patient over many sessions, as plain JSON objects. A mark carries its link."""
+"""Plotly figures of a patient over many sessions, as plain JSON objects. Marks have links."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,28 +40,28 @@ from reports.words.language import Language
 from reports.words.patient import condition_word
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon")
-"""One for each condition; the first is for sessions without, or for calm ones."""
+"""Symbols of conditions; the first is for sessions without a condition, or calm ones."""
 
 CLEAR, FAINT = "rgba(31,86,115,0.6)", "rgba(31,86,115,0.22)"
-"""Of the intervals' lines, of few sessions and of many."""
+"""Opacity of interval lines, for few sessions and for many."""
 
 POSITIVE, NEGATIVE = "rgba(230,159,0,0.13)", "rgba(51,64,107,0.10)"
 MANY = 100
-"""Sessions from which on marks are small and their captions short."""
+"""Number of sessions from which marks are small and captions short."""
 
 MAX_TICKS = 4
 MIN_BALANCE = 0.25
-"""The balance's axis reaches at least so far up and down: small ups and downs look small."""
+"""Minimum range of the balance's axis, so that small changes look small."""
 
-# the empty marks of sessions seen too little have a strip of their own: on the axis they would be a value
+# sessions with too little coverage have marks in a separate strip: on the axis they would look like a value
 _STRIP = 0.1
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A session, or some taken together, in a figure of balances.
+    """A session, or a group of sessions, in a figure of balances.
 
-    :param place: its date, or its number in the order. ``number``: none where it was seen too little.
+    :param place: date, or position in the order. ``number``: ``None`` if coverage is too low.
     """
 
     place: datetime | int
@@ -104,7 +104,7 @@ def part_marks(
 
 
 def balance_figure(marks: Sequence[Mark], language: Language) -> dict[str, Any]:
-    """Each session's balance with its interval; sessions seen too little are empty marks in a strip below."""
+    """Balance of each session with interval; sessions with too little coverage are empty marks below."""
     figure = go.Figure(layout=plain_layout(380))
     figure.update_layout(margin={"l": 26, "r": 30})
     _draw_balance(figure, marks, language, "", _reach(marks), MAX_TICKS)
@@ -136,7 +136,7 @@ def beside_figure(readings: Mapping[str, Sequence[Mark]], language: Language) ->
 def shares_figure(
     kind: str, found: Sequence[Part], links: Sequence[str], language: Language
 ) -> dict[str, Any]:
-    """Stacked shares of what was seen, and below how much that was, side by side."""
+    """Stacked shares of the observed time, with the coverage below."""
     figure = go.Figure(layout=plain_layout(440))
     bars = {
         "x": list(range(len(found))),
@@ -174,12 +174,12 @@ def shares_figure(
 def conditions_figure(
     found: Mapping[str, Sequence[SessionPoint]], labels: Mapping[str, str], language: Language
 ) -> dict[str, Any]:
-    """Positive and negative under each condition, as they were read: each session a faint mark, the mean with
+    """Positive and negative by condition, raw reading: each session a faint mark, the mean with
     its interval."""
     figure = go.Figure(layout=plain_layout(80 + 78 * len(found)))
     group_words = in_words(GROUP_WORDS, language)
     reach = 0.1
-    # from the bottom up, as plotly counts
+    # from bottom to top, as in plotly
     for place, (name, visits) in enumerate(reversed(list(found.items()))):
         for of, away, sign in (("positive", 0.17, "circle"), ("negative", -0.17, "diamond")):
             shares = shares_of(visits, of, RAW)

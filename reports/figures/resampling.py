@@ -1,4 +1,4 @@
-"""A timeline made coarse enough to draw: an hour has more samples than a screen has pixels."""
+"""Resample a timeline to steps that can be drawn: an hour has more samples than a screen has pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TABLE_STEPS_S = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 MAX_FIGURE_STEPS = 900
 MAX_TABLE_STEPS = 15
 
-# No session has more: the longest steps are of ten minutes.
+# Upper limit of steps; the longest steps are ten minutes.
 _MAX_STEPS = 100_000
 
 _NOTHING_S = 1e-6
@@ -26,13 +26,13 @@ _NOTHING_S = 1e-6
 
 @dataclass(frozen=True)
 class Steps:
-    """A session cut into n steps of equal length; the last one may be shorter.
+    """A session divided into n steps of equal length; the last may be shorter.
 
-    :param edges_s: (n + 1,) where the steps begin and end, s.
-    :param seen_s: (n,) seconds of each step in which the expression could be read.
-    :param emotion_s: (n, 7) seconds in which each emotion was the largest, in the order of EMOTIONS.
-    :param probabilities: (n, 7) time-weighted means, 0…1; NaN where nothing was read.
-    :param valence: (n,) time-weighted mean, −1…1; NaN where nothing was read.
+    :param edges_s: (n + 1,) bounds of the steps, s.
+    :param seen_s: (n,) observed seconds of each step.
+    :param emotion_s: (n, 7) seconds in which each emotion was the likeliest, in the order of EMOTIONS.
+    :param probabilities: (n, 7) time-weighted means, 0…1; NaN without observed time.
+    :param valence: (n,) time-weighted mean, −1…1; NaN without observed time.
     """
 
     edges_s: Floats
@@ -48,14 +48,14 @@ class Steps:
 
 
 def step_length(duration_s: float, lengths_s: Sequence[int], at_most: int) -> int:
-    """The first length, s, that cuts the session into at most so many steps, or else the longest."""
+    """The shortest length, s, that gives at most ``at_most`` steps, or else the longest length."""
     return next((length for length in lengths_s if duration_s <= length * at_most), lengths_s[-1])
 
 
 def cut(timeline: Timeline, step_s: float) -> Steps:
-    """The timeline in steps of ``step_s`` seconds. Every sample counts for the time it stands for.
+    """Divide the timeline into steps of ``step_s`` seconds. Samples are weighted by their duration.
 
-    :raises ValueError: it says that it lasts for weeks.
+    :raises ValueError: the timeline claims to last for weeks.
     """
     duration_s = float(timeline.metadata["video"]["duration_s"])
     if not 0 <= duration_s <= _MAX_STEPS * step_s:

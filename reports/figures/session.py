@@ -1,4 +1,4 @@
-"""Plotly figures, as the plain JSON objects that Plotly's script draws in the page."""
+"""Plotly figures of a session, as the plain JSON objects that Plotly's script draws in the page."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -16,22 +16,22 @@ from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, 
 from reports.words.language import Language
 
 MIN_READ = 0.5
-"""A step of which less than this share could be read is drawn as a gap."""
+"""A step with a smaller observed share is drawn as a gap."""
 
 _LANE_GAP = 0.02
 _LEFT_PX, _LEFT_LETTERS = 96, 10
-"""What stands left of a figure's axis has so much room."""
+"""Width of the space left of a figure's axis, px."""
 
 
 def expression_figure(steps: Steps, language: Language, events_s: Sequence[float] = ()) -> dict[str, Any]:
-    """One lane for each emotion; the higher the lane is filled, the surer the estimate. Gaps are striped.
+    """One lane per emotion; the filled height is the probability. Gaps are striped.
 
-    :param events_s: marked by upright lines, and numbered from 1.
+    :param events_s: times of events, marked by vertical lines and numbered from 1.
     """
     figure, looks = _figure(steps, 460, language), in_words(EMOTION_WORDS, language)
     for lane, name in enumerate(EMOTION_ORDER, start=2):
         percent = 100 * steps.probabilities[:, EMOTIONS.index(name)]
-        # whole percents, a byte each: floats would take four times as much of the page
+        # whole percents, one byte each: floats would take four times the space
         figure.add_trace(_area(steps, percent.round(), EMOTION_COLOURS[name], f"y{lane}", np.uint8))
         figure.update_layout({f"yaxis{lane}": _lane_axis(lane, looks[name])})
     _mark(figure, events_s)
@@ -54,7 +54,7 @@ def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
 
 
 def _figure(steps: Steps, height: int, language: Language) -> go.Figure:
-    """Nothing but time and the gaps, on the axis that spans the whole height."""
+    """A figure with only the time axis and the gaps, over the whole height."""
     figure = go.Figure(layout=_layout(steps, height, language))
     figure.add_trace(_gaps(steps))
     figure.update_layout(yaxis={"visible": False, "range": [0, 1], "fixedrange": True})
@@ -167,7 +167,7 @@ def _mark(figure: go.Figure, events_s: Sequence[float]) -> None:
 
 
 def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:
-    """What is shown under the pointer: unseen points in the middle of each step."""
+    """Hover captions: invisible points in the middle of each step."""
     read, not_read = is_read(steps), language.gettext("face not read")
     return go.Scatter(
         **_each_step(steps, 0.5),

@@ -18,9 +18,10 @@ BINS = 10
 
 
 def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[str, Any]:
-    """Condition less reference of each patient, and of all below, with intervals; a panel a condition.
+    """Forest plot: condition minus reference per patient, and for all below, with intervals; one panel per
+    condition.
 
-    :param rows: of one reading and measure; ``patient_id`` is empty for the study's.
+    :param rows: of one reading and measure; ``patient_id`` is empty for the study.
     """
     conditions = sorted({row["condition"] for row in rows})
     patients = sorted({row["patient_id"] for row in rows} - {""})
@@ -150,7 +151,7 @@ def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[
 
 
 def coverage_figure(coverages: Sequence[float], language: Language) -> dict[str, Any]:
-    """How many sessions had how much coverage, in tenths."""
+    """Histogram of the sessions' coverage, in tenths."""
     counts, edges = np.histogram(coverages, BINS, (0, 1))
     percent = [round(100 * float(edge)) for edge in edges]
     figure = go.Figure(layout=plain_layout(260))

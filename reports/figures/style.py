@@ -1,4 +1,4 @@
-"""The look that all figures over several sessions have."""
+"""The common style of all figures of several sessions."""
 
 import json
 from collections.abc import Sequence

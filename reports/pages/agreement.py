@@ -1,4 +1,4 @@
-"""The page on how far people and the machine agree, with what they disagree on, to jump to."""
+"""The page of agreement between raters and the machine, with links to disagreements."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS
 from reports.words.language import ENGLISH
 
 LISTED = 100
-"""So many disagreements are on the page; the table has all."""
+"""Maximum number of disagreements on the page; the table has all."""
 
 LABEL_WORDS = {**EMOTION_WORDS, "positive": "positive", "negative": "negative", "none": "no label"}
 
 _LABEL_ORDER = ("positive", "negative", *EMOTION_ORDER, "none")
 
 _BEFORE_S = 2.0
-"""A review begins so long before a disagreement."""
+"""A review link begins this long before a disagreement, s."""
 
 
 def write_agreement_page(found: Agreement, path: Path, review: Path) -> Path:
@@ -68,7 +68,7 @@ def agreement_page(found: Agreement, review: Path) -> Markup:
 
 
 def lead(found: Agreement) -> str:
-    """The raw reading against each person, by the coarse labels, and what people reach among themselves."""
+    """Agreement of the raw reading with each rater, by coarse labels, and between raters, in one sentence."""
     coarse = [one for one in found.comparisons if one.level == "groups"]
     machine = [one for one in coarse if one.first.kind == "samples" and one.first.reading == "raw"]
     people = [one for one in coarse if one.first.kind == "person"]
@@ -78,7 +78,7 @@ def lead(found: Agreement) -> str:
 
 
 def rated_lines(found: Agreement) -> list[str]:
-    """How much each person rated and coded, a line each."""
+    """How much each rater rated and coded, one line each."""
     return [f"{one.rater}: {_rated(one)}" for one in found.rated]
 
 

@@ -1,4 +1,4 @@
-"""The page over one evaluation of the classifier: how far it can be trusted, and where not."""
+"""The page of one evaluation of the classifier: its reliability and its limits."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ NOTHING: Values = {
     "as_used": [],
     "robustness": [],
 }
-"""What an evaluation without any result looks like."""
+"""An evaluation without results."""
 
 
 def write_evaluation_page(found: Mapping[str, Any], path: Path) -> None:

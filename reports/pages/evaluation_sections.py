@@ -1,4 +1,4 @@
-"""The sections of an evaluation's page, in their order: what each shows of the evaluation."""
+"""The sections of an evaluation's page, in order."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

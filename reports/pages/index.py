@@ -1,4 +1,4 @@
-"""The page over all sessions of a folder."""
+"""The index page of all sessions of a folder."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,10 +24,10 @@ from reports.words.reasons import reason_text
 class IndexEntry:
     """One session.
 
-    :param state: ``done``, ``partial``, ``failed`` or ``skipped``. ``reason``: why it is so, or empty.
-    :param summary: in the reading that its page goes by; none where there is no timeline.
-    :param link: its page, relative to the index, or none.
-    :param enough: whether so much was seen that shares are told.
+    :param state: ``done``, ``partial``, ``failed`` or ``skipped``. ``reason``: its reason, or empty.
+    :param summary: in the reading of the session's page; ``None`` without a timeline.
+    :param link: the session's page, relative to the index, or ``None``.
+    :param enough: whether coverage is high enough for shares.
     """
 
     patient_id: str

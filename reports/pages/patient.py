@@ -1,6 +1,6 @@
-"""The page of one patient over all sessions, for carers: plain words, then pictures, then how it was made.
+"""The page of one patient over all sessions, for carers: plain words, then figures, then details.
 
-Drawn from the summaries alone, so that five hundred sessions take no longer to look at than eight.
+Drawn only from the summaries, so that it stays fast and short with hundreds of sessions.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The page of everybody who is on the screen, for whoever confirms who is the patient. It shows faces."""
+"""The page of all visible people, for a person who confirms the patient. It shows faces."""
 
 import base64
 from collections.abc import Sequence
@@ -31,8 +31,7 @@ CHOICE_WORDS = {
 def write_people_page(people: Sequence[Person], table: Path, path: Path) -> Path:
     """Writes the page; returns its path.
 
-    :param table: where the roles are put right.
-
+    :param table: the table in which roles are corrected.
     :raises pipeline.errors.OutputError: it can't be written.
     """
     return write_page(path, people_page(people, table.name))

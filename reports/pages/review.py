@@ -1,7 +1,7 @@
-"""The page on which a person checks one session: its video beside its timeline.
+"""The page for checking one session: the video beside the timeline.
 
-It plays the annotated copy. The recording itself shows everybody, and the path to it may hold a name: only
-where that was asked for does the page know of it.
+It plays the annotated copy. The recording itself shows all people, and its path may contain a name, so the
+page contains the path only on request.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The section of a session's page that shows scales which carers know, as the machine would fill them in."""
+"""The section of a session's page with machine ratings of observation scales."""
 
 from collections.abc import Sequence
 from typing import Any

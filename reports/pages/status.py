@@ -1,4 +1,4 @@
-"""The page on which a coordinator sees how a study's sessions stand."""
+"""The status page of a study's sessions, for coordinators."""
 
 from collections import Counter
 from pathlib import Path
@@ -23,7 +23,7 @@ def write_status_page(overview: pl.DataFrame, path: Path) -> Path:
 
 
 def status_page(overview: pl.DataFrame) -> Markup:
-    """The page as HTML: what needs a person first."""
+    """The page as HTML; sessions that need attention come first."""
     urgent = ("failed", "to_check", "interrupted", "partial", "running", "waiting")
     rows = sorted(
         overview.iter_rows(named=True),

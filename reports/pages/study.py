@@ -1,7 +1,7 @@
-"""The page over a whole study, for researchers: who is in it and who is not, what was found, and how.
+"""The page of a study, for researchers: included and excluded sessions, results and methods.
 
-Drawn from ``status.parquet`` and the tables below ``summaries/``. Where a table is missing the section says
-what makes it.
+Drawn from ``status.parquet`` and the tables below ``summaries/``. If a table is missing, the section names
+the command that writes it.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ from reports.words.reasons import reason_text
 from reports.words.study import interval, measure_label, p_text
 
 URGENT = ("failed", "to_check", "interrupted", "partial", "skipped", "waiting", "running")
-"""States that want a reason, in this order."""
+"""States that need a reason, in this order."""
 
 
 def study_page(study: Study, language: Language, assets: Assets = INLINE) -> Markup:

@@ -1,4 +1,4 @@
-"""The numbers of an evaluation in words. Nothing here is HTML; what it returns still has to be escaped."""
+"""The numbers of an evaluation in words, as plain text: templates must escape it."""
 
 import math
 from collections.abc import Mapping, Sequence

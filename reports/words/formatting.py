@@ -1,4 +1,4 @@
-"""Numbers and results in plain words. Nothing here is HTML; what it returns still has to be escaped."""
+"""Numbers and results as plain text: templates must escape it."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""One colour and one word for each thing shown, the same on every page."""
+"""Colours and words of emotions, states and statuses, the same on every page."""
 
 from collections.abc import Mapping
 

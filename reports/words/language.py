@@ -1,7 +1,7 @@
-"""The languages of the pages: texts by gettext, numbers, lists and dates as they are written there.
+"""The languages of the pages: texts by gettext, and the formats of numbers, lists and dates.
 
-English is what templates and modules are written in. The texts of another language stand in
-``reports/locale/<language>/*.po``, one for each page; what two pages say alike is in ``common.po``.
+Templates and modules contain English. Translations are in ``reports/locale/<language>/*.po``, one file per
+page; texts of several pages are in ``common.po``.
 """
 
 import gettext

@@ -1,4 +1,4 @@
-"""What is said of a patient over many sessions: plain words, no diagnosis, nothing the data do not bear."""
+"""Sentences about a patient over many sessions: plain words, no diagnosis, only what the data support."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,6 @@
-"""Why a session is as it is: sentences that the pipeline wrote in English, in the page's language.
+"""Translate the reasons of a session's state, written by the pipeline in English, to the page's language.
 
-What is not among them, such as a message of an operating system, stays as it is, and the page says that it
-is English.
+Other texts, such as messages of the operating system, stay in English, and the page marks them as English.
 """
 
 import re

@@ -1,6 +1,7 @@
-"""A session in plain words: what was seen, when, and what was unlike this person's other sessions.
+"""A session in plain words: observed expressions, their times, and differences from the patient's other
+sessions.
 
-Nothing here is HTML; what it returns still has to be escaped. Never a diagnosis.
+Plain text: templates must escape it. Never a diagnosis.
 """
 
 from collections.abc import Sequence

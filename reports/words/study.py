@@ -1,4 +1,4 @@
-"""Numbers of a study's results as a paper writes them."""
+"""Format the numbers of a study's results as in a paper."""
 
 from reports.words import formatting as words
 from reports.words.labels import EMOTION_WORDS
