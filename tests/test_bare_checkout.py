@@ -1,4 +1,4 @@
-"""Training and evaluation from a bare checkout, with the packages that a GPU machine has and no others."""
+"""Training and evaluation from a checkout, with only the packages of a training machine."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine: the whole job is done without a network, in every process that it starts."""
+"""No process of a whole job opens a network connection."""
 
 import os
 import subprocess

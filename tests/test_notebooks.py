@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom on the made study, and is committed without outputs."""
+"""Every notebook runs on the simulated study, and is committed without outputs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a message advises is done as it says, and then it works."""
+"""The advice of every message works."""
 
 import re
 from collections import Counter

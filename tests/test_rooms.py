@@ -1,4 +1,4 @@
-"""Who knows whom: what the rooms of the project import, and what only the command line does."""
+"""Allowed imports between rooms, and rules for the command line."""
 
 import ast
 import subprocess

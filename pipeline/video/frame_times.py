@@ -72,7 +72,7 @@ class Shown:
 
     @property
     def times(self) -> list[int]:
-        """Of the pictures that have one."""
+        """Times of the pictures that have one."""
         return [pts for pts in self.pts if pts is not None]
 
     @property
@@ -81,7 +81,7 @@ class Shown:
         return len(self.times) == len(self.pts) and ascends(self.times)
 
     def complete(self, packets: Sequence[Packet]) -> bool:
-        """Whether each packet gave a picture: all, or those up to the last picture so far."""
+        """Whether each packet gave a picture: all packets, or those up to the last picture so far."""
         due = {packet.pts for packet in packets if not packet.hidden and packet.pts is not None}
         if not self.ended:
             due = {pts for pts in due if self.times and pts <= self.times[-1]}
@@ -103,7 +103,7 @@ def read_times(
     step = _usual_step(stream, packets)
     shown = decode(path, stream.index, trial_frames)
     reorders = stream.codec_context is not None and stream.codec_context.has_b_frames
-    # a picture that waits for a later one can't be shown at its place in the file
+    # a reordered picture can't have its decoding time as presentation time
     plausible = in_order(packets) and not (reorders and ascends(times_of(packets)))
     whole = shown.damaged or shown.complete(packets)
     if not shown.ended and not (plausible and shown.ascending and whole):
@@ -123,7 +123,7 @@ def read_times(
 
 
 def decode(path: Path, stream: int, at_most: int | None = None) -> Shown:
-    """What the first frames say of themselves, or all of them."""
+    """Decode the first frames, or all of them."""
     shown = Shown()
     for answer in decoded(path, stream):
         frame = answer.frame
@@ -144,12 +144,12 @@ def decode(path: Path, stream: int, at_most: int | None = None) -> Shown:
 
 @dataclass(frozen=True)
 class Decoded:
-    """One answer of a decoder.
+    """One output of a decoder.
 
-    :param frame: none for a packet that can't be decoded, or of which a part is lost.
-    :param pts: of the frame, or of that packet.
-    :param place: of its packet in the order of decoding; none where a decoder does not say.
-    :param aspect: width ÷ height of a pixel, where it has changed since the first frame.
+    :param frame: ``None`` for a packet that can't be decoded, or of which a part is lost.
+    :param pts: of the frame, or of the packet.
+    :param place: position of the packet in decoding order; ``None`` if the decoder does not state it.
+    :param aspect: width ÷ height of a pixel, if it has changed since the first frame.
     """
 
     frame: av.VideoFrame | None
@@ -203,8 +203,8 @@ def decoded(
 def _with_losses(packets: Iterable[_Packet]) -> Iterator[tuple[_Packet, bool]]:
     """Each packet, and whether a part of it is lost.
 
-    The mark can stand one packet early. Where recordings were joined no part is lost: only their count jumps,
-    just before the key frame with which the second begins.
+    The mark can be one packet early. If recordings were joined, no part is lost: only the packet count jumps,
+    just before the key frame of the second recording.
     """
     ahead: deque[_Packet] = deque()
     for newest in chain(packets, [None, None]):
@@ -218,7 +218,7 @@ def _with_losses(packets: Iterable[_Packet]) -> Iterator[tuple[_Packet, bool]]:
 def _by_presentation(
     packets: Sequence[Packet], times: Sequence[int], step: float, made_up: bool
 ) -> FrameTimes:
-    """Frames by their times of showing.
+    """Order frames by presentation time.
 
     :param times: of the frames that are shown, in any order.
     :param made_up: the container stores times of decoding alone. The frames are shown at these, in order; the

@@ -1,4 +1,4 @@
-"""What FFmpeg does not say of a file's header, read from the bytes."""
+"""Read header values that FFmpeg does not report."""
 
 import struct
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ _ASF_HEADER_BYTES = 2**16
 
 @dataclass(frozen=True)
 class AsfHeader:
-    """What the header of ASF promises; FFmpeg does not believe it where the file is cut off."""
+    """Values of an ASF header; FFmpeg ignores them if the file is truncated."""
 
     file_bytes: int
     end_s: float
 
 
 def asf_header(path: Path) -> AsfHeader | None:
-    """None where the header has no promise, as in a broadcast, which is written without an end."""
+    """Read the ASF header; ``None`` without a length, as in a broadcast, which has no end."""
     with path.open("rb") as file:
         _, found, properties = file.read(_ASF_HEADER_BYTES).partition(_ASF_FILE_PROPERTIES)
     if not found or len(properties) < _ASF_PROMISE.size:

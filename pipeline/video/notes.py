@@ -1,4 +1,4 @@
-"""What is wrong with a recording, in words."""
+"""Notes on faults of a recording."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ NoteKind = Literal["takes", "decoded_order", "lost", "unread", "late", "holes", 
 
 @dataclass(frozen=True)
 class Note:
-    """Something about a recording that whoever reads its results must know.
+    """A fault of a recording that readers of its results must know.
 
     :param kind: ``takes``: clocks that start again were put one after the other; ``decoded_order``: frames
         got times in the order in which they are decoded; ``lost``: packets gave no picture; ``unread``: an

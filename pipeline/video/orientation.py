@@ -1,4 +1,4 @@
-"""Stored picture → picture as players show it: mirrored, turned, with square pixels, of one size."""
+"""Convert stored pictures to displayed ones: mirrored, rotated, with square pixels, of one size."""
 
 import math
 import struct
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 _MATRIX = struct.Struct("=9i")
 
-# No camera stretches its pixels more; a header that says so is wrong.
+# Limit of the pixel aspect; no camera has a larger one.
 _MOST_STRETCHED = 3.0
 
-# A picture whose rounded size misses the session's by so little has the same aspect.
+# Tolerance, px, for sizes of the same aspect, because of rounding.
 _ROUNDING_PX = 2
 
 
@@ -47,12 +47,12 @@ class Orientation:
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation | None:
-    """What the frame's display matrix asks for; none where the frame has none.
+    """The orientation by the frame's display matrix; ``None`` without a matrix.
 
     The matrix maps a stored point (x, y), y downwards, to (a·x + c·y, b·x + d·y); it is stored as
     a b u c d v x y w (ISO/IEC 14496-12, 8.5.2). Another angle than 90° is rounded to the next one.
     """
-    # with frame.side_data the frame and its data would refer to each other, and stay until a collection
+    # frame.side_data creates a reference cycle, which would keep the frame until a garbage collection
     container: Any = SideDataContainer
     data = container(frame).get("DISPLAYMATRIX")
     if data is None or data.buffer_size < _MATRIX.size:
@@ -65,9 +65,9 @@ def orientation_of(frame: av.VideoFrame) -> Orientation | None:
 
 
 def pixel_aspect(stream: av.VideoStream) -> float:
-    """Width ÷ height of a stored pixel as the header states it; 1 where it states none, or nonsense.
+    """Width ÷ height of a stored pixel by the header; 1 without a valid value.
 
-    Camcorders store 1440×1080 and mean 1920×1080; faces would be narrow.
+    Camcorders store 1920×1080 as 1440×1080; without correction, faces would be narrow.
     """
     return usable_aspect(stream.sample_aspect_ratio)
 
@@ -90,10 +90,9 @@ def shown_size(width: int, height: int, aspect: float, orientation: Orientation)
 def show(
     frame: av.VideoFrame, aspect: float, orientation: Orientation, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """The frame as players show it: (H, W, 3) uint8 RGB.
+    """The frame as displayed by players: (H, W, 3) uint8 RGB.
 
-    A frame of another shape than the session's, as after a turned phone, keeps its own: it is centred, with
-    black beside it.
+    A frame of another shape than the session's, as after a rotation of the phone, is centred on black.
 
     :param aspect: width ÷ height of a stored pixel.
     :param size: width and height in px of the result.

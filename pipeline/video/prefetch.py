@@ -1,4 +1,4 @@
-"""Working ahead: the next items are made in a thread while the last one is used."""
+"""Make the next items in a thread while the last one is used."""
 
 import contextlib
 import queue
@@ -12,9 +12,9 @@ _END = object()
 
 
 def read_ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
-    """The same items in the same order, up to ``depth`` of them ready in advance.
+    """Yield the items in order, with up to ``depth`` of them made in advance.
 
-    What fails in the thread is raised here, in its place. Whoever stops early stops the thread too.
+    An error of the thread is raised here, in order. If the caller stops early, the thread stops too.
     """
     ready: queue.Queue[tuple[object, BaseException | None]] = queue.Queue(maxsize=depth)
     stopped = threading.Event()

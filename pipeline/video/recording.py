@@ -1,4 +1,4 @@
-"""A session's recording: one video file, or several that its camera split it into, one after the other."""
+"""A session's recording: one video file, or several consecutive files of a camera."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from pipeline.video.container import VideoInfo, probe
 from pipeline.video.decoding import SampledVideo, picture_at, pictures, sample_grid
 
 Span = tuple[float, float]
-"""Start and end of a stretch, s; the end is not part of it."""
+"""Start and end of an interval, s; the end is excluded."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Files that follow each other without a gap; times and frames count from the first file's start.
+    """Consecutive files without a gap; times and frames count from the start of the first file.
 
     A file is as long as its container, sound included.
     """
@@ -26,7 +26,7 @@ class Recording:
 
     @property
     def width(self) -> int:
-        """Of the upright picture, px; the same in all files."""
+        """Width of the upright picture, px; the same in all files."""
         return self.files[0].width
 
     @property
@@ -39,7 +39,7 @@ class Recording:
 
     @property
     def missing_s(self) -> float:
-        """Seconds that headers promise and files do not hold."""
+        """Seconds that the headers declare and the files do not hold."""
         return sum(info.missing_s for info in self.files)
 
     @property
@@ -49,7 +49,7 @@ class Recording:
 
     @property
     def notes(self) -> list[str]:
-        """What whoever reads the results must know of the files."""
+        """Notes on faults of the files, for readers of the results."""
         several = len(self.files) > 1
         return [
             f"file {number}: {note}" if several else str(note)
@@ -68,7 +68,7 @@ class Recording:
 
     @property
     def starts(self) -> list[tuple[float, int]]:
-        """Of each file: the seconds and the frames before it."""
+        """For each file, the seconds and the frames before it."""
         time_s = np.cumsum([0.0, *(info.duration_s for info in self.files)])
         frames = np.cumsum([0, *(len(info.time_s) for info in self.files)])
         return list(zip(time_s[:-1].tolist(), frames[:-1].tolist(), strict=True))
@@ -119,13 +119,13 @@ class Recording:
 
 
 def within(time_s: NDArray[np.float64], parts: Sequence[Span]) -> NDArray[np.bool_]:
-    """(n,) whether each moment lies in one of the stretches."""
+    """(n,) whether each time lies in one of the intervals."""
     inside: NDArray[np.bool_] = np.any([(start <= time_s) & (time_s < end) for start, end in parts], axis=0)
     return inside
 
 
 def open_recording(videos: Sequence[Path]) -> Recording:
-    """Reads the containers.
+    """Read the containers.
 
     :raises VideoError: a file is no video, or its picture has another size than the first one's.
     """

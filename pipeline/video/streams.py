@@ -1,4 +1,4 @@
-"""The streams of a container: which of them is the session, and the packets of all."""
+"""Choose the session's stream in a container, and read the packets of all streams."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from av.stream import Disposition, Stream
 from pipeline.errors import VideoError
 from pipeline.video.frame_order import Packet, times_of
 
-# FFmpeg's names of what is opened. Among its others are playlists, which it would follow to anywhere.
+# FFmpeg's names of the allowed formats. Others include playlists, which FFmpeg would follow to any file.
 _FORMATS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,dv,h264,hevc,m4v"
 
-# No camera's picture is larger (8K has half as many pixels): a header that says so lies, and what it
-# promises would not fit into the memory.
+# Maximum number of pixels, twice that of 8K: a header with more is wrong, and such pictures would not fit
+# into memory.
 _MAX_PIXELS = 2**26
 
-# The smallest frame takes more. Of frames that are promised and not there FFmpeg makes an index in the
-# memory, and a seek takes a time that grows with their square.
+# Minimum bytes per frame. FFmpeg keeps an index of declared but missing frames in memory, and the time of a
+# seek grows with the square of their number.
 _FRAME_BYTES = 4
 
 # Streams shorter than this share of the longest, or with fewer pixels than this share of the largest, are
@@ -30,11 +30,11 @@ _STILL = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.s
 
 @dataclass
 class Contents:
-    """What one pass over the packets of a container finds.
+    """Result of one pass over the packets of a container.
 
-    :param packets: of each video stream by its index, as they lie in the file.
-    :param sound_end_s: on the container's clock; none without sound.
-    :param read_bytes: up to where in the file there are packets.
+    :param packets: of each video stream, by stream index, in file order.
+    :param sound_end_s: end of the sound on the container's clock; ``None`` without sound.
+    :param read_bytes: position in the file after the last packet.
     """
 
     packets: dict[int, list[Packet]] = field(default_factory=dict)
@@ -43,12 +43,12 @@ class Contents:
 
 
 def open_container(path: Path) -> av.container.InputContainer:
-    """The file, by this process alone: playlists and the like, which lead to other files, are refused.
+    """Open the file; refuse playlists and other formats that refer to other files.
 
-    :raises av.error.FFmpegError: it is of none of the kinds that cameras write.
+    :raises av.error.FFmpegError: the file has no format that cameras write.
     """
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-    # a title that is not UTF-8 says nothing of the picture
+    # ignore titles that are not UTF-8
     return av.open(str(path), container_options=options, metadata_errors="replace")
 
 
@@ -60,9 +60,9 @@ def video_stream(container: av.container.InputContainer, index: int) -> av.Video
 
 
 def usable_streams(path: Path, container: av.container.InputContainer) -> list[av.VideoStream]:
-    """The streams that can be a recording.
+    """The streams that may be a recording.
 
-    :raises VideoError: there is none, or a header claims what no camera writes.
+    :raises VideoError: there is none, or a header has impossible values.
     """
     videos = [stream for stream in container.streams.video if not stream.disposition & _STILL]
     if not videos:
@@ -100,9 +100,9 @@ def read_contents(container: av.container.InputContainer, videos: Sequence[av.Vi
 
 
 def demuxed(container: av.container.InputContainer, *streams: Stream) -> "Iterator[av.Packet[Any] | None]":
-    """All packets as far as the file can be read; then none, for which a decoder gives what it holds back.
+    """All packets, as far as the file can be read; then ``None``, which makes a decoder return held pictures.
 
-    What was promised and is missing shows in the duration.
+    The duration shows whether declared packets are missing.
     """
     try:
         yield from container.demux(*streams)
@@ -114,9 +114,10 @@ def demuxed(container: av.container.InputContainer, *streams: Stream) -> "Iterat
 
 
 def choose_stream(path: Path, videos: Sequence[av.VideoStream], contents: Contents) -> av.VideoStream:
-    """The session: as long as the longest stream, not much smaller than the largest, and then the default.
+    """Choose the session's stream: as long as the longest, not much smaller than the largest, then the
+    default.
 
-    Covers, previews and thumbnails lie first in some files.
+    In some files, covers, previews and thumbnails come first.
 
     :raises VideoError: no stream holds a frame that is shown.
     """
@@ -156,7 +157,7 @@ def _packet(packet: "av.Packet[Any]") -> Packet:
 
 
 def _span_s(stream: av.VideoStream, packets: Sequence[Packet]) -> float:
-    """From the first frame to the last; where packets have no times, by their number."""
+    """Time from the first frame to the last; estimated from the number of packets if they have no times."""
     times = times_of(packets)
     if len(times) < len(packets) or stream.time_base is None:
         return len(packets) / float(stream.guessed_rate or 25)

@@ -1,4 +1,4 @@
-"""Agreement on sessions whose seconds are counted by hand, and on the made study."""
+"""Agreement on hand-computed sessions, and on the simulated study."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Episodes that another reader has too, by hand."""
+"""Episode matching, against hand-computed results."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Steps of a grid, by hand."""
+"""Time steps, against hand-computed results."""
 
 import numpy as np
 import polars as pl

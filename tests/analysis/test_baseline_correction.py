@@ -1,4 +1,4 @@
-"""analysis.baseline_correction: a face that looks sad at rest is taken for calm, smiles stay smiles."""
+"""analysis.baseline_correction: a face that looks sad at rest counts as calm; smiles stay smiles."""
 
 import numpy as np
 import pytest

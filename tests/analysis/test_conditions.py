@@ -1,4 +1,4 @@
-"""analysis.conditions: made studies of which it is known what differs, and what is too little to say."""
+"""analysis.conditions: simulated studies with known effects, and with too little data."""
 
 from dataclasses import fields, replace
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""pipeline.analysis.derive: everything that follows is made, and made again where something changed."""
+"""analysis.derive: all derived tables are written, and written again after a change."""
 
 import os
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""pipeline.analysis.episodes: planted episodes are found, where they are planted."""
+"""analysis.episodes: simulated episodes are found at the right place."""
 
 import itertools
 from collections.abc import Callable

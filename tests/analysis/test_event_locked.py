@@ -1,4 +1,4 @@
-"""pipeline.analysis.event_locked: averages around events that are worked out by hand."""
+"""analysis.event_locked: averages around events, against hand-computed results."""
 
 from dataclasses import replace
 from pathlib import Path

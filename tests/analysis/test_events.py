@@ -1,4 +1,4 @@
-"""pipeline.analysis.events: a list of events as people keep it, and all that can be wrong with one."""
+"""analysis.events: lists of events, valid ones and every kind of error."""
 
 from pathlib import Path
 

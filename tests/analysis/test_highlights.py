@@ -1,4 +1,4 @@
-"""The clearest moments of a session: which ones, and in which order."""
+"""The clearest moments of a session: selection and order."""
 
 import math
 from typing import Any

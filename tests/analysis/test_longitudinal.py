@@ -1,4 +1,4 @@
-"""pipeline.analysis.longitudinal: sessions in order, what is compared with what, and when nothing is said."""
+"""analysis.longitudinal: order of sessions, comparisons, and too little data."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""pipeline.analysis.measures: a session in numbers, worked by hand."""
+"""analysis.measures: measures of a session, against hand-computed results."""
 
 import numpy as np
 import pytest

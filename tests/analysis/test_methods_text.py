@@ -1,4 +1,4 @@
-"""pipeline.analysis.methods_text: what a paper is told is what the tables say."""
+"""analysis.methods_text: the text for a paper agrees with the tables."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""pipeline.analysis.scales: the bands at their edges, windows by hand, and a study's own form."""
+"""analysis.scales: bands at their limits, hand-computed windows, and a study's own scale."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the tables of a folder say of a session; tables that are missing, old or damaged."""
+"""Results of a session from a folder's tables; tables that are missing, old or damaged."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""pipeline.analysis.summaries: what follows from a folder of timelines."""
+"""analysis.summaries: derived tables of a folder of timelines."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is usual for a person, and what is not."""
+"""The usual range of a patient's shares."""
 
 import math
 

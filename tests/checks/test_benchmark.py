@@ -1,4 +1,4 @@
-"""pipeline.checks.benchmark and its picture, with parts of the pipeline that take a known time."""
+"""checks.benchmark and its figure, with pipeline stages of known duration."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""pipeline.checks.demo_study: a study that is made, and whose truth is known."""
+"""checks.demo_study: a simulated study with known truth."""
 
 from pathlib import Path
 

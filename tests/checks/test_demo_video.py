@@ -1,4 +1,4 @@
-"""pipeline.checks.demo_video: the made video has something of every status, when it is planned."""
+"""checks.demo_video: the sample video shows every status at the planned time."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""pipeline.checks.facenet_baseline: a run compared with boxes and emotions that are known."""
+"""checks.facenet_baseline: comparison with known boxes and emotions."""
 
 import json
 from collections.abc import Callable

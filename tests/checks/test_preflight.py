@@ -1,4 +1,4 @@
-"""pipeline.checks.preflight: made samples for each finding, and real clips made worse."""
+"""checks.preflight: a synthetic sample for each finding, and degraded real clips."""
 
 import stat
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""checks.sessions_list_check: everything that is wrong with a list and its recordings, and nothing else."""
+"""checks.sessions_list_check: every error of a list and its recordings is reported, and nothing else."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

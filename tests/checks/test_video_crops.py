@@ -1,4 +1,4 @@
-"""checks.video_crops: what goes into the film comes out, cut by the pipeline, each picture in its row."""
+"""checks.video_crops: every picture comes back from the video, cropped by the pipeline, in its row."""
 
 import tempfile
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The command line: help, options, defaults, and errors that nobody expected."""
+"""The command line: help, options, defaults, and unexpected errors."""
 
 import inspect
 import io

@@ -1,4 +1,4 @@
-"""What messages, help and documents tell people to type exists: commands, and their options."""
+"""Commands and options that messages, help and documents name exist."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What commands print: whole ids, on every terminal and in every alphabet, also where nobody reads on."""
+"""Output of commands: whole ids, on every terminal and encoding, also into a closed pipe."""
 
 import errno
 import fcntl

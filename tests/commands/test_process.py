@@ -1,4 +1,4 @@
-"""commands: `process` of one recording, of several, and stopped with Ctrl-C."""
+"""commands: `process` of one recording, of several, and interrupted by Ctrl-C."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""commands: `purge` on a terminal and elsewhere."""
+"""commands: `purge` with and without a terminal."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""commands: studies that are processed from a list."""
+"""commands: studies from a list of sessions."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""emonext.corruptions against scipy, and pictures whose answer is known by hand."""
+"""emonext.corruptions against scipy, and pictures with hand-computed results."""
 
 from pathlib import Path
 

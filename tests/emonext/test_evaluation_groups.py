@@ -1,4 +1,4 @@
-"""emonext.evaluation: groups of people, faces as the pipeline cuts them, poor pictures."""
+"""emonext.evaluation: groups of people, the pipeline's crops, degraded images."""
 
 import math
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""emonext.evaluation: figures, intervals and calibration against those worked out by hand."""
+"""emonext.evaluation: metrics, intervals and calibration against hand-computed results."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation and of a training run, from figures made by hand."""
+"""Figures of an evaluation and of a training run, from hand-made numbers."""
 
 import math
 from dataclasses import replace

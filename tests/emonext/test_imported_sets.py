@@ -1,4 +1,4 @@
-"""Sets that were imported into one file."""
+"""Data sets imported into one file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""AffectNet, RAF-DB, frames of the user, twins, and the real FER2013."""
+"""AffectNet, RAF-DB, the user's frames, duplicates, and the real FER2013."""
 
 from collections.abc import Callable
 from pathlib import Path

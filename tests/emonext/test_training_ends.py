@@ -1,4 +1,4 @@
-"""training.run: the weights and the card that a run ends with."""
+"""training.run: weights and model card at the end of a run."""
 
 import math
 from dataclasses import replace

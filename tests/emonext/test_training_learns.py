@@ -1,4 +1,4 @@
-"""training.run: a network learns what is to be learnt, and starts from the weights it is given."""
+"""training.run: a network learns, and starts from the given weights."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""emonext.weight_files: weights of the user, and those that are shipped."""
+"""emonext.weight_files: the user's weights and the shipped weights."""
 
 import hashlib
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""exchange.bids: a data set by the rules of BIDS."""
+"""exchange.bids: a valid BIDS data set."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""exchange.boris: projects and exports of BORIS in which something is unusual."""
+"""exchange.boris: unusual BORIS projects and exports."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What codes mean, and what is said of those that nobody knows."""
+"""Code maps, and unknown codes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""exchange.elan, exchange.boris: files that ELAN and BORIS open, read back as they were."""
+"""exchange.elan, exchange.boris: ELAN and BORIS open the files; reading them back gives the same."""
 
 import importlib.util
 import json

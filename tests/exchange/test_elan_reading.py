@@ -1,4 +1,4 @@
-"""exchange.elan: files of ELAN in which something is unusual."""
+"""exchange.elan: unusual ELAN files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What other programs get: complete, described, opened by them, and read back as it was."""
+"""Exports are complete, documented, readable by other programs, and equal when read back."""
 
 import csv
 import os

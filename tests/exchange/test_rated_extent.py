@@ -1,4 +1,4 @@
-"""exchange.rated_extent: codes within the session, and what was rated."""
+"""exchange.rated_extent: codes within the session, and the rated part."""
 
 from pathlib import Path
 

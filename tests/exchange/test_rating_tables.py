@@ -1,4 +1,4 @@
-"""exchange.rating_tables: columns that repeat, are missing or mean the same."""
+"""exchange.rating_tables: columns that repeat, are missing or have the same meaning."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Ratings out of plain tables, ELAN and BORIS."""
+"""Ratings from plain tables, ELAN and BORIS."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""pipeline.faces.classification: every face gets its own probabilities, in full batches."""
+"""faces.classification: every face gets its own probabilities, in full batches."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""pipeline.faces.detection against FER2013's framing, and cases worked out by hand."""
+"""faces.detection against FER2013's framing, and hand-computed cases."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""pipeline.faces.following with a detector and a refiner whose answers are known."""
+"""faces.following with a detector and a refiner with known output."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""faces.mtcnn against facenet-pytorch's own detector, and against itself on other boxes and batches."""
+"""faces.mtcnn against facenet-pytorch's detector, and against itself with other boxes and batches."""
 
 from dataclasses import astuple
 from functools import cache

@@ -1,4 +1,4 @@
-"""pipeline.faces.tracking on faces whose way is known."""
+"""faces.tracking on faces with known movement."""
 
 import pytest
 

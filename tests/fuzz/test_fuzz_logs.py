@@ -1,4 +1,4 @@
-"""Hostile keys and audit logs, and texts that no page obeys."""
+"""Hostile keys and audit logs, and hostile texts in pages."""
 
 import json
 import time

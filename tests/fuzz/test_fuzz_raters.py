@@ -1,4 +1,4 @@
-"""Hostile files of raters, scales, tables of people, and cells that a spreadsheet would run."""
+"""Hostile files of raters, scales and tables of people, and formulas in cells."""
 
 import csv as csv_module
 import io

@@ -1,4 +1,4 @@
-"""pipeline.identity.embedding on the shared clips, and on drawn landmarks whose place is known."""
+"""identity.embedding on real clips, and on drawn landmarks at known places."""
 
 import hashlib
 import sys

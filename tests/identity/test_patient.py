@@ -1,4 +1,4 @@
-"""pipeline.identity.patient: a carer's smile is never the patient's, and "unknown" is an answer."""
+"""identity.patient: a carer's smile never counts as the patient's; the patient may be "unknown"."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""identity.recognition: the patient by a photo, or by a region of the picture."""
+"""identity.recognition: the patient by photo, or by a region of the picture."""
 
 import numpy as np
 import pytest

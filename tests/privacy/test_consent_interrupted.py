@@ -1,4 +1,4 @@
-"""Consent: withdrawals that were stopped, folders that others changed, a key, and dates that changed."""
+"""Consent: interrupted withdrawals, folders changed by others, a key, and changed dates."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""privacy.mentions: what still names a person is named, and nothing is found by chance."""
+"""privacy.mentions: every mention of a patient is found, and nothing by chance."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""pipeline.privacy.purge, pipeline.privacy.mentions: a person goes wholly, nobody else loses a byte."""
+"""privacy.purge, privacy.mentions: all data of a patient are deleted, and no other data."""
 
 from pathlib import Path
 

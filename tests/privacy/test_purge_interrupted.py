@@ -1,4 +1,4 @@
-"""A purge that was stopped, that meets others at work, or that follows another."""
+"""A purge that is interrupted, meets another run, or follows another purge."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""privacy.purge_rows: tables, exports and events of several people lose rows and nothing else."""
+"""privacy.purge_rows: tables, exports and events of several patients lose only the patient's rows."""
 
 import csv
 from pathlib import Path

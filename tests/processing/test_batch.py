@@ -1,4 +1,4 @@
-"""pipeline.processing.batch: what fails is a row, the others go on, and nothing half-written stays."""
+"""processing.batch: a failure becomes a row, other sessions continue, and no partial file stays."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""processing.batch: the folder of the results, its status, and what is not the fault of a video."""
+"""processing.batch: the results folder, its status, and errors that are not due to a video."""
 
 import errno
 import os

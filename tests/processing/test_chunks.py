@@ -1,4 +1,4 @@
-"""processing.chunks: what is finished of a session stays, and a run that was stopped ends as any other."""
+"""processing.chunks: finished chunks are kept, and an interrupted run gives the same result."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""processing.list_cells: what a cell of the list may say, and why another is refused."""
+"""processing.list_cells: valid cells of a list, and reasons for refused cells."""
 
 import os
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""processing.recordings_folder: a new list of a folder, in which no cell is a formula."""
+"""processing.recordings_folder: a new list of a folder, without formulas in its cells."""
 
 import os
 import stat

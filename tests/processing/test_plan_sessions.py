@@ -1,4 +1,4 @@
-"""processing.batch: ids are checked, and sessions are planned, before anything is done."""
+"""processing.batch: ids are checked and sessions planned before any work."""
 
 import os
 from pathlib import Path

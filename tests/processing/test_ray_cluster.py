@@ -1,4 +1,4 @@
-"""processing.ray_cluster: sessions on several machines end as they do on one, a lost machine costs none."""
+"""processing.ray_cluster: the same results as on one machine, also after the loss of a machine."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""Folders, and the lists in them: which files are videos, which table is the list, and which names clash."""
+"""Videos and lists in folders, and names that clash."""
 
 import shutil
 import zipfile

@@ -1,4 +1,4 @@
-"""pipeline.processing.session: the contract of a timeline, on real clips and on drawn ones."""
+"""processing.session: properties of a timeline, on real and drawn clips."""
 
 import hashlib
 import json

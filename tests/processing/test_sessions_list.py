@@ -1,4 +1,4 @@
-"""processing.sessions_list: a list kept with a spreadsheet, and everything that is wrong with it at once."""
+"""processing.sessions_list: spreadsheet lists, and all errors at once."""
 
 import os
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""processing.stages: drawn videos whose timeline is known, and who the patient is."""
+"""processing.stages: drawn videos with a known timeline, and the patient's identity."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""processing.study_settings: what study.toml may say."""
+"""processing.study_settings: valid and invalid settings in study.toml."""
 
 from dataclasses import fields
 from pathlib import Path

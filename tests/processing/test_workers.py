@@ -1,4 +1,4 @@
-"""processing.workers: whatever a video does to its process, it fails its own session and no other."""
+"""processing.workers: a video that breaks its process fails only its own session."""
 
 import os
 import signal

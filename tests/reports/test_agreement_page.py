@@ -1,4 +1,4 @@
-"""The page of agreement: what it says, what it escapes, where it leads, and the commands that write it."""
+"""The agreement page: sentences, escaping, links, and the command that writes it."""
 
 import sys
 from dataclasses import replace

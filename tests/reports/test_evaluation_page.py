@@ -1,4 +1,4 @@
-"""The page of an evaluation: what it says, what it leaves out, what it escapes; and in a real browser."""
+"""The evaluation page: sentences, omissions, escaping; and in a real browser."""
 
 import base64
 import hashlib

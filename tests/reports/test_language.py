@@ -1,4 +1,4 @@
-"""The pages' languages: every text translated, none of English left, numbers as they are written there."""
+"""Languages of the pages: every text is translated, and numbers have the local format."""
 
 import re
 from datetime import date, datetime

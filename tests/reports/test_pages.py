@@ -1,4 +1,4 @@
-"""The reports, from timelines made by hand: what is said, what is escaped, what is written."""
+"""Reports from hand-made timelines: sentences, escaping, files."""
 
 import base64
 import re

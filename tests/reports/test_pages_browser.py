@@ -1,4 +1,4 @@
-"""The pages over several sessions in a real browser: drawn, clickable, reached by keyboard, no violation."""
+"""Pages of several sessions in a real browser: drawing, clicks, keyboard, accessibility."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The pages over several sessions: what they say, and what they leave unsaid; in both languages."""
+"""Pages of several sessions: sentences and omissions, in both languages."""
 
 import time
 from datetime import timedelta

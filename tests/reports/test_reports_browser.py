@@ -1,4 +1,4 @@
-"""The pages in a real browser: opened from disk, without a network, on a screen, a phone and paper."""
+"""Pages in a real browser: opened from disk, without network, on screen, phone and paper."""
 
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer

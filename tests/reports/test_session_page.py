@@ -1,4 +1,4 @@
-"""The page of a session with all that can be known of it: plain words, moments, shares with intervals."""
+"""The page of a session with all results: plain words, moments, shares with intervals."""
 
 import base64
 import re

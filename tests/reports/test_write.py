@@ -1,4 +1,4 @@
-"""reports.write: what is escaped, and which pages are written."""
+"""reports.write: escaping, and the written pages."""
 
 import base64
 import hashlib

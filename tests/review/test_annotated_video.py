@@ -1,4 +1,4 @@
-"""The review of a session: whom the copy hides, when its pictures are shown, and what the page gives away."""
+"""Review of a session: hidden faces, times of pictures, and private data on the page."""
 
 import stat
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The page of a review: what it plays, lists and escapes."""
+"""The review page: video, list of moments, escaping."""
 
 from pathlib import Path
 

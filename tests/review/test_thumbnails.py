@@ -1,4 +1,4 @@
-"""Small pictures of moments: whom they show, and what happens where the recording is gone."""
+"""Small pictures of moments: shown and blurred faces, and missing recordings."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""pipeline.stats.block_bootstrap: they hold the truth as often as they say."""
+"""stats.block_bootstrap: intervals have the nominal coverage."""
 
 import math
 

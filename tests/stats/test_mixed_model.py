@@ -1,4 +1,4 @@
-"""pipeline.stats.mixed_model: against statsmodels used directly, and published results of R's lme4."""
+"""stats.mixed_model against statsmodels, and published results of R's lme4."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""stats.permutation: against scipy's permutation test, by hand, and on data in which nothing differs."""
+"""stats.permutation against scipy, hand-computed results, and data without an effect."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Coefficients against the literature's worked examples, and intervals against the libraries' own figures."""
+"""stats.reliability against published examples, and intervals against the libraries' values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""pipeline.store.audit: the log says who did what, and a line that is not as it was written shows."""
+"""store.audit: the log records every command, and a changed line is detected."""
 
 import json
 import os

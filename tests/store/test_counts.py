@@ -1,4 +1,4 @@
-"""Numbers go with their nouns: in texts of the program, and on every page of a study of one session."""
+"""Numbers agree with their nouns, in texts and on the pages of a study with one session."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""pipeline.store.coverage on small timelines that are summed by hand."""
+"""store.coverage on small, hand-computed timelines."""
 
 import polars as pl
 import pytest

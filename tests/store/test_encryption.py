@@ -1,4 +1,4 @@
-"""pipeline.store.encryption: what is written with a key nobody reads without it."""
+"""store.encryption: encrypted results are not readable without the key."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which folder of results a notebook reads, wherever the notebook is opened."""
+"""The results folder of a notebook, from any working folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""pipeline.store.lock: two runs in one folder do no harm."""
+"""store.lock: two runs in one folder do no harm."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""pipeline.store.timeline: exactly the table of the design, whole or not at all."""
+"""store.timeline: the table has exactly the schema, and is written atomically."""
 
 import json
 import stat

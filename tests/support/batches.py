@@ -1,4 +1,4 @@
-"""Sessions that are processed in this process."""
+"""Sessions processed in this process."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a command ended."""
+"""The result of a command."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Documents that are made from the program: ``python tests/support/documents.py`` writes them."""
+"""Generate documents from the program: ``python tests/support/documents.py`` writes them."""
 
 import sys
 from collections.abc import Iterator

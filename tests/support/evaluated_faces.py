@@ -1,4 +1,4 @@
-"""Ten faces whose evaluation is worked out by hand, and a network that answers by their grey."""
+"""Ten faces with a hand-computed evaluation, and a network that answers by their grey level."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A made evaluation."""
+"""A hand-made evaluation."""
 
 from dataclasses import replace
 from typing import Any

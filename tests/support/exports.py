@@ -1,4 +1,4 @@
-"""Exports that are read back."""
+"""Read exports back."""
 
 import csv
 from pathlib import Path

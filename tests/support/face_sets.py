@@ -1,4 +1,4 @@
-"""Small data sets in every form that is read."""
+"""Small data sets in every supported format."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Plain functions in the place of the trained networks."""
+"""Plain functions in place of the trained networks."""
 
 import numpy as np
 from numpy.typing import NDArray

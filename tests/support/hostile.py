@@ -1,4 +1,4 @@
-"""Hostile files: real ones that were altered, and a process in which reading them can do no harm."""
+"""Hostile files, made from real ones, and a process in which reading them is harmless."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Tracks of people whose descriptions are known."""
+"""Tracks of people with known embeddings."""
 
 SAME, PERHAPS = 0.40, 0.55
 

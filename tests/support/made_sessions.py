@@ -1,4 +1,4 @@
-"""Sessions of made studies, of which it is known whether conditions differ."""
+"""Sessions of simulated studies with known differences between conditions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the pages say: every text of the templates and modules that is to be translated."""
+"""Every text of the templates and modules that needs translation."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A page as a reader has it: text, links and pictures."""
+"""A page as a reader sees it: text, links and pictures."""
 
 from html.parser import HTMLParser
 

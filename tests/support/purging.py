@@ -1,4 +1,4 @@
-"""What the tests of a purge share."""
+"""Shared by the tests of purges."""
 
 import subprocess
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What messages about recordings, results and folders advise, carried out."""
+"""Carry out the advice of messages about recordings, results and folders."""
 
 import hashlib
 import re

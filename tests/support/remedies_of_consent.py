@@ -1,4 +1,4 @@
-"""What messages about consent, purges and keys advise, carried out."""
+"""Carry out the advice of messages about consent, purges and keys."""
 
 import errno
 import os

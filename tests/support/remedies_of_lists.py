@@ -1,4 +1,4 @@
-"""What messages about tables that people write advise, carried out."""
+"""Carry out the advice of messages about tables that people write."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What messages about the files of raters advise, carried out."""
+"""Carry out the advice of messages about the files of raters."""
 
 import re
 from collections.abc import Callable

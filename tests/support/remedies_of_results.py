@@ -1,4 +1,4 @@
-"""What messages about results that can not be read advise, carried out."""
+"""Carry out the advice of messages about unreadable results."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""What messages about photos, reviews, people, reports and exports advise, carried out."""
+"""Carry out the advice of messages about photos, reviews, people, reports and exports."""
 
 from pathlib import Path
 

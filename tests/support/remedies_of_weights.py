@@ -1,4 +1,4 @@
-"""What messages about weights, labelled faces and training advise, carried out."""
+"""Carry out the advice of messages about weights, labelled faces and training."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Samples of a video, collected."""
+"""Collect the samples of a video."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Lists of sessions as spreadsheets save them."""
+"""Lists of sessions as saved by spreadsheets."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What pages of sessions are made of, made up."""
+"""Hand-made data for pages of sessions."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tables of summaries made by hand, as ``emonext summarize`` writes them: for whatever is drawn from them."""
+"""Hand-made summary tables, in the format of ``emonext summarize``."""
 
 import shutil
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Made timelines, as rows and as files."""
+"""Hand-made timelines, as rows and as files."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sets of faces and runs that take no time."""
+"""Sets of faces and runs that are fast."""
 
 from pathlib import Path
 

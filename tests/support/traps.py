@@ -1,4 +1,4 @@
-"""What must not be unpickled."""
+"""Objects that must not be unpickled."""
 
 from pathlib import Path
 

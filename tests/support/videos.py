@@ -1,4 +1,4 @@
-"""Videos for the tests: drawn ones that show their frame's number, and real ones re-timed, looped or cut."""
+"""Videos for the tests: drawn ones with frame numbers, and real ones re-timed, looped or cut."""
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Pages in a real browser: what they ask for, what they complain of, what axe-core finds wrong with them."""
+"""Pages in a real browser: requests, console messages, and findings of axe-core."""
 
 from pathlib import Path
 from typing import Any

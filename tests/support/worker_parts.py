@@ -1,4 +1,4 @@
-"""Networks of sessions that misbehave, for the processes that tests start."""
+"""Faulty networks, for processes that tests start."""
 
 import os
 import signal

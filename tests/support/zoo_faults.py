@@ -1,4 +1,4 @@
-"""Faults of made containers, each made by hand."""
+"""Faults of synthetic containers, made by hand."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Codings, formats and faults of made containers, and the file that a plan makes."""
+"""Codecs, formats and faults of synthetic containers, and the file of each plan."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Drawn pictures that say their number, and how they are read back."""
+"""Drawn pictures with a number, and functions to read the number."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Recordings as cameras, recorders and people leave them: every picture is read once, in order, in time."""
+"""Recordings of cameras, recorders and people: every picture is read once, in order, with its time."""
 
 from fractions import Fraction
 from pathlib import Path

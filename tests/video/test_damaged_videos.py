@@ -1,4 +1,4 @@
-"""video.decoding: damage is marked, a file cut off loses its end alone, and what is no video is refused."""
+"""video.decoding: damage is marked, a truncated file loses only its end, other files are refused."""
 
 from dataclasses import replace
 from fractions import Fraction

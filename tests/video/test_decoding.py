@@ -1,4 +1,4 @@
-"""video.decoding against PyAV's decoded frames, hand-made grids, and files as recorders leave them."""
+"""video.decoding against PyAV's decoded frames, hand-made grids, and recorders' files."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""pipeline.video.frame_order against sequences written down by hand."""
+"""video.frame_order against hand-made sequences."""
 
 import numpy as np
 import pytest

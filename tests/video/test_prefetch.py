@@ -1,4 +1,4 @@
-"""pipeline.video.prefetch with items whose making is watched."""
+"""video.prefetch with items that record when they are made."""
 
 import threading
 import time

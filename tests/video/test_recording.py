@@ -1,4 +1,4 @@
-"""pipeline.video.recording: a session that a camera split into files is one session."""
+"""video.recording: a session in several files is one session."""
 
 from dataclasses import replace
 from pathlib import Path
