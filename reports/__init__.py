@@ -1,7 +1,7 @@
 """Write pages for carers from timelines and summaries. Draws results; the summaries compute them.
 
     write_reports(out)                           every timeline of a folder, and an index over them
-    update_reports(out)                          the same, where something changed since
+    update_reports(out)                          the same, if something has changed
 
 A page is one file that opens from disk, without network and other files.
 """

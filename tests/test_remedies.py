@@ -60,6 +60,7 @@ EXCEPTIONS = {
     "pictures can be decoded; record it again.": "needs a camera: test_preflight",
     "shows more than one person: give the session a photo of the patient": "real faces: test_people",
     "they come from different networks. Make the references again": "the library's; test_clustering",
+    "it is not certain who the patient is. Look with `emonext people {}`.": "a person's decision",
     "who gave no consent; make sure that the recording may be processed.": "a person's decision",
     "is nearly {} of row {}; make sure that both are correct.": "a person's decision",
     "keep a copy in a safe place; without the key the results cannot be read.": "about the future",
@@ -68,7 +69,6 @@ EXCEPTIONS = {
     ": a run was cut off then, or is writing now": "names what may have happened",
     # no advice, but like it
     "--engine ray": "part of a message: only valid with",
-    "{} made again; {} more recognised by them.": "a result",
     ": will be written again": "a result",
     "; run the same command to continue.": "runs for minutes: test_batch and test_training continue runs",
     "Delete this data of {}? This can't be undone.": "a question",
