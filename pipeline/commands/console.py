@@ -255,7 +255,7 @@ def say(line: str) -> None:
 
 
 def tell_to_check(sessions: int, out: Path) -> None:
-    """That a person has to look at so many sessions, and with which command."""
+    """Print how many sessions need a manual check, and the command for it."""
     say(
         f"{number_of(sessions, 'session')} to check: it is not certain who the patient is. "
         f"Look with `emonext people {quote(str(out))}`."
