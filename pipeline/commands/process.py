@@ -77,7 +77,7 @@ def process(
     engine: EngineName = "local",
     ray_address: RayAddress = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Process sessions that are up to date again.")
+        bool, typer.Option("--overwrite", help="Also process sessions that are up to date.")
     ] = False,
     encrypt: Annotated[
         Path | None, typer.Option(help="Encrypt timelines and faces with this key (see `key`).")
