@@ -191,7 +191,7 @@ def test_a_face_without_label_needs_votes_for_one_of_the_seven(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ([], "0 lines for the 2 of .*in order"),
+        ([], "0 lines for the 2 of .*in the same order"),
         ([f"Training,a,{VOTES}"], "1 lines for the 2 of"),
         ([f"Training,a,{VOTES}"] * 3, "3 lines for the 2 of"),
         ([f"Training,a,{VOTES}", f"Training,a,{VOTES}"], r"line 3: of another split than .*csv, line 3"),

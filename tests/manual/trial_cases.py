@@ -232,7 +232,7 @@ def cases(work: Path) -> list[Case]:
             made_of("single_face.mp4", count=60),
             {"start_s": "60", "end_s": "90"},
             state="failed",
-            reason="nothing is left of its 2.4 s by start_s, end_s, exclude.",
+            reason="nothing is left of its 2.4 s after start_s, end_s and exclude.",
         ),
     ]
     assert Counter(case.state for case in found) == {"done": 30, "partial": 2, "failed": 7, "no_consent": 1}
