@@ -110,7 +110,7 @@ def test_an_imported_set_takes_no_map_no_votes_and_no_second_import(tmp_path: Pa
     own = "it has its own labels and votes"
     assert_refused(lambda: load_faces(target, "train", label_map={"3": "sad"}), target, own)
     assert_refused(lambda: load_faces(target, "train", votes=source), target, own)
-    assert_refused(lambda: import_faces(target, tmp_path / "again.npz"), target, "imported already")
+    assert_refused(lambda: import_faces(target, tmp_path / "again.npz"), target, "already imported")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "foreign", "pickled", "version", "array", "part"])
