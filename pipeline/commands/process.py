@@ -73,6 +73,13 @@ def process(
     min_face: MinFace = 40,
     patient_track: PatientTrack = "longest",
     identity: Identity = "dlib",
+    score_everyone: Annotated[
+        bool,
+        typer.Option(
+            "--score-everyone",
+            help="Store the expression of everybody in the picture; only where all of them consented.",
+        ),
+    ] = False,
     jobs: Jobs = None,
     engine: EngineName = "local",
     ray_address: RayAddress = None,
@@ -107,6 +114,7 @@ def process(
         "batch_size": ("batch_size", batch_size),
         "patient_track": ("patient_track", patient_track),
         "identity": ("identity", identity),
+        "score_everyone": ("score_everyone", score_everyone),
         "model": ("model", model),
         "device": ("device", device),
         "jobs": ("jobs", jobs),

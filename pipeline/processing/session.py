@@ -34,6 +34,8 @@ class Settings:
     :param patient_track: ``longest``, ``largest``, or the number of a track.
     :param max_gap_s: longest absence of a face within one track, s.
     :param identity: face embedder: ``dlib``, or the sha256 of facenet-pytorch's weights.
+    :param score_everyone: store the expression of everybody, not only of the patient and of faces that may
+        turn out to be the patient.
     :param key_interval_s: time between samples with full detection, s; faces are followed in between.
     """
 
@@ -44,6 +46,7 @@ class Settings:
     identity: str = "dlib"
     max_gap_s: float = DEFAULT_MAX_GAP_S
     key_interval_s: float = KEY_INTERVAL_S
+    score_everyone: bool = False
     quality: QualityLimits = field(default_factory=QualityLimits)
 
     def __post_init__(self) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from pipeline.faces.quality import QualityLimits
 from pipeline.identity.patient import Patient
-from pipeline.records import EMOTIONS, NO_PICTURE, Face, FrameFaces, valence
+from pipeline.records import EMOTIONS, NO_PICTURE, UNSURE, Face, FrameFaces, valence
 from pipeline.store.coverage import summarize
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, to_table, write_table
 from pipeline.store.paths import faces_path, timeline_path
@@ -35,7 +36,8 @@ def write_session(
     table = to_table(TIMELINE_SCHEMA, _timeline_rows(ids, samples, patient, quality))
     described = {**metadata, "patient": _describe_patient(patient, samples)}
     described |= _findings(Timeline(as_frame(table), described))
-    faces = to_table(FACES_SCHEMA, _face_rows(ids, samples, patient))
+    everyone = metadata["settings"].get("score_everyone", False)
+    faces = to_table(FACES_SCHEMA, _face_rows(ids, samples, patient, everyone=everyone))
     write_table(faces_path(out, patient_id, session_id), faces, described)
     write_table(timeline_path(out, patient_id, session_id), table, described)
     return Timeline(as_frame(table), described)
@@ -92,12 +94,18 @@ def _timeline_rows(
 
 
 def _face_rows(
-    ids: Mapping[str, str], samples: Sequence[FrameFaces], patient: Patient
+    ids: Mapping[str, str], samples: Sequence[FrameFaces], patient: Patient, *, everyone: bool
 ) -> dict[str, list[Any]]:
+    """Emotions only of the patient, and of faces that may still turn out to be the patient.
+
+    Carers are at work: the EU's AI Act (2024/1689, art. 5.1 f) forbids inferring emotions of people there.
+    """
     rows: dict[str, list[Any]] = {name: [] for name in FACES_SCHEMA.names}
     for sample in samples:
         for face in sample.faces:
-            values = _sample_values(ids, sample) | _face_values(face) | _emotion_values(face)
+            values = _sample_values(ids, sample) | _face_values(face)
+            if everyone or patient.state in UNSURE or face.track in patient.tracks:
+                values |= _emotion_values(face)
             who = {"role": patient.role_of(face.track), "landmarks": face.landmarks.ravel().tolist()}
             _append(rows, values | who)
     return rows
@@ -141,9 +149,13 @@ def _face(row: Mapping[str, Any]) -> Face:
         box_xyxy=np.array([row[edge] for edge in _EDGES], np.float32),
         landmarks=np.array(row["landmarks"], np.float32).reshape(5, 2),
         crop=NO_PICTURE,
-        probabilities=np.array([row[f"p_{name}"] for name in EMOTIONS], np.float32),
+        probabilities=None if row["p_happy"] is None else _probabilities(row),
         **{name: row[name] for name in _FACE_COLUMNS},
     )
+
+
+def _probabilities(row: Mapping[str, Any]) -> NDArray[np.float32]:
+    return np.array([row[f"p_{name}"] for name in EMOTIONS], np.float32)
 
 
 def _describe_patient(patient: Patient, samples: Sequence[FrameFaces]) -> dict[str, Any]:

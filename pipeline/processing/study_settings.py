@@ -45,7 +45,9 @@ def read_settings(folder: Path) -> dict[str, object]:
 
 
 _SESSION_KINDS: Mapping[str, type] = {
-    field.name: type(field.default) for field in fields(Settings) if type(field.default) in (int, float, str)
+    field.name: type(field.default)
+    for field in fields(Settings)
+    if type(field.default) in (bool, int, float, str)
 }
 
 
@@ -57,6 +59,7 @@ _KINDS: Mapping[str, type] = {**_SESSION_KINDS, "model": str, "device": str, "jo
 
 _WANTED = {
     str: 'a text in quotes, such as "longest"',
+    bool: "true or false",
     int: "a whole number above 0",
     float: "a number, 0 or above",
     dict: "a table: [quality], and below it its limits",

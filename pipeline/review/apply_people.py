@@ -19,6 +19,9 @@ from pipeline.store.paths import faces_path
 from pipeline.store.status import Outcome, read_outcomes, record
 from pipeline.video.recording import open_recording
 
+READ_AGAIN = "the expression of this person was not stored; process the session again"
+"""Of a session whose patient is, as somebody said, a person whose expression was left out."""
+
 
 def apply_people(
     out: Path,
@@ -45,7 +48,7 @@ def apply_people(
             for done, (ids, roles) in enumerate(said.items(), 1):
                 found = _apply_roles(out, ids, roles, videos_of(before.get(ids)), embed)
                 if ids in before:
-                    applied.append(before[ids].with_result(found))
+                    applied.append(_outcome(before[ids], found))
                     record(out, applied[-1])
                     ending.states[ids] = "roles put right"
                 on_session(done, total)
@@ -59,6 +62,12 @@ def apply_people(
             if said:
                 write_pages(out)
     return applied, recognised
+
+
+def _outcome(before: Outcome, metadata: Mapping[str, Any]) -> Outcome:
+    again = metadata["patient"]["reason"] == READ_AGAIN
+    # without a fingerprint the next run does not take the session for up to date
+    return replace(before.with_result(metadata), fingerprint="" if again else before.fingerprint)
 
 
 def _to_check(before: Mapping[Ids, Outcome], said: Mapping[Ids, object]) -> list[Ids]:
@@ -92,6 +101,9 @@ def _apply_roles(
     # later runs use the places; here the tracks are identical
     tracks = frozenset(track for track, role in roles.items() if role == "patient")
     patient = apply_manual_roles(found, replace(hand, tracks=tracks, roles=roles))
+    if any(face.probabilities is None for s in samples for face in s.faces if face.track in patient.tracks):
+        # until the video is read again there is nothing to show of the patient
+        patient = Patient(frozenset(), "hand", "to_check", READ_AGAIN, roles)
     metadata = write_session(out, *ids, samples, patient, timeline.metadata).metadata
     if embed is not None and patient.tracks and patient.state == "confirmed":
         own = [_with_tracks(sample, patient.tracks) for sample in samples]

@@ -53,6 +53,7 @@ REASONS = (
         "one person is %(most)s at most"
     ),
     marked("a person set the roles; a face was found at %(found)s of %(wanted)s places"),
+    marked("the expression of this person was not stored; process the session again"),
     marked("the person who checked the roles found no patient"),
     marked("nobody is seen in the region"),
     marked(

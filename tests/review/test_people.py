@@ -22,7 +22,7 @@ from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
 from pipeline.review.people_table import read_people, write_people
 from pipeline.store.status import read_outcomes
-from pipeline.store.timeline import read_timeline
+from pipeline.store.timeline import FACES_SCHEMA, read_timeline
 from reports.pages.people import people_page
 
 RED, BLUE = (1.0, 0.3, 0.3), (0.3, 0.3, 1.0)
@@ -311,3 +311,50 @@ def test_the_page_shows_everybody_and_escapes_what_it_shows(out: Path) -> None:
     assert "<b>x</b>" not in page
     assert "a guess: seen longest" in page
     assert not re.search(r"https?://|/tmp/", page)
+
+
+def expressions(out: Path, session: str) -> dict[str, set[bool]]:
+    """Role → whether its faces have an expression stored."""
+    faces = pl.read_parquet(out / f"faces/patient_id=P1/{session}.parquet")
+    roles = faces["role"].cast(pl.String)
+    return {role: set(faces.filter(roles == role)["p_happy"].is_not_null()) for role in roles.unique()}
+
+
+def test_after_confirmation_only_the_patient_s_expression_is_stored(out: Path) -> None:
+    assert expressions(out, "S1") == {"patient": {True}, "unknown": {True}}, "either may be the patient"
+    approve(write_people(find_people(out, ByColour()), out), lambda row: row["role"] == "patient")
+    apply_people(out, read_people(out, out / "people.csv")[0])
+    for session in ("S1", "S2"):
+        assert expressions(out, session) == {"patient": {True}, "unknown": {False}}
+        columns = [name for name in FACES_SCHEMA.names if name.startswith("p_")] + ["emotion", "valence"]
+        others = pl.read_parquet(out / f"faces/patient_id=P1/{session}.parquet").filter(
+            pl.col("role").cast(pl.String) != "patient"
+        )
+        assert others.select(columns).null_count().row(0) == (others.height,) * len(columns)
+
+
+def test_who_is_named_after_their_expression_was_left_out_is_read_again(
+    out: Path, sessions: list[Session], fake_instruments: Networks
+) -> None:
+    approve(write_people(find_people(out, ByColour()), out), lambda row: row["role"] == "patient")
+    apply_people(out, read_people(out, out / "people.csv")[0])
+    table = write_people(find_people(out, ByColour()), out)
+    correct(table, lambda row: "patient" if row["alike"] == "B" else "other")
+    outcomes, _ = apply_people(out, read_people(out, table)[0])
+    assert {(o.state, o.identity) for o in outcomes} == {("to_check", "to_check")}
+    assert "process the session again" in outcomes[0].reason
+    timeline = read_timeline(out / "timelines/patient_id=P1/S1.parquet")
+    assert timeline.rows["emotion"].null_count() == timeline.rows.height
+    again = process_sessions(sessions, out, Settings(), in_this_process(fake_instruments), "0" * 64)
+    assert {(o.state, o.identity) for o in again} == {("done", "confirmed")}
+    assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
+
+
+def test_everybody_is_scored_where_the_study_says_so(
+    tmp_path: Path, sessions: list[Session], fake_instruments: Networks
+) -> None:
+    settings = Settings(score_everyone=True)
+    process_sessions(sessions, tmp_path / "out", settings, in_this_process(fake_instruments), "0" * 64)
+    approve(write_people(find_people(tmp_path / "out", None), tmp_path / "out"), lambda row: True)
+    apply_people(tmp_path / "out", read_people(tmp_path / "out", tmp_path / "out" / "people.csv")[0])
+    assert expressions(tmp_path / "out", "S1") == {"patient": {True}, "unknown": {True}}
