@@ -13,7 +13,7 @@ from markupsafe import Markup
 from pipeline.store.counts import clock
 from pipeline.store.files import atomic
 from reports.words import formatting as words
-from reports.words import labels as look
+from reports.words import labels
 from reports.words.language import Language
 
 PLOTLY_FILE = "plotly-basic.min.js"
@@ -50,11 +50,11 @@ def environment(language: Language) -> Environment:
     templates.globals |= {
         "language": language,
         "share": partial(words.share_text, language=language),
-        "colours": look.EMOTION_COLOURS,
-        "group_colours": look.GROUP_COLOURS,
-        "emotion_words": look.in_words(look.EMOTION_WORDS, language),
-        "status_words": look.in_words(look.STATUS_WORDS, language),
-        "state_words": look.in_words(look.STATE_WORDS, language),
+        "colours": labels.EMOTION_COLOURS,
+        "group_colours": labels.GROUP_COLOURS,
+        "emotion_words": labels.in_words(labels.EMOTION_WORDS, language),
+        "status_words": labels.in_words(labels.STATUS_WORDS, language),
+        "state_words": labels.in_words(labels.STATE_WORDS, language),
     }
     return templates
 

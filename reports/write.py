@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.analysis.derive import update_derived
-from pipeline.analysis.longitudinal import PatientHistory, courses
+from pipeline.analysis.longitudinal import PatientHistory, histories
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.analysis.summaries import read_measures
 from pipeline.records import OnProgress
@@ -156,12 +156,12 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
 def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
     """Write the page of every patient; return the histories."""
     reference = study.about["settings"]["baseline_condition"]
-    found = courses(study.sessions, read_measures(folder.out), reference)
+    found = histories(study.sessions, read_measures(folder.out), reference)
     spoken, assets = language(folder.options.language), folder.options.assets_of(1)
-    for course in found:
-        page = patient_page(course, spoken, study.about, study.tables.get("conditions"), assets)
-        write_page(folder.out / "reports" / check_id("`patient_id`", course.patient_id) / "index.html", page)
-    return {course.patient_id: course for course in found}
+    for history in found:
+        page = patient_page(history, spoken, study.about, study.tables.get("conditions"), assets)
+        write_page(folder.out / "reports" / check_id("`patient_id`", history.patient_id) / "index.html", page)
+    return {history.patient_id: history for history in found}
 
 
 def _remove_withdrawn(out: Path, patients: Container[str]) -> None:

@@ -43,7 +43,7 @@ def _quiet_decord() -> None:
 
 
 @pytest.fixture(scope="session")
-def fake_instruments() -> Networks:
+def fake_networks() -> Networks:
     """Plain functions: squares are faces, light is happiness."""
     return Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
 
@@ -64,7 +64,7 @@ def has_weights() -> bool:
 
 
 @pytest.fixture(scope="session")
-def instruments(real_detector: "Cascade", has_weights: bool) -> Networks:
+def networks(real_detector: "Cascade", has_weights: bool) -> Networks:
     """The real detector, and the default classifier where its weights are there."""
     refine = real_detector.refine
     if not has_weights:
@@ -73,9 +73,9 @@ def instruments(real_detector: "Cascade", has_weights: bool) -> Networks:
 
     classify = Classifier(device="cpu")
     prepare = classify.card.preprocessing
-    framing = CropSpec(prepare.crop_px, prepare.face_scale, prepare.face_shift)
+    crop_spec = CropSpec(prepare.crop_px, prepare.face_scale, prepare.face_shift)
     weights = {"name": classify.card.name, "sha256": classify.sha256}
-    return Networks(real_detector, classify, framing, weights, "cpu", refine)
+    return Networks(real_detector, classify, crop_spec, weights, "cpu", refine)
 
 
 @pytest.fixture(scope="session")
@@ -140,10 +140,10 @@ def make_recording(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def study(make_recording: Callable[..., Path], fake_instruments: Networks, tmp_path: Path) -> Path:
+def study(make_recording: Callable[..., Path], fake_networks: Networks, tmp_path: Path) -> Path:
     """The output folder of one processed session, with and without a face in it."""
     session = Session("P1", "S1", make_recording("P1_S1.mp4", [(40, 40)], [], [(40, 40)]))
-    process_session(session, tmp_path / "study", Settings(), fake_instruments)
+    process_session(session, tmp_path / "study", Settings(), fake_networks)
     return tmp_path / "study"
 
 

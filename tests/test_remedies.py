@@ -89,10 +89,10 @@ class ByLight:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick(fake_instruments: Networks, small_weights: Path) -> Iterator[None]:
+def _quick(fake_networks: Networks, small_weights: Path) -> Iterator[None]:
     """Sessions are processed in this process, by plain functions; only `report` makes pages."""
-    weights = {**fake_instruments.weights, "sha256": verify_weights(small_weights)}
-    engine = in_this_process(replace(fake_instruments, weights=weights, make_embedder=ByLight))
+    weights = {**fake_networks.weights, "sha256": verify_weights(small_weights)}
+    engine = in_this_process(replace(fake_networks, weights=weights, make_embedder=ByLight))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.commands.process._on_this_machine", lambda make, jobs, sessions: engine)
         patch.setattr(reports, "update_reports", lambda out, on_progress: None)

@@ -27,13 +27,13 @@ class Part:
     balance: Mapping[str, Number]
 
 
-def parts(course: PatientHistory, most: int) -> tuple[str, tuple[Part, ...]]:
+def parts(history: PatientHistory, most: int) -> tuple[str, tuple[Part, ...]]:
     """Divide the history into at most ``most`` parts (over many years: months): ``session``, ``week`` or
     ``month``; ``ten`` sessions if a date is missing."""
-    visits = course.visits
+    visits = history.visits
     if len(visits) <= most:
         return "session", tuple(_part([visit]) for visit in visits)
-    if not course.dated:
+    if not history.dated:
         return "ten", tuple(_part(visits[k : k + 10]) for k in range(0, len(visits), 10))
     weeks = [list(group) for _, group in groupby(visits, key=lambda visit: _date(visit).isocalendar()[:2])]
     if len(weeks) <= most:

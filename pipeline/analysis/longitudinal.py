@@ -146,7 +146,7 @@ class Slot:
     against_usual: float | None
 
 
-def courses(sessions: pl.DataFrame, measures: pl.DataFrame, reference: str) -> tuple[PatientHistory, ...]:
+def histories(sessions: pl.DataFrame, measures: pl.DataFrame, reference: str) -> tuple[PatientHistory, ...]:
     """The history of each patient, in order of ids.
 
     :param sessions, measures: tables of :mod:`pipeline.analysis.summaries`.
@@ -228,14 +228,14 @@ def shares_of(visits: Iterable[SessionPoint], of: str, reading: str | None = Non
     return [number.value for number in found if number is not None]
 
 
-def recent_change(course: PatientHistory) -> tuple[Sequence[SessionPoint], Mapping[str, Difference]] | None:
+def recent_change(history: PatientHistory) -> tuple[Sequence[SessionPoint], Mapping[str, Difference]] | None:
     """The recent sessions, and their shares of positive, neutral and negative compared with all earlier ones.
 
     ``None`` with too few sessions or a missing date.
     """
-    seen = course.seen
+    seen = history.seen
     recent = min(max(MIN_RECENT, len(seen) // 4), MAX_RECENT)
-    if not course.dated or len(seen) - recent < MIN_EARLIER:
+    if not history.dated or len(seen) - recent < MIN_EARLIER:
         return None
     last, before = seen[-recent:], seen[:-recent]
     found = {
@@ -245,13 +245,13 @@ def recent_change(course: PatientHistory) -> tuple[Sequence[SessionPoint], Mappi
     return last, {of: difference for of, difference in found.items() if difference is not None}
 
 
-def conditions(course: PatientHistory) -> dict[str, tuple[SessionPoint, ...]]:
+def conditions(history: PatientHistory) -> dict[str, tuple[SessionPoint, ...]]:
     """Sessions by condition, the reference first; sessions without a condition are left out."""
     found: dict[str, list[SessionPoint]] = {}
-    for visit in course.visits:
+    for visit in history.visits:
         if visit.condition:
             found.setdefault(visit.condition, []).append(visit)
-    ordered = sorted(found, key=lambda name: (name != course.reference, name))
+    ordered = sorted(found, key=lambda name: (name != history.reference, name))
     return {name: tuple(found[name]) for name in ordered}
 
 
@@ -280,10 +280,10 @@ def against_reference(comparisons: pl.DataFrame | None, patient_id: str) -> dict
     return found
 
 
-def underpowered_conditions(course: PatientHistory) -> list[str]:
+def underpowered_conditions(history: PatientHistory) -> list[str]:
     """Conditions with too few sessions, of the condition or of the reference, for a comparison."""
-    seen = {name: sum(visit.enough for visit in visits) for name, visits in conditions(course).items()}
-    base = seen.pop(course.reference, 0)
+    seen = {name: sum(visit.enough for visit in visits) for name, visits in conditions(history).items()}
+    base = seen.pop(history.reference, 0)
     return [name for name, count in seen.items() if min(count, base) < MIN_OF_KIND]
 
 
@@ -292,13 +292,13 @@ def daytime(moment: datetime) -> str:
     return next((name for name, (start, end) in DAYTIMES.items() if start <= moment.hour < end), "night")
 
 
-def slots(course: PatientHistory) -> dict[tuple[int, str], Slot]:
+def by_weekday_and_daytime(history: PatientHistory) -> dict[tuple[int, str], Slot]:
     """Sessions by weekday (0 is Monday) and time of day, if both are known."""
     found: dict[tuple[int, str], list[SessionPoint]] = {}
-    for visit in course.visits:
+    for visit in history.visits:
         if visit.recorded_at is not None and visit.time_known:
             found.setdefault((visit.recorded_at.weekday(), daytime(visit.recorded_at)), []).append(visit)
-    all_of_them = balances(course.visits)
+    all_of_them = balances(history.visits)
     usual = float(np.mean(all_of_them)) if all_of_them else 0.0
     return {key: _slot(visits, usual) for key, visits in found.items()}
 
@@ -314,10 +314,10 @@ def balances(visits: Iterable[SessionPoint], reading: str | None = None) -> list
     return [number.value for number in found if number is not None]
 
 
-def good_times(course: PatientHistory) -> dict[str | int, Difference]:
+def good_times(history: PatientHistory) -> dict[str | int, Difference]:
     """Compare each time of day and weekday with all others, if there are enough sessions."""
-    timed = [visit for visit in course.seen if visit.recorded_at is not None and visit.time_known]
-    dated = [visit for visit in course.seen if visit.recorded_at is not None]
+    timed = [visit for visit in history.seen if visit.recorded_at is not None and visit.time_known]
+    dated = [visit for visit in history.seen if visit.recorded_at is not None]
     groups: dict[str | int, tuple[list[SessionPoint], list[SessionPoint]]] = {}
     for name in DAYTIMES:
         groups[name] = _divided(

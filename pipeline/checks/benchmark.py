@@ -92,7 +92,7 @@ class Costs:
 def measure(
     path: Path,
     settings: Settings,
-    instruments: Networks,
+    networks: Networks,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Costs:
     """Decode the video, then run all stages on it; nothing is written.
@@ -103,14 +103,14 @@ def measure(
     info = probe(path)
     video = SampledVideo(info, settings.sample_fps, settings.key_every)
     # includes the first call of each network, which is slower than later calls
-    by_faces = list(_cost_by_faces(video, settings, instruments))
+    by_faces = list(_cost_by_faces(video, settings, networks))
     started = time.perf_counter()
     for batch in video:
         on_progress(int(batch.sample[-1]) + 1, 2 * len(video))
     decode_s = time.perf_counter() - started
     waiting = _Timed(read_ahead(video))
-    detection = _Timed(find_faces(waiting, choose_detector(settings, instruments), instruments.framing))
-    classification = _Timed(score_emotions(detection, instruments.classify, settings.batch_size))
+    detection = _Timed(find_faces(waiting, choose_detector(settings, networks), networks.crop_spec))
+    classification = _Timed(score_emotions(detection, networks.classify, settings.batch_size))
     tracking = _Timed(track_faces(classification, settings.max_gap_s))
     found, progress = [], []
     for sample in tracking:
@@ -145,26 +145,26 @@ def peak_memory_mb() -> float:
 
 
 def _cost_by_faces(
-    video: SampledVideo, settings: Settings, instruments: Networks
+    video: SampledVideo, settings: Settings, networks: Networks
 ) -> Iterator[tuple[int, float]]:
     """Seconds per sample against the number of faces: a face of the video, copied into one picture."""
-    face = _first_face(video, instruments)
+    face = _first_face(video, networks)
     if face is None:
         return
     for count in _FACE_COUNTS:
         images = np.repeat(_with_faces(face, count, video.info)[None], settings.key_every, axis=0)
         numbers = np.arange(len(images))
         frames = Frames(numbers, numbers, numbers / settings.sample_fps, images, numbers >= 0)
-        found = find_faces([frames, frames], choose_detector(settings, instruments), instruments.framing)
+        found = find_faces([frames, frames], choose_detector(settings, networks), networks.crop_spec)
         tracked = track_faces(found, settings.max_gap_s)
         started = time.perf_counter()
-        samples = len(list(score_emotions(tracked, instruments.classify, settings.batch_size)))
+        samples = len(list(score_emotions(tracked, networks.classify, settings.batch_size)))
         yield count, (time.perf_counter() - started) / samples
 
 
-def _first_face(video: SampledVideo, instruments: Networks) -> Image.Image | None:
+def _first_face(video: SampledVideo, networks: Networks) -> Image.Image | None:
     for batch in islice(video, _BATCHES_TO_LOOK_AT):
-        for image, found in zip(batch.images, instruments.detect(batch.images), strict=True):
+        for image, found in zip(batch.images, networks.detect(batch.images), strict=True):
             for x1, y1, x2, y2 in found.boxes_xyxy:
                 across, down = _MARGIN * (x2 - x1), _MARGIN * (y2 - y1)
                 face = Image.fromarray(image).crop(

@@ -72,7 +72,7 @@ class Comparison:
 def compare(
     costs: Costs,
     settings: Settings,
-    instruments: Networks,
+    networks: Networks,
     classify: ClassifyFaces,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Comparison:
@@ -82,7 +82,7 @@ def compare(
     :param classify: the run's classifier, in float32.
     """
     video = SampledVideo(costs.video, settings.sample_fps)
-    faces = find_faces(video, FacenetDetector(instruments.device), instruments.framing)
+    faces = find_faces(video, FacenetDetector(networks.device), networks.crop_spec)
     theirs = []
     started = time.perf_counter()
     for sample in score_emotions(faces, classify, batch_size=1):

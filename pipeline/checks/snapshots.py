@@ -64,10 +64,10 @@ def choose_frames(info: VideoInfo) -> NDArray[np.int64]:
     return np.unique(frames[np.searchsorted((times[1:] + times[:-1]) / 2, instants)])
 
 
-def look(
+def inspect(
     info: VideoInfo,
     detect: Detector,
-    framing: CropSpec,
+    crop_spec: CropSpec,
     on_progress: OnProgress = lambda done, total: None,
 ) -> list[Snapshot]:
     """Decode the chosen pictures of a video and detect their faces.
@@ -78,7 +78,7 @@ def look(
     index = choose_frames(info)
     looks: list[Snapshot] = []
     for frames in read_ahead(read_frames(info, index)):
-        for image, sample in zip(frames.images, find_faces([frames], detect, framing), strict=True):
+        for image, sample in zip(frames.images, find_faces([frames], detect, crop_spec), strict=True):
             grey = Image.fromarray(np.ascontiguousarray(image[::4, ::4])).convert("L")
             looks.append(Snapshot(sample, float(np.asarray(grey).mean() / 255)))
             on_progress(len(looks), len(index))

@@ -59,7 +59,7 @@ class Recut:
 def recut(
     images: NDArray[np.uint8],
     detect: Detector,
-    framing: CropSpec,
+    crop_spec: CropSpec,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Recut:
     """Encode the faces as video, detect them, and crop them as in a session.
@@ -68,7 +68,7 @@ def recut(
     :param on_progress: called with (pictures done, total pictures).
     :raises VideoError: the video, or a picture in it, can't be read.
     """
-    crops = np.zeros((len(images), framing.crop_px, framing.crop_px, 3), np.uint8)
+    crops = np.zeros((len(images), crop_spec.crop_px, crop_spec.crop_px, 3), np.uint8)
     found = np.zeros(len(images), bool)
     with TemporaryDirectory() as folder:
         film = Path(folder) / "film.mp4"
@@ -76,7 +76,7 @@ def recut(
             pictures = images[start : start + _CHUNK]
             _film(pictures, film)
             video = _video(film, len(pictures))
-            for row, sample in enumerate(find_faces(video, detect, framing), start):
+            for row, sample in enumerate(find_faces(video, detect, crop_spec), start):
                 face = _shown(sample.faces)
                 if face is not None:
                     crops[row], found[row] = face.crop, True

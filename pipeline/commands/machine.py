@@ -78,16 +78,16 @@ def preflight(
     from emonext.device import choose_device
     from emonext.weight_files import find_weights
     from pipeline.checks.preflight import SMALLEST_FACE_PX, judge, overall
-    from pipeline.checks.snapshots import look, write_pictures
+    from pipeline.checks.snapshots import inspect, write_pictures
     from pipeline.faces.mtcnn import Cascade
     from pipeline.video.container import probe
 
     found = probe(video)
     share_processor()
     detect = Cascade(SMALLEST_FACE_PX, choose_device())
-    framing = crop_of(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
+    crop_spec = crop_of(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
     with progress_bar("Looking") as update:
-        looks = look(found, detect, framing, update)
+        looks = inspect(found, detect, crop_spec, update)
     findings = judge(looks, found)
     _tell_preflight(video, looks, findings)
     if pictures:
@@ -126,7 +126,7 @@ def demo(
     from pipeline.store.files import make_private_folder
     from reports import write_reports
 
-    instruments = make_networks(model, device)
+    networks = make_networks(model, device)
     make_private_folder(out)
     sample = Session("DEMO", "S01", out / "DEMO_S01.mp4")
     with progress_bar("Sample video") as update:
@@ -136,8 +136,8 @@ def demo(
             [sample],
             out,
             Settings(),
-            in_this_process(instruments),
-            instruments.weights["sha256"],
+            in_this_process(networks),
+            networks.weights["sha256"],
             overwrite=True,
             on_session=lambda job, done, total: update(done, total, ""),
         )
@@ -191,16 +191,16 @@ def bench(
         with needing_extra("train"):
             from pipeline.checks.benchmark_figure import draw_benchmark
 
-    settings, instruments = Settings(fps, min_face, batch_size), make_networks(model, device, min_face)
+    settings, networks = Settings(fps, min_face, batch_size), make_networks(model, device, min_face)
     with progress_bar("Measuring") as update:
-        costs = measure(video, settings, instruments, update)
+        costs = measure(video, settings, networks, update)
     result = costs.to_dict()
     if baseline:
         from emonext import Classifier
 
         in_float32 = Classifier(model, device, bf16=False)
         with progress_bar("Baseline") as update:
-            compared = compare(costs, settings, instruments, in_float32, update)
+            compared = compare(costs, settings, networks, in_float32, update)
         result |= compared.to_dict()
     _tell_costs(result)
     if json_file:

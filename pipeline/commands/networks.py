@@ -62,7 +62,7 @@ def make_networks(
         detect=cascade,
         refine=cascade.refine,
         classify=classify,
-        framing=crop_of(prepare),
+        crop_spec=crop_of(prepare),
         weights={
             "name": classify.card.name,
             "sha256": classify.sha256,
@@ -124,12 +124,12 @@ def recut_with_pipeline(card: "Card", device: str) -> "Recut":
     from pipeline.checks.video_crops import recut
     from pipeline.faces.mtcnn import Cascade
 
-    framing = crop_of(card.preprocessing)
+    crop_spec = crop_of(card.preprocessing)
     detect = Cascade(device=choose_device(device))
 
     def cut(images: "NDArray[np.uint8]") -> "tuple[NDArray[np.uint8], NDArray[np.bool_]]":
         with progress_bar("Finding faces") as update:
-            found = recut(images, detect, framing, update)
+            found = recut(images, detect, crop_spec, update)
         return found.crops, found.found
 
     return cut

@@ -59,7 +59,7 @@ class CropSpec:
     shift: tuple[float, float] = (0.0, 0.0)
 
 
-def find_faces(frames: Iterable[Frames], detect: Detector, framing: CropSpec) -> Iterator[FrameFaces]:
+def find_faces(frames: Iterable[Frames], detect: Detector, crop_spec: CropSpec) -> Iterator[FrameFaces]:
     """Detect and crop the faces of each sample; a sample without a face is a record too.
 
     The crops are copies, so that the pictures can be freed after each batch.
@@ -75,27 +75,27 @@ def find_faces(frames: Iterable[Frames], detect: Detector, framing: CropSpec) ->
                 frame=int(batch.index[row]),
                 time_s=float(batch.time_s[row]),
                 decoded=decoded,
-                faces=tuple(_faces(image, detections, framing)),
+                faces=tuple(_faces(image, detections, crop_spec)),
             )
 
 
-def cut(image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], framing: CropSpec) -> NDArray[np.uint8]:
+def cut(image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], crop_spec: CropSpec) -> NDArray[np.uint8]:
     """Crop a face for the classifier: (H, W, 3) uint8 → (crop_px, crop_px, 3) uint8.
 
     Outside the picture, the edge pixels are repeated.
     """
     x1, y1, x2, y2 = (float(edge) for edge in box_xyxy)
     size = face_size(box_xyxy)
-    side = max(1, round(size * framing.scale))
-    left = round((x1 + x2) / 2 + size * framing.shift[0] - side / 2)
-    top = round((y1 + y2) / 2 + size * framing.shift[1] - side / 2)
+    side = max(1, round(size * crop_spec.scale))
+    left = round((x1 + x2) / 2 + size * crop_spec.shift[0] - side / 2)
+    top = round((y1 + y2) / 2 + size * crop_spec.shift[1] - side / 2)
     rows = np.clip(np.arange(top, top + side), 0, image.shape[0] - 1)
     columns = np.clip(np.arange(left, left + side), 0, image.shape[1] - 1)
     # process only the needed part of the picture, and pad only if needed
     square = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     if square.shape[:2] != (side, side):
         square = square[(rows - rows[0])[:, None], columns - columns[0]]
-    size_px = (framing.crop_px, framing.crop_px)
+    size_px = (crop_spec.crop_px, crop_spec.crop_px)
     # average over whole pixels first, down to three times the size: twice as fast, with a difference of 0.3
     # grey levels
     small = Image.fromarray(square).resize(size_px, Image.Resampling.BILINEAR, reducing_gap=3.0)
@@ -131,9 +131,9 @@ def head_pose(landmarks: NDArray[np.float32]) -> tuple[float, float, float]:
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 
-def _faces(image: NDArray[np.uint8], found: Detections, framing: CropSpec) -> Iterator[Face]:
+def _faces(image: NDArray[np.uint8], found: Detections, crop_spec: CropSpec) -> Iterator[Face]:
     for box, probability, landmarks in zip(found.boxes_xyxy, found.probability, found.landmarks, strict=True):
-        crop = cut(image, box, framing)
+        crop = cut(image, box, crop_spec)
         grey = np.asarray(Image.fromarray(crop).convert("L"), np.float32)
         yaw, pitch, roll = head_pose(landmarks)
         yield Face(

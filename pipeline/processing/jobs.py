@@ -65,21 +65,21 @@ def make_job(
     return Job(session, out, settings, found, sha256, fingerprint)
 
 
-def in_this_process(instruments: Networks) -> Engine:
+def in_this_process(networks: Networks) -> Engine:
     """An engine that runs one job after the other in this process."""
 
     def run(jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
         for job in jobs:
-            yield attempt(job, instruments, partial(on_session, job.session))
+            yield attempt(job, networks, partial(on_session, job.session))
 
     return run
 
 
-def attempt(job: Job, instruments: Networks, on_progress: OnProgress) -> Outcome:
+def attempt(job: Job, networks: Networks, on_progress: OnProgress) -> Outcome:
     """Process the session; an error becomes its outcome, with details in the log."""
     session, started = job.session, time.monotonic()
     try:
-        timeline = process_session(session, job.out, job.settings, instruments, on_progress, job.fingerprint)
+        timeline = process_session(session, job.out, job.settings, networks, on_progress, job.fingerprint)
     except PipelineError as error:
         write_log(job, str(error))
         reason = _without_paths(session, str(error))

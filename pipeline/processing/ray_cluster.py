@@ -59,7 +59,7 @@ class RayCluster:
     A session that crashes or hangs is tried :data:`CRASH_TRIES` times, a session on a lost node
     :data:`NODE_TRIES` times; each try continues from the last finished chunk.
 
-    :param make_instruments: a module's function, or a partial of one; called on the nodes.
+    :param make_networks: a module's function, or a partial of one; called on the nodes.
     :param address: of the head, such as ``10.0.0.5:6379``; ``auto``: the cluster of this machine; ``None``: a
         new cluster of this machine only.
     :param count: maximum of parallel sessions.
@@ -69,18 +69,18 @@ class RayCluster:
 
     def __init__(
         self,
-        make_instruments: Callable[[], Networks],
+        make_networks: Callable[[], Networks],
         address: str | None = None,
         count: int | None = None,
         device: str = "auto",
         stall_s: float = DEFAULT_STALL_S,
     ) -> None:
-        self._make, self._address, self._count = make_instruments, address, count
+        self._make, self._address, self._count = make_networks, address, count
         self._device, self._stall_s = device, stall_s
 
     def __call__(self, jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
         """:raises InputError: no such cluster, no room in it, or a node that differs from this machine.
-        :raises Exception: any error of ``make_instruments``.
+        :raises Exception: any error of ``make_networks``.
         """
         left, seats = deque(map(_absolute, jobs)), list[RemoteSlot]()
         tries, failed_starts = Counter[tuple[str, str, int]](), Counter[str]()
@@ -189,7 +189,7 @@ class RemoteSlot:
         self,
         node: Mapping[str, Any],
         gpu_share: float,
-        make_instruments: Callable[[], Networks],
+        make_networks: Callable[[], Networks],
         stall_s: float,
     ) -> None:
         self.node, self.host = node["NodeID"], node["NodeManagerHostname"]
@@ -202,7 +202,7 @@ class RemoteSlot:
             memory=WORKER_BYTES,
             scheduling_strategy=NodeAffinitySchedulingStrategy(self.node, soft=False),
         )
-        self._actor = actor.remote(make_instruments, stall_s)
+        self._actor = actor.remote(make_networks, stall_s)
         self.awaited: Any = self._actor.__ray_ready__.remote()
 
     @property
@@ -311,8 +311,8 @@ def _connect(address: str | None) -> None:
 class RemoteWorker:
     """The actor: runs the session in a separate process and reports its progress."""
 
-    def __init__(self, make_instruments: Callable[[], Networks], stall_s: float) -> None:
-        self._make, self._stall_s = make_instruments, stall_s
+    def __init__(self, make_networks: Callable[[], Networks], stall_s: float) -> None:
+        self._make, self._stall_s = make_networks, stall_s
         self._worker: Worker | None = None
 
     def process(

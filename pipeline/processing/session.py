@@ -67,7 +67,7 @@ class Settings:
 class Networks:
     """The networks of the pipeline, and their metadata.
 
-    :param framing: geometry of the classifier's face crops.
+    :param crop_spec: geometry of the classifier's face crops.
     :param weights: name, sha256 and other metadata of the classifier.
     :param refine: refines approximate boxes, to follow a face; without it, every sample gets full detection.
     :param make_embedder: called if a session has photos of the patient.
@@ -75,7 +75,7 @@ class Networks:
 
     detect: Detector
     classify: ClassifyFaces
-    framing: CropSpec
+    crop_spec: CropSpec
     weights: Mapping[str, Any]
     device: str
     refine: "Refiner | None" = None
@@ -158,11 +158,11 @@ class Session:
         return out / ".unfinished" / self.patient_id / self.session_id
 
 
-def choose_detector(settings: Settings, instruments: Networks) -> Detector:
+def choose_detector(settings: Settings, networks: Networks) -> Detector:
     """Full detection of every sample, or only of key samples if the networks can follow a face."""
-    if instruments.refine is None or settings.key_every == 1:
-        return instruments.detect
+    if networks.refine is None or settings.key_every == 1:
+        return networks.detect
     # import here: torch takes seconds to import, and only worker processes need it
     from pipeline.faces.following import Follower
 
-    return Follower(instruments.detect, instruments.refine, settings.key_every)
+    return Follower(networks.detect, networks.refine, settings.key_every)

@@ -32,7 +32,7 @@ def process_session(
     session: Session,
     out: Path,
     settings: Settings,
-    instruments: Networks,
+    networks: Networks,
     on_progress: OnProgress = lambda done, total: None,
     fingerprint: str = "",
 ) -> Timeline:
@@ -54,18 +54,18 @@ def process_session(
     for number, piece in enumerate(pieces):
         stretch = kept.read(number)
         if stretch is None:
-            stretch = _read_piece(piece, settings, instruments, lambda done: on_progress(done, total))
+            stretch = _read_piece(piece, settings, networks, lambda done: on_progress(done, total))
             if len(pieces) > 1:
                 kept.write(number, stretch)
         untracked += stretch.samples
         decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
     if not any(sample.decoded for sample in untracked):
         raise VideoError(f"{session.video}: no frame can be decoded.")
-    found = find_patient(untracked, session, settings, instruments, recording, out)
+    found = find_patient(untracked, session, settings, networks, recording, out)
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
     encrypt_roles(roles)
-    metadata = _metadata(session, settings, instruments, recording, decoders) | {"fingerprint": fingerprint}
+    metadata = _metadata(session, settings, networks, recording, decoders) | {"fingerprint": fingerprint}
     timeline = write_session(out, *session.ids, found.samples, patient, metadata)
     kept.remove()
     return timeline
@@ -90,10 +90,10 @@ def update_details(session: Session, out: Path) -> Mapping[str, Any] | None:
     return metadata
 
 
-def run_stages(frames: Iterable[Frames], settings: Settings, instruments: Networks) -> Iterator[FrameFaces]:
+def run_stages(frames: Iterable[Frames], settings: Settings, networks: Networks) -> Iterator[FrameFaces]:
     """The stages that use pictures, in order: frames → faces → emotions."""
-    faces = find_faces(read_ahead(frames), choose_detector(settings, instruments), instruments.framing)
-    return score_emotions(faces, instruments.classify, settings.batch_size)
+    faces = find_faces(read_ahead(frames), choose_detector(settings, networks), networks.crop_spec)
+    return score_emotions(faces, networks.classify, settings.batch_size)
 
 
 @dataclass(frozen=True)
@@ -139,13 +139,13 @@ def _pieces(recording: Recording, session: Session, settings: Settings) -> list[
 
 
 def _read_piece(
-    piece: _Piece, settings: Settings, instruments: Networks, on_sample: Callable[[int], None]
+    piece: _Piece, settings: Settings, networks: Networks, on_sample: Callable[[int], None]
 ) -> Chunk:
     """Process a piece independently of earlier pieces, so that an interrupted run gives the same result."""
     video = piece.video
     video.decoders.clear()
     samples = []
-    for sample in run_stages(video.read(piece.first, piece.end), settings, instruments):
+    for sample in run_stages(video.read(piece.first, piece.end), settings, networks):
         samples.append(piece.placed(_without_pictures(sample)))
         on_sample(samples[-1].sample + 1)
     return Chunk(samples, list(video.decoders))
@@ -155,7 +155,7 @@ def find_patient(
     samples: list[FrameFaces],
     session: Session,
     settings: Settings,
-    instruments: Networks,
+    networks: Networks,
     recording: Recording,
     out: Path,
 ) -> Found:
@@ -171,7 +171,7 @@ def find_patient(
     """
     parts = session.parts(recording.duration_s)
     tracked = list(track_faces(shorten_pauses(samples, parts), settings.max_gap_s))
-    found = _by_faces(tracked, session, instruments, recording, out)
+    found = _by_faces(tracked, session, networks, recording, out)
     if found is None and session.patient_region is not None:
         found = Found(by_region(tracked, session.patient_region, recording), tracked)
     if found is None:
@@ -183,14 +183,14 @@ def find_patient(
 
 
 def _by_faces(
-    tracked: list[FrameFaces], session: Session, instruments: Networks, recording: Recording, out: Path
+    tracked: list[FrameFaces], session: Session, networks: Networks, recording: Recording, out: Path
 ) -> Found | None:
     """Find the patient by faces; ``None`` without reference faces."""
     known = has_gallery(out, *session.ids) and session.patient_region is None
     if not (session.patient_face or known):
         return None
     try:
-        embed = instruments.make_embedder()
+        embed = networks.make_embedder()
     except InputError:
         if session.patient_face:
             raise
@@ -198,7 +198,7 @@ def _by_faces(
     gallery = read_gallery(out, *session.ids, embed)
     photos = np.zeros((0, gallery.shape[1]), np.float32)
     if session.patient_face:
-        photos = embed_photos(session.patient_face, instruments.detect, embed)
+        photos = embed_photos(session.patient_face, networks.detect, embed)
     elif not len(gallery):
         return None  # references of another network
     found = by_faces(tracked, photos, gallery, recording, embed)
@@ -213,14 +213,14 @@ def _without_pictures(sample: FrameFaces) -> FrameFaces:
 
 
 def _metadata(
-    session: Session, settings: Settings, instruments: Networks, recording: Recording, decoders: list[str]
+    session: Session, settings: Settings, networks: Networks, recording: Recording, decoders: list[str]
 ) -> dict[str, Any]:
     first = recording.files[0]
     return {
         "schema_version": SCHEMA_VERSION,
         "software_version": version("emonext-care"),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": instruments.device,
+        "device": networks.device,
         "video": {
             "duration_s": recording.duration_s,
             "missing_s": recording.missing_s,
@@ -244,6 +244,6 @@ def _metadata(
             "recorded_at": session.recorded_at.isoformat() if session.recorded_at else None,
             "condition": session.condition,
         },
-        "weights": dict(instruments.weights),
+        "weights": dict(networks.weights),
         "settings": asdict(settings),
     }

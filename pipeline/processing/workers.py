@@ -48,18 +48,18 @@ def usable_cores() -> int:
 class Workers:
     """An engine with several processes. Each loads the networks once, and is replaced if it dies.
 
-    :param make_instruments: a module's function, or a partial of one; called in each process.
+    :param make_networks: a module's function, or a partial of one; called in each process.
     :param count: number of parallel sessions.
     :param stall_s: time without progress after which a session is ended, s.
     """
 
     def __init__(
-        self, make_instruments: Callable[[], Networks], count: int = 1, stall_s: float = DEFAULT_STALL_S
+        self, make_networks: Callable[[], Networks], count: int = 1, stall_s: float = DEFAULT_STALL_S
     ) -> None:
-        self._make, self._count, self._stall_s = make_instruments, count, stall_s
+        self._make, self._count, self._stall_s = make_networks, count, stall_s
 
     def __call__(self, jobs: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
-        """:raises Exception: any error of ``make_instruments``."""
+        """:raises Exception: any error of ``make_networks``."""
         left, workers = deque(jobs), list[Worker]()
         try:
             while left or any(worker.job for worker in workers):
@@ -83,12 +83,12 @@ class Workers:
 class Worker:
     """A worker process and its job."""
 
-    def __init__(self, make_instruments: Callable[[], Networks]) -> None:
+    def __init__(self, make_networks: Callable[[], Networks]) -> None:
         self.connection, theirs = _processes.Pipe()
         self.job: Job | None = None
         self.alive = True
         self._heard = time.monotonic()
-        self._process = _processes.Process(target=_work, args=(theirs, make_instruments), daemon=True)
+        self._process = _processes.Process(target=_work, args=(theirs, make_networks), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -143,7 +143,7 @@ def _ending(exitcode: int | None) -> str:
     return f"its process ended unexpectedly (exit code {exitcode})"
 
 
-def _work(connection: Connection, make_instruments: Callable[[], Networks]) -> None:
+def _work(connection: Connection, make_networks: Callable[[], Networks]) -> None:
     """Main loop of a worker: ends when there are no more jobs, or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     with suppress(AttributeError, OSError, TypeError):
@@ -152,13 +152,13 @@ def _work(connection: Connection, make_instruments: Callable[[], Networks]) -> N
     if parent is None or not parent.is_alive():
         return
     try:
-        instruments = make_instruments()
+        networks = make_networks()
     except Exception as error:  # noqa: BLE001 — raised again where it is waited for
         connection.send(error)
         return
     try:
         while True:
             job = connection.recv()
-            connection.send(attempt(job, instruments, lambda done, total: connection.send((done, total))))
+            connection.send(attempt(job, networks, lambda done, total: connection.send((done, total))))
     except (EOFError, OSError):
         return

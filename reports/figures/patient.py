@@ -71,19 +71,19 @@ class Mark:
     symbol: str
 
 
-def session_marks(course: PatientHistory, reading: str, language: Language) -> list[Mark]:
+def session_marks(history: PatientHistory, reading: str, language: Language) -> list[Mark]:
     """One for each session."""
-    symbols = condition_symbols(course)
-    write = short_caption if len(course.visits) > MANY else caption
+    symbols = condition_symbols(history)
+    write = short_caption if len(history.visits) > MANY else caption
     return [
         Mark(
-            place=visit.recorded_at if course.dated and visit.recorded_at is not None else number,
+            place=visit.recorded_at if history.dated and visit.recorded_at is not None else number,
             number=visit.balance.get(reading),
             text=write(visit, language),
             link=visit_link(visit),
             symbol=symbols[visit.condition],
         )
-        for number, visit in enumerate(course.visits, start=1)
+        for number, visit in enumerate(history.visits, start=1)
     ]
 
 
@@ -215,10 +215,10 @@ def conditions_figure(
     return plain(figure)
 
 
-def condition_symbols(course: PatientHistory) -> dict[str, str]:
+def condition_symbols(history: PatientHistory) -> dict[str, str]:
     """A mark for each condition, the same in every figure of a patient."""
-    names = {visit.condition for visit in course.visits}
-    ordered = sorted(names, key=lambda name: (name not in ("", course.reference), name))
+    names = {visit.condition for visit in history.visits}
+    ordered = sorted(names, key=lambda name: (name not in ("", history.reference), name))
     return dict(zip(ordered, cycle(SYMBOLS), strict=False))
 
 

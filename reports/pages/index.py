@@ -59,13 +59,13 @@ def index_page(
     entries: Iterable[IndexEntry],
     language: Language,
     assets: Assets,
-    courses: Mapping[str, PatientHistory] = MappingProxyType({}),
+    histories: Mapping[str, PatientHistory] = MappingProxyType({}),
     *,
     has_study: bool = False,
 ) -> Markup:
     """The index as HTML, in order of patient and session.
 
-    :param courses: of the patients who have a page of their own. ``has_study``: the study has one.
+    :param histories: of the patients who have a page of their own. ``has_study``: the study has one.
     """
     ordered = sorted(entries, key=_patient_and_session)
     groups = [(patient, list(rows)) for patient, rows in groupby(ordered, key=lambda entry: entry.patient_id)]
@@ -75,8 +75,8 @@ def index_page(
         patients=[
             {
                 "id": patient,
-                "link": f"{quote(patient)}/index.html" if patient in courses else None,
-                "picture": _picture(courses[patient], language) if patient in courses else None,
+                "link": f"{quote(patient)}/index.html" if patient in histories else None,
+                "picture": _picture(histories[patient], language) if patient in histories else None,
                 "overview": _read(rows, language),
                 "sessions": _states(rows, language),
                 "entries": rows,
@@ -91,9 +91,9 @@ def index_page(
     )
 
 
-def _picture(course: PatientHistory, language: Language) -> Picture | None:
+def _picture(history: PatientHistory, language: Language) -> Picture | None:
     """In the reading of the patient's page; none where no session was seen enough."""
-    balances = [visit.own_balance.value if visit.own_balance else None for visit in course.visits]
+    balances = [visit.own_balance.value if visit.own_balance else None for visit in history.visits]
     seen = [balance for balance in balances if balance is not None]
     if not seen:
         return None

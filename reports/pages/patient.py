@@ -33,7 +33,7 @@ from reports.pages.sections import Section, render_sections
 from reports.render import render
 from reports.words import dates
 from reports.words import formatting as words
-from reports.words import patient as course_words
+from reports.words import patient as patient_words
 from reports.words.labels import (
     EMOTION_COLOURS,
     EMOTION_ORDER,
@@ -59,7 +59,7 @@ ALL = "list"
 
 
 def patient_page(
-    course: PatientHistory,
+    history: PatientHistory,
     language: Language,
     about: Mapping[str, Any],
     comparisons: pl.DataFrame | None = None,
@@ -70,31 +70,31 @@ def patient_page(
     :param about: ``version`` of the software and ``settings`` of the summaries, for the details.
     :param comparisons: ``summaries/conditions.parquet``; none where it was not made.
     """
-    differences = over_time.against_reference(comparisons, course.patient_id)
-    said = course_words.findings(course, differences, language)
+    differences = over_time.against_reference(comparisons, history.patient_id)
+    said = patient_words.findings(history, differences, language)
     return render(
         "patient.html",
         language,
-        patient_id=course.patient_id,
-        answer=course_words.answer(course, language),
-        usual=_usual(course, language),
+        patient_id=history.patient_id,
+        answer=patient_words.answer(history, language),
+        usual=_usual(history, language),
         said=said,
-        is_corrected=course.reading == CORRECTED,
-        sections=render_sections(SECTIONS, "patient", course, language, about=about),
+        is_corrected=history.reading == CORRECTED,
+        sections=render_sections(SECTIONS, "patient", history, language, about=about),
         software_version=about["version"],
-        **assets.of_page(with_figures=bool(course.seen), script=MARKS_FILE if course.seen else None),
+        **assets.of_page(with_figures=bool(history.seen), script=MARKS_FILE if history.seen else None),
     )
 
 
-def _usual(course: PatientHistory, language: Language) -> list[tuple[str, list[dict[str, Any]]]]:
+def _usual(history: PatientHistory, language: Language) -> list[tuple[str, list[dict[str, Any]]]]:
     """For each reading its name and the parts of a usual session, which add up to 1."""
     titles = {"raw": language.gettext("As it was read"), "corrected": language.gettext("Corrected")}
     groups = in_words(GROUP_WORDS, language)
     found = []
-    for reading in course.readings:
+    for reading in history.readings:
         parts, start = [], 0.0
         for of, label in groups.items():
-            mean = _mean(course.seen, of, reading)
+            mean = _mean(history.seen, of, reading)
             if mean is not None:
                 look = {"of": of, "label": label, "colour": GROUP_COLOURS[of]}
                 parts.append(look | {"share": mean.value, "start": start})
@@ -103,29 +103,29 @@ def _usual(course: PatientHistory, language: Language) -> list[tuple[str, list[d
     return found
 
 
-def _balance(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
-    if not course.seen:
+def _balance(history: PatientHistory, language: Language) -> Mapping[str, Any] | None:
+    if not history.seen:
         return None
     symbols = {
-        course_words.condition_label(name, course.reference, language)
+        patient_words.condition_label(name, history.reference, language)
         if name
         else language.gettext("no kind given"): symbol
-        for name, symbol in condition_symbols(course).items()
+        for name, symbol in condition_symbols(history).items()
     }
     return {
-        "figure": balance_figure(session_marks(course, course.reading, language), language),
+        "figure": balance_figure(session_marks(history, history.reading, language), language),
         "symbols": symbols,
-        "visits": _rows(course.visits, course, language) if len(course.visits) <= MAX_SIDE_BY_SIDE else [],
-        "too_little": len(course.visits) - len(course.seen),
-        "smoothed": len(course.seen) >= over_time.MIN_SMOOTHED,
-        "dated": course.dated,
+        "visits": _rows(history.visits, history, language) if len(history.visits) <= MAX_SIDE_BY_SIDE else [],
+        "too_little": len(history.visits) - len(history.seen),
+        "smoothed": len(history.seen) >= over_time.MIN_SMOOTHED,
+        "dated": history.dated,
     }
 
 
-def _shares(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
-    if not course.visits:
+def _shares(history: PatientHistory, language: Language) -> Mapping[str, Any] | None:
+    if not history.visits:
         return None
-    kind, found, links = _parts(course)
+    kind, found, links = _parts(history)
     return {
         "figure": shares_figure(kind, found, links, language),
         "kind": kind,
@@ -133,7 +133,7 @@ def _shares(course: PatientHistory, language: Language) -> Mapping[str, Any] | N
         "group_colours": GROUP_COLOURS,
         "rows": [
             {
-                "label": course_words.part_label(kind, part, language),
+                "label": patient_words.part_label(kind, part, language),
                 "link": link,
                 "sessions": part.sessions,
                 "coverage": words.share_text(part.observed_s, part.duration_s, language),
@@ -144,14 +144,14 @@ def _shares(course: PatientHistory, language: Language) -> Mapping[str, Any] | N
             }
             for part, link in zip(found, links, strict=True)
         ],
-        "seen": bool(course.seen),
+        "seen": bool(history.seen),
     }
 
 
-def _parts(course: PatientHistory) -> tuple[str, tuple[Part, ...], list[str]]:
+def _parts(history: PatientHistory) -> tuple[str, tuple[Part, ...], list[str]]:
     """What stands side by side, and where each leads: to its page, or into the list."""
-    kind, found = history_parts.parts(course, MAX_SIDE_BY_SIDE)
-    folded = _is_folded(course)
+    kind, found = history_parts.parts(history, MAX_SIDE_BY_SIDE)
+    folded = _is_folded(history)
     return (
         kind,
         found,
@@ -159,20 +159,20 @@ def _parts(course: PatientHistory) -> tuple[str, tuple[Part, ...], list[str]]:
     )
 
 
-def _times(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
-    found = over_time.slots(course)
+def _times(history: PatientHistory, language: Language) -> Mapping[str, Any] | None:
+    found = over_time.by_weekday_and_daytime(history)
     if not found:
         return None
     times = [name for name in DAYTIMES if any(slot == name for _, slot in found)]
     return {
-        "times": [course_words.daytime_text(name, language) for name in times],
+        "times": [patient_words.daytime_text(name, language) for name in times],
         "rows": [
             (dates.weekday(day, language).capitalize(), [_cell(found.get((day, name))) for name in times])
             for day in range(7)
             if any(weekday == day for weekday, _ in found)
         ],
         "min_shown": MIN_SHOWN,
-        "without_time": sum(not visit.time_known for visit in course.visits),
+        "without_time": sum(not visit.time_known for visit in history.visits),
     }
 
 
@@ -189,26 +189,26 @@ def _cell(slot: Slot | None) -> dict[str, Any] | None:
     }
 
 
-def _conditions(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
+def _conditions(history: PatientHistory, language: Language) -> Mapping[str, Any] | None:
     """As it was read: the correction is made from sessions of the reference, so it favours them."""
-    found = over_time.conditions(course)
+    found = over_time.conditions(history)
     means = {
         name: {of: mean for of in ("positive", "negative") if (mean := _mean(visits, of, RAW)) is not None}
         for name, visits in found.items()
     }
     if len(found) < 2 or not any(means.values()):
         return None
-    labels = {name: course_words.condition_label(name, course.reference, language) for name in found}
+    labels = {name: patient_words.condition_label(name, history.reference, language) for name in found}
     return {
-        "is_corrected": course.reading == CORRECTED,
+        "is_corrected": history.reading == CORRECTED,
         "figure": conditions_figure(found, labels, language),
         "rows": [
             {
                 "label": labels[name],
                 "sessions": len(visits),
                 "seen": sum(visit.enough for visit in visits),
-                "positive": course_words.with_interval(means[name].get("positive"), language),
-                "negative": course_words.with_interval(means[name].get("negative"), language),
+                "positive": patient_words.with_interval(means[name].get("positive"), language),
+                "negative": patient_words.with_interval(means[name].get("negative"), language),
             }
             for name, visits in found.items()
         ],
@@ -219,10 +219,10 @@ def _mean(visits: tuple[SessionPoint, ...], of: str, reading: str | None = None)
     return over_time.mean_of(over_time.shares_of(visits, of, reading))
 
 
-def _baseline(course: PatientHistory, language: Language) -> Mapping[str, Any] | None:
-    if not course.seen:
+def _baseline(history: PatientHistory, language: Language) -> Mapping[str, Any] | None:
+    if not history.seen:
         return None
-    both = [visit for visit in course.seen if CORRECTED in visit.balance]
+    both = [visit for visit in history.seen if CORRECTED in visit.balance]
     if not both:
         return {"figure": None, "is_corrected": False}
     looks = in_words(EMOTION_WORDS, language)
@@ -233,15 +233,15 @@ def _baseline(course: PatientHistory, language: Language) -> Mapping[str, Any] |
     ]
     lines += [(name, looks[name].capitalize(), EMOTION_COLOURS[name]) for name in EMOTION_ORDER]
     return {
-        "figure": beside_figure({name: _marks(course, name, language) for name in READINGS}, language),
-        "is_corrected": course.reading == CORRECTED,
+        "figure": beside_figure({name: _marks(history, name, language) for name in READINGS}, language),
+        "is_corrected": history.reading == CORRECTED,
         "sessions": len(both),
         "rows": [
             (
                 label,
                 colour,
                 [
-                    course_words.with_interval(_mean(tuple(both), of, reading), language)
+                    patient_words.with_interval(_mean(tuple(both), of, reading), language)
                     for reading in READINGS
                 ],
             )
@@ -250,34 +250,34 @@ def _baseline(course: PatientHistory, language: Language) -> Mapping[str, Any] |
     }
 
 
-def _marks(course: PatientHistory, reading: str, language: Language) -> list[Mark]:
+def _marks(history: PatientHistory, reading: str, language: Language) -> list[Mark]:
     """Of the sessions that have both readings; of many sessions, by week or month."""
-    both = replace(course, visits=tuple(visit for visit in course.seen if CORRECTED in visit.balance))
+    both = replace(history, visits=tuple(visit for visit in history.seen if CORRECTED in visit.balance))
     kind, found, links = _parts(both)
     if kind == "session":
         return session_marks(both, reading, language)
     return part_marks(kind, found, links, reading, language)
 
 
-def _sessions(course: PatientHistory, language: Language) -> Mapping[str, Any]:
-    folded = _is_folded(course)
-    newest_first = reversed(course.visits)
+def _sessions(history: PatientHistory, language: Language) -> Mapping[str, Any]:
+    folded = _is_folded(history)
+    newest_first = reversed(history.visits)
     folds = [
         (fold, list(group)) for fold, group in groupby(newest_first, key=lambda visit: _fold(visit, folded))
     ]
     return {
         "folds": [
-            (fold, _fold_title(visits, course, language), _rows(visits, course, language))
+            (fold, _fold_title(visits, history, language), _rows(visits, history, language))
             for fold, visits in folds
         ],
         "folded": folded,
-        "conditions": any(visit.condition for visit in course.visits),
-        "timed": any(visit.recorded_at for visit in course.visits),
+        "conditions": any(visit.condition for visit in history.visits),
+        "timed": any(visit.recorded_at for visit in history.visits),
     }
 
 
-def _is_folded(course: PatientHistory) -> bool:
-    return course.dated and len(course.visits) > MAX_SIDE_BY_SIDE
+def _is_folded(history: PatientHistory) -> bool:
+    return history.dated and len(history.visits) > MAX_SIDE_BY_SIDE
 
 
 def _fold(visit: SessionPoint, folded: bool) -> str:
@@ -285,25 +285,25 @@ def _fold(visit: SessionPoint, folded: bool) -> str:
     return f"m{visit.recorded_at:%Y-%m}" if folded else ALL
 
 
-def _fold_title(visits: list[SessionPoint], course: PatientHistory, language: Language) -> str:
+def _fold_title(visits: list[SessionPoint], history: PatientHistory, language: Language) -> str:
     first = visits[0].recorded_at
-    if first is None or not course.dated:
+    if first is None or not history.dated:
         return language.gettext("All sessions")
     return dates.month(first, language).capitalize()
 
 
-def _rows(visits: Any, course: PatientHistory, language: Language) -> list[dict[str, Any]]:
+def _rows(visits: Any, history: PatientHistory, language: Language) -> list[dict[str, Any]]:
     return [
         {
             "id": visit.session_id,
             "link": visit_link(visit),
             "when": "" if visit.recorded_at is None else dates.short_moment(visit.recorded_at, language),
             "condition": visit.condition
-            and course_words.condition_label(visit.condition, course.reference, language),
+            and patient_words.condition_label(visit.condition, history.reference, language),
             "coverage": visit.coverage,
             "read": words.share_text(visit.observed_s, visit.duration_s, language),
             "enough": visit.enough,
-            "balance": course_words.balance_text(visit.own_balance, language),
+            "balance": patient_words.balance_text(visit.own_balance, language),
             "shares": [_share(visit, of, language) for of in ("positive", "neutral", "negative")],
         }
         for visit in visits
@@ -315,15 +315,15 @@ def _share(visit: SessionPoint, of: str, language: Language) -> str:
     return "–" if found is None else words.share_text(found.value, 1, language)
 
 
-def _about(course: PatientHistory, _: Language) -> Mapping[str, Any]:
-    return {"sessions": len(course.visits), "sure": sum(visit.identity in SURE for visit in course.visits)}
+def _about(history: PatientHistory, _: Language) -> Mapping[str, Any]:
+    return {"sessions": len(history.visits), "sure": sum(visit.identity in SURE for visit in history.visits)}
 
 
 def _details(_: PatientHistory, language: Language) -> Mapping[str, Any]:
     return {
         "limits": over_time,
         "daytimes": [
-            (course_words.daytime_text(name, language), f"{start}:00–{end}:00")
+            (patient_words.daytime_text(name, language), f"{start}:00–{end}:00")
             for name, (start, end) in DAYTIMES.items()
         ],
     }

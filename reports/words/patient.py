@@ -26,22 +26,22 @@ _CONDITIONS = {
 """Conditions that many studies have; whatever else a study calls its own is shown as it is."""
 
 
-def answer(course: PatientHistory, language: Language) -> str:
+def answer(history: PatientHistory, language: Language) -> str:
     """How many sessions, from when to when, and how much could be seen."""
-    if not course.visits:
+    if not history.visits:
         return language.gettext("There is no session yet.")
-    duration_s = sum(visit.duration_s for visit in course.visits)
-    observed_s = sum(visit.observed_s for visit in course.visits)
+    duration_s = sum(visit.duration_s for visit in history.visits)
+    observed_s = sum(visit.observed_s for visit in history.visits)
     seen = language.gettext(
         "The face could be read for %(share)s of the time recorded.",
         share=words.share_text(observed_s, duration_s, language),
     )
-    return f"{_how_many(course, language)} {seen}"
+    return f"{_how_many(history, language)} {seen}"
 
 
-def _how_many(course: PatientHistory, language: Language) -> str:
-    sessions = language.ngettext("%(count)s session", "%(count)s sessions", len(course.visits))
-    days = [visit.recorded_at for visit in course.visits if visit.recorded_at is not None]
+def _how_many(history: PatientHistory, language: Language) -> str:
+    sessions = language.ngettext("%(count)s session", "%(count)s sessions", len(history.visits))
+    days = [visit.recorded_at for visit in history.visits if visit.recorded_at is not None]
     if not days:
         return language.gettext("%(sessions)s.", sessions=sessions)
     first, last = min(days), max(days)
@@ -55,27 +55,27 @@ def _how_many(course: PatientHistory, language: Language) -> str:
     )
 
 
-def findings(course: PatientHistory, differences: Differences, language: Language) -> list[tuple[str, str]]:
+def findings(history: PatientHistory, differences: Differences, language: Language) -> list[tuple[str, str]]:
     """A title and a sentence or two each.
 
     :param differences: of conditions, as :func:`pipeline.analysis.longitudinal.against_reference` gives them.
     """
-    if not course.seen:
+    if not history.seen:
         text = language.gettext(
             "In no session was the face seen enough to say how the expression looked. "
             "Where the camera stands and how light the room is matter most."
         )
         return [(language.gettext("Seen too little"), text)]
-    found = [(language.gettext("As a rule"), _usual(course, language))]
-    found.append((language.gettext("Lately"), _lately(course, language)))
+    found = [(language.gettext("As a rule"), _usual(history, language))]
+    found.append((language.gettext("Lately"), _lately(history, language)))
     for name, of in differences.items():
-        label = words.sentence(condition_label(name, course.reference, language))
-        if course.reading == CORRECTED:
+        label = words.sentence(condition_label(name, history.reference, language))
+        if history.reading == CORRECTED:
             label = language.gettext("%(kind)s (as it was read)", kind=label)
         found.append((label, _condition(of, language)))
     few = [
-        condition_label(name, course.reference, language)
-        for name in over_time.underpowered_conditions(course)
+        condition_label(name, history.reference, language)
+        for name in over_time.underpowered_conditions(history)
     ]
     if few:
         text = language.gettext(
@@ -84,13 +84,13 @@ def findings(course: PatientHistory, differences: Differences, language: Languag
             least=over_time.MIN_OF_KIND,
         )
         found.append((words.sentence(language.listed(few)), text))
-    found.append((language.gettext("Days and times"), _days_and_times(course, language)))
+    found.append((language.gettext("Days and times"), _days_and_times(history, language)))
     return found
 
 
-def _usual(course: PatientHistory, language: Language) -> str:
+def _usual(history: PatientHistory, language: Language) -> str:
     means = {
-        of: over_time.mean_of(over_time.shares_of(course.seen, of))
+        of: over_time.mean_of(over_time.shares_of(history.seen, of))
         for of in ("positive", "neutral", "negative")
     }
     shares = {of: words.share_text(mean.value, 1, language) for of, mean in means.items() if mean is not None}
@@ -99,10 +99,10 @@ def _usual(course: PatientHistory, language: Language) -> str:
         "time seen, neutral for %(neutral)s and negative for %(negative)s.",
         "Over the %(count)s sessions in which the face was seen enough, it looked positive for %(positive)s "
         "of the time seen, neutral for %(neutral)s and negative for %(negative)s.",
-        len(course.seen),
+        len(history.seen),
         **{of: shares.get(of, "–") for of in ("positive", "neutral", "negative")},
     )
-    left_out = len(course.visits) - len(course.seen)
+    left_out = len(history.visits) - len(history.seen)
     if not left_out:
         return said
     return f"{said} " + language.ngettext(
@@ -112,8 +112,8 @@ def _usual(course: PatientHistory, language: Language) -> str:
     )
 
 
-def _lately(course: PatientHistory, language: Language) -> str:
-    found = over_time.recent_change(course)
+def _lately(history: PatientHistory, language: Language) -> str:
+    found = over_time.recent_change(history)
     if found is None:
         return language.gettext(
             "There are too few sessions yet to compare the last ones with those before: at least %(least)s "
@@ -200,8 +200,8 @@ def _surely(difference: Difference, language: Language) -> str:
     )
 
 
-def _days_and_times(course: PatientHistory, language: Language) -> str:
-    found = over_time.good_times(course)
+def _days_and_times(history: PatientHistory, language: Language) -> str:
+    found = over_time.good_times(history)
     if not found:
         return language.gettext(
             "There are too few sessions yet to say whether some times of day or days of the week are better: "

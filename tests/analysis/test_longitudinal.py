@@ -14,22 +14,22 @@ from pipeline.analysis.history_parts import parts
 from pipeline.analysis.longitudinal import (
     PatientHistory,
     against_reference,
+    by_weekday_and_daytime,
     compare,
     conditions,
-    courses,
     good_times,
+    histories,
     mean_of,
     moving_median,
     recent_change,
     shares_of,
-    slots,
     underpowered_conditions,
 )
 
 MONDAY = datetime(2026, 3, 2, 10, 30)
 
 
-def course(*sessions: tuple[float, float], **columns: list[Any]) -> PatientHistory:
+def history(*sessions: tuple[float, float], **columns: list[Any]) -> PatientHistory:
     """Sessions of P1 with these shares of positive and negative, a week apart; other columns by name."""
     rows, measures = [], []
     for number, (positive, negative) in enumerate(sessions):
@@ -38,14 +38,20 @@ def course(*sessions: tuple[float, float], **columns: list[Any]) -> PatientHisto
         row = session_row(f"S{number + 1:02}", **other)
         rows.append(row)
         measures += measure_rows(row, positive, negative)
-    found = courses(*tables(rows, measures), "baseline")
+    found = histories(*tables(rows, measures), "baseline")
     return found[0] if found else PatientHistory("P1", (), "baseline")
 
 
 def test_of_nothing_nothing_is_said() -> None:
-    assert courses(*tables([], []), "baseline") == ()
+    assert histories(*tables([], []), "baseline") == ()
     nobody = PatientHistory("P1", (), "baseline")
-    assert (nobody.seen, nobody.readings, recent_change(nobody), good_times(nobody), slots(nobody)) == (
+    assert (
+        nobody.seen,
+        nobody.readings,
+        recent_change(nobody),
+        good_times(nobody),
+        by_weekday_and_daytime(nobody),
+    ) == (
         (),
         (),
         None,
@@ -60,16 +66,16 @@ def test_of_nothing_nothing_is_said() -> None:
 
 def test_sessions_are_in_order_of_their_dates_and_else_of_their_ids() -> None:
     dates = [MONDAY + timedelta(days=days) for days in (5, 1, 3)]
-    found = course((0.1, 0.1), (0.1, 0.1), (0.1, 0.1), recorded_at=dates)
+    found = history((0.1, 0.1), (0.1, 0.1), (0.1, 0.1), recorded_at=dates)
     assert [visit.session_id for visit in found.visits] == ["S02", "S03", "S01"]
-    found = course((0.1, 0.1), (0.1, 0.1), (0.1, 0.1), recorded_at=[dates[0], None, dates[2]])
+    found = history((0.1, 0.1), (0.1, 0.1), (0.1, 0.1), recorded_at=[dates[0], None, dates[2]])
     assert [visit.session_id for visit in found.visits] == ["S01", "S02", "S03"]
     assert not found.dated
     assert recent_change(found) is None
 
 
 def test_a_session_seen_too_little_is_never_a_zero() -> None:
-    found = course((0.4, 0.1), (0.4, 0.1), enough=[True, False])
+    found = history((0.4, 0.1), (0.4, 0.1), enough=[True, False])
     assert [visit.enough for visit in found.visits] == [True, False]
     assert found.visits[1].shares == {}
     assert found.visits[1].balance == {}
@@ -106,7 +112,7 @@ def test_the_interval_of_a_mean_is_students() -> None:
 def test_lately_is_the_last_quarter_against_all_before() -> None:
     before = [(0.10 + 0.01 * (k % 3), 0.2) for k in range(9)]
     after = [(0.30 + 0.01 * k, 0.2) for k in range(3)]
-    found = recent_change(course(*before, *after))
+    found = recent_change(history(*before, *after))
     assert found is not None
     visits, differences = found
     assert [visit.session_id for visit in visits] == ["S10", "S11", "S12"]
@@ -114,31 +120,32 @@ def test_lately_is_the_last_quarter_against_all_before() -> None:
         "positive": 1,
         "neutral": -1,
     }
-    assert recent_change(course(*before[:7])) is None
+    assert recent_change(history(*before[:7])) is None
 
 
 def test_a_good_time_needs_sessions_in_it_and_outside() -> None:
     mornings = [MONDAY + timedelta(days=7 * k) for k in range(6)]
     evenings = [MONDAY + timedelta(days=7 * k + 2, hours=9) for k in range(6)]
     shares = [(0.5 + 0.01 * k, 0.1) for k in range(6)] + [(0.1 + 0.01 * k, 0.1) for k in range(6)]
-    found = good_times(course(*shares, recorded_at=mornings + evenings))
+    found = good_times(history(*shares, recorded_at=mornings + evenings))
     assert {name: difference.direction for name, difference in found.items()} == {
         "morning": 1,
         "evening": -1,
         0: 1,
         2: -1,
     }
-    assert good_times(course(*shares[:9], recorded_at=(mornings + evenings)[:9])) == {}
+    assert good_times(history(*shares[:9], recorded_at=(mornings + evenings)[:9])) == {}
 
 
 def test_a_date_without_a_time_has_a_weekday_and_no_time_of_day() -> None:
-    found = course((0.1, 0.1), (0.1, 0.1), recorded_at=[datetime(2026, 3, 2), MONDAY])
-    assert list(slots(found)) == [(0, "morning")]
-    assert slots(found)[0, "morning"].sessions == 1
+    found = history((0.1, 0.1), (0.1, 0.1), recorded_at=[datetime(2026, 3, 2), MONDAY])
+    assert list(by_weekday_and_daytime(found)) == [(0, "morning")]
+    assert by_weekday_and_daytime(found)[0, "morning"].sessions == 1
 
 
 def test_a_field_is_shown_against_the_persons_usual() -> None:
-    found = slots(course((0.4, 0.0), (0.0, 0.4), recorded_at=[MONDAY, MONDAY + timedelta(days=1)]))
+    dates = [MONDAY, MONDAY + timedelta(days=1)]
+    found = by_weekday_and_daytime(history((0.4, 0.0), (0.0, 0.4), recorded_at=dates))
     assert found[0, "morning"].against_usual == pytest.approx(0.4)
     assert found[1, "morning"].against_usual == pytest.approx(-0.4)
 
@@ -146,25 +153,25 @@ def test_a_field_is_shown_against_the_persons_usual() -> None:
 def test_many_sessions_are_taken_together_by_week_and_month() -> None:
     """Shares are weighted by the time observed: 300 s at 0.1 and 100 s at 0.5 make 0.2."""
     dates = [MONDAY, MONDAY + timedelta(days=2), MONDAY + timedelta(days=9)]
-    found = course((0.1, 0), (0.5, 0), (0.3, 0), recorded_at=dates, observed_s=[300.0, 100.0, 300.0])
+    found = history((0.1, 0), (0.5, 0), (0.3, 0), recorded_at=dates, observed_s=[300.0, 100.0, 300.0])
     kind, weeks = parts(found, 2)
     assert (kind, [week.sessions for week in weeks]) == ("week", [2, 1])
     assert weeks[0].shares["positive"] == pytest.approx(0.2)
     assert parts(found, 1)[0] == "month"
-    undated = course(*[(0.1, 0.1)] * 25, recorded_at=[None] * 25)
+    undated = history(*[(0.1, 0.1)] * 25, recorded_at=[None] * 25)
     assert [part.sessions for part in parts(undated, 10)[1]] == [10, 10, 5]
 
 
 def test_the_baseline_comes_first_and_no_condition_is_none() -> None:
-    found = course(*[(0.1, 0.1)] * 4, condition=["music", "", "baseline", "art"])
+    found = history(*[(0.1, 0.1)] * 4, condition=["music", "", "baseline", "art"])
     assert list(conditions(found)) == ["baseline", "art", "music"]
     assert underpowered_conditions(found) == ["art", "music"]
-    enough = course(*[(0.1, 0.1)] * 6, condition=["music", "baseline"] * 3)
+    enough = history(*[(0.1, 0.1)] * 6, condition=["music", "baseline"] * 3)
     assert underpowered_conditions(enough) == []
 
 
 def test_the_reference_is_the_one_that_the_study_names() -> None:
-    found = replace(course(*[(0.1, 0.1)] * 6, condition=["art", "rest"] * 3), reference="rest")
+    found = replace(history(*[(0.1, 0.1)] * 6, condition=["art", "rest"] * 3), reference="rest")
     assert list(conditions(found)) == ["rest", "art"]
     assert underpowered_conditions(found) == []
 
@@ -189,11 +196,11 @@ def test_corrected_is_compared_only_where_every_session_is() -> None:
     for number in range(2):
         rows.append(session_row(f"S{number}", corrected=True))
         measures += [*measure_rows(rows[-1], 0.1, 0.4), *measure_rows(rows[-1], 0.1, 0.2, "corrected")]
-    (found,) = courses(*tables(rows, measures), "baseline")
+    (found,) = histories(*tables(rows, measures), "baseline")
     assert found.reading == "corrected"
     assert shares_of(found.seen, "negative") == [0.2, 0.2]
     assert shares_of(found.seen, "negative", "raw") == [0.4, 0.4]
-    (found,) = courses(
+    (found,) = histories(
         *tables(rows, [row for row in measures if row["session_id"] == "S0" or row["reading"] == "raw"]),
         "baseline",
     )
@@ -206,6 +213,6 @@ def test_a_moving_median_is_of_five_neighbours() -> None:
 
 
 def test_each_patient_has_a_course() -> None:
-    found = courses(*made(3, 4), "baseline")
+    found = histories(*made(3, 4), "baseline")
     assert [(one.patient_id, len(one.visits)) for one in found] == [("P001", 4), ("P002", 4), ("P003", 4)]
     assert [one.readings for one in found] == [("raw", "corrected"), ("raw", "corrected"), ("raw",)]

@@ -30,22 +30,22 @@ def recording(make_recording: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
-def costs(recording: Path, fake_instruments: Networks) -> Costs:
-    return measure(recording, SETTINGS, fake_instruments)
+def costs(recording: Path, fake_networks: Networks) -> Costs:
+    return measure(recording, SETTINGS, fake_networks)
 
 
 # --- what is measured
 
 
-def test_a_missing_video_is_a_video_error(tmp_path: Path, fake_instruments: Networks) -> None:
+def test_a_missing_video_is_a_video_error(tmp_path: Path, fake_networks: Networks) -> None:
     with pytest.raises(VideoError, match="gone"):
-        measure(tmp_path / "gone.mp4", SETTINGS, fake_instruments)
+        measure(tmp_path / "gone.mp4", SETTINGS, fake_networks)
 
 
 def test_a_video_without_a_face_has_no_cost_of_faces(
-    make_recording: Callable[..., Path], fake_instruments: Networks
+    make_recording: Callable[..., Path], fake_networks: Networks
 ) -> None:
-    found = measure(make_recording("a.mp4", [], []), SETTINGS, fake_instruments)
+    found = measure(make_recording("a.mp4", [], []), SETTINGS, fake_networks)
     assert found.by_faces.shape == (0, 2)
     assert (len(found.found), found.faces) == (10, 0)
     assert found.to_dict()["ms_per_sample_by_faces"] == {}
@@ -73,9 +73,9 @@ def test_progress_goes_up_to_the_end(costs: Costs) -> None:
     assert 0 < costs.progress[0, 1] <= costs.progress[-1, 1] <= costs.end_to_end_s
 
 
-def test_progress_is_told_of_both_passes(recording: Path, fake_instruments: Networks) -> None:
+def test_progress_is_told_of_both_passes(recording: Path, fake_networks: Networks) -> None:
     calls: list[tuple[int, int]] = []
-    measure(recording, SETTINGS, fake_instruments, lambda done, total: calls.append((done, total)))
+    measure(recording, SETTINGS, fake_networks, lambda done, total: calls.append((done, total)))
     assert {total for _, total in calls} == {30}
     done = [done for done, _ in calls]
     assert done == sorted(done)
@@ -85,7 +85,7 @@ def test_progress_is_told_of_both_passes(recording: Path, fake_instruments: Netw
 
 @pytest.mark.parametrize("stage", ["detection", "classification"])
 def test_time_is_charged_to_the_stage_that_takes_it(
-    recording: Path, fake_instruments: Networks, stage: str
+    recording: Path, fake_networks: Networks, stage: str
 ) -> None:
     def detect(images: NDArray[np.uint8]) -> list[Detections]:
         time.sleep(0.2)
@@ -96,13 +96,13 @@ def test_time_is_charged_to_the_stage_that_takes_it(
         return judge_by_light(crops)
 
     slow = {"detection": {"detect": detect}, "classification": {"classify": classify}}[stage]
-    found = measure(recording, SETTINGS, replace(fake_instruments, **slow))
+    found = measure(recording, SETTINGS, replace(fake_networks, **slow))
     assert found.stages_s[stage] >= 0.2
     assert max(seconds for name, seconds in found.stages_s.items() if name != stage) < 0.2
     assert found.end_to_end_s >= 0.2
 
 
-def test_the_first_face_is_multiplied(tmp_path: Path, fake_instruments: Networks) -> None:
+def test_the_first_face_is_multiplied(tmp_path: Path, fake_networks: Networks) -> None:
     """A face is 180 px high with its margins: three fit side by side, in two rows."""
     drawn: list[float] = []
 
@@ -111,7 +111,7 @@ def test_the_first_face_is_multiplied(tmp_path: Path, fake_instruments: Networks
         return find_squares(images)
 
     path = encode(tmp_path / "a.mp4", [with_faces([(300, 150)], 640, 360)] * 5, rate=5)
-    found = measure(path, SETTINGS, replace(fake_instruments, detect=detect))
+    found = measure(path, SETTINGS, replace(fake_networks, detect=detect))
     assert found.by_faces[:, 0].tolist() == [0, 1, 2, 4, 8, 16]
     assert (found.by_faces[:, 1] > 0).all()
     # after the look for a face: two calls for each number
@@ -155,7 +155,7 @@ def test_speeds_count_the_frames_of_the_file(costs: Costs) -> None:
 @pytest.mark.parametrize("seconds", [[[(40, 40)]], [[]]], ids=["a face", "no face"])
 def test_a_picture_is_drawn(
     make_recording: Callable[..., Path],
-    fake_instruments: Networks,
+    fake_networks: Networks,
     tmp_path: Path,
     seconds: list[list[tuple[int, int]]],
 ) -> None:
@@ -163,7 +163,7 @@ def test_a_picture_is_drawn(
     from pipeline.checks.benchmark_figure import draw_benchmark
 
     draw_benchmark(
-        measure(make_recording("a.mp4", *seconds), SETTINGS, fake_instruments), tmp_path / "bench.png"
+        measure(make_recording("a.mp4", *seconds), SETTINGS, fake_networks), tmp_path / "bench.png"
     )
     with Image.open(tmp_path / "bench.png") as picture:
         assert picture.format == "PNG"

@@ -33,15 +33,15 @@ PLAN = [
 
 @pytest.fixture(scope="module")
 def timeline(
-    tmp_path_factory: pytest.TempPathFactory, real_detector: Cascade, fake_instruments: Networks
+    tmp_path_factory: pytest.TempPathFactory, real_detector: Cascade, fake_networks: Networks
 ) -> Timeline:
     folder = tmp_path_factory.mktemp("demo")
     calls: list[tuple[int, int]] = []
     make_demo_video(folder / "demo.mp4", lambda done, total: calls.append((done, total)))
     assert calls[-1] == (900, 900)
-    classify = fake_instruments.classify
-    instruments = Networks(real_detector, classify, CropSpec(), fake_instruments.weights, "cpu")
-    return process_session(Session("DEMO", "S01", folder / "demo.mp4"), folder, Settings(), instruments)
+    classify = fake_networks.classify
+    networks = Networks(real_detector, classify, CropSpec(), fake_networks.weights, "cpu")
+    return process_session(Session("DEMO", "S01", folder / "demo.mp4"), folder, Settings(), networks)
 
 
 @pytest.mark.parametrize(("start_s", "end_s", "status"), PLAN)

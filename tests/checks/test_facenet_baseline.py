@@ -22,27 +22,27 @@ SETTINGS = Settings(sample_fps=5)
 
 
 @pytest.fixture
-def costs(make_recording: Callable[..., Path], fake_instruments: Networks) -> Costs:
+def costs(make_recording: Callable[..., Path], fake_networks: Networks) -> Costs:
     """Two seconds, ten samples: two faces in the first five, one in the others."""
     path = make_recording("a.mp4", [(40, 40), (200, 80)], [(40, 40)])
-    found = measure(path, SETTINGS, fake_instruments)
+    found = measure(path, SETTINGS, fake_networks)
     assert [len(sample.faces) for sample in found.found] == [2] * 5 + [1] * 5
     return found
 
 
 @pytest.fixture
 def compared(
-    costs: Costs, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
+    costs: Costs, fake_networks: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Comparison]:
     """The run, compared with another detector and classifier."""
 
     def run(
         detect: Detector = find_squares,
-        classify: ClassifyFaces = fake_instruments.classify,
+        classify: ClassifyFaces = fake_networks.classify,
         **changes: object,
     ) -> Comparison:
         monkeypatch.setattr("pipeline.checks.facenet_baseline.FacenetDetector", lambda device: detect)
-        return compare(replace(costs, **changes), SETTINGS, fake_instruments, classify)
+        return compare(replace(costs, **changes), SETTINGS, fake_networks, classify)
 
     return run
 
@@ -191,15 +191,15 @@ def test_each_face_is_classified_when_its_turn_comes(compared: Callable[..., Com
 
 
 def test_progress_counts_samples(
-    costs: Costs, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
+    costs: Costs, fake_networks: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.checks.facenet_baseline.FacenetDetector", lambda device: find_squares)
     calls: list[tuple[int, int]] = []
     compare(
         costs,
         SETTINGS,
-        fake_instruments,
-        fake_instruments.classify,
+        fake_networks,
+        fake_networks.classify,
         lambda done, total: calls.append((done, total)),
     )
     assert calls == [(done, 10) for done in range(1, 11)]

@@ -12,7 +12,7 @@ from PIL import Image
 from videos import encode, first_pictures, remux, with_faces
 
 from pipeline.checks.preflight import SMALLEST_FACE_PX, USABLE_FACE_PX, Finding, judge, overall
-from pipeline.checks.snapshots import PICTURES, Snapshot, choose_frames, look, write_pictures
+from pipeline.checks.snapshots import PICTURES, Snapshot, choose_frames, inspect, write_pictures
 from pipeline.errors import VideoError
 from pipeline.faces.detection import CropSpec
 from pipeline.faces.mtcnn import Cascade
@@ -293,7 +293,7 @@ def test_damaged_pictures_count_as_lost_and_not_as_empty(make_face: Callable[...
 
 def looked_at(path: Path, detect: object) -> tuple[list[Snapshot], VideoInfo]:
     info = probe(path)
-    return look(info, detect, CropSpec()), info
+    return inspect(info, detect, CropSpec()), info
 
 
 @pytest.fixture(scope="module")
@@ -349,19 +349,19 @@ def test_a_file_of_which_nothing_can_be_decoded(detector: Cascade, tmp_path: Pat
         looked_at(broken, detector)
 
 
-def test_pictures_far_apart_are_those_that_were_chosen(fake_instruments, tmp_path: Path) -> None:
+def test_pictures_far_apart_are_those_that_were_chosen(fake_networks, tmp_path: Path) -> None:
     """Half-way through a face comes in: who sees it when is told by the container's times."""
     pictures = [with_faces([])] * 300 + [with_faces([(40, 40)])] * 300
     path = encode(tmp_path / "comes.mp4", pictures, rate=10, gop=20)
-    looks, info = looked_at(path, fake_instruments.detect)
+    looks, info = looked_at(path, fake_networks.detect)
     assert all(len(look.sample.faces) == (look.sample.time_s >= 30) for look in looks)
     assert [look.sample.time_s for look in looks] == info.time_s[choose_frames(info)].tolist()
 
 
-def test_what_can_not_be_sought_is_read_through(fake_instruments, tmp_path: Path) -> None:
+def test_what_can_not_be_sought_is_read_through(fake_networks, tmp_path: Path) -> None:
     pictures = [with_faces([])] * 100 + [with_faces([(40, 40)])] * 100
     source = encode(tmp_path / "comes.mp4", pictures, rate=10, gop=5, options={"bf": "0"})
-    looks, info = looked_at(remux(source, tmp_path / "comes.ts"), fake_instruments.detect)
+    looks, info = looked_at(remux(source, tmp_path / "comes.ts"), fake_networks.detect)
     assert not info.seekable
     assert [bool(look.sample.faces) for look in looks] == [look.sample.time_s >= 10 for look in looks]
 
@@ -369,9 +369,9 @@ def test_what_can_not_be_sought_is_read_through(fake_instruments, tmp_path: Path
 # --- pictures
 
 
-def test_pictures_are_for_their_owner_alone(fake_instruments, tmp_path: Path) -> None:
+def test_pictures_are_for_their_owner_alone(fake_networks, tmp_path: Path) -> None:
     path = encode(tmp_path / "trial.mp4", [with_faces([(40, 60)])] * 50, rate=10)
-    looks, info = looked_at(path, fake_instruments.detect)
+    looks, info = looked_at(path, fake_networks.detect)
     looks[0] = replace(looks[0], sample=replace(looks[0].sample, decoded=False))
     written = write_pictures(info, looks, tmp_path / "seen")
     assert sorted((tmp_path / "seen").iterdir()) == written
@@ -384,7 +384,7 @@ def test_pictures_are_for_their_owner_alone(fake_instruments, tmp_path: Path) ->
 
 
 def test_an_unreadable_face_is_boxed_in_another_colour(
-    fake_instruments, make_face: Callable[..., Face], tmp_path: Path
+    fake_networks, make_face: Callable[..., Face], tmp_path: Path
 ) -> None:
     info = probe(encode(tmp_path / "trial.mp4", [with_faces([])] * 5))
     (written,) = write_pictures(info, looks_at((make_face(100, 90, 60, yaw=80),)), tmp_path / "seen")

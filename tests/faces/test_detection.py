@@ -33,9 +33,9 @@ def test_no_frames_give_no_samples() -> None:
     assert list(find_faces([], no_detector, CropSpec())) == []
 
 
-def test_a_sample_without_a_face_is_a_record(fake_instruments) -> None:
+def test_a_sample_without_a_face_is_a_record(fake_networks) -> None:
     images = np.stack([with_faces([]), with_faces([(40, 60)])])
-    none, one = find_faces([as_frames(images)], fake_instruments.detect, CropSpec())
+    none, one = find_faces([as_frames(images)], fake_networks.detect, CropSpec())
     assert (none.sample, none.frame, none.time_s, none.decoded, none.faces) == (0, 0, 0.0, True, ())
     assert (one.sample, one.frame, one.time_s, len(one.faces)) == (1, 6, 0.2, 1)
 
@@ -47,9 +47,9 @@ def test_what_was_not_decoded_is_not_looked_at() -> None:
     assert [(sample.decoded, sample.faces) for sample in samples] == [(False, ()), (False, ())]
 
 
-def test_faces_stay_with_their_frame_when_others_were_not_decoded(fake_instruments) -> None:
+def test_faces_stay_with_their_frame_when_others_were_not_decoded(fake_networks) -> None:
     images = np.stack([with_faces([]), with_faces([(8, 8)]), with_faces([(200, 100)])])
-    samples = list(find_faces([as_frames(images, [False, True, True])], fake_instruments.detect, CropSpec()))
+    samples = list(find_faces([as_frames(images, [False, True, True])], fake_networks.detect, CropSpec()))
     assert [[tuple(face.box_xyxy[:2]) for face in sample.faces] for sample in samples] == [
         [],
         [(8, 8)],
@@ -57,21 +57,21 @@ def test_faces_stay_with_their_frame_when_others_were_not_decoded(fake_instrumen
     ]
 
 
-def test_no_full_frame_outlives_its_batch(fake_instruments) -> None:
+def test_no_full_frame_outlives_its_batch(fake_networks) -> None:
     image = with_faces([(40, 60)])
-    (sample,) = find_faces([as_frames(image[None])], fake_instruments.detect, CropSpec())
+    (sample,) = find_faces([as_frames(image[None])], fake_networks.detect, CropSpec())
     face = sample.faces[0]
     assert not np.shares_memory(face.crop, image)
     owner = face.crop if face.crop.base is None else face.crop.base
     assert getattr(owner, "nbytes", face.crop.nbytes) <= face.crop.nbytes
 
 
-def test_quality_is_measured_on_the_crop(fake_instruments) -> None:
+def test_quality_is_measured_on_the_crop(fake_networks) -> None:
     checkered = with_faces([(40, 60)])
     even = np.zeros_like(checkered)
     even[60:124, 40:104] = 102
     sharp, dull = (
-        next(find_faces([as_frames(image[None])], fake_instruments.detect, CropSpec())).faces[0]
+        next(find_faces([as_frames(image[None])], fake_networks.detect, CropSpec())).faces[0]
         for image in (checkered, even)
     )
     assert (sharp.face_px, dull.face_px) == (64, 64)

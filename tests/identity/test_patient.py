@@ -40,12 +40,12 @@ def two_seated(tmp_path: Path) -> Path:
 def test_the_patient_is_who_sits_in_the_region(
     two_seated: Path,
     tmp_path: Path,
-    fake_instruments: Networks,
+    fake_networks: Networks,
     region: tuple[float, float, float, float],
     middle: float,
 ) -> None:
     session = Session("P1", "S1", two_seated, patient_region=region)
-    timeline = process_session(session, tmp_path / "out", Settings(), fake_instruments)
+    timeline = process_session(session, tmp_path / "out", Settings(), fake_networks)
     seen = [x for x in boxes(timeline) if x is not None]
     assert seen == pytest.approx([middle] * len(seen), abs=2)
     patient = timeline.metadata["patient"]
@@ -56,10 +56,10 @@ def test_the_patient_is_who_sits_in_the_region(
 
 
 def test_where_nobody_sits_in_the_region_nobody_is_the_patient(
-    two_seated: Path, tmp_path: Path, fake_instruments: Networks
+    two_seated: Path, tmp_path: Path, fake_networks: Networks
 ) -> None:
     session = Session("P1", "S1", two_seated, patient_region=(0.0, 0.0, 0.05, 0.05))
-    timeline = process_session(session, tmp_path / "out", Settings(), fake_instruments)
+    timeline = process_session(session, tmp_path / "out", Settings(), fake_networks)
     assert set(timeline.rows["status"].cast(pl.String)) == {"other_person"}
     assert timeline.rows["emotion"].null_count() == len(timeline.rows)
     assert timeline.metadata["patient"]["track"] is None
@@ -71,18 +71,18 @@ def test_where_nobody_sits_in_the_region_nobody_is_the_patient(
 
 
 def test_a_photo_that_is_no_picture_or_has_no_face_is_refused_by_name(
-    two_seated: Path, tmp_path: Path, fake_instruments: Networks
+    two_seated: Path, tmp_path: Path, fake_networks: Networks
 ) -> None:
-    instruments = replace(fake_instruments, make_embedder=lambda: None)
+    networks = replace(fake_networks, make_embedder=lambda: None)
     photo = tmp_path / "face.jpg"
     photo.write_text("no picture")
     session = Session("P1", "S1", two_seated, patient_face=(photo,))
     with pytest.raises(InputError, match=r"face\.jpg: can't be read as a picture"):
-        process_session(session, tmp_path / "out", Settings(), instruments)
+        process_session(session, tmp_path / "out", Settings(), networks)
     for corners in ([], [(20, 20), (200, 20)]):
         Image.fromarray(with_faces(corners)).save(photo, quality=95)
         with pytest.raises(InputError, match=rf"face\.jpg: shows {len(corners)} faces"):
-            process_session(session, tmp_path / "out", Settings(), instruments)
+            process_session(session, tmp_path / "out", Settings(), networks)
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +126,10 @@ def meet(people: tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]], tmp_pa
 
 @pytest.mark.parametrize(("who", "first_left"), [("woman", True), ("man", False)])
 def test_the_photo_finds_the_patient_on_both_sides_of_a_cut(
-    meet: Meet, tmp_path: Path, instruments: Networks, embedder: DlibEmbedder, who: str, first_left: bool
+    meet: Meet, tmp_path: Path, networks: Networks, embedder: DlibEmbedder, who: str, first_left: bool
 ) -> None:
-    instruments = replace(instruments, make_embedder=lambda: embedder)
-    timeline = process_session(meet(who), tmp_path / "out", Settings(sample_fps=10), instruments)
+    networks = replace(networks, make_embedder=lambda: embedder)
+    timeline = process_session(meet(who), tmp_path / "out", Settings(sample_fps=10), networks)
     middles = boxes(timeline)
     assert len(middles) == 40
     seen = [middle is not None and (middle < 640) == first_left for middle in middles[:20]]
@@ -140,13 +140,13 @@ def test_the_photo_finds_the_patient_on_both_sides_of_a_cut(
 
 
 def test_a_stranger_s_photo_finds_nobody(
-    meet: Meet, clips: Path, tmp_path: Path, instruments: Networks, embedder: DlibEmbedder
+    meet: Meet, clips: Path, tmp_path: Path, networks: Networks, embedder: DlibEmbedder
 ) -> None:
     photo = tmp_path / "stranger.png"
     Image.fromarray(first_pictures(clips / "asl_help.mkv", 1)[0]).save(photo)
-    instruments = replace(instruments, make_embedder=lambda: embedder)
+    networks = replace(networks, make_embedder=lambda: embedder)
     session = replace(meet(), patient_face=(photo,))
-    timeline = process_session(session, tmp_path / "out", Settings(sample_fps=3), instruments)
+    timeline = process_session(session, tmp_path / "out", Settings(sample_fps=3), networks)
     assert set(timeline.rows["status"].cast(pl.String)) == {"other_person"}
     assert "not recognised" in timeline.metadata["warnings"][0]
 
@@ -154,10 +154,10 @@ def test_a_stranger_s_photo_finds_nobody(
 # --- a part of a video
 
 
-def test_only_the_parts_that_count_are_sampled(tmp_path: Path, fake_instruments: Networks) -> None:
+def test_only_the_parts_that_count_are_sampled(tmp_path: Path, fake_networks: Networks) -> None:
     video = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 100, rate=10)
     session = Session("P1", "S1", video, start_s=2.0, end_s=9.0, exclude=((3.0, 5.0), (8.0, 20.0)))
-    timeline = process_session(session, tmp_path / "out", Settings(), fake_instruments)
+    timeline = process_session(session, tmp_path / "out", Settings(), fake_networks)
     expected = [*np.arange(2.0, 3.0, 0.2), *np.arange(5.0, 8.0, 0.2)]
     assert timeline.rows["time_s"].to_list() == pytest.approx(expected)
     assert timeline.rows["sample"].to_list() == list(range(20))
@@ -169,12 +169,12 @@ def test_only_the_parts_that_count_are_sampled(tmp_path: Path, fake_instruments:
     "given", [{"start_s": 5.0}, {"start_s": 3.0, "end_s": 3.0}, {"exclude": ((0.0, 9.0),)}]
 )
 def test_a_session_of_which_nothing_is_left_is_refused(
-    tmp_path: Path, fake_instruments: Networks, given: dict[str, object]
+    tmp_path: Path, fake_networks: Networks, given: dict[str, object]
 ) -> None:
     video = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 40, rate=10)
     session = replace(Session("P1", "S1", video), **given)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"nothing is left of its 4\.0 s"):
-        process_session(session, tmp_path / "out", Settings(), fake_instruments)
+        process_session(session, tmp_path / "out", Settings(), fake_networks)
 
 
 def test_the_rule_prefers_who_is_seen_longest(
@@ -194,9 +194,9 @@ def test_the_rule_prefers_who_is_seen_longest(
 ON_LEFT, ON_RIGHT = (20, 60), (200, 60)
 
 
-def statuses(video: Path, out: Path, instruments: Networks, **given: object) -> dict[str, int]:
+def statuses(video: Path, out: Path, networks: Networks, **given: object) -> dict[str, int]:
     session = replace(Session("P1", "S1", video), **given)  # type: ignore[arg-type]
-    timeline = process_session(session, out, Settings(), instruments)
+    timeline = process_session(session, out, Settings(), networks)
     return dict(timeline.rows["status"].value_counts().iter_rows())
 
 
@@ -212,7 +212,7 @@ def statuses(video: Path, out: Path, instruments: Networks, **given: object) -> 
 @pytest.mark.parametrize("who", [{}, {"patient_region": (0.0, 0.0, 0.5, 1.0)}], ids=["rule", "region"])
 def test_an_exclusion_does_not_change_who_is_who(
     tmp_path: Path,
-    fake_instruments: Networks,
+    fake_networks: Networks,
     given: dict[str, object],
     samples: int,
     who: dict[str, object],
@@ -220,26 +220,26 @@ def test_an_exclusion_does_not_change_who_is_who(
     """The patient on the left stays; a visitor is there in the last third."""
     pictures = [with_faces([ON_LEFT] if n < 160 else [ON_LEFT, ON_RIGHT]) for n in range(240)]
     video = encode(tmp_path / "a.mp4", pictures, rate=10)
-    assert statuses(video, tmp_path / "out", fake_instruments, **given, **who) == {"ok": samples}
+    assert statuses(video, tmp_path / "out", fake_networks, **given, **who) == {"ok": samples}
 
 
 def test_the_rule_holds_in_each_part_where_the_patient_sits_elsewhere_after_a_pause(
-    tmp_path: Path, fake_instruments: Networks
+    tmp_path: Path, fake_networks: Networks
 ) -> None:
     pictures = [with_faces([ON_LEFT] if n < 100 else [ON_RIGHT]) for n in range(240)]
     video = encode(tmp_path / "a.mp4", pictures, rate=10)
-    found = statuses(video, tmp_path / "out", fake_instruments, exclude=((8.0, 15.0),))
+    found = statuses(video, tmp_path / "out", fake_networks, exclude=((8.0, 15.0),))
     assert found == {"ok": 40 + 45}
 
 
 def test_whoever_was_seen_beside_the_patient_is_not_taken_for_them_after_a_pause(
-    tmp_path: Path, fake_instruments: Networks
+    tmp_path: Path, fake_networks: Networks
 ) -> None:
     """The patient is away for the second part, in which the visitor stays."""
     faces = [[ON_LEFT], [ON_LEFT, ON_RIGHT], [ON_RIGHT]]
     pictures = [with_faces(faces[(n > 80) + (n > 120)]) for n in range(200)]
     video = encode(tmp_path / "a.mp4", pictures, rate=10)
-    found = statuses(video, tmp_path / "out", fake_instruments, exclude=((10.0, 14.0),))
+    found = statuses(video, tmp_path / "out", fake_networks, exclude=((10.0, 14.0),))
     assert found == {"ok": 50, "other_person": 30}
 
 

@@ -21,23 +21,23 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def process(make_recording: Callable[..., Path], fake_instruments: Networks, out: Path) -> Process:
+def process(make_recording: Callable[..., Path], fake_networks: Networks, out: Path) -> Process:
     """Sessions of a second each, by names like P1/S1."""
     video = make_recording("recording.mp4", [(40, 60)])
 
     def run(*names: str, consent: bool | None = True) -> None:
         sessions = [Session(*name.split("/"), video, consent=consent) for name in names]
-        engine = in_this_process(fake_instruments)
+        engine = in_this_process(fake_networks)
         process_sessions(sessions, out, Settings(), engine, "0" * 64, write_pages=write_reports)
 
     return run
 
 
 @pytest.fixture
-def study(tmp_path: Path, fake_instruments: Networks) -> Study:
+def study(tmp_path: Path, fake_networks: Networks) -> Study:
     for name, corner in ((VIDEO, (40, 60)), ("b.mp4", (80, 60))):
         encode(tmp_path / name, [with_faces([corner])] * 10, rate=10)
-    return Study(tmp_path, fake_instruments)
+    return Study(tmp_path, fake_networks)
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def test_a_date_or_a_condition_that_changed_is_put_right_without_the_recording(
     def never(images: object) -> Any:
         raise AssertionError("the recording was read")
 
-    study.instruments = replace(study.instruments, detect=never)
+    study.networks = replace(study.networks, detect=never)
     assert [outcome.state for outcome in study.run(sessions)] == ["done", "done"]
     for kind in ("timelines", "faces"):
         path = study.out / kind / f"patient_id={WHO[0]}" / f"{WHO[1]}.parquet"

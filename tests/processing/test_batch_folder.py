@@ -21,8 +21,8 @@ from pipeline.store.timeline import read_timeline
 # --- the folder
 
 
-def test_everything_is_its_owner_s(recordings: Sessions, out: Path, fake_instruments: Networks) -> None:
-    process(recordings[:1], out, Settings(), fake_instruments)
+def test_everything_is_its_owner_s(recordings: Sessions, out: Path, fake_networks: Networks) -> None:
+    process(recordings[:1], out, Settings(), fake_networks)
     modes = {path.relative_to(out).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in out.rglob("*")}
     assert stat.S_IMODE(out.stat().st_mode) == 0o700
     assert {mode for path, mode in modes.items() if (out / path).is_dir()} == {0o700}
@@ -41,7 +41,7 @@ def never(images):
 
 @pytest.mark.parametrize("kind", ["a file", "below a file", "below /proc"])
 def test_a_folder_that_can_t_be_written_to_is_refused_before_any_work(
-    recordings: list[Session], tmp_path: Path, fake_instruments: Networks, kind: str
+    recordings: list[Session], tmp_path: Path, fake_networks: Networks, kind: str
 ) -> None:
     (tmp_path / "file").touch()
     out = {
@@ -50,15 +50,15 @@ def test_a_folder_that_can_t_be_written_to_is_refused_before_any_work(
         "below /proc": Path("/proc/out"),
     }[kind]
     with pytest.raises(OutputError, match="`out`"):
-        process(recordings, out, Settings(), replace(fake_instruments, detect=never))
+        process(recordings, out, Settings(), replace(fake_networks, detect=never))
 
 
 def test_a_file_where_a_timeline_s_folder_should_be_fails_by_name(
-    recordings: Sessions, out: Path, fake_instruments: Networks
+    recordings: Sessions, out: Path, fake_networks: Networks
 ) -> None:
     out.mkdir()
     (out / "timelines").touch()
-    (outcome,) = process(recordings[:1], out, Settings(), fake_instruments)
+    (outcome,) = process(recordings[:1], out, Settings(), fake_networks)
     assert outcome.state == "failed"
     assert "timelines" in outcome.reason
     assert "unexpected" not in outcome.reason
@@ -67,34 +67,34 @@ def test_a_file_where_a_timeline_s_folder_should_be_fails_by_name(
 
 @pytest.mark.parametrize("damage", ["damaged", ""])
 def test_a_damaged_status_is_written_again_from_the_timelines(
-    recordings: Sessions, out: Path, fake_instruments: Networks, damage: str
+    recordings: Sessions, out: Path, fake_networks: Networks, damage: str
 ) -> None:
-    process(recordings, out, Settings(), fake_instruments)
+    process(recordings, out, Settings(), fake_networks)
     before = read_status(out)
     (out / "status.parquet").write_text(damage)
     told = ["patient_id", "session_id", "state", "coverage", "seconds_lost", "video_s", "fingerprint"]
     assert read_status(out).select(told).equals(before.select(told))
-    outcomes = process(recordings, out, Settings(), replace(fake_instruments, detect=never))
+    outcomes = process(recordings, out, Settings(), replace(fake_networks, detect=never))
     assert [outcome.state for outcome in outcomes] == ["skipped"] * 3
     known = [*told, "videos", "video_stamp", "video_sha256"]
     assert pl.read_parquet(out / "status.parquet").select(known).equals(before.select(known))
 
 
-def test_a_damaged_status_of_no_session_is_written_again(out: Path, fake_instruments: Networks) -> None:
+def test_a_damaged_status_of_no_session_is_written_again(out: Path, fake_networks: Networks) -> None:
     out.mkdir()
     (out / "status.parquet").write_text("damaged")
-    assert process([], out, Settings(), fake_instruments) == []
+    assert process([], out, Settings(), fake_networks) == []
     assert pl.read_parquet(out / "status.parquet").is_empty()
 
 
 def test_a_lost_status_of_a_damaged_timeline_waits_for_the_next_run(
-    recordings: Sessions, out: Path, fake_instruments: Networks
+    recordings: Sessions, out: Path, fake_networks: Networks
 ) -> None:
-    process(recordings[:1], out, Settings(), fake_instruments)
+    process(recordings[:1], out, Settings(), fake_networks)
     recordings[0].timeline_path(out).write_text("damaged")
     (out / "status.parquet").unlink()
     assert states(out) == {"S1": "waiting"}
-    (outcome,) = process(recordings[:1], out, Settings(), fake_instruments)
+    (outcome,) = process(recordings[:1], out, Settings(), fake_networks)
     assert outcome.state == "done"
 
 
@@ -102,7 +102,7 @@ def test_a_lost_status_of_a_damaged_timeline_waits_for_the_next_run(
 
 
 def test_while_a_run_is_at_work_its_status_says_so(
-    recordings: Sessions, out: Path, fake_instruments: Networks
+    recordings: Sessions, out: Path, fake_networks: Networks
 ) -> None:
     seen: dict[str, dict[str, str]] = {}
 
@@ -110,7 +110,7 @@ def test_while_a_run_is_at_work_its_status_says_so(
         seen.setdefault(session.session_id, states(out))
         assert is_held(out)
 
-    engine = in_this_process(fake_instruments)
+    engine = in_this_process(fake_networks)
     process_sessions(recordings, out, Settings(), engine, "0" * 64, on_session=look)
     assert seen["S1"] == {"S1": "running", "S2": "waiting", "S3": "waiting"}
     assert seen["S3"] == {"S1": "done", "S2": "done", "S3": "running"}
@@ -119,9 +119,9 @@ def test_while_a_run_is_at_work_its_status_says_so(
 
 
 def test_a_run_that_was_killed_shows_and_is_done_again(
-    recordings: Sessions, out: Path, fake_instruments: Networks
+    recordings: Sessions, out: Path, fake_networks: Networks
 ) -> None:
-    engine = in_this_process(fake_instruments)
+    engine = in_this_process(fake_networks)
     process_sessions(recordings, out, Settings(), engine, "0" * 64)
     changed = Settings(sample_fps=2)
 
@@ -141,11 +141,11 @@ def test_a_run_that_was_killed_shows_and_is_done_again(
 
 
 def test_a_video_that_was_away_for_a_while_is_tried_again(
-    recordings: Sessions, out: Path, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
+    recordings: Sessions, out: Path, fake_networks: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 0.4)
     video, away = recordings[0].video, recordings[0].video.with_name("away")
-    engine = in_this_process(fake_instruments)
+    engine = in_this_process(fake_networks)
 
     def take_away(session: Session, done: int, total: int) -> None:
         if video.exists():
@@ -163,9 +163,9 @@ def test_a_video_that_was_away_for_a_while_is_tried_again(
 
 
 def test_a_disk_that_is_full_fails_with_its_reason_and_leaves_nothing_half_written(
-    recordings: Sessions, out: Path, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
+    recordings: Sessions, out: Path, fake_networks: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = in_this_process(fake_instruments)
+    engine = in_this_process(fake_networks)
 
     def full(table: object, where: Path, **options: object) -> None:
         Path(where).write_bytes(b"PAR1")

@@ -120,25 +120,23 @@ class Stopped(BaseException):
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     session: Session,
     tmp_path: Path,
-    fake_instruments: Networks,
+    fake_networks: Networks,
     monkeypatch: pytest.MonkeyPatch,
     stop_after: int,
 ) -> None:
     monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 1.0)
     settings = Settings(batch_size=4)
-    process_session(session, tmp_path / "whole", settings, fake_instruments, fingerprint="f")
+    process_session(session, tmp_path / "whole", settings, fake_networks, fingerprint="f")
 
     def stop(done: int, total: int) -> None:
         if done == stop_after:
             raise Stopped
 
     with pytest.raises(Stopped):
-        process_session(session, tmp_path / "cut", settings, fake_instruments, stop, "f")
+        process_session(session, tmp_path / "cut", settings, fake_networks, stop, "f")
     assert not session.timeline_path(tmp_path / "cut").exists()
     done: list[int] = []
-    process_session(
-        session, tmp_path / "cut", settings, fake_instruments, lambda n, total: done.append(n), "f"
-    )
+    process_session(session, tmp_path / "cut", settings, fake_networks, lambda n, total: done.append(n), "f")
     assert done[0] == stop_after // 5 * 5 + 1  # from the stretch that was not finished
     for path in (session.timeline_path, session.faces_path):
         assert pq.read_table(path(tmp_path / "cut")).equals(pq.read_table(path(tmp_path / "whole")))
@@ -146,11 +144,11 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
 
 
 def test_two_attempts_at_once_do_no_harm(
-    session: Session, tmp_path: Path, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, fake_networks: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a machine was taken for lost, and another does all of it meanwhile."""
     monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 1.0)
-    attempt = partial(process_session, session, settings=Settings(), instruments=fake_instruments)
+    attempt = partial(process_session, session, settings=Settings(), networks=fake_networks)
     attempt(out=tmp_path / "one")
 
     def meanwhile(done: int, total: int) -> None:
@@ -165,7 +163,7 @@ def test_two_attempts_at_once_do_no_harm(
 
 
 def test_other_settings_start_anew(
-    session: Session, tmp_path: Path, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, fake_networks: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.processing.stages.STRETCH_S", 1.0)
 
@@ -174,9 +172,9 @@ def test_other_settings_start_anew(
             raise Stopped
 
     with pytest.raises(Stopped):
-        process_session(session, tmp_path, Settings(), fake_instruments, stop, "before")
+        process_session(session, tmp_path, Settings(), fake_networks, stop, "before")
     done: list[int] = []
-    process_session(session, tmp_path, Settings(), fake_instruments, lambda n, total: done.append(n), "after")
+    process_session(session, tmp_path, Settings(), fake_networks, lambda n, total: done.append(n), "after")
     assert done[0] == 1
 
 

@@ -64,7 +64,7 @@ def test_no_inputs_are_no_sessions() -> None:
 
 @pytest.mark.parametrize("relative", [True, False])
 def test_a_folder_whose_name_is_no_text_is_refused(
-    tmp_path: Path, relative: bool, fake_instruments: Networks, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, relative: bool, fake_networks: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The status holds full paths, as text."""
     folder, out = tmp_path / os.fsdecode(b"caf\xe9"), tmp_path / "out"
@@ -75,7 +75,7 @@ def test_a_folder_whose_name_is_no_text_is_refused(
     with pytest.raises(InputError, match=r"'.*caf.udce9': this folder's name is not text; rename the folder"):
         plan_sessions([video], None, None)
     with pytest.raises(InputError, match="rename the folder"):
-        process_sessions([Session("P1", "S1", video)], out, Settings(), in_this_process(fake_instruments), "")
+        process_sessions([Session("P1", "S1", video)], out, Settings(), in_this_process(fake_networks), "")
     assert not out.exists()
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from fakes import FAKE_WEIGHTS
 from videos import encode, with_faces
-from worker_parts import CRASH, HANG, RAISE, make_instruments, make_none, make_slow
+from worker_parts import CRASH, HANG, RAISE, make_networks, make_none, make_slow
 
 from pipeline.errors import InputError, VideoError
 from pipeline.processing.batch import process_sessions
@@ -81,7 +81,7 @@ def make_our_job(tmp_path: Path) -> Callable[[Session], Job]:
     return lambda session: make_job(session, tmp_path / "out", Settings(), "0" * 64, None)
 
 
-def watch(job: Job, make: Callable[[], Networks] = make_instruments, stall_s: float = 60.0) -> list[Any]:
+def watch(job: Job, make: Callable[[], Networks] = make_networks, stall_s: float = 60.0) -> list[Any]:
     return list(ray_engine.RemoteWorker(make, stall_s).process(job, ray_engine._versions()))
 
 
@@ -153,16 +153,16 @@ def run(
     cluster: Any,
     sessions: list[Session],
     out: Path,
-    make: Callable[[], Networks] = make_instruments,
+    make: Callable[[], Networks] = make_networks,
     on_session: Callable[[Session, int, int], None] = lambda session, done, total: None,
 ) -> list[Outcome]:
     engine = RayCluster(make, cluster.address)
     return process_sessions(sessions, out, Settings(), engine, "0" * 64, on_session=on_session)
 
 
-def assert_as_on_this_machine(sessions: list[Session], out: Path, instruments: Networks) -> None:
+def assert_as_on_this_machine(sessions: list[Session], out: Path, networks: Networks) -> None:
     here = out.with_name("here")
-    process_sessions(sessions, here, Settings(), in_this_process(instruments), FAKE_WEIGHTS["sha256"])
+    process_sessions(sessions, here, Settings(), in_this_process(networks), FAKE_WEIGHTS["sha256"])
     for session in sessions:
         for path_in in (session.timeline_path, session.faces_path):
             one, other = pq.read_table(path_in(out)), pq.read_table(path_in(here))
@@ -193,7 +193,7 @@ def test_sessions_end_as_on_one_machine_and_those_that_kill_their_process_fail_a
     assert "ValueError" in outcomes[2].reason
     assert "tried" not in outcomes[2].reason
     assert told == {"S1": (10, 10), "S4": (15, 15), "S5": (10, 10)}
-    assert_as_on_this_machine([sessions[0], *sessions[3:]], tmp_path / "out", make_instruments())
+    assert_as_on_this_machine([sessions[0], *sessions[3:]], tmp_path / "out", make_networks())
 
 
 def test_relative_paths_are_found_and_a_session_without_consent_never_gets_to_a_node(
@@ -248,7 +248,7 @@ def test_a_lost_machine_costs_no_session(
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 
-def test_instruments_that_can_t_be_had_end_the_run_and_the_machine_is_named(
+def test_networks_that_can_t_be_had_end_the_run_and_the_machine_is_named(
     cluster: Any, make_session: Callable[..., Session], tmp_path: Path
 ) -> None:
     with pytest.raises(VideoError, match=rf"^{socket.gethostname()}: no GPU here"):
@@ -259,7 +259,7 @@ def test_a_machine_without_the_program_is_named(
     cluster: Any, make_session: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make() -> Networks:
-        return make_instruments()
+        return make_networks()
 
     make.__module__, make.__qualname__ = "only_here", "make"
     only_here = ModuleType("only_here")
@@ -272,7 +272,7 @@ def test_a_machine_without_the_program_is_named(
 def test_without_room_nothing_is_begun(
     cluster: Any, make_session: Callable[..., Session], tmp_path: Path
 ) -> None:
-    engine = RayCluster(make_instruments, cluster.address, device="cuda")
+    engine = RayCluster(make_networks, cluster.address, device="cuda")
     with pytest.raises(InputError, match="room for a session: 2 cores, 2 GiB of memory, a GPU"):
         process_sessions([make_session("S1")], tmp_path / "out", Settings(), engine, "0" * 64)
 
@@ -284,7 +284,7 @@ def test_nobody_answers(make_session: Callable[..., Session], tmp_path: Path) ->
                 [make_session("S1")],
                 tmp_path / "out",
                 Settings(),
-                RayCluster(make_instruments, address),
+                RayCluster(make_networks, address),
                 "0" * 64,
             )
 
@@ -329,7 +329,7 @@ from pipeline.processing.batch import process_sessions
 from pipeline.processing.ray_cluster import RayCluster
 from pipeline.processing.session import Session, Settings
 sessions = [Session("P1", "S1", Path(sys.argv[2]))]
-process_sessions(sessions, Path(sys.argv[1]), Settings(), RayCluster(worker_parts.make_instruments), "0" * 64,
+process_sessions(sessions, Path(sys.argv[1]), Settings(), RayCluster(worker_parts.make_networks), "0" * 64,
     on_session=lambda session, done, total: print(done, flush=True))
 """
 

@@ -51,14 +51,14 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def of_clip(clips: Path, out: Path, instruments: Networks) -> Callable[[str], Timeline]:
+def of_clip(clips: Path, out: Path, networks: Networks) -> Callable[[str], Timeline]:
     """The timeline of a clip, made once, as read from its file."""
     made: dict[str, Timeline] = {}
 
     def timeline(name: str) -> Timeline:
         if name not in made:
             session = Session("P1", name.replace(".", "-"), clips / name)
-            process_session(session, out, settings_of(name), instruments)
+            process_session(session, out, settings_of(name), networks)
             made[name] = read_timeline(session.timeline_path(out))
         return made[name]
 
@@ -121,7 +121,7 @@ def test_boxes_are_in_the_upright_picture(of_clip: OfClip, name: str) -> None:
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_metadata_say_how_the_timeline_was_made(
-    of_clip: OfClip, clips: Path, instruments: Networks, name: str
+    of_clip: OfClip, clips: Path, networks: Networks, name: str
 ) -> None:
     found = of_clip(name).metadata
     path = clips / name
@@ -130,7 +130,7 @@ def test_metadata_say_how_the_timeline_was_made(
     assert file["name"] == name
     assert file["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert {"duration_s", "width", "height", "frame_rate"} <= found["video"].keys()
-    assert found["weights"]["name"] == instruments.weights["name"]
+    assert found["weights"]["name"] == networks.weights["name"]
     assert len(found["weights"]["sha256"]) == 64
     assert found["settings"] == json.loads(json.dumps(asdict(settings_of(name))))
     assert 0 <= found["coverage"] <= 1

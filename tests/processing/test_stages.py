@@ -24,26 +24,26 @@ from pipeline.store.timeline import Timeline, read_timeline
 
 
 def process(
-    video: Path, folder: Path, instruments: Networks, settings: Settings | None = None, **kept: object
+    video: Path, folder: Path, networks: Networks, settings: Settings | None = None, **kept: object
 ) -> Timeline:
-    return process_session(Session("P1", "S1", video), folder, settings or Settings(), instruments, **kept)
+    return process_session(Session("P1", "S1", video), folder, settings or Settings(), networks, **kept)
 
 
 def test_what_is_returned_is_what_was_written(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
+    make_recording: Callable[..., Path], tmp_path: Path, fake_networks: Networks
 ) -> None:
-    returned = process(make_recording("a.mp4", [(40, 60)], []), tmp_path / "out", fake_instruments)
+    returned = process(make_recording("a.mp4", [(40, 60)], []), tmp_path / "out", fake_networks)
     written = read_timeline(tmp_path / "out/timelines/patient_id=P1/S1.parquet")
     assert returned.rows.equals(written.rows)
     assert json.loads(json.dumps(returned.metadata)) == written.metadata
 
 
 def test_each_status_has_its_rows(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
+    make_recording: Callable[..., Path], tmp_path: Path, fake_networks: Networks
 ) -> None:
     patient, other = (40, 60), (200, 60)
     path = make_recording("a.mp4", [patient], [patient, other], [other], [], [patient])
-    timeline = process(path, tmp_path / "out", fake_instruments)
+    timeline = process(path, tmp_path / "out", fake_networks)
     assert statuses(timeline) == ["ok"] * 10 + ["other_person"] * 5 + ["no_face"] * 5 + ["ok"] * 5
     assert timeline.metadata["coverage"] == pytest.approx(0.6)
     assert timeline.metadata["patient"] == {
@@ -56,41 +56,41 @@ def test_each_status_has_its_rows(
     }
 
 
-def test_a_dark_face_is_seen_and_not_judged(tmp_path: Path, fake_instruments: Networks) -> None:
+def test_a_dark_face_is_seen_and_not_judged(tmp_path: Path, fake_networks: Networks) -> None:
     limits = QualityLimits(min_brightness=0.7)
     path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 10, rate=5)
-    rows = process(path, tmp_path / "out", fake_instruments, Settings(quality=limits)).rows
+    rows = process(path, tmp_path / "out", fake_networks, Settings(quality=limits)).rows
     assert rows["status"].cast(pl.String).to_list() == ["low_quality"] * 10
     assert rows["brightness"].is_between(0.5, 0.7).all()
     assert rows["p_happy"].null_count() == 10
 
 
-def test_one_frame_is_a_session(tmp_path: Path, fake_instruments: Networks) -> None:
+def test_one_frame_is_a_session(tmp_path: Path, fake_networks: Networks) -> None:
     path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])])
-    timeline = process(path, tmp_path / "out", fake_instruments)
+    timeline = process(path, tmp_path / "out", fake_networks)
     assert statuses(timeline) == ["ok"]
     assert timeline.metadata["video"]["duration_s"] == pytest.approx(0.04)
     assert timeline.metadata["coverage"] == pytest.approx(1)
 
 
 def test_of_a_file_cut_off_the_rest_is_lost_and_the_coverage_counts_it(
-    clips: Path, tmp_path: Path, fake_instruments: Networks
+    clips: Path, tmp_path: Path, fake_networks: Networks
 ) -> None:
     whole = remux(
         clips / "single_face.mp4", tmp_path / "a.mp4", copies=4, container_options={"movflags": "faststart"}
     )
     path = cut_off(whole, tmp_path / "cut.mp4", 0.5)
-    timeline = process(path, tmp_path / "out", fake_instruments)
+    timeline = process(path, tmp_path / "out", fake_networks)
     video, last_s = timeline.metadata["video"], timeline.rows["time_s"][-1]
     assert video["duration_s"] == pytest.approx(9.6, abs=0.1)
     assert timeline.metadata["seconds_lost"] == pytest.approx(9.6 - last_s, abs=0.5)
 
 
-def test_a_hole_in_the_recording_is_not_observed(tmp_path: Path, fake_instruments: Networks) -> None:
+def test_a_hole_in_the_recording_is_not_observed(tmp_path: Path, fake_networks: Networks) -> None:
     """One second at 10 frames/s, a minute of nothing, one second more of who is then somebody else."""
     times_ms = [100 * n for n in range(10)] + [61_000 + 100 * n for n in range(10)]
     path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 20, times_ms=times_ms)
-    timeline = process(path, tmp_path / "out", fake_instruments)
+    timeline = process(path, tmp_path / "out", fake_networks)
     assert statuses(timeline) == ["ok"] * 5 + ["other_person"] * 5
     assert timeline.metadata["coverage"] * 62 == pytest.approx(1.0, abs=0.25)
     assert timeline.metadata["warnings"] == [
@@ -101,11 +101,11 @@ def test_a_hole_in_the_recording_is_not_observed(tmp_path: Path, fake_instrument
 
 
 def test_times_and_frames_of_a_variable_rate_are_the_container_s(
-    tmp_path: Path, fake_instruments: Networks
+    tmp_path: Path, fake_networks: Networks
 ) -> None:
     times_ms = [0, 40, 70, 130, 200, 290, 300, 450, 2450, 2500, 2530, 2600, 2800]
     path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 13, times_ms=times_ms)
-    rows = process(path, tmp_path / "out", fake_instruments).rows
+    rows = process(path, tmp_path / "out", fake_networks).rows
     pts, base = decoded_pts(path)
     assert rows["frame"].to_list() == [0, 4, 7, 8, 11, 12]
     expected = [float((pts[frame] - pts[0]) * base) for frame in rows["frame"]]
@@ -113,33 +113,33 @@ def test_times_and_frames_of_a_variable_rate_are_the_container_s(
 
 
 def test_progress_counts_every_sample(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
+    make_recording: Callable[..., Path], tmp_path: Path, fake_networks: Networks
 ) -> None:
     calls: list[tuple[int, int]] = []
     process(
         make_recording("a.mp4", [], []),
         tmp_path / "out",
-        fake_instruments,
+        fake_networks,
         on_progress=lambda done, total: calls.append((done, total)),
     )
     assert calls == [(done, 10) for done in range(1, 11)]
 
 
 def test_a_video_of_which_nothing_decodes_is_an_error_and_leaves_nothing(
-    tmp_path: Path, fake_instruments: Networks
+    tmp_path: Path, fake_networks: Networks
 ) -> None:
     path = encode(tmp_path / "a.mp4", numbered(20), damage=lambda number: True)
     with pytest.raises(VideoError, match=r"a\.mp4"):
-        process(path, tmp_path / "out", fake_instruments)
+        process(path, tmp_path / "out", fake_networks)
     assert not list(tmp_path.glob("out/**/*.p*"))
 
 
 def test_a_track_that_is_not_there_is_refused_and_leaves_nothing(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
+    make_recording: Callable[..., Path], tmp_path: Path, fake_networks: Networks
 ) -> None:
     path = make_recording("a.mp4", [(40, 60)])
     with pytest.raises(InputError, match="`patient_track` 7"):
-        process(path, tmp_path / "out", fake_instruments, Settings(patient_track="7"))
+        process(path, tmp_path / "out", fake_networks, Settings(patient_track="7"))
     assert not list(tmp_path.glob("out/**/*.p*"))
 
 
@@ -156,7 +156,7 @@ def test_a_rate_that_means_nothing_is_refused_before_any_work(sample_fps: float)
 
 
 def test_a_video_that_follows_its_sound_in_the_file_is_found(
-    make_recording: Callable[..., Path], tmp_path: Path, fake_instruments: Networks
+    make_recording: Callable[..., Path], tmp_path: Path, fake_networks: Networks
 ) -> None:
     source = make_recording("a.mp4", [(40, 60)], [(40, 60)])
     path = tmp_path / "b.mkv"
@@ -170,7 +170,7 @@ def test_a_video_that_follows_its_sound_in_the_file_is_found(
             if packet.size:
                 packet.stream = copy
                 new.mux(packet)
-    assert statuses(process(path, tmp_path / "out", fake_instruments)) == ["ok"] * 10
+    assert statuses(process(path, tmp_path / "out", fake_networks)) == ["ok"] * 10
 
 
 # --- who the patient is, and which faces are judged

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from fakes import FAKE_WEIGHTS
 from videos import encode, with_faces
-from worker_parts import CRASH, HANG, OUT_OF_MEMORY, RAISE, make_instruments, make_none, make_slow
+from worker_parts import CRASH, HANG, OUT_OF_MEMORY, RAISE, make_networks, make_none, make_slow
 
 from pipeline.errors import VideoError
 from pipeline.processing.batch import process_sessions
@@ -44,7 +44,7 @@ def working() -> list[int]:
 
 
 def run(sessions: list[Session], out: Path, **options: float) -> list[Outcome]:
-    engine = Workers(make_instruments, **options)  # type: ignore[arg-type]
+    engine = Workers(make_networks, **options)  # type: ignore[arg-type]
     return process_sessions(sessions, out, Settings(), engine, "0" * 64)
 
 
@@ -75,7 +75,7 @@ def test_workers_and_this_process_agree(make_session: Callable[..., Session], tm
     sessions = [make_session("S1"), make_session("S2", seconds=3)]
     run(sessions, tmp_path / "workers", count=2)
     process_sessions(
-        sessions, tmp_path / "here", Settings(), in_this_process(make_instruments()), FAKE_WEIGHTS["sha256"]
+        sessions, tmp_path / "here", Settings(), in_this_process(make_networks()), FAKE_WEIGHTS["sha256"]
     )
     for session in sessions:
         one, other = (pq.read_table(session.timeline_path(tmp_path / out)) for out in ("workers", "here"))
@@ -89,7 +89,7 @@ def test_progress_and_order_are_told(make_session: Callable[..., Session], tmp_p
         sessions,
         tmp_path / "out",
         Settings(),
-        Workers(make_instruments),
+        Workers(make_networks),
         "0" * 64,
         on_session=lambda session, done, total: calls.append((session.session_id, done, total)),
     )
@@ -97,9 +97,7 @@ def test_progress_and_order_are_told(make_session: Callable[..., Session], tmp_p
     assert [o.session_id for o in outcomes] == ["S1", "S2"]
 
 
-def test_instruments_that_can_t_be_had_end_the_run(
-    make_session: Callable[..., Session], tmp_path: Path
-) -> None:
+def test_networks_that_can_t_be_had_end_the_run(make_session: Callable[..., Session], tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="no GPU here"):
         process_sessions([make_session("S1")], tmp_path / "out", Settings(), Workers(make_none), "0" * 64)
     assert not working()
@@ -196,9 +194,9 @@ if __name__ == "__main__":
     from pipeline.processing.batch import process_sessions
     from pipeline.processing.session import Session, Settings
     from pipeline.processing.workers import Workers
-    from worker_parts import make_instruments
+    from worker_parts import make_networks
     sessions, tell = [Session("P1", "S1", Path(sys.argv[1]))], lambda *_: print("progress", flush=True)
-    engine = Workers(make_instruments)
+    engine = Workers(make_networks)
     process_sessions(sessions, Path(sys.argv[2]), Settings(), engine, "0" * 64, on_session=tell)
 """
 
@@ -238,5 +236,5 @@ def test_a_worker_works_where_there_is_no_prctl(monkeypatch: pytest.MonkeyPatch)
     sent: list[object] = []
     connection = SimpleNamespace(send=sent.append)
     monkeypatch.setattr("pipeline.processing.workers.parent_process", lambda: None)
-    _work(connection, make_instruments)  # type: ignore[arg-type]
+    _work(connection, make_networks)  # type: ignore[arg-type]
     assert sent == []

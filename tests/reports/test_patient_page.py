@@ -13,7 +13,7 @@ from session_pages import spaced
 from summary_tables import PATIENTS, made, make_small_study, measure_rows, session_row, tables
 from timelines import TWENTY_SECONDS, make_timeline, put
 
-from pipeline.analysis.longitudinal import PatientHistory, courses
+from pipeline.analysis.longitudinal import PatientHistory, histories
 from pipeline.analysis.session_results import FolderFacts
 from pipeline.analysis.summaries import READINGS
 from pipeline.store.status import Outcome, record
@@ -29,13 +29,13 @@ MAX_BYTES = 1_500_000
 
 
 def page(
-    course: PatientHistory, language: Language = ENGLISH, comparisons: pl.DataFrame | None = None
+    history: PatientHistory, language: Language = ENGLISH, comparisons: pl.DataFrame | None = None
 ) -> Page:
-    return Page(patient_page(course, language, ABOUT, comparisons))
+    return Page(patient_page(history, language, ABOUT, comparisons))
 
 
 def patient(sessions: int, every_days: int = 7) -> PatientHistory:
-    return courses(*made(1, sessions, timedelta(days=every_days)), "baseline")[0]
+    return histories(*made(1, sessions, timedelta(days=every_days)), "baseline")[0]
 
 
 def compared(difference: float, low: float, high: float, p: float = 0.01) -> pl.DataFrame:
@@ -68,8 +68,8 @@ def test_a_patient_without_a_session_has_a_page_that_says_so() -> None:
 
 def test_a_patient_who_was_hardly_seen_gets_no_number() -> None:
     row = session_row(enough=False, coverage=0.05, observed_s=30.0)
-    course = courses(*tables([row], list(measure_rows(row, 0.5, 0.1))), "baseline")[0]
-    found = page(course)
+    history = histories(*tables([row], list(measure_rows(row, 0.5, 0.1))), "baseline")[0]
+    found = page(history)
     assert "In no session was the face seen enough" in found.text
     assert "50 %" not in found.text
     assert "5 % of the time recorded" in found.text
@@ -101,7 +101,7 @@ def test_a_condition_is_told_with_its_uncertainty(low: float, high: float, p: fl
 
 
 def test_raw_and_corrected_stand_side_by_side_only_where_there_is_a_correction() -> None:
-    with_own, _, without = courses(*made(3, 8), "baseline")
+    with_own, _, without = histories(*made(3, 8), "baseline")
     assert "too little calm time" not in page(with_own).text
     assert "too little calm time of this person yet" in page(without).text
 
@@ -111,7 +111,7 @@ def test_a_condition_is_escaped() -> None:
     for number, condition in enumerate(("baseline", "<script>alert(1)</script>")):
         rows.append(session_row(f"S{number}", condition=condition))
         measures += list(measure_rows(rows[-1], 0.1, 0.1))
-    html = patient_page(courses(*tables(rows, measures), "baseline")[0], ENGLISH, ABOUT)
+    html = patient_page(histories(*tables(rows, measures), "baseline")[0], ENGLISH, ABOUT)
     assert "<script>alert" not in html
     assert "alert(1)" in html
 
@@ -121,7 +121,7 @@ def test_sessions_of_the_studys_own_reference_are_the_calm_ones() -> None:
     for number, condition in enumerate(("rest", "baseline")):
         rows.append(session_row(f"S{number}", condition=condition))
         measures += list(measure_rows(rows[-1], 0.1, 0.1))
-    text = page(courses(*tables(rows, measures), "rest")[0]).text
+    text = page(histories(*tables(rows, measures), "rest")[0]).text
     assert "calm (rest)" in text
     assert "calm (baseline)" not in text
 
@@ -131,7 +131,7 @@ def test_a_studys_own_words_keep_their_capitals() -> None:
     for number, condition in enumerate(("calm", "music", "group PASA")):
         rows.append(session_row(f"S{number}", condition=condition))
         measures += list(measure_rows(rows[-1], 0.1, 0.1))
-    text = page(courses(*tables(rows, measures), "calm")[0]).text
+    text = page(histories(*tables(rows, measures), "calm")[0]).text
     assert "Group PASA and music There are too few sessions yet" in text
 
 
@@ -157,9 +157,9 @@ def test_many_sessions_are_folded_by_month() -> None:
 
 
 def test_five_hundred_sessions_make_a_page_quickly_and_not_a_large_one() -> None:
-    course = patient(500, every_days=2)
+    history = patient(500, every_days=2)
     started = time.process_time()
-    html = patient_page(course, ENGLISH, ABOUT)
+    html = patient_page(history, ENGLISH, ABOUT)
     assert time.process_time() - started < 5
     assert len(html.encode()) < MAX_BYTES
 
@@ -176,8 +176,8 @@ def test_every_figure_has_words_and_a_table_behind_it() -> None:
 
 @pytest.mark.parametrize("sessions", [0, 1, 8, 70])
 def test_a_french_patient_holds_no_english(sessions: int, tmp_path: Path) -> None:
-    course = patient(sessions) if sessions else PatientHistory("P001", (), "baseline")
-    (tmp_path / "a.html").write_text(patient_page(course, FRENCH, ABOUT, compared(12.0, 4.0, 20.0)))
+    history = patient(sessions) if sessions else PatientHistory("P001", (), "baseline")
+    (tmp_path / "a.html").write_text(patient_page(history, FRENCH, ABOUT, compared(12.0, 4.0, 20.0)))
     assert_no_english(tmp_path / "a.html")
 
 

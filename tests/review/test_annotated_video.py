@@ -36,13 +36,13 @@ Processed = Callable[..., Material]
 
 
 @pytest.fixture
-def processed(tmp_path: Path, fake_instruments: Networks) -> Processed:
+def processed(tmp_path: Path, fake_networks: Networks) -> Processed:
     """The material of a session of drawn pictures, whose patient sits on the left."""
 
     def make(*videos: Path, **given: object) -> Material:
         region = (0.0, 0.0, 0.5, 1.0)
         session = Session("P1", "S1", videos[0], tuple(videos[1:]), patient_region=region, **given)  # type: ignore[arg-type]
-        process_session(session, tmp_path / "out", Settings(), fake_instruments)
+        process_session(session, tmp_path / "out", Settings(), fake_networks)
         return open_material(tmp_path / "out", "P1", "S1", videos)
 
     return make
@@ -128,21 +128,21 @@ def test_a_region_may_lie_beyond_the_picture(region: tuple[float, ...]) -> None:
     assert np.array_equal(np.asarray(picture)[outside], before[outside])
 
 
-def test_a_blurred_face_is_not_found_and_not_recognised(clips: Path, instruments: Networks) -> None:
+def test_a_blurred_face_is_not_found_and_not_recognised(clips: Path, networks: Networks) -> None:
     """As it is in the copy: with the box from the detector. dlib calls below 0.6 the same person."""
     try:
         embed = DlibEmbedder()
     except InputError as error:
         pytest.skip(str(error))
     shown = [first_pictures(clips / name, 1)[0] for name in ("gesture_720p.mp4", "single_face.mp4")]
-    seen = [instruments.detect(picture[None])[0] for picture in shown]
+    seen = [networks.detect(picture[None])[0] for picture in shown]
     hidden = []
     for picture, found in zip(shown, seen, strict=True):
         canvas = Image.fromarray(picture)
         track = FaceTrack("other", np.zeros(1), found.boxes_xyxy[:1].astype(float))
         pixelate(canvas, track.region_at(0.0))
         hidden.append(np.asarray(canvas))
-        assert len(instruments.detect(hidden[-1][None])[0].boxes_xyxy) == 0
+        assert len(networks.detect(hidden[-1][None])[0].boxes_xyxy) == 0
     open_, blurred = (
         embed(np.stack([align(p, f.landmarks[0]) for p, f in zip(which, seen, strict=True)]))
         for which in (shown, hidden)
@@ -285,7 +285,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def test_a_video_that_moved_is_asked_for(
     tmp_path: Path,
-    fake_instruments: Networks,
+    fake_networks: Networks,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -293,7 +293,7 @@ def test_a_video_that_moved_is_asked_for(
     drawn = [with_faces([LEFT])] * 30
     video = encode(tmp_path / "Jane_Doe.mp4", drawn, rate=10)
     out, session = tmp_path / "out", Session("P1", "S1", video)
-    process_sessions([session], out, Settings(), in_this_process(fake_instruments), "0" * 64)
+    process_sessions([session], out, Settings(), in_this_process(fake_networks), "0" * 64)
     assert run(monkeypatch, out, "P1", "S1") == 0
     folder = review_folder(out, "P1")
     assert capfd.readouterr().out == f"Review: {folder / 'S1.html'}\n"

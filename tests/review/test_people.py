@@ -50,9 +50,9 @@ def seated(*people: tuple[tuple[int, int], tuple[float, float, float]]) -> NDArr
     return picture.astype(np.uint8)
 
 
-def process(out: Path, sessions: list[Session], instruments: Networks, sample_fps: float = 5.0) -> None:
+def process(out: Path, sessions: list[Session], networks: Networks, sample_fps: float = 5.0) -> None:
     settings = Settings(sample_fps=sample_fps)
-    engine = in_this_process(instruments)
+    engine = in_this_process(networks)
     outcomes = process_sessions(sessions, out, settings, engine, "0" * 64, overwrite=True)
     # where a second person is seen, a rule does not know who is who
     assert {outcome.state for outcome in outcomes} <= {"done", "to_check"}, outcomes
@@ -71,8 +71,8 @@ def sessions(tmp_path: Path) -> list[Session]:
 
 
 @pytest.fixture
-def out(tmp_path: Path, sessions: list[Session], fake_instruments: Networks) -> Path:
-    process(tmp_path / "out", sessions, fake_instruments)
+def out(tmp_path: Path, sessions: list[Session], fake_networks: Networks) -> Path:
+    process(tmp_path / "out", sessions, fake_networks)
     return tmp_path / "out"
 
 
@@ -137,12 +137,12 @@ def test_a_corrected_table_makes_the_timelines_anew_without_the_videos(
 
 
 def test_what_was_said_is_kept_when_it_is_processed_again(
-    out: Path, sessions: list[Session], fake_instruments: Networks
+    out: Path, sessions: list[Session], fake_networks: Networks
 ) -> None:
     table = write_people(find_people(out, ByColour()), out)
     correct(table, lambda row: "patient" if row["alike"] == "B" else "other")
     apply_people(out, read_people(out, table)[0])
-    process(out, sessions, fake_instruments, sample_fps=2)
+    process(out, sessions, fake_networks, sample_fps=2)
     assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
     _, problems = read_people(out, table)
     assert [problem.column for problem in problems] == ["source"] * 4
@@ -217,13 +217,11 @@ def test_who_looks_like_the_confirmed_patient_of_another_session_is_noted(out: P
     assert notes["S2", "A"].startswith("does not look, but person 2 does,")
 
 
-def test_a_track_that_goes_over_to_another_person_is_noted(
-    tmp_path: Path, fake_instruments: Networks
-) -> None:
+def test_a_track_that_goes_over_to_another_person_is_noted(tmp_path: Path, fake_networks: Networks) -> None:
     (tmp_path / "out").mkdir()
     pictures = [seated((LEFT, RED))] * 40 + [seated((LEFT, BLUE))] * 40
     video = encode(tmp_path / "a.mp4", pictures, rate=10, options={"crf": "5"})
-    process(tmp_path / "out", [Session("P1", "S1", video)], fake_instruments)
+    process(tmp_path / "out", [Session("P1", "S1", video)], fake_networks)
     (person,) = find_people(tmp_path / "out", ByColour())
     assert "more than one person" in person.note
 

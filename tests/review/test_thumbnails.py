@@ -25,14 +25,14 @@ PATIENT, OTHER = (40, 60), (125, 60)
 
 
 @pytest.fixture
-def out(tmp_path: Path, fake_instruments: Networks) -> Path:
+def out(tmp_path: Path, fake_networks: Networks) -> Path:
     """Three seconds in which both are seen, then one in which nobody is; the patient is on the left."""
     drawn = [with_faces([PATIENT, OTHER])] * 30 + [with_faces([])] * 10
     session = Session(
         "P1", "S1", encode(tmp_path / "a.mp4", drawn, rate=10), patient_region=(0.0, 0.0, 0.3, 1.0)
     )
     folder = tmp_path / "out"
-    process_sessions([session], folder, Settings(), in_this_process(fake_instruments), "0" * 64)
+    process_sessions([session], folder, Settings(), in_this_process(fake_networks), "0" * 64)
     return folder
 
 

@@ -132,12 +132,12 @@ with audited(Path(sys.argv[1]), "process", [("P1", "S1")]):
 
 
 def test_processing_is_logged(
-    make_recording: Callable[..., Path], fake_instruments: Networks, tmp_path: Path
+    make_recording: Callable[..., Path], fake_networks: Networks, tmp_path: Path
 ) -> None:
     video = make_recording("Marie.mp4", [(40, 60)])
     session = Session("P1", "S1", video, notes="likes Chopin")
     none = Session("P2", "S1", video, consent=False)
-    engine = in_this_process(fake_instruments)
+    engine = in_this_process(fake_networks)
     pages: list[Path] = []
     for _ in range(2):
         process_sessions(

@@ -39,8 +39,8 @@ def session(tmp_path: Path) -> Session:
     return Session("P1", "S1", encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 30, rate=10))
 
 
-def process(session: Session, out: Path, instruments: Networks) -> str:
-    engine = in_this_process(instruments)
+def process(session: Session, out: Path, networks: Networks) -> str:
+    engine = in_this_process(networks)
     (outcome,) = process_sessions([session], out, Settings(), engine, "0" * 64)
     return outcome.state
 
@@ -62,12 +62,12 @@ def test_what_is_no_key_is_refused_by_name(tmp_path: Path, content: bytes) -> No
 
 
 def test_all_that_holds_numbers_is_encrypted_and_read_back_with_the_key(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
+    tmp_path: Path, key: Path, session: Session, fake_networks: Networks
 ) -> None:
     out = tmp_path / "out"
-    assert process(session, tmp_path / "open", fake_instruments) == "done"
+    assert process(session, tmp_path / "open", fake_networks) == "done"
     use_key(key)
-    assert process(session, out, fake_instruments) == "done"
+    assert process(session, out, fake_networks) == "done"
     confirm_everybody(out)
     files = [path for path in out.rglob("*.parquet") if path.name != "status.parquet"]
     assert {path.relative_to(out).parts[0] for path in files} == {"timelines", "faces", "roles"}
@@ -81,28 +81,28 @@ def test_all_that_holds_numbers_is_encrypted_and_read_back_with_the_key(
 
 
 def test_without_the_key_or_with_another_there_is_one_clear_line(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
+    tmp_path: Path, key: Path, session: Session, fake_networks: Networks
 ) -> None:
     out = tmp_path / "out"
     use_key(key)
-    process(session, out, fake_instruments)
+    process(session, out, fake_networks)
     use_key(write_key(tmp_path / "other.key"))
     with pytest.raises(TimelineError, match=r"S1\.parquet: is encrypted with another key; give"):
         read_timeline(session.timeline_path(out))
     use_no_key()
-    for read in (read_timeline, lambda _: process(session, out, fake_instruments)):
+    for read in (read_timeline, lambda _: process(session, out, fake_networks)):
         with pytest.raises(InputError, match=r"S1\.parquet: is encrypted; give its key with --key"):
             read(session.timeline_path(out))
     use_key(key)
-    assert process(session, out, fake_instruments) == "skipped"
+    assert process(session, out, fake_networks) == "skipped"
 
 
 def test_what_was_open_is_made_anew_when_a_key_is_given(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
+    tmp_path: Path, key: Path, session: Session, fake_networks: Networks
 ) -> None:
-    process(session, tmp_path / "out", fake_instruments)
+    process(session, tmp_path / "out", fake_networks)
     use_key(key)
-    assert process(session, tmp_path / "out", fake_instruments) == "done"
+    assert process(session, tmp_path / "out", fake_networks) == "done"
     assert is_encrypted(session.timeline_path(tmp_path / "out"))
     assert is_encrypted(session.faces_path(tmp_path / "out"))
 
@@ -119,16 +119,16 @@ def test_one_encrypted_timeline_among_open_ones_is_enough_to_ask_for_the_key(tmp
 
 
 def test_what_is_left_open_is_known_and_roles_are_encrypted_with_their_session(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
+    tmp_path: Path, key: Path, session: Session, fake_networks: Networks
 ) -> None:
     out, other = tmp_path / "out", replace(session, patient_id="P2")
     for one in (session, other):
-        process(one, out, fake_instruments)
+        process(one, out, fake_networks)
     confirm_everybody(out)
     said = read_table(roles_path(out, *session.ids))
     assert unencrypted_tables(out) == []
     use_key(key)
-    assert process(session, out, fake_instruments) == "done"
+    assert process(session, out, fake_networks) == "done"
     assert is_encrypted(roles_path(out, *session.ids))
     assert read_table(roles_path(out, *session.ids)).equals(said)
     assert unencrypted_tables(out) == [
@@ -142,11 +142,11 @@ def test_a_notebook_reads_with_the_key_that_its_environment_names(
     tmp_path: Path,
     key: Path,
     session: Session,
-    fake_instruments: Networks,
+    fake_networks: Networks,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     use_key(key)
-    process(session, tmp_path / "out", fake_instruments)
+    process(session, tmp_path / "out", fake_networks)
     use_no_key()
     monkeypatch.setenv("EMONEXT_KEY_FILE", str(key))
     assert len(read_timeline(session.timeline_path(tmp_path / "out")).rows)
@@ -190,12 +190,12 @@ def test_unfinished_stretches_are_sealed(tmp_path: Path, key: Path) -> None:
 
 
 def test_a_purge_needs_the_key_before_it_deletes_anything(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
+    tmp_path: Path, key: Path, session: Session, fake_networks: Networks
 ) -> None:
     out = tmp_path / "out"
     use_key(key)
     for patient in ("P1", "P2"):
-        process(replace(session, patient_id=patient), out, fake_instruments)
+        process(replace(session, patient_id=patient), out, fake_networks)
     use_no_key()
     with pytest.raises(InputError, match="is encrypted; give its key"):
         purge(out, "P1", None, write_reports)
@@ -207,14 +207,14 @@ def test_a_purge_needs_the_key_before_it_deletes_anything(
 
 
 def test_a_purge_looks_into_what_is_encrypted(
-    tmp_path: Path, key: Path, session: Session, fake_instruments: Networks
+    tmp_path: Path, key: Path, session: Session, fake_networks: Networks
 ) -> None:
     out, old = tmp_path / "out", tmp_path / "out" / "old"
     use_key(write_key(tmp_path / "other.key"))
     write_table(old / "b.parquet", pa.table({"patient_id": ["P2"]}), {})
     use_key(key)
     for patient in ("P1", "P2"):
-        process(replace(session, patient_id=patient), out, fake_instruments)
+        process(replace(session, patient_id=patient), out, fake_networks)
     shutil.copy(session.timeline_path(out), old / "a.parquet")
     write_table(old / "both.parquet", pa.table({"patient_id": ["P1", "P2"]}), {})
     write_table(old / "video.parquet", pa.table({"n": [1]}), {"video": "P1_P2_S1.mp4"})

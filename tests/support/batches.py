@@ -24,7 +24,7 @@ def partial_files(folder: Path) -> list[Path]:
 
 
 def process(
-    sessions: list[Session], out: Path, settings: Settings, instruments: Networks, **options: Any
+    sessions: list[Session], out: Path, settings: Settings, networks: Networks, **options: Any
 ) -> list[Outcome]:
     """In this process, where a test's own functions can be used."""
-    return process_sessions(sessions, out, settings, in_this_process(instruments), "0" * 64, **options)
+    return process_sessions(sessions, out, settings, in_this_process(networks), "0" * 64, **options)

@@ -45,7 +45,7 @@ class Study:
     """A folder of two recordings, and the list of both."""
 
     folder: Path
-    instruments: Networks
+    networks: Networks
 
     @property
     def out(self) -> Path:
@@ -68,7 +68,7 @@ class Study:
         return self.run(self.sessions(said), **options)
 
     def run(self, sessions: list[Session], **options: Any) -> list[Outcome]:
-        engine = in_this_process(self.instruments)
+        engine = in_this_process(self.networks)
         given = {"write_pages": write_reports, "own_text": own_text()} | options
         return process_sessions(sessions, self.out, Settings(), engine, "0" * 64, **given)
 

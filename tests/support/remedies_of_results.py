@@ -265,7 +265,7 @@ def a_lost_status(kit: Kit) -> Steps:
 
 @remedy("its process was killed, perhaps because memory ran out; try again with fewer --jobs")
 def a_killed_process(kit: Kit) -> Steps:
-    def killed(job: Job, instruments: object, on_progress: object) -> Outcome:
+    def killed(job: Job, networks: object, on_progress: object) -> Outcome:
         return failed(job, _ending(-signal.SIGKILL))
 
     video = kit.video()

@@ -32,7 +32,7 @@ def obey(images: NDArray[np.uint8]) -> list[Detections]:
     return find_squares(images)
 
 
-def make_instruments() -> Networks:
+def make_networks() -> Networks:
     return Networks(obey, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
 
 
@@ -49,4 +49,4 @@ def make_slow() -> Networks:
     import pipeline.processing.session
 
     pipeline.processing.stages.STRETCH_S = 1.0
-    return replace(make_instruments(), detect=detect_slowly)
+    return replace(make_networks(), detect=detect_slowly)

@@ -50,9 +50,9 @@ def test_time_zero_is_the_container_s_start(tmp_path: Path, suffix: str) -> None
     assert kinds(info) == ["late"]
 
 
-def test_time_without_a_picture_was_not_seen(tmp_path: Path, fake_instruments: Networks) -> None:
+def test_time_without_a_picture_was_not_seen(tmp_path: Path, fake_networks: Networks) -> None:
     video = with_sound(tmp_path / "call.mp4", 12.0)
-    timeline = process_session(Session("P1", "S1", video), tmp_path / "out", Settings(), fake_instruments)
+    timeline = process_session(Session("P1", "S1", video), tmp_path / "out", Settings(), fake_networks)
     metadata = timeline.metadata
     assert metadata["video"]["duration_s"] == pytest.approx(12.0, abs=0.15)
     assert metadata["session"]["parts"][0][1] == pytest.approx(12.0, abs=0.15)

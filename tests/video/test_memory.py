@@ -29,8 +29,8 @@ def one_face(images):
     return [Detections(box, np.ones(1, np.float32), marks) for _ in images]
 
 video, out = Path(sys.argv[3]), Path(sys.argv[4])
-instruments = Networks(one_face, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
-timeline = process_session(Session("P1", video.stem, video), out, Settings(), instruments)
+networks = Networks(one_face, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
+timeline = process_session(Session("P1", video.stem, video), out, Settings(), networks)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 print(len(timeline.rows), timeline.metadata["video"]["duration_s"], peak)
 """

@@ -23,14 +23,14 @@ def split(tmp_path: Path) -> list[Path]:
 
 
 def test_files_that_follow_each_other_are_one_recording(
-    split: list[Path], tmp_path: Path, fake_instruments: Networks
+    split: list[Path], tmp_path: Path, fake_networks: Networks
 ) -> None:
     whole = Session("P1", "S1", split[0])
     parts = Session("P1", "S2", split[1], continued=tuple(split[2:]))
     window = {"start_s": 2.0, "end_s": 9.0, "exclude": ((3.0, 5.0),)}
     for given in ({}, window):
         one, three = (
-            process_session(replace(session, **given), tmp_path / "out", Settings(), fake_instruments)
+            process_session(replace(session, **given), tmp_path / "out", Settings(), fake_networks)
             for session in (whole, parts)
         )
         assert three.rows["time_s"].to_list() == pytest.approx(one.rows["time_s"].to_list())
@@ -63,12 +63,12 @@ def test_files_of_another_size_are_refused(tmp_path: Path) -> None:
         open_recording([one, two])
 
 
-def test_faces_say_who_they_are_and_where_their_eyes_are(tmp_path: Path, fake_instruments: Networks) -> None:
+def test_faces_say_who_they_are_and_where_their_eyes_are(tmp_path: Path, fake_networks: Networks) -> None:
     video = encode(tmp_path / "two.mp4", [with_faces([(40, 60), (220, 60)])] * 20, rate=10)
     expected = {None: {"patient", "unknown"}, (0.0, 0.0, 0.5, 1.0): {"patient", "other"}}
     for region, roles in expected.items():
         session = Session("P1", "S1", video, patient_region=region)
-        process_session(session, tmp_path / "out", Settings(), fake_instruments)
+        process_session(session, tmp_path / "out", Settings(), fake_networks)
         faces = pl.read_parquet(session.faces_path(tmp_path / "out"))
         assert faces.columns == FACES_SCHEMA.names
         assert set(faces["role"].cast(pl.String)) == roles
