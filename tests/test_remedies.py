@@ -61,6 +61,7 @@ EXCEPTIONS = {
     "shows more than one person: give the session a photo of the patient": "real faces: test_people",
     "they come from different networks. Make the references again": "the library's; test_clustering",
     "it is not certain who the patient is. Look with `emonext people {}`.": "a person's decision",
+    "the expression of this person was not stored; process the session again": "test_people processes it",
     "who gave no consent; make sure that the recording may be processed.": "a person's decision",
     "is nearly {} of row {}; make sure that both are correct.": "a person's decision",
     "keep a copy in a safe place; without the key the results cannot be read.": "about the future",
@@ -81,7 +82,7 @@ EXCEPTIONS = {
 class ByLight:
     """Tells people apart by how light their faces are."""
 
-    name, same_person = "by-light", 0.1
+    name, same_person, perhaps = "by-light", 0.1, 0.2
 
     def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         light: NDArray[np.float32] = chips.mean(axis=(1, 2, 3), dtype=np.float32)[:, None] / 255
