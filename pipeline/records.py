@@ -45,6 +45,11 @@ class Person:
     reason: str = ""
     seen_with: tuple[int, ...] = ()
 
+    @property
+    def ids(self) -> tuple[str, str]:
+        """Of the patient and the session."""
+        return self.patient_id, self.session_id
+
     def cells(self) -> dict[str, str]:
         """The person's row of the table that a coordinator corrects, by :data:`PEOPLE_COLUMNS`."""
         return {
