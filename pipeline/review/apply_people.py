@@ -89,7 +89,7 @@ def _apply_roles(
     before = patient_from_roles(samples, kept)
     known = read_roles(faces_path(out, *ids))
     found = Patient(
-        # of whom a person does not know who they are, a guess is no answer
+        # a person who is set to unknown is no longer the patient by a guess
         frozenset(t for t, role in known.items() if role == "patient" and said.get(t) != "unknown"),
         timeline.metadata["patient"]["chosen_by"],
         timeline.metadata["patient"]["identity"],

@@ -19,10 +19,11 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.records import PEOPLE_COLUMNS, ROLES, SURE, Ids, Person, Region, Seat, Still
+from pipeline.store.counts import clock
 from pipeline.store.spreadsheet import protect
 from reports.assets import INLINE
 from reports.render import render, write_page
-from reports.words.formatting import clock, seconds_text, share_text
+from reports.words.formatting import seconds_text, share_text
 from reports.words.labels import IDENTITY_WORDS, in_words
 from reports.words.language import ENGLISH, Language
 from reports.words.people import CHOICE_WORDS, ROLE_WORDS, script_words

@@ -55,6 +55,7 @@ REASONS = (
     marked("a person set the roles; a face was found at %(found)s of %(wanted)s places"),
     marked("the expression of this person was not stored; process the session again"),
     marked("the person who checked the roles found no patient"),
+    marked("the person who checked the roles named no patient, and did not name everybody"),
     marked("nobody is seen in the region"),
     marked(
         "person %(person)s is in the region in %(times)s of %(all)s samples, "

@@ -3,20 +3,17 @@
 import csv
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
-from videos import encode, with_faces
+from coloured_people import BLUE, LEFT, RED, RIGHT, ByColour, middle, process, seated
+from videos import encode
 
 from pipeline.errors import InputError
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, write_roles
-from pipeline.processing.batch import process_sessions
-from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Networks, Session, Settings
+from pipeline.processing.session import Networks, Session
 from pipeline.records import FrameFaces
 from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
@@ -24,38 +21,6 @@ from pipeline.review.people_table import read_people, write_people
 from pipeline.store.status import read_outcomes
 from pipeline.store.timeline import FACES_SCHEMA, read_timeline
 from reports.pages.people import people_page
-
-RED, BLUE = (1.0, 0.3, 0.3), (0.3, 0.3, 1.0)
-LEFT, RIGHT = (40, 60), (220, 60)
-
-
-@dataclass
-class ByColour:
-    """Who has the same colour is the same person."""
-
-    name: str = "by-colour"
-    same_person: float = 0.2
-    perhaps: float = 0.3
-
-    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        mean = chips.mean(axis=(1, 2)) + 1e-6
-        return (mean / mean.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def seated(*people: tuple[tuple[int, int], tuple[float, float, float]]) -> NDArray[np.uint8]:
-    """A picture of coloured faces."""
-    picture = np.zeros((180, 320, 3), np.float64)
-    for corner, colour in people:
-        picture += with_faces([corner]) * np.array(colour)
-    return picture.astype(np.uint8)
-
-
-def process(out: Path, sessions: list[Session], networks: Networks, sample_fps: float = 5.0) -> None:
-    settings = Settings(sample_fps=sample_fps)
-    engine = in_this_process(networks)
-    outcomes = process_sessions(sessions, out, settings, engine, "0" * 64, overwrite=True)
-    # where a second person is seen, a rule does not know who is who
-    assert {outcome.state for outcome in outcomes} <= {"done", "to_check"}, outcomes
 
 
 @pytest.fixture
@@ -74,12 +39,6 @@ def sessions(tmp_path: Path) -> list[Session]:
 def out(tmp_path: Path, sessions: list[Session], fake_networks: Networks) -> Path:
     process(tmp_path / "out", sessions, fake_networks)
     return tmp_path / "out"
-
-
-def middle(out: Path, session: str) -> set[int]:
-    """Where the patient's face was, px."""
-    rows = read_timeline(out / f"timelines/patient_id=P1/{session}.parquet").rows.drop_nulls("x1")
-    return {round(x, -1) for x in (rows["x1"] + rows["x2"]) / 2}
 
 
 def correct(table: Path, role: Callable[[dict[str, str]], str]) -> Path:
