@@ -1,7 +1,7 @@
 """The page of people in a real browser: roles are clicked, saved, applied, undone and kept."""
 
 import csv
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,6 @@ from pipeline.review.stills import find_stills
 from pipeline.store.status import read_outcomes
 from reports.pages.people import write_people_page
 from reports.words.language import language
-
-Open = Callable[..., Visit]
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +96,6 @@ def test_the_page_is_whole_and_without_a_violation(
 
 
 def test_a_clicked_role_is_saved_and_changes_the_timeline(visit: Visit, study: Path, tmp_path: Path) -> None:
-    import shutil
-
     red, blue = row_of(study, "S1", "A"), row_of(study, "S1", "B")
     out = shutil.copytree(study, tmp_path / "study")
     first = middle(out, "S1")
@@ -143,7 +139,7 @@ def test_only_what_was_approved_differs_from_the_folder_s_own_table(
 
 def test_nothing_is_saved_where_nothing_was_chosen(visit: Visit) -> None:
     downloads: list[object] = []
-    visit.page.on("download", downloads.append)
+    visit.page.on("download", lambda download: downloads.append(download))
     visit.page.locator("#save").click()
     assert "nothing to save yet" in said(visit)
     visit.page.wait_for_timeout(200)

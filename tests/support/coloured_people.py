@@ -12,8 +12,8 @@ from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.store.timeline import read_timeline
 
-RED, BLUE, GREEN = (1.0, 0.3, 0.3), (0.3, 0.3, 1.0), (0.2, 0.9, 0.2)
-LEFT, RIGHT = (40, 60), (220, 60)
+RED, BLUE, GREEN = (1.0, 0.3, 0.3), (0.3, 0.3, 1.0), (0.3, 1.0, 0.3)
+LEFT, RIGHT, MIDDLE = (40, 60), (220, 60), (130, 100)
 
 
 @dataclass
@@ -60,7 +60,7 @@ def make_mixed_study(folder: Path, instruments: Networks) -> Path:
     shown = {
         ("P1", "S1"): alone * 4 + both * 30,
         ("P1", "S2"): [seated((RIGHT, RED))] * 4 + [seated((RIGHT, RED), (LEFT, BLUE))] * 30,
-        ("P1", "S3"): [seated((RIGHT, BLUE))] * 4 + both * 20 + [seated((RIGHT, BLUE), (LEFT, GREEN))] * 20,
+        ("P1", "S3"): [seated((RIGHT, BLUE))] * 4 + both * 20 + [seated((RIGHT, BLUE), (MIDDLE, GREEN))] * 20,
         ("P2", "S1"): alone * 20,
     }
     sessions = [
