@@ -20,7 +20,7 @@ from pipeline.video.recording import Recording, open_recording
 _WIDTH_PX = 480
 """Of a still picture, at most."""
 
-# A region holds the face's centre in this middle part of the person's samples (%), and half a face around.
+# A region holds the face's centre in this middle part of the person's samples (%), and a face around.
 _USUAL = (5, 95)
 
 # Another person whose face is in the region in more samples than this share of the person's own is named.
@@ -86,9 +86,9 @@ def _seats(boxes: Mapping[int, NDArray[np.float64]]) -> dict[int, Seat]:
 def _region(centres: NDArray[np.float64], boxes: NDArray[np.float64]) -> Region:
     """Rounded outwards to whole per cents; at least one per cent wide and high."""
     low, high = np.percentile(centres, _USUAL, axis=0)
-    half_face = np.median(boxes[:, 2:] - boxes[:, :2], axis=0) / 2
-    first = np.clip(np.floor(100 * (low - half_face)), 0, 99)
-    last = np.clip(np.ceil(100 * (high + half_face)), first + 1, 100)
+    face = np.median(boxes[:, 2:] - boxes[:, :2], axis=0)
+    first = np.clip(np.floor(100 * (low - face)), 0, 99)
+    last = np.clip(np.ceil(100 * (high + face)), first + 1, 100)
     x1, y1, x2, y2 = (float(edge) / 100 for edge in (*first, *last))
     return x1, y1, x2, y2
 

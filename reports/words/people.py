@@ -4,7 +4,7 @@ from reports.words.labels import in_words
 from reports.words.language import Language, marked
 
 ROLE_WORDS = {
-    "patient": marked("Patient"),
+    "patient": marked("The patient"),
     "caregiver": marked("Caregiver"),
     "other": marked("Other person"),
     "unknown": marked("Not known"),

@@ -315,3 +315,34 @@ def test_everybody_is_scored_where_the_study_says_so(
     approve(write_people(find_people(tmp_path / "out", None), tmp_path / "out"), lambda row: True)
     apply_people(tmp_path / "out", read_people(tmp_path / "out", tmp_path / "out" / "people.csv")[0])
     assert expressions(tmp_path / "out", "S1") == {"patient": {True}, "unknown": {True}}
+
+
+def test_a_patient_who_is_set_to_unknown_is_the_patient_no_longer(out: Path) -> None:
+    table = write_people(find_people(out, ByColour()), out)
+    correct(table, lambda row: "unknown" if row["session_id"] == "S1" else row["role"])
+    (outcome,), _ = apply_people(out, read_people(out, table)[0])
+    assert (outcome.state, outcome.identity) == ("to_check", "unknown")
+    assert middle(out, "S1") == set()
+    assert [p.role for p in find_people(out, ByColour()) if p.session_id == "S1"] == ["unknown"] * 2
+    assert read_people(out, table) == ({}, []), "the same table says nothing new"
+
+
+def test_nobody_is_the_patient_only_if_everybody_is_named(out: Path) -> None:
+    table = write_people(find_people(out, ByColour()), out)
+    correct(table, lambda row: "caregiver" if row["role"] == "patient" else "unknown")
+    outcomes, _ = apply_people(out, read_people(out, table)[0])
+    assert {outcome.identity for outcome in outcomes} == {"unknown"}
+    correct(write_people(find_people(out, ByColour()), out), lambda row: "other")
+    outcomes, _ = apply_people(out, read_people(out, table)[0])
+    assert {outcome.identity for outcome in outcomes} == {"confirmed"}
+    assert middle(out, "S1") == set()
+
+
+def test_people_know_when_they_are_seen_and_with_whom(out: Path) -> None:
+    people = find_people(out, ByColour())
+    assert [person.seen_with for person in people] == [(2,), (1,)] * 2
+    for person in people:
+        assert len(person.portrait_s) == len(person.portraits) > 0
+        assert list(person.portrait_s) == sorted(person.portrait_s)
+        assert person.first_s <= person.portrait_s[0] <= person.portrait_s[-1] <= person.last_s
+    assert {person.reason for person in people} == {"2 people may be seen; a rule chose one"}
