@@ -67,7 +67,7 @@ def _boxes(
     found: dict[int, list[NDArray[np.float32]]] = defaultdict(list)
     for sample in samples:
         for face in sample.faces:
-            if face.track in person_of:
+            if face.track is not None and face.track in person_of:
                 found[person_of[face.track]].append(face.box_xyxy)
     return {person: np.array(boxes, np.float64) / np.tile(size, 2) for person, boxes in found.items()}
 
@@ -95,7 +95,7 @@ def _region(centres: NDArray[np.float64], boxes: NDArray[np.float64]) -> Region:
 
 def _within(centres: NDArray[np.float64], region: Region) -> NDArray[np.bool_]:
     """(n,) as :func:`pipeline.identity.recognition.in_region` counts."""
-    inside: NDArray[np.bool_] = ((centres >= region[:2]) & (centres <= region[2:])).all(axis=1)
+    inside: NDArray[np.bool_] = np.all((centres >= region[:2]) & (centres <= region[2:]), axis=1)
     return inside
 
 

@@ -1,7 +1,7 @@
 """The page on which a coordinator says who is who: everybody who is on the screen. It shows faces.
 
-The page saves the table that ``emonext people`` reads with ``--apply``. The browser keeps roles by the number of
-a row, and no names.
+The page saves the table that ``emonext people`` reads with ``--apply``. The browser keeps roles by row
+number, and no names.
 """
 
 import base64

@@ -188,7 +188,7 @@
   }
 
   // Where the keyboard is.
-  const isSeen = (element) => element.checkVisibility();
+  const isSeen = (element) => !element.closest("details:not([open])");
   function move(by) {
     const seen = people.filter(isSeen);
     const here = seen.indexOf(document.activeElement?.closest(".person"));

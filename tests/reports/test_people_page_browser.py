@@ -207,6 +207,9 @@ def test_the_keyboard_does_it_all(visit: Visit) -> None:
     keyboard.press("a")
     assert progress(visit).startswith("2 of 3 sessions to check")
     assert here() == order[2], "the first person of the next session"
+    for _ in order:
+        keyboard.press("j")
+    assert here() == order[-2], "the last person is in a folded session"
     visit.page.locator("#keys").uncheck()
     visit.page.locator(f'[data-row="{order[2]}"]').focus()
     keyboard.press("2")
