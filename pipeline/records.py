@@ -1,6 +1,6 @@
 """The records that pass from one stage to the next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -17,11 +17,13 @@ class Person:
     :param role: one of :data:`ROLES`, as used for the timeline.
     :param seconds: visible time; ``first_s``, ``last_s``: first and last time.
     :param chosen_by, identity: of the session's patient, as in :class:`pipeline.identity.patient.Patient`.
-    :param portraits: JPEG files; empty if the video is not available.
+    :param portraits: JPEG files; empty if the video is not available. ``portrait_s``: their times.
     :param embeddings: (m, D) float32; m is 0 if faces are not compared.
     :param source: begin of a sha256 of the session's tracks; the table is invalid for other tracks.
     :param alike: a letter shared by similar people of a patient's sessions.
     :param note: hint for a manual check.
+    :param reason: why the session's patient was chosen, or nobody.
+    :param seen_with: numbers of the other people of the session that share a picture with this person.
     """
 
     patient_id: str
@@ -39,6 +41,70 @@ class Person:
     source: str
     alike: str = ""
     note: str = ""
+    portrait_s: tuple[float, ...] = ()
+    reason: str = ""
+    seen_with: tuple[int, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """Of the patient and the session."""
+        return self.patient_id, self.session_id
+
+    def cells(self) -> dict[str, str]:
+        """The person's row of the table that a coordinator corrects, by :data:`PEOPLE_COLUMNS`."""
+        return {
+            "patient_id": self.patient_id,
+            "session_id": self.session_id,
+            "person": str(self.number),
+            "role": self.role,
+            "alike": self.alike,
+            "seconds": f"{self.seconds:.0f}",
+            "first_s": f"{self.first_s:.1f}",
+            "last_s": f"{self.last_s:.1f}",
+            "approved": "",
+            "chosen_by": self.chosen_by,
+            "identity": self.identity,
+            "note": self.note,
+            "tracks": " ".join(map(str, self.tracks)),
+            "source": self.source,
+        }
+
+
+PEOPLE_COLUMNS = (
+    *("patient_id", "session_id", "person", "role", "alike", "seconds", "first_s", "last_s"),
+    *("approved", "chosen_by", "identity", "note", "tracks", "source"),
+)
+"""Of the table of people: ``emonext people`` writes it, its page saves it, and ``--apply`` reads it."""
+
+Region = tuple[float, float, float, float]
+"""x1, y1, x2, y2 of a part of the picture, as shares of its width and height, 0…1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seat:
+    """A place in the picture in which a person sits.
+
+    :param region: as ``patient_region`` of a list.
+    :param share: of the samples in which the person is seen, those with their face's centre in the region.
+    :param others: numbers of other people whose faces are in it too.
+    """
+
+    region: Region
+    share: float
+    others: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """One picture of a session, with as many of its people as can be seen at once.
+
+    :param jpeg: at most 480 px wide, or none where the video is not there any more.
+    :param seats: by the person's number.
+    """
+
+    jpeg: bytes | None
+    time_s: float
+    seats: Mapping[int, Seat]
 
 
 Ids = tuple[str, str]

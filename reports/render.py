@@ -85,7 +85,8 @@ def scripts() -> tuple[Markup, ...]:
 
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
-    texts = (*scripts(), review_script(), own_script("marks.js"), own_script("search.js"), style())
+    small = map(own_script, ("marks.js", "search.js", "people.js"))
+    texts = (*scripts(), review_script(), *small, style())
     return tuple(str(text).encode() for text in texts)
 
 

@@ -30,10 +30,11 @@ def people(
     identity: Identity = "dlib",
     key: KeyFile = None,
 ) -> None:
-    """List the people in each session: a page of small pictures (it shows faces) and a table of roles.
+    """List the people in each session: a page on which to click who is who (it shows faces), and a table.
 
-    Correct the column `role` (patient, caregiver, other, unknown), then give the table with --apply. This
-    rewrites the timelines without the videos, and later runs keep the corrected roles.
+    Open the page in a browser, click the roles, and save: the browser downloads a table. Or correct the
+    column `role` of the folder's table (patient, caregiver, other, unknown) in a spreadsheet. Then give the
+    table with --apply: this rewrites the timelines without the videos, and later runs keep the roles.
 
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
@@ -41,9 +42,12 @@ def people(
     from pipeline.review.apply_people import apply_people
     from pipeline.review.people import find_people
     from pipeline.review.people_table import read_people, write_people
+    from pipeline.review.stills import find_stills
     from pipeline.store.encryption import use_key
     from reports import write_reports
+    from reports.options import last_options
     from reports.pages.people import write_people_page
+    from reports.words.language import language
 
     use_key(key)
     if apply is not None:
@@ -73,7 +77,10 @@ def people(
         with progress_bar("Looking for people") as update:
             found = find_people(directory, embed, update)
         table = write_people(found, directory)
-        page = write_people_page(found, table, directory / "people.html")
+        with progress_bar("Looking for seats") as update:
+            stills = find_stills(directory, found, update)
+        spoken = language(last_options(directory).language)
+        page = write_people_page(found, table, directory / "people.html", spoken, stills)
     say(f"Look at: {page}")
     say(f"Correct: {table}")
 

@@ -17,12 +17,9 @@ from pipeline.faces.detection import Detector
 from pipeline.identity.clustering import TrackInfo, best_faces, describe_tracks, identities, link_tracks
 from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import Recognition, in_region, recognise
-from pipeline.records import Face, FrameFaces, IdentityState
+from pipeline.records import Face, FrameFaces, IdentityState, Region
 from pipeline.store.counts import number_of
 from pipeline.video.recording import Recording
-
-Region = tuple[float, float, float, float]
-"""x1, y1, x2, y2 as shares of the upright picture, 0…1."""
 
 _RULES = ("longest", "largest")
 

@@ -107,6 +107,10 @@ def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient
     roles = {track: _most(counts) for track, counts in votes.items()}
     tracks = frozenset(track for track, role in roles.items() if role == "patient")
     if not wanted:
+        seen = {face.track for sample in samples for face in sample.faces if face.track is not None}
+        if seen - {track for track, role in roles.items() if role != "unknown"}:
+            reason = "the person who checked the roles named no patient, and did not name everybody"
+            return Patient(tracks, "hand", "unknown", reason, roles)
         reason = "the person who checked the roles found no patient"
         return Patient(tracks, "hand", "confirmed", reason, roles)
     reason = f"a person set the roles; a face was found at {found} of {wanted} places"

@@ -12,7 +12,7 @@ from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, CropSpec, Detector
 from pipeline.faces.quality import QualityLimits
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S
 from pipeline.identity.embedding import DlibEmbedder, Embedder
-from pipeline.identity.patient import Region
+from pipeline.records import Region
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.video.decoding import check_sample_fps
 from pipeline.video.recording import Span

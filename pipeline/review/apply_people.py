@@ -12,7 +12,7 @@ from pipeline.identity.patient import Patient, by_faces
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, roles_path, write_roles
 from pipeline.processing.session_tables import read_roles, write_session
 from pipeline.records import UNSURE, FrameFaces, Ids, OnProgress
-from pipeline.review.people import concatenated, face_chips, read_session, videos_of
+from pipeline.review.people import concatenated, face_pictures, read_session, videos_of
 from pipeline.store.audit import audited
 from pipeline.store.lock import folder_lock
 from pipeline.store.paths import faces_path
@@ -89,7 +89,8 @@ def _apply_roles(
     before = patient_from_roles(samples, kept)
     known = read_roles(faces_path(out, *ids))
     found = Patient(
-        frozenset(track for track, role in known.items() if role == "patient"),
+        # a person who is set to unknown is no longer the patient by a guess
+        frozenset(t for t, role in known.items() if role == "patient" and said.get(t) != "unknown"),
         timeline.metadata["patient"]["chosen_by"],
         timeline.metadata["patient"]["identity"],
         timeline.metadata["patient"]["reason"],
@@ -107,8 +108,9 @@ def _apply_roles(
     metadata = write_session(out, *ids, samples, patient, timeline.metadata).metadata
     if embed is not None and patient.tracks and patient.state == "confirmed":
         own = [_with_tracks(sample, patient.tracks) for sample in samples]
-        chips, _ = face_chips(own, videos)
-        write_gallery(out, ids, concatenated([embed(found) for found in chips.values()]), embed)
+        pictures, _ = face_pictures(own, videos)
+        faces = [embed(found.chips) for found in pictures.values()]
+        write_gallery(out, ids, concatenated(faces), embed)
     return metadata
 
 

@@ -7,8 +7,8 @@ table; the timelines of these sessions are then rewritten from ``faces/``.
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,25 @@ from pipeline.store.timeline import Timeline, read_timeline, written_sessions
 from pipeline.video.recording import open_recording
 
 # Faces per track that are compared, and pictures per person that are shown; each needs decoding the video.
-_MOST_COMPARED, _MOST_SHOWN, _SHOWN_PX = 12, 6, 112
+_MOST_COMPARED, _MOST_SHOWN, _SHOWN_PX = 12, 6, 192
 
+# How far a picture reaches beyond the face, in sides of its box: hair and clothes help to know somebody.
+_SHOWN_MARGIN = 0.4
 
 # Linking by place and time is impossible between sessions.
 _NEVER_S = 1e9
+
+
+@dataclass(frozen=True, eq=False)
+class FacePictures:
+    """A track's best faces, out of the video.
+
+    :param chips: (n, 150, 150, 3) uint8 RGB, as faces are compared.
+    :param portraits: for a person to look at: time in s, and a JPEG file.
+    """
+
+    chips: NDArray[np.uint8]
+    portraits: tuple[tuple[float, bytes], ...]
 
 
 def find_people(
@@ -83,16 +97,19 @@ def videos_of(before: Outcome | None) -> list[Path]:
 
 def _people_of(out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder | None) -> Iterator[Person]:
     timeline, samples = read_session(out, ids)
-    chips, note = face_chips(samples, videos)
-    embeddings = {track: embed(found) for track, found in chips.items()} if embed else {}
+    pictures, note = face_pictures(samples, videos)
+    embeddings = {track: embed(found.chips) for track, found in pictures.items()} if embed else {}
     tracks = {info.track: info for info in describe_tracks(samples, embeddings)}
     person_of = link_tracks(tracks.values(), embed.same_person if embed else 0.0)
     lasts_s, roles = sample_seconds(timeline), read_roles(faces_path(out, *ids))
     patient = timeline.metadata["patient"]
+    seen_with = _seen_with(samples, person_of)
     for number in sorted(set(person_of.values())):
         own = [tracks[track] for track, person in sorted(person_of.items()) if person == number]
         present = np.unique(np.concatenate([info.present for info in own]))
-        pictures = concatenated([chips[info.track] for info in own if info.track in chips])
+        taken = [pictures[info.track] for info in own if info.track in pictures]
+        portraits = sorted(portrait for found in taken for portrait in found.portraits)
+        shown = _spread(portraits, _MOST_SHOWN)
         mixed = embed is not None and any(_is_mixed(info.embeddings, embed) for info in own)
         yield Person(
             patient_id=ids[0],
@@ -105,24 +122,37 @@ def _people_of(out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder | No
             last_s=max(info.last_s for info in own),
             chosen_by=patient["chosen_by"],
             identity=patient["identity"],
-            portraits=tuple(_jpeg(picture) for picture in _spread(pictures, _MOST_SHOWN)),
+            portraits=tuple(jpeg for _, jpeg in shown),
+            portrait_s=tuple(time_s for time_s, _ in shown),
             embeddings=concatenated([info.embeddings for info in own if len(info.embeddings)]),
             source=tracks_digest(samples),
             note="shows more than one person: give the session a photo of the patient" if mixed else note,
+            reason=patient["reason"],
+            seen_with=tuple(sorted(seen_with[number])),
         )
 
 
-def face_chips(
+def _seen_with(samples: Sequence[FrameFaces], person_of: Mapping[int, int]) -> dict[int, set[int]]:
+    """Person → those who are in a picture together with them."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for sample in samples:
+        there = {person_of[face.track] for face in sample.faces if face.track is not None}
+        for person in there:
+            found[person] |= there - {person}
+    return found
+
+
+def face_pictures(
     samples: Sequence[FrameFaces], videos: Sequence[Path]
-) -> tuple[dict[int, NDArray[np.uint8]], str]:
-    """Track → (n, 150, 150, 3) uint8 RGB, its best faces from the videos; or the reason why not."""
+) -> tuple[dict[int, FacePictures], str]:
+    """Track → its best faces from the videos; or the reason why not."""
     if not videos:
         return {}, "its video is not known"
     try:
         recording = open_recording(videos)
-        chips = {
+        found = {
             track: [
-                align(picture, face.landmarks)
+                (align(picture, face.landmarks), (sample.time_s, _portrait(picture, face.box_xyxy)))
                 for sample, face in _spread(faces, _MOST_COMPARED)
                 if (picture := recording.picture_at(sample.frame)) is not None
             ]
@@ -130,7 +160,11 @@ def face_chips(
         }
     except VideoError:
         return {}, "its video is not where it was"
-    return {track: np.stack(found) for track, found in chips.items() if found}, ""
+    return {
+        track: FacePictures(np.stack([chip for chip, _ in row]), tuple(portrait for _, portrait in row))
+        for track, row in found.items()
+        if row
+    }, ""
 
 
 def _is_mixed(embeddings: NDArray[np.float32], embed: Embedder) -> bool:
@@ -209,9 +243,17 @@ def _letter(number: int) -> str:
     return letters
 
 
-def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+def _portrait(picture: NDArray[np.uint8], box_xyxy: NDArray[np.float32]) -> bytes:
+    """The square around a face; beyond the picture's edge it is black."""
+    centre = (box_xyxy[:2] + box_xyxy[2:]) / 2
+    half = max(1.0, (0.5 + _SHOWN_MARGIN) * float(max(box_xyxy[2:] - box_xyxy[:2])))
+    edges = np.concatenate([np.floor(centre - half), np.ceil(centre + half)]).astype(int).tolist()
+    return jpeg_of(Image.fromarray(picture).crop(edges).resize((_SHOWN_PX, _SHOWN_PX)))
+
+
+def jpeg_of(picture: Image.Image) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(picture).resize((_SHOWN_PX, _SHOWN_PX)).save(file, "JPEG", quality=80)
+    picture.save(file, "JPEG", quality=80)
     return file.getvalue()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.processing.session_tables import read_roles
-from pipeline.records import ROLES, FrameFaces, Ids, Person
+from pipeline.records import PEOPLE_COLUMNS, ROLES, FrameFaces, Ids, Person
 from pipeline.review.people import read_session, sessions_with_timeline, tracks_digest
 from pipeline.store.folders import PEOPLE_FILE
 from pipeline.store.paths import faces_path
@@ -17,21 +17,15 @@ from pipeline.store.spreadsheet import Problem, plain, read_table, shown, write_
 _MAX_DIGITS = 10
 
 
-_COLUMNS = (
-    *("patient_id", "session_id", "person", "role", "alike", "seconds", "first_s", "last_s"),
-    *("approved", "chosen_by", "identity", "note", "tracks", "source"),
-)
-
-
 _YES = ("yes", "y", "true", "1", "x", "oui", "ja")
 
 
 def write_people(people: Sequence[Person], out: Path) -> Path:
-    """Write the folder's ``people.csv`` for correction in a spreadsheet; only ``role`` is read back.
+    """Write the folder's ``people.csv`` for correction in a spreadsheet or on the page of people.
 
     :raises OutputError: the file can't be written.
     """
-    return write_rows(out / PEOPLE_FILE, _COLUMNS, (_cells(person) for person in people))
+    return write_rows(out / PEOPLE_FILE, PEOPLE_COLUMNS, (person.cells() for person in people))
 
 
 def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list[Problem]]:
@@ -110,22 +104,3 @@ class _Sessions:
         if self._samples[0] != ids:
             self._samples = ids, read_session(self._out, ids)[1]
         return self._samples[1]
-
-
-def _cells(person: Person) -> dict[str, str]:
-    return {
-        "patient_id": person.patient_id,
-        "session_id": person.session_id,
-        "person": str(person.number),
-        "role": person.role,
-        "alike": person.alike,
-        "seconds": f"{person.seconds:.0f}",
-        "first_s": f"{person.first_s:.1f}",
-        "last_s": f"{person.last_s:.1f}",
-        "approved": "",
-        "chosen_by": person.chosen_by,
-        "identity": person.identity,
-        "note": person.note,
-        "tracks": " ".join(map(str, person.tracks)),
-        "source": person.source,
-    }

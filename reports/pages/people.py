@@ -1,58 +1,196 @@
-"""The page of all visible people, for a person who confirms the patient. It shows faces."""
+"""The page on which a coordinator says who is who: everybody who is on the screen. It shows faces.
+
+The page saves the table that ``emonext people`` reads with ``--apply``. The browser keeps roles by row
+number, and no names.
+"""
 
 import base64
-from collections.abc import Sequence
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.records import Person
-from reports.render import content_policy, render, style, write_page
-from reports.words.language import ENGLISH
+from pipeline.records import PEOPLE_COLUMNS, ROLES, SURE, Ids, Person, Region, Seat, Still
+from pipeline.store.counts import clock
+from pipeline.store.spreadsheet import protect
+from reports.assets import INLINE
+from reports.render import render, write_page
+from reports.words.formatting import seconds_text, share_text
+from reports.words.labels import IDENTITY_WORDS, in_words
+from reports.words.language import ENGLISH, Language
+from reports.words.people import CHOICE_WORDS, ROLE_WORDS, script_words
+from reports.words.reasons import reason_text
 
-ROLE_WORDS = {
-    "patient": "the patient",
-    "caregiver": "a caregiver",
-    "other": "somebody else",
-    "unknown": "nobody knows",
-}
-
-CHOICE_WORDS = {
-    "hand": "confirmed by a person",
-    "photo": "by the patient’s photo",
-    "gallery": "by the patient’s other sessions",
-    "region": "by where the patient sits",
-    "longest": "a guess: seen longest",
-    "largest": "a guess: nearest to the camera",
-}
+SCRIPT_FILE = "people.js"
 
 
-def write_people_page(people: Sequence[Person], table: Path, path: Path) -> Path:
+def write_people_page(
+    people: Sequence[Person],
+    table: Path,
+    path: Path,
+    language: Language = ENGLISH,
+    stills: Mapping[Ids, Still] = MappingProxyType({}),
+) -> Path:
     """Writes the page; returns its path.
 
-    :param table: the table in which roles are corrected.
+    :param people: in the order of the table's rows.
+    :param table: the folder's own; what the page saves has the same name.
+    :param stills: of sessions, for the helper that shows where the patient sits.
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, people_page(people, table.name))
+    folder = path.parent.resolve().name
+    return write_page(path, people_page(people, table.name, language, folder, stills))
 
 
-def people_page(people: Sequence[Person], table: str) -> Markup:
-    """The page as HTML: by patient, then by session."""
-    ordered = sorted(people, key=lambda person: (person.patient_id, person.session_id, person.number))
-    patients = [(patient, list(rows)) for patient, rows in groupby(ordered, key=lambda p: p.patient_id)]
+def people_page(
+    people: Sequence[Person],
+    table: str,
+    language: Language = ENGLISH,
+    folder: str = "study",
+    stills: Mapping[Ids, Still] = MappingProxyType({}),
+) -> Markup:
+    """The page as HTML: sessions to check, then the others, each by patient and session.
+
+    :param folder: the study's folder, for the command; its name alone.
+    """
+    rows = sorted(enumerate(people), key=lambda row: (*row[1].ids, row[1].number))
+    groups = groupby(rows, key=lambda row: row[1].ids)
+    sessions = [
+        _session(number, list(of_session), language, stills.get(ids))
+        for number, (ids, of_session) in enumerate(groups)
+    ]
+    others = [session for session in sessions if session["identity"] in SURE]
     return render(
         "people.html",
-        ENGLISH,
-        patients=patients,
+        language,
+        to_check=[session for session in sessions if session["identity"] not in SURE],
+        others=others,
+        others_count=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", len(others)),
         compared=any(person.alike for person in people),
-        roles=ROLE_WORDS,
-        choices=CHOICE_WORDS,
-        picture=_data_uri,
+        roles=ROLES,
+        role_words=in_words(ROLE_WORDS, language),
+        identity_words=in_words(IDENTITY_WORDS, language),
         table=table,
-        policy=content_policy(),
-        style=style(),
+        command=_command(folder, table),
+        data=_data(people, sessions, table, language),
+        **INLINE.of_page(with_figures=False, script=SCRIPT_FILE),
     )
+
+
+def _session(
+    number: int, rows: Sequence[tuple[int, Person]], language: Language, still: Still | None
+) -> dict[str, Any]:
+    """What the template shows of a session.
+
+    :param rows: its people, each with the number of its row in the table.
+    """
+    first = rows[0][1]
+    return {
+        "number": number,
+        "patient_id": first.patient_id,
+        "session_id": first.session_id,
+        "identity": first.identity if first.identity in IDENTITY_WORDS else "unknown",
+        "proposal": _proposal([person for _, person in rows], language),
+        "reason": reason_text(first.reason, language),
+        "people": [_person(row, person, language) for row, person in rows],
+        "still": _still(still) if still is not None and still.jpeg is not None else None,
+        "seats": [_seat(who, seat, language) for who, seat in sorted(still.seats.items())] if still else [],
+    }
+
+
+def _proposal(people: Sequence[Person], language: Language) -> str:
+    chosen = [str(person.number) for person in people if person.role == "patient"]
+    if not chosen:
+        return language.gettext("Proposal: nobody is the patient.")
+    by = CHOICE_WORDS.get(people[0].chosen_by, CHOICE_WORDS["track"])
+    return language.gettext(
+        "Proposal: the patient is person %(numbers)s (%(how)s).",
+        numbers=language.listed(chosen),
+        how=language.word(by),
+    )
+
+
+def _person(row: int, person: Person, language: Language) -> dict[str, Any]:
+    times = person.portrait_s or (person.first_s,) * len(person.portraits)
+    return {
+        "row": row,
+        "number": person.number,
+        "alike": person.alike,
+        "role": person.role,
+        "note": reason_text(person.note, language),
+        "seen": language.gettext(
+            "On the screen for %(seconds)s, from %(first)s to %(last)s.",
+            seconds=seconds_text(person.seconds, language),
+            first=clock(person.first_s),
+            last=clock(person.last_s),
+        ),
+        "portraits": [
+            {"uri": _data_uri(jpeg), "time": clock(time_s)}
+            for jpeg, time_s in zip(person.portraits, times, strict=True)
+        ],
+    }
+
+
+def _still(still: Still) -> dict[str, str]:
+    return {"uri": _data_uri(still.jpeg or b""), "time": clock(still.time_s)}
+
+
+def _seat(person: int, seat: Seat, language: Language) -> dict[str, Any]:
+    return {
+        "person": person,
+        "region": region_text(seat.region),
+        "share": language.gettext(
+            "The face is there for %(share)s of the time in which this person is seen.",
+            share=share_text(seat.share, 1.0, language),
+        ),
+        "others": language.gettext(
+            "Also there: person %(others)s.", others=language.listed(list(map(str, seat.others)))
+        )
+        if seat.others
+        else "",
+    }
+
+
+def region_text(region: Region) -> str:
+    """As ``patient_region`` of a list: ``0,10,55.5,100``, in % of the picture."""
+    return ",".join(f"{100 * edge:.1f}".removesuffix(".0") for edge in region)
+
+
+def _data(
+    people: Sequence[Person], sessions: Sequence[Mapping[str, Any]], table: str, language: Language
+) -> dict[str, Any]:
+    """What the script needs. ``key`` changes with anything that the choices are about."""
+    row_of = {(*p.ids, p.number): row for row, p in enumerate(people)}
+    about: dict[str, Any] = {
+        "file": table,
+        "columns": PEOPLE_COLUMNS,
+        "rows": [[protect(person.cells()[name]) for name in PEOPLE_COLUMNS] for person in people],
+        "with": [
+            [row_of[*p.ids, number] for number in p.seen_with if (*p.ids, number) in row_of] for p in people
+        ],
+        "sessions": [
+            {
+                "rows": [person["row"] for person in session["people"]],
+                "check": session["identity"] not in SURE,
+            }
+            for session in sessions
+        ],
+    }
+    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    return {**about, "roles": ROLES, "key": f"emonext-people-{digest[:32]}", "words": script_words(language)}
+
+
+def _command(folder: str, table: str) -> str:
+    words = ["emonext", "people", folder, "--apply", table]
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def _data_uri(jpeg: bytes) -> str:

@@ -55,6 +55,7 @@ REASONS = (
     marked("a person set the roles; a face was found at %(found)s of %(wanted)s places"),
     marked("the expression of this person was not stored; process the session again"),
     marked("the person who checked the roles found no patient"),
+    marked("the person who checked the roles named no patient, and did not name everybody"),
     marked("nobody is seen in the region"),
     marked(
         "person %(person)s is in the region in %(times)s of %(all)s samples, "
@@ -64,6 +65,11 @@ REASONS = (
     marked(
         "person %(person)s is in the region in %(times)s of %(all)s samples, anybody else in %(rest)s at most"
     ),
+    marked("its video is not known"),
+    marked("its video is not where it was"),
+    marked("shows more than one person: give the session a photo of the patient"),
+    marked("looks like the patient of %(sessions)s: please check"),
+    marked("does not look, but person %(others)s does, like the patient of %(sessions)s: please check"),
     marked("no frame can be decoded."),
     marked("not found."),
     marked("the file is empty."),
@@ -79,6 +85,9 @@ STATE_REASONS = {
     "withdrawn": marked("consent was withdrawn: earlier results are set aside until they are purged"),
 }
 """What a state says by itself; its rows have no reason of their own."""
+
+# Names for which several words may stand; all others stand for one word.
+_LISTS = ("reason", "sessions", "others")
 
 _DECIMAL = re.compile(r"\d+\.\d+")
 
@@ -121,6 +130,6 @@ def _pattern(text: str) -> re.Pattern[str]:
     """``%(far)s`` stands for one word, ``%(reason)s`` for anything."""
     pieces = re.split(r"%\((\w+)\)s", text)
     for k, piece in enumerate(pieces):
-        anything = r".+" if piece == "reason" else r"\S+"
+        anything = r".+" if piece in _LISTS else r"\S+"
         pieces[k] = f"(?P<{piece}>{anything})" if k % 2 else re.escape(piece)
     return re.compile("".join(pieces))

@@ -95,6 +95,16 @@ def test_what_shows_faces_is_made_while_the_folder_is_held_and_is_logged(emonext
     assert "P9" not in (two / IDS_FILE).read_text()
 
 
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_the_page_of_people_has_the_language_of_the_reports(emonext: Emonext, two: Path, lang: str) -> None:
+    assert emonext("report", two, "--lang", lang).code == DONE
+    assert emonext("people", two).code == DONE
+    page = (two / "people.html").read_text()
+    assert f'<html lang="{lang}">' in page
+    assert f"emonext people {two.name} --apply people.csv" in page
+    assert str(two) not in page
+
+
 @pytest.mark.parametrize("command", [["people"], ["review"]])
 def test_where_there_is_no_folder_nothing_is_held(
     emonext: Emonext, tmp_path: Path, command: list[str]

@@ -189,12 +189,13 @@ def test_pages_show_texts_and_obey_none(fuzz: Fuzz) -> None:
             0.0,
             1.0,
             "longest",
-            None,
+            "to_check",
             (b"a",),
             np.zeros((0, 2)),
             "a",
             "A",
             text,
+            reason=text,
         )
         entry = IndexEntry("P1", "S1", "failed", text, None, None)
         row = dict.fromkeys(("coverage", "identity", "seconds_lost", "video_s", "took_s", "speed"))

@@ -3,20 +3,17 @@
 import csv
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
-from videos import encode, with_faces
+from coloured_people import BLUE, LEFT, RED, RIGHT, ByColour, middle, process, seated
+from videos import encode
 
 from pipeline.errors import InputError
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, write_roles
-from pipeline.processing.batch import process_sessions
-from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Networks, Session, Settings
+from pipeline.processing.session import Networks, Session
 from pipeline.records import FrameFaces
 from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
@@ -24,38 +21,6 @@ from pipeline.review.people_table import read_people, write_people
 from pipeline.store.status import read_outcomes
 from pipeline.store.timeline import FACES_SCHEMA, read_timeline
 from reports.pages.people import people_page
-
-RED, BLUE = (1.0, 0.3, 0.3), (0.3, 0.3, 1.0)
-LEFT, RIGHT = (40, 60), (220, 60)
-
-
-@dataclass
-class ByColour:
-    """Who has the same colour is the same person."""
-
-    name: str = "by-colour"
-    same_person: float = 0.2
-    perhaps: float = 0.3
-
-    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        mean = chips.mean(axis=(1, 2)) + 1e-6
-        return (mean / mean.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def seated(*people: tuple[tuple[int, int], tuple[float, float, float]]) -> NDArray[np.uint8]:
-    """A picture of coloured faces."""
-    picture = np.zeros((180, 320, 3), np.float64)
-    for corner, colour in people:
-        picture += with_faces([corner]) * np.array(colour)
-    return picture.astype(np.uint8)
-
-
-def process(out: Path, sessions: list[Session], networks: Networks, sample_fps: float = 5.0) -> None:
-    settings = Settings(sample_fps=sample_fps)
-    engine = in_this_process(networks)
-    outcomes = process_sessions(sessions, out, settings, engine, "0" * 64, overwrite=True)
-    # where a second person is seen, a rule does not know who is who
-    assert {outcome.state for outcome in outcomes} <= {"done", "to_check"}, outcomes
 
 
 @pytest.fixture
@@ -74,12 +39,6 @@ def sessions(tmp_path: Path) -> list[Session]:
 def out(tmp_path: Path, sessions: list[Session], fake_networks: Networks) -> Path:
     process(tmp_path / "out", sessions, fake_networks)
     return tmp_path / "out"
-
-
-def middle(out: Path, session: str) -> set[int]:
-    """Where the patient's face was, px."""
-    rows = read_timeline(out / f"timelines/patient_id=P1/{session}.parquet").rows.drop_nulls("x1")
-    return {round(x, -1) for x in (rows["x1"] + rows["x2"]) / 2}
 
 
 def correct(table: Path, role: Callable[[dict[str, str]], str]) -> Path:
@@ -356,3 +315,34 @@ def test_everybody_is_scored_where_the_study_says_so(
     approve(write_people(find_people(tmp_path / "out", None), tmp_path / "out"), lambda row: True)
     apply_people(tmp_path / "out", read_people(tmp_path / "out", tmp_path / "out" / "people.csv")[0])
     assert expressions(tmp_path / "out", "S1") == {"patient": {True}, "unknown": {True}}
+
+
+def test_a_patient_who_is_set_to_unknown_is_the_patient_no_longer(out: Path) -> None:
+    table = write_people(find_people(out, ByColour()), out)
+    correct(table, lambda row: "unknown" if row["session_id"] == "S1" else row["role"])
+    (outcome,), _ = apply_people(out, read_people(out, table)[0])
+    assert (outcome.state, outcome.identity) == ("to_check", "unknown")
+    assert middle(out, "S1") == set()
+    assert [p.role for p in find_people(out, ByColour()) if p.session_id == "S1"] == ["unknown"] * 2
+    assert read_people(out, table) == ({}, []), "the same table says nothing new"
+
+
+def test_nobody_is_the_patient_only_if_everybody_is_named(out: Path) -> None:
+    table = write_people(find_people(out, ByColour()), out)
+    correct(table, lambda row: "caregiver" if row["role"] == "patient" else "unknown")
+    outcomes, _ = apply_people(out, read_people(out, table)[0])
+    assert {outcome.identity for outcome in outcomes} == {"unknown"}
+    correct(write_people(find_people(out, ByColour()), out), lambda row: "other")
+    outcomes, _ = apply_people(out, read_people(out, table)[0])
+    assert {outcome.identity for outcome in outcomes} == {"confirmed"}
+    assert middle(out, "S1") == set()
+
+
+def test_people_know_when_they_are_seen_and_with_whom(out: Path) -> None:
+    people = find_people(out, ByColour())
+    assert [person.seen_with for person in people] == [(2,), (1,)] * 2
+    for person in people:
+        assert len(person.portrait_s) == len(person.portraits) > 0
+        assert list(person.portrait_s) == sorted(person.portrait_s)
+        assert person.first_s <= person.portrait_s[0] <= person.portrait_s[-1] <= person.last_s
+    assert {person.reason for person in people} == {"2 people may be seen; a rule chose one"}

@@ -1,0 +1,47 @@
+"""Words of the page of people, and those that its script shows."""
+
+from reports.words.labels import in_words
+from reports.words.language import Language, marked
+
+ROLE_WORDS = {
+    "patient": marked("The patient"),
+    "caregiver": marked("Caregiver"),
+    "other": marked("Other person"),
+    "unknown": marked("Not known"),
+}
+"""Of :data:`pipeline.records.ROLES`."""
+
+CHOICE_WORDS = {
+    "hand": marked("chosen by a person"),
+    "photo": marked("by the patient’s photo"),
+    "gallery": marked("by the patient’s other sessions"),
+    "region": marked("by where the patient sits"),
+    "longest": marked("a guess: seen longest"),
+    "largest": marked("a guess: nearest to the camera"),
+    "track": marked("by the number of a track"),
+}
+
+_SCRIPT_WORDS = {
+    "progress": marked("{left} of {all} sessions to check"),
+    "none_left": marked("No session is left to check."),
+    "chosen": marked("{count} changed or approved"),
+    "checked": marked("Checked by you"),
+    "approve": marked("Approve: the patient is person {people}"),
+    "approve_nobody": marked("Approve: the patient is not in this session"),
+    "approve_not_yet": marked("To approve, say who the patient is, or who everybody is"),
+    "seen_together": marked(
+        "Person {others} is seen together with person {people}, and is no longer the patient."
+    ),
+    "nobody": marked("nobody else"),
+    "person": marked("person {number}"),
+    "undone": marked("Undone."),
+    "deleted": marked("Your choices are deleted. “Undo” brings them back."),
+    "nothing": marked("There is nothing to save yet: change or approve something first."),
+    "saved": marked("Saved as {file}. Now run the command at the end of this page."),
+    "wrong_region": marked("Each edge is a number from 0 to 100: left before right, top before bottom."),
+}
+
+
+def script_words(language: Language) -> dict[str, str]:
+    """What the page's script shows; it replaces the names in braces."""
+    return in_words(_SCRIPT_WORDS, language)
