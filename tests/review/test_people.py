@@ -13,7 +13,9 @@ from videos import encode
 
 from pipeline.errors import InputError
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, write_roles
-from pipeline.processing.session import Networks, Session
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.records import FrameFaces
 from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
