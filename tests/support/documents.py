@@ -88,6 +88,7 @@ def output_schema() -> str:
     from pipeline.analysis.event_locked import EVENTS_SCHEMA
     from pipeline.analysis.scales import SCALES_SCHEMA
     from pipeline.analysis.summaries import EPISODES_SCHEMA, MEASURES_SCHEMA, SESSIONS_SCHEMA
+    from pipeline.identity.gallery import GALLERY_SCHEMA
     from pipeline.identity.roles import ROLES_SCHEMA
     from pipeline.store.status import STATUS_SCHEMA
     from pipeline.store.timeline import FACES_SCHEMA, SCHEMA_VERSION, TIMELINE_SCHEMA
@@ -96,6 +97,7 @@ def output_schema() -> str:
         "timelines/": TIMELINE_SCHEMA,
         "faces/": FACES_SCHEMA,
         "roles/": ROLES_SCHEMA,
+        "gallery/": GALLERY_SCHEMA,
         "episodes/": EPISODES_SCHEMA,
         "summaries/sessions.parquet": SESSIONS_SCHEMA,
         "summaries/measures.parquet": MEASURES_SCHEMA,
