@@ -13,7 +13,9 @@ from videos import encode
 
 from pipeline.errors import InputError
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, write_roles
-from pipeline.processing.session import Networks, Session
+from pipeline.processing.batch import process_sessions
+from pipeline.processing.jobs import in_this_process
+from pipeline.processing.session import Networks, Session, Settings
 from pipeline.records import FrameFaces
 from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
@@ -291,7 +293,7 @@ def test_after_confirmation_only_the_patient_s_expression_is_stored(out: Path) -
 
 
 def test_who_is_named_after_their_expression_was_left_out_is_read_again(
-    out: Path, sessions: list[Session], fake_instruments: Networks
+    out: Path, sessions: list[Session], fake_networks: Networks
 ) -> None:
     approve(write_people(find_people(out, ByColour()), out), lambda row: row["role"] == "patient")
     apply_people(out, read_people(out, out / "people.csv")[0])
@@ -302,16 +304,16 @@ def test_who_is_named_after_their_expression_was_left_out_is_read_again(
     assert "process the session again" in outcomes[0].reason
     timeline = read_timeline(out / "timelines/patient_id=P1/S1.parquet")
     assert timeline.rows["emotion"].null_count() == timeline.rows.height
-    again = process_sessions(sessions, out, Settings(), in_this_process(fake_instruments), "0" * 64)
+    again = process_sessions(sessions, out, Settings(), in_this_process(fake_networks), "0" * 64)
     assert {(o.state, o.identity) for o in again} == {("done", "confirmed")}
     assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
 
 
 def test_everybody_is_scored_where_the_study_says_so(
-    tmp_path: Path, sessions: list[Session], fake_instruments: Networks
+    tmp_path: Path, sessions: list[Session], fake_networks: Networks
 ) -> None:
     settings = Settings(score_everyone=True)
-    process_sessions(sessions, tmp_path / "out", settings, in_this_process(fake_instruments), "0" * 64)
+    process_sessions(sessions, tmp_path / "out", settings, in_this_process(fake_networks), "0" * 64)
     approve(write_people(find_people(tmp_path / "out", None), tmp_path / "out"), lambda row: True)
     apply_people(tmp_path / "out", read_people(tmp_path / "out", tmp_path / "out" / "people.csv")[0])
     assert expressions(tmp_path / "out", "S1") == {"patient": {True}, "unknown": {True}}
