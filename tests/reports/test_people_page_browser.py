@@ -26,8 +26,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from pipeline.faces.detection import CropSpec
 
-    instruments = Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
-    out = make_mixed_study(tmp_path_factory.mktemp("people"), instruments)
+    networks = Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
+    out = make_mixed_study(tmp_path_factory.mktemp("people"), networks)
     people = find_people(out, ByColour())
     table, stills = write_people(people, out), find_stills(out, people)
     write_people_page(people, table, out / "people.html", language("en"), stills)

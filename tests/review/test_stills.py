@@ -15,8 +15,8 @@ from pipeline.video.recording import open_recording
 
 
 @pytest.fixture
-def study(tmp_path: Path, fake_instruments: Networks) -> Path:
-    return make_mixed_study(tmp_path, fake_instruments)
+def study(tmp_path: Path, fake_networks: Networks) -> Path:
+    return make_mixed_study(tmp_path, fake_networks)
 
 
 def test_a_seat_names_its_person_where_the_list_gives_it(study: Path) -> None:

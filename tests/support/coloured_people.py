@@ -37,9 +37,9 @@ def seated(*people: tuple[tuple[int, int], tuple[float, float, float]]) -> NDArr
     return picture.astype(np.uint8)
 
 
-def process(out: Path, sessions: list[Session], instruments: Networks, sample_fps: float = 5.0) -> None:
+def process(out: Path, sessions: list[Session], networks: Networks, sample_fps: float = 5.0) -> None:
     settings = Settings(sample_fps=sample_fps)
-    engine = in_this_process(instruments)
+    engine = in_this_process(networks)
     outcomes = process_sessions(sessions, out, settings, engine, "0" * 64, overwrite=True)
     # where a second person is seen, a rule does not know who is who
     assert {outcome.state for outcome in outcomes} <= {"done", "to_check"}, outcomes
@@ -51,7 +51,7 @@ def middle(out: Path, session: str) -> set[int]:
     return {round(x, -1) for x in (rows["x1"] + rows["x2"]) / 2}
 
 
-def make_mixed_study(folder: Path, instruments: Networks) -> Path:
+def make_mixed_study(folder: Path, networks: Networks) -> Path:
     """P1: red and blue; then with swapped seats; then blue, and red before green. P2: red alone, and certain.
 
     Red is there first in P1/S1 and P1/S2, blue in P1/S3; each is guessed to be the patient.
@@ -68,5 +68,5 @@ def make_mixed_study(folder: Path, instruments: Networks) -> Path:
         for ids, pictures in shown.items()
     ]
     (folder / "study").mkdir()
-    process(folder / "study", sessions, instruments)
+    process(folder / "study", sessions, networks)
     return folder / "study"
