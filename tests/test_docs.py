@@ -150,6 +150,7 @@ def place(folder: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_every_command_runs(path: Path, place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # whom a purge deletes, other commands want

@@ -140,6 +140,7 @@ def kit(
     return make_kit(tmp_path / "a study", processed["out"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry.name)
 def test_what_a_message_advises_works(entry: Remedy, kit: Kit) -> None:
     message = pattern_of(entry.messages[0])

@@ -15,6 +15,7 @@ from pipeline.store.timeline import Timeline
 from pipeline.video.container import probe
 
 pytest.importorskip("skimage", reason="the demo needs scikit-image")
+pytestmark = pytest.mark.slow
 
 PLAN = [
     (0.0, 7.0, "ok"),

@@ -74,6 +74,7 @@ def test_ids_are_whole_on_a_terminal_of_any_width(out: Path, columns: int) -> No
         assert PATIENT in letters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_no_alphabet_is_too_small(out: Path, encoding: str) -> None:
     for arguments in (["status", out], ["process", "--help"], ["study", "init", "--help"], ["status", "ｘ→"]):

@@ -263,6 +263,7 @@ def test_brackets_in_a_name_are_a_name(
 # --- Ctrl-C
 
 
+@pytest.mark.slow
 def test_ctrl_c_exits_130_and_the_same_command_goes_on(
     clips: Path, tmp_path: Path, small_weights: Path, emonext: Emonext, model: list[str]
 ) -> None:
