@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.identity.embedding import Embedder
+from pipeline.records import Ids
 from pipeline.store.folders import GALLERY
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_table, to_table, write_table
 
@@ -44,10 +45,10 @@ def read_gallery(out: Path, patient_id: str, except_session: str, embed: Embedde
     return np.stack(found) if found else np.zeros((0, 0), np.float32)
 
 
-def write_gallery(out: Path, ids: tuple[str, str], embeddings: NDArray[np.float32], embed: Embedder) -> None:
+def write_gallery(out: Path, ids: Ids, embeddings: NDArray[np.float32], network: str) -> None:
     """Store some of these faces of the patient; without any, remove the session's stored faces.
 
-    :param embeddings: (n, D), in any order.
+    :param embeddings: (n, D), in any order. ``network``: the embedder's name.
     :raises OutputError: the file can't be written.
     """
     path = gallery_path(out, *ids)
@@ -56,7 +57,7 @@ def write_gallery(out: Path, ids: tuple[str, str], embeddings: NDArray[np.float3
         return
     chosen = np.unique(np.linspace(0, len(embeddings) - 1, _MOST_FACES).round().astype(int))
     rows = [row.tolist() for row in embeddings[chosen]]
-    table = to_table(GALLERY_SCHEMA, {"network": [embed.name] * len(rows), "embedding": rows})
+    table = to_table(GALLERY_SCHEMA, {"network": [network] * len(rows), "embedding": rows})
     write_table(path, table, {})
 
 

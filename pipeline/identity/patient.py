@@ -42,6 +42,7 @@ class Patient:
     :param state: how certain the choice is.
     :param reason: one sentence, for manual checks; empty if a rule chose the only person.
     :param roles: manual roles of tracks.
+    :param photos: distance of each photo to the patient's nearest face.
     """
 
     tracks: frozenset[int]
@@ -49,6 +50,7 @@ class Patient:
     state: IdentityState
     reason: str = ""
     roles: Mapping[int, str] = field(default_factory=dict)
+    photos: tuple[float, ...] = ()
 
     def role_of(self, track: int | None) -> str:
         """One of :data:`pipeline.records.ROLES`; the others are known where the patient is."""
@@ -148,13 +150,13 @@ class Found:
 
     :param samples: the samples, with corrected tracks.
     :param embeddings: (n, D) of the patient's faces; n is 0 unless the patient is certain.
-    :param photos: distance of each photo to the patient's nearest face.
+    :param network: name of the embedder.
     """
 
     patient: Patient
     samples: Sequence[FrameFaces]
     embeddings: NDArray[np.float32] = field(default_factory=lambda: NO_EMBEDDINGS)
-    photos: tuple[float, ...] = ()
+    network: str = ""
 
 
 def by_faces(
@@ -192,7 +194,8 @@ def by_faces(
     none = np.zeros((0, references.shape[1]), np.float32)
     own = np.concatenate([none, *(people[person] for person in sorted(found.people) if person in people)])
     fits = cdist(photos, own).min(axis=1).round(2).tolist() if len(photos) and len(own) else []
-    return Found(patient, whole, own if patient.state == "recognised" else none, tuple(fits))
+    sure = own if patient.state == "recognised" else none
+    return Found(replace(patient, photos=tuple(fits)), whole, sure, embed.name)
 
 
 def embed_photos(photos: Sequence[Path], detect: Detector, embed: Embedder) -> NDArray[np.float32]:

@@ -64,10 +64,10 @@ def write_roles(path: Path, samples: Iterable[FrameFaces], roles: Mapping[int, s
     write_table(path, to_table(ROLES_SCHEMA, rows), {})
 
 
-def encrypt_roles(path: Path) -> None:
-    """Encrypt roles that were written before there was a key.
+def encrypt_table(path: Path) -> None:
+    """Encrypt a table that was written before there was a key.
 
-    :param path: from :func:`roles_path`; a missing file is ignored.
+    :param path: a missing file is ignored.
     :raises TimelineError: the file is damaged. :raises OutputError: the file can't be written.
     """
     if path.exists() and key_id() and not is_encrypted(path):

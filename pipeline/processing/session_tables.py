@@ -168,6 +168,7 @@ def _describe_patient(patient: Patient, samples: Sequence[FrameFaces]) -> dict[s
         "tracks": len(tracks),
         "identity": patient.state,
         "reason": patient.reason,
+        **({"photos": list(patient.photos)} if patient.photos else {}),
     }
 
 

@@ -13,9 +13,9 @@ from pipeline.errors import InputError, VideoError
 from pipeline.faces.classification import score_emotions
 from pipeline.faces.detection import find_faces
 from pipeline.faces.tracking import shorten_pauses, track_faces
-from pipeline.identity.gallery import has_gallery, read_gallery, write_gallery
+from pipeline.identity.gallery import gallery_path, has_gallery, read_gallery, write_gallery
 from pipeline.identity.patient import Found, by_faces, by_region, by_rule, embed_photos
-from pipeline.identity.roles import apply_manual_roles, encrypt_roles, patient_from_roles, roles_path
+from pipeline.identity.roles import apply_manual_roles, encrypt_table, patient_from_roles, roles_path
 from pipeline.processing.chunks import STRETCH_S, Chunk, Chunks
 from pipeline.processing.session import Networks, Session, Settings, choose_detector
 from pipeline.processing.session_tables import write_session
@@ -64,7 +64,11 @@ def process_session(
     found = find_patient(untracked, session, settings, networks, recording, out)
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
-    encrypt_roles(roles)
+    if found.patient.chosen_by == "photo" and patient is found.patient:
+        # only these: what earlier sessions alone recognised is no reference, or an error would spread
+        write_gallery(out, session.ids, found.embeddings, found.network)
+    for kept_by_hand in (roles, gallery_path(out, *session.ids)):
+        encrypt_table(kept_by_hand)
     metadata = _metadata(session, settings, networks, recording, decoders) | {"fingerprint": fingerprint}
     timeline = write_session(out, *session.ids, found.samples, patient, metadata)
     kept.remove()
@@ -201,10 +205,7 @@ def _by_faces(
         photos = embed_photos(session.patient_face, networks.detect, embed)
     elif not len(gallery):
         return None  # references of another network
-    found = by_faces(tracked, photos, gallery, recording, embed)
-    # sessions that were recognised only by earlier sessions are no references: an error would spread
-    write_gallery(out, session.ids, found.embeddings if len(photos) else found.embeddings[:0], embed)
-    return found
+    return by_faces(tracked, photos, gallery, recording, embed)
 
 
 def _without_pictures(sample: FrameFaces) -> FrameFaces:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.errors import VideoError
 from pipeline.identity.embedding import Embedder
-from pipeline.identity.gallery import read_gallery, write_gallery
+from pipeline.identity.gallery import gallery_path, read_gallery, write_gallery
 from pipeline.identity.patient import Patient, by_faces
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, roles_path, write_roles
 from pipeline.processing.session_tables import read_roles, write_session
@@ -106,11 +106,12 @@ def _apply_roles(
         # until the video is read again there is nothing to show of the patient
         patient = Patient(frozenset(), "hand", "to_check", READ_AGAIN, roles)
     metadata = write_session(out, *ids, samples, patient, timeline.metadata).metadata
+    gallery_path(out, *ids).unlink(missing_ok=True)
     if embed is not None and patient.tracks and patient.state == "confirmed":
         own = [_with_tracks(sample, patient.tracks) for sample in samples]
         pictures, _ = face_pictures(own, videos)
         faces = [embed(found.chips) for found in pictures.values()]
-        write_gallery(out, ids, concatenated(faces), embed)
+        write_gallery(out, ids, concatenated(faces), embed.name)
     return metadata
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -12,6 +13,7 @@ from roles import confirm_everybody
 from videos import encode, with_faces
 
 from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.identity.gallery import gallery_path, write_gallery
 from pipeline.identity.roles import roles_path
 from pipeline.privacy.purge import purge
 from pipeline.processing.batch import process_sessions
@@ -125,11 +127,13 @@ def test_what_is_left_open_is_known_and_roles_are_encrypted_with_their_session(
     for one in (session, other):
         process(one, out, fake_networks)
     confirm_everybody(out)
+    write_gallery(out, session.ids, np.ones((3, 4), np.float32), "network")
     said = read_table(roles_path(out, *session.ids))
     assert unencrypted_tables(out) == []
     use_key(key)
     assert process(session, out, fake_networks) == "done"
     assert is_encrypted(roles_path(out, *session.ids))
+    assert is_encrypted(gallery_path(out, *session.ids))
     assert read_table(roles_path(out, *session.ids)).equals(said)
     assert unencrypted_tables(out) == [
         other.timeline_path(out),
