@@ -76,6 +76,7 @@ def patient_page(
         "patient.html",
         language,
         patient_id=history.patient_id,
+        unsure=sum(visit.identity == "to_check" for visit in history.visits),
         answer=patient_words.answer(history, language),
         usual=_usual(history, language),
         said=said,
