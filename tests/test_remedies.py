@@ -68,6 +68,8 @@ EXCEPTIONS = {
     "they show faces: delete them after you have looked at them": "any way of deleting will do",
     ": it was replaced, or is another": "names what may have happened",
     ": a run was cut off then, or is writing now": "names what may have happened",
+    "Saved as {file}. Now run the command at the end of this page.": "a page: test_people_page_browser",
+    "To approve, say who the patient is, or who everybody is": "a page: test_people_page_browser",
     # no advice, but like it
     "--engine ray": "part of a message: only valid with",
     ": will be written again": "a result",

@@ -44,7 +44,7 @@ COLUMNS = (
     Column("end_s", "where the part ends, in the same format; empty: at the end of the video"),
     Column(
         "exclude",
-        "intervals that do not count, from-to, in order of time, separated by ;, such as  120-180;5:00-5:10",
+        "intervals that do not count, from-to, in order of time, separated by ;, such as 120-180;5:00-5:10",
     ),
     Column(
         "patient_face",

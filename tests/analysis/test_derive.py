@@ -165,7 +165,7 @@ def test_a_damaged_summary_is_made_anew(out: Path, damage: bytes) -> None:
     path = out / "summaries" / "sessions.parquet"
     path.write_bytes(damage)
     [problem] = update_derived(out)
-    assert problem.startswith(f"{path}: with which settings it was made can't be read any more")
+    assert problem.startswith(f"{path}: its settings can't be read")
     assert read_metadata(path)["settings"]["min_coverage"] == 0.2
 
 

@@ -170,7 +170,7 @@ def test_imagenet_without_a_network_is_one_line(error: Exception, monkeypatch: p
 
 
 def test_imagenet_for_a_network_that_timm_has_not_is_refused() -> None:
-    with pytest.raises(WeightsError, match="`init` imagenet: there are no such weights"):
+    with pytest.raises(WeightsError, match="`init` imagenet: no ImageNet weights for this architecture"):
         start_from(fresh(), "imagenet")
 
 

@@ -219,7 +219,7 @@ def test_somebody_unknown_is_told_and_nothing_is_done(out: Path, process: Proces
     (out / "notes.txt").write_text("P01 came late")
     with pytest.raises(InputError, match=r"nothing of P01 in this folder. But 1 file mentions it: notes.txt"):
         plan_purge(out, "P01")
-    with pytest.raises(InputError, match="no entry of P1"):
+    with pytest.raises(InputError, match="nothing of P1 in this folder"):
         plan_purge(out / "none", "P1")
     assert {path: content for path, content in files(out).items() if path != "notes.txt"} == before
 

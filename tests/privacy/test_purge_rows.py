@@ -157,4 +157,4 @@ def test_an_event_that_may_be_theirs_is_named(out: Path, process: Process) -> No
     process("P012/S01", "P013/S01")
     (out / "events.csv").write_text("session;time;what\nS01;0;song\n")
     (mention,) = do_purge(out, "P012").mentions
-    assert mention.startswith("events.csv (does not say whose session S01 is")
+    assert mention.startswith("events.csv (does not state whose session S01 is")

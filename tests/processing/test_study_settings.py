@@ -53,7 +53,10 @@ def test_the_defaults_written_down_are_read_as_they_are(tmp_path: Path) -> None:
         if isinstance(field.default, int | float | str)
     }
     limits = {field.name: field.default for field in fields(QualityLimits)}
-    lines = [f"{name} = {value!r}" for name, value in defaults.items()]
+    lines = [
+        f"{name} = {str(value).lower() if value is False else repr(value)}"
+        for name, value in defaults.items()
+    ]
     lines += ["[quality]", *(f"{name} = {value!r}" for name, value in limits.items())]
     assert read_settings(put_settings(tmp_path, "\n".join(lines))) == defaults | {"quality": limits}
 
@@ -84,7 +87,7 @@ def test_the_defaults_written_down_are_read_as_they_are(tmp_path: Path) -> None:
         ("patient_track = 'left'", "give longest, largest or"),
         ("sample_fps 5", "not TOML .*line 1"),
         ("jobs = 1\njobs = 2", "not TOML"),
-        ("model = " + "[" * 20_000, "not TOML"),
+        ("model = " + "[" * 20_000, "too long for a settings file"),
         (b"model = '\xff'", "not text in UTF-8"),
         (b"model = '\0'", "not text"),
     ],
