@@ -12,6 +12,7 @@ from pipeline.errors import VideoError
 from pipeline.faces.detection import CropSpec, Detector, find_faces
 from pipeline.processing.session import QualityLimits, Settings
 from pipeline.records import Face, FrameFaces, OnProgress
+from pipeline.stats.spread import spread
 from pipeline.store.files import atomic
 from pipeline.video.container import VideoInfo
 from pipeline.video.decoding import picture_at, read_frames
@@ -93,7 +94,7 @@ def write_pictures(info: VideoInfo, looks: Sequence[Snapshot], folder: Path) -> 
     :raises OutputError: a picture can't be written.
     """
     seen = [look for look in looks if look.sample.decoded]
-    chosen = np.unique(np.linspace(0, len(seen) - 1, _SAMPLE_PICTURES).round().astype(int))
+    chosen = spread(len(seen), _SAMPLE_PICTURES)
     paths = []
     for sample in (seen[number].sample for number in chosen):
         picture = picture_at(info, sample.frame)

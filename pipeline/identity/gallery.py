@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.identity.embedding import Embedder
 from pipeline.records import Ids
+from pipeline.stats.spread import spread
 from pipeline.store.folders import GALLERY
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_table, to_table, write_table
 
@@ -55,8 +56,7 @@ def write_gallery(out: Path, ids: Ids, embeddings: NDArray[np.float32], network:
     if not len(embeddings):
         path.unlink(missing_ok=True)
         return
-    chosen = np.unique(np.linspace(0, len(embeddings) - 1, _MOST_FACES).round().astype(int))
-    rows = [row.tolist() for row in embeddings[chosen]]
+    rows = embeddings[spread(len(embeddings), _MOST_FACES)].tolist()
     table = to_table(GALLERY_SCHEMA, {"network": [network] * len(rows), "embedding": rows})
     write_table(path, table, {})
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.faces.detection import iou
 from pipeline.identity.patient import Patient
 from pipeline.records import ROLES, Face, FrameFaces
+from pipeline.stats.spread import spread
 from pipeline.store.encryption import is_encrypted, key_id
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_table, to_table, write_table
 
@@ -56,8 +57,7 @@ def write_roles(path: Path, samples: Iterable[FrameFaces], roles: Mapping[int, s
                 seen[face.track].append((sample.time_s, face))
     rows: dict[str, list[Any]] = {name: [] for name in ROLES_SCHEMA.names}
     for track, faces in sorted(seen.items()):
-        chosen = np.unique(np.linspace(0, len(faces) - 1, _MOST_PLACES).round().astype(int))
-        for time_s, face in (faces[n] for n in chosen):
+        for time_s, face in (faces[n] for n in spread(len(faces), _MOST_PLACES)):
             values = (roles[track], time_s, *face.box_xyxy.tolist())
             for column, value in zip(rows.values(), values, strict=True):
                 column.append(value)

@@ -22,7 +22,7 @@ from pipeline.records import Ids
 from pipeline.store.audit import audited, forget, read_ids
 from pipeline.store.counts import number_of
 from pipeline.store.files import remove_partials
-from pipeline.store.folders import GALLERY
+from pipeline.store.folders import BY_SESSION
 from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_id
 from pipeline.store.lock import folder_lock
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata, read_table, write_table
@@ -31,23 +31,8 @@ from pipeline.store.refusals import set_aside_path
 from pipeline.store.status import read_status, repair_status
 from pipeline.store.timeline import check_key, stored_timelines, written_sessions
 
-# Folders of the program's output; nothing else is ever deleted.
-_BY_SESSION = (
-    *(
-        "timelines",
-        "faces",
-        "roles",
-        GALLERY,
-        "episodes",
-        "summaries",
-        "logs",
-        ".unfinished",
-        "reports",
-        "review",
-    ),
-    "withdrawn",
-)
-_MADE = (*_BY_SESSION, *SHARED)
+# The program's output; nothing else is ever deleted.
+_MADE = (*BY_SESSION, *SHARED)
 
 Known = Mapping[str, Collection[str]]
 """Patient → sessions."""
@@ -220,7 +205,7 @@ def _known(out: Path) -> dict[str, set[str]]:
         known[patient].add(session)
     for patient, sessions in read_ids(out).items():
         known[patient].update(sessions)
-    for folder in (folder for kind in _BY_SESSION for folder in out.glob(f"{kind}/*/")):
+    for folder in (folder for kind in BY_SESSION for folder in out.glob(f"{kind}/*/")):
         patient = _bare(folder.name)
         if ID_PATTERN.fullmatch(patient):
             names = {path.name if path.is_dir() else Path(_bare(path.name)).stem for path in folder.iterdir()}
@@ -238,7 +223,7 @@ def _whose(path: Path, known: Known) -> tuple[str | None, str | None]:
     kind, *parts = path.parts
     if kind == "exports" and path.suffix == ".eaf":
         parts = parts[-1:]
-    elif kind not in _BY_SESSION:
+    elif kind not in BY_SESSION:
         return None, None
     patient, rest = _named(parts, known)
     return patient, _named(rest, known[patient])[0] if patient else None

@@ -19,8 +19,7 @@ from pipeline.store.paths import faces_path
 from pipeline.store.status import Outcome, read_outcomes, record
 from pipeline.video.recording import open_recording
 
-READ_AGAIN = "the expression of this person was not stored; process the session again"
-"""Of a session whose patient is, as somebody said, a person whose expression was left out."""
+_READ_AGAIN = "the expression of this person was not stored; process the session again"
 
 
 def apply_people(
@@ -46,9 +45,11 @@ def apply_people(
         total = len(said) + len(waiting)
         with audited(out, "people", [*said, *waiting], {"apply": True}) as ending:
             for done, (ids, roles) in enumerate(said.items(), 1):
-                found = _apply_roles(out, ids, roles, videos_of(before.get(ids)), embed)
+                metadata, complete = _apply_roles(out, ids, roles, videos_of(before.get(ids)), embed)
                 if ids in before:
-                    applied.append(_outcome(before[ids], found))
+                    # without a fingerprint, the next run processes the session again
+                    fingerprint = before[ids].fingerprint if complete else ""
+                    applied.append(replace(before[ids].with_result(metadata), fingerprint=fingerprint))
                     record(out, applied[-1])
                     ending.states[ids] = "roles put right"
                 on_session(done, total)
@@ -64,12 +65,6 @@ def apply_people(
     return applied, recognised
 
 
-def _outcome(before: Outcome, metadata: Mapping[str, Any]) -> Outcome:
-    again = metadata["patient"]["reason"] == READ_AGAIN
-    # without a fingerprint the next run does not take the session for up to date
-    return replace(before.with_result(metadata), fingerprint="" if again else before.fingerprint)
-
-
 def _to_check(before: Mapping[Ids, Outcome], said: Mapping[Ids, object]) -> list[Ids]:
     """Other sessions of the same patients with an uncertain identity."""
     patients = {patient_id for patient_id, _ in said}
@@ -82,8 +77,11 @@ def _to_check(before: Mapping[Ids, Outcome], said: Mapping[Ids, object]) -> list
 
 def _apply_roles(
     out: Path, ids: Ids, said: Mapping[int, str], videos: Sequence[Path], embed: Embedder | None
-) -> Mapping[str, Any]:
-    """Metadata of the session's timeline, made again with these roles and those said before."""
+) -> tuple[Mapping[str, Any], bool]:
+    """Rewrite the session's timeline with these roles and earlier manual roles.
+
+    :returns: metadata of the timeline; and whether the patient's expression was stored.
+    """
     timeline, samples = read_session(out, ids)
     kept = roles_path(out, *ids)
     before = patient_from_roles(samples, kept)
@@ -102,23 +100,24 @@ def _apply_roles(
     # later runs use the places; here the tracks are identical
     tracks = frozenset(track for track, role in roles.items() if role == "patient")
     patient = apply_manual_roles(found, replace(hand, tracks=tracks, roles=roles))
-    if any(face.probabilities is None for s in samples for face in s.faces if face.track in patient.tracks):
-        # until the video is read again there is nothing to show of the patient
-        patient = Patient(frozenset(), "hand", "to_check", READ_AGAIN, roles)
+    own = [face for sample in samples for face in sample.faces if face.track in patient.tracks]
+    complete = all(face.probabilities is not None for face in own)
+    if not complete:
+        # the patient's expression is unknown until the video is processed again
+        patient = Patient(frozenset(), "hand", "to_check", _READ_AGAIN, roles)
     metadata = write_session(out, *ids, samples, patient, timeline.metadata).metadata
     gallery_path(out, *ids).unlink(missing_ok=True)
     if embed is not None and patient.tracks and patient.state == "confirmed":
-        own = [_with_tracks(sample, patient.tracks) for sample in samples]
-        pictures, _ = face_pictures(own, videos)
+        pictures, _ = face_pictures([_with_tracks(sample, patient.tracks) for sample in samples], videos)
         faces = [embed(found.chips) for found in pictures.values()]
         write_gallery(out, ids, concatenated(faces), embed.name)
-    return metadata
+    return metadata, complete
 
 
 def _recognise_again(
     out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder
 ) -> Mapping[str, Any] | None:
-    """Metadata of the session's timeline where faces of confirmed sessions tell who the patient is."""
+    """Rewrite the timeline if faces of confirmed sessions identify the patient; return its metadata."""
     if roles_path(out, *ids).exists() or not videos:
         return None
     gallery = read_gallery(out, *ids, embed)

@@ -22,6 +22,7 @@ from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import recognise
 from pipeline.processing.session_tables import read_roles, read_samples
 from pipeline.records import SURE, UNSURE, FrameFaces, Ids, Person
+from pipeline.stats.spread import spread
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import faces_path, timeline_path
@@ -109,7 +110,7 @@ def _people_of(out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder | No
         present = np.unique(np.concatenate([info.present for info in own]))
         taken = [pictures[info.track] for info in own if info.track in pictures]
         portraits = sorted(portrait for found in taken for portrait in found.portraits)
-        shown = _spread(portraits, _MOST_SHOWN)
+        shown = [portraits[n] for n in spread(len(portraits), _MOST_SHOWN)]
         mixed = embed is not None and any(_is_mixed(info.embeddings, embed) for info in own)
         yield Person(
             patient_id=ids[0],
@@ -153,7 +154,7 @@ def face_pictures(
         found = {
             track: [
                 (align(picture, face.landmarks), (sample.time_s, _portrait(picture, face.box_xyxy)))
-                for sample, face in _spread(faces, _MOST_COMPARED)
+                for sample, face in (faces[n] for n in spread(len(faces), _MOST_COMPARED))
                 if (picture := recording.picture_at(sample.frame)) is not None
             ]
             for track, faces in best_faces(samples).items()
@@ -255,13 +256,6 @@ def jpeg_of(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=80)
     return file.getvalue()
-
-
-def _spread(row: Sequence[Any] | NDArray[Any], most: int) -> list[Any]:
-    """At most this many items, evenly from first to last."""
-    if not len(row):
-        return []
-    return [row[n] for n in np.unique(np.linspace(0, len(row) - 1, most).round().astype(int))]
 
 
 def concatenated(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

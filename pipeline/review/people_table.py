@@ -74,7 +74,9 @@ class _Sessions:
 
     def __init__(self, out: Path) -> None:
         self._out, self._known = out, set(sessions_with_timeline(out))
-        self._samples: tuple[Ids, list[FrameFaces]] = (("", ""), [])
+        self._ids: Ids = ("", "")
+        self._samples: list[FrameFaces] = []
+        self._roles: dict[int, str] = {}
 
     def fault(self, ids: Ids, source: str, role: str, tracks: Sequence[str]) -> tuple[str, str] | None:
         """The wrong column and the error."""
@@ -92,7 +94,7 @@ class _Sessions:
         """The role of the longest track, as in :func:`find_people`."""
         seen = Counter(face.track for sample in self._of(ids) for face in sample.faces)
         longest = max(sorted(tracks), key=lambda track: seen[track])
-        return read_roles(faces_path(self._out, *ids)).get(longest, "unknown")
+        return self._roles.get(longest, "unknown")
 
     def two_at_once(self, ids: Ids, roles: Mapping[int, str]) -> bool:
         return any(
@@ -101,6 +103,8 @@ class _Sessions:
         )
 
     def _of(self, ids: Ids) -> list[FrameFaces]:
-        if self._samples[0] != ids:
-            self._samples = ids, read_session(self._out, ids)[1]
-        return self._samples[1]
+        if self._ids != ids:
+            self._samples = read_session(self._out, ids)[1]
+            self._roles = read_roles(faces_path(self._out, *ids))
+            self._ids = ids
+        return self._samples

@@ -16,21 +16,14 @@ DEMO_FOLDER = "demo-study"
 """Default output folder of `emonext demo --study`."""
 
 
-# A results folder has at least one of these, also after a purge of all patients.
-_RESULTS = (
-    *(
-        "status.parquet",
-        "audit.jsonl",
-        "timelines",
-        "faces",
-        "roles",
-        GALLERY,
-        "episodes",
-        "summaries",
-        "logs",
-    ),
-    *("reports", "review", "withdrawn", "agreement", "exports", "people.csv", ".unfinished"),
+BY_SESSION = (
+    *("timelines", "faces", "roles", GALLERY, "episodes", "summaries", "logs", ".unfinished", "reports"),
+    *("review", "withdrawn"),
 )
+"""Folders with files of single patients and sessions."""
+
+# A results folder has at least one of these, also after a purge of all patients.
+_RESULTS = (*BY_SESSION, "status.parquet", "audit.jsonl", "agreement", "exports", PEOPLE_FILE)
 
 
 def check_results(out: Path) -> Path:

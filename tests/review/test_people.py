@@ -44,13 +44,18 @@ def out(tmp_path: Path, sessions: list[Session], fake_networks: Networks) -> Pat
 
 
 def correct(table: Path, role: Callable[[dict[str, str]], str]) -> Path:
-    """The table with another column ``role``, as a spreadsheet with commas would write it."""
+    """The table with another column ``role``."""
+    return rewrite(table, lambda row: {"role": role(row)})
+
+
+def rewrite(table: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> Path:
+    """The table with changed cells, as a spreadsheet with commas would write it."""
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
-        writer.writerows(row | {"role": role(row)} for row in rows)
+        writer.writerows(row | change(row) for row in rows)
     return table
 
 
@@ -124,13 +129,7 @@ def test_a_table_that_nobody_changed_changes_nothing(out: Path, sessions: list[S
 
 def approve(table: Path, which: Callable[[dict[str, str]], bool]) -> Path:
     """The table with ``approved`` ticked in some rows."""
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(row | {"approved": "Yes" if which(row) else ""} for row in rows)
-    return table
+    return rewrite(table, lambda row: {"approved": "Yes" if which(row) else ""})
 
 
 def test_a_row_that_is_approved_is_confirmed_and_no_other(out: Path) -> None:
