@@ -19,9 +19,9 @@ from scipy.spatial.distance import cdist
 
 from pipeline.records import Face, FrameFaces
 
-# Portraits per track: one per minute, but at least five if the track lasts this many seconds; and the best of
-# at most this many looks. Each portrait needs decoding the video again.
-_PORTRAIT_S, _FEWEST, _MOST, _MOST_LOOKS, _MOST_TRACKS = 60.0, 5, 60, 12, 100
+# Portraits per track: one per minute, but at least this many a second in a short track, up to this many; and
+# the best of at most this many looks. Each portrait needs decoding the video again.
+_PORTRAIT_S, _A_SECOND, _FEWEST, _MOST, _MOST_LOOKS, _MOST_TRACKS = 60.0, 2.0, 16, 60, 12, 100
 
 # Angles within one step (degrees) count as one look.
 _LOOK_STEP = 20.0
@@ -175,7 +175,7 @@ def identities(embeddings: NDArray[np.float32], same_person: float) -> NDArray[n
 
 def _best_of(faces: list[tuple[FrameFaces, Face]]) -> list[tuple[FrameFaces, Face]]:
     start_s, lasts_s = faces[0][0].time_s, faces[-1][0].time_s - faces[0][0].time_s
-    stretches = math.floor(min(max(lasts_s / _PORTRAIT_S, min(_FEWEST, lasts_s)), _MOST)) or 1
+    stretches = math.floor(min(max(lasts_s / _PORTRAIT_S, min(_FEWEST, _A_SECOND * lasts_s)), _MOST)) or 1
     by_stretch: dict[Any, tuple[float, FrameFaces, Face]] = {}
     by_look: dict[Any, tuple[float, FrameFaces, Face]] = {}
     for sample, face in faces:
