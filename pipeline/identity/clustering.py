@@ -19,9 +19,10 @@ from scipy.spatial.distance import cdist
 
 from pipeline.records import Face, FrameFaces
 
-# Portraits per track: one per minute, but at least this many a second in a short track, up to this many; and
-# the best of at most this many looks. Each portrait needs decoding the video again.
-_PORTRAIT_S, _A_SECOND, _FEWEST, _MOST, _MOST_LOOKS, _MOST_TRACKS = 60.0, 2.0, 16, 60, 12, 100
+# Portraits per track: one per minute, but at least four a second in a short track, up to 16; and the best of
+# at most 12 looks. Each portrait needs decoding the video again, so there are fewer if there are many tracks.
+_PORTRAIT_S, _A_SECOND, _FEWEST, _MOST, _MOST_LOOKS = 60.0, 4.0, 16, 60, 12
+_MOST_TRACKS, _MOST_IN_ALL, _LEAST_MOST = 100, 400, 4
 
 # Angles within one step (degrees) count as one look.
 _LOOK_STEP = 20.0
@@ -116,7 +117,8 @@ def best_faces(samples: Iterable[FrameFaces]) -> dict[int, list[tuple[FrameFaces
             if face.track is not None:
                 seen.setdefault(face.track, []).append((sample, face))
     longest = sorted(seen, key=lambda track: (-len(seen[track]), track))[:_MOST_TRACKS]
-    chosen = {track: _best_of(seen[track]) for track in longest}
+    most = max(_LEAST_MOST, _MOST_IN_ALL // max(1, len(longest)))
+    chosen = {track: _best_of(seen[track], most) for track in longest}
     return {track: faces for track, faces in chosen.items() if faces}
 
 
@@ -173,9 +175,10 @@ def identities(embeddings: NDArray[np.float32], same_person: float) -> NDArray[n
     return np.argsort(np.argsort(first))[number]
 
 
-def _best_of(faces: list[tuple[FrameFaces, Face]]) -> list[tuple[FrameFaces, Face]]:
+def _best_of(faces: list[tuple[FrameFaces, Face]], most: int) -> list[tuple[FrameFaces, Face]]:
     start_s, lasts_s = faces[0][0].time_s, faces[-1][0].time_s - faces[0][0].time_s
-    stretches = math.floor(min(max(lasts_s / _PORTRAIT_S, min(_FEWEST, _A_SECOND * lasts_s)), _MOST)) or 1
+    wanted = max(lasts_s / _PORTRAIT_S, min(_FEWEST, _A_SECOND * lasts_s))
+    stretches = math.floor(min(wanted, _MOST, most)) or 1
     by_stretch: dict[Any, tuple[float, FrameFaces, Face]] = {}
     by_look: dict[Any, tuple[float, FrameFaces, Face]] = {}
     for sample, face in faces:
@@ -184,7 +187,7 @@ def _best_of(faces: list[tuple[FrameFaces, Face]]) -> list[tuple[FrameFaces, Fac
         for best, place in ((by_stretch, stretch), (by_look, _look(face))):
             if quality and (place not in best or quality > best[place][0]):
                 best[place] = (quality, sample, face)
-    looks = sorted(by_look.values(), key=lambda best: -best[0])[:_MOST_LOOKS]
+    looks = sorted(by_look.values(), key=lambda best: -best[0])[: min(_MOST_LOOKS, most)]
     chosen = {sample.sample: (sample, face) for _, sample, face in [*by_stretch.values(), *looks]}
     return [chosen[number] for number in sorted(chosen)]
 
