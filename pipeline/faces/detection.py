@@ -1,7 +1,7 @@
 """Detect faces in frames: boxes, landmarks, crops for the classifier, and quality of each face."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import laplace
 
+from pipeline.faces.warp import part, rotation, warp
 from pipeline.records import Face, FrameFaces, Frames
 
 DEFAULT_MIN_FACE_PX = 40
@@ -17,6 +18,18 @@ DEFAULT_MIN_FACE_PX = 40
 # patterns and cartoons.
 FACE_THRESHOLD = 0.9
 
+STEEP_DEG = 10.0
+"""A face whose roll is larger is detected in a picture that is turned upright, as far as possible."""
+
+# Two boxes with a larger IoU are of one face.
+_SAME_FACE_IOU = 0.3
+
+# A face that is askew by less is cropped without rotation, degrees: the landmarks are no more exact.
+_UPRIGHT_DEG = 2.0
+
+# Number of pixels per pixel of the crop before interpolation.
+_GAP = 3
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -24,7 +37,8 @@ class Detections:
 
     :param boxes_xyxy: (n, 4) float32 px.
     :param probability: (n,) float32, 0…1.
-    :param landmarks: (n, 5, 2) float32 px: eyes, nose, corners of the mouth; left ones first as seen.
+    :param landmarks: (n, 5, 2) float32 px: eyes, nose, corners of the mouth; left ones first, as seen when
+        the face is upright.
     """
 
     boxes_xyxy: NDArray[np.float32]
@@ -39,6 +53,29 @@ class Detections:
     def select(self, rows: NDArray[np.int64]) -> "Detections":
         """Select some of the faces."""
         return Detections(self.boxes_xyxy[rows], self.probability[rows], self.landmarks[rows])
+
+
+def joined(parts: Sequence[Detections]) -> Detections:
+    """The rows of all parts."""
+    columns = ([getattr(of, name) for of in parts] for name in ("boxes_xyxy", "probability", "landmarks"))
+    return Detections(*map(np.concatenate, columns)) if parts else Detections.none()
+
+
+def add_missing(found: Detections, others: Detections) -> Detections:
+    """``found``, and those of the others that are somewhere else."""
+    return joined([found, others.select(np.flatnonzero(elsewhere(others, found.boxes_xyxy)))])
+
+
+def elsewhere(found: Detections, boxes_xyxy: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(n,) whether a face overlaps none of the (m, 4) boxes."""
+    n, m = len(found.boxes_xyxy), len(boxes_xyxy)
+    pairs = iou(found.boxes_xyxy.repeat(m, axis=0), np.tile(boxes_xyxy, (n, 1))).reshape(n, m)
+    return np.asarray((pairs < _SAME_FACE_IOU).all(axis=1))
+
+
+def roll_of(found: Detections) -> NDArray[np.float32]:
+    """(n,) roll of each face, degrees clockwise as seen, -180…180."""
+    return np.array([head_pose(landmarks)[2] for landmarks in found.landmarks], np.float32)
 
 
 Detector = Callable[[NDArray[np.uint8]], list[Detections]]
@@ -79,26 +116,32 @@ def find_faces(frames: Iterable[Frames], detect: Detector, crop_spec: CropSpec) 
             )
 
 
-def cut(image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], crop_spec: CropSpec) -> NDArray[np.uint8]:
-    """Crop a face for the classifier: (H, W, 3) uint8 → (crop_px, crop_px, 3) uint8.
+def cut(
+    image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], crop_spec: CropSpec, roll: float = 0.0
+) -> NDArray[np.uint8]:
+    """Crop a face upright for the classifier: (H, W, 3) uint8 → (crop_px, crop_px, 3) uint8.
 
     Outside the picture, the edge pixels are repeated.
+
+    :param roll: of the head, degrees clockwise as seen.
     """
     x1, y1, x2, y2 = (float(edge) for edge in box_xyxy)
     size = face_size(box_xyxy)
     side = max(1, round(size * crop_spec.scale))
-    left = round((x1 + x2) / 2 + size * crop_spec.shift[0] - side / 2)
-    top = round((y1 + y2) / 2 + size * crop_spec.shift[1] - side / 2)
-    rows = np.clip(np.arange(top, top + side), 0, image.shape[0] - 1)
-    columns = np.clip(np.arange(left, left + side), 0, image.shape[1] - 1)
-    # process only the needed part of the picture, and pad only if needed
-    square = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if square.shape[:2] != (side, side):
-        square = square[(rows - rows[0])[:, None], columns - columns[0]]
+    if abs(roll) < _UPRIGHT_DEG:
+        left = round((x1 + x2) / 2 + size * crop_spec.shift[0] - side / 2)
+        top = round((y1 + y2) / 2 + size * crop_spec.shift[1] - side / 2)
+        square = part(image, left, top, left + side, top + side)
+    else:
+        fewer = max(1, side // (_GAP * crop_spec.crop_px))
+        side_px = max(1, round(side / fewer))
+        matrix = rotation(roll) * (side / side_px)
+        middle = np.array([(x1 + x2) / 2, (y1 + y2) / 2]) + size * rotation(roll) @ crop_spec.shift
+        square = warp(image, matrix, middle - matrix @ [side_px / 2, side_px / 2], side_px)
     size_px = (crop_spec.crop_px, crop_spec.crop_px)
     # average over whole pixels first, down to three times the size: twice as fast, with a difference of 0.3
     # grey levels
-    small = Image.fromarray(square).resize(size_px, Image.Resampling.BILINEAR, reducing_gap=3.0)
+    small = Image.fromarray(square).resize(size_px, Image.Resampling.BILINEAR, reducing_gap=_GAP)
     return np.array(small)
 
 
@@ -133,9 +176,9 @@ def head_pose(landmarks: NDArray[np.float32]) -> tuple[float, float, float]:
 
 def _faces(image: NDArray[np.uint8], found: Detections, crop_spec: CropSpec) -> Iterator[Face]:
     for box, probability, landmarks in zip(found.boxes_xyxy, found.probability, found.landmarks, strict=True):
-        crop = cut(image, box, crop_spec)
-        grey = np.asarray(Image.fromarray(crop).convert("L"), np.float32)
         yaw, pitch, roll = head_pose(landmarks)
+        crop = cut(image, box, crop_spec, roll)
+        grey = np.asarray(Image.fromarray(crop).convert("L"), np.float32)
         yield Face(
             box_xyxy=box,
             detection=float(probability),

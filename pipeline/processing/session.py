@@ -22,7 +22,7 @@ KEY_INTERVAL_S = 1.0
 
 
 if TYPE_CHECKING:
-    from pipeline.faces.following import Refiner
+    from pipeline.faces.following import Refiner, Searcher
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Networks:
     :param crop_spec: geometry of the classifier's face crops.
     :param weights: name, sha256 and other metadata of the classifier.
     :param refine: refines approximate boxes, to follow a face; without it, every sample gets full detection.
+    :param search: finds askew faces in the turned picture; without it, only nearly upright faces are found.
     :param make_embedder: called if a session has photos of the patient.
     """
 
@@ -79,6 +80,7 @@ class Networks:
     weights: Mapping[str, Any]
     device: str
     refine: "Refiner | None" = None
+    search: "Searcher | None" = None
     make_embedder: Callable[[], Embedder] = DlibEmbedder
 
 
@@ -160,9 +162,9 @@ class Session:
 
 def choose_detector(settings: Settings, networks: Networks) -> Detector:
     """Full detection of every sample, or only of key samples if the networks can follow a face."""
-    if networks.refine is None or settings.key_every == 1:
+    if networks.refine is None:
         return networks.detect
     # import here: torch takes seconds to import, and only worker processes need it
     from pipeline.faces.following import Follower
 
-    return Follower(networks.detect, networks.refine, settings.key_every)
+    return Follower(networks.detect, networks.refine, settings.key_every, networks.search)

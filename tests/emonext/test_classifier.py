@@ -57,13 +57,28 @@ def test_the_weights_can_be_named_in_an_output(classify: Classifier) -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_the_logits_are_divided_by_the_temperature(bf16: bool, tmp_path: Path, temperature: float) -> None:
+def test_the_logits_of_both_mirror_images_are_averaged_and_divided_by_the_temperature(
+    bf16: bool, tmp_path: Path, temperature: float
+) -> None:
     classify = make_classifier(tmp_path, replace(CARD, temperature=temperature))
     faces = crops(4)
     with torch.inference_mode():
-        logits = make_model().eval()(CARD.preprocessing(torch.from_numpy(faces))).numpy()
+        model = make_model().eval()
+        logits = np.mean(
+            [
+                model(CARD.preprocessing(torch.from_numpy(shown.copy()))).numpy()
+                for shown in (faces, faces[:, :, ::-1])
+            ],
+            axis=0,
+        )
     expected, atol = softmax(logits / temperature, axis=1), tolerance(bf16, logits / temperature)
     np.testing.assert_allclose(classify(faces), expected, atol=atol)
+
+
+def test_a_face_and_its_mirror_image_are_read_the_same(bf16: bool, classify: Classifier) -> None:
+    faces = crops(3)
+    atol = 0.02 if bf16 else 1e-5
+    np.testing.assert_allclose(classify(faces[:, :, ::-1]), classify(faces), atol=atol)
 
 
 def test_a_face_is_read_the_same_whatever_else_is_in_the_batch(bf16: bool, classify: Classifier) -> None:
@@ -109,7 +124,8 @@ def test_the_head_for_votes_is_read_where_there_is_one(
     card = replace(WITH_VOTES, labels=labels, votes_temperature=temperature, temperature=7.0)
     faces, model = crops(4), make_model(WITH_VOTES.architecture).eval()
     with torch.inference_mode():
-        features = model.features(CARD.preprocessing(torch.from_numpy(faces))).numpy()
+        both = [CARD.preprocessing(torch.from_numpy(shown.copy())) for shown in (faces, faces[:, :, ::-1])]
+        features = np.mean([model.features(x).numpy() for x in both], axis=0)
     assert model.votes is not None
     logits = features @ model.votes.weight.detach().numpy().T + model.votes.bias.detach().numpy()
     found = make_classifier(tmp_path, card)(faces)

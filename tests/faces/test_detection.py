@@ -80,6 +80,23 @@ def test_quality_is_measured_on_the_crop(fake_networks) -> None:
     assert sharp.brightness == pytest.approx(150 / 255, abs=0.02)
 
 
+@pytest.mark.parametrize("roll", [-120, -35, 20, 90, 180])
+def test_an_askew_face_is_cropped_upright(roll: float) -> None:
+    coarse = np.random.default_rng(0).integers(0, 256, (30, 30, 3), np.uint8)
+    upright = Image.fromarray(coarse).resize((600, 600), Image.Resampling.BICUBIC)
+    askew = np.array(upright.rotate(-roll, Image.Resampling.BICUBIC))
+    box, spec = np.array([220, 210, 380, 390], np.float32), CropSpec(48, 1.1, (0.0, 0.0))
+    expected = cut(np.array(upright), box, spec).astype(float)
+    assert np.abs(cut(askew, box, spec, roll) - expected).mean() < 3
+
+
+def test_the_shift_of_an_askew_crop_turns_with_the_face() -> None:
+    picture = np.zeros((400, 400, 3), np.uint8)
+    picture[190:210, 290:310] = 255  # what is right of an upright face is below a face that lies to the right
+    crop = cut(picture, np.array([150, 150, 250, 250], np.float32), CropSpec(10, 0.2, (0.0, -1.0)), 90.0)
+    assert crop.min() == 255
+
+
 # --- cutting
 
 

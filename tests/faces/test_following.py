@@ -8,7 +8,7 @@ from fakes import find_squares
 from numpy.typing import NDArray
 
 from pipeline.faces.detection import Detections
-from pipeline.faces.following import Follower
+from pipeline.faces.following import Follower, _guess, _Key
 
 SIDE = 30
 
@@ -25,7 +25,11 @@ class Looked:
         return find_squares(images)
 
     def refine(
-        self, images: NDArray[np.uint8], boxes: NDArray[np.float32], frame: NDArray[np.int64]
+        self,
+        images: NDArray[np.uint8],
+        boxes: NDArray[np.float32],
+        frame: NDArray[np.int64],
+        roll: NDArray[np.float32],  # noqa: ARG002
     ) -> Detections:
         """The square nearest to the guess, if it is within half its side; else the guess, without belief."""
         self.refined += len(boxes)
@@ -153,7 +157,10 @@ def test_two_guesses_of_one_face_give_one_face(looked: Looked) -> None:
 
 
 def _to_one_place(
-    images: NDArray[np.uint8], boxes: NDArray[np.float32], frame: NDArray[np.int64]
+    images: NDArray[np.uint8],
+    boxes: NDArray[np.float32],
+    frame: NDArray[np.int64],
+    roll: NDArray[np.float32],
 ) -> Detections:
     place = np.tile(np.array([50, 60, 80, 90], np.float32), (len(boxes), 1))
     return Detections(
@@ -172,9 +179,13 @@ class Biased(Looked):
     unsure: tuple[int, ...] = ()
 
     def refine(
-        self, images: NDArray[np.uint8], boxes: NDArray[np.float32], frame: NDArray[np.int64]
+        self,
+        images: NDArray[np.uint8],
+        boxes: NDArray[np.float32],
+        frame: NDArray[np.int64],
+        roll: NDArray[np.float32],
     ) -> Detections:
-        found = super().refine(images, boxes, frame)
+        found = super().refine(images, boxes, frame, roll)
         inwards = np.array(self.too_small_px, np.float32)[frame, None] * np.float32([1, 1, -1, -1])
         doubted = np.isin(frame, self.unsure)
         return Detections(
@@ -228,3 +239,107 @@ def test_a_look_that_ends_elsewhere_says_nothing_about_the_difference() -> None:
     way = [[(50, 60)]] * 6
     assert boxes_of(biased, *way) == squares(*way)
     assert biased.full == [0, 5]
+
+
+# --- askew faces
+
+
+@dataclass
+class Turning:
+    """A searcher whose askew face is a light square; it is found in one turn only."""
+
+    visible_in: float
+    turns: list[float] = field(default_factory=list)
+    oriented: int = 0
+
+    def upright(self, image: NDArray[np.uint8], found: Detections) -> Detections:  # noqa: ARG002
+        self.oriented += len(found.probability)
+        return found
+
+    def near(
+        self,
+        image: NDArray[np.uint8],
+        boxes: NDArray[np.float32],
+        roll: NDArray[np.float32],  # noqa: ARG002
+    ) -> Detections:
+        (found,) = find_squares(image[None])
+        return lying(found) if len(boxes) else Detections.none()
+
+    def turned(self, image: NDArray[np.uint8], turn: float) -> Detections:
+        self.turns.append(turn)
+        return lying(find_squares(image[None])[0]) if turn == self.visible_in else Detections.none()
+
+
+def lying(found: Detections) -> Detections:
+    centre = found.landmarks.mean(axis=1, keepdims=True)
+    x, y = np.moveaxis(found.landmarks - centre, 2, 0)
+    return Detections(found.boxes_xyxy, found.probability, centre + np.stack([-y, x], axis=2))
+
+
+def search(looked: Looked, turning: Turning, samples: int, *, sees: bool = False) -> list[int]:
+    """The number of faces in each sample; each is a key sample, and the detector itself may see none."""
+
+    def blind(images: NDArray[np.uint8]) -> list[Detections]:
+        return [Detections.none()] * len(images)
+
+    follower = Follower(looked.detect if sees else blind, looked.refine, 1, turning)
+    return [len(of.probability) for of in follower(pictures(*[[(50, 60)]] * samples))]
+
+
+def test_the_first_empty_picture_is_searched_in_every_turn_until_a_face_is_found(looked: Looked) -> None:
+    turning = Turning(visible_in=180)
+    assert search(looked, turning, 6) == [1] * 6
+    assert turning.turns == [90, -90, 180]
+
+
+def test_after_all_turns_in_vain_the_search_is_rare(looked: Looked) -> None:
+    turning = Turning(visible_in=1)
+    assert search(looked, turning, 1 + 12) == [0] * 13
+    assert turning.turns == [90, -90, 180, 45, -45, 90, -90]
+
+
+def test_pictures_with_faces_are_rarely_searched(looked: Looked) -> None:
+    turning = Turning(visible_in=1)
+    assert search(looked, turning, 30, sees=True) == [1] * 30
+    assert turning.turns == [90, -90]
+
+
+def test_a_face_that_is_lost_is_searched_in_every_turn(looked: Looked) -> None:
+    turning = Turning(visible_in=1)
+    follower = Follower(looked.detect, looked.refine, 1, turning)
+    follower(pictures([(50, 60)], [], []))
+    assert turning.turns == [90, -90, 180, 45, -45]
+
+
+def test_the_orientation_of_a_face_is_determined_when_it_comes(looked: Looked) -> None:
+    turning = Turning(visible_in=1)
+    search(looked, turning, 10, sees=True)
+    assert turning.oriented == 1
+
+
+def test_an_askew_face_between_key_samples_is_refined_with_its_roll(looked: Looked) -> None:
+    asked: list[float] = []
+
+    def refine(images, boxes, frame, roll):
+        asked.extend(roll.tolist())
+        return looked.refine(images, boxes, frame, roll)
+
+    def blind(images: NDArray[np.uint8]) -> list[Detections]:
+        return [Detections.none()] * len(images)
+
+    follower = Follower(blind, refine, 5, Turning(visible_in=90))
+    found = follower(pictures(*[[(50, 60)]] * 6))
+    assert [len(of.probability) for of in found] == [1] * 6
+    assert asked == pytest.approx([90] * 6)
+
+
+def test_the_roll_turns_the_shorter_way() -> None:
+    keys = {
+        sample: _Key(
+            np.array([[50, 60, 80, 90]], np.float32),
+            np.zeros((1, 4), np.float32),
+            np.array([roll], np.float32),
+        )
+        for sample, roll in ((0, 170), (4, -170))
+    }
+    assert _guess(keys).roll.tolist() == [175, 180, 185]

@@ -1,0 +1,54 @@
+"""Rotate and scale parts of a picture."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+# Margin in pixels for interpolation and averaging.
+_RIM_PX = 3
+
+
+def warp(
+    image: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    side_px: int,
+    resample: Image.Resampling = Image.Resampling.BILINEAR,
+) -> NDArray[np.uint8]:
+    """Square part of a picture, rotated and scaled: its pixel p is the picture's at ``matrix @ p + shift``.
+
+    A part larger than the result is averaged first. Outside the picture, the edge pixels are repeated.
+
+    :param image: (H, W, 3) uint8.
+    :param matrix: (2, 2) rotation times scale. ``shift``: (2,) px.
+    :returns: (side_px, side_px, 3) uint8.
+    """
+    corners = np.array([[0, 0], [side_px, 0], [0, side_px], [side_px, side_px]]) @ matrix.T + shift
+    scale = max(1, round(float(np.hypot(*matrix[0]))))
+    # process only the needed part of the picture
+    rim = _RIM_PX * scale
+    left, top = (math.floor(edge) - rim for edge in corners.min(axis=0))
+    right, bottom = (math.ceil(edge) + rim for edge in corners.max(axis=0))
+    picture = Image.fromarray(part(image, left, top, right, bottom)).reduce(scale)
+    (a, b), (d, e) = matrix / scale
+    c, f = (shift - (left, top)) / scale
+    turned = picture.transform((side_px, side_px), Image.Transform.AFFINE, (a, b, c, d, e, f), resample)
+    return np.array(turned)
+
+
+def part(image: NDArray[np.uint8], left: int, top: int, right: int, bottom: int) -> NDArray[np.uint8]:
+    """The pixels in [left, right) × [top, bottom); outside the picture, the edge pixels are repeated."""
+    rows = np.clip(np.arange(top, bottom), 0, image.shape[0] - 1)
+    columns = np.clip(np.arange(left, right), 0, image.shape[1] - 1)
+    inside = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if inside.shape[:2] == (len(rows), len(columns)):
+        return inside
+    return inside[(rows - rows[0])[:, None], columns - columns[0]]
+
+
+def rotation(deg: float) -> NDArray[np.float64]:
+    """(2, 2) matrix that turns (x, y) px clockwise as seen, because y points down."""
+    cos, sin = math.cos(math.radians(deg)), math.sin(math.radians(deg))
+    return np.array([[cos, -sin], [sin, cos]])
