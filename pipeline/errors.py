@@ -10,9 +10,27 @@
 Every message names the file and the remedy, except NotEnoughError's, which the result tables store.
 """
 
+from pathlib import Path
+from typing import Self
+
+from pipeline.reasons import Reason, Value
+
 
 class PipelineError(Exception):
-    """Base class of the errors that this package raises."""
+    """Base class of the errors that this package raises.
+
+    :ivar reason: the message without the file's name; ``None`` if only the message tells it.
+    """
+
+    reason: Reason | None = None
+
+    @classmethod
+    def about(cls, path: Path, code: str, **values: Value) -> Self:
+        """The error with a :class:`pipeline.reasons.Reason`."""
+        reason = Reason.of(code, **values)
+        error = cls(f"{path}: {reason}")
+        error.reason = reason
+        return error
 
 
 class VideoError(PipelineError):

@@ -7,6 +7,8 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.reasons import Reason
+
 
 @dataclass(frozen=True, eq=False)
 class Person:
@@ -22,7 +24,7 @@ class Person:
     :param source: begin of a sha256 of the session's tracks; the table is invalid for other tracks.
     :param alike: a letter shared by similar people of a patient's sessions.
     :param note: hint for a manual check.
-    :param reason: why the session's patient was chosen, or nobody.
+    :param reason: why the session's patient was chosen, or nobody; ``None`` if there was no choice.
     :param seen_with: numbers of the other people of the session that share a picture with this person.
     """
 
@@ -40,9 +42,9 @@ class Person:
     embeddings: NDArray[np.float32]
     source: str
     alike: str = ""
-    note: str = ""
+    note: Reason | None = None
     portrait_s: tuple[float, ...] = ()
-    reason: str = ""
+    reason: Reason | None = None
     seen_with: tuple[int, ...] = ()
 
     @property
@@ -64,7 +66,7 @@ class Person:
             "approved": "",
             "chosen_by": self.chosen_by,
             "identity": self.identity,
-            "note": self.note,
+            "note": "" if self.note is None else str(self.note),
             "tracks": " ".join(map(str, self.tracks)),
             "source": self.source,
         }

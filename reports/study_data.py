@@ -10,7 +10,8 @@ import polars as pl
 
 from pipeline.analysis.scales import rated_scales
 from pipeline.analysis.summaries import read_sessions
-from pipeline.store.parquet import as_frame, read_metadata, read_table
+from pipeline.reasons import Reason, read_reasons
+from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_metadata, read_table
 from pipeline.store.paths import timeline_path
 from pipeline.store.status import overview
 from pipeline.store.timeline import written_sessions
@@ -37,7 +38,7 @@ class Study:
     scale_names: Mapping[str, str] = field(default_factory=dict)
     methods: str | None = None
     made: Mapping[str, Counter[str]] = field(default_factory=dict)
-    warnings: tuple[tuple[str, str, str], ...] = ()
+    warnings: tuple[tuple[str, str, Reason], ...] = ()
     problems: tuple[str, ...] = ()
     has_agreement: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -84,12 +85,13 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _made(out: Path) -> tuple[dict[str, Counter[str]], tuple[tuple[str, str, str], ...]]:
+def _made(out: Path) -> tuple[dict[str, Counter[str]], tuple[tuple[str, str, Reason], ...]]:
     """How the timelines were made, and what was to be warned of."""
     made: dict[str, Counter[str]] = {}
     warnings = []
     for patient, session in written_sessions(out):
-        metadata = read_metadata(timeline_path(out, patient, session))
+        path = timeline_path(out, patient, session)
+        metadata = read_metadata(path)
         weights = metadata["weights"]
         facts = {
             "software_version": f"Emonext Care {metadata['software_version']}",
@@ -99,5 +101,6 @@ def _made(out: Path) -> tuple[dict[str, Counter[str]], tuple[tuple[str, str, str
         }
         for name, value in facts.items():
             made.setdefault(name, Counter())[str(value)] += 1
-        warnings += [(patient, session, text) for text in metadata["warnings"]]
+        with malformed_as_timeline_error(path):
+            warnings += [(patient, session, reason) for reason in read_reasons(metadata["warnings"])]
     return made, tuple(warnings)

@@ -9,13 +9,14 @@ from pipeline.analysis.derive import update_derived
 from pipeline.analysis.longitudinal import PatientHistory, histories
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.analysis.summaries import read_measures
+from pipeline.reasons import Reason, read_reasons
 from pipeline.records import OnProgress
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.ids import check_id
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
-from pipeline.store.status import WITHOUT_CONSENT, read_status, state_of
+from pipeline.store.status import WITHOUT_CONSENT, read_status, state_of, stored_reasons
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
@@ -35,7 +36,7 @@ class _Status:
     """A row of ``status.parquet``."""
 
     state: str
-    reason: str
+    reasons: tuple[Reason, ...]
 
 
 _Statuses = dict[tuple[str, str], _Status]
@@ -146,7 +147,7 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
         patient_id=patient_id,
         session_id=session_id,
         state=status.state,
-        reason=status.reason,
+        reasons=status.reasons,
         summary=material.told,
         link=f"{quote(patient_id)}/{quote(session_id)}.html",
         enough=material.enough,
@@ -174,7 +175,7 @@ def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
 
 
 def _status_of(timeline: Timeline) -> _Status:
-    return _Status(state_of(timeline.metadata), "; ".join(timeline.metadata["warnings"]))
+    return _Status(state_of(timeline.metadata), read_reasons(timeline.metadata["warnings"]))
 
 
 def _methods(out: Path) -> str:
@@ -187,14 +188,14 @@ def _methods(out: Path) -> str:
 
 
 def _read_statuses(out: Path) -> _Statuses:
-    rows = read_status(out).select("patient_id", "session_id", "state", "reason").rows()
-    return {(patient, session): _Status(state, reason) for patient, session, state, reason in rows}
+    rows = read_status(out).select("patient_id", "session_id", "state", "reasons").rows()
+    return {(one, two): _Status(state, stored_reasons(cell)) for one, two, state, cell in rows}
 
 
 def _without_timeline(statuses: _Statuses, entries: list[IndexEntry]) -> list[IndexEntry]:
     written = {(entry.patient_id, entry.session_id) for entry in entries}
     return [
-        IndexEntry(patient_id, session_id, status.state, status.reason, None, None)
+        IndexEntry(patient_id, session_id, status.state, status.reasons, None, None)
         for (patient_id, session_id), status in statuses.items()
         if (patient_id, session_id) not in written and status.state not in WITHOUT_CONSENT
     ]

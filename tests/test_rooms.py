@@ -20,7 +20,7 @@ FORBIDDEN = {
 }
 # a room knows only rooms that stand before it
 ORDER = [
-    *("pipeline.errors", "pipeline.records"),
+    *("pipeline.reasons", "pipeline.errors", "pipeline.records"),
     *("pipeline.video", "pipeline.faces", "pipeline.stats", "pipeline.store", "pipeline.identity"),
     *("pipeline.analysis", "pipeline.exchange", "pipeline.agreement", "pipeline.privacy"),
     *("pipeline.processing", "pipeline.review", "pipeline.checks", "pipeline.commands"),
@@ -38,7 +38,7 @@ ORDER_OF_REPORTS = [
 ]
 # what a report may know of the pipeline: its results, not how they are made
 FOR_REPORTS = {
-    *("pipeline.errors", "pipeline.records", "pipeline.stats", "pipeline.store"),
+    *("pipeline.reasons", "pipeline.errors", "pipeline.records", "pipeline.stats", "pipeline.store"),
     *("pipeline.analysis", "pipeline.agreement"),
 }
 # every frame goes through these, on machines that draw and tabulate nothing

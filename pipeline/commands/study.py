@@ -127,9 +127,8 @@ def status(
     from pipeline.records import UNSURE
     from pipeline.store.lock import is_held
     from pipeline.store.spreadsheet import write_rows
-    from pipeline.store.status import is_damaged, overview
+    from pipeline.store.status import STATE_REASONS, is_damaged, overview
     from reports.pages.status import write_status_page
-    from reports.words.reasons import STATE_REASONS
 
     if is_damaged(directory):
         err_console.print(
@@ -138,7 +137,7 @@ def status(
             markup=False,
             soft_wrap=True,
         )
-    found = overview(directory, running=is_held(directory))
+    found = overview(directory, running=is_held(directory)).drop("reasons")
     table = Table("patient", "session", "state", "seen", "identity", "× real time", box=SIMPLE)
     rows = found.to_dicts()
     for row in rows:

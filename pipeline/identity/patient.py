@@ -17,6 +17,7 @@ from pipeline.faces.detection import Detector
 from pipeline.identity.clustering import TrackInfo, best_faces, describe_tracks, identities, link_tracks
 from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import Recognition, in_region, recognise
+from pipeline.reasons import Reason
 from pipeline.records import Face, FrameFaces, IdentityState, Region
 from pipeline.store.counts import number_of
 from pipeline.video.recording import Recording
@@ -40,7 +41,7 @@ class Patient:
     :param chosen_by: ``hand``, ``photo``, ``gallery`` (faces of earlier confirmed sessions),
         ``region``, ``longest``, ``largest``, or the number of a track.
     :param state: how certain the choice is.
-    :param reason: one sentence, for manual checks; empty if a rule chose the only person.
+    :param reason: for manual checks; ``None`` if a rule chose the only person.
     :param roles: manual roles of tracks.
     :param photos: distance of each photo to the patient's nearest face.
     """
@@ -48,7 +49,7 @@ class Patient:
     tracks: frozenset[int]
     chosen_by: str
     state: IdentityState
-    reason: str = ""
+    reason: Reason | None = None
     roles: Mapping[int, str] = field(default_factory=dict)
     photos: tuple[float, ...] = ()
 
@@ -94,7 +95,7 @@ def by_rule(samples: Sequence[FrameFaces], wish: str, parts: Sequence[int] = ())
             others = set[int]().union(*(faces.keys() for faces in seen if chosen & faces.keys()))
             chosen |= _first_by(wish, [_without(faces, others) for faces in within])
     if not chosen:
-        return Patient(frozenset(), wish, "unknown", "no face was found")
+        return Patient(frozenset(), wish, "unknown", Reason.of("no_face"))
     return _checked(_ruled(tracks, person_of, chosen, wish), tracks)
 
 
@@ -109,13 +110,13 @@ def _ruled(tracks: Sequence[TrackInfo], person_of: Mapping[int, int], chosen: se
     own_tracks = frozenset(track for track, person in person_of.items() if person in chosen)
     if not others:
         return Patient(own_tracks, wish, "recognised")
-    return Patient(own_tracks, wish, "to_check", f"{len(others) + 1} people may be seen; a rule chose one")
+    return Patient(own_tracks, wish, "to_check", Reason.of("several_people", count=len(others) + 1))
 
 
 def _checked(patient: Patient, tracks: Iterable[TrackInfo]) -> Patient:
     """Require a manual check if the face never moves: it may be a photo on a wall."""
     if patient.state == "recognised" and any(t.still for t in tracks if t.track in patient.tracks):
-        return replace(patient, state="to_check", reason="a face never moves; it may be a picture on a wall")
+        return replace(patient, state="to_check", reason=Reason.of("still_face"))
     return patient
 
 

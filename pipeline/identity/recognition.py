@@ -1,7 +1,8 @@
 """Identify the patient among the people by reference faces or by a place in the picture."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from scipy.spatial.distance import cdist
 
 from pipeline.errors import InputError
 from pipeline.identity.clustering import TrackInfo
+from pipeline.reasons import Reason
 from pipeline.records import IdentityState
 
 # The nearest person must be nearer than the next by this share of the threshold. On the trial clips, the
@@ -25,12 +27,12 @@ class Recognition:
 
     :param people: numbers of the people who are the patient: more than one if one person was counted twice,
         empty if the state is ``unknown``.
-    :param reason: one sentence, for manual checks.
+    :param reason: for manual checks.
     """
 
     state: IdentityState
     people: frozenset[int]
-    reason: str
+    reason: Reason
 
 
 def recognise(
@@ -54,28 +56,28 @@ def recognise(
     """
     seen = {person: found for person, found in people.items() if len(found)}
     if not seen:
-        return _unknown("no face in the video is clear enough to be compared")
+        return _unknown(Reason.of("no_clear_face"))
     _check_lengths(seen, references)
     far = {person: float(cdist(found, references).min()) for person, found in seen.items()}
     nearest = min(far, key=lambda person: (far[person], person))
-    distance = f"person {nearest} is {far[nearest]:.2f} from the reference faces"
+    because = partial(Reason.of, person=nearest, far=far[nearest], most=same_person)
     if far[nearest] > perhaps:
-        return _unknown(f"{distance}, and nobody nearer; one person is {same_person:.2f} at most")
+        return _unknown(because("nobody_near"))
     twice = {
         person
         for person in far
         if far[person] <= same_person and frozenset((nearest, person)) not in together
     }
-    found = Recognition("recognised", frozenset({nearest} | twice), "")
-    others = sorted(far.keys() - found.people, key=lambda person: (far[person], person))
+    chosen = frozenset({nearest} | twice)
     if far[nearest] > same_person:
-        limits = f"one person is {same_person:.2f} at most, two are {perhaps:.2f} at least"
-        return replace(found, state="to_check", reason=f"{distance}; {limits}")
-    if others and far[others[0]] - far[nearest] < _CLEARLY * same_person:
-        alike = f"{distance}, and person {others[0]} {far[others[0]]:.2f}: too alike to choose"
-        return replace(found, state="to_check", reason=alike)
-    after = f"the next, person {others[0]}, {far[others[0]]:.2f}" if others else "nobody else is seen"
-    return replace(found, reason=f"{distance}; {after}; one person is {same_person:.2f} at most")
+        return Recognition("to_check", chosen, because("between_limits", least=perhaps))
+    others = sorted(far.keys() - chosen, key=lambda person: (far[person], person))
+    if not others:
+        return Recognition("recognised", chosen, because("nearest_alone"))
+    after = {"next": others[0], "further": far[others[0]]}
+    if far[others[0]] - far[nearest] < _CLEARLY * same_person:
+        return Recognition("to_check", chosen, because("too_alike", **after))
+    return Recognition("recognised", chosen, because("nearest", **after))
 
 
 def in_region(
@@ -105,18 +107,18 @@ def in_region(
         total[person] = total.get(person, 0) + track.samples
     first, second = ([*sorted(there, key=lambda person: (-there[person], person)), None, None])[:2]
     if first is None or not there[first]:
-        return _unknown("nobody is seen in the region")
+        return _unknown(Reason.of("empty_region"))
     rest = there[second] if second is not None else 0
-    times = f"person {first} is in the region in {there[first]} of {total[first]} samples"
-    found = Recognition("to_check", frozenset([first]), "")
-    if there[first] < _TIMES_THE_NEXT * rest:
-        return replace(found, reason=f"{times}, and person {second} in {rest}: too many to choose")
+    because = partial(Reason.of, person=first, times=there[first], all=total[first])
+    chosen = frozenset([first])
+    if second is not None and there[first] < _TIMES_THE_NEXT * rest:
+        return Recognition("to_check", chosen, because("too_many_in_region", next=second, rest=rest))
     if there[first] < _MOSTLY_THERE * total[first]:
-        return replace(found, reason=f"{times}: mostly elsewhere")
-    return replace(found, state="recognised", reason=f"{times}, anybody else in {rest} at most")
+        return Recognition("to_check", chosen, because("mostly_elsewhere"))
+    return Recognition("recognised", chosen, because("in_region", rest=rest))
 
 
-def _unknown(reason: str) -> Recognition:
+def _unknown(reason: Reason) -> Recognition:
     return Recognition("unknown", frozenset(), reason)
 
 

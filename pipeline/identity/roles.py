@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.faces.detection import iou
 from pipeline.identity.patient import Patient
+from pipeline.reasons import Reason
 from pipeline.records import ROLES, Face, FrameFaces
 from pipeline.stats.spread import spread
 from pipeline.store.encryption import is_encrypted, key_id
@@ -109,11 +110,9 @@ def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient
     if not wanted:
         seen = {face.track for sample in samples for face in sample.faces if face.track is not None}
         if seen - {track for track, role in roles.items() if role != "unknown"}:
-            reason = "the person who checked the roles named no patient, and did not name everybody"
-            return Patient(tracks, "hand", "unknown", reason, roles)
-        reason = "the person who checked the roles found no patient"
-        return Patient(tracks, "hand", "confirmed", reason, roles)
-    reason = f"a person set the roles; a face was found at {found} of {wanted} places"
+            return Patient(tracks, "hand", "unknown", Reason.of("roles_incomplete"), roles)
+        return Patient(tracks, "hand", "confirmed", Reason.of("roles_without_patient"), roles)
+    reason = Reason.of("roles_set", found=found, wanted=wanted)
     sure = found >= _FOUND_AGAIN * wanted
     return Patient(tracks, "hand", "confirmed" if sure else "to_check", reason, roles)
 

@@ -20,6 +20,7 @@ from pipeline.processing.recordings_folder import (
 )
 from pipeline.processing.session import Session, Settings
 from pipeline.processing.stages import update_details
+from pipeline.reasons import Reason, read_reasons
 from pipeline.store.audit import audited
 from pipeline.store.coverage import summarize
 from pipeline.store.files import make_private_folder, remove_partials
@@ -192,7 +193,7 @@ def _settled(job: Job, before: Outcome | None) -> Outcome | None:
         changed = update_details(job.session, job.out)
     except TimelineError:
         return None  # a missing or damaged table is written again
-    known = failed(job, "")
+    known = failed(job)
     row = replace(before, videos=known.videos, video_stamp=known.video_stamp, video_sha256=known.video_sha256)
     if changed is not None:
         row = replace(row.with_result(changed), finished_at=known.finished_at)
@@ -200,7 +201,7 @@ def _settled(job: Job, before: Outcome | None) -> Outcome | None:
         record(job.out, row)
     if changed is not None:
         return row
-    return replace(row, state="skipped", reason="is up to date; --overwrite processes it again")
+    return replace(row, state="skipped", reasons=(Reason.of("up_to_date"),))
 
 
 def _is_whole(job: Job) -> bool:
@@ -211,6 +212,7 @@ def _is_whole(job: Job) -> bool:
     timeline, _ = read_session(job.out, *job.session.ids)
     with malformed_as_timeline_error(job.session.timeline_path(job.out)):
         summarize(timeline)  # the same checks as in every reader
+        read_reasons(timeline.metadata["warnings"])
     return timeline.metadata.get("fingerprint") == job.fingerprint
 
 
@@ -218,7 +220,7 @@ def _starting(
     out: Path, jobs: Sequence[Job], ended: Collection[tuple[str, str]], on_session: OnSession
 ) -> OnSession:
     """Also record which sessions are running or waiting, from the start of the first session."""
-    left = {job.session.ids: failed(job, "") for job in jobs}
+    left = {job.session.ids: failed(job) for job in jobs}
 
     def on_progress(session: Session, done: int, total: int) -> None:
         begun = left.pop(session.ids, None)

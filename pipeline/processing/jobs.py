@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.errors import InputError, PipelineError, VideoError
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
+from pipeline.reasons import Reason, free_text
 from pipeline.records import OnProgress
 from pipeline.store.encryption import key_id
 from pipeline.store.files import atomic
@@ -82,14 +83,14 @@ def attempt(job: Job, networks: Networks, on_progress: OnProgress) -> Outcome:
         timeline = process_session(session, job.out, job.settings, networks, on_progress, job.fingerprint)
     except PipelineError as error:
         write_log(job, str(error))
-        reason = _without_paths(session, str(error))
+        reason = error.reason or free_text(_without_paths(session, str(error)))
         outcome = failed(job, reason, lasting=_is_lasting(job, error))
     except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on
         write_log(job, traceback.format_exc())
-        what = f"unexpected {type(error).__name__}: {_without_paths(session, str(error))}"
-        outcome = failed(job, f"{what}; the log has the details")
+        message = free_text(_without_paths(session, str(error)))
+        outcome = failed(job, Reason.of("unexpected", error=type(error).__name__, reason=message))
     else:
-        outcome = failed(job, "").with_result(timeline.metadata)
+        outcome = failed(job).with_result(timeline.metadata)
         write_log(job, outcome.reason or "done")
     return replace(outcome, took_s=time.monotonic() - started)
 
@@ -101,13 +102,13 @@ def _is_lasting(job: Job, error: PipelineError) -> bool:
     return stamp(job.session.videos) == job.video_stamp
 
 
-def failed(job: Job, reason: str, *, lasting: bool = False) -> Outcome:
+def failed(job: Job, *reasons: Reason, lasting: bool = False) -> Outcome:
     """:param lasting: whether the same video with the same settings would fail again."""
     return Outcome(
         patient_id=job.session.patient_id,
         session_id=job.session.session_id,
         state="failed",
-        reason=reason,
+        reasons=reasons,
         coverage=None,
         seconds_lost=None,
         video_s=None,

@@ -24,6 +24,7 @@ from pipeline.errors import InputError
 from pipeline.processing.jobs import Job, OnSession
 from pipeline.processing.session import Networks
 from pipeline.processing.workers import DEFAULT_STALL_S, WORKER_BYTES, WORKER_CORES, Worker, given_up
+from pipeline.reasons import Reason
 from pipeline.store.status import Outcome
 
 # Tries after a crash: a damaged video crashes each time, but a crash by lack of memory may not recur.
@@ -234,9 +235,9 @@ class RemoteSlot:
             raise error.cause from error
         except RayError as error:
             self.error = str(error).strip().rpartition("\n")[2]
-            return self._lost(f"its machine {self.host} was lost")
+            return self._lost(Reason.of("machine_lost", machine=self.host))
         if self.job is not None and time.monotonic() - self._heard > self._stall_s + _GRACE_S:
-            return self._lost(f"its machine {self.host} did not answer any more")
+            return self._lost(Reason.of("machine_silent", machine=self.host))
         return None
 
     def stop(self) -> None:
@@ -245,7 +246,7 @@ class RemoteSlot:
         with suppress(RayError):
             ray.kill(self._actor)
 
-    def _lost(self, reason: str) -> _End | None:
+    def _lost(self, reason: Reason) -> _End | None:
         self.stop()
         return self._end(given_up(self.job, reason), NODE_TRIES) if self.job else None
 
@@ -253,7 +254,7 @@ class RemoteSlot:
         job, self.job, self.awaited = self.job, None, None
         assert job is not None
         if tries > 1:
-            outcome = replace(outcome, reason=f"{outcome.reason}; tried {tries} times")
+            outcome = replace(outcome, reasons=(*outcome.reasons, Reason.of("tried", times=tries)))
         return _End(job, outcome, tries)
 
 

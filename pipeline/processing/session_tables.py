@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.faces.quality import QualityLimits
 from pipeline.identity.patient import Patient
+from pipeline.reasons import Reason, write_reason
 from pipeline.records import EMOTIONS, NO_PICTURE, UNSURE, Face, FrameFaces, valence
 from pipeline.store.coverage import summarize
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, to_table, write_table
@@ -35,7 +36,7 @@ def write_session(
     quality = QualityLimits(**metadata["settings"]["quality"])
     table = to_table(TIMELINE_SCHEMA, _timeline_rows(ids, samples, patient, quality))
     described = {**metadata, "patient": _describe_patient(patient, samples)}
-    described |= _findings(Timeline(as_frame(table), described))
+    described |= _findings(Timeline(as_frame(table), described), patient)
     everyone = metadata["settings"].get("score_everyone", False)
     faces = to_table(FACES_SCHEMA, _face_rows(ids, samples, patient, everyone=everyone))
     write_table(faces_path(out, patient_id, session_id), faces, described)
@@ -167,12 +168,12 @@ def _describe_patient(patient: Patient, samples: Sequence[FrameFaces]) -> dict[s
         "chosen_by": patient.chosen_by,
         "tracks": len(tracks),
         "identity": patient.state,
-        "reason": patient.reason,
+        "reason": write_reason(patient.reason),
         **({"photos": list(patient.photos)} if patient.photos else {}),
     }
 
 
-def _findings(timeline: Timeline) -> dict[str, Any]:
+def _findings(timeline: Timeline, patient: Patient) -> dict[str, Any]:
     """Coverage, loss of the video, and warnings for readers."""
     summary = summarize(timeline)
     video = timeline.metadata["video"]
@@ -180,16 +181,16 @@ def _findings(timeline: Timeline) -> dict[str, Any]:
     without_picture_s = video["without_picture_s"]
     much = without_picture_s > _MUCH_WITHOUT_PICTURE * video["duration_s"]
     lost_s = undecoded_s + (without_picture_s if much else 0.0)
-    warnings = list(video["notes"])
-    patient = timeline.metadata["patient"]
-    if not patient["tracks"]:
-        warnings.append("no face was found in this video")
-    elif patient["identity"] == "unknown":
-        warnings.append(f"the patient was not recognised: {patient['reason']}")
-    elif patient["identity"] == "to_check":
-        warnings.append(f"it is not certain that this is the patient: {patient['reason']}")
+    warnings = []
+    if not timeline.metadata["patient"]["tracks"]:
+        warnings.append(Reason.of("no_face_in_video"))
+    elif patient.reason is not None and patient.state == "unknown":
+        warnings.append(Reason.of("not_recognised", reason=patient.reason))
+    elif patient.reason is not None and patient.state == "to_check":
+        warnings.append(Reason.of("not_certain", reason=patient.reason))
     elif not summary.observed_s and summary.status_s["low_quality"]:
-        warnings.append("the patient's face was found, but never well enough to be read")
+        warnings.append(Reason.of("never_readable"))
     if undecoded_s:
-        warnings.append(f"{undecoded_s:.1f} s of the video could not be decoded")
-    return {"coverage": summary.coverage, "seconds_lost": lost_s, "warnings": warnings}
+        warnings.append(Reason.of("undecoded", seconds=undecoded_s))
+    written = [*video["notes"], *(warning.write() for warning in warnings)]
+    return {"coverage": summary.coverage, "seconds_lost": lost_s, "warnings": written}

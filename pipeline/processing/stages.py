@@ -60,7 +60,7 @@ def process_session(
         untracked += stretch.samples
         decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
     if not any(sample.decoded for sample in untracked):
-        raise VideoError(f"{session.video}: no frame can be decoded.")
+        raise VideoError.about(session.video, "no_decoded_frame")
     found = find_patient(untracked, session, settings, networks, recording, out)
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
@@ -227,7 +227,7 @@ def _metadata(
             "missing_s": recording.missing_s,
             "first_picture_s": float(first.time_s[0]),
             "without_picture_s": recording.without_picture_s,
-            "notes": recording.notes,
+            "notes": [note.write() for note in recording.notes],
             "width": recording.width,
             "height": recording.height,
             "frame_rate": recording.frame_rate,

@@ -14,6 +14,7 @@ import psutil
 
 from pipeline.processing.jobs import Job, OnSession, attempt, failed, write_log
 from pipeline.processing.session import Networks
+from pipeline.reasons import Reason
 from pipeline.store.status import Outcome
 
 # A session without a new sample for this long, s, is stalled; the slowest machine and share are faster.
@@ -116,7 +117,7 @@ class Worker:
             return given_up(job, _ending(self._process.exitcode))
         if time.monotonic() - self._heard > stall_s:
             self.stop()
-            return given_up(job, f"no progress for {stall_s:.0f} s; it was ended")
+            return given_up(job, Reason.of("stalled", seconds=round(stall_s)))
         return None
 
     def stop(self) -> None:
@@ -128,19 +129,18 @@ class Worker:
         self._process.join()
 
 
-def given_up(job: Job, reason: str) -> Outcome:
+def given_up(job: Job, reason: Reason) -> Outcome:
     """The outcome of a session whose process could not report one."""
-    write_log(job, reason)
+    write_log(job, str(reason))
     return failed(job, reason)
 
 
-def _ending(exitcode: int | None) -> str:
-    """Describe an exit code in words."""
+def _ending(exitcode: int | None) -> Reason:
     if exitcode == -_KILL:
-        return "its process was killed, perhaps because memory ran out; try again with fewer `jobs`"
+        return Reason.of("killed")
     if exitcode is not None and exitcode < 0:
-        return f"its process crashed ({signal.Signals(-exitcode).name}); the video may be damaged"
-    return f"its process ended unexpectedly (exit code {exitcode})"
+        return Reason.of("crashed", signal=signal.Signals(-exitcode).name)
+    return Reason.of("exited", exitcode=str(exitcode))
 
 
 def _work(connection: Connection, make_networks: Callable[[], Networks]) -> None:

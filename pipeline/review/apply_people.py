@@ -11,6 +11,7 @@ from pipeline.identity.gallery import gallery_path, read_gallery, write_gallery
 from pipeline.identity.patient import Patient, by_faces
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, roles_path, write_roles
 from pipeline.processing.session_tables import read_roles, write_session
+from pipeline.reasons import Reason, read_reason
 from pipeline.records import UNSURE, FrameFaces, Ids, OnProgress
 from pipeline.review.people import concatenated, face_pictures, read_session, videos_of
 from pipeline.store.audit import audited
@@ -18,8 +19,6 @@ from pipeline.store.lock import folder_lock
 from pipeline.store.paths import faces_path
 from pipeline.store.status import Outcome, read_outcomes, record
 from pipeline.video.recording import open_recording
-
-_READ_AGAIN = "the expression of this person was not stored; process the session again"
 
 
 def apply_people(
@@ -91,7 +90,7 @@ def _apply_roles(
         frozenset(t for t, role in known.items() if role == "patient" and said.get(t) != "unknown"),
         timeline.metadata["patient"]["chosen_by"],
         timeline.metadata["patient"]["identity"],
-        timeline.metadata["patient"]["reason"],
+        read_reason(timeline.metadata["patient"]["reason"]),
     )
     roles = {**(before.roles if before else {}), **said}
     write_roles(kept, samples, roles)
@@ -104,7 +103,7 @@ def _apply_roles(
     complete = all(face.probabilities is not None for face in own)
     if not complete:
         # the patient's expression is unknown until the video is processed again
-        patient = Patient(frozenset(), "hand", "to_check", _READ_AGAIN, roles)
+        patient = Patient(frozenset(), "hand", "to_check", Reason.of("expression_not_stored"), roles)
     metadata = write_session(out, *ids, samples, patient, timeline.metadata).metadata
     gallery_path(out, *ids).unlink(missing_ok=True)
     if embed is not None and patient.tracks and patient.state == "confirmed":

@@ -21,6 +21,7 @@ from pipeline.identity.clustering import TrackInfo, best_faces, describe_tracks,
 from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import recognise
 from pipeline.processing.session_tables import read_roles, read_samples
+from pipeline.reasons import Reason, read_reason
 from pipeline.records import SURE, UNSURE, FrameFaces, Ids, Person
 from pipeline.stats.spread import spread
 from pipeline.store.coverage import sample_seconds
@@ -127,8 +128,8 @@ def _people_of(out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder | No
             portrait_s=tuple(time_s for time_s, _ in shown),
             embeddings=concatenated([info.embeddings for info in own if len(info.embeddings)]),
             source=tracks_digest(samples),
-            note="shows more than one person: give the session a photo of the patient" if mixed else note,
-            reason=patient["reason"],
+            note=Reason.of("mixed_person") if mixed else note,
+            reason=read_reason(patient["reason"]),
             seen_with=tuple(sorted(seen_with[number])),
         )
 
@@ -145,10 +146,10 @@ def _seen_with(samples: Sequence[FrameFaces], person_of: Mapping[int, int]) -> d
 
 def face_pictures(
     samples: Sequence[FrameFaces], videos: Sequence[Path]
-) -> tuple[dict[int, FacePictures], str]:
+) -> tuple[dict[int, FacePictures], Reason | None]:
     """Track → its best faces from the videos; or the reason why not."""
     if not videos:
-        return {}, "its video is not known"
+        return {}, Reason.of("video_unknown")
     try:
         recording = open_recording(videos)
         found = {
@@ -160,12 +161,12 @@ def face_pictures(
             for track, faces in best_faces(samples).items()
         }
     except VideoError:
-        return {}, "its video is not where it was"
+        return {}, Reason.of("video_moved")
     return {
         track: FacePictures(np.stack([chip for chip, _ in row]), tuple(portrait for _, portrait in row))
         for track, row in found.items()
         if row
-    }, ""
+    }, None
 
 
 def _is_mixed(embeddings: NDArray[np.float32], embed: Embedder) -> bool:
@@ -215,8 +216,8 @@ def _noted(people: Sequence[Person], embed: Embedder) -> list[Person]:
         alike = person.number in like
         if like and person.identity != "confirmed" and alike != (person.role == "patient"):
             others = ", ".join(map(str, sorted(like)))
-            looks = "looks" if alike else f"does not look, but person {others} does,"
-            person = replace(person, note=f"{looks} like the patient of {sessions}: please check")
+            other = Reason.of("other_looks_like", others=others, sessions=sessions)
+            person = replace(person, note=Reason.of("looks_like", sessions=sessions) if alike else other)
         noted.append(person)
     return noted
 

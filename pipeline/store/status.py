@@ -1,5 +1,6 @@
 """Read and write ``status.parquet``: the state of each session of a folder."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, TimelineError
+from pipeline.reasons import Reason, read_reasons, sentence
 from pipeline.records import SURE, IdentityState
 from pipeline.store.files import atomic
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_metadata
@@ -25,7 +27,8 @@ State = Literal[
 WITHOUT_CONSENT: tuple[State, ...] = ("no_consent", "withdrawn")
 """States without consent; results of withdrawn sessions are set aside until they are purged."""
 
-_LOST = "the status was lost; the next run checks this session"
+STATE_REASONS = {state: str(Reason.of(state)) for state in WITHOUT_CONSENT}
+"""What a state says by itself; its rows have no reason of their own."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Outcome:
 
     :param state: also ``running`` after a run was killed; :func:`pipeline.store.lock.is_held` tells whether a
         run is active.
-    :param reason: reason for any other state than ``done``; warnings if ``done``. Empty without consent.
+    :param reasons: reasons for any other state than ``done``; warnings if ``done``. Empty without consent.
     :param coverage: observed seconds / session seconds; ``None`` without a timeline.
     :param seconds_lost: of the video, s.
     :param video_s: length of the video, s. ``took_s``: of the processing, s.
@@ -48,7 +51,7 @@ class Outcome:
     patient_id: str
     session_id: str
     state: State
-    reason: str
+    reasons: tuple[Reason, ...]
     coverage: float | None
     seconds_lost: float | None
     video_s: float | None
@@ -66,12 +69,23 @@ class Outcome:
         """Patient id and session id."""
         return self.patient_id, self.session_id
 
+    @property
+    def reason(self) -> str:
+        """The reasons in English."""
+        return sentence(self.reasons)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """In the columns of :data:`STATUS_SCHEMA`."""
+        reasons = json.dumps([reason.write() for reason in self.reasons], ensure_ascii=False)
+        return asdict(self) | {"reason": self.reason, "reasons": reasons}
+
     def with_result(self, metadata: Mapping[str, Any]) -> "Outcome":
         """The outcome after a timeline with these metadata was written."""
         return replace(
             self,
             state=state_of(metadata),
-            reason="; ".join(metadata["warnings"]),
+            reasons=read_reasons(metadata["warnings"]),
             coverage=metadata["coverage"],
             seconds_lost=metadata["seconds_lost"],
             video_s=metadata["video"]["duration_s"],
@@ -98,6 +112,7 @@ STATUS_SCHEMA = pl.Schema(
         "session_id": pl.String(),
         "state": pl.String(),
         "reason": pl.String(),
+        "reasons": pl.String(),
         "coverage": pl.Float64(),
         "seconds_lost": pl.Float64(),
         "video_s": pl.Float64(),
@@ -128,14 +143,14 @@ def read_status(out: Path) -> pl.DataFrame:
     """
     stored = _read_stored(out)
     if stored is None:
-        rebuilt = [asdict(rebuilt_outcome(out, *ids)) for ids in written_sessions(out)]
+        rebuilt = [rebuilt_outcome(out, *ids).row for ids in written_sessions(out)]
         stored = pl.DataFrame(rebuilt, schema=STATUS_SCHEMA)
     refused = sorted(refused_sessions(out))
     if not refused:
         return stored
     named = ["patient_id", "session_id"]
     times = dict(zip(stored.select(named).rows(), stored["finished_at"], strict=True))
-    rows = [asdict(without_consent(out, *ids, times.get(ids, ""))) for ids in refused]
+    rows = [without_consent(out, *ids, times.get(ids, "")).row for ids in refused]
     without = pl.DataFrame(rows, schema=STATUS_SCHEMA)
     return pl.concat([stored.join(without, on=named, how="anti"), without]).sort(named)
 
@@ -159,7 +174,7 @@ def repair_status(out: Path) -> None:
 def rebuilt_outcome(out: Path, patient_id: str, session_id: str) -> Outcome:
     """The outcome of a session, from its timeline."""
     path = timeline_path(out, patient_id, session_id)
-    empty = Outcome(patient_id, session_id, "waiting", _LOST, None, None, None, 0.0, "")
+    empty = Outcome(patient_id, session_id, "waiting", (Reason.of("status_lost"),), None, None, None, 0.0, "")
     try:
         metadata = read_metadata(path)
         with malformed_as_timeline_error(path):
@@ -168,7 +183,7 @@ def rebuilt_outcome(out: Path, patient_id: str, session_id: str) -> Outcome:
                 finished_at=str(metadata["created_at"]),
                 fingerprint=str(metadata.get("fingerprint", "")),
             )
-            if not _is_whole(pl.DataFrame([asdict(found)], schema=STATUS_SCHEMA)):
+            if not _is_whole(pl.DataFrame([found.row], schema=STATUS_SCHEMA)):
                 raise ValueError("not as this program writes it")  # reported like any other damage
             return found
     except (TimelineError, InputError):
@@ -179,7 +194,7 @@ def without_consent(out: Path, patient_id: str, session_id: str, finished_at: st
     """The row of a session without consent: only ids and state, nothing about the recording."""
     path = set_aside_path(out, patient_id, session_id, timeline_path(out, patient_id, session_id))
     state: State = "withdrawn" if path.exists() else "no_consent"
-    return Outcome(patient_id, session_id, state, "", None, None, None, 0.0, finished_at)
+    return Outcome(patient_id, session_id, state, (), None, None, None, 0.0, finished_at)
 
 
 def _read_stored(out: Path) -> pl.DataFrame | None:
@@ -195,11 +210,24 @@ def _read_stored(out: Path) -> pl.DataFrame | None:
 
 
 def _is_whole(rows: pl.DataFrame) -> bool:
-    """Whether the rows have only known states and finite numbers, and no missing value."""
+    """Whether the rows have only known states and reasons and finite numbers, and no missing value."""
     complete = rows.select(pl.col(_ALWAYS).is_not_null().all()).row(0)
     finite = rows.select(pl.col(pl.Float64).drop_nulls().is_finite().all()).row(0)
     known = rows["state"].is_in(_STATES).all() and rows["identity"].drop_nulls().is_in(_IDENTITIES).all()
-    return all(complete) and all(finite) and bool(known)
+    return all(complete) and all(finite) and bool(known) and all(map(_is_known, rows["reasons"]))
+
+
+def stored_reasons(cell: str) -> tuple[Reason, ...]:
+    """The reasons of a cell of ``status.parquet``; errors as :meth:`pipeline.reasons.Reason.read`."""
+    return read_reasons(json.loads(cell))
+
+
+def _is_known(cell: str) -> bool:
+    try:
+        stored_reasons(cell)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return True
 
 
 def overview(out: Path, *, running: bool) -> pl.DataFrame:
@@ -207,7 +235,8 @@ def overview(out: Path, *, running: bool) -> pl.DataFrame:
 
     :param running: whether a run is active; if not, sessions in state ``running`` were interrupted.
     :returns: patient_id, session_id, state, coverage, identity, seconds_lost, video_s, took_s, speed (seconds
-        of video per second), finished_at, reason.
+        of video per second), finished_at, reason (in English), reasons (for
+        :func:`stored_reasons`).
     """
     state = pl.when((pl.col("state") == "running") & (not running)).then(pl.lit("interrupted"))
     speed = pl.when(pl.col("took_s") > 0).then(pl.col("video_s") / pl.col("took_s"))
@@ -223,13 +252,17 @@ def overview(out: Path, *, running: bool) -> pl.DataFrame:
         speed.alias("speed"),
         "finished_at",
         "reason",
+        "reasons",
     )
 
 
 def read_outcomes(out: Path) -> dict[tuple[str, str], Outcome]:
     """The rows of ``status.parquet``, by patient and session."""
-    rows = (Outcome(**row | {"videos": tuple(row["videos"])}) for row in read_status(out).rows(named=True))
-    return {outcome.ids: outcome for outcome in rows}
+    outcomes = (
+        Outcome(**row | {"videos": tuple(row["videos"]), "reasons": stored_reasons(row["reasons"])})
+        for row in read_status(out).drop("reason").rows(named=True)
+    )
+    return {outcome.ids: outcome for outcome in outcomes}
 
 
 def sessions_in(out: Path) -> list[tuple[str, str]]:
@@ -248,7 +281,7 @@ def record(out: Path, *outcomes: Outcome) -> None:
     """Replace the rows of these sessions; without sessions, leave the file unchanged."""
     if not outcomes:
         return
-    rows = pl.DataFrame([asdict(outcome) for outcome in outcomes], schema=STATUS_SCHEMA)
+    rows = pl.DataFrame([outcome.row for outcome in outcomes], schema=STATUS_SCHEMA)
     others = read_status(out).join(rows, on=["patient_id", "session_id"], how="anti")
     _write_status(out, pl.concat([others, rows]))
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
+from pipeline.reasons import Reason, free_text
 from pipeline.video.frame_order import Packet, ascends, times_of
 from pipeline.video.frame_times import FrameTimes, read_times
 from pipeline.video.headers import asf_header, second_movie
-from pipeline.video.notes import Note, NoteKind
 from pipeline.video.orientation import Orientation, pixel_aspect, shown_size
 from pipeline.video.streams import (
     Contents,
@@ -102,7 +102,7 @@ class VideoInfo:
     by_number: bool
     seekable: bool
     decord_reads_it: bool
-    notes: tuple[Note, ...]
+    notes: tuple[Reason, ...]
 
     @property
     def constant_rate(self) -> bool:
@@ -113,7 +113,8 @@ class VideoInfo:
     @property
     def without_picture_s(self) -> float:
         """Seconds of sound before the first frame and after the last, and of holes between them."""
-        return sum(note.amount for note in self.notes if note.kind in ("late", "holes", "early_end"))
+        notes = (note for note in self.notes if note.code in ("late", "holes", "early_end"))
+        return sum(s for note in notes if isinstance(s := note.values["seconds"], float))
 
 
 def probe(path: Path) -> VideoInfo:
@@ -122,16 +123,14 @@ def probe(path: Path) -> VideoInfo:
     :raises VideoError: the file is missing, empty or no video, or holds no frame.
     """
     if not path.exists():
-        raise VideoError(f"{path}: not found.")
+        raise VideoError.about(path, "not_found")
     if path.is_file() and path.stat().st_size == 0:
-        raise VideoError(f"{path}: the file is empty.")
+        raise VideoError.about(path, "empty_file")
     try:
         with open_container(path) as container:
             return _read_info(path, container)
     except (av.error.FFmpegError, OSError) as error:
-        raise VideoError(
-            f"{path}: can't be read as a video ({error.strerror}); it may be cut off or of another kind."
-        ) from error
+        raise VideoError.about(path, "no_video_file", error=free_text(error.strerror)) from error
 
 
 def sha256_of(path: Path) -> str:
@@ -143,7 +142,7 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise VideoError(f"{path}: can't be read ({error.strerror}).") from error
+        raise VideoError.about(path, "unreadable", error=free_text(error.strerror)) from error
 
 
 def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
@@ -296,19 +295,24 @@ def _unread_s(path: Path, container: av.container.InputContainer, contents: Cont
     return unread_s if unread > _UNREAD_SHARE * size and unread_s > _TOLERATED_S else 0.0
 
 
-def _notes(found: FrameTimes, clock: _Clock) -> tuple[Note, ...]:
+def _notes(found: FrameTimes, clock: _Clock) -> tuple[Reason, ...]:
     late_s = float(clock.time_s[0])
     early_s = clock.duration_s - clock.missing_s - clock.picture_end_s
-    amounts: dict[NoteKind, float] = {
+    counts = {
         "takes": found.takes if found.takes > 1 else 0,
         "decoded_order": len(found.pts) if found.by_number and found.takes == 1 else 0,
         "lost": found.lost,
-        "unread": clock.unread_s,
-        "late": late_s if late_s > _TOLERATED_S else 0,
-        "holes": _holes_s(clock),
-        "early_end": early_s if early_s > _TOLERATED_S else 0,
     }
-    return tuple(Note(kind, float(amount)) for kind, amount in amounts.items() if amount)
+    times_s = {
+        "unread": clock.unread_s,
+        "late": late_s if late_s > _TOLERATED_S else 0.0,
+        "holes": _holes_s(clock),
+        "early_end": early_s if early_s > _TOLERATED_S else 0.0,
+    }
+    return (
+        *(Reason.of(code, count=count) for code, count in counts.items() if count),
+        *(Reason.of(code, seconds=float(time_s)) for code, time_s in times_s.items() if time_s),
+    )
 
 
 def _holes_s(clock: _Clock) -> float:

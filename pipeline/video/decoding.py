@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError, VideoError
+from pipeline.reasons import free_text
 from pipeline.records import Frames
 from pipeline.video.container import VideoInfo
 from pipeline.video.frame_times import decoded
@@ -237,7 +238,7 @@ def _frames_from(info: VideoInfo, wanted: int) -> Iterator[_Found]:
                 if last is None or found.pts > last:
                     yield found
     except av.error.FFmpegError as error:
-        raise VideoError(f"{info.path}: can't be read any more ({error.strerror}).") from error
+        raise VideoError.about(info.path, "unreadable_now", error=free_text(error.strerror)) from error
 
 
 def _sought(info: VideoInfo, wanted: int, threads: Literal["NONE", "AUTO"]) -> Iterator[_Found]:

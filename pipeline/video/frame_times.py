@@ -118,7 +118,7 @@ def read_times(
     if len(set(stored)) == len(due) and (shown.ascending or (plausible and damaged)):
         return _by_presentation(packets, stored, step, made_up), shown
     if not shown.pts:
-        raise VideoError(f"{path}: holds no frame that can be shown.")
+        raise VideoError.about(path, "no_shown_frame")
     return _by_decoding(shown, packets, step), shown
 
 

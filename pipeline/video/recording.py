@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
+from pipeline.reasons import Reason
 from pipeline.video.container import VideoInfo, probe
 from pipeline.video.decoding import SampledVideo, picture_at, pictures, sample_grid
 
@@ -48,11 +49,11 @@ class Recording:
         return sum(info.without_picture_s for info in self.files)
 
     @property
-    def notes(self) -> list[str]:
-        """Notes on faults of the files, for readers of the results."""
+    def notes(self) -> list[Reason]:
+        """Faults of the files, for readers of the results."""
         several = len(self.files) > 1
         return [
-            f"file {number}: {note}" if several else str(note)
+            Reason.of("in_file", number=number, reason=note) if several else note
             for number, info in enumerate(self.files, start=1)
             for note in info.notes
         ]
@@ -133,8 +134,12 @@ def open_recording(videos: Sequence[Path]) -> Recording:
     first = files[0]
     for info in files[1:]:
         if (info.width, info.height) != (first.width, first.height):
-            raise VideoError(
-                f"{info.path}: {info.width} × {info.height} px, but the session's first file has "
-                f"{first.width} × {first.height}; give it as a session of its own."
+            raise VideoError.about(
+                info.path,
+                "other_size",
+                width=info.width,
+                height=info.height,
+                first_width=first.width,
+                first_height=first.height,
             )
     return Recording(files)

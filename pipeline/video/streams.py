@@ -9,6 +9,7 @@ import av
 from av.stream import Disposition, Stream
 
 from pipeline.errors import VideoError
+from pipeline.reasons import free_text
 from pipeline.video.frame_order import Packet, times_of
 
 # FFmpeg's names of the allowed formats. Others include playlists, which FFmpeg would follow to any file.
@@ -66,20 +67,15 @@ def usable_streams(path: Path, container: av.container.InputContainer) -> list[a
     """
     videos = [stream for stream in container.streams.video if not stream.disposition & _STILL]
     if not videos:
-        raise VideoError(f"{path}: holds no video, only {_stream_kinds(container)}.")
+        raise VideoError.about(path, "no_picture_stream", streams=free_text(_stream_kinds(container)))
     usable = [s for s in videos if s.codec_context is not None and s.time_base and s.width and s.height]
     if not usable:
-        raise VideoError(f"{path}: its header does not describe the picture; it may be cut off.")
+        raise VideoError.about(path, "no_picture_header")
     for stream in usable:
         if stream.width * stream.height > _MAX_PIXELS:
-            raise VideoError(
-                f"{path}: its header says {stream.width} × {stream.height} px, which no camera records; "
-                "it may be damaged."
-            )
+            raise VideoError.about(path, "impossible_size", width=stream.width, height=stream.height)
         if stream.frames * _FRAME_BYTES > path.stat().st_size:
-            raise VideoError(
-                f"{path}: its header names {stream.frames} frames, more than it can hold; it is damaged."
-            )
+            raise VideoError.about(path, "impossible_frames", count=stream.frames)
     return usable
 
 
@@ -127,7 +123,7 @@ def choose_stream(path: Path, videos: Sequence[av.VideoStream], contents: Conten
         if any(not packet.hidden for packet in contents.packets[stream.index])
     }
     if not spans:
-        raise VideoError(f"{path}: holds no frame that can be shown.")
+        raise VideoError.about(path, "no_shown_frame")
     longest = max(spans.values())
     whole = [s for s in videos if s.index in spans and spans[s.index] >= _LONG_ENOUGH * longest]
     largest = max(stream.width * stream.height for stream in whole)

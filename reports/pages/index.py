@@ -11,20 +11,21 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from pipeline.analysis.longitudinal import PatientHistory
+from pipeline.reasons import Reason
 from pipeline.store.coverage import Summary
 from reports.assets import SEARCH_FILE, Assets
 from reports.render import render
 from reports.words import formatting as words
 from reports.words.labels import STATE_COUNTS
 from reports.words.language import Language
-from reports.words.reasons import reason_text
+from reports.words.reasons import reasons_text
 
 
 @dataclass(frozen=True)
 class IndexEntry:
     """One session.
 
-    :param state: ``done``, ``partial``, ``failed`` or ``skipped``. ``reason``: its reason, or empty.
+    :param state: ``done``, ``partial``, ``failed`` or ``skipped``. ``reasons``: may be empty.
     :param summary: in the reading of the session's page; ``None`` without a timeline.
     :param link: the session's page, relative to the index, or ``None``.
     :param enough: whether coverage is high enough for shares.
@@ -33,7 +34,7 @@ class IndexEntry:
     patient_id: str
     session_id: str
     state: str
-    reason: str
+    reasons: tuple[Reason, ...]
     summary: Summary | None
     link: str | None
     enough: bool = False
@@ -86,7 +87,7 @@ def index_page(
         overview=_overview(ordered, len(groups), language),
         open=len(ordered) <= MAX_OPEN,
         study_link="study.html" if has_study else None,
-        reason_text=partial(reason_text, language=language),
+        reasons_text=partial(reasons_text, language=language),
         **assets.of_page(with_figures=False, script=SEARCH_FILE if ordered else None),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.summaries import Number
+from pipeline.reasons import read_reason, read_reasons
 from pipeline.records import EMOTIONS, NEGATIVE, TIME_EPS_S
 from pipeline.store.coverage import MIN_COVERAGE, Span, Summary
 from reports.figures.resampling import (
@@ -229,7 +230,7 @@ def _length_s(span: Span) -> float:
 
 def about(material: SessionMaterial, language: Language) -> dict[str, Any]:
     patient = material.timeline.metadata["patient"]
-    return {"patient": patient, "reason": reason_text(patient["reason"], language)}
+    return {"patient": patient, "reason": reason_text(read_reason(patient["reason"]), language)}
 
 
 def details(material: SessionMaterial, language: Language) -> dict[str, Any]:
@@ -242,7 +243,7 @@ def details(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "flat_settings": flat(metadata["settings"]),
         "summary": material.summary,
         "samples": material.timeline.rows.height,
-        "warnings": [reason_text(warning, language) for warning in metadata["warnings"]],
-        "reason": reason_text(metadata["patient"]["reason"], language),
+        "warnings": [reason_text(reason, language) for reason in read_reasons(metadata["warnings"])],
+        "reason": reason_text(read_reason(metadata["patient"]["reason"]), language),
         "methods": [part.strip() for part in material.methods.split("\n\n") if part.strip()],
     }

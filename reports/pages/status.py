@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 from markupsafe import Markup
 
+from pipeline.store.status import STATE_REASONS
 from reports.render import content_policy, render, style, write_page
 from reports.words import formatting as words
 from reports.words.labels import IDENTITY_WORDS, STATE_WORDS, in_words
 from reports.words.language import ENGLISH
-from reports.words.reasons import STATE_REASONS
 
 
 def write_status_page(overview: pl.DataFrame, path: Path) -> Path:

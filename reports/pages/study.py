@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from pipeline.records import SURE, IdentityState
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
+from pipeline.store.status import stored_reasons
 from reports.assets import INLINE, Assets
 from reports.figures.study import coverage_figure, event_figure, forest_figure
 from reports.pages.sections import Section, render_sections
@@ -23,7 +24,7 @@ from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, in_words
 from reports.words.language import Language, marked
-from reports.words.reasons import reason_text
+from reports.words.reasons import reason_text, reasons_text
 from reports.words.study import interval, measure_label, p_text
 
 URGENT = ("failed", "to_check", "interrupted", "partial", "skipped", "waiting", "running")
@@ -64,9 +65,13 @@ def _finished(study: Study, language: Language) -> Mapping[str, Any]:
             if counts[state]
         ],
         "rows": rows,
-        "reason_text": partial(reason_text, language=language),
+        "reasons_text": partial(_reasons_text, language=language),
         "lost_s": study.status["seconds_lost"].sum(),
     }
+
+
+def _reasons_text(row: Mapping[str, Any], language: Language) -> str:
+    return reasons_text(stored_reasons(row["reasons"]), language)
 
 
 def _coverage(study: Study, language: Language) -> Mapping[str, Any]:
@@ -271,10 +276,10 @@ def _details(study: Study, language: Language) -> Mapping[str, Any]:
         "made": study.made,
         "about": study.about,
         "warnings": [
-            (patient, session, reason_text(text, language)) for patient, session, text in study.warnings
+            (patient, session, reason_text(reason, language)) for patient, session, reason in study.warnings
         ],
         "errors": [
-            (row["patient_id"], row["session_id"], reason_text(row["reason"], language))
+            (row["patient_id"], row["session_id"], _reasons_text(row, language))
             for row in study.status.filter(state="failed").iter_rows(named=True)
         ],
         "problems": study.problems,

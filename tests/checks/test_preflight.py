@@ -17,9 +17,9 @@ from pipeline.errors import VideoError
 from pipeline.faces.detection import CropSpec
 from pipeline.faces.mtcnn import Cascade
 from pipeline.processing.session import QualityLimits
+from pipeline.reasons import Reason
 from pipeline.records import Face, FrameFaces
 from pipeline.video.container import VideoInfo, probe
-from pipeline.video.notes import Note
 from pipeline.video.orientation import Orientation
 
 GOOD, BETTER, NOT = "good", "could be better", "will not work"
@@ -268,7 +268,7 @@ def test_a_variable_rate_is_named_and_does_no_harm(one: Callable[..., list[Snaps
         ({}, GOOD, "10:00, nothing missing"),
         ({"missing_s": 12.0}, BETTER, "10:00, 12.0 s missing"),
         ({"missing_s": 61.0}, NOT, "61.0 s missing"),
-        ({"notes": (Note("holes", 30.0),)}, BETTER, "30.0 s missing"),
+        ({"notes": (Reason.of("holes", seconds=30.0),)}, BETTER, "30.0 s missing"),
     ],
 )
 def test_seconds_that_are_missing(

@@ -30,7 +30,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of one session with long ids."""
     out = tmp_path_factory.mktemp("out")
     put(out, make_timeline([("happy", 5)], PATIENT, SESSION), PATIENT, SESSION)
-    record(out, Outcome(PATIENT, SESSION, "done", "", 1.0, 0.0, 1.0, 1.0, "2026-03-01T00:00:00"))
+    record(out, Outcome(PATIENT, SESSION, "done", (), 1.0, 0.0, 1.0, 1.0, "2026-03-01T00:00:00"))
     return out
 
 

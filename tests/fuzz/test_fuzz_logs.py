@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from pipeline.errors import PipelineError
+from pipeline.reasons import free_text
 from pipeline.records import Person
 from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_ids, read_runs, verify
 from pipeline.store.encryption import use_key, use_no_key, write_key
@@ -173,7 +174,7 @@ def test_pages_show_texts_and_obey_none(fuzz: Fuzz) -> None:
         timeline = make_timeline(
             TWENTY_SECONDS,
             session={"parts": [[0.0, 20.0]], "recorded_at": None, "condition": text},
-            warnings=[text],
+            warnings=[free_text(text).write()],
             weights={"name": text, "sha256": "a"},
             software_version=text,
         )
@@ -194,10 +195,10 @@ def test_pages_show_texts_and_obey_none(fuzz: Fuzz) -> None:
             np.zeros((0, 2)),
             "a",
             "A",
-            text,
-            reason=text,
+            free_text(text),
+            reason=free_text(text),
         )
-        entry = IndexEntry("P1", "S1", "failed", text, None, None)
+        entry = IndexEntry("P1", "S1", "failed", (free_text(text),), None, None)
         row = dict.fromkeys(("coverage", "identity", "seconds_lost", "video_s", "took_s", "speed"))
         row |= {
             "patient_id": "P1",

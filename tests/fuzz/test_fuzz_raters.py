@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from pipeline.errors import PipelineError
+from pipeline.reasons import free_text
 from pipeline.review.people_table import read_people, write_people
 from pipeline.store.spreadsheet import plain, read_table, write_rows
 from pipeline.store.status import Outcome, record
@@ -180,7 +181,7 @@ def test_cells_of_a_spreadsheet(fuzz: Fuzz, tmp_path: Path) -> None:
 
 
 def outcome(reason: str, **values: Any) -> Outcome:
-    return Outcome("P1", "S1", "failed", reason, None, None, 1.0, 1.0, "2026-01-01", **values)
+    return Outcome("P1", "S1", "failed", (free_text(reason),), None, None, 1.0, 1.0, "2026-01-01", **values)
 
 
 def test_the_status_as_a_spreadsheet(fuzz: Fuzz, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_results(fuzz: Fuzz, study: Path, tmp_path: Path, capsys: pytest.Capture
     timeline = timeline_path(study, "P1", "S1")
     record(
         study,
-        Outcome("P1", "S1", "done", "", 0.5, 0.0, 3.0, 1.0, "2026-01-01", videos=("a.mp4",)),
+        Outcome("P1", "S1", "done", (), 0.5, 0.0, 3.0, 1.0, "2026-01-01", videos=("a.mp4",)),
     )
     samples = read_samples(read_timeline(timeline), faces_path(study, "P1", "S1"))
     write_roles(roles_path(study, "P1", "S1"), samples, {1: "patient", 2: "caregiver"})

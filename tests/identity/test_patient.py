@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from statuses import warnings
 from videos import encode, first_pictures, with_faces
 
 from pipeline.errors import InputError
@@ -64,7 +65,7 @@ def test_where_nobody_sits_in_the_region_nobody_is_the_patient(
     assert timeline.rows["emotion"].null_count() == len(timeline.rows)
     assert timeline.metadata["patient"]["track"] is None
     assert timeline.metadata["patient"]["identity"] == "unknown"
-    assert timeline.metadata["warnings"] == ["the patient was not recognised: nobody is seen in the region"]
+    assert warnings(timeline) == ["the patient was not recognised: nobody is seen in the region"]
 
 
 # --- by photo
@@ -148,7 +149,7 @@ def test_a_stranger_s_photo_finds_nobody(
     session = replace(meet(), patient_face=(photo,))
     timeline = process_session(session, tmp_path / "out", Settings(sample_fps=3), networks)
     assert set(timeline.rows["status"].cast(pl.String)) == {"other_person"}
-    assert "not recognised" in timeline.metadata["warnings"][0]
+    assert "not recognised" in warnings(timeline)[0]
 
 
 # --- a part of a video

@@ -12,6 +12,7 @@ from batches import Sessions, partial_files, process, states
 from videos import cut_off, remux, sound_only
 
 from pipeline.processing.session import Networks, QualityLimits, Session, Settings
+from pipeline.reasons import free_text
 from pipeline.store.status import read_status, record
 from pipeline.store.timeline import read_timeline
 
@@ -204,8 +205,8 @@ def test_the_status_can_be_read_while_it_is_replaced(
 ) -> None:
     """Files of two sizes: of a mixture of both nothing can be read."""
     (outcome,) = process(recordings[:1], out, Settings(), fake_networks)
-    texts = [str(np.random.default_rng(n).bytes(4000 * n)) for n in (1, 2)]
-    writer = Thread(target=lambda: [record(out, replace(outcome, reason=text)) for text in texts * 100])
+    texts = [free_text(np.random.default_rng(n).bytes(4000 * n)) for n in (1, 2)]
+    writer = Thread(target=lambda: [record(out, replace(outcome, reasons=(text,))) for text in texts * 100])
     writer.start()
     while writer.is_alive():
         assert read_status(out).height == 1

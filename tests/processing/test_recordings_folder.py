@@ -210,7 +210,7 @@ def test_names_that_would_be_one_file_are_refused(
     assert places(study) == [(3, column)]
     (clash,) = find_clashes([first, second])
     assert (clash.first, clash.second) == (first, second)
-    status = Outcome(*first, "done", "", 1.0, 0.0, 1.0, 1.0, "2026-03-01T00:00:00")
+    status = Outcome(*first, "done", (), 1.0, 0.0, 1.0, 1.0, "2026-03-01T00:00:00")
     record(tmp_path / "out", status)
     with pytest.raises(InputError, match=f"out holds {' '.join(first)}: .*(differ|would both)"):
         check_ids([Session(*second, tmp_path / "b.mp4")], tmp_path / "out")

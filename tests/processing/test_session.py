@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from statuses import statuses
+from statuses import statuses, warnings
 
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
@@ -152,7 +152,7 @@ def test_a_video_without_a_face_is_a_timeline_that_says_so(of_clip: OfClip) -> N
     timeline = of_clip("no_face.mp4")
     assert statuses(timeline) == ["no_face"] * 20
     assert timeline.metadata["coverage"] == 0
-    assert any("no face" in warning for warning in timeline.metadata["warnings"])
+    assert any("no face" in warning for warning in warnings(timeline))
 
 
 def test_where_the_face_goes_there_are_rows_without_it(of_clip: OfClip) -> None:
@@ -182,7 +182,7 @@ def test_a_damaged_video_says_how_much_was_lost(of_clip: OfClip) -> None:
     lost = statuses(timeline).count("decode_error")
     assert 0 < lost < 25
     assert timeline.metadata["seconds_lost"] == pytest.approx(lost / 5, abs=0.2)
-    assert any("could not be decoded" in warning for warning in timeline.metadata["warnings"])
+    assert any("could not be decoded" in warning for warning in warnings(timeline))
 
 
 def test_the_smile_is_read_as_happy_and_the_calm_face_before_it_is_not(

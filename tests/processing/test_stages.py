@@ -9,7 +9,7 @@ import av
 import numpy as np
 import polars as pl
 import pytest
-from statuses import statuses
+from statuses import statuses, warnings
 from videos import cut_off, decoded_pts, encode, numbered, remux, with_faces
 
 from pipeline.errors import InputError, VideoError
@@ -52,7 +52,7 @@ def test_each_status_has_its_rows(
         "chosen_by": "longest",
         "tracks": 2,
         "identity": "to_check",
-        "reason": "2 people may be seen; a rule chose one",
+        "reason": {"code": "several_people", "count": 2},
     }
 
 
@@ -93,7 +93,7 @@ def test_a_hole_in_the_recording_is_not_observed(tmp_path: Path, fake_networks: 
     timeline = process(path, tmp_path / "out", fake_networks)
     assert statuses(timeline) == ["ok"] * 5 + ["other_person"] * 5
     assert timeline.metadata["coverage"] * 62 == pytest.approx(1.0, abs=0.25)
-    assert timeline.metadata["warnings"] == [
+    assert warnings(timeline) == [
         "no picture for 60.1 s between the first and the last",
         "it is not certain that this is the patient: 2 people may be seen; a rule chose one",
     ]

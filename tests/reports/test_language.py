@@ -3,7 +3,6 @@
 import re
 from datetime import date, datetime
 from pathlib import Path
-from string import Formatter
 from typing import Literal
 
 import pytest
@@ -15,6 +14,7 @@ from written_pages import write_index, write_session_report
 
 from pipeline.analysis.events import Event
 from pipeline.analysis.session_results import SessionFacts, Unusual
+from pipeline.reasons import DECIMALS, TEXTS, Reason, free_text
 from pipeline.store.coverage import summarize
 from reports import ReportError, ReportOptions, write_reports
 from reports.figures.resampling import cut
@@ -24,7 +24,7 @@ from reports.pages.index import IndexEntry
 from reports.session_data import Pictures, SessionMaterial
 from reports.words.formatting import seconds_text, share_text, signed
 from reports.words.language import ENGLISH, LOCALES, SOURCE, language
-from reports.words.reasons import REASONS, reason_text
+from reports.words.reasons import reason_text, reasons_text
 
 OTHERS = [name for name in LOCALES if name != SOURCE]
 
@@ -98,26 +98,39 @@ def test_an_unknown_language_is_an_error_that_names_those_there_are() -> None:
 
 
 def test_a_reason_is_translated_with_what_it_names() -> None:
+    far = Reason.of("nobody_near", person=2, far=0.61, most=0.5)
+    reasons = [Reason.of("not_recognised", reason=far), Reason.of("undecoded", seconds=0.6)]
     reason = "the patient was not recognised: person 2 is 0.61 from the reference faces, and nobody nearer; "
     reason += "one person is 0.50 at most; 0.6 s of the video could not be decoded"
-    assert reason_text(reason, FRENCH).replace(NBSP, " ") == (
+    assert reasons_text(reasons, FRENCH).replace(NBSP, " ") == (
         "le patient n’a pas été reconnu : la personne 2 est à 0,61 des visages de référence, et personne "
         "n’en est plus proche ; une même personne en est à 0,50 au plus ; 0,6 s de la vidéo n’ont pas "
         "pu être décodées"
     )
-    assert reason_text(reason, ENGLISH) == reason
+    assert reasons_text(reasons, ENGLISH) == reason
 
 
-@pytest.mark.parametrize("reason", REASONS)
-def test_every_reason_is_found_again(reason: str) -> None:
-    names = [name for _, name, _, _ in Formatter().parse(re.sub(r"%\((\w+)\)s", r"{\1}", reason)) if name]
-    filled = reason % {name: "no face was found in this video" if name == "reason" else "7" for name in names}
-    assert "lang=" not in reason_text(filled, FRENCH)
+@pytest.mark.parametrize("code", TEXTS.keys() - {"text"})
+def test_every_reason_has_a_sentence_in_every_language(code: str) -> None:
+    names = re.findall(r"%\((\w+)\)s", TEXTS[code])
+    reason = Reason(code, {name: 7.0 if name in DECIMALS else "7" for name in names})
+    assert "%(" not in str(reason)
+    for name in OTHERS:
+        told = reason_text(reason, language(name))
+        assert "lang=" not in told
+        assert told != str(reason)
+        assert "%(" not in told
 
 
 def test_a_reason_that_nobody_translated_says_that_it_is_english() -> None:
-    assert reason_text("disk <full>", FRENCH) == '<span lang="en">disk &lt;full&gt;</span>'
-    assert reason_text("disk <full>", ENGLISH) == "disk <full>"
+    reason = free_text("disk <full>")
+    english = '<span lang="en">disk &lt;full&gt;</span>'
+    assert reason_text(reason, FRENCH) == english
+    assert reason_text(reason, ENGLISH) == "disk <full>"
+    within = Reason.of("unexpected", error="OSError", reason=reason)
+    assert reason_text(within, FRENCH).replace(NBSP, " ") == (
+        f"erreur inattendue OSError : {english} ; le journal donne les détails"
+    )
 
 
 # pages
@@ -132,9 +145,9 @@ GAPS = [("happy", 50), ("no_face", 4), ("sad", 60), ("other_person", 50), ("surp
 def test_a_french_session_holds_no_english(by: str | None, tmp_path: Path) -> None:
     patient = chosen(by or "photo", 1 if by else None, 2) | {
         "identity": "confirmed" if by == "hand" else "recognised",
-        "reason": "no face in the video is clear enough to be compared",
+        "reason": {"code": "no_clear_face"},
     }
-    warnings = ["0.6 s of the video could not be decoded"]
+    warnings = [{"code": "undecoded", "seconds": 0.6}]
     timeline = make_timeline(GAPS, patient=patient, warnings=warnings, seconds_lost=0.6)
     page = write_session_report(SessionMaterial(timeline, summarize(timeline)), tmp_path / "a.html", FRENCH)
     assert_no_english(page)
@@ -185,12 +198,18 @@ def test_a_french_index_holds_no_english(tmp_path: Path) -> None:
     states = ("done", "partial", "failed", "skipped", "waiting", "running", "interrupted")
     entries = [
         IndexEntry(
-            "P1", f"S{n}", state, "not found.", summarize(make_timeline(runs)), f"P1/S{n}.html", enough
+            "P1",
+            f"S{n}",
+            state,
+            (Reason.of("not_found"),),
+            summarize(make_timeline(runs)),
+            f"P1/S{n}.html",
+            enough,
         )
         for runs, enough in ((TWENTY_SECONDS, True), ([("no_face", 9)], False))
         for n, state in enumerate(states)
     ]
-    entries.append(IndexEntry("P2", "S1", "failed", "", None, None))
+    entries.append(IndexEntry("P2", "S1", "failed", (), None, None))
     page = write_index(entries, tmp_path / "index.html", FRENCH)
     assert_no_english(page)
     assert "2 terminées" in page.read_text().replace(NBSP, " ")

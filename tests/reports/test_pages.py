@@ -13,6 +13,7 @@ from timelines import TWENTY_SECONDS, Runs, chosen, make_timeline, put
 from written_pages import write_index, write_session_report
 
 from pipeline.errors import TimelineError
+from pipeline.reasons import free_text
 from pipeline.records import EMOTIONS
 from pipeline.store.counts import clock
 from pipeline.store.coverage import seen_too_little, summarize
@@ -186,7 +187,7 @@ def test_the_page_says_what_it_is_not(tmp_path: Path) -> None:
 
 
 def test_the_details_say_how_it_was_made(tmp_path: Path) -> None:
-    text = page_of(make_timeline(TWENTY_SECONDS, warnings=["mind the gap"]), tmp_path).text
+    text = page_of(make_timeline(TWENTY_SECONDS, warnings=[free_text("mind the gap").write()]), tmp_path).text
     for detail in (
         "tiny",
         "cdcdcdcdcdcd",

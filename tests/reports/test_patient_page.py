@@ -16,6 +16,7 @@ from timelines import TWENTY_SECONDS, make_timeline, put
 from pipeline.analysis.longitudinal import PatientHistory, histories
 from pipeline.analysis.session_results import FolderFacts
 from pipeline.analysis.summaries import READINGS
+from pipeline.reasons import free_text
 from pipeline.store.status import Outcome, record
 from reports import ReportOptions, write_reports
 from reports.pages.patient import patient_page
@@ -191,7 +192,7 @@ def study(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study with a session that failed; its reports."""
     out = make_small_study(raw_study, tmp_path_factory.mktemp("study"))
     failed = {"coverage": None, "seconds_lost": None, "video_s": None, "took_s": 1.0, "finished_at": ""}
-    record(out, Outcome("P01", "S09", "failed", "the file is <cut> off", **failed))
+    record(out, Outcome("P01", "S09", "failed", (free_text("the file is <cut> off"),), **failed))
     return write_reports(out).parent
 
 

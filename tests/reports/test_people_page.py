@@ -11,6 +11,7 @@ from french import FRENCH, assert_no_english
 from page_text import Page
 from session_pages import jpeg
 
+from pipeline.reasons import Reason, free_text
 from pipeline.records import PEOPLE_COLUMNS, Person, Seat, Still
 from reports.pages.people import people_page, region_text, write_people_page
 from reports.words.language import ENGLISH
@@ -32,15 +33,15 @@ def person(session_id: str, number: int = 1, **values: object) -> Person:
         embeddings=np.zeros((0, 0), np.float32),
         source="0123456789ab",
         portrait_s=(42.0,),
-        reason="2 people may be seen; a rule chose one",
+        reason=Reason.of("several_people", count=2),
     )
     return replace(made, **values)  # type: ignore[arg-type]
 
 
 PEOPLE = [
     person("S1", 1, seen_with=(2,)),
-    person("S1", 2, seen_with=(1,), note="looks like the patient of S2, S3: please check"),
-    person("S2", identity="recognised", chosen_by="photo", reason=""),
+    person("S1", 2, seen_with=(1,), note=Reason.of("looks_like", sessions="S2, S3")),
+    person("S2", identity="recognised", chosen_by="photo", reason=None),
     person("S3", identity="unknown", role="unknown", portraits=(), portrait_s=()),
 ]
 STILLS = {("P1", "S1"): Still(jpeg(), 12.0, {1: Seat((0.0, 0.1, 0.555, 1.0), 0.98, (2,))})}
@@ -103,7 +104,8 @@ def test_the_seat_is_proposed_as_the_list_writes_it() -> None:
 
 def test_a_text_in_the_data_is_shown_and_never_obeyed() -> None:
     harmful = "</script><script>alert(1)</script><b>x</b>"
-    people = [replace(one, note=harmful, reason=harmful, alike=harmful) for one in PEOPLE]
+    said = free_text(harmful)
+    people = [replace(one, note=said, reason=said, alike=harmful) for one in PEOPLE]
     page = people_page(people, harmful, folder=harmful, stills=STILLS)
     assert "<b>x</b>" not in page
     assert Page(page).count("script") == Page(people_page(PEOPLE, "people.csv")).count("script")

@@ -7,6 +7,7 @@ import stat
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import plotly.offline
 import pytest
@@ -17,6 +18,7 @@ from written_pages import write_index, write_session_report
 
 import reports
 from pipeline.errors import OutputError, TimelineError
+from pipeline.reasons import Reason, free_text
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.status import Outcome, State, record
 from reports import update_reports, write_reports
@@ -32,10 +34,10 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
         TWENTY_SECONDS,
         patient_id=HOSTILE,
         session_id=HOSTILE,
-        warnings=[HOSTILE],
+        warnings=[free_text(HOSTILE).write()],
         device=HOSTILE,
         weights={"name": HOSTILE, "sha256": HOSTILE},
-        patient=chosen(HOSTILE, 1, 1) | {"identity": "to_check", "reason": HOSTILE},
+        patient=chosen(HOSTILE, 1, 1) | {"identity": "to_check", "reason": free_text(HOSTILE).write()},
     )
     page = page_of(hostile, tmp_path)
     assert page.count("img") == 0
@@ -45,7 +47,7 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
 
 
 def test_the_index_is_escaped(tmp_path: Path) -> None:
-    entry = IndexEntry(HOSTILE, HOSTILE, HOSTILE, HOSTILE, None, None)
+    entry = IndexEntry(HOSTILE, HOSTILE, HOSTILE, (free_text(HOSTILE),), None, None)
     page = Page(write_index([entry], tmp_path / "index.html").read_text())
     assert page.count("img") == 0
     assert page.count("script") == 1  # that of the search
@@ -117,9 +119,9 @@ def test_pages_are_for_their_owner_only(tmp_path: Path) -> None:
 def test_failed_sessions_are_in_the_index_with_their_reason(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     rows = [
-        ("P1", "S1", "partial", "0.6 s of the video could not be decoded"),
-        ("P3", "S9", "failed", "no frame can be decoded."),
-        ("P3", "S8", "skipped", ""),
+        ("P1", "S1", "partial", Reason.of("undecoded", seconds=0.6)),
+        ("P3", "S9", "failed", Reason.of("no_decoded_frame")),
+        ("P3", "S8", "skipped"),
     ]
     _write_status(tmp_path, rows)
     page = Page(write_reports(tmp_path).read_text())
@@ -132,19 +134,22 @@ def test_failed_sessions_are_in_the_index_with_their_reason(tmp_path: Path) -> N
 
 def test_a_session_that_failed_after_an_earlier_run_says_so(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
-    _write_status(tmp_path, [("P1", "S1", "failed", "no space left")])
+    _write_status(tmp_path, [("P1", "S1", "failed", free_text("no space left"))])
     assert "no space left The report is of an earlier run." in Page(write_reports(tmp_path).read_text()).text
 
 
-def _write_status(out: Path, rows: list[tuple[str, str, State, str]]) -> None:
-    for patient, session, state, reason in rows:
-        record(out, Outcome(patient, session, state, reason, None, None, None, 1.0, "2026-01-01T00:00:00"))
+def _write_status(out: Path, rows: list[tuple[Any, ...]]) -> None:
+    for patient, session, state, *reasons in rows:
+        record(
+            out,
+            Outcome(patient, session, state, tuple(reasons), None, None, None, 1.0, "2026-01-01T00:00:00"),
+        )
 
 
 @pytest.mark.parametrize("state", ["no_consent", "withdrawn"])
 def test_who_gave_no_consent_is_on_no_page(tmp_path: Path, state: State) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
-    _write_status(tmp_path, [("P1", "S1", "done", ""), ("P3", "S9", state, "")])
+    _write_status(tmp_path, [("P1", "S1", "done"), ("P3", "S9", state)])
     text = Page(write_reports(tmp_path).read_text()).text
     assert "1 session of 1 patient" in text
     assert "P3" not in text
@@ -178,7 +183,7 @@ def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 def test_an_index_shows_no_shares_of_too_little(tmp_path: Path) -> None:
     summary: Summary = summarize(make_timeline([("happy", 30), ("no_face", 170)]))
-    entry = IndexEntry("P1", "S1", "done", "", summary, "P1/S1.html")
+    entry = IndexEntry("P1", "S1", "done", (), summary, "P1/S1.html")
     text = Page(write_index([entry], tmp_path / "a.html").read_text()).text
     assert "S1 40 s 15 % seen too little to say Done" in text
     enough = replace(summary, observed_s=20.0, coverage=0.5, positive_s=5.0)
@@ -194,7 +199,7 @@ def test_the_public_names() -> None:
 
 def test_a_patient_who_was_not_recognised_is_told_so(tmp_path: Path) -> None:
     reason = "nobody is near enough to the photos"
-    unknown = chosen("photo", None, 2) | {"identity": "unknown", "reason": reason}
+    unknown = chosen("photo", None, 2) | {"identity": "unknown", "reason": free_text(reason).write()}
     text = page_of(make_timeline(TWENTY_SECONDS, patient=unknown), tmp_path).text
     assert (
         f"It is not certain who the patient is in this video, so nobody’s expression was counted ({reason})"
@@ -206,7 +211,7 @@ def test_a_patient_who_was_not_recognised_is_told_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["en", "fr"])
 def test_first_it_is_said_that_it_is_not_certain_who_it_is(tmp_path: Path, name: str) -> None:
-    unsure = chosen("photo", 1, 2) | {"identity": "to_check", "reason": "no face was found"}
+    unsure = chosen("photo", 1, 2) | {"identity": "to_check", "reason": {"code": "no_face"}}
     page = page_of(make_timeline(TWENTY_SECONDS, patient=unsure), tmp_path, language(name))
     sentence = {"en": "It is not certain that this is P1", "fr": "Il n’est pas certain que ce soit P1"}[name]
     assert 0 < page.text.index(sentence) < 120
@@ -214,11 +219,11 @@ def test_first_it_is_said_that_it_is_not_certain_who_it_is(tmp_path: Path, name:
 
 def test_pages_are_made_anew_only_where_the_status_changed_since(study: Path) -> None:
     """The index is written last: a run that was killed before leaves one that is older than the status."""
-    _write_status(study, [("P1", "S1", "done", "")])
+    _write_status(study, [("P1", "S1", "done")])
     page = write_reports(study).with_name("P1") / "S1.html"
     page.write_text("seen")
     update_reports(study)
     assert page.read_text() == "seen"
-    _write_status(study, [("P1", "S1", "done", "")])
+    _write_status(study, [("P1", "S1", "done")])
     update_reports(study)
     assert page.read_text() != "seen"

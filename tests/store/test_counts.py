@@ -8,6 +8,7 @@ from page_text import Page
 from timelines import make_timeline, put
 
 from pipeline.analysis.derive import derive
+from pipeline.reasons import Reason
 from pipeline.store.counts import number_of
 from reports import ReportOptions, write_reports
 from reports.pages.study import _median_text
@@ -76,5 +77,6 @@ def test_the_sentence_on_the_median_is_true_of_every_median(
 
 def test_one_frame_that_is_lost_is_told_in_the_singular() -> None:
     for count, expected in ((1, "1 image du fichier n’a pas pu"), (2, "2 images du fichier n’ont pas pu")):
-        reason = f"{number_of(count, 'frame')} of the file could not be decoded"
+        reason = Reason.of("lost", count=count)
+        assert str(reason) == f"{number_of(count, 'frame')} of the file could not be decoded"
         assert reason_text(reason, language("fr")).startswith(expected)

@@ -21,7 +21,7 @@ def numbers(info: VideoInfo, sample_fps: float = 1000) -> list[int]:
 
 
 def kinds(info: VideoInfo) -> list[str]:
-    return [note.kind for note in info.notes]
+    return [note.code for note in info.notes]
 
 
 def joined(folder: Path, suffix: str, codec: str, **settings: object) -> Path:

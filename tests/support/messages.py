@@ -6,6 +6,8 @@ from pathlib import Path
 from babel.messages.extract import extract
 from jinja2.ext import babel_extract
 
+from pipeline.reasons import SINGULAR, TEXTS
+
 REPORTS = Path(__file__).parents[2] / "reports"
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "marked": None, "counted": (1, 2)}
 TEMPLATES = {"trimmed": "true", "trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}
@@ -19,6 +21,9 @@ def messages() -> dict[Message, list[str]]:
     for path in sorted([*REPORTS.rglob("*.py"), *REPORTS.glob("templates/*.html")]):
         for line, message in _in_file(path):
             found.setdefault(message, []).append(f"{path.name}:{line}")
+    for code, text in (*TEXTS.items(), *SINGULAR.items()):
+        if code != "text":
+            found.setdefault(text, []).append(f"reasons.py: {code}")
     return found
 
 

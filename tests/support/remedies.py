@@ -180,7 +180,7 @@ def _texts() -> Iterator[str]:
                 parts = (str(v.value) if isinstance(v, ast.Constant) else "{}" for v in node.values)
                 yield "".join(parts)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value
+                yield re.sub(r"%\(\w+\)s", "{}", node.value)
 
 
 def _aside(node: ast.AST) -> Iterator[ast.AST]:

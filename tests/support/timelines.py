@@ -50,7 +50,7 @@ def chosen(by: str, track: int | None, tracks: int) -> dict[str, object]:
         "chosen_by": by,
         "tracks": tracks,
         "identity": "recognised",
-        "reason": "",
+        "reason": None,
     }
 
 

@@ -11,6 +11,7 @@ from videos import cut_off, encode, numbered, read_number
 
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
+from pipeline.reasons import Reason
 from pipeline.video.container import probe
 from pipeline.video.decoding import SampledVideo
 
@@ -56,7 +57,7 @@ def test_time_without_a_picture_was_not_seen(tmp_path: Path, fake_networks: Netw
     metadata = timeline.metadata
     assert metadata["video"]["duration_s"] == pytest.approx(12.0, abs=0.15)
     assert metadata["session"]["parts"][0][1] == pytest.approx(12.0, abs=0.15)
-    assert metadata["warnings"][0] == "the picture ends 8.0 s before the sound"
+    assert str(Reason.read(metadata["warnings"][0])) == "the picture ends 8.0 s before the sound"
     assert metadata["seconds_lost"] == pytest.approx(8.0, abs=0.15)
     assert metadata["coverage"] <= 4.1 / 12
 

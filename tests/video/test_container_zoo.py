@@ -161,7 +161,7 @@ def check_stream(info: VideoInfo, specimen: Specimen) -> None:
 
 def check_order(info: VideoInfo, samples: Samples, expected: Decoded, specimen: Specimen) -> None:
     found = [n for n, good in zip(samples.numbers, samples.good, strict=True) if good]
-    told = bool(info.missing_s or not samples.good.all() or _LOSSES & {note.kind for note in info.notes})
+    told = bool(info.missing_s or not samples.good.all() or _LOSSES & {note.code for note in info.notes})
     if not specimen.hurt:
         assert found == expected.numbers
         missing = set(specimen.sizes).difference(found) - before_a_change(specimen)
@@ -206,7 +206,7 @@ def check_times(info: VideoInfo, samples: Samples, expected: Decoded, specimen: 
     clock_is_good = specimen.good_clock and specimen.path.suffix not in (".avi", ".mpg")
     if clock_is_good and ascending(expected.times_s):
         np.testing.assert_allclose(info.time_s, np.array(expected.times_s, float), rtol=0, atol=_SAME_TIME_S)
-        assert {note.kind for note in info.notes} <= {"late", "early_end", "holes"}
+        assert {note.code for note in info.notes} <= {"late", "early_end", "holes"}
     elif specimen.times_s is None and len(info.time_s) == len(expected.times_s):
         same = np.allclose(info.time_s, np.array(expected.times_s, float), rtol=0, atol=_ENCODER_DELAY_S)
         assert same or info.notes

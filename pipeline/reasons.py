@@ -1,0 +1,178 @@
+"""Reasons of a session's state: a code and its values. :data:`TEXTS` holds the English sentences.
+
+``reports/words/reasons.py`` makes the sentences of other languages.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+Value = Union[str, int, float, "Reason"]
+
+TEXTS = {
+    # who the patient is
+    "no_face": "no face was found",
+    "several_people": "%(count)s people may be seen; a rule chose one",
+    "still_face": "a face never moves; it may be a picture on a wall",
+    "no_clear_face": "no face in the video is clear enough to be compared",
+    "nobody_near": "person %(person)s is %(far)s from the reference faces, and nobody nearer; "
+    "one person is %(most)s at most",
+    "between_limits": "person %(person)s is %(far)s from the reference faces; "
+    "one person is %(most)s at most, two are %(least)s at least",
+    "too_alike": "person %(person)s is %(far)s from the reference faces, and person %(next)s %(further)s: "
+    "too alike to choose",
+    "nearest": "person %(person)s is %(far)s from the reference faces; the next, person %(next)s, "
+    "%(further)s; one person is %(most)s at most",
+    "nearest_alone": "person %(person)s is %(far)s from the reference faces; nobody else is seen; "
+    "one person is %(most)s at most",
+    "empty_region": "nobody is seen in the region",
+    "too_many_in_region": "person %(person)s is in the region in %(times)s of %(all)s samples, "
+    "and person %(next)s in %(rest)s: too many to choose",
+    "mostly_elsewhere": "person %(person)s is in the region in %(times)s of %(all)s samples: "
+    "mostly elsewhere",
+    "in_region": "person %(person)s is in the region in %(times)s of %(all)s samples, "
+    "anybody else in %(rest)s at most",
+    "roles_set": "a person set the roles; a face was found at %(found)s of %(wanted)s places",
+    "roles_without_patient": "the person who checked the roles found no patient",
+    "roles_incomplete": "the person who checked the roles named no patient, and did not name everybody",
+    "expression_not_stored": "the expression of this person was not stored; process the session again",
+    # notes on the people of a session
+    "mixed_person": "shows more than one person: give the session a photo of the patient",
+    "looks_like": "looks like the patient of %(sessions)s: please check",
+    "other_looks_like": "does not look, but person %(others)s does, like the patient of %(sessions)s: "
+    "please check",
+    "video_unknown": "its video is not known",
+    "video_moved": "its video is not where it was",
+    # warnings of a session
+    "no_face_in_video": "no face was found in this video",
+    "not_recognised": "the patient was not recognised: %(reason)s",
+    "not_certain": "it is not certain that this is the patient: %(reason)s",
+    "never_readable": "the patient's face was found, but never well enough to be read",
+    "undecoded": "%(seconds)s s of the video could not be decoded",
+    # faults of a recording
+    "in_file": "file %(number)s: %(reason)s",
+    "takes": "%(count)s recordings were joined in one file; their clocks were put one after the other",
+    "decoded_order": "the times in the file contradict the order of its %(count)s frames and were put in "
+    "that order",
+    "lost": "%(count)s frames of the file could not be decoded",
+    "unread": "about %(seconds)s s at the end of the file can't be read; a recording that was joined to "
+    "another needs a file of its own",
+    "late": "the picture begins %(seconds)s s after the sound",
+    "holes": "no picture for %(seconds)s s between the first and the last",
+    "early_end": "the picture ends %(seconds)s s before the sound",
+    # a video that can't be processed
+    "not_found": "not found.",
+    "empty_file": "the file is empty.",
+    "no_video_file": "can't be read as a video (%(error)s); it may be cut off or of another kind.",
+    "unreadable": "can't be read (%(error)s).",
+    "unreadable_now": "can't be read any more (%(error)s).",
+    "no_picture_stream": "holds no video, only %(streams)s.",
+    "no_picture_header": "its header does not describe the picture; it may be cut off.",
+    "impossible_size": "its header says %(width)s × %(height)s px, which no camera records; "
+    "it may be damaged.",
+    "impossible_frames": "its header names %(count)s frames, more than it can hold; it is damaged.",
+    "no_shown_frame": "holds no frame that can be shown.",
+    "no_decoded_frame": "no frame can be decoded.",
+    "other_size": "%(width)s × %(height)s px, but the session's first file has "
+    "%(first_width)s × %(first_height)s; give it as a session of its own.",
+    # how a session's process ended
+    "stalled": "no progress for %(seconds)s s; it was ended",
+    "killed": "its process was killed, perhaps because memory ran out; try again with fewer `jobs`",
+    "crashed": "its process crashed (%(signal)s); the video may be damaged",
+    "exited": "its process ended unexpectedly (exit code %(exitcode)s)",
+    "machine_lost": "its machine %(machine)s was lost",
+    "machine_silent": "its machine %(machine)s did not answer any more",
+    "tried": "tried %(times)s times",
+    "unexpected": "unexpected %(error)s: %(reason)s; the log has the details",
+    "up_to_date": "is up to date; --overwrite processes it again",
+    "status_lost": "the status was lost; the next run checks this session",
+    "no_consent": "there is no consent: nothing is processed",
+    "withdrawn": "consent was withdrawn: earlier results are set aside until they are purged",
+    # a message of the operating system, of FFmpeg, or of an error; in English only
+    "text": "%(text)s",
+}
+"""Code → English sentence."""
+
+SINGULAR = {"lost": "1 frame of the file could not be decoded"}
+"""Code → English sentence if the value ``count`` is 1."""
+
+DECIMALS = {"seconds": 1, "far": 2, "further": 2, "most": 2, "least": 2}
+"""Name of a value that is no whole number → its decimals."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a session has its state; ``str`` gives the English sentence.
+
+    :param code: a key of :data:`TEXTS`.
+    :param values: what the sentence names.
+    :raises KeyError: the code is unknown, or a value is missing.
+    """
+
+    code: str
+    values: Mapping[str, Value] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        str(self)
+
+    @classmethod
+    def of(cls, code: str, **values: Value) -> "Reason":
+        return cls(code, values)
+
+    @property
+    def text(self) -> str:
+        """The English sentence with gaps."""
+        one = SINGULAR.get(self.code) if self.values.get("count") == 1 else None
+        return TEXTS[self.code] if one is None else one
+
+    def __str__(self) -> str:
+        return self.text % {name: _shown(name, value) for name, value in self.values.items()}
+
+    def write(self) -> dict[str, Any]:
+        """As JSON: the code and the values."""
+        values = {name: v.write() if isinstance(v, Reason) else v for name, v in self.values.items()}
+        return {"code": self.code, **values}
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> "Reason":
+        """The inverse of :meth:`write`.
+
+        :raises KeyError, TypeError, AttributeError: the JSON is not of this program.
+        """
+        return cls(stored["code"], {name: _read(value) for name, value in stored.items() if name != "code"})
+
+
+def free_text(text: object) -> Reason:
+    """A text that is in English only."""
+    return Reason.of("text", text=str(text))
+
+
+def write_reason(reason: Reason | None) -> dict[str, Any] | None:
+    return None if reason is None else reason.write()
+
+
+def read_reason(stored: Any) -> Reason | None:
+    """The inverse of :func:`write_reason`; errors as :meth:`Reason.read`."""
+    return None if stored is None else Reason.read(stored)
+
+
+def read_reasons(stored: Iterable[Any]) -> tuple[Reason, ...]:
+    """Errors as :meth:`Reason.read`."""
+    return tuple(map(Reason.read, stored))
+
+
+def sentence(reasons: Iterable[Reason]) -> str:
+    """Several reasons in English; empty without a reason."""
+    return "; ".join(map(str, reasons))
+
+
+def _shown(name: str, value: Value) -> str:
+    return f"{value:.{DECIMALS[name]}f}" if isinstance(value, float) else str(value)
+
+
+def _read(value: Any) -> Value:
+    if isinstance(value, Mapping):
+        return Reason.read(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError(f"{value!r} is no value of a reason")
+    return value
