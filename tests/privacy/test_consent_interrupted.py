@@ -117,7 +117,13 @@ def test_a_new_refusal_costs_nobody_an_export(study: Study) -> None:
 
 @pytest.mark.parametrize(
     "metadata",
-    [{}, {"coverage": "much"}, {"seconds_lost": float("nan"), "video": []}, {"warnings": ["\ud800"]}],
+    [
+        {},
+        {"coverage": "much"},
+        {"seconds_lost": float("nan"), "video": []},
+        {"warnings": [{"code": "text", "text": "\ud800"}]},
+        *({"warnings": warnings} for warnings in (["no face was found"], [{"code": "of tomorrow"}], None)),
+    ],
 )
 def test_a_lost_status_of_strange_metadata_is_one_of_a_session_that_waits(
     study: Study, metadata: dict[str, Any]

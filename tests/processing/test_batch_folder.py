@@ -15,7 +15,7 @@ from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.store.lock import is_held
-from pipeline.store.status import overview, read_status
+from pipeline.store.status import is_damaged, overview, read_status
 from pipeline.store.timeline import read_timeline
 
 # --- the folder
@@ -78,6 +78,18 @@ def test_a_damaged_status_is_written_again_from_the_timelines(
     assert [outcome.state for outcome in outcomes] == ["skipped"] * 3
     known = [*told, "videos", "video_stamp", "video_sha256"]
     assert pl.read_parquet(out / "status.parquet").select(known).equals(before.select(known))
+
+
+@pytest.mark.parametrize("reasons", [None, "", "no face was found", '[{"code": "of tomorrow"}]'])
+def test_a_status_with_reasons_of_another_version_is_read_from_the_timelines(
+    recordings: Sessions, out: Path, fake_networks: Networks, reasons: str | None
+) -> None:
+    process(recordings[:1], out, Settings(), fake_networks)
+    stored = pl.read_parquet(out / "status.parquet")
+    other = stored.drop("reasons") if reasons is None else stored.with_columns(reasons=pl.lit(reasons))
+    other.write_parquet(out / "status.parquet")
+    assert is_damaged(out)
+    assert states(out) == {"S1": "done"}
 
 
 def test_a_damaged_status_of_no_session_is_written_again(out: Path, fake_networks: Networks) -> None:
