@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,10 +11,33 @@ from command_line import DONE, Emonext, Ended
 from videos import encode, with_faces
 
 import cli
+from pipeline.processing.jobs import Engine, Job, OnSession, in_this_process
+from pipeline.processing.session import Networks
+from pipeline.store.status import Outcome
+
+
+def engine_in_this_process(make: Callable[..., Networks], jobs: int | None, sessions: int) -> Engine:
+    """In place of workers, each of which would import torch; the networks are made as late as theirs."""
+
+    def run(left: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
+        if left:
+            yield from in_this_process(make(cores=1))(left, on_session)
+
+    return run
+
+
+ENGINE = ("pipeline.commands.process._on_this_machine", engine_in_this_process)
 
 
 @pytest.fixture
-def emonext(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Emonext:
+def emonext(emonext_with_workers: Emonext, monkeypatch: pytest.MonkeyPatch) -> Emonext:
+    """Runs the command in this process, and its sessions too."""
+    monkeypatch.setattr(*ENGINE)
+    return emonext_with_workers
+
+
+@pytest.fixture
+def emonext_with_workers(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Emonext:
     """Runs the command in this process; also what C libraries write is caught."""
 
     def run(*arguments: object) -> Ended:
@@ -43,7 +67,7 @@ def video(tmp_path: Path) -> Path:
     return encode(tmp_path / "P1_S1.mp4", [with_faces([])] * 10, rate=10)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def processed(tmp_path_factory: pytest.TempPathFactory, small_weights: Path) -> Path:
     """The folder of two patients."""
     folder = tmp_path_factory.mktemp("processed")
@@ -52,6 +76,7 @@ def processed(tmp_path_factory: pytest.TempPathFactory, small_weights: Path) -> 
         file.write(b"\0\0\0\x08free")  # a recording of its own
     command = ["process", *videos, "--out", folder / "out", "--model", small_weights, "--device", "cpu"]
     with pytest.MonkeyPatch.context() as patch, suppress(SystemExit):
+        patch.setattr(*ENGINE)
         patch.setattr(sys, "argv", ["emonext", *map(str, command)])
         cli.main()
     assert len([*(folder / "out").glob("timelines/*/*.parquet")]) == len(videos)

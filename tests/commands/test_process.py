@@ -29,10 +29,10 @@ from pipeline.store.timeline import read_timeline
 
 
 def test_a_session_is_processed_and_told_in_two_lines(
-    emonext: Emonext, clips: Path, tmp_path: Path, model: list[str]
+    emonext_with_workers: Emonext, clips: Path, tmp_path: Path, model: list[str]
 ) -> None:
     out = tmp_path / "out"
-    ended = emonext(
+    ended = emonext_with_workers(
         "process", clips / "single_face.mp4", "--patient", "P1", "--session", "S1", "--out", out, *model
     )
     assert (ended.code, ended.err) == (DONE, "")
@@ -62,11 +62,11 @@ def test_settings_reach_the_timeline(emonext: Emonext, video: Path, tmp_path: Pa
 
 
 def test_a_failed_session_beside_a_good_one_exits_1(
-    emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
+    emonext_with_workers: Emonext, video: Path, tmp_path: Path, model: list[str]
 ) -> None:
     bad = tmp_path / "P1_S2.mp4"
     bad.write_text("not a video")
-    ended = emonext("process", video, bad, "--out", tmp_path / "out", *model)
+    ended = emonext_with_workers("process", video, bad, "--out", tmp_path / "out", *model)
     assert ended.code == INCOMPLETE
     assert "1 done, 0 to check, 0 partial, 1 failed, 0 skipped" in ended.out
     assert [line for line in ended.err_lines if "P1_S2.mp4" in line and "failed" in line]
@@ -166,10 +166,10 @@ def test_what_the_parser_refuses_is_bad_input_too(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_told(
-    emonext: Emonext, video: Path, tmp_path: Path, small_weights: Path
+    emonext_with_workers: Emonext, video: Path, tmp_path: Path, small_weights: Path
 ) -> None:
     options = ["--model", small_weights, "--device", "cuda"]
-    ended = emonext("process", video, "--out", tmp_path / "out", *options)
+    ended = emonext_with_workers("process", video, "--out", tmp_path / "out", *options)
     assert ended.code == BAD_INPUT
     assert_one_line_naming(ended, "--device cuda")
 
