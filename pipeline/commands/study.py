@@ -128,7 +128,6 @@ def status(
     from pipeline.store.lock import is_held
     from pipeline.store.spreadsheet import write_rows
     from pipeline.store.status import STATE_REASONS, is_damaged, overview
-    from reports.pages.status import write_status_page
 
     if is_damaged(directory):
         err_console.print(
@@ -161,4 +160,6 @@ def status(
         texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
         write_rows(csv, found.columns, texts)
     if html:
+        from reports.pages.status import write_status_page  # takes a second
+
         write_status_page(found, html)

@@ -12,11 +12,11 @@ bounds, and fails if a variance is near zero, which is common with few patients.
 from dataclasses import dataclass
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import OptimizeResult, minimize
 from scipy.stats import t as student
+from statsmodels.regression.linear_model import OLS, WLS
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.errors import NotEnoughError
@@ -96,7 +96,7 @@ def fit_patient(values: Floats, design: Floats, weights: Floats) -> Fit:
     :raises NotEnoughError: too few sessions, or no variation between sessions.
     """
     df = _check(values, design)
-    found = sm.WLS(values, design, _of_mean_one(weights)).fit()
+    found = WLS(values, design, _of_mean_one(weights)).fit()
     return Fit(found.params, found.cov_params(), _residual_sd(found.scale, values), df, df, ONE_PATIENT)
 
 
@@ -126,7 +126,7 @@ def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weig
     independent = np.concatenate(
         [_whitened(rows[own], random[own], variances) for own in _rows_of_each(patients)]
     )
-    found = sm.OLS(independent[:, 0], independent[:, 1:]).fit()
+    found = OLS(independent[:, 0], independent[:, 1:]).fit()
     residual_sd = _residual_sd(found.scale, values)
     # a variance at the lower bound is zero
     patient_sd, slope_sd = (
