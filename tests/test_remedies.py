@@ -58,6 +58,7 @@ EXCEPTIONS = {
     "Film the patient alone, or give {}{} in sessions.csv": "needs a camera: test_preflight",
     "try another card, and copy the file again.": "needs a camera: test_preflight",
     "pictures can be decoded; record it again.": "needs a camera: test_preflight",
+    "{}: keep one region for a session.": "two people of one session: test_drawn_seats",
     "shows more than one person: give the session a photo of the patient": "real faces: test_people",
     "they come from different networks. Make the references again": "the library's; test_clustering",
     "it is not certain who the patient is. Look with `emonext people {}`.": "a person's decision",

@@ -1,9 +1,10 @@
 """Carry out the advice of messages about photos, reviews, people, reports and exports."""
 
+import shutil
 from pathlib import Path
 
 from PIL import Image
-from remedies import Kit, Steps, remedy, rewrite, videos, works
+from remedies import Ended, Kit, Steps, remedy, rewrite, videos, works
 from videos import encode, with_faces
 
 import pipeline.processing.jobs
@@ -187,6 +188,48 @@ def tracks_that_are_none(kit: Kit) -> Steps:
     yield kit.run("people", kit.out, "--apply", table)
     assert kit.run("people", kit.out).code == 0
     yield kit.run("people", kit.out, "--apply", table)
+
+
+# --- a seat that somebody drew
+
+
+def drawn(kit: Kit, *rows: dict[str, str]) -> Ended:
+    """Apply the table with these cells in its first rows."""
+    table = roles(kit)
+    head, *lines = [line.split(";") for line in table.read_text("utf-8").splitlines()]
+    for line, cells in zip(lines, rows, strict=False):
+        for name, cell in cells.items():
+            line[[column.lstrip("\ufeff") for column in head].index(name)] = cell
+    table.write_text("\n".join(";".join(line) for line in (head, *lines)), encoding="utf-8")
+    return kit.run("people", kit.out, "--apply", table)
+
+
+WHOLE = '"0,0,100,100"'
+
+
+@remedy("{}; draw another rectangle, or name the patient by `role`.")
+def an_empty_seat(kit: Kit) -> Steps:
+    yield drawn(kit, {"patient_region": '"90,90,100,100"'})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"patient_region": WHOLE})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"approved": "yes"})
+
+
+@remedy("a person named the patient of this session; empty this cell.")
+def a_seat_and_a_name(kit: Kit) -> Steps:
+    yield drawn(kit, {"patient_region": WHOLE, "approved": "yes"})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"patient_region": "", "approved": "yes"})
+
+
+@remedy("a person gave another role to whoever sits there; correct one of the two.")
+def a_carer_in_the_seat(kit: Kit) -> Steps:
+    yield drawn(kit, {"patient_region": WHOLE, "role": "caregiver"})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"patient_region": WHOLE, "role": "patient"})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"patient_region": "", "role": "caregiver"})
 
 
 # --- reports and exports
