@@ -61,8 +61,8 @@ class Person:
             "seconds": f"{self.seconds:.0f}",
             "first_s": f"{self.first_s:.1f}",
             "last_s": f"{self.last_s:.1f}",
-            "approved": "",
             "patient_region": "",
+            "approved": "",
             "chosen_by": self.chosen_by,
             "identity": self.identity,
             "note": self.note,
@@ -73,7 +73,7 @@ class Person:
 
 PEOPLE_COLUMNS = (
     *("patient_id", "session_id", "person", "role", "alike", "seconds", "first_s", "last_s"),
-    *("approved", "patient_region", "chosen_by", "identity", "note", "tracks", "source"),
+    *("patient_region", "approved", "chosen_by", "identity", "note", "tracks", "source"),
 )
 """Of the table of people: ``emonext people`` writes it, its page saves it, and ``--apply`` reads it."""
 

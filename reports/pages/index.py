@@ -87,7 +87,7 @@ def index_page(
         open=len(ordered) <= MAX_OPEN,
         study_link="study.html" if has_study else None,
         reason_text=partial(reason_text, language=language),
-        **assets.of_page(with_figures=False, script=SEARCH_FILE if ordered else None),
+        **assets.of_page(with_figures=False, own=[SEARCH_FILE] if ordered else ()),
     )
 
 

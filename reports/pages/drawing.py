@@ -1,0 +1,31 @@
+"""What the template seat.html shows: a picture on which to draw, and proposals."""
+
+import base64
+from typing import Any
+
+from pipeline.records import Region, Seat, Still
+
+DRAWING_FILES = ("choices.js", "seat.js")
+"""Scripts of a page with pictures to draw on; they come before the page's own."""
+
+
+def picture(still: Still, alt: str) -> dict[str, str] | None:
+    return None if still.jpeg is None else {"uri": data_uri(still.jpeg), "alt": alt}
+
+
+def proposal(number: int, seat: Seat, name: str, share: str, others: str) -> dict[str, Any]:
+    """A button that takes a seat, and two sentences beside it.
+
+    :param number: of the person or the place.
+    """
+    region = region_text(seat.region)
+    return {"number": number, "name": name, "region": region, "share": share, "others": others}
+
+
+def region_text(region: Region) -> str:
+    """As ``patient_region`` of a list: ``0,10,55.5,100``, in % of the picture."""
+    return ",".join(f"{100 * edge:.1f}".removesuffix(".0") for edge in region)
+
+
+def data_uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
