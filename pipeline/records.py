@@ -100,12 +100,28 @@ class Still:
     """One picture of a session, with as many of its people as can be seen at once.
 
     :param jpeg: at most 480 px wide, or none where the video is not there any more.
-    :param seats: by the person's number.
+    :param seats: by the number of the person, or of the place.
     """
 
     jpeg: bytes | None
     time_s: float
     seats: Mapping[int, Seat]
+
+
+@dataclass(frozen=True, eq=False)
+class ListedSeat:
+    """A row of a list, and the picture on which its seat is drawn.
+
+    :param video: path from the list's folder. ``patient_id``, ``session_id``: empty where they are not known.
+    :param region: as the list has it; ``None`` without one.
+    :param still: ``None`` where no picture was taken.
+    """
+
+    patient_id: str
+    session_id: str
+    video: str
+    region: Region | None = None
+    still: Still | None = None
 
 
 Ids = tuple[str, str]

@@ -2,6 +2,7 @@
 
 from reports.words.labels import in_words
 from reports.words.language import Language, marked
+from reports.words.seats import DRAWING_WORDS
 
 ROLE_WORDS = {
     "patient": marked("The patient"),
@@ -21,13 +22,6 @@ CHOICE_WORDS = {
     "track": marked("by the number of a track"),
 }
 
-SEAT_WORDS = {
-    "wrong_region": marked(
-        "Each edge is a number from 0 to 100: left before right, top before bottom, at least 2 apart."
-    ),
-}
-"""Of seat.js."""
-
 _SCRIPT_WORDS = {
     "progress": marked("{left} of {all} sessions to check"),
     "none_left": marked("No session is left to check."),
@@ -42,14 +36,12 @@ _SCRIPT_WORDS = {
     ),
     "nobody": marked("nobody else"),
     "person": marked("person {number}"),
-    "undone": marked("Undone."),
-    "deleted": marked("Your choices are deleted. “Undo” brings them back."),
     "nothing": marked("There is nothing to save yet: change or approve something first."),
     "saved": marked("Saved as {file}. Now run the command at the end of this page."),
     "seat_means": marked("Whoever is mostly in the rectangle becomes the patient of this session."),
     "seat_named": marked("You have said who the patient is: the rectangle changes nothing in this session."),
     "seat_dropped": marked("The rectangle no longer counts: you have said who the patient is."),
-    **SEAT_WORDS,
+    **DRAWING_WORDS,
 }
 
 
