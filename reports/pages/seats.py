@@ -98,7 +98,7 @@ def _place(place: int, seat: Seat, language: Language) -> dict[str, Any]:
         language.gettext(
             "A face is there in %(share)s of the pictures.", share=share_text(seat.share, 1.0, language)
         ),
-        language.gettext("It overlaps with place %(others)s.", others=others) if seat.others else "",
+        language.gettext("Faces of place %(others)s are there too.", others=others) if seat.others else "",
     )
 
 

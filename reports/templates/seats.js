@@ -41,7 +41,8 @@
       use.setAttribute("aria-pressed", String(seat !== null));
       use.disabled = drawing.region() === null;
       article.classList.toggle("used", seat !== null);
-      article.querySelector(".why").textContent = seat === null ? words.not_used : words.used;
+      const free = drawing.region() === null ? words.empty : words.not_used;
+      article.querySelector(".why").textContent = seat === null ? free : words.used;
     });
     const drawn = rows.filter((_, row) => seatOf(row) !== null).length;
     document.getElementById("progress").textContent = fill(words.progress, { drawn, all: rows.length });

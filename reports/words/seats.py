@@ -17,6 +17,7 @@ _SCRIPT_WORDS = {
     "nothing": marked("There is nothing to save yet: draw a seat first."),
     "saved": marked("Saved as {file}. The end of this page says what to do with the file."),
     "used": marked("This rectangle is saved with the table."),
+    "empty": marked("No rectangle yet: draw one on the picture."),
     "not_used": marked("Not saved yet: draw, or click the button if the rectangle is right."),
     **DRAWING_WORDS,
 }
