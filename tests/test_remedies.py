@@ -66,6 +66,7 @@ EXCEPTIONS = {
     "who gave no consent; make sure that the recording may be processed.": "a person's decision",
     "is nearly {} of row {}; make sure that both are correct.": "a person's decision",
     "keep a copy in a safe place; without the key the results cannot be read.": "about the future",
+    "(shows faces: delete the page when the seats are in the list)": "any way of deleting will do",
     "they show faces: delete them after you have looked at them": "any way of deleting will do",
     ": it was replaced, or is another": "names what may have happened",
     ": a run was cut off then, or is writing now": "names what may have happened",

@@ -79,7 +79,8 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
     for ids, cells_of in seats.items():
         try:
             said = confirmed.get(ids, {})
-            confirmed[ids] = {**said, **sessions.who_sits_there(ids, list(cells_of), person_of[ids], said)}
+            if sitting := sessions.who_sits_there(ids, list(cells_of), person_of[ids], said):
+                confirmed[ids] = {**said, **sitting}
         except InputError as error:
             problems.append(Problem(max(cells_of.values()), "patient_region", str(error)))
     return dict(confirmed), sorted(problems, key=lambda problem: problem.row)
@@ -132,19 +133,23 @@ class _Sessions:
 
         :param cells: ``patient_region`` of the session's rows, each value once.
         :param person_of: track → person, of all rows of the session. ``said``: roles of the table.
-        :raises InputError: the region is invalid, it is not clear who sits there, or somebody named the
-            patient already.
+        :returns: nothing if somebody has named this person the patient.
+        :raises InputError: the region is invalid, it is not clear who sits there, or somebody has named
+            another patient.
         """
         if len(cells) > 1:
             raise InputError(f"{', '.join(map(shown, cells))}: keep one region for a session.")
         samples = self._of(ids)
         earlier = patient_from_roles(samples, roles_path(self._out, *ids))
         named = {**(earlier.roles if earlier else {}), **said}
-        if "patient" in named.values():
-            raise InputError("a person named the patient of this session; empty this cell.")
         tracks = [info for info in describe_tracks(samples, {}) if info.track in person_of]
         found = in_region(tracks, person_of, read_region(cells[0]), *self._size)
         own = [info for info in tracks if person_of[info.track] in found.people]
+        patient = {track for track, role in named.items() if role == "patient"}
+        if patient:
+            if found.state == "recognised" and patient.issuperset(info.track for info in own):
+                return {}
+            raise InputError("a person named another patient of this session; empty this cell.")
         if found.state != "recognised":
             raise InputError(f"{found.reason}; draw another rectangle, or name the patient by `role`.")
         if any(info.still for info in own):

@@ -69,7 +69,7 @@ def test_a_seat_and_the_role_of_somebody_else_go_together(out: Path) -> None:
         ({"patient_region": "0,0,5,5"}, "nobody is seen in the region; draw another rectangle, or name"),
         ({"patient_region": "0,0,0.5,1"}, "these are shares; write per cents, such as 0,10,55.5,100."),
         ({"patient_region": "left"}, "is no region; write x1,y1,x2,y2 in %"),
-        ({"patient_region": RIGHT_HALF, "approved": "yes"}, "named the patient of this session; empty this"),
+        ({"patient_region": RIGHT_HALF, "approved": "yes"}, "named another patient of this session; empty"),
         ({"patient_region": RIGHT_HALF, "role": "caregiver"}, "gave another role to whoever sits there"),
     ],
 )
@@ -94,9 +94,23 @@ def test_a_seat_never_overwrites_what_a_person_said(out: Path) -> None:
     table = draw(out, approved="yes")
     apply_people(out, read_people(out, table)[0])
     (reason,) = reasons(out, draw(out, patient_region=RIGHT_HALF))
-    assert "a person named the patient of this session" in reason
+    assert "a person named another patient of this session" in reason
     assert middle(out, "S1") == {70}
     assert read_people(out, draw(out))[0] == {}
+
+
+def test_the_same_seat_says_nothing_new(out: Path) -> None:
+    table = draw(out, patient_region=LEFT_HALF)
+    apply_people(out, read_people(out, table)[0])
+    assert read_people(out, table) == ({}, [])
+
+
+def test_a_table_that_was_applied_brings_no_guess_back(out: Path) -> None:
+    """Its rows still name red, the guess of that time."""
+    table = draw(out, patient_region=RIGHT_HALF)
+    apply_people(out, read_people(out, table)[0])
+    (reason,) = reasons(out, table)
+    assert "a person named another patient of this session" in reason
 
 
 def test_a_table_without_the_column_is_read_as_before(out: Path) -> None:

@@ -8,8 +8,10 @@ from remedies import Ended, Kit, Steps, remedy, rewrite, videos, works
 from videos import encode, with_faces
 
 import pipeline.processing.jobs
+from pipeline.checks.trial_recordings import find_trial
 from pipeline.exchange.exported import sessions_to_export
 from pipeline.exchange.tables import derived_tables
+from reports.pages.seats import check_page_path
 
 # --- photos of the patient
 
@@ -193,6 +195,21 @@ def tracks_that_are_none(kit: Kit) -> Steps:
 # --- a seat that somebody drew
 
 
+@remedy("{}: no page; give a name that ends with .html.")
+def a_page_in_the_place_of_a_video(kit: Kit) -> Steps:
+    yield kit.call(check_page_path, kit.folder / "trial.mp4")
+    yield kit.call(check_page_path, kit.folder / "seats.html")
+
+
+@remedy("{}: not opened: {} states no consent; write yes there if there is consent.")
+def a_recording_without_consent(kit: Kit) -> Steps:
+    video = kit.video()
+    kit.sessions("P1;S1;P1_S1.mp4;no")
+    yield kit.call(find_trial, video)
+    kit.sessions("P1;S1;P1_S1.mp4;yes")
+    yield kit.call(find_trial, video)
+
+
 def drawn(kit: Kit, *rows: dict[str, str]) -> Ended:
     """Apply the table with these cells in its first rows."""
     table = roles(kit)
@@ -216,9 +233,9 @@ def an_empty_seat(kit: Kit) -> Steps:
     yield drawn(kit, {"approved": "yes"})
 
 
-@remedy("a person named the patient of this session; empty this cell.")
+@remedy("a person named another patient of this session; empty this cell.")
 def a_seat_and_a_name(kit: Kit) -> Steps:
-    yield drawn(kit, {"patient_region": WHOLE, "approved": "yes"})
+    yield drawn(kit, {"patient_region": '"90,90,100,100"', "approved": "yes"})
     shutil.rmtree(kit.out)
     yield drawn(kit, {"patient_region": "", "approved": "yes"})
 
