@@ -65,14 +65,15 @@ def preflight(
     from pipeline.checks.snapshots import write_pictures
     from pipeline.checks.trial_recordings import check_trial, find_trial, listed_seats, worst_first
     from pipeline.faces.mtcnn import Cascade
-    from reports.pages.seats import check_page_path, write_seats_page
-    from reports.words.language import language
 
-    spoken = language(lang)
     if page is None:
         refuse_given(context, "--page", "lang")
     else:
+        from reports.pages.seats import check_page_path, write_seats_page
+        from reports.words.language import language
+
         check_page_path(page)
+        spoken = language(lang)
     trial = find_trial(path)
     share_processor()
     detect = Cascade(SMALLEST_FACE_PX, choose_device())
