@@ -63,6 +63,7 @@ class Person:
             "seconds": f"{self.seconds:.0f}",
             "first_s": f"{self.first_s:.1f}",
             "last_s": f"{self.last_s:.1f}",
+            "patient_region": "",
             "approved": "",
             "chosen_by": self.chosen_by,
             "identity": self.identity,
@@ -74,7 +75,7 @@ class Person:
 
 PEOPLE_COLUMNS = (
     *("patient_id", "session_id", "person", "role", "alike", "seconds", "first_s", "last_s"),
-    *("approved", "chosen_by", "identity", "note", "tracks", "source"),
+    *("patient_region", "approved", "chosen_by", "identity", "note", "tracks", "source"),
 )
 """Of the table of people: ``emonext people`` writes it, its page saves it, and ``--apply`` reads it."""
 
@@ -101,12 +102,28 @@ class Still:
     """One picture of a session, with as many of its people as can be seen at once.
 
     :param jpeg: at most 480 px wide, or none where the video is not there any more.
-    :param seats: by the person's number.
+    :param seats: by the number of the person, or of the place.
     """
 
     jpeg: bytes | None
     time_s: float
     seats: Mapping[int, Seat]
+
+
+@dataclass(frozen=True, eq=False)
+class ListedSeat:
+    """A row of a list, and the picture on which its seat is drawn.
+
+    :param video: path from the list's folder. ``patient_id``, ``session_id``: empty where they are not known.
+    :param region: as the list has it; ``None`` without one.
+    :param still: ``None`` where no picture was taken.
+    """
+
+    patient_id: str
+    session_id: str
+    video: str
+    region: Region | None = None
+    still: Still | None = None
 
 
 Ids = tuple[str, str]

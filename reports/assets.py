@@ -6,6 +6,7 @@ data can't know.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,11 @@ class Assets:
 
     folder: str | None = None
 
-    def of_page(self, *, with_figures: bool, script: str | None = None) -> dict[str, Any]:
+    def of_page(self, *, with_figures: bool, own: Sequence[str] = ()) -> dict[str, Any]:
         """Values for ``page.html``.
 
-        :param script: one of the page's own, such as :data:`MARKS_FILE`.
+        :param own: the page's own scripts, such as :data:`MARKS_FILE`.
         """
-        own = (script,) if script else ()
         if self.folder is None:
             within = (*(scripts() if with_figures else ()), *map(own_script, own))
             return {"policy": content_policy(within), "style": style(), "scripts": within}

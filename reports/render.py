@@ -20,6 +20,9 @@ PLOTLY_FILE = "plotly-basic.min.js"
 """Plotly's own smallest bundle (MIT licence, beside it), of the version that plotly.py is made for."""
 
 
+_SMALL_SCRIPTS = ("marks.js", "search.js", "choices.js", "seat.js", "people.js", "seats.js")
+
+
 @cache
 def environment(language: Language) -> Environment:
     """The template environment: values are escaped, and an unknown name is an error.
@@ -85,7 +88,7 @@ def scripts() -> tuple[Markup, ...]:
 
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
-    small = map(own_script, ("marks.js", "search.js", "people.js"))
+    small = map(own_script, _SMALL_SCRIPTS)
     texts = (*scripts(), review_script(), *small, style())
     return tuple(str(text).encode() for text in texts)
 

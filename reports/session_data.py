@@ -8,7 +8,7 @@ from typing import Literal
 from pipeline.analysis.events import Event, why_outside
 from pipeline.analysis.session_results import SessionFacts
 from pipeline.analysis.summaries import has_time
-from pipeline.records import EMOTIONS, NEGATIVE
+from pipeline.records import EMOTIONS, NEGATIVE, UNSURE
 from pipeline.store.coverage import Summary, seen_too_little
 from pipeline.store.timeline import Timeline
 
@@ -54,6 +54,12 @@ class SessionMaterial:
             for event in (self.facts.events if self.facts else ())
             if not why_outside(event.time_s, parts)
         ]
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether there are faces, and no expression was counted in doubt who the patient is."""
+        patient = self.timeline.metadata["patient"]
+        return bool(patient["tracks"]) and patient["identity"] in UNSURE and not self.summary.observed_s
 
     @property
     def recorded_at(self) -> datetime | None:

@@ -1,38 +1,29 @@
-"""The commands `preflight`, `info`, `demo`, `bench` and `doctor`."""
+"""The commands `info`, `demo`, `bench` and `doctor`."""
 
 import json
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE
-from rich.markup import escape
-from rich.table import Table
 
-from pipeline.commands.app import MACHINE, SESSIONS, app
+from pipeline.commands.app import MACHINE, app
 from pipeline.commands.console import (
-    EXIT_INCOMPLETE,
     needing_extra,
-    out_console,
     own_requirement,
     print_table,
     progress_bar,
     refuse_given,
     say,
-    show_table,
 )
-from pipeline.commands.networks import crop_of, make_networks, share_processor
+from pipeline.commands.networks import make_networks
 from pipeline.commands.options import DEFAULT_MODEL, BatchSize, Device, MinFace, Model, SampleFps
 from pipeline.commands.process import tell_outcomes
-from pipeline.store.counts import clock, number_of
+from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
-    from pipeline.checks.preflight import Finding
-    from pipeline.checks.snapshots import Snapshot
     from pipeline.video.container import VideoInfo
 
 
@@ -57,44 +48,6 @@ def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
         "notes": "; ".join(map(str, found.notes)) or "none",
     }
     print_table(str(video), rows)
-
-
-@app.command(rich_help_panel=SESSIONS)
-def preflight(
-    video: Annotated[Path, typer.Argument(help="A trial recording.", metavar="VIDEO")],
-    pictures: Annotated[
-        Path | None,
-        typer.Option(help="Write some of the pictures, with boxes, to this folder. They show faces."),
-    ] = None,
-) -> None:
-    """Check a camera set-up before a study, and name what to change; takes seconds.
-
-    Film a person in the patient's chair for some minutes, as in the study. Exit code 1: the set-up will not
-    work.
-
-    Example: emonext preflight trial.mp4
-    """
-    from emonext.checkpoint import read_card
-    from emonext.device import choose_device
-    from emonext.weight_files import find_weights
-    from pipeline.checks.preflight import SMALLEST_FACE_PX, judge, overall
-    from pipeline.checks.snapshots import inspect, write_pictures
-    from pipeline.faces.mtcnn import Cascade
-    from pipeline.video.container import probe
-
-    found = probe(video)
-    share_processor()
-    detect = Cascade(SMALLEST_FACE_PX, choose_device())
-    crop_spec = crop_of(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
-    with progress_bar("Looking") as update:
-        looks = inspect(found, detect, crop_spec, update)
-    findings = judge(looks, found)
-    _tell_preflight(video, looks, findings)
-    if pictures:
-        count = len(write_pictures(found, looks, pictures))
-        say(f"Pictures: {pictures} ({count}; they show faces: delete them after you have looked at them)")
-    if overall(findings) == "will not work":
-        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 @app.command(rich_help_panel=MACHINE)
@@ -259,35 +212,6 @@ OPTIONAL = {
     "train": ("sklearn", "training and evaluation"),
 }
 """Extra → a module that it installs, and its purpose."""
-
-
-def _tell_preflight(video: Path, looks: "Sequence[Snapshot]", findings: "Sequence[Finding]") -> None:
-    """Print each finding, the changes (most serious first), and the overall verdict."""
-    from pipeline.checks.preflight import overall
-
-    span = f"from {clock(looks[0].sample.time_s)} to {clock(looks[-1].sample.time_s)}"
-    say(f"{video}: {number_of(len(looks), 'picture')} checked, {span}")
-    table = Table(show_header=False, box=SIMPLE)
-    for finding in findings:
-        colour = _VERDICT_COLOURS[finding.verdict]
-        table.add_row(finding.name, f"[{colour}]{finding.verdict}[/]", escape(finding.measured))
-    show_table(table)
-    to_change = sorted((f for f in findings if f.advice), key=lambda f: f.verdict != "will not work")
-    changes = Table.grid(padding=(0, 1))
-    for finding in to_change:
-        changes.add_row(" •", escape(finding.advice))
-    if to_change:
-        out_console.print("[bold]What to change[/]", changes, "", sep="\n")
-    verdict = overall(findings)
-    out_console.print(f"[bold {_VERDICT_COLOURS[verdict]}]{_VERDICTS[verdict]}[/]")
-
-
-_VERDICT_COLOURS = {"good": "green", "could be better": "yellow", "will not work": "red"}
-_VERDICTS = {
-    "good": "This set-up will work.",
-    "could be better": "This set-up will work, but could be better.",
-    "will not work": "This set-up will not work as it is.",
-}
 
 
 def _tell_costs(found: dict[str, Any]) -> None:

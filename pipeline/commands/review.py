@@ -32,9 +32,10 @@ def people(
 ) -> None:
     """List the people in each session: a page on which to click who is who (it shows faces), and a table.
 
-    Open the page in a browser, click the roles, and save: the browser downloads a table. Or correct the
-    column `role` of the folder's table (patient, caregiver, other, unknown) in a spreadsheet. Then give the
-    table with --apply: this rewrites the timelines without the videos, and later runs keep the roles.
+    Open the page in a browser, click the roles or draw the patient's seat, and save: the browser downloads a
+    table. Or correct the column `role` of the folder's table (patient, caregiver, other, unknown) in a
+    spreadsheet. Then give the table with --apply: this rewrites the timelines without the videos, and later
+    runs keep the roles.
 
     Example: emonext people study, then emonext people study --apply study/people.csv
     """

@@ -39,7 +39,8 @@ def made_by_commands(
     compared = there & {out / name for name in _OF_AGREE}
     if any(map(holds, compared)) or _was_compared(out, words):
         found |= dict.fromkeys(compared, "agree")
-    return found | {path: "people" for path in there & {out / "people.html"} if holds(path)}
+    pages = {out / "people.html": "people", out / "seats.html": "preflight"}
+    return found | {path: command for path, command in pages.items() if path in there and holds(path)}
 
 
 def _exports(files: Collection[Path]) -> Iterator[list[Path]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.records import Region
 from pipeline.store.ids import check_id
 from pipeline.store.spreadsheet import (
     MAX_SHOWN,
@@ -28,6 +29,10 @@ MONTHS = 12
 
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
+
+
+# A region within the first hundredth of the picture is written in shares, 0…1.
+_ONE_PERCENT = 0.01
 
 
 YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
@@ -102,13 +107,16 @@ def _read_stretch(text: str) -> tuple[float, float]:
     return start_s, end_s
 
 
-def _read_region(cell: str) -> tuple[float, float, float, float]:
+def read_region(cell: str) -> Region:
+    """:raises InputError: the cell is no region, or its edges are shares, not per cents."""
     numbers = _four(cell)
     if not all(NUMBER.fullmatch(number) for number in numbers):
         raise InputError(f"{shown(cell)} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.")
     x1, y1, x2, y2 = (as_float(number) / 100 for number in numbers)
     if not (x1 < x2 <= 1 and y1 < y2 <= 1):
         raise InputError(f"{shown(cell)}: left before right, upper before lower, none above 100 %.")
+    if max(x2, y2) <= _ONE_PERCENT:
+        raise InputError(f"{shown(cell)}: these are shares; write per cents, such as 0,10,55.5,100.")
     return x1, y1, x2, y2
 
 
@@ -139,7 +147,7 @@ READERS: Mapping[str, Callable[[str, Path], Any]] = {
     "end_s": lambda cell, folder: read_seconds(cell),
     "exclude": lambda cell, folder: _read_stretches(cell),
     "patient_face": _read_pictures,
-    "patient_region": lambda cell, folder: _read_region(cell),
+    "patient_region": lambda cell, folder: read_region(cell),
     "consent": lambda cell, folder: _read_consent(cell),
     "notes": lambda cell, folder: cell,
 }

@@ -2,14 +2,15 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from pipeline.errors import InputError
+from pipeline.processing.list_cells import YES_OR_NO
 from pipeline.processing.list_columns import REQUIRED
-from pipeline.records import Ids
 from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.spreadsheet import (
     TABLE_SUFFIXES,
@@ -112,16 +113,25 @@ def check_unlisted(videos: Iterable[Path]) -> None:
 
     :raises InputError: a list names a video, or a list in a video's folder can't be read.
     """
-    named_in = cache(_named_in)  # cache: a folder may have many videos
-    for video in videos:
-        for folder in video.absolute().parents:
-            for path, named in named_in(folder, folder == video.absolute().parent).items():
-                ids = named.get(_identity(video))
-                if ids is not None:
-                    raise InputError(
-                        f"{video}: {path} lists this video; process it from there: "
-                        f"{process_command(path, *ids)}"
-                    )
+    for video, path, rows in _listings(videos):
+        ids = rows[0].get("patient_id", ""), rows[0].get("session_id", "")
+        raise InputError(
+            f"{video}: {path} lists this video; process it from there: {process_command(path, *ids)}"
+        )
+
+
+def without_consent(videos: Iterable[Path]) -> dict[Path, Path]:
+    """Videos that a list of their folder or of a parent names without consent; and that list.
+
+    A video of two patients needs the consent of both. A list without the column ``consent`` refuses nothing.
+
+    :raises InputError: a list in a video's folder can't be read.
+    """
+    return {
+        video: path
+        for video, path, rows in _listings(videos)
+        if any(YES_OR_NO.get(row.get("consent", "yes").casefold()) is not True for row in rows)
+    }
 
 
 def process_command(path: Path, patient_id: str = "", session_id: str = "") -> str:
@@ -135,21 +145,29 @@ _File = tuple[int, int]
 """Device and inode of a file, independent of path and links."""
 
 
-def _named_in(folder: Path, beside: bool) -> Mapping[Path, Mapping[_File | None, Ids]]:
-    """List → file → ids in the list.
+def _listings(videos: Iterable[Path]) -> Iterator[tuple[Path, Path, Sequence[Mapping[str, str]]]]:
+    """Each video with a list of its folder or of a parent that names the video, and the rows that do."""
+    rows_in = cache(_rows_in)  # cache: a folder may have many videos
+    for video in videos:
+        for folder in video.absolute().parents:
+            for path, rows in rows_in(folder, folder == video.absolute().parent).items():
+                if own := rows.get(_identity(video)):
+                    yield video, path, own
+
+
+def _rows_in(folder: Path, beside: bool) -> Mapping[Path, Mapping[_File | None, Sequence[Mapping[str, str]]]]:
+    """List → file → rows of the list.
 
     :param beside: whether an unreadable list is an error; it is ignored in parent folders.
     """
-    found: dict[Path, Mapping[_File | None, Ids]] = {}
+    found: dict[Path, Mapping[_File | None, list[Mapping[str, str]]]] = {}
     try:
         for path in lists_in(folder):
-            rows = ((_identity(path.parent / row["video"]), row) for row in _rows(path) if row["video"])
-            # the first row of a file counts, also for sessions in several files
-            found[path] = {
-                file: (row.get("patient_id", ""), row.get("session_id", ""))
-                for file, row in reversed([*rows])
-                if file
-            }
+            rows: dict[_File | None, list[Mapping[str, str]]] = defaultdict(list)
+            for row in _rows(path):
+                if row["video"]:
+                    rows[_identity(path.parent / row["video"])].append(row)
+            found[path] = {file: own for file, own in rows.items() if file}
     except InputError:
         if beside:
             raise
@@ -178,7 +196,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
     """
     (_, header), *lines = read_table(path) or [(1, [])]
     names = [name.strip().casefold() for name in header]
-    return [{"video": "", **dict(zip(names, map(plain, cells), strict=False))} for _, cells in lines]
+    empty = dict.fromkeys(("video", *names), "")
+    return [{**empty, **dict(zip(names, map(plain, cells), strict=False))} for _, cells in lines]
 
 
 def _identity(path: Path) -> _File | None:

@@ -141,12 +141,10 @@ def write_sessions_list(folder: Path) -> Path:
     videos = sorted(video.relative_to(folder).as_posix() for video in found.all)
     if not videos:
         raise InputError(f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)}).")
-    ids = [_ids_from(video) for video in videos]
-    times = Counter(ids)
-    rows = []
-    for video, (patient, session) in zip(videos, ids, strict=True):
-        known = {"patient_id": patient, "session_id": session} if times[patient, session] == 1 else {}
-        rows.append(known | {"video": video})
+    rows = [
+        {"patient_id": patient, "session_id": session, "video": video}
+        for video, (patient, session) in zip(videos, ids_from_names(videos), strict=True)
+    ]
     return write_rows(path, READERS, rows)
 
 
@@ -341,6 +339,13 @@ _LEFT_ALONE = "x_"
 
 
 # --- a new list
+
+
+def ids_from_names(videos: Sequence[str]) -> list[Ids]:
+    """Ids of each video, from names like ``P012_S01.mp4``; empty if there are none, or two are the same."""
+    ids = [_ids_from(video) for video in videos]
+    times = Counter(ids)
+    return [pair if times[pair] == 1 else ("", "") for pair in ids]
 
 
 def _ids_from(video: str) -> tuple[str, str]:

@@ -6,6 +6,10 @@ from itertools import zip_longest
 from pathlib import Path
 
 from pipeline.errors import InputError
+from pipeline.identity.clustering import describe_tracks
+from pipeline.identity.recognition import in_region
+from pipeline.identity.roles import patient_from_roles, roles_path
+from pipeline.processing.list_cells import read_region
 from pipeline.processing.session_tables import read_roles
 from pipeline.records import PEOPLE_COLUMNS, ROLES, FrameFaces, Ids, Person
 from pipeline.review.people import read_session, sessions_with_timeline, tracks_digest
@@ -31,7 +35,8 @@ def write_people(people: Sequence[Person], out: Path) -> Path:
 def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list[Problem]]:
     """Read the confirmed or changed roles of tracks, and all errors of the table.
 
-    A row that was neither changed nor approved is left out.
+    A row that was neither changed nor approved is left out. In a session with a ``patient_region``, the
+    person who sits there is the patient.
 
     :raises InputError: the file can't be read as such a table.
     """
@@ -45,6 +50,8 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
         )
     confirmed: dict[Ids, dict[int, str]] = defaultdict(dict)
     whole: dict[Ids, dict[int, str]] = defaultdict(dict)
+    seats: dict[Ids, dict[str, int]] = defaultdict(dict)
+    person_of: dict[Ids, dict[int, int]] = defaultdict(dict)
     problems: list[Problem] = []
     sessions = _Sessions(out)
     for number, cells in lines:
@@ -60,13 +67,28 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
             continue
         roles = {int(track): role for track in tracks}
         whole[ids] |= roles
+        person_of[ids] |= dict.fromkeys(roles, _person_number(row.get("person", ""), number))
+        if row.get("patient_region"):
+            seats[ids].setdefault(row["patient_region"], number)
         if row.get("approved", "").casefold() in _YES or role != sessions.role_of(ids, list(roles)):
             confirmed[ids] |= roles
         if role == "patient" and sessions.two_at_once(ids, whole[ids]):
             problems.append(
                 Problem(number, "role", "appears together with another person who is the patient.")
             )
-    return dict(confirmed), problems
+    for ids, cells_of in seats.items():
+        try:
+            said = confirmed.get(ids, {})
+            if sitting := sessions.who_sits_there(ids, list(cells_of), person_of[ids], said):
+                confirmed[ids] = {**said, **sitting}
+        except InputError as error:
+            problems.append(Problem(max(cells_of.values()), "patient_region", str(error)))
+    return dict(confirmed), sorted(problems, key=lambda problem: problem.row)
+
+
+def _person_number(cell: str, row: int) -> int:
+    """As the page shows the person; only messages name it."""
+    return int(cell) if cell.isdecimal() and len(cell) <= _MAX_DIGITS else row
 
 
 class _Sessions:
@@ -77,6 +99,8 @@ class _Sessions:
         self._ids: Ids = ("", "")
         self._samples: list[FrameFaces] = []
         self._roles: dict[int, str] = {}
+        self._size = (0, 0)
+        """Width and height of the upright picture, px."""
 
     def fault(self, ids: Ids, source: str, role: str, tracks: Sequence[str]) -> tuple[str, str] | None:
         """The wrong column and the error."""
@@ -102,9 +126,43 @@ class _Sessions:
             for sample in self._of(ids)
         )
 
+    def who_sits_there(
+        self, ids: Ids, cells: Sequence[str], person_of: Mapping[int, int], said: Mapping[int, str]
+    ) -> dict[int, str]:
+        """The role of the tracks of the person who sits in a region that somebody drew.
+
+        :param cells: ``patient_region`` of the session's rows, each value once.
+        :param person_of: track → person, of all rows of the session. ``said``: roles of the table.
+        :returns: nothing if somebody has named this person the patient.
+        :raises InputError: the region is invalid, it is not clear who sits there, or somebody has named
+            another patient.
+        """
+        if len(cells) > 1:
+            raise InputError(f"{', '.join(map(shown, cells))}: keep one region for a session.")
+        samples = self._of(ids)
+        earlier = patient_from_roles(samples, roles_path(self._out, *ids))
+        named = {**(earlier.roles if earlier else {}), **said}
+        tracks = [info for info in describe_tracks(samples, {}) if info.track in person_of]
+        found = in_region(tracks, person_of, read_region(cells[0]), *self._size)
+        own = [info for info in tracks if person_of[info.track] in found.people]
+        patient = {track for track, role in named.items() if role == "patient"}
+        if patient:
+            if found.state == "recognised" and patient.issuperset(info.track for info in own):
+                return {}
+            raise InputError("a person named another patient of this session; empty this cell.")
+        if found.state != "recognised":
+            raise InputError(f"{found.reason}; draw another rectangle, or name the patient by `role`.")
+        if any(info.still for info in own):
+            raise InputError("the face there never moves, as on a picture; name the patient by `role`.")
+        if any(named.get(info.track, "unknown") != "unknown" for info in own):
+            raise InputError("a person gave another role to whoever sits there; correct one of the two.")
+        return dict.fromkeys((info.track for info in own), "patient")
+
     def _of(self, ids: Ids) -> list[FrameFaces]:
         if self._ids != ids:
-            self._samples = read_session(self._out, ids)[1]
+            timeline, self._samples = read_session(self._out, ids)
+            video = timeline.metadata["video"]
+            self._size = int(video["width"]), int(video["height"])
             self._roles = read_roles(faces_path(self._out, *ids))
             self._ids = ids
         return self._samples

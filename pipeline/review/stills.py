@@ -56,7 +56,9 @@ def _still(samples: Sequence[FrameFaces], person_of: Mapping[int, int], recordin
     picture = recording.picture_at(chosen.frame)
     size = np.array([recording.width, recording.height])
     return Still(
-        None if picture is None else _jpeg(picture), chosen.time_s, _seats(_boxes(samples, person_of, size))
+        None if picture is None else small_jpeg(picture),
+        chosen.time_s,
+        seats_of(_boxes(samples, person_of, size)),
     )
 
 
@@ -72,7 +74,10 @@ def _boxes(
     return {person: np.array(boxes, np.float64) / np.tile(size, 2) for person, boxes in found.items()}
 
 
-def _seats(boxes: Mapping[int, NDArray[np.float64]]) -> dict[int, Seat]:
+def seats_of(boxes: Mapping[int, NDArray[np.float64]]) -> dict[int, Seat]:
+    """
+    :param boxes: person → (n, 4) as shares of the picture.
+    """
     centres = {person: (own[:, :2] + own[:, 2:]) / 2 for person, own in boxes.items()}
     seats = {}
     for person, own in boxes.items():
@@ -99,7 +104,7 @@ def _within(centres: NDArray[np.float64], region: Region) -> NDArray[np.bool_]:
     return inside
 
 
-def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+def small_jpeg(picture: NDArray[np.uint8]) -> bytes:
     shown = Image.fromarray(picture)
     shown.thumbnail((_WIDTH_PX, _WIDTH_PX))
     return jpeg_of(shown)

@@ -88,7 +88,7 @@ def index_page(
         open=len(ordered) <= MAX_OPEN,
         study_link="study.html" if has_study else None,
         reasons_text=partial(reasons_text, language=language),
-        **assets.of_page(with_figures=False, script=SEARCH_FILE if ordered else None),
+        **assets.of_page(with_figures=False, own=[SEARCH_FILE] if ordered else ()),
     )
 
 

@@ -83,7 +83,7 @@ def patient_page(
         is_corrected=history.reading == CORRECTED,
         sections=render_sections(SECTIONS, "patient", history, language, about=about),
         software_version=about["version"],
-        **assets.of_page(with_figures=bool(history.seen), script=MARKS_FILE if history.seen else None),
+        **assets.of_page(with_figures=bool(history.seen), own=[MARKS_FILE] if history.seen else ()),
     )
 
 

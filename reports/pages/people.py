@@ -4,7 +4,6 @@ The page saves the table that ``emonext people`` reads with ``--apply``. The bro
 number, and no names.
 """
 
-import base64
 import hashlib
 import json
 import os
@@ -18,10 +17,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.records import PEOPLE_COLUMNS, ROLES, SURE, Ids, Person, Region, Seat, Still
+from pipeline.records import PEOPLE_COLUMNS, ROLES, SURE, Ids, Person, Seat, Still
 from pipeline.store.counts import clock
 from pipeline.store.spreadsheet import protect
 from reports.assets import INLINE
+from reports.pages.drawing import DRAWING_FILES, data_uri, picture, proposal
 from reports.render import render, write_page
 from reports.words.formatting import seconds_text, share_text
 from reports.words.labels import IDENTITY_WORDS, in_words
@@ -81,7 +81,7 @@ def people_page(
         table=table,
         command=_command(folder, table),
         data=_data(people, sessions, table, language),
-        **INLINE.of_page(with_figures=False, script=SCRIPT_FILE),
+        **INLINE.of_page(with_figures=False, own=(*DRAWING_FILES, SCRIPT_FILE)),
     )
 
 
@@ -101,8 +101,12 @@ def _session(
         "proposal": _proposal([person for _, person in rows], language),
         "reason": reason_text(first.reason, language),
         "people": [_person(row, person, language) for row, person in rows],
-        "still": _still(still) if still is not None and still.jpeg is not None else None,
-        "seats": [_seat(who, seat, language) for who, seat in sorted(still.seats.items())] if still else [],
+        "still": picture(still, language.gettext("The session at %(time)s", time=clock(still.time_s)))
+        if still
+        else None,
+        "proposals": [_seat(who, seat, language) for who, seat in sorted(still.seats.items())]
+        if still
+        else [],
     }
 
 
@@ -133,35 +137,24 @@ def _person(row: int, person: Person, language: Language) -> dict[str, Any]:
             last=clock(person.last_s),
         ),
         "portraits": [
-            {"uri": _data_uri(jpeg), "time": clock(time_s)}
+            {"uri": data_uri(jpeg), "time": clock(time_s)}
             for jpeg, time_s in zip(person.portraits, times, strict=True)
         ],
     }
 
 
-def _still(still: Still) -> dict[str, str]:
-    return {"uri": _data_uri(still.jpeg or b""), "time": clock(still.time_s)}
-
-
 def _seat(person: int, seat: Seat, language: Language) -> dict[str, Any]:
-    return {
-        "person": person,
-        "region": region_text(seat.region),
-        "share": language.gettext(
+    others = language.listed(list(map(str, seat.others)))
+    return proposal(
+        person,
+        seat,
+        language.gettext("Where person %(number)s sits", number=person),
+        language.gettext(
             "The face is there for %(share)s of the time in which this person is seen.",
             share=share_text(seat.share, 1.0, language),
         ),
-        "others": language.gettext(
-            "Also there: person %(others)s.", others=language.listed(list(map(str, seat.others)))
-        )
-        if seat.others
-        else "",
-    }
-
-
-def region_text(region: Region) -> str:
-    """As ``patient_region`` of a list: ``0,10,55.5,100``, in % of the picture."""
-    return ",".join(f"{100 * edge:.1f}".removesuffix(".0") for edge in region)
+        language.gettext("Also there: person %(others)s.", others=others) if seat.others else "",
+    )
 
 
 def _data(
@@ -191,7 +184,3 @@ def _data(
 def _command(folder: str, table: str) -> str:
     words = ["emonext", "people", folder, "--apply", table]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
-
-
-def _data_uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

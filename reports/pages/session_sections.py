@@ -124,6 +124,7 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
     slots = cut(material.timeline, step_length(duration_s, TABLE_STEPS_S, MAX_TABLE_STEPS))
     return {
         "summary": material.summary,
+        "unclear": material.is_unclear,
         "corrected": material.facts is not None and material.facts.is_corrected,
         "step_s": step_s,
         "expression": expression_figure(steps, language, [event.time_s for event in material.events]),
@@ -166,6 +167,7 @@ def shares(material: SessionMaterial, language: Language) -> dict[str, Any]:
     ]
     return {
         "summary": material.summary,
+        "unclear": material.is_unclear,
         "too_little": not material.enough,
         "readings": [language.word(READING_WORDS[reading]) for reading in readings],
         "short": [language.word(_SHORT_WORDS[reading]) for reading in readings],
@@ -208,7 +210,10 @@ def _own_bars(summary: Summary) -> dict[str, Bar]:
     return {of: Bar(part, part / observed_s if observed_s else 0.0) for of, part in seconds.items()}
 
 
-def unseen(material: SessionMaterial, _: Language) -> dict[str, Any]:
+def unseen(material: SessionMaterial, _: Language) -> dict[str, Any] | None:
+    """The longest stretches; none where nobody was followed because it is not certain who the patient is."""
+    if material.is_unclear:
+        return None
     summary = material.summary
     long = [span for span in summary.unseen if _length_s(span) >= MIN_SPAN_S]
     longest = sorted(long, key=_length_s, reverse=True)[:MAX_SPANS]

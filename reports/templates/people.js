@@ -3,62 +3,48 @@
   const { key, file, columns, rows, with: seenWith, sessions, roles, words } = JSON.parse(
     document.getElementById("people-data").textContent,
   );
-  const [ROLE, APPROVED, NUMBER] = ["role", "approved", "person"].map((name) => columns.indexOf(name));
+  const [ROLE, APPROVED, NUMBER, SEAT] = ["role", "approved", "person", "patient_region"].map((name) =>
+    columns.indexOf(name),
+  );
   const said = document.getElementById("said");
   const people = [...document.querySelectorAll(".person")];
   const elementOf = new Map(people.map((element) => [Number(element.dataset.row), element]));
   const sessionOf = new Map(sessions.flatMap((session, place) => session.rows.map((row) => [row, place])));
-  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const numbersOf = (some) => some.map((row) => rows[row][NUMBER]).join(", ");
 
-  // What was chosen, by row: { role, approved, same }. Nothing else is kept, and no name.
-  let choices = {};
-  const before = [];
+  // What was chosen, by row: { role, approved, same }, and in a session's first row { seat }. No name is kept.
   const valid = (kept) =>
     Object.fromEntries(
       Object.entries(kept).filter(
-        ([row, { role, same }]) =>
-          rows[row] && (role === undefined || roles.includes(role)) && (same === undefined || rows[same]),
+        ([row, { role, same, seat }]) =>
+          rows[row] &&
+          (role === undefined || roles.includes(role)) &&
+          (same === undefined || rows[same]) &&
+          (seat === undefined || isSeat(seat.split(",").map(Number))),
       ),
     );
-  try {
-    choices = valid(JSON.parse(localStorage.getItem(key)) ?? {});
-  } catch {
-    document.getElementById("not-kept").hidden = false;
-  }
-  const keep = () => {
-    try {
-      if (Object.keys(choices).length) localStorage.setItem(key, JSON.stringify(choices));
-      else localStorage.removeItem(key);
-    } catch {
-      document.getElementById("not-kept").hidden = false;
-    }
-  };
-  // A change that can be undone; what it returns is announced.
-  const change = (make) => {
-    const earlier = JSON.stringify(choices);
-    const text = make() ?? "";
-    if (JSON.stringify(choices) !== earlier) before.push(earlier);
-    keep();
-    show();
-    said.textContent = text;
-  };
+  const kept = keepChoices(key, valid, () => show(), words);
+  const { change, undo } = kept;
   const put = (row, values) => {
-    choices[row] = { ...choices[row], ...values };
-    if (choices[row].role === rows[row][ROLE]) delete choices[row].role;
-    if (roleOf(row) === "unknown") delete choices[row].approved;
-    if (!Object.keys(choices[row]).length) delete choices[row];
+    kept.choices[row] = { ...kept.choices[row], ...values };
+    if (kept.choices[row].role === rows[row][ROLE]) delete kept.choices[row].role;
+    if (roleOf(row) === "unknown") delete kept.choices[row].approved;
+    if (!Object.keys(kept.choices[row]).length) delete kept.choices[row];
   };
 
-  const roleOf = (row) => choices[row]?.role ?? rows[row][ROLE];
-  const isChosen = (row) => choices[row]?.role !== undefined || choices[row]?.approved === true;
+  const roleOf = (row) => kept.choices[row]?.role ?? rows[row][ROLE];
+  const isChosen = (row) => kept.choices[row]?.role !== undefined || kept.choices[row]?.approved === true;
   const patientsOf = (session) => session.rows.filter((row) => roleOf(row) === "patient");
   // Whoever approves one of a session's patients approves all of them: the page shows them as one.
   const isSettled = (session) => patientsOf(session).some(isChosen);
-  const isApproved = (session) => session.rows.some((row) => choices[row]?.approved);
+  const isApproved = (session) => session.rows.some((row) => kept.choices[row]?.approved);
   const canApprove = (session) =>
     patientsOf(session).length > 0 || session.rows.every((row) => roleOf(row) !== "unknown");
-  const isChecked = (session) => isSettled(session) || (isApproved(session) && canApprove(session));
+  const seatOf = (session) => kept.choices[session.rows[0]]?.seat;
+  // Who the patient is was said by name, or that the patient is nobody of those seen.
+  const isNamed = (session) => isSettled(session) || isApproved(session);
+  const isChecked = (session) =>
+    isSettled(session) || seatOf(session) !== undefined || (isApproved(session) && canApprove(session));
   const counts = (row) => {
     const session = sessions[sessionOf.get(row)];
     return isChosen(row) || (roleOf(row) === "patient" && isSettled(session));
@@ -71,7 +57,7 @@
     for (let size = 0; size !== group.size; ) {
       size = group.size;
       for (const mate of mates) {
-        const same = choices[mate]?.same;
+        const same = kept.choices[mate]?.same;
         if (same !== undefined && (group.has(mate) || group.has(same))) group.add(mate).add(same);
       }
     }
@@ -83,16 +69,19 @@
     const group = groupOf(row);
     for (const one of group) put(one, { role });
     if (role !== "patient") return;
+    const session = sessions[sessionOf.get(row)];
+    const dropped = dropSeat(session);
     // Two people in one picture are not both the patient.
-    const wrong = patientsOf(sessions[sessionOf.get(row)]).filter(
+    const wrong = patientsOf(session).filter(
       (other) => !group.includes(other) && areSeenTogether(group, groupOf(other)),
     );
     for (const one of new Set(wrong.flatMap(groupOf))) put(one, { role: "unknown" });
     if (wrong.length) return fill(words.seen_together, { others: numbersOf(wrong), people: numbersOf(group) });
+    return dropped;
   }
   function setSame(row, other) {
     if (other === undefined) {
-      for (const [one, choice] of Object.entries(choices))
+      for (const [one, choice] of Object.entries(kept.choices))
         if (Number(one) === row || choice.same === row) {
           delete choice.same;
           put(one, {});
@@ -104,25 +93,42 @@
     return setRole(row, role);
   }
   function approve(session, on) {
+    const dropped = on ? dropSeat(session) : "";
     for (const row of session.rows)
       if (on && roleOf(row) !== "unknown") put(row, { approved: true });
-      else if (choices[row]) {
-        delete choices[row].approved;
+      else if (kept.choices[row]) {
+        delete kept.choices[row].approved;
         put(row, {});
       }
+    return dropped;
+  }
+  function setSeat(session, region) {
+    const [first] = session.rows;
+    if (region !== null) put(first, { seat: region });
+    else if (kept.choices[first]) {
+      delete kept.choices[first].seat;
+      put(first, {});
+    }
+  }
+  // Who is named by a person is the patient, wherever they sit.
+  function dropSeat(session) {
+    if (seatOf(session) === undefined) return "";
+    setSeat(session, null);
+    return words.seat_dropped;
   }
 
   function show() {
     for (const session of sessions) for (const row of session.rows) showPerson(row, session);
     sessions.forEach((session, place) => showSession(session, document.getElementById(`session-${place}`)));
+    sessions.forEach(showSeat);
     const all = sessions.filter((session) => session.check);
     const left = all.filter((session) => !isChecked(session)).length;
-    const chosen = rows.filter((_, row) => counts(row)).length;
+    const chosen = rows.filter((_, row) => counts(row)).length + sessions.filter(seatOf).length;
     document.getElementById("progress").textContent = [
       left ? fill(words.progress, { left, all: all.length }) : words.none_left,
       ...(chosen ? [fill(words.chosen, { count: chosen })] : []),
     ].join(" · ");
-    document.getElementById("undo").disabled = !before.length;
+    document.getElementById("undo").disabled = !kept.canUndo();
   }
   function showPerson(row, session) {
     const element = elementOf.get(row);
@@ -141,7 +147,7 @@
       option("", words.nobody),
       ...mates.map((mate) => option(mate, fill(words.person, { number: rows[mate][NUMBER] }))),
     );
-    select.value = choices[row]?.same ?? linked ?? "";
+    select.value = kept.choices[row]?.same ?? linked ?? "";
     element.querySelector(".same").hidden = !mates.length;
   }
   function showSession(session, element) {
@@ -156,35 +162,25 @@
     button.setAttribute("aria-pressed", String(isApproved(session) && canApprove(session)));
     const state = element.querySelector(".identity");
     state.dataset.was ??= state.textContent;
-    state.textContent = isChecked(session) ? words.checked : state.dataset.was;
+    const checked = seatOf(session) === undefined ? words.checked : words.checked_by_seat;
+    state.textContent = isChecked(session) ? checked : state.dataset.was;
     state.classList.toggle("checked", isChecked(session));
   }
 
-  // As Python's csv writes it: a cell is quoted where it holds a mark of the format.
-  const cell = (text) => (/[;"\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   function save() {
     const lines = rows.map((row, place) =>
       row.map((text, column) => {
         if (column === ROLE) return roleOf(place);
+        if (column === SEAT) return seatOf(sessions[sessionOf.get(place)]) ?? "";
         return column === APPROVED && counts(place) ? "yes" : text;
       }),
     );
-    if (!rows.some((_, row) => counts(row))) {
+    if (!rows.some((_, row) => counts(row)) && !sessions.some(seatOf)) {
       said.textContent = words.nothing;
       return;
     }
-    const text = [columns, ...lines].map((line) => `${line.map(cell).join(";")}\r\n`).join("");
-    const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" }));
-    Object.assign(document.createElement("a"), { href: url, download: file }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10000);
+    downloadTable(file, [columns, ...lines]);
     said.textContent = fill(words.saved, { file });
-  }
-  function undo() {
-    if (!before.length) return;
-    choices = JSON.parse(before.pop());
-    keep();
-    show();
-    said.textContent = words.undone;
   }
 
   // Where the keyboard is.
@@ -230,73 +226,43 @@
     const button = element.querySelector(".approve");
     button.addEventListener("click", () => change(() => approve(session, !isApproved(session))));
   }
-  document.getElementById("undo").addEventListener("click", undo);
   document.getElementById("save").addEventListener("click", save);
-  document.getElementById("clear").addEventListener("click", () =>
-    change(() => {
-      choices = {};
-      return words.deleted;
-    }),
-  );
 
-  // Where the patient sits: a rectangle that is drawn, typed or proposed.
-  for (const seat of document.querySelectorAll(".seat")) {
-    const still = seat.querySelector(".still");
-    const frame = seat.querySelector(".region");
-    const edges = [...seat.querySelectorAll(".edges input")];
-    const line = seat.querySelector(".line input");
-    const wrong = seat.querySelector(".wrong");
-    const showRegion = () => {
-      const [left, top, right, bottom] = edges.map((edge) => (edge.value === "" ? NaN : Number(edge.value)));
-      const good = left >= 0 && top >= 0 && left < right && top < bottom && right <= 100 && bottom <= 100;
-      const all = edges.every((edge) => edge.value !== "" || edge.validity.badInput);
-      wrong.textContent = good || !all ? "" : words.wrong_region;
-      frame.hidden = seat.querySelector(".line").hidden = !good;
-      if (!good) return;
-      line.value = [left, top, right, bottom].join(",");
-      Object.assign(frame.style, {
-        left: `${left}%`,
-        top: `${top}%`,
-        width: `${right - left}%`,
-        height: `${bottom - top}%`,
-      });
-    };
-    const set = (values) => {
-      edges.forEach((edge, place) => (edge.value = values[place]));
-      showRegion();
-    };
-    let from = null;
-    const at = (event) => {
-      const box = still.getBoundingClientRect();
-      const share = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-      return share.map((one) => Math.round(100 * Math.min(Math.max(one, 0), 1)));
-    };
-    still.addEventListener("pointerdown", (event) => {
-      from = at(event);
-      still.setPointerCapture(event.pointerId);
-      event.preventDefault();
+  // Where the patient sits. In a session to check, whoever sits there can be made the patient.
+  const drawings = sessions.map((session, place) => {
+    const element = document.querySelector(`#session-${place} .seat`);
+    if (!element) return null;
+    const drawing = drawSeat(element, words, (region) => {
+      if (session.check && !isNamed(session)) change(() => setSeat(session, region));
     });
-    still.addEventListener("pointermove", (event) => {
-      if (!from) return;
-      const to = at(event);
-      const [x, y] = [0, 1].map((axis) => [from[axis], to[axis]].sort((one, other) => one - other));
-      if (x[0] < x[1] && y[0] < y[1]) set([x[0], y[0], x[1], y[1]]);
-    });
-    for (const name of ["pointerup", "pointercancel"]) still.addEventListener(name, () => (from = null));
-    for (const edge of edges) edge.addEventListener("input", showRegion);
-    for (const button of seat.querySelectorAll("[data-region]"))
-      button.addEventListener("click", () => set(button.dataset.region.split(",")));
-    line.addEventListener("focus", () => line.select());
+    element.querySelector(".use")?.addEventListener("click", () =>
+      change(() => setSeat(session, seatOf(session) === undefined ? drawing.region() : null)),
+    );
     // At first the place of whoever is the patient.
-    seat.addEventListener("toggle", () => {
-      if (!seat.open || edges.some((edge) => edge.value !== "")) return;
-      const session = sessions[Number(seat.closest(".session").dataset.session)];
+    element.addEventListener("toggle", () => {
+      if (!element.open || drawing.region() !== null) return;
       const patient = patientsOf(session)[0];
-      const button = patient === undefined ? null : seat.querySelector(`[data-person="${rows[patient][NUMBER]}"]`);
-      if (button) set(button.dataset.region.split(","));
+      const number = patient === undefined ? "" : rows[patient][NUMBER];
+      const button = element.querySelector(`[data-person="${number}"]`);
+      if (button) drawing.set(button.dataset.region.split(","));
+      show();
     });
+    return drawing;
+  });
+  function showSeat(session, place) {
+    const drawing = drawings[place];
+    const button = document.querySelector(`#session-${place} .use`);
+    if (!drawing || !button) return;
+    const seat = seatOf(session);
+    if (seat !== undefined && drawing.region() !== seat) drawing.set(seat.split(","));
+    button.setAttribute("aria-pressed", String(seat !== undefined));
+    button.disabled = isNamed(session) || drawing.region() === null;
+    button.closest(".seat").classList.toggle("used", seat !== undefined);
+    document.querySelector(`#session-${place} .why`).textContent = isNamed(session)
+      ? words.seat_named
+      : words.seat_means;
   }
 
-  for (const hidden of document.querySelectorAll(".keys, .bar, .choose, .approval, .clear")) hidden.hidden = false;
+  for (const hidden of document.querySelectorAll(".keys, .bar, .choose, .approval, .clear, .sit")) hidden.hidden = false;
   show();
 }

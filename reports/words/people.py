@@ -2,6 +2,7 @@
 
 from reports.words.labels import in_words
 from reports.words.language import Language, marked
+from reports.words.seats import DRAWING_WORDS
 
 ROLE_WORDS = {
     "patient": marked("The patient"),
@@ -26,6 +27,7 @@ _SCRIPT_WORDS = {
     "none_left": marked("No session is left to check."),
     "chosen": marked("{count} changed or approved"),
     "checked": marked("Checked by you"),
+    "checked_by_seat": marked("Checked by you: the seat decides"),
     "approve": marked("Approve: the patient is person {people}"),
     "approve_nobody": marked("Approve: the patient is not in this session"),
     "approve_not_yet": marked("To approve, say who the patient is, or who everybody is"),
@@ -34,11 +36,12 @@ _SCRIPT_WORDS = {
     ),
     "nobody": marked("nobody else"),
     "person": marked("person {number}"),
-    "undone": marked("Undone."),
-    "deleted": marked("Your choices are deleted. “Undo” brings them back."),
     "nothing": marked("There is nothing to save yet: change or approve something first."),
     "saved": marked("Saved as {file}. Now run the command at the end of this page."),
-    "wrong_region": marked("Each edge is a number from 0 to 100: left before right, top before bottom."),
+    "seat_means": marked("Whoever is mostly in the rectangle becomes the patient of this session."),
+    "seat_named": marked("You have said who the patient is: the rectangle changes nothing in this session."),
+    "seat_dropped": marked("The rectangle no longer counts: you have said who the patient is."),
+    **DRAWING_WORDS,
 }
 
 

@@ -31,12 +31,17 @@ def answer(material: SessionMaterial, language: Language) -> str:
     if patient["track"] is None and patient["tracks"]:
         sentence = _ABSENT if patient["identity"] == "confirmed" else _NOBODY
         return language.gettext(sentence, **named)
+    if patient["identity"] == "to_check" and material.is_unclear:
+        return language.gettext(_UNSURE_EMPTY, **named)
     read = _read(material, language)
     return f"{language.gettext(_UNSURE, **named)} {read}" if patient["identity"] == "to_check" else read
 
 
 _UNSURE = marked(
     "It is not certain that this is %(patient)s: please look at the recording before you use what follows."
+)
+_UNSURE_EMPTY = marked(
+    "It is not certain that this is %(patient)s: please look at the recording. No expression was counted."
 )
 _NOBODY = marked(
     "It is not certain who %(patient)s is in this recording, so no expression was counted: "

@@ -1,10 +1,10 @@
-"""commands: `demo`, `bench` and `preflight`."""
+"""commands: `demo` and `bench`."""
 
 import json
 from pathlib import Path
 
 import pytest
-from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
+from command_line import BAD_INPUT, DONE, Emonext, assert_one_line_naming
 from PIL import Image
 from videos import remux
 
@@ -65,39 +65,3 @@ def test_bench_of_what_is_no_video_is_told(emonext: Emonext, model: list[str], t
     assert ended.code == BAD_INPUT
     assert_one_line_naming(ended, "gone.mp4")
     assert not list(tmp_path.iterdir())
-
-
-# --- preflight
-
-
-def test_preflight_tells_what_to_change_and_leaves_nothing(
-    emonext: Emonext, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    ended = emonext("preflight", clips / "single_face.mp4")
-    assert (ended.code, ended.err) == (DONE, "")
-    assert "12 pictures checked, from 0:00 to 0:02" in ended.out
-    assert ended.out.splitlines()[-1] == "This set-up will work."
-    assert not list(tmp_path.iterdir())
-
-
-def test_preflight_ends_with_1_where_it_will_not_work(emonext: Emonext, video: Path) -> None:
-    ended = emonext("preflight", video)
-    assert ended.code == INCOMPLETE
-    assert "nearly black" in ended.out
-    assert ended.out.splitlines()[-1] == "This set-up will not work as it is."
-
-
-def test_preflight_s_pictures_are_made_on_request_and_announced(
-    emonext: Emonext, clips: Path, tmp_path: Path
-) -> None:
-    ended = emonext("preflight", clips / "single_face.mp4", "--pictures", tmp_path / "seen")
-    assert "they show faces" in ended.out
-    assert len(list((tmp_path / "seen").iterdir())) == 8
-
-
-def test_preflight_of_what_is_no_video(emonext: Emonext, tmp_path: Path) -> None:
-    (tmp_path / "notes.mp4").write_text("no video")
-    ended = emonext("preflight", tmp_path / "notes.mp4")
-    assert ended.code == BAD_INPUT
-    assert_one_line_naming(ended, "notes.mp4")

@@ -218,10 +218,16 @@ def test_the_whole_picture_is_a_region(read: Read) -> None:
         "-1,0,50,50",
         "1e1,0,50,50",
         "nan,0,1,1",
+        "0,0.1,0.555,1",
+        "0,0,1,1",
     ],
 )
 def test_a_wrong_region_is_refused(read: Read, cell: str) -> None:
     assert reason(read, "patient_region", cell)
+
+
+def test_a_small_region_is_no_region_in_shares(read: Read) -> None:
+    assert value(read, "patient_region", "0,0,1.1,1") == pytest.approx((0, 0, 0.011, 0.01))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from coloured_people import ByColour, make_mixed_study, middle
+from drawing import drag, edges
 from visits import PHONE, SCREEN, Visit
 
 from pipeline.processing.session import Networks
@@ -263,3 +264,112 @@ def test_the_seat_is_drawn_typed_and_proposed(visit: Visit) -> None:
     seat.locator(".edges input").nth(2).fill("5")
     assert not line.is_visible()
     assert "left before right" in str(seat.locator(".wrong").text_content())
+
+
+# a seat
+
+
+def seat_of(visit: Visit, session: int = 0) -> Any:
+    """The opened part of a session in which a seat is drawn."""
+    seat = visit.page.locator(f"#session-{session} .seat")
+    seat.locator("summary").click()
+    return seat
+
+
+def region_of(seat: Any) -> str:
+    return str(seat.locator(".line input").input_value())
+
+
+def test_a_drawn_seat_is_saved_applied_and_changes_the_timeline(
+    visit: Visit, study: Path, tmp_path: Path
+) -> None:
+    """Red, on the left, is the guess; the patient is blue, on the right."""
+    out = shutil.copytree(study, tmp_path / "study")
+    assert middle(out, "S1") == {70}
+    seat = seat_of(visit)
+    drag(visit.page, seat.locator(".still"), (0.6, 0.05), (0.95, 0.9))
+    assert edges(region_of(seat)) == pytest.approx([60, 5, 95, 90], abs=0.2)
+    assert visit.page.locator("#session-0 .identity").text_content() == "Checked by you: the seat decides"
+    assert progress(visit) == "2 of 3 sessions to check · 1 changed or approved"
+    table = save(visit, tmp_path / "people.csv")
+    assert {row["patient_region"] for row in table_rows(table) if row["patient_id"] == "P1"} == {
+        region_of(seat),
+        "",
+    }
+    chosen, problems = read_people(out, table)
+    assert problems == []
+    apply_people(out, chosen)
+    assert middle(out, "S1") == {250}
+    states = {ids: outcome.identity for ids, outcome in read_outcomes(out).items()}
+    assert states["P1", "S1"] == "confirmed"
+    assert states["P1", "S2"] == "to_check"
+
+
+def test_the_seat_is_moved_and_resized_by_keys(visit: Visit) -> None:
+    seat, keyboard = seat_of(visit), visit.page.keyboard
+    seat.locator(".edges input").first.fill("")
+    seat.locator(".still").focus()
+    keyboard.press("ArrowLeft")
+    assert region_of(seat) == "40,40,60,60"
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowDown", "Shift+ArrowRight", "Shift+ArrowUp"):
+        keyboard.press(key)
+    assert region_of(seat) == "38,41,59,60"
+    for _ in range(50):
+        keyboard.press("ArrowRight")
+        keyboard.press("Shift+ArrowUp")
+    assert region_of(seat) == "79,41,100,43", "within the picture, and never smaller than 2 %"
+
+
+def test_a_proposed_seat_counts_when_it_is_taken_and_not_before(visit: Visit) -> None:
+    seat = seat_of(visit)
+    assert region_of(seat)
+    assert progress(visit) == "3 of 3 sessions to check"
+    use = seat.locator(".use")
+    use.click()
+    assert use.get_attribute("aria-pressed") == "true"
+    assert progress(visit).startswith("2 of 3")
+    use.click()
+    assert progress(visit) == "3 of 3 sessions to check"
+    seat.locator("[data-region]").nth(1).click()
+    assert progress(visit).startswith("2 of 3")
+    visit.page.locator("#undo").click()
+    assert progress(visit) == "3 of 3 sessions to check"
+    assert use.get_attribute("aria-pressed") == "false"
+
+
+def test_whom_a_person_names_is_the_patient_wherever_they_sit(visit: Visit, study: Path) -> None:
+    seat = seat_of(visit)
+    seat.locator("[data-region]").nth(1).click()
+    role_button(visit, row_of(study, "S1", "B"), "patient").click()
+    assert seat.locator(".use").is_disabled()
+    assert seat.locator(".use").get_attribute("aria-pressed") == "false"
+    drag(visit.page, seat.locator(".still"), (0.1, 0.1), (0.5, 0.9))
+    assert seat.locator(".use").get_attribute("aria-pressed") == "false"
+    assert "You have said who the patient is" in str(seat.locator(".why").text_content())
+
+
+def test_a_seat_survives_a_reload(visit: Visit) -> None:
+    seat = seat_of(visit)
+    seat.locator("[data-region]").nth(1).click()
+    region = region_of(seat)
+    visit.page.reload()
+    assert progress(visit).startswith("2 of 3")
+    assert region_of(seat_of(visit)) == region
+
+
+def test_a_finger_draws_a_seat(browser: Any, study: Path) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, offline=True)
+    page = context.new_page()
+    page.goto((study / "people.html").as_uri())
+    page.locator("#session-0 .seat summary").tap()
+    still = page.locator("#session-0 .still")
+    still.scroll_into_view_if_needed()
+    box = still.bounding_box()
+    touch = context.new_cdp_session(page)
+    for kind, share in (("touchStart", 0.2), ("touchMove", 0.5), ("touchMove", 0.8), ("touchEnd", None)):
+        at = {"x": box["x"] + box["width"] * (share or 0), "y": box["y"] + box["height"] * (share or 0)}
+        points = [] if share is None else [at]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    region = page.locator("#session-0 .line input").input_value()
+    assert edges(region) == pytest.approx([20, 20, 80, 80], abs=0.5)
+    assert page.locator("#session-0 .use").get_attribute("aria-pressed") == "true"

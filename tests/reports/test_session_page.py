@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from page_text import Page
 from session_pages import GOOD, corrected, facts, jpeg, material, rated, spaced
-from timelines import HOSTILE, TWENTY_SECONDS, make_timeline, put
+from timelines import HOSTILE, TWENTY_SECONDS, chosen, make_timeline, put
 from written_pages import write_session_report
 
 from pipeline.analysis.events import Event
@@ -131,6 +131,46 @@ def test_the_page_tells_when_and_under_what_condition(tmp_path: Path) -> None:
 def test_never_a_diagnosis(word: str, tmp_path: Path) -> None:
     text = page_of(material(facts=corrected(still=True)), tmp_path).text
     assert word.lower() not in text.lower()
+
+
+# in doubt who the patient is
+
+
+@pytest.mark.parametrize("status", ["low_quality", "no_face", "other_person"])
+@pytest.mark.parametrize(("identity", "track"), [("to_check", 1), ("unknown", None)])
+def test_in_doubt_no_face_is_blamed(identity: str, track: int | None, status: str, tmp_path: Path) -> None:
+    made = material([(status, 50)])
+    made.timeline.metadata["patient"] = chosen("longest", track, 2) | {
+        "identity": identity,
+        "reason": "2 people may be seen; a rule chose one",
+    }
+    page = page_of(made, tmp_path)
+    said = answer(made, ENGLISH)
+    assert said.startswith("It is not certain ")
+    assert "please look at the recording" in said
+    assert "could not be read" not in page.text
+    assert "nother person" not in page.text
+    assert "There is nothing to draw: it is not certain who the patient is" in page.text
+
+
+def test_without_a_face_there_is_no_doubt(tmp_path: Path) -> None:
+    made = material([("no_face", 50)])
+    made.timeline.metadata["patient"] = chosen("longest", None, 0) | {
+        "identity": "unknown",
+        "reason": "no face was found",
+    }
+    text = page_of(made, tmp_path).text
+    assert "the face could not be read at any time" in answer(made, ENGLISH)
+    assert "not certain" not in text
+
+
+def test_a_session_to_check_says_so_before_what_was_read(tmp_path: Path) -> None:
+    made = material()
+    made.timeline.metadata["patient"] |= {"identity": "to_check", "reason": "no face was found"}
+    assert spaced(answer(made, ENGLISH)).startswith(
+        "It is not certain that this is P1: please look at the recording before you use what follows. "
+        "Of the 20 s recorded, the face could be read for 18 s"
+    )
 
 
 # shares

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from coloured_people import BLUE, LEFT, RED, RIGHT, ByColour, middle, process, seated
+from edited_tables import rewrite
 from videos import encode
 
 from pipeline.errors import InputError
@@ -47,17 +48,6 @@ def out(tmp_path: Path, sessions: list[Session], fake_networks: Networks) -> Pat
 def correct(table: Path, role: Callable[[dict[str, str]], str]) -> Path:
     """The table with another column ``role``."""
     return rewrite(table, lambda row: {"role": role(row)})
-
-
-def rewrite(table: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> Path:
-    """The table with changed cells, as a spreadsheet with commas would write it."""
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(row | change(row) for row in rows)
-    return table
 
 
 def test_people_are_told_apart_and_found_again_in_other_sessions(out: Path) -> None:

@@ -94,6 +94,14 @@ cell(
 )
 
 
+cell(
+    "{}: these are shares; write per cents, such as 0,10,55.5,100.",
+    "patient_region",
+    "0,0.1,0.555,1",
+    "0,10,55.5,100",
+)
+
+
 cell("{} is no answer; write yes or no.", "consent", "maybe", "yes", "no")
 
 

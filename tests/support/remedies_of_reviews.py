@@ -1,14 +1,17 @@
 """Carry out the advice of messages about photos, reviews, people, reports and exports."""
 
+import shutil
 from pathlib import Path
 
 from PIL import Image
-from remedies import Kit, Steps, remedy, rewrite, videos, works
+from remedies import Ended, Kit, Steps, remedy, rewrite, videos, works
 from videos import encode, with_faces
 
 import pipeline.processing.jobs
+from pipeline.checks.trial_recordings import find_trial
 from pipeline.exchange.exported import sessions_to_export
 from pipeline.exchange.tables import derived_tables
+from reports.pages.seats import check_page_path
 
 # --- photos of the patient
 
@@ -187,6 +190,63 @@ def tracks_that_are_none(kit: Kit) -> Steps:
     yield kit.run("people", kit.out, "--apply", table)
     assert kit.run("people", kit.out).code == 0
     yield kit.run("people", kit.out, "--apply", table)
+
+
+# --- a seat that somebody drew
+
+
+@remedy("{}: no page; give a name that ends with .html.")
+def a_page_in_the_place_of_a_video(kit: Kit) -> Steps:
+    yield kit.call(check_page_path, kit.folder / "trial.mp4")
+    yield kit.call(check_page_path, kit.folder / "seats.html")
+
+
+@remedy("{}: not opened: {} states no consent; write yes there if there is consent.")
+def a_recording_without_consent(kit: Kit) -> Steps:
+    video = kit.video()
+    kit.sessions("P1;S1;P1_S1.mp4;no")
+    yield kit.call(find_trial, video)
+    kit.sessions("P1;S1;P1_S1.mp4;yes")
+    yield kit.call(find_trial, video)
+
+
+def drawn(kit: Kit, *rows: dict[str, str]) -> Ended:
+    """Apply the table with these cells in its first rows."""
+    table = roles(kit)
+    head, *lines = [line.split(";") for line in table.read_text("utf-8").splitlines()]
+    for line, cells in zip(lines, rows, strict=False):
+        for name, cell in cells.items():
+            line[[column.lstrip("\ufeff") for column in head].index(name)] = cell
+    table.write_text("\n".join(";".join(line) for line in (head, *lines)), encoding="utf-8")
+    return kit.run("people", kit.out, "--apply", table)
+
+
+WHOLE = '"0,0,100,100"'
+
+
+@remedy("{}; draw another rectangle, or name the patient by `role`.")
+def an_empty_seat(kit: Kit) -> Steps:
+    yield drawn(kit, {"patient_region": '"90,90,100,100"'})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"patient_region": WHOLE})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"approved": "yes"})
+
+
+@remedy("a person named another patient of this session; empty this cell.")
+def a_seat_and_a_name(kit: Kit) -> Steps:
+    yield drawn(kit, {"patient_region": '"90,90,100,100"', "approved": "yes"})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"patient_region": "", "approved": "yes"})
+
+
+@remedy("a person gave another role to whoever sits there; correct one of the two.")
+def a_carer_in_the_seat(kit: Kit) -> Steps:
+    yield drawn(kit, {"patient_region": WHOLE, "role": "caregiver"})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"patient_region": WHOLE, "role": "patient"})
+    shutil.rmtree(kit.out)
+    yield drawn(kit, {"patient_region": "", "role": "caregiver"})
 
 
 # --- reports and exports

@@ -1,0 +1,46 @@
+"""What the template seat.html shows: a picture on which to draw, and proposals."""
+
+import base64
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+
+from pipeline.records import Region, Seat, Still
+
+DRAWING_FILES = ("choices.js", "seat.js")
+"""Scripts of a page with pictures to draw on; they come before the page's own."""
+
+
+def picture(still: Still, alt: str) -> dict[str, Any] | None:
+    if still.jpeg is None:
+        return None
+    with Image.open(BytesIO(still.jpeg)) as opened:
+        width, height = opened.size
+    return {"uri": data_uri(still.jpeg), "alt": alt, "width": width, "height": height}
+
+
+def proposal(number: int, seat: Seat, name: str, share: str, others: str) -> dict[str, Any]:
+    """A button that takes a seat, and two sentences beside it.
+
+    :param number: of the person or the place.
+    """
+    x1, y1, x2, _ = seat.region
+    return {
+        "number": number,
+        "name": name,
+        "region": region_text(seat.region),
+        "left": f"{50 * (x1 + x2):.1f}",
+        "top": f"{100 * y1:.1f}",
+        "share": share,
+        "others": others,
+    }
+
+
+def region_text(region: Region) -> str:
+    """As ``patient_region`` of a list: ``0,10,55.5,100``, in % of the picture."""
+    return ",".join(f"{100 * edge:.1f}".removesuffix(".0") for edge in region)
+
+
+def data_uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
