@@ -103,14 +103,18 @@ def link_tracks(tracks: Iterable[TrackInfo], same_person: float) -> dict[int, in
     return {track.track: number for number, person in enumerate(people, 1) for track in person.tracks}
 
 
-def identities(embeddings: NDArray[np.float32], same_person: float) -> NDArray[np.int64]:
+def identities(
+    embeddings: NDArray[np.float32], same_person: float, stretch: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Number the people of a track's portraits: all 0, unless the track changed to another person.
 
     Two groups of portraits are two people by the measure that links tracks: if their nearest pair is further
     apart than ``same_person`` (single linkage), because expression and angle change gradually. A single
-    outlier, such as a hand before the face, gets the number of the portrait before it.
+    outlier, such as a hand before the face, gets the number of the portrait before it. Groups that alternate
+    within a stretch are expressions of one person: nobody can come and leave unnoticed.
 
     :param embeddings: (n, D), in order of time.
+    :param stretch: (n,) number of the stretch in which nobody can have taken over the track, ascending.
     :returns: (n,) int64, from 0 in order of time.
     """
     if len(embeddings) < 4:
@@ -121,7 +125,12 @@ def identities(embeddings: NDArray[np.float32], same_person: float) -> NDArray[n
     if not len(known):
         return np.zeros(len(embeddings), np.int64)
     before = known[np.maximum(np.searchsorted(known, np.arange(len(groups)), "right") - 1, 0)]
-    _, first, number = np.unique(groups[before], return_index=True, return_inverse=True)
+    people = groups[before]
+    for number in () if stretch is None else np.unique(stretch):
+        within = people[stretch == number]
+        if np.count_nonzero(np.diff(within)) > 1:
+            people[np.isin(people, within)] = within[0]
+    _, first, number = np.unique(people, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[number]
 
 

@@ -64,6 +64,15 @@ def best_faces(samples: Iterable[FrameFaces]) -> dict[int, list[tuple[FrameFaces
     return {track: faces for track, faces in chosen.items() if faces}
 
 
+def sure_from(faces: list[Seen]) -> list[int]:
+    """Where in a track a stretch begins in which nobody can have taken over the track; 0 is the first.
+
+    :param faces: of one track, in order of time; at least one.
+    """
+    step_s = float(np.median(np.diff([sample.time_s for sample, _ in faces]))) if len(faces) > 1 else 0.0
+    return [0, *(n for n, pair in enumerate(pairwise(faces), 1) if _doubtful(*pair, 1.5 * step_s))]
+
+
 def _best_of(faces: list[Seen], most: int) -> list[Seen]:
     """:param most: number of parts, of looks and of stretches."""
     best = [
@@ -101,9 +110,7 @@ def _best_of_looks(faces: list[Seen]) -> list[Seen]:
 
 def _best_between_doubts(faces: list[Seen], most: int) -> list[Seen]:
     """Of each half of the longest stretches without doubt; none of a single stretch."""
-    step_s = float(np.median(np.diff([sample.time_s for sample, _ in faces]))) if len(faces) > 1 else 0.0
-    starts = [n for n, pair in enumerate(pairwise(faces), 1) if _doubtful(*pair, 1.5 * step_s)]
-    stretches = [faces[start:end] for start, end in pairwise([0, *starts, len(faces)])]
+    stretches = [faces[start:end] for start, end in pairwise([*sure_from(faces), len(faces)])]
     if len(stretches) < 2:
         return []
     longest = sorted(stretches, key=len, reverse=True)[:most]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.identity.clustering import TrackInfo, describe_tracks, identities, link_tracks
 from pipeline.identity.embedding import Embedder, align
-from pipeline.identity.portraits import best_faces
+from pipeline.identity.portraits import best_faces, sure_from
 from pipeline.records import Face, FrameFaces
 from pipeline.video.recording import Recording
 
@@ -100,12 +100,16 @@ def _part(
     parts: _Parts = {}
     for track, row in sorted(portraits.items()):
         parts[track] = [(0, track)]
-        found = np.stack([embedding for _, embedding in row]) if row else np.zeros((0, 0), np.float32)
-        person = identities(found, same_person).tolist()
+        if not row:
+            continue
+        faces = list(_faces_of(samples, track))
+        sure = [faces[n][0].sample for n in sure_from(faces)]
+        stretch = np.searchsorted(sure, [sample for sample, _ in row], "right")
+        person = identities(np.stack([embedding for _, embedding in row]), same_person, stretch).tolist()
         for ((start, one), before), ((end, two), after) in pairwise(zip(row, person, strict=True)):
             if before != after:
                 number += 1
-                between = [found for found in _faces_of(samples, track) if start <= found[0].sample <= end]
+                between = [found for found in faces if start <= found[0].sample <= end]
                 parts[track].append((_switch(between, one, two, look), number))
     return parts
 
