@@ -17,6 +17,11 @@ from scipy.spatial.distance import cdist
 
 from pipeline.records import Face, FrameFaces
 
+# Two groups of portraits of one track are clearly two people if their nearest pair is further apart than this
+# many times ``same_person``. On the made sessions of tests/manual/two_people.py, expressions of one person are
+# 0.40 to 0.47 apart, the two most alike people 0.42 to 0.55.
+_TWO_PEOPLE = 1.25
+
 # A face is "still" if its centre stays within this share of its size in 95 % of the samples: a photo on a
 # wall stays within 0.008, a woman who sits calmly moves by 0.026 in eight seconds. Compared within one
 # minute, because a camera may be moved; shorter times than the last value (s) are not judged.
@@ -108,30 +113,45 @@ def identities(
 ) -> NDArray[np.int64]:
     """Number the people of a track's portraits: all 0, unless the track changed to another person.
 
-    Two groups of portraits are two people by the measure that links tracks: if their nearest pair is further
-    apart than ``same_person`` (single linkage), because expression and angle change gradually. A single
-    outlier, such as a hand before the face, gets the number of the portrait before it. Groups that alternate
-    within a stretch are expressions of one person: nobody can come and leave unnoticed.
+    Two groups of portraits are two people if their nearest pair is clearly further apart than
+    ``same_person`` (single linkage), because expression and angle change gradually. If it is only a little
+    further, they are two expressions of one person if they alternate while nobody can have taken over the
+    track, else two people who look alike. A single outlier, such as a hand before the face, gets the number
+    of the portrait before it.
 
     :param embeddings: (n, D), in order of time.
-    :param stretch: (n,) number of the stretch in which nobody can have taken over the track, ascending.
+    :param stretch: (n,) number of the stretch in which nobody can have taken over the track, ascending; if
+        not known, people who look alike are one.
     :returns: (n,) int64, from 0 in order of time.
     """
     if len(embeddings) < 4:
         return np.zeros(len(embeddings), np.int64)
-    groups = fcluster(linkage(embeddings, "single"), same_person, "distance")
+    tree = linkage(embeddings, "single")
+    groups = clearly = fcluster(tree, _TWO_PEOPLE * same_person, "distance")
+    if stretch is not None:
+        groups = _without_alternation(fcluster(tree, same_person, "distance"), clearly, stretch)
     groups[np.bincount(groups)[groups] < 2] = 0
     known = np.flatnonzero(groups)
     if not len(known):
         return np.zeros(len(embeddings), np.int64)
     before = known[np.maximum(np.searchsorted(known, np.arange(len(groups)), "right") - 1, 0)]
-    people = groups[before]
-    for number in () if stretch is None else np.unique(stretch):
-        within = people[stretch == number]
-        if np.count_nonzero(np.diff(within)) > 1:
-            people[np.isin(people, within)] = within[0]
-    _, first, number = np.unique(people, return_index=True, return_inverse=True)
+    _, first, number = np.unique(groups[before], return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[number]
+
+
+def _without_alternation(
+    groups: NDArray[np.int64], clearly: NDArray[np.int64], stretch: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Join groups that are not clearly two people, and alternate within one stretch.
+
+    :param groups, clearly, stretch: (n,) of each portrait, in order of time.
+    """
+    joined = groups.copy()
+    for number, person in {*zip(stretch.tolist(), clearly.tolist(), strict=True)}:
+        within = joined[(stretch == number) & (clearly == person)]
+        if np.count_nonzero(np.diff(within)) > 1:
+            joined[np.isin(joined, within)] = within[0]
+    return joined
 
 
 def _is_still(time_s: NDArray[np.float64], centres: NDArray[np.float64], face_px: float) -> bool:

@@ -34,10 +34,6 @@ from pipeline.video.recording import open_recording
 # Faces per track that are compared, and pictures per person that are shown; each needs decoding the video.
 _MOST_COMPARED, _MOST_SHOWN, _SHOWN_PX = 12, 6, 192
 
-# A track is noted if two groups of its faces are further apart than this many times ``same_person``. Where a
-# face embedder is installed, tracks were divided before, by more faces and by when they are seen.
-_TWO_PEOPLE = 1.25
-
 # How far a picture reaches beyond the face, in sides of its box: hair and clothes help to know somebody.
 _SHOWN_MARGIN = 0.4
 
@@ -175,7 +171,7 @@ def face_pictures(
 
 def _is_mixed(embeddings: NDArray[np.float32], embed: Embedder) -> bool:
     """Whether a track changed from one person to another."""
-    return len(np.unique(identities(embeddings, _TWO_PEOPLE * embed.same_person))) > 1
+    return len(np.unique(identities(embeddings, embed.same_person))) > 1
 
 
 def _lettered(people: Sequence[Person], embed: Embedder) -> list[Person]:

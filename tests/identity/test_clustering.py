@@ -192,13 +192,29 @@ class TestIdentities:
         portraits = np.concatenate([person("b", 2), person("a", 3), person("b", 2, seed=1)])
         assert identities(portraits, SAME).tolist() == [0, 0, 1, 1, 1, 0, 0]
 
+    def alike(self, person, factor: float) -> np.ndarray:
+        """Three portraits, two others that are this many times SAME away, three, two."""
+        one = person("a", 10, spread=0.02)
+        one[[3, 4, 8, 9], 0] += factor * SAME
+        return one
+
     def test_two_people_who_look_alike_are_two(self, person) -> None:
         """Their nearest faces are further apart than those of one person, though not by much."""
-        alike = person("a", 3, spread=0.02)
-        alike[:, 0] += 1.1 * SAME
-        portraits = np.concatenate([person("a", 3, spread=0.02), alike])
-        assert SAME < cdist(portraits[:3], portraits[3:]).min() < 1.15 * SAME
-        assert identities(portraits, SAME).tolist() == [0, 0, 0, 1, 1, 1]
+        stretch = np.repeat([1, 2, 3, 4], [3, 2, 3, 2])
+        found = identities(self.alike(person, 1.15), SAME, stretch)
+        assert found.tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 1, 1]
+
+    def test_expressions_that_alternate_while_nobody_can_come_are_one(self, person) -> None:
+        assert set(identities(self.alike(person, 1.15), SAME, np.ones(10, np.int64))) == {0}
+
+    def test_one_change_may_be_a_cut_that_nobody_notices(self, person) -> None:
+        found = identities(self.alike(person, 1.15)[:5], SAME, np.ones(5, np.int64))
+        assert found.tolist() == [0, 0, 0, 1, 1]
+
+    def test_who_is_clearly_another_is_never_an_expression(self, person) -> None:
+        """Both sit in the same place, and cuts leave no trace but the face."""
+        found = identities(self.alike(person, 1.5), SAME, np.ones(10, np.int64))
+        assert found.tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 1, 1]
 
     def test_an_expression_that_changes_little_by_little_is_one(self, person) -> None:
         calm = person("a", 1)
