@@ -18,8 +18,8 @@ from scipy.spatial.distance import cdist
 from pipeline.records import Face, FrameFaces
 
 # Two groups of portraits of one track are clearly two people if their nearest pair is further apart than
-# this many times ``same_person``. In the sessions of tests/manual/two_people.py, expressions of one person are
-# 0.40 to 0.47 apart, the most alike two people 0.42 to 0.55.
+# this many times ``same_person``. In the sessions of tests/manual/two_people.py, expressions of one person
+# are 0.40 to 0.47 apart, the most alike two people 0.42 to 0.55.
 _TWO_PEOPLE = 1.25
 
 # A face is "still" if its centre stays within this share of its size in 95 % of the samples: a photo on a
