@@ -1,7 +1,7 @@
 """The commands `people` and `review`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -19,6 +19,9 @@ from pipeline.commands.networks import find_identity_file, make_embedder
 from pipeline.commands.options import Directory, Identity, KeyFile
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
+
+if TYPE_CHECKING:
+    from pipeline.identity.embedding import Embedder
 
 
 @app.command(rich_help_panel=SESSIONS)
@@ -39,7 +42,6 @@ def people(
 
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
-    from pipeline.errors import InputError
     from pipeline.review.apply_people import apply_people
     from pipeline.review.people import find_people
     from pipeline.review.people_table import read_people, write_people
@@ -56,24 +58,13 @@ def people(
         if problems:
             tell_problems(apply, problems)
             raise typer.Exit(EXIT_BAD_INPUT)
-        try:
-            embed = make_embedder(find_identity_file(identity))
-        except InputError as error:
-            err_console.print(f"The patients' other sessions are not compared. {escape(str(error))}")
-            embed = None
+        embed = _embedder(identity, "the patients' other sessions are not compared")
         with progress_bar("Applying") as update:
             applied, recognised = apply_people(directory, roles, write_reports, embed, update)
         say(f"{number_of(len(applied), 'timeline')} rewritten; {len(recognised)} other sessions recognised.")
         say(f"Report: {directory / 'reports' / 'index.html'}")
         return
-    network = find_identity_file(identity)
-    try:
-        embed = make_embedder(network)
-    except InputError as error:
-        if network:
-            raise
-        err_console.print(f"Note: people are distinguished by place and time only. {escape(str(error))}")
-        embed = None
+    embed = _embedder(identity, "people are distinguished by place and time only")
     with work_in(directory, "people", key, options={"apply": False}):
         with progress_bar("Looking for people") as update:
             found = find_people(directory, embed, update)
@@ -84,6 +75,24 @@ def people(
         page = write_people_page(found, table, directory / "people.html", spoken, stills)
     say(f"Look at: {page}")
     say(f"Correct: {table}")
+
+
+def _embedder(identity: str, without: str) -> "Embedder | None":
+    """The face embedder; ``None``, with a note, if dlib is not installed.
+
+    :param without: what that means, for the note.
+    :raises InputError: another embedder was asked for, and its file is not usable.
+    """
+    from pipeline.errors import InputError
+
+    network = find_identity_file(identity)
+    try:
+        return make_embedder(network)
+    except InputError as error:
+        if network:
+            raise
+        err_console.print(f"Note: {without}. {escape(str(error))}")
+        return None
 
 
 @app.command(rich_help_panel=SESSIONS)

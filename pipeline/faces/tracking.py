@@ -20,6 +20,10 @@ _MAX_SIZE_RATIO = 1.5
 # The last movement predicts the next place of a face, but not the place after a longer absence.
 _MOVEMENT_LASTS_S = 0.5
 
+# A face that fits two tracks belongs to the one that was just seen, unless the other fits better by this
+# share of the limit: a person who covers another's face passes the place where that face was last seen.
+_UNSEEN_COSTS = 0.25
+
 # A pause of the session counts as an absence of this length, s: no movement is predicted over a pause, and no
 # track ends because of it.
 _PAUSE_S = 2 * _MOVEMENT_LASTS_S
@@ -82,9 +86,11 @@ def _assign(tracks: list[_Track], sample: FrameFaces) -> dict[int, _Track]:
     if not tracks or not sample.faces:
         return {}
     distance = np.array([[_distance(t, face, sample.time_s) for t in tracks] for face in sample.faces])
+    unseen = np.array([sample.time_s - track.time_s > _MOVEMENT_LASTS_S for track in tracks])
     # an impossible pair costs more than all possible ones together, but is finite, as the solver needs
     forbidden = 10.0 * distance.size
-    rows, columns = linear_sum_assignment(np.where(distance <= 1, distance, forbidden))
+    cost = np.where(distance <= 1, distance + _UNSEEN_COSTS * unseen, forbidden)
+    rows, columns = linear_sum_assignment(cost)
     return {
         int(row): tracks[column]
         for row, column in zip(rows, columns, strict=True)

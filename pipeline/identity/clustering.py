@@ -6,11 +6,9 @@ two people: a missing episode lowers the coverage, which is visible; a carer's s
 patient's is not.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +17,9 @@ from scipy.spatial.distance import cdist
 
 from pipeline.records import Face, FrameFaces
 
-# Portraits per track: one per minute, but at least four a second in a short track, up to 16; and the best of
-# at most 12 looks. Each portrait needs decoding the video again, so there are fewer if there are many tracks.
-_PORTRAIT_S, _A_SECOND, _FEWEST, _MOST, _MOST_LOOKS = 60.0, 4.0, 16, 60, 12
-_MOST_TRACKS, _MOST_IN_ALL, _LEAST_MOST = 100, 400, 4
-
-# Angles within one step (degrees) count as one look.
-_LOOK_STEP = 20.0
-
-# Smallest size (px) and largest angle (degrees) of a portrait. Scaled down, faces of the trial clips keep
-# their distances down to 24 px; at 20 px, the distances of one person grow from 0.30 to 0.41.
-_MIN_PORTRAIT_PX, _MAX_YAW, _MAX_PITCH = 24.0, 60.0, 60.0
-
-# Sharpness (variance of the Laplacian) with half of the best score, and size (px) with the best score.
-_HALF_SHARP, _ENOUGH_PX = 50.0, 80.0
-
-# Two groups of portraits of one track are two people if their nearest pair is further apart than this many
-# times ``same_person``.
+# Two groups of portraits of one track are clearly two people if their nearest pair is further apart than
+# this many times ``same_person``. In the sessions of tests/manual/two_people.py, expressions of one person
+# are 0.40 to 0.47 apart, the most alike two people 0.42 to 0.55.
 _TWO_PEOPLE = 1.25
 
 # A face is "still" if its centre stays within this share of its size in 95 % of the samples: a photo on a
@@ -92,36 +76,6 @@ class TrackInfo:
         return np.median(self.centres, axis=0)
 
 
-def portrait_quality(face: Face) -> float:
-    """Quality of a face for identification, 0…1: frontal, sharp, large, high detection probability.
-
-    0 is not usable. Roll does not matter, because chips are upright.
-    """
-    if face.face_px < _MIN_PORTRAIT_PX:
-        return 0.0
-    frontal = max(0.0, 1 - abs(face.yaw) / _MAX_YAW) * max(0.0, 1 - abs(face.pitch) / _MAX_PITCH)
-    sharp = face.sharpness / (face.sharpness + _HALF_SHARP)
-    return frontal * sharp * min(1.0, face.face_px / _ENOUGH_PX) * face.detection
-
-
-def best_faces(samples: Iterable[FrameFaces]) -> dict[int, list[tuple[FrameFaces, Face]]]:
-    """Select good faces of each track as portraits, in order of time; longest tracks first.
-
-    Takes the best face of each part of the track, to notice if another person takes the patient's place, and
-    the best face of each look, because distances to a photo depend on angle and expression. Tracks without a
-    usable face are left out, and the shortest ones if there are very many.
-    """
-    seen: dict[int, list[tuple[FrameFaces, Face]]] = {}
-    for sample in samples:
-        for face in sample.faces:
-            if face.track is not None:
-                seen.setdefault(face.track, []).append((sample, face))
-    longest = sorted(seen, key=lambda track: (-len(seen[track]), track))[:_MOST_TRACKS]
-    most = max(_LEAST_MOST, _MOST_IN_ALL // max(1, len(longest)))
-    chosen = {track: _best_of(seen[track], most) for track in longest}
-    return {track: faces for track, faces in chosen.items() if faces}
-
-
 def describe_tracks(
     samples: Iterable[FrameFaces], embeddings: Mapping[int, NDArray[np.float32]]
 ) -> list[TrackInfo]:
@@ -154,18 +108,28 @@ def link_tracks(tracks: Iterable[TrackInfo], same_person: float) -> dict[int, in
     return {track.track: number for number, person in enumerate(people, 1) for track in person.tracks}
 
 
-def identities(embeddings: NDArray[np.float32], same_person: float) -> NDArray[np.int64]:
+def identities(
+    embeddings: NDArray[np.float32], same_person: float, stretch: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Number the people of a track's portraits: all 0, unless the track changed to another person.
 
-    Single linkage, because expression and angle change gradually. A single outlier, such as a hand before the
-    face, gets the number of the portrait before it.
+    Two groups of portraits are two people if their nearest pair is clearly further apart than
+    ``same_person`` (single linkage), because expression and angle change gradually. If it is only a little
+    further, they are two expressions of one person if they alternate while nobody can have taken over the
+    track, else two people who look alike. A single outlier, such as a hand before the face, gets the number
+    of the portrait before it.
 
     :param embeddings: (n, D), in order of time.
+    :param stretch: (n,) number of the stretch in which nobody can have taken over the track, ascending; if
+        not known, people who look alike are one.
     :returns: (n,) int64, from 0 in order of time.
     """
     if len(embeddings) < 4:
         return np.zeros(len(embeddings), np.int64)
-    groups = fcluster(linkage(embeddings, "single"), _TWO_PEOPLE * same_person, "distance")
+    tree = linkage(embeddings, "single")
+    groups = clearly = fcluster(tree, _TWO_PEOPLE * same_person, "distance")
+    if stretch is not None:
+        groups = _without_alternation(fcluster(tree, same_person, "distance"), clearly, stretch)
     groups[np.bincount(groups)[groups] < 2] = 0
     known = np.flatnonzero(groups)
     if not len(known):
@@ -175,27 +139,19 @@ def identities(embeddings: NDArray[np.float32], same_person: float) -> NDArray[n
     return np.argsort(np.argsort(first))[number]
 
 
-def _best_of(faces: list[tuple[FrameFaces, Face]], most: int) -> list[tuple[FrameFaces, Face]]:
-    start_s, lasts_s = faces[0][0].time_s, faces[-1][0].time_s - faces[0][0].time_s
-    wanted = max(lasts_s / _PORTRAIT_S, min(_FEWEST, _A_SECOND * lasts_s))
-    stretches = math.floor(min(wanted, _MOST, most)) or 1
-    by_stretch: dict[Any, tuple[float, FrameFaces, Face]] = {}
-    by_look: dict[Any, tuple[float, FrameFaces, Face]] = {}
-    for sample, face in faces:
-        quality = portrait_quality(face)
-        stretch = min(int((sample.time_s - start_s) / max(lasts_s, 1e-9) * stretches), stretches - 1)
-        for best, place in ((by_stretch, stretch), (by_look, _look(face))):
-            if quality and (place not in best or quality > best[place][0]):
-                best[place] = (quality, sample, face)
-    looks = sorted(by_look.values(), key=lambda best: -best[0])[: min(_MOST_LOOKS, most)]
-    chosen = {sample.sample: (sample, face) for _, sample, face in [*by_stretch.values(), *looks]}
-    return [chosen[number] for number in sorted(chosen)]
+def _without_alternation(
+    groups: NDArray[np.int64], clearly: NDArray[np.int64], stretch: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Join groups that are not clearly two people, and alternate within one stretch.
 
-
-def _look(face: Face) -> tuple[int, int, int | None]:
-    """The look of a face: its angle and expression."""
-    emotion = None if face.probabilities is None else int(face.probabilities.argmax())
-    return round(face.yaw / _LOOK_STEP), round(face.pitch / _LOOK_STEP), emotion
+    :param groups, clearly, stretch: (n,) of each portrait, in order of time.
+    """
+    joined = groups.copy()
+    for number, person in {*zip(stretch.tolist(), clearly.tolist(), strict=True)}:
+        within = joined[(stretch == number) & (clearly == person)]
+        if np.count_nonzero(np.diff(within)) > 1:
+            joined[np.isin(joined, within)] = within[0]
+    return joined
 
 
 def _is_still(time_s: NDArray[np.float64], centres: NDArray[np.float64], face_px: float) -> bool:

@@ -27,11 +27,6 @@ def gallery_path(out: Path, patient_id: str, session_id: str) -> Path:
     return out / GALLERY / f"patient_id={patient_id}" / f"{session_id}.parquet"
 
 
-def has_gallery(out: Path, patient_id: str, except_session: str) -> bool:
-    """Whether there are stored faces of another session of the patient."""
-    return any(path.stem != except_session for path in _files(out, patient_id))
-
-
 def read_gallery(out: Path, patient_id: str, except_session: str, embed: Embedder) -> NDArray[np.float32]:
     """(g, D) embeddings of the patient's other sessions, from the same network; g may be 0.
 

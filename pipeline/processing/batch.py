@@ -39,7 +39,7 @@ from pipeline.store.status import (
     repair_status,
     without_consent,
 )
-from pipeline.store.timeline import check_key, read_session, written_sessions
+from pipeline.store.timeline import check_key, read_tables, written_sessions
 from pipeline.video.container import VIDEO_SUFFIXES
 
 
@@ -209,7 +209,7 @@ def _is_whole(job: Job) -> bool:
 
     :raises TimelineError: a table can't be read.
     """
-    timeline, _ = read_session(job.out, *job.session.ids)
+    timeline, _ = read_tables(job.out, *job.session.ids)
     with malformed_as_timeline_error(job.session.timeline_path(job.out)):
         summarize(timeline)  # the same checks as in every reader
         read_reasons(timeline.metadata["warnings"])

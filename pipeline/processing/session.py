@@ -11,7 +11,7 @@ from pipeline.faces.classification import DEFAULT_BATCH_SIZE, ClassifyFaces
 from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, CropSpec, Detector
 from pipeline.faces.quality import QualityLimits
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S
-from pipeline.identity.embedding import DlibEmbedder, Embedder
+from pipeline.identity.embedding import Embedder
 from pipeline.records import Region
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.video.decoding import check_sample_fps
@@ -63,6 +63,11 @@ class Settings:
         return max(1, round(self.sample_fps * self.key_interval_s))
 
 
+def no_embedder() -> Embedder:
+    """:raises InputError: always."""
+    raise InputError("There is no face embedder.")
+
+
 @dataclass(frozen=True)
 class Networks:
     """The networks of the pipeline, and their metadata.
@@ -71,7 +76,7 @@ class Networks:
     :param weights: name, sha256 and other metadata of the classifier.
     :param refine: refines approximate boxes, to follow a face; without it, every sample gets full detection.
     :param search: finds askew faces in the turned picture; without it, only nearly upright faces are found.
-    :param make_embedder: called if a session has photos of the patient.
+    :param make_embedder: raises InputError if none is installed; then only photos fail.
     """
 
     detect: Detector
@@ -81,7 +86,7 @@ class Networks:
     device: str
     refine: "Refiner | None" = None
     search: "Searcher | None" = None
-    make_embedder: Callable[[], Embedder] = DlibEmbedder
+    make_embedder: Callable[[], Embedder] = no_embedder
 
 
 @dataclass(frozen=True)

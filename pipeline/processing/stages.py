@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import InputError, VideoError
 from pipeline.faces.classification import score_emotions
 from pipeline.faces.detection import find_faces
 from pipeline.faces.tracking import shorten_pauses, track_faces
-from pipeline.identity.gallery import gallery_path, has_gallery, read_gallery, write_gallery
+from pipeline.identity.embedding import Embedder
+from pipeline.identity.gallery import gallery_path, read_gallery, write_gallery
 from pipeline.identity.patient import Found, by_faces, by_region, by_rule, embed_photos
 from pipeline.identity.roles import apply_manual_roles, encrypt_table, patient_from_roles, roles_path
+from pipeline.identity.session_people import people_by_face, people_by_place
 from pipeline.processing.chunks import STRETCH_S, Chunk, Chunks
 from pipeline.processing.session import Networks, Session, Settings, choose_detector
 from pipeline.processing.session_tables import write_session
@@ -164,7 +167,7 @@ def find_patient(
     out: Path,
 ) -> Found:
     """Find the patient by photos, region, or the patient's earlier sessions; else by the rule of the
-    settings.
+    settings. With a face embedder, tracks are people by their faces, whatever chooses the patient.
 
     Tracks continue over time that does not count, so that excluding an interval does not change identities.
 
@@ -175,37 +178,41 @@ def find_patient(
     """
     parts = session.parts(recording.duration_s)
     tracked = list(track_faces(shorten_pauses(samples, parts), settings.max_gap_s))
-    found = _by_faces(tracked, session, networks, recording, out)
+    embed = _embedder(session, networks)
+    if embed is None:
+        people, found = people_by_place(tracked), None
+    else:
+        photos, gallery = _references(session, networks, out, embed)  # first: a photo may be of no use
+        people = people_by_face(tracked, recording, embed)
+        found = by_faces(people, photos, gallery, embed) if len(photos) or len(gallery) else None
     if found is None and session.patient_region is not None:
-        found = Found(by_region(tracked, session.patient_region, recording), tracked)
+        found = Found(by_region(people, session.patient_region, recording), people.samples)
     if found is None:
         starts = np.array([start for start, _ in parts])
         part_of = np.searchsorted(starts, [sample.time_s for sample in samples], "right").tolist()
-        found = Found(by_rule(tracked, settings.patient_track, part_of), tracked)
+        found = Found(by_rule(people, settings.patient_track, part_of), people.samples)
     whole = [replace(one, faces=two.faces) for one, two in zip(samples, found.samples, strict=True)]
     return replace(found, samples=whole)
 
 
-def _by_faces(
-    tracked: list[FrameFaces], session: Session, networks: Networks, recording: Recording, out: Path
-) -> Found | None:
-    """Find the patient by faces; ``None`` without reference faces."""
-    known = has_gallery(out, *session.ids) and session.patient_region is None
-    if not (session.patient_face or known):
-        return None
+def _embedder(session: Session, networks: Networks) -> Embedder | None:
+    """The face embedder; ``None`` if none is installed, and no photo needs one."""
     try:
-        embed = networks.make_embedder()
+        return networks.make_embedder()
     except InputError:
         if session.patient_face:
             raise
-        return None  # earlier sessions were processed with an embedder
+        return None
+
+
+def _references(
+    session: Session, networks: Networks, out: Path, embed: Embedder
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(p, D) of the photos, and (g, D) of the patient's other sessions: none if only a region is given."""
     gallery = read_gallery(out, *session.ids, embed)
-    photos = np.zeros((0, gallery.shape[1]), np.float32)
     if session.patient_face:
-        photos = embed_photos(session.patient_face, networks.detect, embed)
-    elif not len(gallery):
-        return None  # references of another network
-    return by_faces(tracked, photos, gallery, recording, embed)
+        return embed_photos(session.patient_face, networks.detect, embed), gallery
+    return gallery[:0], gallery[:0] if session.patient_region is not None else gallery
 
 
 def _without_pictures(sample: FrameFaces) -> FrameFaces:

@@ -23,7 +23,7 @@ from pipeline.store.files import atomic
 from pipeline.store.ids import check_id
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import Outcome, read_outcomes
-from pipeline.store.timeline import Timeline, read_session
+from pipeline.store.timeline import Timeline, read_tables
 from pipeline.video.container import sha256_of
 from pipeline.video.decoding import sample_grid
 from pipeline.video.prefetch import read_ahead
@@ -72,7 +72,7 @@ def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[
         raise InputError(
             f"{out}: consent to {' '.join(session.ids)} was withdrawn or never given; nothing of it is shown."
         )
-    timeline, faces = read_session(out, *session.ids)
+    timeline, faces = read_tables(out, *session.ids)
     before = read_outcomes(out).get(session.ids)
     videos = videos or _processed(out, session, before)
     _check_videos(videos, _sha256s(timeline), before)

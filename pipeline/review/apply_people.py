@@ -10,6 +10,7 @@ from pipeline.identity.embedding import Embedder
 from pipeline.identity.gallery import gallery_path, read_gallery, write_gallery
 from pipeline.identity.patient import Patient, by_faces
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, roles_path, write_roles
+from pipeline.identity.session_people import people_by_face
 from pipeline.processing.session_tables import read_roles, write_session
 from pipeline.reasons import Reason, read_reason
 from pipeline.records import UNSURE, FrameFaces, Ids, OnProgress
@@ -124,8 +125,8 @@ def _recognise_again(
         return None
     timeline, samples = read_session(out, ids)
     try:
-        recording = open_recording(videos)
-        found = by_faces(samples, gallery[:0], gallery, recording, embed)
+        people = people_by_face(samples, open_recording(videos), embed)
+        found = by_faces(people, gallery[:0], gallery, embed)
     except VideoError:
         return None
     if found.patient.state != "recognised":

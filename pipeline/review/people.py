@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import InputError, VideoError
-from pipeline.identity.clustering import TrackInfo, best_faces, describe_tracks, identities, link_tracks
+from pipeline.identity.clustering import TrackInfo, describe_tracks, identities, link_tracks
 from pipeline.identity.embedding import Embedder, align
+from pipeline.identity.portraits import best_faces
 from pipeline.identity.recognition import recognise
 from pipeline.processing.session_tables import read_roles, read_samples
 from pipeline.reasons import Reason, read_reason

@@ -162,7 +162,7 @@ def read_faces(path: Path) -> Timeline:
     return _read(path, FACES_SCHEMA)
 
 
-def read_session(out: Path, patient_id: str, session_id: str) -> tuple[Timeline, Timeline]:
+def read_tables(out: Path, patient_id: str, session_id: str) -> tuple[Timeline, Timeline]:
     """Read timeline and faces of a session, and check that they belong together.
 
     :raises TimelineError: a table can't be read, is in the wrong place, or the two are of different runs.

@@ -95,6 +95,21 @@ def test_what_shows_faces_is_made_while_the_folder_is_held_and_is_logged(emonext
     assert "P9" not in (two / IDS_FILE).read_text()
 
 
+def test_a_wrong_file_of_the_face_embedder_ends_before_roles_are_applied(
+    emonext: Emonext, two: Path, tmp_path: Path
+) -> None:
+    assert emonext("people", two).code == DONE
+    table = two / "people.csv"
+    table.write_text(table.read_text(encoding="utf-8-sig").replace(";patient;", ";other;"), encoding="utf-8")
+    before = {path: path.read_bytes() for path in two.rglob("*.parquet")}
+    missing = tmp_path / "faces.pt"
+    for arguments in (["people", two], ["people", two, "--apply", table]):
+        ended = emonext(*arguments, "--identity", f"{missing}:{'0' * 64}")
+        assert ended.code == BAD_INPUT
+        assert_one_line_naming(ended, str(missing))
+    assert {path: path.read_bytes() for path in two.rglob("*.parquet")} == before
+
+
 @pytest.mark.parametrize("lang", ["en", "fr"])
 def test_the_page_of_people_has_the_language_of_the_reports(emonext: Emonext, two: Path, lang: str) -> None:
     assert emonext("report", two, "--lang", lang).code == DONE

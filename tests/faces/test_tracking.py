@@ -107,6 +107,20 @@ def test_another_face_in_the_gap_does_not_take_the_track(make_face, make_samples
     assert tracks_of(make_samples((one,), (two,), (one, two))) == [[1], [2], [1, 2]]
 
 
+def test_who_covers_a_face_does_not_take_over_its_track(make_face, make_samples) -> None:
+    """The second passes the very place at which the first was seen last, 1 px from where it is expected."""
+    way = [(make_face(x, 100),) for x in (320, 340, 360, 379)]
+    samples = make_samples((make_face(379, 100), make_face(300, 100)), *way)
+    assert tracks_of(samples) == [[1, 2], [2], [2], [2], [2]]
+
+
+def test_who_comes_back_beside_another_keeps_the_track(make_face, make_samples) -> None:
+    """The second is not found in the last sample; the face is at the first's place, not at the second's."""
+    one, two = make_face(100, 100), make_face(150, 100)
+    samples = make_samples((one, two), (two,), (two,), (two,), (two,), (one,))
+    assert tracks_of(samples)[-1] == [1]
+
+
 def test_a_box_without_area_is_a_track_like_others(make_face, make_samples) -> None:
     nothing, face = make_face(100, 100, 0), make_face(100, 100)
     assert [len(found) for found in tracks_of(make_samples((face,), (nothing,), (nothing,), (face,)))] == [

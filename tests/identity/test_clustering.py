@@ -12,73 +12,14 @@ from pipeline.errors import InputError
 from pipeline.faces.detection import CropSpec, find_faces
 from pipeline.faces.tracking import track_faces
 from pipeline.identity.clustering import (
-    best_faces,
     describe_tracks,
     identities,
     link_tracks,
-    portrait_quality,
 )
 from pipeline.identity.embedding import DlibEmbedder, align
+from pipeline.identity.portraits import best_faces
 from pipeline.identity.recognition import recognise
 from pipeline.records import Frames
-
-
-class TestBestFaces:
-    def test_no_faces_leave_none(self, make_samples) -> None:
-        assert best_faces(make_samples((), ())) == {}
-
-    def test_a_face_of_no_use_is_not_taken(self, make_face, make_samples) -> None:
-        assert best_faces(make_samples((make_face(50, 50, yaw=80.0, track=1),))) == {}
-
-    def test_the_best_of_each_stretch_is_taken(self, make_face, make_samples) -> None:
-        yaws = [0, 5, 10, 15, 20, 25, 30, 1, 35, 40, 45]  # two seconds: eight stretches: not 1, not 10
-        samples = make_samples(*[(make_face(50, 50, yaw=float(yaw), track=3),) for yaw in yaws])
-        # and the best of each angle, in steps of 20°: 6
-        assert [sample.sample for sample, _ in best_faces(samples)[3]] == [0, 2, 3, 4, 5, 6, 7, 8, 9]
-
-    @pytest.mark.parametrize(("seconds", "count"), [(0, 1), (2, 3), (60, 16), (1200, 20), (7200, 60)])
-    def test_there_are_more_of_a_longer_track(
-        self, make_face, make_samples, seconds: int, count: int
-    ) -> None:
-        times = [float(second) for second in range(seconds + 1)]
-        samples = make_samples(*[(make_face(50, 50, track=1),)] * len(times), times_s=times)
-        assert len(best_faces(samples)[1]) == count
-
-    def test_there_are_fewer_of_each_of_many_tracks(self, make_face, make_samples) -> None:
-        faces = tuple(make_face(50 * track, 50, track=track) for track in range(1, 51))
-        found = best_faces(make_samples(*[faces] * 60))
-        assert {len(portraits) for portraits in found.values()} == {8}
-
-    def test_tracks_do_not_mix_and_the_longest_come_first(self, make_face, make_samples) -> None:
-        one, two = make_face(50, 50, track=1), make_face(200, 50, track=2)
-        found = best_faces(make_samples((one, two), (two,), (two,)))
-        assert list(found) == [2, 1]
-        assert all(face.track == track for track, faces in found.items() for _, face in faces)
-
-
-@pytest.mark.parametrize(
-    "worse",
-    [
-        {"yaw": 40.0},
-        {"yaw": -40.0},
-        {"pitch": 30.0},
-        {"sharpness": 10.0},
-        {"face_px": 30.0},
-        {"detection": 0.91},
-    ],
-    ids=str,
-)
-def test_a_frontal_sharp_large_face_is_the_better_portrait(make_face, worse) -> None:
-    assert 0 < portrait_quality(make_face(0, 0, **worse)) < portrait_quality(make_face(0, 0)) <= 1
-
-
-@pytest.mark.parametrize("useless", [{"yaw": 70.0}, {"pitch": -80.0}, {"face_px": 20.0}], ids=str)
-def test_a_profile_and_a_tiny_face_are_no_portraits(make_face, useless) -> None:
-    assert portrait_quality(make_face(0, 0, **useless)) == 0
-
-
-def test_roll_does_not_matter_since_chips_are_upright(make_face) -> None:
-    assert portrait_quality(make_face(0, 0, roll=80.0)) == portrait_quality(make_face(0, 0))
 
 
 def test_no_samples_describe_no_track() -> None:
@@ -250,6 +191,30 @@ class TestIdentities:
     def test_who_goes_over_to_another_and_back_is_two(self, person) -> None:
         portraits = np.concatenate([person("b", 2), person("a", 3), person("b", 2, seed=1)])
         assert identities(portraits, SAME).tolist() == [0, 0, 1, 1, 1, 0, 0]
+
+    def alike(self, person, factor: float) -> np.ndarray:
+        """Three portraits, two others that are this many times SAME away, three, two."""
+        one = person("a", 10, spread=0.02)
+        one[[3, 4, 8, 9], 0] += factor * SAME
+        return one
+
+    def test_two_people_who_look_alike_are_two(self, person) -> None:
+        """Their nearest faces are further apart than those of one person, though not by much."""
+        stretch = np.repeat([1, 2, 3, 4], [3, 2, 3, 2])
+        found = identities(self.alike(person, 1.15), SAME, stretch)
+        assert found.tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 1, 1]
+
+    def test_expressions_that_alternate_while_nobody_can_come_are_one(self, person) -> None:
+        assert set(identities(self.alike(person, 1.15), SAME, np.ones(10, np.int64))) == {0}
+
+    def test_one_change_may_be_a_cut_that_nobody_notices(self, person) -> None:
+        found = identities(self.alike(person, 1.15)[:5], SAME, np.ones(5, np.int64))
+        assert found.tolist() == [0, 0, 0, 1, 1]
+
+    def test_who_is_clearly_another_is_never_an_expression(self, person) -> None:
+        """Both sit in the same place, and cuts leave no trace but the face."""
+        found = identities(self.alike(person, 1.5), SAME, np.ones(10, np.int64))
+        assert found.tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 1, 1]
 
     def test_an_expression_that_changes_little_by_little_is_one(self, person) -> None:
         calm = person("a", 1)

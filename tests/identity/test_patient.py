@@ -14,6 +14,8 @@ from videos import encode, first_pictures, with_faces
 
 from pipeline.errors import InputError
 from pipeline.identity.embedding import DlibEmbedder
+from pipeline.identity.patient import by_rule
+from pipeline.identity.session_people import people_by_place
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
 from pipeline.records import Face, FrameFaces
@@ -181,13 +183,11 @@ def test_a_session_of_which_nothing_is_left_is_refused(
 def test_the_rule_prefers_who_is_seen_longest(
     make_face: Callable[..., Face], make_samples: Callable[..., list[FrameFaces]]
 ) -> None:
-    from pipeline.identity.patient import by_rule
-
     long, short = make_face(50, 50, track=1), make_face(200, 50, 90, track=2)
     samples = make_samples((long,), (long, short), (long,))
-    assert by_rule(samples, "longest").tracks == {1}
-    assert by_rule(samples, "largest").tracks == {2}
-    assert by_rule([], "longest").state == "unknown"
+    assert by_rule(people_by_place(samples), "longest").tracks == {1}
+    assert by_rule(people_by_place(samples), "largest").tracks == {2}
+    assert by_rule(people_by_place([]), "longest").state == "unknown"
 
 
 # --- stretches that are left out
@@ -247,10 +247,8 @@ def test_whoever_was_seen_beside_the_patient_is_not_taken_for_them_after_a_pause
 def test_a_part_in_which_the_patient_is_seen_has_no_second_patient(
     make_face: Callable[..., Face], make_samples: Callable[..., list[FrameFaces]]
 ) -> None:
-    from pipeline.identity.patient import by_rule
-
     patient, other = make_face(50, 50, track=1), make_face(200, 50, 90, track=2)
     samples = make_samples((patient,), (patient,), (patient,), (other,), (other,))
-    assert by_rule(samples, "longest", [1, 1, 2, 2, 2]).tracks == {1}
-    assert by_rule(samples, "longest", [1, 1, 1, 2, 2]).tracks == {1, 2}
-    assert by_rule(samples, "1", [1, 1, 1, 2, 2]).tracks == {1}
+    assert by_rule(people_by_place(samples), "longest", [1, 1, 2, 2, 2]).tracks == {1}
+    assert by_rule(people_by_place(samples), "longest", [1, 1, 1, 2, 2]).tracks == {1, 2}
+    assert by_rule(people_by_place(samples), "1", [1, 1, 1, 2, 2]).tracks == {1}

@@ -20,8 +20,8 @@ from scipy.spatial.distance import cdist
 from pipeline.faces.detection import CropSpec, find_faces
 from pipeline.faces.mtcnn import Cascade
 from pipeline.faces.tracking import track_faces
-from pipeline.identity.clustering import best_faces, portrait_quality
 from pipeline.identity.embedding import DlibEmbedder, align
+from pipeline.identity.portraits import best_faces, portrait_quality
 from pipeline.records import Face, FrameFaces, Frames
 from pipeline.video.container import probe
 from pipeline.video.decoding import SampledVideo

@@ -14,6 +14,7 @@ from videos import cut_off, decoded_pts, encode, numbered, remux, with_faces
 
 from pipeline.errors import InputError, VideoError
 from pipeline.identity.patient import by_rule
+from pipeline.identity.session_people import people_by_place
 from pipeline.processing.session import Networks, QualityLimits, Session, Settings
 from pipeline.processing.session_tables import status_of
 from pipeline.processing.stages import process_session
@@ -189,18 +190,18 @@ def meeting(make_face, make_samples) -> list[FrameFaces]:
 
 @pytest.mark.parametrize(("wish", "track"), [("longest", 1), ("largest", 2), ("3", 3), ("2", 2)])
 def test_the_patient_is_the_track_wished_for(meeting: list[FrameFaces], wish: str, track: int) -> None:
-    assert by_rule(meeting, wish).tracks == {track}
+    assert by_rule(people_by_place(meeting), wish).tracks == {track}
 
 
 def test_an_unknown_track_is_refused(meeting: list[FrameFaces]) -> None:
     with pytest.raises(InputError, match="`patient_track` 4"):
-        by_rule(meeting, "4")
+        by_rule(people_by_place(meeting), "4")
 
 
 @pytest.mark.parametrize("wish", ["longest", "largest"])
 def test_where_nobody_was_seen_there_is_no_patient(make_samples, wish: str) -> None:
-    assert not by_rule([], wish).tracks
-    assert not by_rule(make_samples((), ()), wish).tracks
+    assert not by_rule(people_by_place([]), wish).tracks
+    assert not by_rule(people_by_place(make_samples((), ())), wish).tracks
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from coloured_people import make_mixed_study
 from PIL import Image
 
 from pipeline.identity.patient import by_region
+from pipeline.identity.session_people import people_by_place
 from pipeline.processing.session import Networks
 from pipeline.review.people import find_people, read_session
 from pipeline.review.stills import find_stills
@@ -30,7 +31,7 @@ def test_a_seat_names_its_person_where_the_list_gives_it(study: Path) -> None:
         assert seat.others == ()
         recording = open_recording([study.parent / f"{'_'.join(person.ids)}.mp4"])
         _, samples = read_session(study, person.ids)
-        assert by_region(samples, seat.region, recording).tracks == frozenset(person.tracks)
+        assert by_region(people_by_place(samples), seat.region, recording).tracks == frozenset(person.tracks)
 
 
 def test_the_picture_is_small_and_shows_as_many_as_can_be_seen(study: Path) -> None:
