@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,18 +65,22 @@ def has_weights() -> bool:
 
 
 @pytest.fixture(scope="session")
-def networks(real_detector: "Cascade", has_weights: bool) -> Networks:
-    """The real detector, and the default classifier where its weights are there."""
-    refine = real_detector.refine
+def networks(has_weights: bool) -> Networks:
+    """The detector of a run, and the default classifier where its weights are there; no face embedder."""
+    from pipeline.faces.detection import DEFAULT_MIN_FACE_PX
+    from pipeline.faces.upright import UprightCascade
+
+    cascade = UprightCascade(DEFAULT_MIN_FACE_PX)
+    found = Networks(cascade, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu", cascade.refine, search=cascade)
     if not has_weights:
-        return Networks(real_detector, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu", refine)
+        return found
     from emonext import Classifier
 
     classify = Classifier(device="cpu")
     prepare = classify.card.preprocessing
     crop_spec = CropSpec(prepare.crop_px, prepare.face_scale, prepare.face_shift)
     weights = {"name": classify.card.name, "sha256": classify.sha256}
-    return Networks(real_detector, classify, crop_spec, weights, "cpu", refine)
+    return replace(found, classify=classify, crop_spec=crop_spec, weights=weights)
 
 
 @pytest.fixture(scope="session")

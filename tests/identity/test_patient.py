@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from coloured_people import ByColour
 from numpy.typing import NDArray
 from PIL import Image
 from statuses import warnings
@@ -76,7 +77,7 @@ def test_where_nobody_sits_in_the_region_nobody_is_the_patient(
 def test_a_photo_that_is_no_picture_or_has_no_face_is_refused_by_name(
     two_seated: Path, tmp_path: Path, fake_networks: Networks
 ) -> None:
-    networks = replace(fake_networks, make_embedder=lambda: None)
+    networks = replace(fake_networks, make_embedder=ByColour)
     photo = tmp_path / "face.jpg"
     photo.write_text("no picture")
     session = Session("P1", "S1", two_seated, patient_face=(photo,))

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from batches import Sessions, partial_files, process, states
+from coloured_people import ByColour
 from videos import cut_off, remux, sound_only
 
 from pipeline.processing.session import Networks, QualityLimits, Session, Settings
@@ -137,7 +138,7 @@ def test_nor_does_the_row_tell_the_photos_name(
 ) -> None:
     photo = tmp_path / "Marie Curie.jpg"
     photo.write_text("no picture")
-    networks = replace(fake_networks, make_embedder=lambda: None)
+    networks = replace(fake_networks, make_embedder=ByColour)
     session = Session("P1", "S1", make_recording("a.mp4", [(40, 40)]), patient_face=(photo,))
     (outcome,) = process([session], out, Settings(), networks)
     assert outcome.reason == "the photo: can't be read as a picture; save it again as JPEG or PNG."
