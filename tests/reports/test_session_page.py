@@ -16,6 +16,7 @@ from written_pages import write_session_report
 from pipeline.analysis.events import Event
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.session_results import Unusual
+from pipeline.reasons import Reason
 from reports import ReportOptions, last_options, write_reports
 from reports.assets import Assets
 from reports.session_data import Pictures, SessionMaterial
@@ -142,7 +143,7 @@ def test_in_doubt_no_face_is_blamed(identity: str, track: int | None, status: st
     made = material([(status, 50)])
     made.timeline.metadata["patient"] = chosen("longest", track, 2) | {
         "identity": identity,
-        "reason": "2 people may be seen; a rule chose one",
+        "reason": Reason.of("several_people", count=2).write(),
     }
     page = page_of(made, tmp_path)
     said = answer(made, ENGLISH)
@@ -157,7 +158,7 @@ def test_without_a_face_there_is_no_doubt(tmp_path: Path) -> None:
     made = material([("no_face", 50)])
     made.timeline.metadata["patient"] = chosen("longest", None, 0) | {
         "identity": "unknown",
-        "reason": "no face was found",
+        "reason": Reason.of("no_face").write(),
     }
     text = page_of(made, tmp_path).text
     assert "the face could not be read at any time" in answer(made, ENGLISH)
@@ -166,7 +167,7 @@ def test_without_a_face_there_is_no_doubt(tmp_path: Path) -> None:
 
 def test_a_session_to_check_says_so_before_what_was_read(tmp_path: Path) -> None:
     made = material()
-    made.timeline.metadata["patient"] |= {"identity": "to_check", "reason": "no face was found"}
+    made.timeline.metadata["patient"] |= {"identity": "to_check", "reason": Reason.of("no_face").write()}
     assert spaced(answer(made, ENGLISH)).startswith(
         "It is not certain that this is P1: please look at the recording before you use what follows. "
         "Of the 20 s recorded, the face could be read for 18 s"
