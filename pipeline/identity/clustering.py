@@ -117,7 +117,7 @@ def identities(
     ``same_person`` (single linkage), because expression and angle change gradually. If it is only a little
     further, they are two expressions of one person if they alternate while nobody can have taken over the
     track, else two people who look alike. A single outlier, such as a hand before the face, gets the number
-    of the portrait before it.
+    of the portrait before or after it, whose group is nearer.
 
     :param embeddings: (n, D), in order of time.
     :param stretch: (n,) number of the stretch in which nobody can have taken over the track, ascending; if
@@ -130,12 +130,17 @@ def identities(
     groups = clearly = fcluster(tree, _TWO_PEOPLE * same_person, "distance")
     if stretch is not None:
         groups = _without_alternation(fcluster(tree, same_person, "distance"), clearly, stretch)
-    groups[np.bincount(groups)[groups] < 2] = 0
-    known = np.flatnonzero(groups)
+    known = np.flatnonzero(np.bincount(groups)[groups] > 1)
     if not len(known):
         return np.zeros(len(embeddings), np.int64)
-    before = known[np.maximum(np.searchsorted(known, np.arange(len(groups)), "right") - 1, 0)]
-    _, first, number = np.unique(groups[before], return_index=True, return_inverse=True)
+    for outlier in np.setdiff1d(np.arange(len(groups)), known):
+        place = np.searchsorted(known, outlier)
+        beside = {*groups[known[max(place - 1, 0) : place + 1]].tolist()}
+        far = {
+            group: cdist(embeddings[[outlier]], embeddings[known[groups[known] == group]]) for group in beside
+        }
+        groups[outlier] = min(far, key=lambda group: float(far[group].min()))
+    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[number]
 
 

@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from pipeline.identity.clustering import TrackInfo, describe_tracks, identities, link_tracks
 from pipeline.identity.embedding import Embedder, align
@@ -105,12 +106,13 @@ def _part(
         faces = list(_faces_of(samples, track))
         sure = [faces[n][0].sample for n in sure_from(faces)]
         stretch = np.searchsorted(sure, [sample for sample, _ in row], "right")
-        person = identities(np.stack([embedding for _, embedding in row]), same_person, stretch).tolist()
-        for ((start, one), before), ((end, two), after) in pairwise(zip(row, person, strict=True)):
-            if before != after:
-                number += 1
-                between = [found for found in faces if start <= found[0].sample <= end]
-                parts[track].append((_switch(between, one, two, look), number))
+        seen = np.stack([embedding for _, embedding in row])
+        person = identities(seen, same_person, stretch)
+        for n in np.flatnonzero(np.diff(person)):
+            number += 1
+            between = [found for found in faces if row[n][0] <= found[0].sample <= row[n + 1][0]]
+            one, two = seen[person == person[n]], seen[person == person[n + 1]]
+            parts[track].append((_switch(between, one, two, look), number))
     return parts
 
 
@@ -120,12 +122,15 @@ def _switch(
     two: NDArray[np.float32],
     look: _Look,
 ) -> int:
-    """The first sample of the second person, by bisection."""
+    """The first sample of the second person, by bisection.
+
+    :param one, two: (n, D) and (m, D), all portraits of the two: expressions of one person differ.
+    """
     low, high = 0, len(between) - 1
     while high - low > 1:
         middle = (low + high) // 2
         seen = look(*between[middle])
-        if seen is not None and np.linalg.norm(seen - one) < np.linalg.norm(seen - two):
+        if seen is not None and cdist(seen[None], one).min() < cdist(seen[None], two).min():
             low = middle
         else:
             high = middle

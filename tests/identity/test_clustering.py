@@ -188,6 +188,13 @@ class TestIdentities:
         portraits = np.concatenate([person("a", 2), person("b", 1), person("a", 2, seed=1)])
         assert identities(portraits, SAME).tolist() == [0, 0, 0, 0, 0]
 
+    def test_an_outlier_beside_a_change_is_of_whom_it_is_nearer(self, person) -> None:
+        """The first portrait after a cut shows an expression that is not seen again."""
+        one, two = person("a", 4), person("b", 4)
+        strange = two[:1] + np.float32(1.15 * SAME) * np.eye(1, 128, dtype=np.float32)
+        assert identities(np.concatenate([one, strange, two]), SAME).tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+        assert identities(np.concatenate([two, strange, one]), SAME).tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1]
+
     def test_who_goes_over_to_another_and_back_is_two(self, person) -> None:
         portraits = np.concatenate([person("b", 2), person("a", 3), person("b", 2, seed=1)])
         assert identities(portraits, SAME).tolist() == [0, 0, 1, 1, 1, 0, 0]
