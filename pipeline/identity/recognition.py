@@ -14,7 +14,7 @@ from pipeline.reasons import Reason
 from pipeline.records import IdentityState
 
 # The nearest person must be nearer than the next by this share of the threshold. On the trial clips, the
-# nearest faces of one person are 0.05 to 0.24 apart, of two people 0.46 or more.
+# nearest faces of one person are 0.05 to 0.24 apart, of two people 0.45 or more.
 _CLEARLY = 0.15
 
 # By place: minimum share of a person's samples in the region, and minimum ratio to the next person.
