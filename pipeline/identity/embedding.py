@@ -108,7 +108,7 @@ class DlibEmbedder:
     Both limits are stricter than dlib's 0.6, because they apply to the nearest of many pairs. Measured
     with ``tests/manual/identity_distances.py``: nearest pairs of one person in two recordings 0.05–0.24, of
     two people 0.45–0.83; of 406,351 pairs of grey faces of people over 60, nearly all of two people, 0.028 %
-    are at 0.40 or less, and 1 % at 0.55 or less.
+    are at 0.40 or less, and 1.6 % at 0.55 or less.
 
     :raises InputError: a package is not installed, or the weights have another sha256.
     """
