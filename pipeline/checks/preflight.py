@@ -43,8 +43,8 @@ BACKLIGHT, SHADED = 1.7, 0.4
 # Blurred by σ = 1 px of 48, FER2013's median face has a sharpness of 138 (84.3 %), by 1.5 px of 43 (79.8 %).
 GOOD_SHARPNESS = 100.0
 
-# OpenFace's author gives 30° yaw and 20° pitch as the range of best performance (Baltrušaitis 2017). Roll
-# costs 4 points at 20° and 18 at 40°.
+# OpenFace's author gives 30° yaw and 20° pitch as the range of best performance (Baltrušaitis 2017).
+# Crops are turned upright, but an askew face may be found late.
 GOOD_YAW, GOOD_PITCH, GOOD_ROLL, USABLE_ROLL = 30.0, 20.0, 20.0, 40.0
 
 # If half is not observed, a session's shares describe only the half in which the patient faced the camera.
@@ -230,7 +230,7 @@ def _tilt(faces: Sequence[Face]) -> Finding:
         "camera level",
         _graded(-roll, -GOOD_ROLL, -USABLE_ROLL),
         f"head askew by {roll:.0f}°",
-        f"Set the camera level with the patient's eyes; {GOOD_ROLL:.0f}° or less are needed.",
+        f"Set the camera level with the patient's eyes; {GOOD_ROLL:.0f}° or less is best.",
     )
 
 
