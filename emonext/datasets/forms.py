@@ -1,6 +1,6 @@
 """Load labelled faces from several file formats as a :class:`~emonext.datasets.data.FaceSet`.
 
-    a folder   FER2013 sheets; the layouts of AffectNet and RAF-DB; one folder per class
+    a folder   FER2013 sheets; tiles with votes; the layouts of AffectNet and RAF-DB; one folder per class
     a CSV      pixels as text (FER2013, CK+), with FER+'s votes in a second file; or paths and labels
     an .npz    output of :func:`import_faces`, which loads much faster
 
@@ -33,6 +33,7 @@ from emonext.datasets.data import (
 )
 from emonext.datasets.label_maps import classes_of
 from emonext.datasets.listing import SPLITS, WHOLE, Row, list_faces, with_votes
+from emonext.datasets.rated_tiles import find_rated_tiles, load_rated_tiles
 from emonext.errors import DataError
 from emonext.model import LABELS
 
@@ -66,6 +67,7 @@ def load_faces(
     """Load one split of labelled faces. Formats:
 
     - the project's FER2013 folder; it has no ``test``
+    - ``NAME_faces.png`` and ``NAME_votes.csv``; see :mod:`emonext.datasets.rated_tiles`
     - an ``.npz`` of :func:`import_faces`
     - ``fer2013.csv`` or ``icml_face_data.csv`` of Kaggle's, or CK+'s ``ckextended.csv``, which needs a map:
       Training, PublicTest and PrivateTest are ``train``, ``val`` and ``test``
@@ -128,8 +130,10 @@ def _count(faces: FaceSet, left_out: int) -> dict[str, int]:
 
 
 def _knows_its_labels(source: Path, label_map: Mapping[str, str] | None, votes: Path | None) -> bool:
-    """Whether the format has labels and votes of its own: FER2013 sheets and imported files."""
-    ours = source.suffix == ".npz" or (source / FER2013_TABLE).is_file()
+    """Whether the format has labels and votes of its own: sheets and imported files."""
+    ours = (
+        source.suffix == ".npz" or (source / FER2013_TABLE).is_file() or find_rated_tiles(source) is not None
+    )
     if ours and (label_map is not None or votes is not None):
         raise DataError(
             f"{source}: it has its own labels and votes; give it without `label_map` and `votes`."
@@ -234,10 +238,11 @@ def _scaled(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 def _load_sheets(source: Path, split: Split, size: int) -> FaceSet:
-    faces = load_fer2013(source, split)
+    table = find_rated_tiles(source)
+    faces = load_rated_tiles(table, split) if table else load_fer2013(source, split)
     if not len(faces):
         raise DataError(f"{source}: no face in its {split} split.")
-    if size == SIDE:
+    if faces.images.shape[1] == size:
         return faces
     return replace(faces, images=np.stack([_scaled(Image.fromarray(image), size) for image in faces.images]))
 
