@@ -61,6 +61,12 @@ def _read(material: SessionMaterial, language: Language) -> str:
         )
     share = words.share_text(summary.observed_s, summary.duration_s, language)
     seen = f"{words.seconds_text(summary.observed_s, language)} ({share})"
+    if not material.enough and 2 * summary.observed_s >= summary.duration_s:
+        return language.gettext(
+            "The recording is short: the face could be read for %(seen)s. "
+            "This is too little to say how the expression looked.",
+            seen=seen,
+        )
     if not material.enough:
         return language.gettext(
             "Of the %(recorded)s recorded, the face could be read for only %(seen)s. "

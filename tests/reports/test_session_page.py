@@ -84,8 +84,17 @@ def test_with_few_other_sessions_nothing_is_called_usual() -> None:
 def test_too_little_is_what_the_studys_settings_say() -> None:
     """Not the raw reading in the place of the corrected one."""
     made = material(facts=corrected(enough=False, numbers={}))
-    assert answer(made, ENGLISH).endswith("It was seen too little to say how the expression looked.")
+    assert answer(made, ENGLISH).endswith("This is too little to say how the expression looked.")
     assert "Different from usual" not in told(made)
+
+
+def test_a_short_recording_is_not_called_seldom_seen() -> None:
+    short = material([("happy", 40), ("no_face", 4)], facts=facts(enough=False))
+    said = answer(short, ENGLISH)
+    assert "The recording is short: the face could be read for" in said
+    assert "only" not in said
+    seldom = material([("happy", 40), ("no_face", 160)], facts=facts(enough=False))
+    assert "could be read for only" in answer(seldom, ENGLISH)
 
 
 def test_a_still_face_is_told_and_of_a_glimpse_nothing_is() -> None:
