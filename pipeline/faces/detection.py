@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import laplace
 
-from pipeline.faces.warp import part, rotation, warp
+from pipeline.faces.warp import around, part, rotation, warp
 from pipeline.records import Face, FrameFaces, Frames
 
 DEFAULT_MIN_FACE_PX = 40
@@ -21,8 +21,8 @@ FACE_THRESHOLD = 0.9
 STEEP_DEG = 10.0
 """A face whose roll is larger is detected in a picture that is turned upright, as far as possible."""
 
-# Two boxes with a larger IoU are of one face.
-_SAME_FACE_IOU = 0.3
+# Two boxes with a larger IoU are in one place.
+_SAME_PLACE_IOU = 0.3
 
 # A face that is askew by less is cropped without rotation, degrees: the landmarks are no more exact.
 _UPRIGHT_DEG = 2.0
@@ -70,7 +70,7 @@ def elsewhere(found: Detections, boxes_xyxy: NDArray[np.float32]) -> NDArray[np.
     """(n,) whether a face overlaps none of the (m, 4) boxes."""
     n, m = len(found.boxes_xyxy), len(boxes_xyxy)
     pairs = iou(found.boxes_xyxy.repeat(m, axis=0), np.tile(boxes_xyxy, (n, 1))).reshape(n, m)
-    return np.asarray((pairs < _SAME_FACE_IOU).all(axis=1))
+    return np.asarray((pairs < _SAME_PLACE_IOU).all(axis=1))
 
 
 def roll_of(found: Detections) -> NDArray[np.float32]:
@@ -137,7 +137,7 @@ def cut(
         side_px = max(1, round(side / fewer))
         matrix = rotation(roll) * (side / side_px)
         middle = np.array([(x1 + x2) / 2, (y1 + y2) / 2]) + size * rotation(roll) @ crop_spec.shift
-        square = warp(image, matrix, middle - matrix @ [side_px / 2, side_px / 2], side_px)
+        square = warp(image, matrix, around(middle, matrix, side_px), side_px)
     size_px = (crop_spec.crop_px, crop_spec.crop_px)
     # average over whole pixels first, down to three times the size: twice as fast, with a difference of 0.3
     # grey levels

@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 from torchvision.ops import batched_nms
 
 from pipeline.faces.detection import STEEP_DEG, Detections, Detector, add_missing, elsewhere, iou, roll_of
+from pipeline.faces.warp import signed
 
 # Two faces at consecutive key samples match if their centres are within one face size and their sizes
 # similar, as in tracking.
@@ -82,6 +83,9 @@ class _Key:
     roll: NDArray[np.float32]
 
 
+_NO_FACES = _Key(*(np.zeros(shape, np.float32) for shape in ((0, 4), (0, 4), 0)))
+
+
 class Follower:
     """A detector for consecutive samples of one video; it keeps the last key sample between calls.
 
@@ -106,10 +110,11 @@ class Follower:
         first = 0 if self._before is None else self._every - 1
         samples = np.unique([*range(first, len(images), self._every), len(images) - 1])
         found: dict[int, Detections] = {}
-        before = self._before
+        before = self._before or _NO_FACES
+        boxes, roll = before.boxes_xyxy, before.roll
         for sample, of in zip(samples.tolist(), self._detect(images[samples]), strict=True):
-            found[sample] = self._with_askew(images[sample], of, before)
-            before = _Key(found[sample].boxes_xyxy, np.zeros((0, 4), np.float32), roll_of(found[sample]))
+            found[sample] = self._with_askew(images[sample], of, boxes, roll)
+            boxes, roll = found[sample].boxes_xyxy, roll_of(found[sample])
         keys = self._measured(images, found)
         guesses = _guess(keys if self._before is None else {-1: self._before, **keys})
         if len(guesses.sample):
@@ -117,17 +122,21 @@ class Follower:
         self._before = keys[len(images) - 1]
         return [found.get(sample, Detections.none()) for sample in range(len(images))]
 
-    def _with_askew(self, image: NDArray[np.uint8], found: Detections, before: _Key | None) -> Detections:
+    def _with_askew(
+        self,
+        image: NDArray[np.uint8],
+        found: Detections,
+        boxes: NDArray[np.float32],
+        roll: NDArray[np.float32],
+    ) -> Detections:
         """The faces of a key sample in their true orientation, with those that only a turned picture shows.
 
         The orientation of a face is determined when the face comes; later it is expected.
+
+        :param boxes, roll: (n, 4) and (n,), of the faces of the key sample before.
         """
         if self._search is None:
             return found
-        none = Detections.none()
-        boxes, roll = (
-            (none.boxes_xyxy, none.probability) if before is None else (before.boxes_xyxy, before.roll)
-        )
         askew = np.abs(roll) > STEEP_DEG
         new = elsewhere(found, boxes)
         expected = found.select(np.flatnonzero(~new & elsewhere(found, boxes[askew])))
@@ -164,9 +173,10 @@ class Follower:
         boxes = np.concatenate([of.boxes_xyxy for of in found.values()])
         roll = np.concatenate([roll_of(of) for of in found.values()])
         sample = np.repeat(list(found), [len(of.boxes_xyxy) for of in found.values()])
-        refined = self._refine(images, boxes, sample, roll) if len(boxes) else Detections.none()
-        sure = _sure(refined, boxes)[:, None]
-        offset = np.where(sure, boxes - refined.boxes_xyxy, np.float32(0))
+        offset = np.zeros_like(boxes)
+        if len(boxes) and self._every > 1:  # without samples between key samples, nobody needs the offset
+            refined = self._refine(images, boxes, sample, roll)
+            offset = np.where(_sure(refined, boxes)[:, None], boxes - refined.boxes_xyxy, np.float32(0))
         return {
             key: _Key(of.boxes_xyxy, offset[sample == key], roll[sample == key]) for key, of in found.items()
         }
@@ -219,7 +229,7 @@ def _paired(first: _Key, last: _Key) -> tuple[NDArray[np.float32], NDArray[np.fl
     starts, ends = (np.hstack([key.boxes_xyxy, key.offset, key.roll[:, None]]) for key in (first, last))
     turned = ends[columns]
     # the shorter way round
-    turned[:, 8] = starts[rows, 8] + (turned[:, 8] - starts[rows, 8] + 180) % 360 - 180
+    turned[:, 8] = starts[rows, 8] + signed(turned[:, 8] - starts[rows, 8])
     return (
         np.concatenate([starts[rows], starts[gone], ends[new]]),
         np.concatenate([turned, starts[gone], ends[new]]),

@@ -12,14 +12,14 @@ from PIL import Image
 
 from pipeline.faces.detection import STEEP_DEG, Detections, add_missing, face_size, joined, roll_of
 from pipeline.faces.mtcnn import Cascade
-from pipeline.faces.warp import rotation, warp
+from pipeline.faces.warp import around, rotation, signed, warp
 
 # Side of the turned part of the picture, px, and as a multiple of the face's size: ONet takes 48 px.
 _PATCH_PX, _PATCH_SIDE = 96, 2.0
 
 # ONet's landmarks are too upright: of a face that is askew by 35°, the roll may be 14°. The face is turned by
 # its roll and looked at again, up to this often, until it is upright within these degrees.
-_MOST_LOOKS, _UPRIGHT_DEG = 4, 5.0
+_MOST_LOOKS, _CLOSE_DEG = 4, 5.0
 
 # Size of the face, and side of the part of the picture, px, in which an askew face is detected again.
 _NEAR_PX, _AREA_PX = 80, 240
@@ -54,9 +54,9 @@ class UprightCascade:
         """The same faces in their true orientation; a face that is none when it is upright is left out."""
         kept = []
         for row, roll in enumerate(roll_of(found).tolist()):
-            turn = self._turn(image, found.boxes_xyxy[row], roll)
-            askew = turn or abs(roll) > STEEP_DEG
             box = found.boxes_xyxy[row]
+            turn = self._turn(image, box, roll)
+            askew = turn or abs(roll) > STEEP_DEG
             kept.append(self._near(image, box, roll + turn) if askew else found.select(np.array([row])))
         return joined(kept)
 
@@ -113,13 +113,13 @@ class UprightCascade:
             if not len(found.probability):
                 break
             before, roll, box_xyxy = roll, float(roll_of(found)[0]), found.boxes_xyxy[0]
-            if abs((roll - before + 180) % 360 - 180) < _UPRIGHT_DEG:
+            if abs(signed(roll - before)) < _CLOSE_DEG:
                 break
         return found
 
     def _turned(self, image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], roll: float) -> Detections:
         matrix = rotation(roll) * max(face_size(box_xyxy), 1.0) / _NEAR_PX
-        shift = box_xyxy.reshape(2, 2).mean(axis=0) - matrix @ [_AREA_PX / 2, _AREA_PX / 2]
+        shift = around(box_xyxy.reshape(2, 2).mean(axis=0), matrix, _AREA_PX)
         (found,) = self._near_cascade(warp(image, matrix, shift, _AREA_PX)[None])
         away = np.hypot(*(found.boxes_xyxy.reshape(-1, 2, 2).mean(axis=1) - _AREA_PX / 2).T)
         nearest = [row for row in away.argsort()[:1] if away[row] < _NEAR_PX / 2]
@@ -142,7 +142,7 @@ def _look(
     middle = box_xyxy.reshape(2, 2).mean(axis=0)
     scale = _PATCH_SIDE * max(face_size(box_xyxy), 1.0) / _PATCH_PX
     matrices = [scale * rotation(roll) for roll in rolls]
-    shifts = [middle - matrix @ [_PATCH_PX / 2, _PATCH_PX / 2] for matrix in matrices]
+    shifts = [around(middle, matrix, _PATCH_PX) for matrix in matrices]
     patches = [warp(image, matrix, shift, _PATCH_PX) for matrix, shift in zip(matrices, shifts, strict=True)]
     edge = _PATCH_PX / 2 * (1 - 1 / _PATCH_SIDE)
     guess = np.array([[edge, edge, _PATCH_PX - edge, _PATCH_PX - edge]], np.float32)

@@ -1,6 +1,7 @@
 """Rotate and scale parts of a picture."""
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,21 @@ def part(image: NDArray[np.uint8], left: int, top: int, right: int, bottom: int)
     if inside.shape[:2] == (len(rows), len(columns)):
         return inside
     return inside[(rows - rows[0])[:, None], columns - columns[0]]
+
+
+def around(
+    middle: NDArray[np.floating] | tuple[float, float], matrix: NDArray[np.float64], side_px: int
+) -> NDArray[np.float64]:
+    """(2,) shift with which the middle of a warped square shows this point of the picture, px."""
+    return np.asarray(middle, np.float64) - matrix @ [side_px / 2, side_px / 2]
+
+
+_Angle = TypeVar("_Angle", float, NDArray[np.float32])
+
+
+def signed(deg: _Angle) -> _Angle:
+    """The same angles from -180° to 180°."""
+    return (deg + 180) % 360 - 180
 
 
 def rotation(deg: float) -> NDArray[np.float64]:

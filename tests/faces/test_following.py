@@ -276,11 +276,12 @@ def lying(found: Detections) -> Detections:
     return Detections(found.boxes_xyxy, found.probability, centre + np.stack([-y, x], axis=2))
 
 
+def blind(images: NDArray[np.uint8]) -> list[Detections]:
+    return [Detections.none()] * len(images)
+
+
 def search(looked: Looked, turning: Turning, samples: int, *, sees: bool = False) -> list[int]:
     """The number of faces in each sample; each is a key sample, and the detector itself may see none."""
-
-    def blind(images: NDArray[np.uint8]) -> list[Detections]:
-        return [Detections.none()] * len(images)
 
     follower = Follower(looked.detect if sees else blind, looked.refine, 1, turning)
     return [len(of.probability) for of in follower(pictures(*[[(50, 60)]] * samples))]
@@ -323,9 +324,6 @@ def test_an_askew_face_between_key_samples_is_refined_with_its_roll(looked: Look
     def refine(images, boxes, frame, roll):
         asked.extend(roll.tolist())
         return looked.refine(images, boxes, frame, roll)
-
-    def blind(images: NDArray[np.uint8]) -> list[Detections]:
-        return [Detections.none()] * len(images)
 
     follower = Follower(blind, refine, 5, Turning(visible_in=90))
     found = follower(pictures(*[[(50, 60)]] * 6))

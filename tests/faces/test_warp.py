@@ -5,17 +5,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.faces.warp import part, rotation, warp
+from pipeline.faces.warp import around, part, rotation, signed, warp
 
 
 @pytest.fixture
 def picture() -> NDArray[np.uint8]:
     coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
     return np.array(Image.fromarray(coarse).resize((160, 120), Image.Resampling.BICUBIC))
-
-
-def around(middle: tuple[float, float], matrix: NDArray[np.float64], side_px: int) -> NDArray[np.float64]:
-    return np.array(middle) - matrix @ [side_px / 2, side_px / 2]
 
 
 @pytest.mark.parametrize(("deg", "quarters"), [(0, 0), (90, 1), (180, 2), (270, 3)])
@@ -48,3 +44,7 @@ def test_outside_of_the_picture_its_edge_goes_on() -> None:
     assert (warp(picture, matrix, np.array([-30, 5]), 10) == 50).all()
     assert (warp(picture, matrix, np.array([40, -60]), 10) == 200).all()
     assert part(picture, -3, -2, 7, 4)[:, :, 0].tolist() == [[50] * 8 + [200] * 2] * 6
+
+
+def test_angles_are_between_minus_180_and_180() -> None:
+    assert [signed(deg) for deg in (-190.0, -90.0, 0.0, 170.0, 190.0, 360.0)] == [170, -90, 0, 170, -170, 0]
