@@ -142,6 +142,10 @@ def _tiles(path: Path, count: int) -> NDArray[np.uint8]:
         columns, rows = picture.width // SIDE, picture.height // SIDE
         if picture.mode != "L" or columns != TILES_PER_ROW or columns * rows < count:
             raise ValueError(f"expected {count} grey tiles of {SIDE} px, {TILES_PER_ROW} a row")
-        sheet = np.asarray(picture)
-    grid = sheet.reshape(-1, SIDE, TILES_PER_ROW, SIDE).transpose(0, 2, 1, 3)
-    return grid.reshape(-1, SIDE, SIDE)[:count].copy()
+        return tiles_of(np.asarray(picture), SIDE)[:count].copy()
+
+
+def tiles_of(sheet: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """(H, W), both multiples of the side → (n, side, side), row by row."""
+    rows, columns = (length // side for length in sheet.shape)
+    return sheet.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emonext.datasets.data import FaceSet, Split, reading
+from emonext.datasets.data import FaceSet, Split, reading, tiles_of
 from emonext.errors import DataError
 from emonext.model import LABELS
 
@@ -64,6 +64,4 @@ def _tiles(sheet: Path, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
         rows = picture.height // side if side else 0
         if picture.mode != "L" or rest or not 0 <= numbers.min() <= numbers.max() < rows * _TILES_A_ROW:
             raise ValueError(f"expected {numbers.max() + 1} grey tiles, {_TILES_A_ROW} a row")
-        pixels = np.asarray(picture)[: rows * side]
-    grid = pixels.reshape(rows, side, _TILES_A_ROW, side).swapaxes(1, 2).reshape(-1, side, side)
-    return grid[numbers]
+        return tiles_of(np.asarray(picture)[: rows * side], side)[numbers]
