@@ -4,11 +4,6 @@ The page saves the table that ``emonext people`` reads with ``--apply``. The bro
 number, and no names.
 """
 
-import hashlib
-import json
-import os
-import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -21,12 +16,12 @@ from pipeline.records import PEOPLE_COLUMNS, ROLES, SURE, Ids, Person, Seat, Sti
 from pipeline.store.counts import clock
 from pipeline.store.spreadsheet import protect
 from reports.assets import INLINE
-from reports.pages.drawing import DRAWING_FILES, data_uri, picture, proposal
+from reports.pages.drawing import DRAWING_FILES, choices_key, command_line, data_uri, picture, proposal
 from reports.render import render, write_page
 from reports.words.formatting import seconds_text, share_text
 from reports.words.labels import IDENTITY_WORDS, in_words
 from reports.words.language import ENGLISH, Language
-from reports.words.people import CHOICE_WORDS, ROLE_WORDS, script_words
+from reports.words.people import CHOICE_WORDS, ROLE_WORDS, SCRIPT_WORDS
 from reports.words.reasons import reason_text
 
 SCRIPT_FILE = "people.js"
@@ -39,7 +34,7 @@ def write_people_page(
     language: Language = ENGLISH,
     stills: Mapping[Ids, Still] = MappingProxyType({}),
 ) -> Path:
-    """Writes the page; returns its path.
+    """Write the page; return its path.
 
     :param people: in the order of the table's rows.
     :param table: the folder's own; what the page saves has the same name.
@@ -79,7 +74,7 @@ def people_page(
         role_words=in_words(ROLE_WORDS, language),
         identity_words=in_words(IDENTITY_WORDS, language),
         table=table,
-        command=_command(folder, table),
+        command=command_line("emonext", "people", folder, "--apply", table),
         data=_data(people, sessions, table, language),
         **INLINE.of_page(with_figures=False, own=(*DRAWING_FILES, SCRIPT_FILE)),
     )
@@ -177,10 +172,9 @@ def _data(
             for session in sessions
         ],
     }
-    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-    return {**about, "roles": ROLES, "key": f"emonext-people-{digest[:32]}", "words": script_words(language)}
-
-
-def _command(folder: str, table: str) -> str:
-    words = ["emonext", "people", folder, "--apply", table]
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return {
+        **about,
+        "roles": ROLES,
+        "key": choices_key("people", about),
+        "words": in_words(SCRIPT_WORDS, language),
+    }

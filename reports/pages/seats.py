@@ -3,11 +3,6 @@
 The page saves rows of the list of sessions. The browser keeps rectangles by row number, and no names.
 """
 
-import hashlib
-import json
-import os
-import shlex
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +15,12 @@ from pipeline.store.counts import clock
 from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.spreadsheet import protect
 from reports.assets import INLINE
-from reports.pages.drawing import DRAWING_FILES, picture, proposal, region_text
+from reports.pages.drawing import DRAWING_FILES, choices_key, command_line, picture, proposal, region_text
 from reports.render import render, write_page
 from reports.words.formatting import share_text
+from reports.words.labels import in_words
 from reports.words.language import ENGLISH, Language
-from reports.words.seats import script_words
+from reports.words.seats import SCRIPT_WORDS
 
 SCRIPT_FILE = "seats.js"
 
@@ -68,7 +64,7 @@ def seats_page(
         folder=folder,
         listed=listed,
         file=file,
-        command=_command(folder),
+        command=command_line("emonext", "study", "check", folder),
         data=_data(rows, file, _COLUMNS if listed else _NEW_COLUMNS, language),
         **INLINE.of_page(with_figures=False, own=(*DRAWING_FILES, SCRIPT_FILE)),
     )
@@ -111,8 +107,7 @@ def _data(
         "columns": columns,
         "rows": [[protect(_cells(row).get(name, "")) for name in columns] for row in rows],
     }
-    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-    return {**about, "key": f"emonext-seats-{digest[:32]}", "words": script_words(language)}
+    return {**about, "key": choices_key("seats", about), "words": in_words(SCRIPT_WORDS, language)}
 
 
 def _cells(row: ListedSeat) -> dict[str, str]:
@@ -122,8 +117,3 @@ def _cells(row: ListedSeat) -> dict[str, str]:
         "video": row.video,
         "patient_region": region_text(row.region) if row.region else "",
     }
-
-
-def _command(folder: str) -> str:
-    words = ["emonext", "study", "check", folder]
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)

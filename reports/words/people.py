@@ -1,7 +1,6 @@
 """Words of the page of people, and those that its script shows."""
 
-from reports.words.labels import in_words
-from reports.words.language import Language, marked
+from reports.words.language import marked
 from reports.words.seats import DRAWING_WORDS
 
 ROLE_WORDS = {
@@ -22,7 +21,7 @@ CHOICE_WORDS = {
     "track": marked("by the number of a track"),
 }
 
-_SCRIPT_WORDS = {
+SCRIPT_WORDS = {
     "progress": marked("{left} of {all} sessions to check"),
     "none_left": marked("No session is left to check."),
     "chosen": marked("{count} changed or approved"),
@@ -43,8 +42,4 @@ _SCRIPT_WORDS = {
     "seat_dropped": marked("The rectangle no longer counts: you have said who the patient is."),
     **DRAWING_WORDS,
 }
-
-
-def script_words(language: Language) -> dict[str, str]:
-    """What the page's script shows; it replaces the names in braces."""
-    return in_words(_SCRIPT_WORDS, language)
+"""What the page's script shows; it replaces the names in braces."""

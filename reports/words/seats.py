@@ -1,7 +1,6 @@
 """Words of pages on which seats are drawn, and those that their scripts show."""
 
-from reports.words.labels import in_words
-from reports.words.language import Language, marked
+from reports.words.language import marked
 
 DRAWING_WORDS = {
     "wrong_region": marked(
@@ -12,7 +11,7 @@ DRAWING_WORDS = {
 }
 """Of seat.js and choices.js."""
 
-_SCRIPT_WORDS = {
+SCRIPT_WORDS = {
     "progress": marked("{drawn} of {all} recordings with a seat"),
     "nothing": marked("There is nothing to save yet: draw a seat first."),
     "saved": marked("Saved as {file}. The end of this page says what to do with the file."),
@@ -21,8 +20,4 @@ _SCRIPT_WORDS = {
     "not_used": marked("Not saved yet: draw, or click the button if the rectangle is right."),
     **DRAWING_WORDS,
 }
-
-
-def script_words(language: Language) -> dict[str, str]:
-    """What the script of the page of seats shows; it replaces the names in braces."""
-    return in_words(_SCRIPT_WORDS, language)
+"""What the page's script shows; it replaces the names in braces."""
