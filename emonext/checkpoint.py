@@ -44,6 +44,7 @@ class Card:
     :param temperature: divisor of the logits for FER2013's labels, which calibrates the probabilities
         (Guo et al. 2017).
     :param votes_temperature: the same for the logits for people's votes.
+    :param covered_limit: logit of the head for covers, above which a face is not readable.
     :param labels: class of each logit; :data:`emonext.LABELS` in any order.
     :param metrics: measured values by name.
     """
@@ -53,6 +54,7 @@ class Card:
     preprocessing: Preprocessing
     temperature: float = 1.0
     votes_temperature: float = 1.0
+    covered_limit: float = 0.0
     labels: tuple[str, ...] = LABELS
     licence: str = "unknown"
     data: str = "unknown"

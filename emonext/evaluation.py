@@ -1,14 +1,9 @@
-"""Evaluate weights: accuracy, confusion, calibration, and robustness to image corruptions.
-
-A network has a head for FER2013's labels and, if it was trained on votes, a head for people's votes. A data
-set may have both kinds of truth. Each useful pair of head and truth is one :class:`Reading`.
-"""
+"""Evaluate weights: accuracy, confusion, calibration, and robustness to image corruptions."""
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,149 +12,29 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import bootstrap
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 
-from emonext.calibration import Abstaining, Bin, abstaining, calibration_error, cross_fitted, reliability
+from emonext.calibration import abstaining, calibration_error, cross_fitted, reliability
 from emonext.checkpoint import Card, Weights
 from emonext.corruptions import CORRUPTIONS
 from emonext.datasets.data import FaceSet
 from emonext.errors import DataError
 from emonext.inference import Head, Scores, predict, predict_ten_crops
 from emonext.model import LABELS
+from emonext.preprocessing import to_grey
+from emonext.results import AsUsed, Covers, Evaluation, Group, Interval, Reading, Robustness, Truth
+from emonext.training.covers import draw_covers
 
 BOOTSTRAP_RESAMPLES = 1000
+
+# Probability from which an answer is called sure.
+SURE = 0.8
 
 CLASSES = range(len(LABELS))
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
 
-Truth = Literal["labels", "majority"]
-
 Recut = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 """(N, H, W) grey faces → (N, S, S, 3) crops from a video, and an (N,) mask of the detected faces."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Results of one head against one kind of truth, with one crop unless the name says ten.
-
-    :param head: ``labels`` (trained on FER2013's labels) or ``votes`` (trained on ten people's votes).
-    :param truth: ``labels`` of the data set, or the ``majority`` of the votes.
-    :param count: faces that have such a truth.
-    :param accuracy_unseen: on the pictures without a duplicate in the training split.
-    :param recall: of each class, by label.
-    :param confusion: (7, 7) counts, true class × predicted class.
-    :param temperature: of the weights' card, for this head.
-    :param log_loss: mean negative log-likelihood, nats, after the temperature.
-    :param ece_raw: expected calibration error without temperature, 0…1. With votes, over all
-        faces with votes; the accuracy of an answer is the share of people who gave this answer.
-    :param ece: after the card's temperature.
-    :param ece_cross_fitted: each fifth of the faces with a temperature fitted to the other four.
-    :param reliability: by confidence after the temperature; empty bins are left out.
-    """
-
-    head: Head
-    truth: Truth
-    count: int
-    accuracy: Interval
-    accuracy_unseen: float
-    accuracy_ten_crops: float
-    macro_f1: Interval
-    recall: dict[str, float]
-    confusion: list[list[int]]
-    temperature: float
-    log_loss: float
-    ece_raw: float
-    ece: float
-    ece_cross_fitted: float
-    reliability: list[Bin]
-    abstaining: list[Abstaining]
-
-
-@dataclass(frozen=True)
-class Group:
-    """Results for one group of people in the set, for the head in use."""
-
-    name: str
-    count: int
-    accuracy: Interval
-    recall: dict[str, float]
-
-
-@dataclass(frozen=True)
-class AsUsed:
-    """The same faces cropped by the benchmark, and by the pipeline from a compressed video.
-
-    :param found: share of the faces that the detector finds.
-    :param accuracy: on the detected faces, with the pipeline's crops.
-    :param benchmark: on the same faces, with the benchmark's crops.
-    """
-
-    head: Head
-    truth: Truth
-    found: float
-    accuracy: float
-    benchmark: float
-
-
-@dataclass(frozen=True)
-class Robustness:
-    """Accuracy under one corruption, from mild to severe, for the head in use."""
-
-    name: str
-    unit: str
-    levels: list[float]
-    accuracy: list[float]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """All results on one labelled set.
-
-    :param faces_per_s: one crop, on this device.
-    :param bf16_agreement: share of the faces that get the same class in bf16 as in float32.
-    """
-
-    weights: str
-    sha256: str
-    count: int
-    readings: list[Reading]
-    faces_per_s: float
-    bf16_agreement: float
-    groups: list[Group] = field(default_factory=list)
-    as_used: list[AsUsed] = field(default_factory=list)
-    robustness: list[Robustness] = field(default_factory=list)
-
-    def reading(self, head: Head, truth: Truth) -> Reading | None:
-        """The reading of this head and truth; ``None`` if the data or the weights lack one."""
-        return next((r for r in self.readings if (r.head, r.truth) == (head, truth)), None)
-
-    def metrics(self) -> dict[str, float]:
-        """The metrics of a model card, named ``HEAD_TRUTH_metric``."""
-        return {
-            f"{reading.head}_{reading.truth}_{name}": value
-            for reading in self.readings
-            for name, value in {
-                "accuracy": reading.accuracy.value,
-                "accuracy_unseen": reading.accuracy_unseen,
-                "accuracy_ten_crops": reading.accuracy_ten_crops,
-                "macro_f1": reading.macro_f1.value,
-                "ece_cross_fitted": reading.ece_cross_fitted,
-                "log_loss": reading.log_loss,
-            }.items()
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; NaN becomes null."""
-        return _plain(asdict(self))
 
 
 def evaluate(
@@ -174,7 +49,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the network on the set with one crop, ten crops and bf16, and with the optional parts.
 
-    :param by: a column of the set, such as ``age_group``; evaluate each of its values.
+    :param by: a column of the set, such as ``age_group``; evaluate each of its values, whole numbers in
+        groups of ten.
     :param recut: crops the pictures from a video; ``None`` omits this part.
     :param robustness: measure under every corruption.
     :raises DataError: the set is empty or has no such column.
@@ -184,31 +60,25 @@ def evaluate(
         raise DataError("there is no labelled face to evaluate on.")
     if by is not None and by not in data.groups:
         raise DataError(f"`by` {by}: no such column; the data has {', '.join(data.groups) or 'none'}.")
-    runner = _Runner(weights, data, device, on_progress, passes=12 + (30 if robustness else 0))
+    corrupted = 2 * sum(len(one.levels) for one in CORRUPTIONS) + 2 * weights.card.architecture.covered
+    runner = _Runner(weights, data, device, on_progress, passes=14 + (corrupted if robustness else 0))
     start = time.perf_counter()
     one = runner.one_crop(data.images)
     seconds = time.perf_counter() - start
-    ten = runner.ten_crops()
+    mirrored, ten = runner.mirrored(data.images), runner.ten_crops()
     used = head_in_use(weights.card)
     return Evaluation(
         weights=weights.card.name,
         sha256=weights.sha256,
         count=len(data),
-        readings=[_read(weights.card, data, one, ten, head, truth) for head, truth in pairs],
+        readings=[_read(weights.card, data, one, mirrored, ten, head, truth) for head, truth in pairs],
         faces_per_s=len(data) / seconds,
         bf16_agreement=float((one.of(used).argmax(1) == runner.in_bf16().of(used).argmax(1)).mean()),
-        groups=_by_group(data, one.of(used), pairs[-1][1], by) if by else [],
-        as_used=_as_used(runner, *recut(data.images), one, pairs) if recut else [],
-        robustness=_robustness(runner, *pairs[-1]) if robustness else [],
+        groups=_by_group(weights.card, data, mirrored.of(used), pairs[-1], by) if by else [],
+        as_used=_as_used(runner, *recut(data.images), mirrored, pairs) if recut else [],
+        robustness=_robustness(runner, weights.card, *pairs[-1]) if robustness else [],
+        covers=_covers(runner, weights.card, mirrored) if robustness else None,
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def head_in_use(card: Card) -> Head:
@@ -229,15 +99,14 @@ def _pairs(card: Card, data: FaceSet) -> list[tuple[Head, Truth]]:
     return pairs
 
 
-def _read(card: Card, data: FaceSet, one: Scores, ten: Scores, head: Head, truth: Truth) -> Reading:
+def _read(
+    card: Card, data: FaceSet, one: Scores, mirrored: Scores, ten: Scores, head: Head, truth: Truth
+) -> Reading:
     target = _truth(data, truth)
     known = target >= 0
     target, chosen, unseen = target[known], one.of(head)[known].argmax(axis=1), data.unseen[known]
-    temperature = card.votes_temperature if head == "votes" else card.temperature
-    # with votes, faces without a majority count in the calibration too
-    shares = data.votes if truth == "majority" else one_hot(data.labels)
-    judged = shares.sum(axis=1) > 0
-    logits, shares = one.of(head)[judged], shares[judged]
+    temperature = _temperature(card, head)
+    logits, shares = _judged(data, truth, mirrored.of(head))
     probability = softmax(logits / temperature, axis=1)
     return Reading(
         head=head,
@@ -245,6 +114,7 @@ def _read(card: Card, data: FaceSet, one: Scores, ten: Scores, head: Head, truth
         count=len(target),
         accuracy=_interval(target, chosen, accuracy_score),
         accuracy_unseen=accuracy(one.of(head)[known][unseen], target[unseen]),
+        accuracy_mirrored=_interval(target, mirrored.of(head)[known].argmax(axis=1), accuracy_score),
         accuracy_ten_crops=accuracy(ten.of(head)[known], target),
         macro_f1=_interval(target, chosen, _macro_f1),
         recall=_recall(target, chosen),
@@ -255,8 +125,21 @@ def _read(card: Card, data: FaceSet, one: Scores, ten: Scores, head: Head, truth
         ece=calibration_error(reliability(probability, shares)),
         ece_cross_fitted=calibration_error(reliability(cross_fitted(logits, shares), shares)),
         reliability=reliability(probability, shares),
-        abstaining=abstaining(softmax(one.of(head)[known] / temperature, axis=1), target),
+        abstaining=abstaining(softmax(mirrored.of(head)[known] / temperature, axis=1), target),
     )
+
+
+def _temperature(card: Card, head: Head) -> float:
+    return card.votes_temperature if head == "votes" else card.temperature
+
+
+def _judged(
+    data: FaceSet, truth: Truth, logits: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits and shares of the faces that count in the calibration; with votes, also without a majority."""
+    shares = data.votes if truth == "majority" else one_hot(data.labels)
+    judged = shares.sum(axis=1) > 0
+    return logits[judged], shares[judged]
 
 
 def _truth(data: FaceSet, truth: Truth) -> NDArray[np.int64]:
@@ -305,29 +188,46 @@ def accuracy(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
 # --- groups, video, poor pictures -----------------------------------------------------------------------
 
 
-def _by_group(data: FaceSet, scores: NDArray[np.float32], kind: Truth, by: str) -> list[Group]:
-    chosen, values, truth = scores.argmax(axis=1), data.groups[by], _truth(data, kind)
+def _by_group(
+    card: Card, data: FaceSet, scores: NDArray[np.float32], pair: tuple[Head, Truth], by: str
+) -> list[Group]:
+    head, kind = pair
+    chosen, values, truth = scores.argmax(axis=1), _by_tens(data.groups[by]), _truth(data, kind)
     groups = [(name, (values == name) & (truth >= 0)) for name in np.unique(values)]
+
+    def error(rows: NDArray[np.bool_]) -> float:
+        logits, shares = _judged(data.select(rows), kind, scores[rows])
+        return calibration_error(reliability(softmax(logits / _temperature(card, head), axis=1), shares))
+
     return [
         Group(
             name=str(name),
             count=int(rows.sum()),
             accuracy=_interval(truth[rows], chosen[rows], accuracy_score),
             recall=_recall(truth[rows], chosen[rows]),
+            ece=error(rows),
         )
         for name, rows in groups
         if rows.any()
     ]
 
 
+def _by_tens(values: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Whole numbers, such as ages, as groups of ten: ``60–69``; other values unchanged."""
+    if not all(value.isdecimal() for value in values):
+        return values
+    tens = [int(value) // 10 * 10 for value in values]
+    return np.array([f"{ten}–{ten + 9}" for ten in tens])
+
+
 def _as_used(
     runner: "_Runner",
     crops: NDArray[np.uint8],
     found: NDArray[np.bool_],
-    one: Scores,
+    mirrored: Scores,
     pairs: list[tuple[Head, Truth]],
 ) -> list[AsUsed]:
-    again = runner.one_crop(crops[found])
+    again = runner.mirrored(crops[found])
     rows = [(head, truth, _truth(runner.data, truth)[found]) for head, truth in pairs if found.any()]
     return [
         AsUsed(
@@ -335,27 +235,47 @@ def _as_used(
             truth=truth,
             found=float(found.mean()),
             accuracy=accuracy(again.of(head), target),
-            benchmark=accuracy(one.of(head)[found], target),
+            benchmark=accuracy(mirrored.of(head)[found], target),
         )
         for head, truth, target in rows
     ]
 
 
-def _robustness(runner: "_Runner", head: Head, truth: Truth) -> list[Robustness]:
+def _robustness(runner: "_Runner", card: Card, head: Head, truth: Truth) -> list[Robustness]:
     data, target = runner.data, _truth(runner.data, truth)
 
-    def measure(images: NDArray[np.uint8]) -> float:
-        return accuracy(runner.one_crop(images).of(head), target)
+    def measure(images: NDArray[np.uint8]) -> tuple[float, float, float]:
+        scores = runner.mirrored(images)
+        readable = scores.covered <= card.covered_limit
+        sure = softmax(scores.of(head) / _temperature(card, head), axis=1).max(axis=1) >= SURE
+        told = readable & sure
+        error = 1 - accuracy(scores.of(head)[told], target[told])
+        return accuracy(scores.of(head), target), float(readable.mean()), error
 
-    return [
-        Robustness(
-            name=corruption.name,
-            unit=corruption.unit,
-            levels=list(corruption.levels),
-            accuracy=[measure(corruption.apply(data.images, level)) for level in corruption.levels],
-        )
-        for corruption in CORRUPTIONS
-    ]
+    found = []
+    for corruption in CORRUPTIONS:
+        levels = [measure(corruption.apply(data.images, level)) for level in corruption.levels]
+        columns = [list(column) for column in zip(*levels, strict=True)]
+        found.append(Robustness(corruption.name, corruption.unit, list(corruption.levels), *columns))
+    return found
+
+
+def _covers(runner: "_Runner", card: Card, mirrored: Scores) -> Covers | None:
+    if not card.architecture.covered:
+        return None
+    data = runner.data
+    clean = to_grey(torch.from_numpy(data.images))
+    drawn, share = draw_covers(clean, 1.0, torch.Generator().manual_seed(0))
+    covered = runner.mirrored((255 * drawn[:, 0]).round().to(torch.uint8).numpy())
+    used = head_in_use(card)
+    other = covered.of(used).argmax(axis=1) != mirrored.of(used).argmax(axis=1)
+    changed = other & (share.numpy() >= 1 / 3)
+    flagged = covered.covered > card.covered_limit
+    return Covers(
+        false_flags=float((mirrored.covered > card.covered_limit).mean()),
+        changed=int(changed.sum()),
+        flagged=float(flagged[changed].mean()) if changed.any() else math.nan,
+    )
 
 
 class _Runner:
@@ -371,6 +291,9 @@ class _Runner:
 
     def one_crop(self, images: NDArray[np.uint8]) -> Scores:
         return self._count(predict, images, 1)
+
+    def mirrored(self, images: NDArray[np.uint8]) -> Scores:
+        return self._count(partial(predict, mirrored=True), images, 2)
 
     def ten_crops(self) -> Scores:
         return self._count(predict_ten_crops, self.data.images, 10)

@@ -12,9 +12,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from emonext.evaluation import Evaluation, Reading, Robustness, Truth
 from emonext.inference import Head
 from emonext.model import LABELS
+from emonext.results import Evaluation, Reading, Robustness, Truth
 from emonext.weight_files import NAME
 
 if TYPE_CHECKING:  # training draws its own curves
@@ -168,7 +168,7 @@ def _undisturbed(found: Evaluation) -> float | None:
     """The accuracy without corruption."""
     pairs: list[tuple[Head, Truth]] = [("votes", "majority"), ("votes", "labels"), ("labels", "labels")]
     readings = [found.reading(head, truth) for head, truth in pairs]
-    return next((reading.accuracy.value for reading in readings if reading), None)
+    return next((reading.accuracy_mirrored.value for reading in readings if reading), None)
 
 
 def _confusion_title(reading: Reading) -> str:

@@ -20,6 +20,9 @@ LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SE_REDUCTION = 16
 LABEL_SMOOTHING = 0.2
 
+# Weight of the covers' loss beside those of labels and votes.
+COVERED_WEIGHT = 0.5
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -30,6 +33,7 @@ class Architecture:
     :param image_size: side of the input, px.
     :param votes: add a second linear head that predicts the distribution of ten people's votes. The paper
         has no such head; FER2013's labels alone are too noisy to train on.
+    :param covered: add a head that tells how far the face is hidden, by a hand or a mask, or by blur.
     :param spatial_transformer: ``False`` omits it (for ablations).
     :param squeeze_excitation: ``False`` omits it (for ablations).
     """
@@ -40,6 +44,7 @@ class Architecture:
     votes: bool = False
     spatial_transformer: bool = True
     squeeze_excitation: bool = True
+    covered: bool = False
 
 
 # The five sizes of the paper, and timm's smaller ConvNeXts for machines without a GPU.
@@ -136,6 +141,7 @@ class EmoNeXt(nn.Module):
             self._add_squeeze_excitation(architecture.dims)
         self.attention = SampleAttention(architecture.dims[-1])
         self.votes = nn.Linear(architecture.dims[-1], len(LABELS)) if architecture.votes else None
+        self.covered = nn.Linear(architecture.dims[-1], 1) if architecture.covered else None
 
     def _add_squeeze_excitation(self, dims: tuple[int, ...]) -> None:
         """Add a block after each downsampling, as in the authors' code."""
@@ -158,6 +164,12 @@ class EmoNeXt(nn.Module):
         """(N, D) → (N, 7), for people's votes; without a head for votes, for FER2013's labels."""
         return self.logits(features) if self.votes is None else self.votes(features)
 
+    def covered_logit(self, features: Tensor) -> Tensor:
+        """(N, D) → (N,): how far the face is hidden; −∞ without a head for it."""
+        if self.covered is None:
+            return features.new_full((len(features),), -math.inf)
+        return self.covered(features)[:, 0]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, S, S) float as preprocessed → (N, 7) logits; a face's row depends on that face alone."""
         return self.logits(self.features(x))
@@ -173,21 +185,29 @@ def training_loss(
     x: Tensor,
     target: Tensor,
     votes: Tensor | None = None,
+    hidden: Tensor | None = None,
     *,
     label_smoothing: float = LABEL_SMOOTHING,
     attention_weight: float = 1.0,
 ) -> Tensor:
-    """Label-smoothed cross-entropy plus the attention term, a scalar; plus the votes' cross-entropy.
+    """Label-smoothed cross-entropy plus the attention term, a scalar; plus those of votes and covers.
 
     :param x: (N, 3, S, S) preprocessed pictures.
-    :param target: (N,) classes, or (N, 7) probabilities.
+    :param target: (N, 7) probabilities; rows of zeros are ignored.
     :param votes: (N, 7) shares; rows of zeros are ignored. Votes are not smoothed: the disagreement between
         people is part of the target.
+    :param hidden: (N,) how far each face is hidden, 0…1.
     """
     features = model.features(x)
-    loss = F.cross_entropy(model.logits(features).float(), target, label_smoothing=label_smoothing)
+    known = target.sum(dim=1, keepdim=True)
+    smooth = (1 - label_smoothing) * target + label_smoothing / len(LABELS) * known
+    loss = F.cross_entropy(model.logits(features).float(), smooth, reduction="sum")
+    loss = loss / known.sum().clamp_min(1)
     if attention_weight:
         loss = loss + attention_weight * attention_loss(model.attention(features))
     if votes is not None:
         loss = loss + F.cross_entropy(model.vote_logits(features).float(), votes)
+    if hidden is not None and model.covered is not None:
+        logit = model.covered_logit(features).float()
+        loss = loss + COVERED_WEIGHT * F.binary_cross_entropy_with_logits(logit, hidden)
     return loss

@@ -156,6 +156,9 @@ SURE: tuple[IdentityState, ...] = ("confirmed", "recognised")
 
 UNSURE: tuple[IdentityState, ...] = ("to_check", "unknown")
 
+FAULTS = ("too small", "blurred", "too dark", "too bright", "turned away", "covered")
+"""The reasons for the status ``low_quality``."""
+
 STATUSES = ("ok", "no_face", "other_person", "low_quality", "decode_error")
 
 
@@ -200,6 +203,8 @@ class Face:
     :param sharpness: variance of the Laplacian of the grey crop, whose levels are 0…255.
     :param brightness: mean grey level of the crop, 0…1.
     :param yaw, pitch, roll: degrees, approximate.
+    :param covered: how far the face is hidden, 0…1; above 0.5, the expression can't be read. 0 before
+        classification, and with weights that cannot tell.
     :param track: number of the face's track; ``None`` before tracking.
     :param probabilities: (7,) float32 in the order of :data:`EMOTIONS`; ``None`` before classification.
     """
@@ -214,6 +219,7 @@ class Face:
     yaw: float
     pitch: float
     roll: float
+    covered: float = 0.0
     track: int | None = None
     probabilities: NDArray[np.float32] | None = None
 

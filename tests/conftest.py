@@ -80,7 +80,7 @@ def networks(has_weights: bool) -> Networks:
     prepare = classify.card.preprocessing
     crop_spec = CropSpec(prepare.crop_px, prepare.face_scale, prepare.face_shift)
     weights = {"name": classify.card.name, "sha256": classify.sha256}
-    return replace(found, classify=classify, crop_spec=crop_spec, weights=weights)
+    return replace(found, classify=classify.read, crop_spec=crop_spec, weights=weights)
 
 
 @pytest.fixture(scope="session")

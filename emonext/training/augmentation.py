@@ -6,6 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from emonext.training.covers import draw_covers
+
+# A cover over a third of the picture, or a face that is reduced to 13 px, is counted as fully hidden.
+_HIDDEN_SHARE, _HIDDEN_SIDE = 1 / 3, 13
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -16,8 +21,8 @@ class Augmentation:
     :param shift: largest shift, as a share of the side: a detector's box is never exact.
     :param brightness: added to grey values in 0…1.
     :param contrast: range of the factor about the picture's mean.
-    :param erase: probability that a rectangle (2–15 % of the area) becomes grey: hands, cups, glasses.
-    :param coarse: probability that the picture loses detail, down to 16 px: a face far from the camera, out
+    :param cover: probability that a drawn thing covers a part of the face.
+    :param coarse: probability that the picture loses detail, down to 10 px: a face far from the camera, out
         of focus, or in a video compressed too hard.
     """
 
@@ -26,28 +31,37 @@ class Augmentation:
     shift: float = 0.08
     brightness: float = 0.15
     contrast: tuple[float, float] = (0.7, 1.3)
-    erase: float = 0.35
+    cover: float = 0.35
     coarse: float = 0.2
 
-    def __call__(self, grey: Tensor, size: int, generator: torch.Generator) -> Tensor:
-        """(N, 1, H, W) in 0…1 → (N, 1, size, size) in 0…1, flipped, warped, resized, with changed light."""
+    def __call__(self, grey: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Flip, warp, resize, cover, and change the light.
+
+        :param grey: (N, 1, H, W) in 0…1.
+        :returns: (N, 1, size, size) in 0…1, and (N,) how far each face is hidden, 0…1.
+        """
+        coarse, blurred = self._coarsen(grey, generator)
         warped = F.grid_sample(
-            self._coarsen(grey, generator),
+            coarse,
             F.affine_grid(self._affine(len(grey), generator), [len(grey), 1, size, size], False),
             padding_mode="border",
             align_corners=False,
         )
-        return self._erase(self._light(warped, generator), generator)
+        covered, share = draw_covers(self._light(warped, generator), self.cover, generator)
+        return covered, torch.maximum(blurred.float(), (share / _HIDDEN_SHARE).clamp(max=1))
 
-    def _coarsen(self, grey: Tensor, generator: torch.Generator) -> Tensor:
-        """Reduce the detail of the chosen pictures, all by the same factor: a batch has one size."""
+    def _coarsen(self, grey: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Reduce the detail of the chosen pictures, all by the same factor: a batch has one size.
+
+        :returns: the pictures, and (N,) bool, whether the face is hidden by that.
+        """
         chosen = _uniform(len(grey), 0, 1, generator) < self.coarse
-        side = int(_uniform(1, 16, 40, generator))
+        side = int(_uniform(1, 10, 40, generator))
         if side >= grey.shape[-1] or not chosen.any():
-            return grey
+            return grey, torch.zeros_like(chosen)
         small = F.interpolate(grey, (side, side), mode="bilinear", antialias=True, align_corners=False)
         coarse = F.interpolate(small, grey.shape[-2:], mode="bilinear", align_corners=False)
-        return torch.where(chosen[:, None, None, None], coarse, grey)
+        return torch.where(chosen[:, None, None, None], coarse, grey), chosen & (side <= _HIDDEN_SIDE)
 
     def _affine(self, n: int, generator: torch.Generator) -> Tensor:
         """(n, 2, 3) maps from output to input coordinates."""
@@ -65,19 +79,6 @@ class Augmentation:
         factor = _uniform(n, *self.contrast, generator).view(n, 1, 1, 1)
         offset = _uniform(n, -self.brightness, self.brightness, generator).view(n, 1, 1, 1)
         return ((grey - mean) * factor + mean + offset).clamp(0, 1)
-
-    def _erase(self, grey: Tensor, generator: torch.Generator) -> Tensor:
-        n, size = len(grey), grey.shape[-1]
-        area, ratio = _uniform(n, 0.02, 0.15, generator), _uniform(n, 0.5, 2.0, generator)
-        height, width = (area * ratio).sqrt(), (area / ratio).sqrt()
-        top = _uniform(n, 0, 1, generator) * (1 - height)
-        left = _uniform(n, 0, 1, generator) * (1 - width)
-        at = (torch.arange(size, device=grey.device) + 0.5) / size
-        rows = (at >= top[:, None]) & (at < (top + height)[:, None])
-        columns = (at >= left[:, None]) & (at < (left + width)[:, None])
-        chosen = _uniform(n, 0, 1, generator) < self.erase
-        hole = rows[:, None, :, None] & columns[:, None, None, :] & chosen[:, None, None, None]
-        return grey.masked_fill(hole, 0.5)
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,10 @@ from emonext.training.augmentation import Augmentation
 
 @dataclass(frozen=True)
 class Epoch:
-    """A row of the log. Accuracies: averaged network, validation split, one crop."""
+    """A row of the log. Accuracies: averaged network, validation split, one crop.
+
+    :param further_accuracy: majority accuracy on the further faces, if there are any.
+    """
 
     epoch: int
     learning_rate: float
@@ -18,6 +21,7 @@ class Epoch:
     accuracy: float
     majority_accuracy: float
     seconds: float
+    further_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Settings:
     :param size: a name in :data:`emonext.ARCHITECTURES`.
     :param image_size: input side, px; ``None``: the architecture's default.
     :param init: initial weights; see :func:`emonext.training.starting.start_from`.
+    :param minutes: choose the number of epochs by the time of the first two, so that the run ends in time;
+        until then, ``epochs`` is assumed.
     :param optimizer: ``muon`` orthogonalises the updates of the trunk's matrices (Jordan 2024) and uses
         AdamW for the rest; ``adamw`` uses it for all.
     :param learning_rate: peak value; reached after the share ``warmup`` of the run, then a cosine to 0.
@@ -34,6 +40,8 @@ class Settings:
     :param mixup: blend each picture and label with another, with a share from Beta(mixup, mixup)
         (Zhang et al. 2018), against memorising noisy labels; 0: no mixup.
     :param votes: also train a second head on the FER+ votes.
+    :param further_share: share of each batch that is drawn from the further faces, if there are any.
+    :param covered: also train a head that tells how far the face is hidden.
     :param attention_weight: weight of the paper's attention loss; 0: no attention loss.
     :param spatial_transformer: ``False`` omits it from the network.
     :param squeeze_excitation: ``False`` omits it from the network.
@@ -43,6 +51,7 @@ class Settings:
     image_size: int | None = None
     init: str = "none"
     epochs: int = 40
+    minutes: float | None = None
     batch_size: int = 128
     optimizer: str = "muon"
     learning_rate: float = 3e-3
@@ -54,6 +63,8 @@ class Settings:
     label_smoothing: float = 0.2
     mixup: float = 0.3
     votes: bool = True
+    further_share: float = 0.2
+    covered: bool = True
     attention_weight: float = 1.0
     spatial_transformer: bool = True
     squeeze_excitation: bool = True
@@ -77,8 +88,9 @@ PRESETS = {
         label_smoothing=0.2,
         mixup=0.0,
         votes=False,
+        covered=False,
         augmentation=Augmentation(
-            rotation_deg=20, scale=(1.0, 1.0), shift=0.025, brightness=0, contrast=(1, 1), erase=0, coarse=0
+            rotation_deg=20, scale=(1.0, 1.0), shift=0.025, brightness=0, contrast=(1, 1), cover=0, coarse=0
         ),
     ),
 }

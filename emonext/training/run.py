@@ -13,16 +13,17 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.distributions import Beta
-from torch.nn import functional as F
+from torchvision.transforms.v2.functional import resize
 
 from emonext.calibration import fit_temperature
 from emonext.checkpoint import Card, Weights, load_without_code, save_weights
@@ -30,11 +31,12 @@ from emonext.datasets.data import FaceSet, without_twins
 from emonext.datasets.forms import load_faces
 from emonext.device import has_bf16
 from emonext.errors import DataError
-from emonext.evaluation import Evaluation, accuracy, evaluate, one_hot
+from emonext.evaluation import accuracy, evaluate, one_hot
 from emonext.figures import draw_curves
-from emonext.inference import predict
-from emonext.model import ARCHITECTURES, LABELS, EmoNeXt, training_loss
+from emonext.inference import Scores, predict
+from emonext.model import ARCHITECTURES, EmoNeXt, training_loss
 from emonext.preprocessing import Preprocessing, to_grey
+from emonext.results import Evaluation
 from emonext.training.optimizer import make_optimizer
 from emonext.training.recipe import Epoch, Settings
 from emonext.training.starting import start_from
@@ -48,6 +50,12 @@ FER2013_FACE_SCALE, FER2013_FACE_SHIFT = 1.08, (0.0, -0.01)
 
 MAX_GRADIENT_NORM = 1.0
 
+# Share of the validation faces, as they are, that may be called covered.
+FALSE_FLAGS = 0.05
+
+# Epochs whose time decides how many a run of so many minutes has.
+_PROBES = 2
+
 # The trunk halves the picture's side five times.
 MIN_IMAGE_SIZE = 32
 
@@ -55,16 +63,27 @@ OnBatch = Callable[[int, int, float], None]
 """Called with (steps done, steps in the whole run, loss)."""
 
 
-def make_run(folder: Path, settings: Settings, data: Path, device: torch.device) -> "Run":
+def make_run(
+    folder: Path, settings: Settings, data: Path, device: torch.device, further: Path | None = None
+) -> "Run":
     """Prepare a run; training pictures with a duplicate in another split are left out.
 
     :param data: anything that :func:`emonext.datasets.forms.load_faces` reads, with a training and a
         validation split.
+    :param further: a second set of the same kind, of other people; each batch has a share of its faces.
     :raises DataError: the data cannot be read, a setting is unknown, or the folder holds another run.
     """
+    train, val = _load_both(data)
+    train = train.select(train.labels >= 0)
+    name, more = data.stem, None
+    if further is not None:
+        name, more = f"{data.stem} and {further.stem}", _load_both(further)
+    return Run(folder, settings, train, val, device, further=more, data_name=name)
+
+
+def _load_both(data: Path) -> tuple[FaceSet, FaceSet]:
     train, val = load_faces(data, "train"), load_faces(data, "val")
-    usable = train.unseen & without_twins(train, val) & (train.labels >= 0)
-    return Run(folder, settings, train.select(usable), val, device, data_name=data.stem)
+    return train.select(train.unseen & without_twins(train, val)), val
 
 
 class Run:
@@ -78,9 +97,13 @@ class Run:
         val: FaceSet,
         device: torch.device,
         *,
+        further: tuple[FaceSet, FaceSet] | None = None,
         data_name: str = "",
     ) -> None:
-        """:raises DataError: a setting is unknown, or the folder holds a run with other settings."""
+        """
+        :param further: training and validation faces of a second set.
+        :raises DataError: a setting is unknown, or the folder holds a run with other settings.
+        """
         if settings.size not in ARCHITECTURES or settings.optimizer not in ("muon", "adamw"):
             raise DataError(
                 f"`size` {settings.size}, `optimizer` {settings.optimizer}: unknown; "
@@ -90,7 +113,11 @@ class Run:
             raise DataError(f"`image_size` {settings.image_size}: give {MIN_IMAGE_SIZE} px or more.")
         if not 0 < settings.learning_rate < math.inf:
             raise DataError(f"`learning_rate` {settings.learning_rate:g}: give a positive number.")
-        if len(train) < settings.batch_size:
+        self._further = round(settings.further_share * settings.batch_size) if further else 0
+        self._main = settings.batch_size - self._further
+        if not 0 <= settings.further_share < 1 or self._main < 1:
+            raise DataError(f"`further_share` {settings.further_share:g}: give a number from 0 to 1.")
+        if len(train) < self._main:
             raise DataError(
                 f"`batch_size` {settings.batch_size}: the {len(train)} training faces do not fill a batch; "
                 "give a smaller one, or more faces."
@@ -109,6 +136,7 @@ class Run:
             votes=votes,
             spatial_transformer=settings.spatial_transformer,
             squeeze_excitation=settings.squeeze_excitation,
+            covered=settings.covered,
         )
         model = EmoNeXt(architecture, drop_path=settings.drop_path, layer_scale=settings.layer_scale)
         start_from(model, settings.init)
@@ -121,25 +149,37 @@ class Run:
             resize=side,
             face_scale=FER2013_FACE_SCALE,
             face_shift=FER2013_FACE_SHIFT,
+            crop_px=train.images.shape[1],
             mean=FER2013_MEAN,
             std=FER2013_STD,
         )
         self.augment = settings.augmentation
-        self.images = torch.from_numpy(train.images).to(device)
-        self.labels = torch.from_numpy(train.labels).to(device)
-        self.votes = torch.from_numpy(train.votes).to(device) if votes else None
+        # at one size, so that sharpness does not tell the two sets apart
+        size = train.images.shape[1:]
+        self.faces = _Faces(train, size, device)
+        self.further = None if further is None else _Faces(further[0], size, device)
+        self.further_val = None if further is None else further[1]
         self.log: list[Epoch] = []
         self._resume()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole run, by the settings or by the time that the first two took."""
+        if self.settings.minutes is None or len(self.log) < _PROBES:
+            return self.settings.epochs
+        seconds = sum(epoch.seconds for epoch in self.log[:_PROBES]) / _PROBES
+        return max(_PROBES, int(60 * self.settings.minutes / seconds))
 
     def train(self, on_batch: OnBatch, max_minutes: float = math.inf) -> list[Epoch]:
         """Train until the last epoch, or until the next epoch would exceed ``max_minutes``."""
         deadline = time.monotonic() + 60 * max_minutes
-        while len(self.log) < self.settings.epochs:
+        while len(self.log) < self.epochs:
             started = time.monotonic()
             if self.log and started + self.log[-1].seconds > deadline:
                 break
             loss = self._train_epoch(len(self.log), on_batch)
-            found = predict(self.average.module.eval(), self.prepare, self.val.images, self.device)
+            found = self._predict(self.val)
+            more = self.further_val
             self.log.append(
                 Epoch(
                     epoch=len(self.log) + 1,
@@ -148,6 +188,9 @@ class Run:
                     accuracy=accuracy(found.labels, self.val.labels),
                     majority_accuracy=accuracy(found.votes, self.val.majority),
                     seconds=time.monotonic() - started,
+                    further_accuracy=None
+                    if more is None
+                    else accuracy(self._predict(more).votes, more.majority),
                 )
             )
             self._save()
@@ -155,15 +198,19 @@ class Run:
 
     def finish(self) -> tuple[Path, Evaluation]:
         """Write ``weights.safetensors``: the averaged network, calibrated and evaluated on validation."""
-        model = self.average.module.eval()
-        scores = predict(model, self.prepare, self.val.images, self.device)
+        model, scores = self.average.module.eval(), self._predict(self.val, mirrored=True)
         epochs = "1 epoch" if len(self.log) == 1 else f"{len(self.log)} epochs"
         card = Card(
             name=self.settings.size,
             architecture=self.model.architecture,
             preprocessing=self.prepare,
             temperature=fit_temperature(scores.labels, one_hot(self.val.labels)),
-            votes_temperature=1.0 if self.votes is None else fit_temperature(scores.votes, self.val.votes),
+            votes_temperature=fit_temperature(scores.votes, self.val.votes)
+            if self.model.architecture.votes
+            else 1.0,
+            covered_limit=float(np.quantile(scores.covered, 1 - FALSE_FLAGS))
+            if self.model.architecture.covered
+            else 0.0,
             licence="research use only, unless the data allow more",
             data=f"{self._data_name}, training split without the pictures that have a twin in another split",
             recipe=f"{epochs}; {_one_line(self.settings)}",
@@ -173,15 +220,19 @@ class Run:
         save_weights(model, replace(card, metrics=found.metrics()), path)
         return path, found
 
+    def _predict(self, faces: FaceSet, *, mirrored: bool = False) -> Scores:
+        model = self.average.module.eval()
+        return predict(model, self.prepare, faces.images, self.device, mirrored=mirrored)
+
     def _train_epoch(self, epoch: int, on_batch: OnBatch) -> float:
         """Train one epoch → mean loss. Random numbers depend on seed and epoch only, for exact resuming."""
         settings = self.settings
         torch.manual_seed(settings.seed * 10_000 + epoch)
         generator = torch.Generator(self.device).manual_seed(settings.seed * 10_000 + epoch)
-        steps = len(self.labels) // settings.batch_size
-        total, losses = steps * settings.epochs, 0.0
+        steps = len(self.faces) // self._main
+        total, losses = steps * self.epochs, 0.0
         self.model.train()
-        for step, rows in enumerate(_shuffled(len(self.labels), settings.batch_size, generator)):
+        for step, rows in enumerate(_shuffled(len(self.faces), self._main, generator)):
             done = epoch * steps + step
             self._set_learning_rate(done / total)
             loss = self._step(rows, generator, done)
@@ -190,20 +241,24 @@ class Run:
         return losses / steps
 
     def _step(self, rows: Tensor, generator: torch.Generator, done: int) -> float:
-        grey = self.augment(to_grey(self.images[rows]), self.prepare.size, generator)
-        labels = F.one_hot(self.labels[rows], len(LABELS)).float()
-        votes = None if self.votes is None else self.votes[rows]
+        batch = self._augmented(self.faces, rows, generator)
+        if self.further is not None and self._further:
+            drawn = self.further.draw(self._further, generator)
+            both = zip(batch, self._augmented(self.further, drawn, generator), strict=True)
+            order = torch.randperm(self.settings.batch_size, generator=generator, device=self.device)
+            batch = tuple(torch.cat(parts)[order] for parts in both)
         if self.settings.mixup:
-            share = _share(self.settings.mixup, grey.device)
-            grey, labels = _blend(grey, share), _blend(labels, share)
-            votes = None if votes is None else _blend(votes, share)
+            share = _share(self.settings.mixup, self.device)
+            batch = tuple(_blend(values, share) for values in batch)
+        grey, labels, votes, hidden = batch
         x = self.prepare.normalize(grey).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bf16(self.device)):
             loss = training_loss(
                 self.model,
                 x,
                 labels,
-                votes,
+                votes if self.model.architecture.votes else None,
+                hidden,
                 label_smoothing=self.settings.label_smoothing,
                 attention_weight=self.settings.attention_weight,
             )
@@ -213,6 +268,11 @@ class Run:
         self.optimizer.zero_grad()
         self.average.update(self.model, step=done)
         return loss.item()
+
+    def _augmented(self, faces: "_Faces", rows: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Grey pictures (n, 1, S, S), labels and votes (n, 7), and how far each face is hidden (n,)."""
+        grey, hidden = self.augment(to_grey(faces.images[rows]), self.prepare.size, generator)
+        return grey, faces.labels[rows], faces.votes[rows], hidden
 
     def _set_learning_rate(self, progress: float) -> None:
         warm = min(1.0, progress / self.settings.warmup) if self.settings.warmup else 1.0
@@ -254,6 +314,27 @@ class Run:
         self.average.module.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.log = [Epoch(**row) for row in state["log"]]
+
+
+class _Faces:
+    """A set of training faces on the device."""
+
+    def __init__(self, faces: FaceSet, size: Sequence[int], device: torch.device) -> None:
+        """:param size: height and width to which the pictures are resized, px."""
+        self.images = resize(torch.from_numpy(faces.images)[:, None], list(size))[:, 0].to(device)
+        self.labels = torch.from_numpy(one_hot(faces.labels)).to(device)
+        self.votes = torch.from_numpy(faces.votes).to(device)
+        # a class with a quarter of the faces is drawn half as often, so that rare ones are seen
+        classes = np.where(faces.labels >= 0, faces.labels, faces.majority)
+        _, number, count = np.unique(classes, return_inverse=True, return_counts=True)
+        self._weights = torch.from_numpy(count[number] ** -0.5).to(device)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n,) rows, with rare classes more often than they are."""
+        return torch.multinomial(self._weights, n, replacement=True, generator=generator)
 
 
 def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:

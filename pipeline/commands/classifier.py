@@ -17,7 +17,7 @@ from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
-    from emonext.evaluation import Evaluation, Reading
+    from emonext.results import Evaluation, Reading
 
 
 @app.command(rich_help_panel=CLASSIFIER)
@@ -26,6 +26,10 @@ def train(
         Path, typer.Argument(help="FER2013, or another data set; see `data import`.", metavar="DATA")
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run; an unfinished run continues.")],
+    further: Annotated[
+        Path | None, typer.Option(help="A second data set, such as older faces; a share of each batch.")
+    ] = None,
+    further_share: Annotated[float | None, typer.Option(help="That share, 0 to 1.")] = None,
     preset: Annotated[str, typer.Option(help="best or paper; other options override its values.")] = "best",
     size: Annotated[str | None, typer.Option(help="Architecture: atto … nano, tiny … xlarge.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Width and height of the input, px.")] = None,
@@ -33,6 +37,9 @@ def train(
         str | None, typer.Option(help="Initial weights: none, imagenet, a name or a file.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="As many passes as end in this time, min.", min=0)
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Faces per training step.", min=2)] = None,
     optimizer: Annotated[str | None, typer.Option(help="muon or adamw.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
@@ -60,21 +67,23 @@ def train(
         "image_size": image_size,
         "init": init,
         "epochs": epochs,
+        "minutes": minutes,
         "batch_size": batch_size,
         "optimizer": optimizer,
         "learning_rate": lr,
         "seed": seed,
+        "further_share": further_share,
         "votes": False if no_votes else None,
         "spatial_transformer": False if no_transformer else None,
         "squeeze_excitation": False if no_excitation else None,
         "attention_weight": 0.0 if no_attention else None,
     }
     settings = choose_settings(preset, {name: value for name, value in changes.items() if value is not None})
-    run = make_run(out, settings, data, choose_device(device))
+    run = make_run(out, settings, data, choose_device(device), further)
     with progress_bar("Training") as update:
         log = run.train(lambda done, total, loss: update(done, total, f"loss {loss:.3f}"), max_minutes)
-    if len(log) < settings.epochs:
-        out_console.print(f"{len(log)} of {settings.epochs} epochs; run the same command to continue.")
+    if len(log) < run.epochs:
+        out_console.print(f"{len(log)} of {run.epochs} epochs; run the same command to continue.")
         return
     path, found = run.finish()
     _print_evaluation(str(path), found)
@@ -99,6 +108,9 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the results as an HTML page.")] = None,
     card: Annotated[Path | None, typer.Option(help="Write the model card to this file (.md).")] = None,
+    further: Annotated[
+        Path | None, typer.Option(help="A second data set, such as older faces, for the model card.")
+    ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Write the figures (PNG) to this folder.")] = None,
     device: Device = "auto",
 ) -> None:
@@ -136,6 +148,13 @@ def evaluate(
             robustness=robustness,
         )
     _print_evaluation(weights, found)
+    others = {}
+    if further:
+        more = load_faces(further, check_split(split), label_map=label_map, votes=votes)
+        others[further.stem] = measure(
+            loaded, more, choose_device(device), by="age" if "age" in more.groups else None
+        )
+        _print_evaluation(f"{weights}, {further.stem}", others[further.stem])
     if json_file:
         json_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", "utf-8")
     if html:
@@ -143,7 +162,7 @@ def evaluate(
     drawn = draw_evaluation(found, pictures) if pictures else []
     if card:
         described = f"{data.stem}, {split} split, {number_of(len(faces), 'face')}"
-        card.write_text(model_card(loaded, found, described, drawn), encoding="utf-8")
+        card.write_text(model_card(loaded, found, described, drawn, others), encoding="utf-8")
 
 
 @data_app.command("import")
@@ -265,6 +284,7 @@ def _print_evaluation(weights: str, found: "Evaluation") -> None:
         "accuracy, one crop": lambda r: f"{r.accuracy.value:.2%}",
         "… 95 % interval": lambda r: f"{r.accuracy.low:.1%}–{r.accuracy.high:.1%}",
         "… without duplicates in training": lambda r: f"{r.accuracy_unseen:.2%}",
+        "accuracy, face and mirror image": lambda r: f"{r.accuracy_mirrored.value:.2%}",
         "accuracy, ten crops": lambda r: f"{r.accuracy_ten_crops:.2%}",
         "macro F1": lambda r: f"{r.macro_f1.value:.3f}",
         "calibration error, raw": lambda r: f"{r.ece_raw:.3f}",
@@ -287,7 +307,14 @@ def _print_evaluation(weights: str, found: "Evaluation") -> None:
     for group in found.groups:
         share = group.accuracy
         interval = f"{share.low:.1%}–{share.high:.1%}"
-        say(f"{group.name}: {number_of(group.count, 'face')}, {share.value:.1%} ({interval})")
+        faces = number_of(group.count, "face")
+        say(f"{group.name}: {faces}, {share.value:.1%} ({interval}), calibration error {group.ece:.3f}")
     for poor in found.robustness:
         steps = zip(poor.levels, poor.accuracy, strict=True)
         say(f"{poor.name} ({poor.unit}): " + ", ".join(f"{level:g} → {share:.1%}" for level, share in steps))
+    if found.covers:
+        say(
+            f"Covers drawn over a third or more that change the answer: {found.covers.flagged:.0%} of "
+            f"{number_of(found.covers.changed, 'face')} are found covered "
+            f"(of the faces as they are, {found.covers.false_flags:.1%})"
+        )

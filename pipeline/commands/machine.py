@@ -153,7 +153,7 @@ def bench(
 
         in_float32 = Classifier(model, device, bf16=False)
         with progress_bar("Baseline") as update:
-            compared = compare(costs, settings, networks, in_float32, update)
+            compared = compare(costs, settings, networks, in_float32.read, update)
         result |= compared.to_dict()
     _tell_costs(result)
     if json_file:

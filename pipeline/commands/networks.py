@@ -62,7 +62,7 @@ def make_networks(
         detect=cascade,
         refine=cascade.refine,
         search=cascade,
-        classify=classify,
+        classify=classify.read,
         crop_spec=crop_of(prepare),
         weights={
             "name": classify.card.name,

@@ -10,14 +10,14 @@ from pipeline.records import Face, FrameFaces
 
 DEFAULT_BATCH_SIZE = 64
 
-ClassifyFaces = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""(N, S, S, 3) uint8 RGB crops → (N, 7) float32 probabilities."""
+ClassifyFaces = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""(N, S, S, 3) uint8 RGB crops → (N, 7) float32 probabilities, and (N,) how far each face is hidden, 0…1."""
 
 
 def score_emotions(
     samples: Iterable[FrameFaces], classify: ClassifyFaces, batch_size: int = DEFAULT_BATCH_SIZE
 ) -> Iterator[FrameFaces]:
-    """Add probabilities to every face. Samples wait until a batch of faces, or of samples, is full."""
+    """Add probabilities and cover to every face. Samples wait until a batch is full of faces or samples."""
     waiting: list[FrameFaces] = []
     faces = 0
     for sample in samples:
@@ -32,11 +32,14 @@ def score_emotions(
 def _scored(samples: list[FrameFaces], classify: ClassifyFaces, batch_size: int) -> Iterator[FrameFaces]:
     crops = [face.crop for sample in samples for face in sample.faces]
     starts = range(0, len(crops), batch_size)
-    probabilities = (row for start in starts for row in classify(np.stack(crops[start : start + batch_size])))
+    batches = (classify(np.stack(crops[start : start + batch_size])) for start in starts)
+    found = (face for batch in batches for face in zip(*batch, strict=True))
     for sample in samples:
-        yield replace(
-            sample, faces=tuple(replace(face, probabilities=next(probabilities)) for face in sample.faces)
-        )
+        faces = []
+        for face in sample.faces:
+            probabilities, covered = next(found)
+            faces.append(replace(face, probabilities=probabilities, covered=float(covered)))
+        yield replace(sample, faces=tuple(faces))
 
 
 def probabilities_of(face: Face) -> NDArray[np.float32]:

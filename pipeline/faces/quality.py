@@ -1,8 +1,8 @@
-"""Limits of size, brightness, sharpness and pose for a readable face."""
+"""Limits of size, brightness, sharpness, pose and cover for a readable face."""
 
 from dataclasses import dataclass
 
-from pipeline.records import Face
+from pipeline.records import FAULTS, Face
 
 
 @dataclass(frozen=True)
@@ -18,17 +18,19 @@ class QualityLimits:
     min_brightness: float = 0.1
     max_brightness: float = 0.95
     max_yaw: float = 60.0
+    max_covered: float = 0.5
 
     def accept(self, face: Face) -> bool:
         return not self.faults(face)
 
     def faults(self, face: Face) -> list[str]:
-        """The reasons why a face is rejected, in words."""
-        within = {
-            "too small": face.face_px >= self.min_face_px,
-            "blurred": face.sharpness >= self.min_sharpness,
-            "too dark": face.brightness >= self.min_brightness,
-            "too bright": face.brightness <= self.max_brightness,
-            "turned away": abs(face.yaw) <= self.max_yaw,
-        }
-        return [fault for fault, good in within.items() if not good]
+        """The reasons why a face is rejected, of :data:`pipeline.records.FAULTS`."""
+        within = (
+            face.face_px >= self.min_face_px,
+            face.sharpness >= self.min_sharpness,
+            face.brightness >= self.min_brightness,
+            face.brightness <= self.max_brightness,
+            abs(face.yaw) <= self.max_yaw,
+            face.covered <= self.max_covered,
+        )
+        return [fault for fault, good in zip(FAULTS, within, strict=True) if not good]

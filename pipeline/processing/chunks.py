@@ -19,7 +19,7 @@ from pipeline.store.files import atomic
 
 STRETCH_S = 120.0
 
-_NUMBERS = ("detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll")
+_NUMBERS = ("detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll", "covered")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _samples(columns: dict[str, NDArray[Any]]) -> list[FrameFaces]:
 
 
 def _face(arrays: NDArray[np.float32], numbers: Sequence[float]) -> Face:
-    detection, face_px, sharpness, brightness, yaw, pitch, roll = numbers
+    detection, face_px, sharpness, brightness, yaw, pitch, roll, covered = numbers
     return Face(
         box_xyxy=arrays[:4],
         detection=detection,
@@ -116,5 +116,6 @@ def _face(arrays: NDArray[np.float32], numbers: Sequence[float]) -> Face:
         yaw=yaw,
         pitch=pitch,
         roll=roll,
+        covered=covered,
         probabilities=arrays[14:],
     )

@@ -88,6 +88,8 @@ def _timeline_rows(
         seen = next((face for face in sample.faces if face.track in patient.tracks), None)
         status = status_of(sample, seen, quality)
         values = _sample_values(ids, sample) | {"status": status}
+        if seen and status == "low_quality":
+            values["fault"] = quality.faults(seen)[0]
         values |= _face_values(seen) if seen else {}
         values |= _emotion_values(seen) if seen and status == "ok" else {}
         _append(rows, values)
@@ -132,7 +134,17 @@ _MUCH_WITHOUT_PICTURE = 0.05
 
 _EDGES = ("x1", "y1", "x2", "y2")
 
-_FACE_COLUMNS = ("track", "detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll")
+_FACE_COLUMNS = (
+    "track",
+    "detection",
+    "face_px",
+    "sharpness",
+    "brightness",
+    "yaw",
+    "pitch",
+    "roll",
+    "covered",
+)
 
 
 def _emotion_values(face: Face) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, TimelineError
-from pipeline.records import EMOTIONS, ROLES, STATUSES
+from pipeline.records import EMOTIONS, FAULTS, ROLES, STATUSES
 from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
 from pipeline.store.folders import GALLERY
 from pipeline.store.ids import check_id
@@ -27,7 +27,7 @@ from pipeline.store.parquet import (
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refused_sessions, set_aside_path
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = True) -> pa.Field:
@@ -59,6 +59,7 @@ _FACE_FIELDS = [
         _field(a, pa.float32(), "approximate, from five landmarks", "degrees")
         for a in ("yaw", "pitch", "roll")
     ),
+    _field("covered", pa.float32(), "how far the face is hidden; above 0.5, it is not readable", "0…1"),
     *(_field(f"p_{name}", pa.float32(), "calibrated probability", "0…1") for name in EMOTIONS),
     _field("emotion", DICTIONARY, "the class of the largest probability"),
     _field("valence", pa.float32(), "p_happy − max(p_angry, p_disgust, p_fear, p_sad)", "−1…1"),
@@ -68,6 +69,7 @@ TIMELINE_SCHEMA = pa.schema(
     [
         *_SAMPLE_FIELDS,
         _field("status", DICTIONARY, "ok, no_face, other_person, low_quality, decode_error", nullable=False),
+        _field("fault", DICTIONARY, f"the first reason of low_quality: {', '.join(FAULTS)}"),
         *_FACE_FIELDS,
     ]
 )
@@ -204,4 +206,4 @@ def _read(path: Path, schema: pa.Schema) -> Timeline:
     return Timeline(as_frame(table), metadata)
 
 
-_WORDS = {"status": STATUSES, "emotion": EMOTIONS, "role": ROLES}
+_WORDS = {"status": STATUSES, "fault": FAULTS, "emotion": EMOTIONS, "role": ROLES}

@@ -43,6 +43,8 @@ def _accuracy(found: Values) -> dict[str, Any]:
         ("Accuracy, one crop", lambda one: percent(one["accuracy"]["value"])),
         ("… 95 % interval", lambda one: interval(one["accuracy"])),
         ("… pictures without a twin in training", lambda one: percent(one["accuracy_unseen"])),
+        ("Accuracy, face and mirror image", lambda one: percent(one["accuracy_mirrored"]["value"])),
+        ("… 95 % interval", lambda one: interval(one["accuracy_mirrored"])),
         ("Accuracy, ten crops", lambda one: percent(one["accuracy_ten_crops"])),
         ("Macro F1", lambda one: number(one["macro_f1"]["value"], 3)),
         ("Calibration error (ECE), raw", lambda one: number(one["ece_raw"], 3)),
@@ -111,7 +113,7 @@ def _groups(found: Values) -> dict[str, Any]:
     by_labels = (
         one for one in found["readings"] if one["truth"] == "labels" and one["head"] == head_in_use(found)
     )
-    overall = next((one["accuracy"]["value"] for one in by_labels), None)
+    overall = next((one["accuracy_mirrored"]["value"] for one in by_labels), None)
     return {
         "groups": found["groups"],
         "overall": overall,
@@ -136,11 +138,12 @@ def _as_used(found: Values) -> dict[str, Any]:
 
 def _robustness(found: Values) -> dict[str, Any]:
     reading = key_reading(found)
-    undisturbed = reading["accuracy"]["value"] if reading else None
+    undisturbed = reading["accuracy_mirrored"]["value"] if reading else None
     return {
         "corruptions": found["robustness"],
         "figure": robustness_figure(found["robustness"], undisturbed),
         "undisturbed": undisturbed,
+        "covers": found["covers"],
         "percent": percent,
     }
 

@@ -63,7 +63,7 @@ STATUS_WORDS = {
     "ok": marked("Face could be read"),
     "no_face": marked("Face not visible"),
     "other_person": marked("Only a face that was not followed"),
-    "low_quality": marked("Face too small, dark, bright, blurred or turned away"),
+    "low_quality": marked("Face too small, dark, bright, blurred, turned away or covered"),
     "decode_error": marked("Video damaged"),
     "gap": marked("No picture in the file"),
 }

@@ -95,7 +95,7 @@ def test_time_is_charged_to_the_stage_that_takes_it(
         now_s[0] += 1
         return find_squares(images)
 
-    def classify(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def classify(crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         now_s[0] += 1
         return judge_by_light(crops)
 

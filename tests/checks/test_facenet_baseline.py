@@ -145,13 +145,13 @@ def saying(*answers: tuple[str, float]) -> ClassifyFaces:
     """A classifier that gives these answers in turn, each with its probability."""
     turn = cycle(answers)
 
-    def classify(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def classify(crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = np.zeros((len(crops), len(EMOTIONS)), np.float32)
         for row in rows:
             emotion, probability = next(turn)
             row[:] = (1 - probability) / (len(EMOTIONS) - 1)
             row[EMOTIONS.index(emotion)] = probability
-        return rows
+        return rows, np.zeros(len(rows), np.float32)
 
     return classify
 
@@ -182,9 +182,9 @@ def test_the_ratio_is_of_both_times(compared: Callable[..., Comparison]) -> None
 def test_each_face_is_classified_when_its_turn_comes(compared: Callable[..., Comparison]) -> None:
     counts: list[int] = []
 
-    def classify(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def classify(crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         counts.append(len(crops))
-        return np.eye(7, dtype=np.float32)[:1].repeat(len(crops), axis=0)
+        return np.eye(7, dtype=np.float32)[:1].repeat(len(crops), axis=0), np.zeros(len(crops), np.float32)
 
     compared(classify=classify)
     assert counts == [1] * 15

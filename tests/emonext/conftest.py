@@ -11,7 +11,8 @@ from small_networks import CARD, SMALL
 from emonext import ARCHITECTURES, Architecture, EmoNeXt
 from emonext import evaluation as evaluation_module
 from emonext.checkpoint import save_weights
-from emonext.evaluation import Evaluation, evaluate
+from emonext.evaluation import evaluate
+from emonext.results import Evaluation
 from emonext.training import run as training_module
 
 

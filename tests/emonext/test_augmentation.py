@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from emonext.training.augmentation import Augmentation
+from emonext.training.covers import draw_covers
 
 STILL = {
     "rotation_deg": 0.0,
@@ -15,14 +16,15 @@ STILL = {
     "shift": 0.0,
     "brightness": 0.0,
     "contrast": (1.0, 1.0),
-    "erase": 0.0,
+    "cover": 0.0,
     "coarse": 0.0,
 }
 """Settings under which only the mirror is left to chance."""
 
 
 def test_the_result_has_the_asked_size_and_range() -> None:
-    found = Augmentation()(torch.rand(5, 1, 48, 48), 80, seeded(0))
+    found, hidden = Augmentation()(torch.rand(5, 1, 48, 48), 80, seeded(0))
+    assert hidden.shape == (5,)
     assert found.shape == (5, 1, 80, 80)
     assert found.dtype == torch.float32
     assert torch.isfinite(found).all()
@@ -36,13 +38,15 @@ def test_the_strongest_light_stays_within_range() -> None:
 
 def test_the_same_seed_gives_the_same_pictures_and_another_gives_others() -> None:
     faces, augment = torch.rand(8, 1, 48, 48), Augmentation()
-    assert torch.equal(augment(faces, 48, seeded(7)), augment(faces, 48, seeded(7)))
-    assert not torch.equal(augment(faces, 48, seeded(7)), augment(faces, 48, seeded(8)))
+    one, same, other = (augment(faces, 48, seeded(seed))[0] for seed in (7, 7, 8))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
 
 
 def test_a_generator_moves_on_from_call_to_call() -> None:
     faces, generator = torch.rand(8, 1, 48, 48), seeded(7)
-    assert not torch.equal(Augmentation()(faces, 48, generator), Augmentation()(faces, 48, generator))
+    one, other = (Augmentation()(faces, 48, generator)[0] for _ in range(2))
+    assert not torch.equal(one, other)
 
 
 def test_the_pictures_given_are_left_as_they_were() -> None:
@@ -55,7 +59,7 @@ def test_the_pictures_given_are_left_as_they_were() -> None:
 def test_a_face_is_never_turned_upside_down() -> None:
     face = torch.full((500, 1, 48, 48), 0.2)
     face[:, :, 24:] = 0.8
-    found = Augmentation()(face, 48, seeded(0))
+    found, _ = Augmentation(cover=0)(face, 48, seeded(0))
     assert (found[:, 0, :24].mean(dim=(1, 2)) < found[:, 0, 24:].mean(dim=(1, 2))).all()
 
 
@@ -100,7 +104,7 @@ def test_a_rotation_stays_within_its_degrees_and_goes_both_ways() -> None:
     assert torch.hypot(x, y).tolist() == pytest.approx([39.0] * 400, abs=0.5)
 
 
-# --- light and holes ------------------------------------------------------------------------------------
+# --- light ----------------------------------------------------------------------------------------------
 
 
 def test_brightness_is_added_to_the_picture() -> None:
@@ -119,20 +123,35 @@ def test_contrast_stretches_about_the_mean() -> None:
     assert 0.25 < spread.max() <= 0.26 + 1e-4
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_the_asked_share_of_pictures_gets_a_hole(share: float) -> None:
-    holes = change(torch.full((2000, 1, 48, 48), 0.2), erase=share) == 0.5
-    error = math.sqrt(share * (1 - share) / 2000)
-    assert holes.any(dim=-1).any(dim=-1).float().mean().item() == pytest.approx(share, abs=4 * error)
+# --- how far a face is hidden ---------------------------------------------------------------------------
 
 
-def test_a_hole_is_a_rectangle_of_2_to_15_percent() -> None:
-    holes = (change(torch.full((500, 1, 200, 200), 0.2), erase=1.0) == 0.5)[:, 0]
-    height, width = holes.any(dim=2).sum(dim=1), holes.any(dim=1).sum(dim=1)
-    area = holes.sum(dim=(1, 2))
-    assert torch.equal(area, height * width)
-    assert 0.018 < (area.min() / 200**2).item() < 0.03
-    assert 0.14 < (area.max() / 200**2).item() < 0.155
+def test_a_face_as_it_is_is_not_hidden() -> None:
+    _, hidden = Augmentation(**STILL)(torch.rand(50, 1, 48, 48), 48, seeded(0))  # type: ignore[arg-type]
+    assert hidden.tolist() == [0] * 50
+
+
+def test_a_cover_over_a_third_of_the_picture_hides_the_face() -> None:
+    face = torch.rand(500, 1, 48, 48)
+    covered, hidden = Augmentation(**{**STILL, "cover": 1.0})(face, 48, seeded(0))  # type: ignore[arg-type]
+    _, share = draw_covers(face, 1.0, seeded(0))
+    assert covered.min() >= 0
+    assert covered.max() <= 1
+    assert 0 < hidden.min() < 0.2
+    assert hidden.max() == 1
+    assert ((hidden == 1).float().mean() - (share >= 1 / 3).float().mean()).abs() < 0.05
+
+
+def test_a_face_of_13_pixels_is_hidden_and_one_of_14_is_not() -> None:
+    sides: dict[int, set[float]] = {}
+    for seed in range(150):
+        face = np.random.default_rng(0).random((48, 48), np.float32)
+        found, hidden = Augmentation(**{**STILL, "coarse": 1.0})(  # type: ignore[arg-type]
+            torch.from_numpy(face)[None, None], 48, seeded(seed)
+        )
+        sides.setdefault(side_of(found[0, 0].numpy(), face), set()).add(float(hidden[0]))
+    assert {side: hidden for side, hidden in sides.items() if side <= 13} == {s: {1.0} for s in range(10, 14)}
+    assert set().union(*(hidden for side, hidden in sides.items() if side > 13)) == {0.0}
 
 
 # --- detail ---------------------------------------------------------------------------------------------
@@ -154,20 +173,13 @@ def test_a_coarse_picture_keeps_what_is_large() -> None:
     assert found[:, :, 23].sub(0.2).abs().min() > 0.05  # but not the edge
 
 
-def test_detail_is_lost_as_pillow_loses_it_down_to_16_pixels_and_no_further() -> None:
+def test_detail_is_lost_as_pillow_loses_it_down_to_10_pixels_and_no_further() -> None:
     face = np.random.default_rng(0).random((48, 48), np.float32)
-    there_and_back = {side: coarsened(face, side) for side in range(8, 48)}
-    sides = set()
-    for seed in range(150):
-        found = change(torch.from_numpy(face)[None, None], seed, coarse=1.0)[0, 0].numpy()
-        errors = {
-            side: min(np.abs(found - one).max(), np.abs(found[:, ::-1] - one).max())
-            for side, one in there_and_back.items()
-        }
-        side = min(errors, key=lambda side: errors[side])
-        assert errors[side] < 1e-3
-        sides.add(side)
-    assert (min(sides), max(sides)) == (16, 39)
+    sides = {
+        side_of(change(torch.from_numpy(face)[None, None], seed, coarse=1.0)[0, 0].numpy(), face)
+        for seed in range(150)
+    }
+    assert (min(sides), max(sides)) == (10, 39)
 
 
 def test_a_picture_with_less_detail_than_that_is_left_alone() -> None:
@@ -185,7 +197,7 @@ def seeded(seed: int) -> torch.Generator:
 def change(faces: Tensor, seed: int = 0, **settings: object) -> Tensor:
     """The pictures, at their own size, under nothing but these changes and the mirror."""
     augment = Augmentation(**{**STILL, **settings})  # type: ignore[arg-type]
-    return augment(faces, faces.shape[-1], seeded(seed))
+    return augment(faces, faces.shape[-1], seeded(seed))[0]
 
 
 def lines(n: int) -> Tensor:
@@ -197,6 +209,17 @@ def spread(pictures: Tensor) -> Tensor:
     """(N,) brightest less darkest, away from the border."""
     inner = pictures[..., 4:-4, 4:-4]
     return inner.amax(dim=(1, 2, 3)) - inner.amin(dim=(1, 2, 3))
+
+
+def side_of(found: NDArray[np.float32], face: NDArray[np.float32]) -> int:
+    """The side in px to which the face was reduced."""
+    errors = {}
+    for side in range(8, 48):
+        one = coarsened(face, side)
+        errors[side] = min(np.abs(found - one).max(), np.abs(found[:, ::-1] - one).max())
+    side = min(errors, key=lambda side: errors[side])
+    assert errors[side] < 1e-3
+    return side
 
 
 def coarsened(face: NDArray[np.float32], side: int) -> NDArray[np.float32]:

@@ -26,8 +26,9 @@ from emonext import LABELS, Card, DataError, load_weights
 from emonext.checkpoint import Weights
 from emonext.corruptions import CORRUPTIONS
 from emonext.datasets.data import load_fer2013
-from emonext.evaluation import Evaluation, Interval, accuracy, evaluate, one_hot
+from emonext.evaluation import accuracy, evaluate, one_hot
 from emonext.inference import predict
+from emonext.results import Evaluation, Interval
 from emonext.weight_files import DEFAULT, SHIPPED
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
@@ -123,9 +124,9 @@ def test_an_evaluation_names_the_weights(found: Evaluation) -> None:
     assert found.faces_per_s > 0
 
 
-def test_the_card_carries_six_figures_of_each_reading(found: Evaluation) -> None:
+def test_the_card_carries_seven_figures_of_each_reading(found: Evaluation) -> None:
     metrics = found.metrics()
-    assert len(metrics) == 3 * 6
+    assert len(metrics) == 3 * 7
     assert all(math.isfinite(value) for value in metrics.values())
     assert metrics["labels_labels_accuracy"] == 0.7
     assert metrics["votes_labels_accuracy"] == metrics["votes_labels_accuracy_ten_crops"] == 0.6
@@ -157,7 +158,7 @@ def test_progress_never_goes_back_and_ends_at_the_whole(recut: bool, robustness:
     )
     levels = sum(len(corruption.levels) for corruption in CORRUPTIONS)
     assert seen == sorted(seen)
-    assert {total for _, total in seen} == {(12 + (levels if robustness else 0)) * 150}
+    assert {total for _, total in seen} == {(14 + (2 * levels if robustness else 0)) * 150}
     assert seen[-1][0] == seen[-1][1]
     assert len(seen) >= 6
 
@@ -166,8 +167,8 @@ def test_a_face_counts_once_for_each_crop_that_is_read() -> None:
     seen: list[int] = []
     truth = np.arange(150) % 7
     evaluate(weights(CARD), face_set(truth, truth), CPU, lambda done, total: seen.append(done))
-    # batches of 128 and 22: one crop, ten crops, one crop in bf16
-    assert seen == [128, 150, 150 + 1280, 150 + 1500, 1650 + 128, 1650 + 150]
+    # batches of 128 and 22: one crop, with the mirror image, ten crops, one crop in bf16
+    assert seen == [128, 150, 150 + 256, 450, 450 + 1280, 1950, 1950 + 128, 2100]
 
 
 # --- the parts ------------------------------------------------------------------------------------------

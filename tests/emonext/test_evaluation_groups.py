@@ -15,16 +15,20 @@ from evaluated_faces import (
     TRUTH,
     TWO_HEADS,
     VOTED,
+    ByGrey,
     coloured,
     pictures,
     weights,
     without,
 )
 from numpy.typing import NDArray
+from torch import Tensor
 
 from emonext import Card
 from emonext import evaluation as evaluation_module
-from emonext.evaluation import Evaluation, Interval, evaluate
+from emonext.checkpoint import Weights
+from emonext.evaluation import evaluate
+from emonext.results import Evaluation, Interval
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
@@ -49,6 +53,20 @@ def test_each_group_is_counted_by_the_head_in_use_and_by_the_majority_where_ther
     assert [(group.name, group.count, group.accuracy.value) for group in groups] == expected
     for group in groups:
         assert group.accuracy.low <= group.accuracy.value <= group.accuracy.high
+
+
+def test_numbers_are_grouped_by_tens() -> None:
+    ages = np.array(["60", "69", "70", "104", *["61"] * 6])
+    data = replace(without("majority"), groups={"age": ages})
+    groups = evaluate(weights(CARD), data, CPU, by="age").groups
+    assert [(group.name, group.count) for group in groups] == [("100–109", 1), ("60–69", 8), ("70–79", 1)]
+
+
+def test_the_calibration_of_a_group_is_of_its_own_faces() -> None:
+    data = replace(without("majority"), groups={"age": AGES})
+    for group in evaluate(weights(TWO_HEADS), data, CPU, by="age").groups:
+        alone = evaluate(weights(TWO_HEADS), data.select(group.name == AGES), CPU)
+        assert group.ece == pytest.approx(alone.readings[-1].ece)
 
 
 def test_a_groups_recall_is_of_its_own_faces() -> None:
@@ -148,6 +166,28 @@ def test_every_level_of_a_corruption_is_measured_by_the_head_in_use(
     assert len(set(expected)) > 1
     assert [(one.name, one.unit, one.levels) for one in found] == [("fade", "classes", [0, 1, 2])] * 2
     assert [one.accuracy for one in found] == [pytest.approx(expected)] * 2
+
+
+class Wary(ByGrey):
+    """Calls faces covered that it takes for class 4 or above."""
+
+    def covered_logit(self, features: Tensor) -> Tensor:
+        return features[:, 0] * 255 / 40 - 3.5
+
+
+def test_only_readable_faces_count_in_the_error_of_sure_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation_module, "CORRUPTIONS", (Fade(),))
+    sure = replace(CARD, temperature=0.2, architecture=replace(CARD.architecture, covered=True))
+    found = evaluate(Weights(Wary(), sure, ""), DATA, CPU, robustness=True)
+    assert found.robustness[0].readable == pytest.approx([0.6, 0.8, 0.8])
+    # with a majority, readable and wrong: none of 5, then 4 of 6
+    assert found.robustness[0].sure_error == pytest.approx([0, 4 / 6, 4 / 6])
+    assert found.covers is not None
+    assert found.covers.false_flags == pytest.approx(0.4)
+
+    unsure = replace(sure, temperature=20.0)
+    found = evaluate(Weights(Wary(), unsure, ""), DATA, CPU, robustness=True)
+    assert all(math.isnan(error) for error in found.robustness[0].sure_error)
 
 
 def test_without_being_asked_for_robustness_is_not_measured(found: Evaluation) -> None:

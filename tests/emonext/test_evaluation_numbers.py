@@ -27,7 +27,8 @@ from sklearn.model_selection import KFold
 
 from emonext import evaluation as evaluation_module
 from emonext.calibration import THRESHOLDS, fit_temperature
-from emonext.evaluation import Evaluation, Interval, evaluate, one_hot
+from emonext.evaluation import evaluate, one_hot
+from emonext.results import Evaluation, Interval
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 

@@ -170,9 +170,9 @@ def test_there_are_as_many_panels_as_corruptions_on_a_common_axis(drawn: list[Fi
 @pytest.mark.parametrize(
     ("kept", "expected"),
     [
-        ([0, 1, 2], "undisturbed (85.6%)"),  # the majority, by the head that learnt it
-        ([0, 1], "undisturbed (60.6%)"),
-        ([0], "undisturbed (65.1%)"),
+        ([0, 1, 2], "undisturbed (86.6%)"),  # the majority, by the head that learnt it
+        ([0, 1], "undisturbed (61.1%)"),
+        ([0], "undisturbed (66.1%)"),
     ],
 )
 def test_the_line_is_the_accuracy_that_the_corruptions_start_from(

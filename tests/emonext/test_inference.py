@@ -14,7 +14,7 @@ from emonext.inference import BATCH_SIZE, Scores, predict, predict_ten_crops
 
 CPU = torch.device("cpu")
 PREPARE = Preprocessing(size=32, resize=34, mean=0.5, std=0.25)
-CARD = Card("small", Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32, votes=True), PREPARE)
+CARD = Card("small", Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32, votes=True, covered=True), PREPARE)
 
 
 @pytest.fixture
@@ -56,6 +56,17 @@ def test_ten_crops_are_averaged_as_probabilities_by_each_head(model: EmoNeXt) ->
             each = softmax(linear(head, features), axis=1)
             assert np.ptp(each, axis=0).max() > 0.01  # the crops are not read alike
             np.testing.assert_allclose(answer[face], each.mean(axis=0), atol=1e-5)
+
+
+def test_a_face_and_its_mirror_image_are_averaged_as_logits(model: EmoNeXt) -> None:
+    faces = noise(3)
+    one, other = (predict(model, PREPARE, images, CPU) for images in (faces, faces[:, :, ::-1].copy()))
+    found = predict(model, PREPARE, faces, CPU, mirrored=True)
+    for name in ("labels", "votes", "covered"):
+        mean = (getattr(one, name) + getattr(other, name)) / 2
+        np.testing.assert_allclose(getattr(found, name), mean, atol=1e-4)
+    assert np.abs(one.votes - other.votes).max() > 1e-3
+    assert np.ptp(found.covered) > 1e-3
 
 
 def test_one_head_stands_for_both(model: EmoNeXt) -> None:
@@ -100,7 +111,7 @@ def test_answers_in_bf16_are_given_in_float32_and_nearly_the_same(model: EmoNeXt
 
 def test_the_labels_are_brought_into_order_and_the_votes_are_in_it() -> None:
     labels, votes = np.random.default_rng(0).random((2, 4, 7), np.float32)
-    found = Scores(labels, votes).ordered(replace(CARD, labels=OTHER_ORDER))
+    found = Scores(labels, votes, np.zeros(4, np.float32)).ordered(replace(CARD, labels=OTHER_ORDER))
     for column, label in enumerate(LABELS):
         assert np.array_equal(found.labels[:, column], labels[:, OTHER_ORDER.index(label)])
     assert np.array_equal(found.votes, votes)
@@ -116,7 +127,7 @@ def test_where_one_head_stands_for_both_both_are_brought_into_order(model: EmoNe
 
 
 def test_a_head_is_asked_for_by_its_name() -> None:
-    scores = Scores(np.zeros((1, 7), np.float32), np.ones((1, 7), np.float32))
+    scores = Scores(np.zeros((1, 7), np.float32), np.ones((1, 7), np.float32), np.zeros(1, np.float32))
     assert scores.of("labels").sum() == 0
     assert scores.of("votes").sum() == 7
 
@@ -129,6 +140,7 @@ class ByGrey(EmoNeXt):
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
+        self.covered = None
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         return -((x.mean(dim=(1, 2, 3))[:, None] * 255 / 40 - torch.arange(7)) ** 2)

@@ -1,4 +1,5 @@
 import functools
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 from emonext import ARCHITECTURES, LABELS, Architecture, EmoNeXt, load_model
-from emonext.model import SampleAttention, SpatialTransformer, attention_loss, training_loss
+from emonext.model import COVERED_WEIGHT, SampleAttention, SpatialTransformer, attention_loss, training_loss
 from emonext.published import convert_published
 
 SMALL = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 64)
@@ -58,7 +59,7 @@ def test_a_converted_network_agrees_with_the_authors_code(shared: Path, converte
     expected = reference(shared)
     x = reference_input(expected)
     features = converted.features(x)
-    loss = training_loss(converted, x, torch.from_numpy(expected["labels"]))
+    loss = training_loss(converted, x, one_hot(expected["labels"].tolist()))
 
     assert converted.architecture == Architecture(
         tuple(expected["depths"].tolist()), tuple(expected["dims"].tolist()), 224
@@ -161,7 +162,7 @@ def test_inference_computes_no_attention(model: EmoNeXt, monkeypatch: pytest.Mon
     x = torch.rand(2, 3, 64, 64)
     assert model(x).shape == (2, 7)
     with pytest.raises(AssertionError, match="attention was computed"):
-        training_loss(model, x, torch.tensor([0, 1]))
+        training_loss(model, x, one_hot([0, 1]))
 
 
 @torch.inference_mode()
@@ -219,9 +220,9 @@ def test_without_the_spatial_transformer_the_picture_is_not_warped() -> None:
 
 @torch.inference_mode()
 def test_the_training_loss_is_smoothed_cross_entropy_plus_attention(model: EmoNeXt) -> None:
-    x, labels = torch.rand(5, 3, 64, 64), torch.tensor([0, 6, 3, 3, 1])
+    x, labels = torch.rand(5, 3, 64, 64), one_hot([0, 6, 3, 3, 1])
     wanted = np.full((5, 7), 0.2 / 7)
-    wanted[np.arange(5), labels] += 0.8
+    wanted += 0.8 * labels.numpy()
     cross_entropy = -(wanted * log_softmax(model(x).numpy(), axis=1)).sum(axis=1).mean()
     attention = model.attention(model.features(x)).numpy()
 
@@ -233,9 +234,9 @@ def test_the_training_loss_is_smoothed_cross_entropy_plus_attention(model: EmoNe
 @torch.inference_mode()
 def test_the_smoothing_and_the_attentions_weight_are_those_asked_for(smoothing: float, weight: float) -> None:
     model = make_model(WITH_VOTES)
-    x, labels, votes = torch.rand(5, 3, 64, 64), torch.tensor([0, 6, 3, 3, 1]), people(5)
+    x, labels, votes = torch.rand(5, 3, 64, 64), one_hot([0, 6, 3, 3, 1]), people(5)
     features = model.features(x)
-    wanted = (1 - smoothing) * np.eye(7)[labels] + smoothing / 7
+    wanted = (1 - smoothing) * labels.numpy() + smoothing / 7
     expected = np_cross_entropy(model.logits(features), wanted)
     expected += np_cross_entropy(model.vote_logits(features), votes.numpy())  # of which none is smoothed
     expected += weight * np.var(model.attention(features).numpy())
@@ -251,8 +252,38 @@ def test_the_target_may_be_probabilities(model: EmoNeXt) -> None:
 
 
 @torch.inference_mode()
+def test_a_face_without_a_label_does_not_count_in_the_labels_loss(model: EmoNeXt) -> None:
+    x, labels = torch.rand(5, 3, 64, 64), one_hot([0, 6, 3, 3, 1])
+    labels[[1, 4]] = 0
+    known = [0, 2, 3]
+    close(
+        training_loss(model, x, labels, attention_weight=0),
+        training_loss(model, x[known], labels[known], attention_weight=0).numpy(),
+        atol=1e-5,
+    )
+    assert training_loss(model, x, torch.zeros(5, 7), attention_weight=0) == 0
+
+
+@torch.inference_mode()
+def test_the_head_for_covers_learns_how_far_a_face_is_hidden() -> None:
+    model = make_model(replace(WITH_VOTES, covered=True))
+    x, labels, hidden = torch.rand(3, 3, 64, 64), one_hot([0, 6, 3]), torch.tensor([0.0, 0.4, 1.0])
+    logit = model.covered_logit(model.features(x)).numpy()
+    expected = hidden.numpy() * np.logaddexp(0, -logit) + (1 - hidden.numpy()) * np.logaddexp(0, logit)
+    gained = training_loss(model, x, labels, None, hidden) - training_loss(model, x, labels)
+    close(gained, COVERED_WEIGHT * expected.mean(), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_without_a_head_for_covers_no_face_is_hidden(model: EmoNeXt) -> None:
+    x, labels = torch.rand(2, 3, 64, 64), one_hot([0, 1])
+    assert model.covered_logit(model.features(x)).tolist() == [-math.inf] * 2
+    assert training_loss(model, x, labels, None, torch.ones(2)) == training_loss(model, x, labels)
+
+
+@torch.inference_mode()
 def test_votes_without_a_head_of_their_own_teach_the_labels_head(model: EmoNeXt) -> None:
-    x, labels, votes = torch.rand(5, 3, 64, 64), torch.tensor([0, 6, 3, 3, 1]), people(5)
+    x, labels, votes = torch.rand(5, 3, 64, 64), one_hot([0, 6, 3, 3, 1]), people(5)
     gained = training_loss(model, x, labels, votes) - training_loss(model, x, labels)
     close(gained, np_cross_entropy(model(x), votes.numpy()), atol=1e-5)
 
@@ -263,12 +294,12 @@ def test_attention_without_weight_is_not_computed(model: EmoNeXt, monkeypatch: p
         raise AssertionError("attention was computed")
 
     monkeypatch.setattr(SampleAttention, "forward", refuse)
-    x, labels = torch.rand(2, 3, 64, 64), torch.tensor([0, 1])
+    x, labels = torch.rand(2, 3, 64, 64), one_hot([0, 1])
     assert training_loss(model, x, labels, attention_weight=0).isfinite()
 
 
 def test_a_face_without_votes_teaches_the_head_for_votes_nothing() -> None:
-    model, labels, votes = make_model(WITH_VOTES), torch.tensor([0, 1, 2, 3]), people(4)
+    model, labels, votes = make_model(WITH_VOTES), one_hot([0, 1, 2, 3]), people(4)
     assert model.votes is not None
     votes[1:3] = 0
     one, other = torch.rand(2, 4, 3, 64, 64)
@@ -282,7 +313,7 @@ def test_a_face_without_votes_teaches_the_head_for_votes_nothing() -> None:
 
 @torch.inference_mode()
 def test_where_no_face_has_votes_the_loss_is_that_of_the_labels() -> None:
-    model, x, labels = make_model(WITH_VOTES), torch.rand(4, 3, 64, 64), torch.tensor([0, 1, 2, 3])
+    model, x, labels = make_model(WITH_VOTES), torch.rand(4, 3, 64, 64), one_hot([0, 1, 2, 3])
     assert training_loss(model, x, labels, torch.zeros(4, 7)) == training_loss(model, x, labels)
 
 
@@ -292,7 +323,7 @@ def test_where_no_face_has_votes_the_loss_is_that_of_the_labels() -> None:
 )
 def test_the_loss_teaches_every_part_that_it_uses(voted: bool, weight: float, untaught: str) -> None:
     model = make_model(WITH_VOTES)
-    x, labels, votes = torch.rand(4, 3, 64, 64), torch.tensor([0, 1, 2, 3]), people(4)
+    x, labels, votes = torch.rand(4, 3, 64, 64), one_hot([0, 1, 2, 3]), people(4)
     training_loss(model, x, labels, votes if voted else None, attention_weight=weight).backward()
     found = {name for name, parameter in model.named_parameters() if parameter.grad is None}
     names = dict(model.named_parameters())
@@ -340,6 +371,11 @@ def make_model(architecture: Architecture = SMALL) -> EmoNeXt:
     for layer in (model.attention.query, model.attention.key):
         nn.init.normal_(layer.weight, std=0.5)
     return model
+
+
+def one_hot(labels: list[int]) -> Tensor:
+    """(n, 7) of n classes."""
+    return torch.eye(7)[labels]
 
 
 def people(n: int) -> Tensor:

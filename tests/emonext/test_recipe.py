@@ -47,6 +47,10 @@ def test_changes_are_made_and_the_rest_is_the_presets() -> None:
     assert PAPER.epochs == 20  # which is itself unchanged
 
 
+def test_the_paper_has_no_head_for_covers() -> None:
+    assert (PAPER.covered, PAPER.augmentation.cover) == (False, 0)
+
+
 def test_the_best_are_the_defaults() -> None:
     assert PRESETS["best"] == Settings()
     assert PRESETS["best"].augmentation == Augmentation()
@@ -90,11 +94,11 @@ def test_the_papers_faces_are_turned_by_20_degrees_and_mirrored_and_no_more() ->
     assert PAPER.augmentation.rotation_deg == 20
     assert PAPER.augmentation.scale == (1, 1)
     grey = torch.full((300, 1, 48, 48), 0.3)
-    # neither light nor hole: an even picture stays what it is
-    assert PAPER.augmentation(grey, 48, seeded()).sub(0.3).abs().max() < 1e-6
+    # neither light nor cover: an even picture stays what it is
+    assert PAPER.augmentation(grey, 48, seeded())[0].sub(0.3).abs().max() < 1e-6
     still = replace(PAPER.augmentation, rotation_deg=0, shift=0)
     face = torch.rand(1, 1, 48, 48, generator=seeded()).expand(300, -1, -1, -1)
-    found = still(face, 48, seeded())
+    found, _ = still(face, 48, seeded())
     same, mirrored = ((found - one).abs().amax(dim=(1, 2, 3)) < 1e-4 for one in (face, face.flip(-1)))
     assert (same ^ mirrored).all()
     assert same.any()
@@ -104,13 +108,13 @@ def test_the_papers_faces_are_turned_by_20_degrees_and_mirrored_and_no_more() ->
 def test_the_papers_faces_are_not_turned_upside_down() -> None:
     face = torch.full((300, 1, 48, 48), 0.2)
     face[:, :, 24:] = 0.8
-    found = PAPER.augmentation(face, 48, seeded())
+    found, _ = PAPER.augmentation(face, 48, seeded())
     assert (found[:, 0, :24].mean(dim=(1, 2)) < found[:, 0, 24:].mean(dim=(1, 2))).all()
 
 
 def test_every_setting_in_which_the_paper_differs_from_ours_is_checked_here() -> None:
     """But for these, each of which has a test of its own above."""
-    others = {"weight_decay", "ema_decay", "augmentation"}
+    others = {"weight_decay", "ema_decay", "augmentation", "covered"}
     differing = {
         one.name for one in fields(Settings) if getattr(PAPER, one.name) != getattr(Settings(), one.name)
     }

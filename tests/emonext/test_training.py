@@ -17,13 +17,13 @@ from training_runs import CPU, MINI, faces, ignore, start, unequal
 from traps import Trap
 
 from emonext import DataError, load_weights
-from emonext.datasets.data import load_fer2013
+from emonext.datasets.data import FaceSet, load_fer2013
 from emonext.errors import WeightsError
 from emonext.figures import draw_curves
 from emonext.training import run as training_module
 from emonext.training.augmentation import Augmentation
-from emonext.training.recipe import PRESETS, Epoch
-from emonext.training.run import FER2013_MEAN, FER2013_STD, make_run
+from emonext.training.recipe import PRESETS, Epoch, Settings
+from emonext.training.run import FER2013_MEAN, FER2013_STD, Run, make_run
 
 pytestmark = [pytest.mark.training, pytest.mark.usefixtures("mini")]
 
@@ -95,6 +95,85 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+# --- further faces --------------------------------------------------------------------------------------
+
+
+def with_further(folder: Path, settings: Settings, further: FaceSet) -> Run:
+    return Run(folder, settings, faces(64), faces(16, seed=1), CPU, further=(further, further))
+
+
+def test_a_share_of_each_batch_is_of_the_further_faces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The further faces have votes alone, so that they are known by their empty labels."""
+    seen = []
+    loss = training_module.training_loss
+
+    def watch(model: Any, *batch: Any, **options: Any) -> Tensor:
+        seen.append(batch[1])
+        return loss(model, *batch, **options)
+
+    monkeypatch.setattr(training_module, "training_loss", watch)
+    further = replace(faces(40, seed=2), labels=np.full(40, -1))
+    run = with_further(tmp_path, replace(MINI, epochs=1, further_share=0.25, mixup=0.0), further)
+    (epoch,) = run.train(ignore)
+    assert len(seen) == 64 // 12
+    for target in seen:
+        assert len(target) == 16
+        assert (target.sum(dim=1) == 0).sum() == 4
+    assert epoch.further_accuracy is not None
+    assert 0 <= epoch.further_accuracy <= 1
+    assert start(tmp_path / "alone").train(ignore, max_minutes=0)[0].further_accuracy is None
+
+
+def test_further_faces_get_the_size_of_the_others(tmp_path: Path) -> None:
+    """Otherwise sharpness would tell the two sets apart."""
+    further = faces(40, seed=2)
+    larger = replace(further, images=further.images.repeat(2, axis=1).repeat(2, axis=2))
+    run = with_further(tmp_path, MINI, larger)
+    assert run.further is not None
+    assert run.further.images.shape == (40, 48, 48)
+    assert (run.further.images.float() - torch.from_numpy(further.images).float()).abs().mean() < 6
+
+
+def test_rare_further_faces_are_drawn_more_often_than_they_are(tmp_path: Path) -> None:
+    further = faces(100, seed=2)
+    labels = np.where(np.arange(100) < 90, 0, 1)
+    run = with_further(tmp_path, MINI, replace(further, labels=np.full(100, -1), majority=labels))
+    assert run.further is not None
+    drawn = run.further.draw(20_000, torch.Generator().manual_seed(0))
+    # in the ratio of the square roots: 3 to 1
+    assert (drawn >= 90).float().mean().item() == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 0.99])
+def test_a_share_that_leaves_no_other_face_is_refused(share: float, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="further_share"):
+        with_further(tmp_path, replace(MINI, further_share=share), faces(40, seed=2))
+
+
+# --- a run of so many minutes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(10.0, 20), (10.4, 20), (0.0, 2), (0.6, 2)])
+def test_the_first_two_epochs_decide_how_many_end_in_time(
+    minutes: float, expected: int, tmp_path: Path
+) -> None:
+    run = start(tmp_path, replace(MINI, minutes=minutes, epochs=7))
+    assert run.epochs == 7
+    epochs = [Epoch(n, 1e-3, 1.0, 0.5, 0.5, seconds) for n, seconds in ((1, 20.0), (2, 40.0))]
+    run.log = epochs[:1]
+    assert run.epochs == 7
+    run.log = epochs
+    assert run.epochs == expected
+    run.log = [*epochs, Epoch(3, 1e-3, 1.0, 0.5, 0.5, 500.0)]
+    assert run.epochs == expected
+
+
+def test_a_run_of_no_time_ends_after_two_epochs(tmp_path: Path) -> None:
+    assert len(start(tmp_path, replace(MINI, minutes=0.0, epochs=30)).train(ignore)) == 2
+
+
 # --- going on -------------------------------------------------------------------------------------------
 
 
@@ -134,7 +213,8 @@ def test_the_folder_tells_what_was_asked_for_and_what_happened(tmp_path: Path) -
     log = start(tmp_path).train(ignore)
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [{key: float(value) for key, value in row.items()} for row in rows] == [asdict(e) for e in log]
+    found = [{key: float(value) if value else None for key, value in row.items()} for row in rows]
+    assert found == [asdict(epoch) for epoch in log]
     assert [epoch.epoch for epoch in log] == [1, 2]
     asked = json.loads((tmp_path / "settings.json").read_text())
     assert asked.pop("made_with").keys() == {"commit", "emonext-care", "torch", "device"}
@@ -242,10 +322,9 @@ def test_pictures_with_a_twin_in_another_split_are_not_trained_on(
     )
     run = make_run(tmp_path, MINI, Path("some/set.csv"), CPU)
     kept = [row for row in range(64) if row % 5 and row not in (3, 11, 21)]
-    assert np.array_equal(run.images.numpy(), train.images[kept])
-    assert np.array_equal(run.labels.numpy(), train.labels[kept])
-    assert run.votes is not None
-    assert np.array_equal(run.votes.numpy(), train.votes[kept])
+    assert np.array_equal(run.faces.images.numpy(), train.images[kept])
+    assert np.array_equal(run.faces.labels.argmax(dim=1).numpy(), train.labels[kept])
+    assert np.array_equal(run.faces.votes.numpy(), train.votes[kept])
     assert len(run.val) == 16
     run.train(ignore, max_minutes=0)
     assert load_weights(run.finish()[0]).card.data == (
@@ -291,9 +370,11 @@ def test_pictures_labels_and_votes_are_blended_alike(tmp_path: Path, monkeypatch
     seen = []
     loss = training_module.training_loss
 
-    def watch(model: Any, x: Tensor, target: Tensor, votes: Tensor | None, **options: Any) -> Tensor:
+    def watch(
+        model: Any, x: Tensor, target: Tensor, votes: Tensor | None, *rest: Any, **options: Any
+    ) -> Tensor:
         seen.append((target, votes))
-        return loss(model, x, target, votes, **options)
+        return loss(model, x, target, votes, *rest, **options)
 
     monkeypatch.setattr(training_module, "training_loss", watch)
     monkeypatch.setattr(training_module, "_share", lambda *_: torch.tensor(0.75))

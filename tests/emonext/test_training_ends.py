@@ -68,7 +68,7 @@ def test_weights_are_finished_that_the_loader_reads(tmp_path: Path) -> None:
     path, _ = run.finish()
     loaded = load_weights(path)
     card = loaded.card
-    shape = replace(ARCHITECTURES["mini"], votes=True)
+    shape = replace(ARCHITECTURES["mini"], votes=True, covered=True)
     assert (card.name, card.labels, card.architecture) == ("mini", LABELS, shape)
     assert (card.preprocessing.size, card.preprocessing.mean) == (32, FER2013_MEAN)
     assert card.recipe.startswith("2 epochs; ")
@@ -82,7 +82,7 @@ def test_each_head_has_the_temperature_of_its_own_truth(tmp_path: Path) -> None:
     run = start(tmp_path, val=val)
     run.train(ignore)
     card = load_weights(run.finish()[0]).card
-    scores = predict(run.average.module.eval(), run.prepare, val.images, CPU)
+    scores = predict(run.average.module.eval(), run.prepare, val.images, CPU, mirrored=True)
     assert card.temperature == pytest.approx(
         fit_temperature(scores.labels, np.eye(7, dtype=np.float32)[val.labels])
     )
@@ -97,7 +97,8 @@ def test_the_card_carries_what_was_measured(tmp_path: Path) -> None:
     path, found = run.finish()
     card = load_weights(path).card
     scores = predict(run.average.module.eval(), run.prepare, val.images, CPU)
-    calibrated = log_softmax(scores.labels / card.temperature, axis=1)
+    mirrored = predict(run.average.module.eval(), run.prepare, val.images, CPU, mirrored=True)
+    calibrated = log_softmax(mirrored.labels / card.temperature, axis=1)
 
     assert card.metrics == found.metrics()
     assert card.metrics["labels_labels_accuracy"] == (scores.labels.argmax(axis=1) == val.labels).mean()

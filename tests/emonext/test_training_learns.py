@@ -57,10 +57,11 @@ def test_where_people_agree_and_labels_are_noise_the_head_for_votes_learns(tmp_p
         {"squeeze_excitation": False},
         {"attention_weight": 0.0},
         {"votes": False},
+        {"covered": False},
         {"label_smoothing": 0.0},
         {"drop_path": 0.0, "layer_scale": 1e-6},
         {"image_size": 48},
-        {"augmentation": Augmentation(coarse=0.0, erase=0.0)},
+        {"augmentation": Augmentation(coarse=0.0, cover=0.0)},
     ],
 )
 def test_whatever_is_left_out_a_network_is_trained_and_finished(

@@ -16,13 +16,13 @@ class Recorder:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         assert len(crops), "an empty batch"
         assert crops.dtype == np.uint8
         self.sizes.append(len(crops))
         probabilities = np.zeros((len(crops), 7), np.float32)
         probabilities[:, 0] = crops[:, 0, 0, 0] / 255
-        return probabilities
+        return probabilities, 1 - probabilities[:, 0]
 
 
 @pytest.fixture

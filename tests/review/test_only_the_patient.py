@@ -37,13 +37,25 @@ PLACES = {
     "landmarks",
     "role",
 }
-QUALITY = {"track", "detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll"}
+QUALITY = {"track", "detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll", "covered"}
+    "track",
+    "detection",
+    "face_px",
+    "sharpness",
+    "brightness",
+    "covered",
+    "yaw",
+    "pitch",
+    "roll",
+    "covered",
+}
 
 
-def judge_by_colour(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+def judge_by_colour(crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Red is happy and blue is angry."""
     mean = crops.mean(axis=(1, 2)).reshape(-1, 3)
-    return np.where((mean[:, 0] > mean[:, 2])[:, None], OF_RED, OF_BLUE).astype(np.float32)
+    red = (mean[:, 0] > mean[:, 2])[:, None]
+    return np.where(red, OF_RED, OF_BLUE).astype(np.float32), np.zeros(len(crops), np.float32)
 
 
 def faces_of(out: Path, ids: Ids) -> pl.DataFrame:

@@ -27,7 +27,10 @@ FACE = {
     "track": pa.int32(),
     **{edge: pa.float32() for edge in ("x1", "y1", "x2", "y2")},
     "detection": pa.float32(),
-    **{name: pa.float32() for name in ("face_px", "sharpness", "brightness", "yaw", "pitch", "roll")},
+    **{
+        name: pa.float32()
+        for name in ("face_px", "sharpness", "brightness", "yaw", "pitch", "roll", "covered")
+    },
     **{
         f"p_{name}": pa.float32()
         for name in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -59,7 +62,12 @@ def test_no_rows_are_a_timeline_too(tmp_path: Path) -> None:
 
 
 def test_columns_are_those_of_the_design() -> None:
-    assert {field.name: field.type for field in TIMELINE_SCHEMA} == {**SAMPLE, "status": DICTIONARY, **FACE}
+    assert {field.name: field.type for field in TIMELINE_SCHEMA} == {
+        **SAMPLE,
+        "status": DICTIONARY,
+        "fault": DICTIONARY,
+        **FACE,
+    }
     faces = {**SAMPLE, "role": DICTIONARY, **FACE, "landmarks": pa.list_(pa.float32(), 10)}
     assert {field.name: field.type for field in FACES_SCHEMA} == faces
 

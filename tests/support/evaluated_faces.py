@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from emonext import LABELS, Architecture, Card, EmoNeXt, Preprocessing
 from emonext.checkpoint import Weights
 from emonext.datasets.data import FaceSet
-from emonext.evaluation import Evaluation, Reading
+from emonext.results import Evaluation, Reading
 
 CPU = torch.device("cpu")
 SHAPE = Architecture((1, 1, 1, 1), (16, 16, 32, 32), 32)
@@ -40,6 +40,7 @@ class ByGrey(EmoNeXt):
 
     def __init__(self, *, order: tuple[str, ...] = LABELS, confused: bool = False) -> None:
         nn.Module.__init__(self)
+        self.covered = None
         self.columns, self.confused = [LABELS.index(label) for label in order], confused
 
     def features(self, x: Tensor) -> Tensor:

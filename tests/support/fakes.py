@@ -24,13 +24,13 @@ def _squares(image: NDArray[np.uint8]) -> Detections:
     return Detections(boxes_xyxy, np.full(len(boxes), 0.99, np.float32), centres + sides * LANDMARKS)
 
 
-def judge_by_light(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+def judge_by_light(crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A classifier to which bright faces are happy, and dark ones sad."""
     light = crops.mean(axis=(1, 2, 3)) / 255
     logits = np.zeros((len(crops), 7))
     logits[:, 3], logits[:, 4] = 6 * light, 6 * (1 - light)
     shares = np.exp(logits)
-    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32), np.zeros(len(crops), np.float32)
 
 
 FAKE_WEIGHTS = {"name": "by-light", "sha256": "0" * 64, "temperature": 1.0}
