@@ -38,17 +38,6 @@ PLACES = {
     "role",
 }
 QUALITY = {"track", "detection", "face_px", "sharpness", "brightness", "yaw", "pitch", "roll", "covered"}
-    "track",
-    "detection",
-    "face_px",
-    "sharpness",
-    "brightness",
-    "covered",
-    "yaw",
-    "pitch",
-    "roll",
-    "covered",
-}
 
 
 def judge_by_colour(crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
