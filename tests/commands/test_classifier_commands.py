@@ -102,6 +102,38 @@ def test_an_evaluation_is_told_and_written_in_every_form(
     assert all(path.stat().st_size > 5000 for path in (tmp_path / "pictures").glob("*.png"))
 
 
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """Tiles with votes and ages."""
+    folder = tmp_path / "older"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (112, 32 * 112), dtype=np.uint8)).save(folder / "older_faces.png")
+    lines = ["tile,split,age," + ",".join(f"votes_{label}" for label in LABELS)]
+    for tile in range(32):
+        votes = ",".join("10" if k == tile % 7 else "0" for k in range(7))
+        lines.append(f"{tile},{'train' if tile < 16 else 'val'},{60 + tile},{votes}")
+    (folder / "older_votes.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_the_card_tells_of_a_further_set_by_age(
+    emonext: Emonext, frames: Path, older: Path, small_weights: Path, tmp_path: Path
+) -> None:
+    card = tmp_path / "card.md"
+    ended = emonext("evaluate", small_weights, frames, "--further", older, "--card", card, "--device", "cpu")
+    assert (ended.code, ended.err) == (DONE, "")
+    text = card.read_text()
+    assert "## On older" in text
+    assert [
+        line.split(" | ")[:2] for line in text.splitlines() if line.startswith(("| 70–79", "| 80–89"))
+    ] == [
+        ["| 70–79", "4"],
+        ["| 80–89", "10"],
+    ]
+    assert "80–89: 10 faces" in ended.out
+
+
 def test_faces_are_evaluated_as_a_video_shows_them(
     emonext: Emonext, small_weights: Path, shared: Path, tmp_path: Path
 ) -> None:
@@ -133,6 +165,19 @@ def test_a_run_is_trained_and_goes_on(emonext: Emonext, frames: Path, tmp_path: 
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert (settings["image_size"], settings["attention_weight"], settings["optimizer"]) == (32, 0, "muon")
     assert emonext("weights", "verify", tmp_path / "run" / "weights.safetensors").code == DONE
+
+
+@pytest.mark.training
+def test_a_run_is_trained_on_two_sets_in_no_time(
+    emonext: Emonext, frames: Path, older: Path, tmp_path: Path
+) -> None:
+    command = ["train", frames, "--out", tmp_path / "run", "--image-size", "32", "--batch-size", "7"]
+    command += ["--further", older, "--further-share", "0.3", "--minutes", "0", "--device", "cpu"]
+    assert emonext(*command).code == DONE
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    assert len(log) == 3
+    assert log[0].endswith(",further_accuracy")
+    assert 0 <= float(log[1].split(",")[-1]) <= 1
 
 
 @pytest.mark.parametrize("option", [["--preset", "worst"], ["--size", "giant"], ["--init", "nothing.pt"]])

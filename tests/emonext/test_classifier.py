@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import expit, logit, softmax
 from small_networks import OTHER_ORDER
 from torch import nn
 
@@ -73,6 +73,24 @@ def test_the_logits_of_both_mirror_images_are_averaged_and_divided_by_the_temper
         )
     expected, atol = softmax(logits / temperature, axis=1), tolerance(bf16, logits / temperature)
     np.testing.assert_allclose(classify(faces), expected, atol=atol)
+
+
+def test_a_face_is_hidden_by_the_logit_above_the_cards_limit(bf16: bool, tmp_path: Path) -> None:
+    shape, faces = replace(CARD.architecture, covered=True), crops(6)
+    atol = 0.02 if bf16 else 1e-5
+    _, hidden = make_classifier(tmp_path, replace(CARD, architecture=shape)).read(faces)
+    assert hidden.dtype == np.float32
+    assert np.ptp(hidden) > 2 * atol
+    limit = float(logit(hidden[2]))
+    _, shifted = make_classifier(tmp_path, replace(CARD, architecture=shape, covered_limit=limit)).read(faces)
+    np.testing.assert_allclose(shifted, expit(logit(hidden) - limit), atol=atol)
+    assert shifted[2] == pytest.approx(0.5, abs=atol)
+
+
+def test_weights_that_cannot_tell_call_no_face_hidden(classify: Classifier) -> None:
+    probabilities, hidden = classify.read(crops(3))
+    assert hidden.tolist() == [0, 0, 0]
+    assert np.array_equal(probabilities, classify(crops(3)))
 
 
 def test_a_face_and_its_mirror_image_are_read_the_same(bf16: bool, classify: Classifier) -> None:
@@ -225,8 +243,9 @@ def make_model(architecture: Architecture = CARD.architecture) -> EmoNeXt:
     torch.manual_seed(0)
     model = EmoNeXt(architecture, layer_scale=1.0)
     nn.init.normal_(model.backbone.head.fc.weight, std=0.2)
-    if model.votes is not None:
-        nn.init.normal_(model.votes.weight, std=0.2)
+    for head in (model.votes, model.covered):
+        if head is not None:
+            nn.init.normal_(head.weight, std=0.2)
     return model
 
 

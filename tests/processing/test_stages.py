@@ -9,6 +9,8 @@ import av
 import numpy as np
 import polars as pl
 import pytest
+from fakes import judge_by_light
+from numpy.typing import NDArray
 from statuses import statuses, warnings
 from videos import cut_off, decoded_pts, encode, numbered, remux, with_faces
 
@@ -62,7 +64,21 @@ def test_a_dark_face_is_seen_and_not_judged(tmp_path: Path, fake_networks: Netwo
     path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 10, rate=5)
     rows = process(path, tmp_path / "out", fake_networks, Settings(quality=limits)).rows
     assert rows["status"].cast(pl.String).to_list() == ["low_quality"] * 10
+    assert rows["fault"].cast(pl.String).to_list() == ["too dark"] * 10
     assert rows["brightness"].is_between(0.5, 0.7).all()
+    assert rows["p_happy"].null_count() == 10
+
+
+def test_a_covered_face_is_seen_and_not_judged(tmp_path: Path, fake_networks: Networks) -> None:
+    def always_hidden(crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        probabilities, _ = judge_by_light(crops)
+        return probabilities, np.full(len(crops), 0.75, np.float32)
+
+    path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 10, rate=5)
+    rows = process(path, tmp_path / "out", replace(fake_networks, classify=always_hidden)).rows
+    assert rows["status"].cast(pl.String).to_list() == ["low_quality"] * 10
+    assert rows["fault"].cast(pl.String).to_list() == ["covered"] * 10
+    assert rows["covered"].to_list() == [0.75] * 10
     assert rows["p_happy"].null_count() == 10
 
 
@@ -220,6 +236,8 @@ def test_where_nobody_was_seen_there_is_no_patient(make_samples, wish: str) -> N
         ({"yaw": -61.0}, False),
         ({"roll": 80.0}, True),
         ({"sharpness": float("nan")}, False),
+        ({"covered": 0.5}, True),
+        ({"covered": 0.51}, False),
     ],
 )
 def test_quality_limits(make_face, changes: dict[str, float], accepted: bool) -> None:
