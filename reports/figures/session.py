@@ -22,59 +22,60 @@ _LANE_GAP = 0.02
 _LEFT_PX, _LEFT_LETTERS = 96, 10
 """Width of the space left of a figure's axis, px."""
 
+_MARGIN = {"l": _LEFT_PX, "r": 16, "t": 8, "b": 52}
+
 
 def expression_figure(steps: Steps, language: Language, events_s: Sequence[float] = ()) -> dict[str, Any]:
     """One lane per emotion; the filled height is the probability. Gaps are striped.
 
     :param events_s: times of events, marked by vertical lines and numbered from 1.
     """
-    figure, looks = _figure(steps, 460, language), in_words(EMOTION_WORDS, language)
+    looks = in_words(EMOTION_WORDS, language)
+    traces, axes = [], {}
     for lane, name in enumerate(EMOTION_ORDER, start=2):
         percent = 100 * steps.probabilities[:, EMOTIONS.index(name)]
         # whole percents, one byte each: floats would take four times the space
-        figure.add_trace(_area(steps, percent.round(), EMOTION_COLOURS[name], f"y{lane}", np.uint8))
-        figure.update_layout({f"yaxis{lane}": _lane_axis(lane, looks[name])})
-    _mark(figure, events_s)
+        traces.append(_area(steps, percent.round(), EMOTION_COLOURS[name], f"y{lane}", np.uint8))
+        axes[f"yaxis{lane}"] = _lane_axis(lane, looks[name])
     captions = [_expression_caption(row, looks) for row in steps.probabilities]
-    figure.add_trace(_captions(steps, captions, language))
-    return plain(figure)
+    layout = _layout(steps, 460, language) | axes | _marks(events_s)
+    return _figure(steps, traces, captions, layout, language)
 
 
 def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
     """Valence over time, between negative (−1) and positive (1)."""
-    figure = _figure(steps, 220, language)
-    figure.add_trace(_area(steps, steps.valence, INK, "y2", np.float32))
-    figure.update_layout(yaxis2=_valence_axis(language))
     captions = [
         language.gettext("balance %(value)s", value=words.signed(value, 1, language))
         for value in steps.valence
     ]
-    figure.add_trace(_captions(steps, captions, language))
-    return plain(figure)
+    traces = [_area(steps, steps.valence, INK, "y2", np.float32)]
+    layout = _layout(steps, 220, language) | {"yaxis2": _valence_axis(language)}
+    return _figure(steps, traces, captions, layout, language)
 
 
-def _figure(steps: Steps, height: int, language: Language) -> go.Figure:
-    """A figure with only the time axis and the gaps, over the whole height."""
-    figure = go.Figure(layout=_layout(steps, height, language))
-    figure.add_trace(_gaps(steps))
-    figure.update_layout(yaxis={"visible": False, "range": [0, 1], "fixedrange": True})
-    return figure
+def _figure(
+    steps: Steps, traces: list[go.Scatter], texts: Sequence[str], layout: dict[str, Any], language: Language
+) -> dict[str, Any]:
+    """The gaps over the whole height, the traces, and the captions of the steps."""
+    # all at once: Plotly checks a whole figure in less than half the time that its parts take
+    return plain(go.Figure([_gaps(steps), *traces, _captions(steps, texts, language)], layout))
 
 
-def _layout(steps: Steps, height: int, language: Language) -> go.Layout:
-    return go.Layout(
-        template="none",
-        height=height,
-        margin={"l": _LEFT_PX, "r": 16, "t": 8, "b": 52},
-        font={"family": FONT, "size": 15, "color": INK},
-        paper_bgcolor=PAPER,
-        plot_bgcolor="rgba(0,0,0,0)",
-        showlegend=False,
-        hovermode="x",
-        hoversubplots="axis",  # the pointer is over a lane, the captions belong to the axis of the gaps
-        hoverlabel={"bgcolor": PAPER, "bordercolor": INK, "align": "left", "font": {"family": FONT}},
-        xaxis=_time_axis(float(steps.edges_s[-1]), language),
-    )
+def _layout(steps: Steps, height: int, language: Language) -> dict[str, Any]:
+    return {
+        "template": "none",
+        "height": height,
+        "margin": _MARGIN,
+        "font": {"family": FONT, "size": 15, "color": INK},
+        "paper_bgcolor": PAPER,
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "showlegend": False,
+        "hovermode": "x",
+        "hoversubplots": "axis",  # the pointer is over a lane, the captions belong to the axis of the gaps
+        "hoverlabel": {"bgcolor": PAPER, "bordercolor": INK, "align": "left", "font": {"family": FONT}},
+        "xaxis": _time_axis(float(steps.edges_s[-1]), language),
+        "yaxis": {"visible": False, "range": [0, 1], "fixedrange": True},  # of the gaps
+    }
 
 
 def _time_axis(duration_s: float, language: Language) -> dict[str, Any]:
@@ -148,22 +149,21 @@ def _filled(steps: Steps, height: NDArray[Any], **look: Any) -> go.Scatter:
     )
 
 
-def _mark(figure: go.Figure, events_s: Sequence[float]) -> None:
+def _marks(events_s: Sequence[float]) -> dict[str, Any]:
     """A line across all lanes for each event, with its number above."""
-    for number, moment in enumerate(map(_date, events_s), start=1):
-        place = {"xref": "x", "x0": moment, "x1": moment, "yref": "paper", "y0": 0, "y1": 1}
-        figure.add_shape(type="line", line={"color": INK, "width": 1.5, "dash": "dot"}, **place)
-        figure.add_annotation(
-            x=moment,
-            y=1,
-            yref="paper",
-            yanchor="bottom",
-            text=str(number),
-            showarrow=False,
-            font={"size": 13},
-        )
-    if events_s:
-        figure.update_layout(margin={"t": 26})
+    if not events_s:
+        return {}
+    moments = [_date(moment) for moment in events_s]
+    line = {"color": INK, "width": 1.5, "dash": "dot"}
+    number = {"y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "font": {"size": 13}}
+    return {
+        "margin": _MARGIN | {"t": 26},
+        "shapes": [
+            {"type": "line", "line": line, "xref": "x", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1}
+            for x in moments
+        ],
+        "annotations": [{"x": x, "text": str(k), **number} for k, x in enumerate(moments, start=1)],
+    }
 
 
 def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:
