@@ -123,10 +123,11 @@ def recut_with_pipeline(card: "Card", device: str) -> "Recut":
     """A function that crops benchmark images with the pipeline's own detector, as in a session's video."""
     from emonext.device import choose_device
     from pipeline.checks.video_crops import recut
-    from pipeline.faces.mtcnn import Cascade
+    from pipeline.faces.detection import DEFAULT_MIN_FACE_PX
+    from pipeline.faces.upright import UprightCascade
 
     crop_spec = crop_of(card.preprocessing)
-    detect = Cascade(device=choose_device(device))
+    detect = UprightCascade(DEFAULT_MIN_FACE_PX, choose_device(device)).at_any_angle
 
     def cut(images: "NDArray[np.uint8]") -> "tuple[NDArray[np.uint8], NDArray[np.bool_]]":
         with progress_bar("Finding faces") as update:

@@ -21,6 +21,9 @@ FACE_THRESHOLD = 0.9
 STEEP_DEG = 10.0
 """A face whose roll is larger is detected in a picture that is turned upright, as far as possible."""
 
+# Turns of the picture for the search, the likelier ones first: people who lie, heads on a shoulder.
+TURNS_DEG = (90.0, -90.0, 180.0, 45.0, -45.0)
+
 # Two boxes with a larger IoU are in one place.
 _SAME_PLACE_IOU = 0.3
 

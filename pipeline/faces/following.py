@@ -12,7 +12,16 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torchvision.ops import batched_nms
 
-from pipeline.faces.detection import STEEP_DEG, Detections, Detector, add_missing, elsewhere, iou, roll_of
+from pipeline.faces.detection import (
+    STEEP_DEG,
+    TURNS_DEG,
+    Detections,
+    Detector,
+    add_missing,
+    elsewhere,
+    iou,
+    roll_of,
+)
 from pipeline.faces.warp import signed
 
 # Two faces at consecutive key samples match if their centres are within one face size and their sizes
@@ -28,9 +37,6 @@ _MIN_IOU = 0.3
 
 # IoU from which two refined boxes are of the same face.
 _SAME_FACE_IOU = 0.5
-
-# Turns of the picture for the search, the likelier ones first: people who lie, heads on a shoulder.
-_TURNS_DEG = (90.0, -90.0, 180.0, 45.0, -45.0)
 
 # The first key sample without a face is searched in all of these turns; then every sixth in one of them. Of
 # those with faces, every fifteenth is searched, as somebody may lie beside others.
@@ -161,12 +167,12 @@ class Follower:
         """The turns in which to search this key sample, degrees."""
         self._idle += 1
         if lost or (self._searched == 0 and not seen):
-            self._searched, self._idle = len(_TURNS_DEG), 0
-            return _TURNS_DEG
+            self._searched, self._idle = len(TURNS_DEG), 0
+            return TURNS_DEG
         if self._idle < (_SEARCH_WITH_FACES if seen else _SEARCH_EMPTY):
             return ()
         self._searched, self._idle = self._searched + 1, 0
-        return (_TURNS_DEG[(self._searched - 1) % len(_TURNS_DEG)],)
+        return (TURNS_DEG[(self._searched - 1) % len(TURNS_DEG)],)
 
     def _measured(self, images: NDArray[np.uint8], found: dict[int, Detections]) -> dict[int, _Key]:
         """The key samples, with the offset of the refined boxes."""

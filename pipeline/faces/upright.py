@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.faces.detection import STEEP_DEG, Detections, add_missing, face_size, joined, roll_of
+from pipeline.faces.detection import STEEP_DEG, TURNS_DEG, Detections, add_missing, face_size, joined, roll_of
 from pipeline.faces.mtcnn import Cascade
 from pipeline.faces.warp import around, rotation, signed, warp
 
@@ -49,6 +49,18 @@ class UprightCascade:
     def __call__(self, images: NDArray[np.uint8]) -> list[Detections]:
         """(B, H, W, 3) uint8 RGB → the faces of each picture as it is; askew faces may be missed or wrong."""
         return self._cascade(images)
+
+    def at_any_angle(self, images: NDArray[np.uint8]) -> list[Detections]:
+        """As calling it, for pictures without a connection; askew faces are searched where no other is."""
+        found = []
+        for image, faces in zip(images, self(images), strict=True):
+            faces = self.upright(image, faces)
+            for turn in TURNS_DEG:
+                if len(faces.probability):
+                    break
+                faces = self.upright(image, self.turned(image, turn))
+            found.append(faces)
+        return found
 
     def upright(self, image: NDArray[np.uint8], found: Detections) -> Detections:
         """The same faces in their true orientation; a face that is none when it is upright is left out."""

@@ -68,6 +68,19 @@ def test_an_upside_down_face_is_not_taken_for_an_upright_one(clips: Path, cascad
     assert off(roll_of(found), 180) < 10
 
 
+@pytest.mark.parametrize("deg", [0, 45, 90, 180])
+def test_pictures_without_a_connection_are_searched_too(
+    clips: Path, cascade: UprightCascade, deg: float
+) -> None:
+    pictures = clip(clips / "single_face.mp4", 2)
+    empty = Image.new("RGB", pictures[0].size)
+    one, none, other = cascade.at_any_angle(turned([pictures[0], empty, pictures[1]], deg))
+    assert len(none.probability) == 0
+    for found in (one, other):
+        assert len(found.probability) == 1
+        assert off(roll_of(found), deg) < 15
+
+
 def test_upright_faces_stay_as_they_are(clips: Path, cascade: UprightCascade) -> None:
     image = np.array(clip(clips / "crowd_1080p.mp4", 1)[0])
     (found,) = cascade(image[None])
