@@ -31,6 +31,8 @@ class Settings:
     :param size: a name in :data:`emonext.ARCHITECTURES`.
     :param image_size: input side, px; ``None``: the architecture's default.
     :param init: initial weights; see :func:`emonext.training.starting.start_from`.
+    :param init_share: share of the initial weights in the saved ones, which keeps what they know of pictures
+        that this run has few of (Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*).
     :param minutes: choose the number of epochs by the time of the first two, so that the run ends in time;
         until then, ``epochs`` is assumed.
     :param optimizer: ``muon`` orthogonalises the updates of the trunk's matrices (Jordan 2024) and uses
@@ -50,6 +52,7 @@ class Settings:
     size: str = "atto"
     image_size: int | None = None
     init: str = "none"
+    init_share: float = 0.0
     epochs: int = 40
     minutes: float | None = None
     batch_size: int = 128

@@ -6,6 +6,7 @@ RUN/checkpoint.pt         state for an exact continuation
 RUN/weights.safetensors   the averaged network with its temperature and metrics
 """
 
+import copy
 import csv
 import json
 import math
@@ -117,6 +118,8 @@ class Run:
         self._main = settings.batch_size - self._further
         if not 0 <= settings.further_share < 1 or self._main < 1:
             raise DataError(f"`further_share` {settings.further_share:g}: give a number from 0 to 1.")
+        if not 0 <= settings.init_share < 1:
+            raise DataError(f"`init_share` {settings.init_share:g}: give a number from 0 to 1.")
         if len(train) < self._main:
             raise DataError(
                 f"`batch_size` {settings.batch_size}: the {len(train)} training faces do not fill a batch; "
@@ -198,7 +201,8 @@ class Run:
 
     def finish(self) -> tuple[Path, Evaluation]:
         """Write ``weights.safetensors``: the averaged network, calibrated and evaluated on validation."""
-        model, scores = self.average.module.eval(), self._predict(self.val, mirrored=True)
+        model = self._with_initial().eval()
+        scores = predict(model, self.prepare, self.val.images, self.device, mirrored=True)
         epochs = "1 epoch" if len(self.log) == 1 else f"{len(self.log)} epochs"
         card = Card(
             name=self.settings.size,
@@ -220,9 +224,20 @@ class Run:
         save_weights(model, replace(card, metrics=found.metrics()), path)
         return path, found
 
-    def _predict(self, faces: FaceSet, *, mirrored: bool = False) -> Scores:
-        model = self.average.module.eval()
-        return predict(model, self.prepare, faces.images, self.device, mirrored=mirrored)
+    def _predict(self, faces: FaceSet) -> Scores:
+        return predict(self.average.module.eval(), self.prepare, faces.images, self.device)
+
+    def _with_initial(self) -> EmoNeXt:
+        """The averaged network, blended with the initial one by ``init_share``."""
+        if not self.settings.init_share:
+            return self.average.module
+        blended = copy.deepcopy(self.average.module)
+        copied, trained = start_from(blended, self.settings.init), self.average.module.state_dict()
+        initial = blended.state_dict()
+        for name in copied & {name for name, values in trained.items() if values.is_floating_point()}:
+            trained[name] = trained[name].lerp(initial[name], self.settings.init_share)
+        blended.load_state_dict(trained)
+        return blended
 
     def _train_epoch(self, epoch: int, on_batch: OnBatch) -> float:
         """Train one epoch → mean loss. Random numbers depend on seed and epoch only, for exact resuming."""

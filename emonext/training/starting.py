@@ -32,8 +32,8 @@ _AFFINE_CHANNELS = 10
 _AFFINE_WIDTHS = {_AFFINE_CHANNELS * side * side for side in range(1, 1000)}
 
 
-def start_from(model: EmoNeXt, source: str) -> None:
-    """Copy other weights into a new network.
+def start_from(model: EmoNeXt, source: str) -> set[str]:
+    """Copy other weights into a new network; return the names of the copied tensors.
 
     Parameters without a counterpart keep their initial values: with ImageNet weights, squeeze-and-excitation,
     attention and heads; otherwise a missing head for votes. A spatial transformer of another input size is
@@ -44,7 +44,7 @@ def start_from(model: EmoNeXt, source: str) -> None:
     :raises WeightsError: the weights are not available, or have other widths or depths.
     """
     if source == "none":
-        return
+        return set()
     found = _imagenet(model) if source == "imagenet" else _from_file(source)
     ours = model.state_dict()
     if "stem.0.weight" in found:  # a trunk alone, with a head for other classes
@@ -65,6 +65,7 @@ def start_from(model: EmoNeXt, source: str) -> None:
             f"`init` {source}: of another architecture ({example} does not fit); give its `size`."
         )
     model.load_state_dict(found, strict=False)
+    return set(found)
 
 
 def _is_trunk(key: str) -> bool:

@@ -36,6 +36,9 @@ def train(
     init: Annotated[
         str | None, typer.Option(help="Initial weights: none, imagenet, a name or a file.")
     ] = None,
+    init_share: Annotated[
+        float | None, typer.Option(help="Share of the initial weights in the saved ones, 0 to 1.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
     minutes: Annotated[
         float | None, typer.Option(help="As many passes as end in this time, min.", min=0)
@@ -66,6 +69,7 @@ def train(
         "size": size,
         "image_size": image_size,
         "init": init,
+        "init_share": init_share,
         "epochs": epochs,
         "minutes": minutes,
         "batch_size": batch_size,

@@ -152,6 +152,27 @@ def test_a_share_that_leaves_no_other_face_is_refused(share: float, tmp_path: Pa
         with_further(tmp_path, replace(MINI, further_share=share), faces(40, seed=2))
 
 
+# --- the initial weights in the saved ones --------------------------------------------------------------
+
+
+def test_the_initial_weights_have_their_share_in_the_saved_ones(tmp_path: Path) -> None:
+    """But not in the head for covers, which they lack."""
+    first = start(tmp_path / "first", replace(MINI, covered=False))
+    first.train(ignore, max_minutes=0)
+    path, _ = first.finish()
+    run = start(tmp_path / "run", replace(MINI, epochs=1, init=str(path), init_share=0.25))
+    run.train(ignore)
+    initial, saved = (load_weights(file).model.state_dict() for file in (path, run.finish()[0]))
+    trained = run.average.module.state_dict()
+    for name, values in trained.items():
+        expected = values
+        if name in initial and values.is_floating_point():
+            expected = 0.75 * values + 0.25 * initial[name]
+        torch.testing.assert_close(saved[name].float(), expected.float(), atol=2e-3, rtol=2e-3)
+    assert "covered.weight" not in initial
+    assert unequal({k: v.float() for k, v in saved.items()}, {k: v.float() for k, v in trained.items()})
+
+
 # --- a run of so many minutes ---------------------------------------------------------------------------
 
 
