@@ -56,6 +56,7 @@ def environment(language: Language) -> Environment:
         "colours": labels.EMOTION_COLOURS,
         "group_colours": labels.GROUP_COLOURS,
         "emotion_words": labels.in_words(labels.EMOTION_WORDS, language),
+        "fault_words": labels.in_words(labels.FAULT_WORDS, language),
         "status_words": labels.in_words(labels.STATUS_WORDS, language),
         "state_words": labels.in_words(labels.STATE_WORDS, language),
     }

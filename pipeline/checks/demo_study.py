@@ -248,12 +248,14 @@ def _columns(
         return [value if there else None for value, there in zip(filled, mask.tolist(), strict=True)]
 
     box = {"x1": 380.0, "y1": 120.0, "x2": 520.0, "y2": 300.0, "face_px": 158.7}
-    face = {"track": 1, "detection": 0.99, "brightness": 0.5, "yaw": 0.0, "pitch": 0.0, "roll": 0.0, **box}
+    face = {"track": 1, "detection": 0.99, "brightness": 0.5, "yaw": 0.0, "pitch": 0.0, "roll": 0.0}
+    face |= {"covered": 0.1, **box}
     return {
         "sample": list(range(len(time_s))),
         "time_s": time_s.tolist(),
         "frame": (time_s * 25).astype(int).tolist(),
         "status": status.tolist(),
+        "fault": where(status == "low_quality", "blurred"),
         **{name: where(seen, value) for name, value in face.items()},
         "sharpness": where(seen, np.where(ok, 120.0, 8.0)),
         **{f"p_{name}": where(ok, probabilities[:, place]) for place, name in enumerate(EMOTIONS)},

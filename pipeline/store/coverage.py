@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pipeline.records import EMOTIONS, NEGATIVE, STATUSES, TIME_EPS_S
+from pipeline.records import EMOTIONS, FAULTS, NEGATIVE, STATUSES, TIME_EPS_S
 from pipeline.store.timeline import Timeline
 
 MIN_OBSERVED_S = 10.0
@@ -36,6 +36,7 @@ class Summary:
     :param coverage: observed_s / duration_s, 0…1.
     :param status_s: seconds of each status; time between samples that are too far apart is ``gap``. The sum
         is duration_s.
+    :param fault_s: seconds of ``low_quality`` by its first reason; the sum is ``status_s["low_quality"]``.
     :param emotion_s: seconds in which each emotion was the likeliest; the sum is observed_s.
     :param positive_s: happy; ``negative_s``: angry, disgust, fear or sad; ``neutral_s``: neutral.
         Surprise is in no group.
@@ -49,6 +50,7 @@ class Summary:
     observed_s: float
     coverage: float
     status_s: Mapping[str, float]
+    fault_s: Mapping[str, float]
     emotion_s: Mapping[str, float]
     positive_s: float
     neutral_s: float
@@ -75,6 +77,7 @@ def summarize(timeline: Timeline) -> Summary:
         observed_s=observed_s,
         coverage=observed_s / duration_s if duration_s else 0.0,
         status_s=status_s,
+        fault_s=_seconds_by(rows, "fault", FAULTS),
         emotion_s=emotion_s,
         positive_s=emotion_s["happy"],
         neutral_s=emotion_s["neutral"],
@@ -112,7 +115,7 @@ def _parts(timeline: Timeline) -> list[tuple[float, float]]:
 
 def _rows(timeline: Timeline) -> pl.DataFrame:
     return timeline.rows.select(
-        "time_s", "valence", pl.col("status").cast(pl.String), pl.col("emotion").cast(pl.String)
+        "time_s", "valence", pl.col("status", "fault", "emotion").cast(pl.String)
     ).with_columns(
         pl.Series("seconds", sample_seconds(timeline)),
     )

@@ -82,6 +82,7 @@ def coverage(material: SessionMaterial, _: Language) -> dict[str, Any]:
     return {
         "parts": parts,
         "summary": summary,
+        "faults": [(fault, seconds) for fault, seconds in summary.fault_s.items() if seconds > 0],
         "damaged": undecoded_s > 0,
         "without_picture": metadata["seconds_lost"] - undecoded_s > TIME_EPS_S,
     }

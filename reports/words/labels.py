@@ -69,6 +69,16 @@ STATUS_WORDS = {
 }
 """The keys of ``Summary.status_s``, in the order in which they are shown."""
 
+FAULT_WORDS = {
+    "too small": marked("too small"),
+    "blurred": marked("blurred"),
+    "too dark": marked("too dark"),
+    "too bright": marked("too bright"),
+    "turned away": marked("turned away"),
+    "covered": marked("covered"),
+}
+"""The keys of ``Summary.fault_s``."""
+
 STATE_WORDS = {
     "done": marked("Done"),
     "to_check": marked("To check"),

@@ -143,6 +143,11 @@ def test_never_a_diagnosis(word: str, tmp_path: Path) -> None:
     assert word.lower() not in text.lower()
 
 
+def test_it_says_why_a_face_could_not_be_read(tmp_path: Path) -> None:
+    text = page_of(material([("happy", 100), ("low_quality", 50), ("neutral", 100)]), tmp_path).text
+    assert "turned away or covered (covered 10 s)" in text
+
+
 # in doubt who the patient is
 
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from pipeline.records import EMOTIONS, STATUSES
+from pipeline.records import EMOTIONS, FAULTS, STATUSES
 from pipeline.store.coverage import Span, sample_seconds, summarize
 from pipeline.store.timeline import Timeline
 
@@ -19,11 +19,13 @@ def timeline(
     columns = {"patient_id": ["P1"] * len(rows), "session_id": ["S1"] * len(rows)}
     for place, name in enumerate(["time_s", "status", "emotion", "valence"]):
         columns[name] = [row[place] for row in rows]
+    columns["fault"] = ["covered" if row[1] == "low_quality" else None for row in rows]
     schema = {
         "patient_id": pl.String,
         "session_id": pl.String,
         "time_s": pl.Float64,
         "status": pl.Categorical,
+        "fault": pl.Categorical,
         "emotion": pl.Categorical,
         "valence": pl.Float32,
     }
@@ -78,6 +80,7 @@ def test_a_session_by_hand() -> None:
     assert dict(found.status_s) == pytest.approx(
         {"ok": 1.0, "no_face": 0.2, "other_person": 0.4, "low_quality": 0.2, "decode_error": 0.2, "gap": 0.0}
     )
+    assert dict(found.fault_s) == pytest.approx({**dict.fromkeys(FAULTS, 0), "covered": 0.2})
     expected = {"happy": 0.4, "sad": 0.2, "surprise": 0.2, "neutral": 0.2}
     assert dict(found.emotion_s) == pytest.approx({**dict.fromkeys(EMOTIONS, 0), **expected})
     assert (found.positive_s, found.negative_s, found.neutral_s) == pytest.approx((0.4, 0.2, 0.2))

@@ -28,6 +28,7 @@ def make_timeline(runs: Runs, patient_id: str = "P1", session_id: str = "S1", **
     rows["sample"] = rows["frame"] = list(range(len(names)))
     rows["time_s"] = [k * SAMPLE_S for k in range(len(names))]
     rows["status"] = ["ok" if name in EMOTIONS else name for name in names]
+    rows["fault"] = ["covered" if name == "low_quality" else None for name in names]
     rows["emotion"] = [name if name in EMOTIONS else None for name in names]
     for emotion in EMOTIONS:
         rows[f"p_{emotion}"] = [
