@@ -35,8 +35,8 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(
 _ONE_PERCENT = 0.01
 
 
-YES_OR_NO = {"yes": True, "true": True, "1": True, "oui": True} | dict.fromkeys(
-    ("no", "false", "0", "non"), False
+YES_OR_NO = dict.fromkeys(("yes", "y", "true", "1", "oui", "ja"), True) | dict.fromkeys(
+    ("no", "n", "false", "0", "non", "nein"), False
 )
 
 

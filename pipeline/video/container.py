@@ -30,7 +30,10 @@ from pipeline.video.streams import (
     usable_streams,
 )
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg"),
+    *(".mts", ".m2ts", ".ts", ".wmv", ".3gp", ".flv"),
+)
 
 # decord seeks to a key frame and counts from there. With other codecs, in transport streams, and with
 # reordered frames, it silently returns wrong frames.
