@@ -14,7 +14,7 @@ from emonext.errors import WeightsError
 FOLDER = Path(__file__).parent / "weights"
 
 SHIPPED = {
-    "atto": "4cbbea16dc4b73295933c1749aeeb2939872ba3bbf66f7319292c395db481650",
+    "atto": "ad7e5f8a70bff55e7c89b80c7cde57c791bd6b044269e0244a293eb38d70072e",
 }
 """Name → sha256 of ``weights/NAME.safetensors``."""
 

@@ -123,7 +123,7 @@ _FIELDS = (
         "ray_address",
         "reading",
     ),
-    *("size", "split", "votes"),
+    *("size", "split", "votes", "further_share", "init_share"),
 )
 FLAGS = {field: f"--{field.replace('_', '-')}" for field in _FIELDS} | {
     "bridge_s": "--bridge",

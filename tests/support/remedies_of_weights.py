@@ -273,6 +273,8 @@ for text, bad, *good in (
     ),
     ("--image-size {}: give {} px or more.", ("--image-size", 8), ("--image-size", 32)),
     ("--lr {}: give a positive number.", ("--lr", 0), ("--lr", 0.001)),
+    ("--init-share {}: give a number from 0 to 1.", ("--init-share", 2), ("--init-share", 0.5)),
+    ("--further-share {}: give a number from 0 to 1.", ("--further-share", 2), ("--further-share", 0.5)),
     (
         "--batch-size {}: the {} training faces do not fill a batch; give a smaller one, or more faces.",
         ("--batch-size", 500),
