@@ -3,8 +3,8 @@
 A few hundred pictures are checked instead of the whole recording, so that the coordinator has the result
 within seconds, with the patient's chair still in front of the camera.
 
-Accuracies below are those of the shipped weights on degraded pictures; 86.6 % on good pictures (model card,
-"In poor pictures").
+Accuracies below are those of earlier weights on degraded pictures, of 86.6 % on good pictures; the model card
+("In poor pictures") has those of the present ones.
 """
 
 from collections import Counter
