@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from emonext.training.covers import draw_covers
+from emonext.training.covers import draw_covers, uniform
 
 # A cover over a third of the picture, or a face that is reduced to 13 px, is counted as fully hidden.
 _HIDDEN_SHARE, _HIDDEN_SIDE = 1 / 3, 13
@@ -55,8 +55,8 @@ class Augmentation:
 
         :returns: the pictures, and (N,) bool, whether the face is hidden by that.
         """
-        chosen = _uniform(len(grey), 0, 1, generator) < self.coarse
-        side = int(_uniform(1, 10, 40, generator))
+        chosen = uniform(len(grey), 0, 1, generator) < self.coarse
+        side = int(uniform(1, 10, 40, generator))
         if side >= grey.shape[-1] or not chosen.any():
             return grey, torch.zeros_like(chosen)
         small = F.interpolate(grey, (side, side), mode="bilinear", antialias=True, align_corners=False)
@@ -65,21 +65,17 @@ class Augmentation:
 
     def _affine(self, n: int, generator: torch.Generator) -> Tensor:
         """(n, 2, 3) maps from output to input coordinates."""
-        angle = torch.deg2rad(_uniform(n, -self.rotation_deg, self.rotation_deg, generator))
-        zoom = 1 / _uniform(n, *self.scale, generator)
-        mirror = torch.where(_uniform(n, 0, 1, generator) < 0.5, -1.0, 1.0)
+        angle = torch.deg2rad(uniform(n, -self.rotation_deg, self.rotation_deg, generator))
+        zoom = 1 / uniform(n, *self.scale, generator)
+        mirror = torch.where(uniform(n, 0, 1, generator) < 0.5, -1.0, 1.0)
         cos, sin = angle.cos() * zoom, angle.sin() * zoom
         # the picture spans −1…1, so a share of its side is twice that in these coordinates
-        x, y = (_uniform(n, -2 * self.shift, 2 * self.shift, generator) for _ in range(2))
+        x, y = (uniform(n, -2 * self.shift, 2 * self.shift, generator) for _ in range(2))
         return torch.stack([mirror * cos, -sin, x, mirror * sin, cos, y], dim=1).view(n, 2, 3)
 
     def _light(self, grey: Tensor, generator: torch.Generator) -> Tensor:
         n = len(grey)
         mean = grey.mean(dim=(1, 2, 3), keepdim=True)
-        factor = _uniform(n, *self.contrast, generator).view(n, 1, 1, 1)
-        offset = _uniform(n, -self.brightness, self.brightness, generator).view(n, 1, 1, 1)
+        factor = uniform(n, *self.contrast, generator).view(n, 1, 1, 1)
+        offset = uniform(n, -self.brightness, self.brightness, generator).view(n, 1, 1, 1)
         return ((grey - mean) * factor + mean + offset).clamp(0, 1)
-
-
-def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return torch.rand(n, generator=generator, device=generator.device) * (high - low) + low

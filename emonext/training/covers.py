@@ -28,13 +28,13 @@ def draw_covers(grey: Tensor, probability: float, generator: torch.Generator) ->
     kinds = torch.randint(len(_KINDS), (n,), generator=generator, device=grey.device)
     rows = torch.arange(n, device=grey.device)
     drawn = torch.stack([draw(n, generator) for draw in _KINDS])[kinds, rows]
-    square = (kinds == _KINDS.index(_patch)) & (_uniform(n, 0, 1, generator) < 0.5)
+    square = (kinds == _KINDS.index(_patch)) & (uniform(n, 0, 1, generator) < 0.5)
     distance = _distance(drawn, square, side)
-    rims = (kinds == _KINDS.index(_glasses)) & (_uniform(n, 0, 1, generator) < 0.6)
+    rims = (kinds == _KINDS.index(_glasses)) & (uniform(n, 0, 1, generator) < 0.6)
     distance = torch.where(rims[:, None, None], distance.abs() - _RIM, distance)[:, None]
-    chosen = (_uniform(n, 0, 1, generator) < probability).float().view(n, 1, 1, 1)
+    chosen = (uniform(n, 0, 1, generator) < probability).float().view(n, 1, 1, 1)
     opacity = chosen * (0.5 - distance * side).clamp(0, 1)
-    shadow = chosen * _uniform(n, 0, 0.5, generator).view(n, 1, 1, 1) * (1 - distance / _SHADOW).clamp(0, 1)
+    shadow = chosen * uniform(n, 0, 0.5, generator).view(n, 1, 1, 1) * (1 - distance / _SHADOW).clamp(0, 1)
     covered = grey * (1 - shadow) * (1 - opacity) + _texture(grey, generator) * opacity
     return covered, opacity.mean(dim=(1, 2, 3))
 
@@ -63,21 +63,21 @@ def _texture(grey: Tensor, generator: torch.Generator) -> Tensor:
     """(N, 1, S, S) in 0…1: enlarged skin of another face, a smooth shade, stripes or noise, of any tone."""
     n, side = len(grey), grey.shape[-1]
     part = max(4, side // 4)
-    left, top = (int(_uniform(1, 0, side - part + 1, generator)) for _ in range(2))
+    left, top = (int(uniform(1, 0, side - part + 1, generator)) for _ in range(2))
     skin = grey.roll(1, 0)[:, :, top : top + part, left : left + part]
     skin = F.interpolate(skin, (side, side), mode="bicubic", align_corners=False)
     at = (torch.arange(side, device=grey.device) + 0.5) / side - 0.5
-    angle = _uniform(n, 0, 2 * math.pi, generator).view(n, 1, 1, 1)
+    angle = uniform(n, 0, 2 * math.pi, generator).view(n, 1, 1, 1)
     ramp = at * angle.cos() + at[:, None] * angle.sin()
-    stripes = 0.5 * torch.sin(ramp * _uniform(n, 20, 120, generator).view(n, 1, 1, 1))
+    stripes = 0.5 * torch.sin(ramp * uniform(n, 20, 120, generator).view(n, 1, 1, 1))
     noise = torch.rand(grey.shape, generator=generator, device=grey.device) - 0.5
-    noise = noise * _uniform(n, 0, 1, generator).view(n, 1, 1, 1)
+    noise = noise * uniform(n, 0, 1, generator).view(n, 1, 1, 1)
     drawn = torch.stack([skin - skin.mean(dim=(1, 2, 3), keepdim=True), ramp, stripes, noise])
     kinds = torch.randint(len(drawn), (n,), generator=generator, device=grey.device)
     # hands are as light as faces; other things have any tone
-    own = grey.mean(dim=(1, 2, 3)) + _uniform(n, -0.15, 0.25, generator)
-    tone = torch.where(kinds == 0, own, _uniform(n, 0, 1, generator))
-    depth = _uniform(n, 0, 1, generator).view(n, 1, 1, 1)
+    own = grey.mean(dim=(1, 2, 3)) + uniform(n, -0.15, 0.25, generator)
+    tone = torch.where(kinds == 0, own, uniform(n, 0, 1, generator))
+    depth = uniform(n, 0, 1, generator).view(n, 1, 1, 1)
     return (tone.view(n, 1, 1, 1) + depth * drawn[kinds, torch.arange(n, device=grey.device)]).clamp(0, 1)
 
 
@@ -86,9 +86,9 @@ def _texture(grey: Tensor, generator: torch.Generator) -> Tensor:
 
 def _hand(n: int, generator: torch.Generator) -> Tensor:
     """A palm, four fingers and a forearm, anywhere on the face and in any direction."""
-    x, y = _uniform(n, 0.15, 0.85, generator), _uniform(n, 0.2, 0.95, generator)
-    angle, size = _uniform(n, 0, 2 * math.pi, generator), _uniform(n, 0.5, 1.1, generator)
-    spread = _uniform(n, 0.0, 0.25, generator)
+    x, y = uniform(n, 0.15, 0.85, generator), uniform(n, 0.2, 0.95, generator)
+    angle, size = uniform(n, 0, 2 * math.pi, generator), uniform(n, 0.5, 1.1, generator)
+    spread = uniform(n, 0.0, 0.25, generator)
 
     def towards(turn: Tensor, length: float) -> tuple[Tensor, Tensor]:
         return x + size * length * torch.cos(angle + turn), y + size * length * torch.sin(angle + turn)
@@ -105,22 +105,22 @@ def _hand(n: int, generator: torch.Generator) -> Tensor:
 
 def _cup(n: int, generator: torch.Generator) -> Tensor:
     """A cup or bottle at the mouth."""
-    x, y = _uniform(n, 0.35, 0.65, generator), _uniform(n, 0.65, 0.85, generator)
-    lean, width = _uniform(n, -0.3, 0.3, generator), _uniform(n, 0.12, 0.25, generator)
-    return _alone(_stroke(x, y, x + lean, y + 0.5, width))
+    x, y = uniform(n, 0.35, 0.65, generator), uniform(n, 0.65, 0.85, generator)
+    lean, width = uniform(n, -0.3, 0.3, generator), uniform(n, 0.12, 0.25, generator)
+    return _padded([_stroke(x, y, x + lean, y + 0.5, width)])
 
 
 def _mask(n: int, generator: torch.Generator) -> Tensor:
     """A mask or scarf: the lower half of the face."""
-    y, radius = _uniform(n, 0.72, 0.85, generator), _uniform(n, 0.18, 0.3, generator)
-    tilt = _uniform(n, -0.06, 0.06, generator)
-    return _alone(_stroke(_like(y, 0.25), y + tilt, _like(y, 0.75), y - tilt, radius))
+    y, radius = uniform(n, 0.72, 0.85, generator), uniform(n, 0.18, 0.3, generator)
+    tilt = uniform(n, -0.06, 0.06, generator)
+    return _padded([_stroke(_like(y, 0.25), y + tilt, _like(y, 0.75), y - tilt, radius)])
 
 
 def _glasses(n: int, generator: torch.Generator) -> Tensor:
     """Two lenses, a bridge and the temples; rims or dark glasses."""
-    y, radius = _uniform(n, 0.35, 0.43, generator), _uniform(n, 0.09, 0.14, generator)
-    x, thin = _uniform(n, 0.16, 0.2, generator), _like(y, 0.012)
+    y, radius = uniform(n, 0.35, 0.43, generator), uniform(n, 0.09, 0.14, generator)
+    x, thin = uniform(n, 0.16, 0.2, generator), _like(y, 0.012)
     lenses = [_stroke(0.5 + side * x - 0.02, y, 0.5 + side * x + 0.02, y, radius) for side in (-1, 1)]
     bridge = _stroke(0.5 - x + radius, y, 0.5 + x - radius, y, thin)
     temples = [
@@ -131,17 +131,17 @@ def _glasses(n: int, generator: torch.Generator) -> Tensor:
 
 def _hair(n: int, generator: torch.Generator) -> Tensor:
     """Strands from the top or from one side."""
-    x, reach = _uniform(n, 0.0, 1.0, generator), _uniform(n, 0.25, 0.75, generator)
+    x, reach = uniform(n, 0.0, 1.0, generator), uniform(n, 0.25, 0.75, generator)
     strands = []
     for _ in range(_STROKES):
-        start = x + _uniform(n, -0.25, 0.25, generator)
+        start = x + uniform(n, -0.25, 0.25, generator)
         strands.append(
             _stroke(
                 start,
                 _like(x, -0.05),
-                start + _uniform(n, -0.2, 0.2, generator),
-                reach + _uniform(n, -0.15, 0.15, generator),
-                _uniform(n, 0.02, 0.08, generator),
+                start + uniform(n, -0.2, 0.2, generator),
+                reach + uniform(n, -0.15, 0.15, generator),
+                uniform(n, 0.02, 0.08, generator),
             )
         )
     return torch.stack(strands, dim=1)
@@ -149,17 +149,17 @@ def _hair(n: int, generator: torch.Generator) -> Tensor:
 
 def _microphone(n: int, generator: torch.Generator) -> Tensor:
     """A round head below or before the mouth, on a rod that comes from below."""
-    x, y = _uniform(n, 0.3, 0.7, generator), _uniform(n, 0.72, 0.92, generator)
-    radius = _uniform(n, 0.07, 0.16, generator)
+    x, y = uniform(n, 0.3, 0.7, generator), uniform(n, 0.72, 0.92, generator)
+    radius = uniform(n, 0.07, 0.16, generator)
     head = _stroke(x, y, x, y + 0.02, radius)
-    rod = _stroke(x, y, x + _uniform(n, -0.4, 0.4, generator), _like(x, 1.2), radius * 0.5)
+    rod = _stroke(x, y, x + uniform(n, -0.4, 0.4, generator), _like(x, 1.2), radius * 0.5)
     return _padded([head, rod])
 
 
 def _cannula(n: int, generator: torch.Generator) -> Tensor:
     """A thin tube below the nose, over both cheeks to the ears."""
-    y, radius = _uniform(n, 0.6, 0.7, generator), _uniform(n, 0.01, 0.025, generator)
-    tilt = _uniform(n, -0.04, 0.04, generator)
+    y, radius = uniform(n, 0.6, 0.7, generator), uniform(n, 0.01, 0.025, generator)
+    tilt = uniform(n, -0.04, 0.04, generator)
     tube = _stroke(_like(y, 0.36), y + tilt, _like(y, 0.64), y - tilt, radius)
     ends = [
         _stroke(_like(y, 0.36), y + tilt, _like(y, -0.05), y - 0.2, radius),
@@ -170,10 +170,10 @@ def _cannula(n: int, generator: torch.Generator) -> Tensor:
 
 def _patch(n: int, generator: torch.Generator) -> Tensor:
     """A round or square patch of any size, anywhere: a sheet of paper, another person's shoulder."""
-    x, y = _uniform(n, 0, 1, generator), _uniform(n, 0, 1, generator)
-    angle, length = _uniform(n, 0, 2 * math.pi, generator), _uniform(n, 0, 0.5, generator)
+    x, y = uniform(n, 0, 1, generator), uniform(n, 0, 1, generator)
+    angle, length = uniform(n, 0, 2 * math.pi, generator), uniform(n, 0, 0.5, generator)
     ends = x + length * angle.cos(), y + length * angle.sin()
-    return _alone(_stroke(x, y, *ends, _uniform(n, 0.05, 0.35, generator)))
+    return _padded([_stroke(x, y, *ends, uniform(n, 0.05, 0.35, generator))])
 
 
 _KINDS: tuple[Callable[[int, torch.Generator], Tensor], ...] = (
@@ -193,10 +193,6 @@ def _stroke(x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor, radius: Tensor) -> T
     return torch.stack([x0, y0, x1, y1, radius], dim=1)
 
 
-def _alone(stroke: Tensor) -> Tensor:
-    return _padded([stroke])
-
-
 def _padded(strokes: Sequence[Tensor]) -> Tensor:
     """(n, 5) each → (n, _STROKES, 5), filled with strokes that are not drawn."""
     return F.pad(torch.stack(list(strokes), dim=1), (0, 0, 0, _STROKES - len(strokes)))
@@ -206,5 +202,6 @@ def _like(values: Tensor, value: float) -> Tensor:
     return torch.full_like(values, value)
 
 
-def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+def uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """(n,) numbers between low and high."""
     return torch.rand(n, generator=generator, device=generator.device) * (high - low) + low
