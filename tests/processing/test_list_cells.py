@@ -237,16 +237,20 @@ def test_a_small_region_is_no_region_in_shares(read: Read) -> None:
         ("TRUE", True),
         ("1", True),
         ("Oui", True),
+        ("y", True),
+        ("Ja", True),
         ("No", False),
         ("FALSE", False),
         ("0", False),
         ("non", False),
+        ("N", False),
+        ("nein", False),
     ],
 )
 def test_consent_is_read(read: Read, cell: str, expected: bool) -> None:
     assert value(read, "consent", cell) is expected
 
 
-@pytest.mark.parametrize("cell", ["", "  ", "maybe", "y", "2", "yes?"])
+@pytest.mark.parametrize("cell", ["", "  ", "maybe", "ye", "2", "yes?"])
 def test_consent_must_be_said(read: Read, cell: str) -> None:
     assert "write yes or no" in reason(read, "consent", cell)
