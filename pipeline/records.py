@@ -1,7 +1,7 @@
 """The records that pass from one stage to the next."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -159,7 +159,7 @@ UNSURE: tuple[IdentityState, ...] = ("to_check", "unknown")
 FAULTS = ("too small", "blurred", "too dark", "too bright", "turned away", "covered")
 """The reasons for the status ``low_quality``."""
 
-STATUSES = ("ok", "no_face", "other_person", "low_quality", "decode_error")
+STATUSES = ("ok", "eyes_shut", "no_face", "other_person", "low_quality", "decode_error")
 
 
 _HAPPY = EMOTIONS.index("happy")
@@ -192,6 +192,21 @@ class Frames:
 
 
 @dataclass(frozen=True)
+class FaceState:
+    """What else a face does, from its points (:mod:`pipeline.faces.mesh`).
+
+    :param eye_opening: distance of the lids ÷ distance of the eye's corners, of both eyes.
+    :param mouth_open: distance of the lips' inner edges ÷ distance of the mouth's inner corners.
+    :param jaw_open: distance of the lower lip from the nose ÷ distance of the eyes' outer corners. Speech and
+        chewing move it, with open or closed lips.
+    """
+
+    eye_opening: float
+    mouth_open: float
+    jaw_open: float
+
+
+@dataclass(frozen=True)
 class Face:
     """One face in one sample.
 
@@ -202,9 +217,12 @@ class Face:
     :param face_px: √(width · height) of the box, px.
     :param sharpness: variance of the Laplacian of the grey crop, whose levels are 0…255.
     :param brightness: mean grey level of the crop, 0…1.
-    :param yaw, pitch, roll: degrees, approximate.
+    :param yaw, pitch, roll: degrees, approximate; by the face mesh if there is a ``state``.
     :param covered: how far the face is hidden, 0…1; above 0.5, the expression can't be read. 0 before
         classification, and with weights that cannot tell.
+    :param state: eyes and mouth by the face mesh; ``None`` before classification, of small faces, and
+        where the mesh finds no face.
+    :param mesh_crop: (192, 192, 3) uint8 RGB, the mesh's input.
     :param track: number of the face's track; ``None`` before tracking.
     :param probabilities: (7,) float32 in the order of :data:`EMOTIONS`; ``None`` before classification.
     """
@@ -220,16 +238,22 @@ class Face:
     pitch: float
     roll: float
     covered: float = 0.0
+    state: FaceState | None = None
+    mesh_crop: NDArray[np.uint8] = field(default_factory=lambda: NO_PICTURE)
     track: int | None = None
     probabilities: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
 class FrameFaces:
-    """One sample and its faces; there may be none."""
+    """One sample and its faces; there may be none.
+
+    :param voice: probability that a voice is heard; ``None`` without sound.
+    """
 
     sample: int
     frame: int
     time_s: float
     decoded: bool
     faces: tuple[Face, ...] = ()
+    voice: float | None = None

@@ -21,7 +21,15 @@ FORBIDDEN = {
 # a room knows only rooms that stand before it
 ORDER = [
     *("pipeline.reasons", "pipeline.errors", "pipeline.records"),
-    *("pipeline.video", "pipeline.faces", "pipeline.stats", "pipeline.store", "pipeline.identity"),
+    *(
+        "pipeline.weight_files",
+        "pipeline.video",
+        "pipeline.sound",
+        "pipeline.faces",
+        "pipeline.stats",
+        "pipeline.store",
+        "pipeline.identity",
+    ),
     *("pipeline.analysis", "pipeline.exchange", "pipeline.agreement", "pipeline.privacy"),
     *("pipeline.processing", "pipeline.review", "pipeline.checks", "pipeline.commands"),
 ]
@@ -42,7 +50,7 @@ FOR_REPORTS = {
     *("pipeline.analysis", "pipeline.agreement"),
 }
 # every frame goes through these, on machines that draw and tabulate nothing
-FRAME_LEVEL = ["pipeline.video", "pipeline.faces", "emonext", "pipeline.checks.benchmark"]
+FRAME_LEVEL = ["pipeline.video", "pipeline.sound", "pipeline.faces", "emonext", "pipeline.checks.benchmark"]
 
 FOR_THE_COMMAND_LINE = {
     "print",

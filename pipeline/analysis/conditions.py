@@ -118,7 +118,8 @@ def _by_measure(
         .with_columns(
             value=pl.when(is_share).then(100 * pl.col("value")).otherwise(pl.col("value")),
             unit=pl.when(is_share).then(pl.lit("%")).otherwise(pl.col("unit")),
-            used=pl.col("enough") & pl.col("value").is_finite().fill_null(False) & (pl.col("coverage") > 0),
+            used=pl.col("enough") & pl.col("value").is_finite().fill_null(False) & (pl.col("observed_s") > 0),
+            weight=pl.col("observed_s") / pl.col("duration_s"),
             week=(pl.col("recorded_at") - pl.col("recorded_at").min().over("patient_id")).dt.total_seconds()
             / (_WEEK_DAYS * _DAY_S),
         )
@@ -195,7 +196,7 @@ def _check_conditions(
 
 
 def _compared(blank: Comparison, rows: pl.DataFrame, settings: ComparisonSettings) -> Comparison:
-    values, weights = rows["value"].to_numpy(), rows["coverage"].to_numpy()
+    values, weights = rows["value"].to_numpy(), rows["weight"].to_numpy()
     other = (rows["condition"] == blank.condition).cast(pl.Float64).to_numpy()
     patients = _codes(rows, "patient_id")
     design = np.column_stack([np.ones(len(other)), other])
@@ -270,7 +271,7 @@ def _check_weeks(patients: int, patient_id: str, least: int, settings: Compariso
 
 
 def _followed(blank: Trend, rows: pl.DataFrame, settings: ComparisonSettings) -> Trend:
-    values, weights, week = (rows[name].to_numpy() for name in ("value", "coverage", "week"))
+    values, weights, week = (rows[name].to_numpy() for name in ("value", "weight", "week"))
     conditions = sorted(set(rows["condition"]))
     # one mean per condition, instead of an intercept
     design = np.column_stack([(rows["condition"] == name).cast(pl.Float64) for name in conditions] + [week])

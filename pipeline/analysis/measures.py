@@ -1,7 +1,7 @@
 """Compute the measures of a session, each with a 95 % interval; no number if coverage is too low."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,9 @@ Floats = NDArray[np.float64]
 
 GROUP_MEMBERS = {"positive": ("happy",), "negative": NEGATIVE}
 """People agree best at this level (98–99 %); neutral is a separate class, and surprise is in no group."""
+
+MIN_QUIET_S = 10.0
+"""Least time without speech and chewing for shares of it."""
 
 _MINUTE_S = 60.0
 _MIN_MINUTES = 3
@@ -53,7 +56,7 @@ def measure_session(
 
 def _names() -> Iterator[tuple[str, str, str]]:
     """Measure, emotion or group, and unit of every measure."""
-    for name, unit in (("seconds", "s"), ("share", "0…1")):
+    for name, unit in (("seconds", "s"), ("share", "0…1"), ("share_without_speech", "0…1")):
         yield from ((name, of, unit) for of in (*EMOTIONS, *GROUP_MEMBERS))
     for name, unit in (("episodes_per_min", "1/min"), ("latency_s", "s"), ("longest_s", "s")):
         yield from ((name, of, unit) for of in EMOTIONS)
@@ -69,6 +72,7 @@ def _measures(samples: Observed, episodes: Sequence[Episode], begin_s: float) ->
     balance = valence(p)
     count = effective_count(balance, samples.seconds)
     yield from _shares(samples, count)
+    yield from _shares_without_speech(samples)
     for emotion in EMOTIONS:
         of_it = [episode for episode in episodes if episode.emotion == emotion]
         starts = _events_at(samples, [episode.start_s for episode in of_it])
@@ -90,6 +94,20 @@ def _shares(samples: Observed, count: float) -> Iterator[Measure]:
         share = _share("share", of, np.isin(largest, members), samples, count)
         yield share
         yield _times(share, float(samples.seconds.sum()))
+
+
+def _shares_without_speech(samples: Observed) -> Iterator[Measure]:
+    """Shares of the time in which the person neither speaks nor chews: both move the face as emotions do."""
+    if samples.articulating is None:
+        return
+    quiet = ~samples.articulating
+    rest = Observed(samples.start_s[quiet], samples.seconds[quiet], samples.probabilities[quiet])
+    if rest.seconds.sum() < MIN_QUIET_S:
+        return
+    count = effective_count(valence(rest.probabilities), rest.seconds)
+    for measure in _shares(rest, count):
+        if measure.measure == "share":
+            yield replace(measure, measure="share_without_speech")
 
 
 def _share(name: str, of: str, present: NDArray[np.bool_], samples: Observed, count: float) -> Measure:

@@ -200,7 +200,8 @@ def _mixed_model(settings: Mapping[str, Any], compared: bool, followed: bool) ->
     told = (
         "Models were linear mixed ones (restricted maximum likelihood, statsmodels) with "
         f"{effect} as fixed effect, for each patient a random intercept and a random effect of {effect}, and "
-        "residual variances inversely proportional to the session's coverage; intervals use Student's t with "
+        "residual variances inversely proportional to the share of the session in which an expression was "
+        "read; intervals use Student's t with "
         "as many degrees of freedom as there were patients, less one. P-values are two-sided and come from "
         f"permutation of {_listed(permuted)}, of all arrangements where there were at most "
         f"{settings['permutations']:,}, otherwise of so many drawn (Phipson & Smyth 2010; seed "

@@ -109,8 +109,12 @@ def measure(
         on_progress(int(batch.sample[-1]) + 1, 2 * len(video))
     decode_s = time.perf_counter() - started
     waiting = _Timed(read_ahead(video))
-    detection = _Timed(find_faces(waiting, choose_detector(settings, networks), networks.crop_spec))
-    classification = _Timed(score_emotions(detection, networks.classify, settings.batch_size))
+    meshed = networks.read_states is not None
+    detect = choose_detector(settings, networks)
+    detection = _Timed(find_faces(waiting, detect, networks.crop_spec, for_mesh=meshed))
+    classification = _Timed(
+        score_emotions(detection, networks.classify, settings.batch_size, networks.read_states)
+    )
     tracking = _Timed(track_faces(classification, settings.max_gap_s))
     found, progress = [], []
     for sample in tracking:

@@ -236,6 +236,12 @@ def _statuses(time_s: Floats, patient: _Patient, random: np.random.Generator) ->
     return status
 
 
+_NOT_MADE = (
+    *("eye_opening", "mouth_open", "jaw_open", "eyes_open", "mouth_motion", "voice", "speaking"),
+    *("chewing", "facing"),
+)
+
+
 def _columns(
     time_s: Floats, status: NDArray[np.str_], probabilities: NDArray[np.float32]
 ) -> dict[str, list[Any]]:
@@ -259,6 +265,7 @@ def _columns(
         **{name: where(seen, value) for name, value in face.items()},
         "sharpness": where(seen, np.where(ok, 120.0, 8.0)),
         **{f"p_{name}": where(ok, probabilities[:, place]) for place, name in enumerate(EMOTIONS)},
+        **dict.fromkeys(_NOT_MADE, [None] * len(time_s)),
         "emotion": where(ok, np.array(EMOTIONS)[probabilities.argmax(axis=1)]),
         "valence": where(ok, valence(probabilities)),
     }

@@ -40,8 +40,10 @@ def make_networks(
     """
     from emonext import Classifier
     from emonext.errors import WeightsError
+    from pipeline.faces.mesh import StateReader
     from pipeline.faces.upright import UprightCascade
     from pipeline.processing.session import Networks
+    from pipeline.sound.voice import VoiceReader
     from pipeline.store.encryption import use_key
 
     use_key(key)
@@ -63,6 +65,8 @@ def make_networks(
         refine=cascade.refine,
         search=cascade,
         classify=classify.read,
+        read_states=StateReader(classify.device),
+        hear=VoiceReader(classify.device),
         crop_spec=crop_of(prepare),
         weights={
             "name": classify.card.name,

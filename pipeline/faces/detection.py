@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import laplace
 
 from pipeline.faces.warp import around, part, rotation, warp
-from pipeline.records import Face, FrameFaces, Frames
+from pipeline.records import NO_PICTURE, Face, FrameFaces, Frames
 
 DEFAULT_MIN_FACE_PX = 40
 
@@ -99,10 +99,19 @@ class CropSpec:
     shift: tuple[float, float] = (0.0, 0.0)
 
 
-def find_faces(frames: Iterable[Frames], detect: Detector, crop_spec: CropSpec) -> Iterator[FrameFaces]:
+# Side of the face mesh's crop, px, and as a multiple of the face's size. Smaller faces, px, show too
+# little of eyes and mouth.
+_MESH_PX, _MESH_SIDE, _MESH_MIN_PX = 192, 1.5, 48.0
+
+
+def find_faces(
+    frames: Iterable[Frames], detect: Detector, crop_spec: CropSpec, *, for_mesh: bool = False
+) -> Iterator[FrameFaces]:
     """Detect and crop the faces of each sample; a sample without a face is a record too.
 
     The crops are copies, so that the pictures can be freed after each batch.
+
+    :param for_mesh: whether to crop large enough faces for the face mesh too.
     """
     for batch in frames:
         readable = batch.images if batch.decoded.all() else batch.images[batch.decoded]
@@ -115,7 +124,7 @@ def find_faces(frames: Iterable[Frames], detect: Detector, crop_spec: CropSpec) 
                 frame=int(batch.index[row]),
                 time_s=float(batch.time_s[row]),
                 decoded=decoded,
-                faces=tuple(_faces(image, detections, crop_spec)),
+                faces=tuple(_faces(image, detections, crop_spec, for_mesh=for_mesh)),
             )
 
 
@@ -148,6 +157,13 @@ def cut(
     return np.array(small)
 
 
+def cut_for_mesh(image: NDArray[np.uint8], box_xyxy: NDArray[np.float32], roll: float) -> NDArray[np.uint8]:
+    """Crop a face upright, and a quarter of its size around it: (H, W, 3) uint8 → (192, 192, 3) uint8."""
+    matrix = rotation(roll) * (max(1.0, face_size(box_xyxy)) * _MESH_SIDE / _MESH_PX)
+    middle = box_xyxy.reshape(2, 2).mean(axis=0)
+    return warp(image, matrix, around(middle, matrix, _MESH_PX), _MESH_PX)
+
+
 def face_size(box_xyxy: NDArray[np.float32]) -> float:
     """√(width · height) of a box, px."""
     x1, y1, x2, y2 = (float(edge) for edge in box_xyxy)
@@ -177,22 +193,27 @@ def head_pose(landmarks: NDArray[np.float32]) -> tuple[float, float, float]:
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 
-def _faces(image: NDArray[np.uint8], found: Detections, crop_spec: CropSpec) -> Iterator[Face]:
+def _faces(
+    image: NDArray[np.uint8], found: Detections, crop_spec: CropSpec, *, for_mesh: bool
+) -> Iterator[Face]:
     for box, probability, landmarks in zip(found.boxes_xyxy, found.probability, found.landmarks, strict=True):
         yaw, pitch, roll = head_pose(landmarks)
         crop = cut(image, box, crop_spec, roll)
+        size_px = face_size(box)
+        large = for_mesh and size_px >= _MESH_MIN_PX
         grey = np.asarray(Image.fromarray(crop).convert("L"), np.float32)
         yield Face(
             box_xyxy=box,
             detection=float(probability),
             landmarks=landmarks,
             crop=crop,
-            face_px=face_size(box),
+            face_px=size_px,
             sharpness=float(laplace(grey).var()),
             brightness=float(grey.mean() / 255),
             yaw=yaw,
             pitch=pitch,
             roll=roll,
+            mesh_crop=cut_for_mesh(image, box, roll) if large else NO_PICTURE,
         )
 
 

@@ -3,7 +3,8 @@
 import io
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import OutputError
 from pipeline.faces.classification import probabilities_of
-from pipeline.records import EMOTIONS, NO_PICTURE, Face, FrameFaces
+from pipeline.records import EMOTIONS, NO_PICTURE, Face, FaceState, FrameFaces
 from pipeline.store.encryption import seal, unseal
 from pipeline.store.files import atomic
 
@@ -89,12 +90,14 @@ def _columns(samples: Sequence[FrameFaces]) -> dict[str, NDArray[Any]]:
         "faces": np.array([len(s.faces) for s in samples], np.int64),
         "arrays": np.array(exact, np.float32) if exact else empty,
         "numbers": np.array([[getattr(f, name) for name in _NUMBERS] for f in faces], np.float64),
+        "states": np.array([_state_numbers(f) for f in faces], np.float64),
     }
 
 
 def _samples(columns: dict[str, NDArray[Any]]) -> list[FrameFaces]:
     ends = np.cumsum(columns["faces"])
-    faces = [_face(*row) for row in zip(columns["arrays"], columns["numbers"].tolist(), strict=True)]
+    of_faces = (columns["arrays"], columns["numbers"].tolist(), columns["states"].tolist())
+    faces = [_face(*row) for row in zip(*of_faces, strict=True)]
     names = ("sample", "frame", "time_s", "decoded")
     rows = zip(*(columns[name].tolist() for name in names), columns["faces"], ends, strict=True)
     return [
@@ -103,7 +106,11 @@ def _samples(columns: dict[str, NDArray[Any]]) -> list[FrameFaces]:
     ]
 
 
-def _face(arrays: NDArray[np.float32], numbers: Sequence[float]) -> Face:
+def _state_numbers(face: Face) -> tuple[float, ...]:
+    return (nan, nan, nan) if face.state is None else astuple(face.state)
+
+
+def _face(arrays: NDArray[np.float32], numbers: Sequence[float], state: Sequence[float]) -> Face:
     detection, face_px, sharpness, brightness, yaw, pitch, roll, covered = numbers
     return Face(
         box_xyxy=arrays[:4],
@@ -117,5 +124,6 @@ def _face(arrays: NDArray[np.float32], numbers: Sequence[float]) -> Face:
         pitch=pitch,
         roll=roll,
         covered=covered,
+        state=None if isnan(state[0]) else FaceState(*state),
         probabilities=arrays[14:],
     )

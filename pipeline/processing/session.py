@@ -6,14 +6,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.errors import InputError
-from pipeline.faces.classification import DEFAULT_BATCH_SIZE, ClassifyFaces
+from pipeline.faces.classification import DEFAULT_BATCH_SIZE, ClassifyFaces, ReadStates
 from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, CropSpec, Detector
 from pipeline.faces.quality import QualityLimits
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S
 from pipeline.identity.embedding import Embedder
 from pipeline.records import Region
 from pipeline.store.paths import faces_path, timeline_path
+from pipeline.video.container import VideoInfo
 from pipeline.video.decoding import check_sample_fps
 from pipeline.video.recording import Span
 
@@ -63,6 +67,10 @@ class Settings:
         return max(1, round(self.sample_fps * self.key_interval_s))
 
 
+Hear = Callable[[VideoInfo], NDArray[np.float32]]
+"""File → (n,) probability of a voice, as :class:`pipeline.sound.voice.VoiceReader`."""
+
+
 def no_embedder() -> Embedder:
     """:raises InputError: always."""
     raise InputError("There is no face embedder.")
@@ -74,6 +82,8 @@ class Networks:
 
     :param crop_spec: geometry of the classifier's face crops.
     :param weights: name, sha256 and other metadata of the classifier.
+    :param read_states: the face mesh; without it, states are not known.
+    :param hear: where a file's voices are heard; without it, speech is not known.
     :param refine: refines approximate boxes, to follow a face; without it, every sample gets full detection.
     :param search: finds askew faces in the turned picture; without it, only nearly upright faces are found.
     :param make_embedder: raises InputError if none is installed; then only photos fail.
@@ -86,6 +96,8 @@ class Networks:
     device: str
     refine: "Refiner | None" = None
     search: "Searcher | None" = None
+    read_states: ReadStates | None = None
+    hear: Hear | None = None
     make_embedder: Callable[[], Embedder] = no_embedder
 
 

@@ -1,6 +1,7 @@
 """Write the two tables of a session from samples and read samples back without the video."""
 
 from collections.abc import Mapping, Sequence
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.faces.quality import QualityLimits
+from pipeline.faces.states import Readings, read_states
 from pipeline.identity.patient import Patient
 from pipeline.reasons import Reason, write_reason
-from pipeline.records import EMOTIONS, NO_PICTURE, UNSURE, Face, FrameFaces, valence
+from pipeline.records import EMOTIONS, NO_PICTURE, UNSURE, Face, FaceState, FrameFaces, valence
 from pipeline.store.coverage import summarize
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, to_table, write_table
 from pipeline.store.paths import faces_path, timeline_path
@@ -55,10 +57,10 @@ def read_samples(timeline: Timeline, faces: Path) -> list[FrameFaces]:
     with malformed_as_timeline_error(faces):
         for row in rows.iter_rows(named=True):
             found.setdefault(row["sample"], []).append(_face(row))
-    columns = timeline.rows.select("sample", "frame", "time_s", pl.col("status").cast(pl.String))
+    columns = timeline.rows.select("sample", "frame", "time_s", pl.col("status").cast(pl.String), "voice")
     return [
-        FrameFaces(sample, frame, time_s, status != "decode_error", tuple(found.get(sample, ())))
-        for sample, frame, time_s, status in columns.iter_rows()
+        FrameFaces(sample, frame, time_s, status != "decode_error", tuple(found.get(sample, ())), voice)
+        for sample, frame, time_s, status, voice in columns.iter_rows()
     ]
 
 
@@ -84,16 +86,47 @@ def _timeline_rows(
     ids: Mapping[str, str], samples: Sequence[FrameFaces], patient: Patient, quality: QualityLimits
 ) -> dict[str, list[Any]]:
     rows: dict[str, list[Any]] = {name: [] for name in TIMELINE_SCHEMA.names}
-    for sample in samples:
-        seen = next((face for face in sample.faces if face.track in patient.tracks), None)
-        status = status_of(sample, seen, quality)
+    faces = [next((face for face in s.faces if face.track in patient.tracks), None) for s in samples]
+    statuses = [status_of(*both, quality) for both in zip(samples, faces, strict=True)]
+    readable = [face if status == "ok" else None for face, status in zip(faces, statuses, strict=True)]
+    states = _states(samples, readable)
+    for sample, seen, awake, (state, resting) in zip(samples, faces, statuses, states, strict=True):
+        status = "eyes_shut" if resting else awake
         values = _sample_values(ids, sample) | {"status": status}
         if seen and status == "low_quality":
             values["fault"] = quality.faults(seen)[0]
         values |= _face_values(seen) if seen else {}
         values |= _emotion_values(seen) if seen and status == "ok" else {}
-        _append(rows, values)
+        _append(rows, values | state)
     return rows
+
+
+def _states(samples: Sequence[FrameFaces], faces: Sequence[Face | None]) -> list[tuple[dict[str, Any], bool]]:
+    """The columns of each sample that depend on its neighbours, or on the sound; whether the patient rests.
+
+    :param faces: of the patient; ``None`` where it is not readable.
+    """
+    numbers = np.array([_numbers(*both) for both in zip(samples, faces, strict=True)], np.float64)
+    readings = Readings(np.array([s.time_s for s in samples]), *numbers.reshape(-1, 6).T)
+    of = read_states(readings)
+    columns = (of.eyes_open, of.mouth_motion, readings.voice, of.speaking, of.chewing)
+    known = np.stack(columns, axis=1)
+    names = ("eyes_open", "mouth_motion", "voice", "speaking", "chewing")
+    rows = [
+        {name: None if np.isnan(value) else value for name, value in zip(names, row, strict=True)}
+        | {"facing": facing}
+        for row, facing in zip(known.tolist(), of.facing, strict=True)
+    ]
+    return list(zip(rows, of.resting.tolist(), strict=True))
+
+
+def _numbers(sample: FrameFaces, face: Face | None) -> tuple[float, ...]:
+    """Of :class:`pipeline.faces.states.Readings`."""
+    voice = nan if sample.voice is None else sample.voice
+    if face is None or face.state is None:
+        return nan, nan, nan, nan, voice, nan
+    happy = nan if face.probabilities is None else float(face.probabilities[EMOTIONS.index("happy")])
+    return face.state.eye_opening, face.state.jaw_open, face.yaw, face.pitch, voice, happy
 
 
 def _face_rows(
@@ -147,6 +180,9 @@ _FACE_COLUMNS = (
 )
 
 
+_STATE_COLUMNS = ("eye_opening", "mouth_open", "jaw_open")
+
+
 def _emotion_values(face: Face) -> dict[str, Any]:
     if face.probabilities is None:
         return {}
@@ -154,6 +190,7 @@ def _emotion_values(face: Face) -> dict[str, Any]:
     return {f"p_{name}": value for name, value in of.items()} | {
         "emotion": max(of, key=lambda name: of[name]),
         "valence": float(valence(face.probabilities)),
+        **(vars(face.state) if face.state else {}),
     }
 
 
@@ -163,6 +200,7 @@ def _face(row: Mapping[str, Any]) -> Face:
         landmarks=np.array(row["landmarks"], np.float32).reshape(5, 2),
         crop=NO_PICTURE,
         probabilities=None if row["p_happy"] is None else _probabilities(row),
+        state=None if row["eye_opening"] is None else FaceState(*(row[name] for name in _STATE_COLUMNS)),
         **{name: row[name] for name in _FACE_COLUMNS},
     )
 

@@ -64,7 +64,8 @@ def process_session(
         decoders += [decoder for decoder in stretch.decoders if decoder not in decoders]
     if not any(sample.decoded for sample in untracked):
         raise VideoError.about(session.video, "no_decoded_frame")
-    found = find_patient(untracked, session, settings, networks, recording, out)
+    heard = _with_voice(untracked, recording, settings, networks)
+    found = find_patient(heard, session, settings, networks, recording, out)
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
     if found.patient.chosen_by == "photo" and patient is found.patient:
@@ -99,8 +100,9 @@ def update_details(session: Session, out: Path) -> Mapping[str, Any] | None:
 
 def run_stages(frames: Iterable[Frames], settings: Settings, networks: Networks) -> Iterator[FrameFaces]:
     """The stages that use pictures, in order: frames → faces → emotions."""
-    faces = find_faces(read_ahead(frames), choose_detector(settings, networks), networks.crop_spec)
-    return score_emotions(faces, networks.classify, settings.batch_size)
+    detect, meshed = choose_detector(settings, networks), networks.read_states is not None
+    faces = find_faces(read_ahead(frames), detect, networks.crop_spec, for_mesh=meshed)
+    return score_emotions(faces, networks.classify, settings.batch_size, networks.read_states)
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,24 @@ def _read_piece(
         samples.append(piece.placed(_without_pictures(sample)))
         on_sample(samples[-1].sample + 1)
     return Chunk(samples, list(video.decoders))
+
+
+def _with_voice(
+    samples: list[FrameFaces], recording: Recording, settings: Settings, networks: Networks
+) -> list[FrameFaces]:
+    """Each sample with the probability that a voice is heard in its time."""
+    if networks.hear is None:
+        return samples
+    # import here: torch takes seconds to import, and only worker processes need it
+    from pipeline.sound.voice import voice_at
+
+    time_s = np.array([sample.time_s for sample in samples])
+    voice = np.full(len(samples), np.nan, np.float32)
+    for info, (start_s, _) in zip(recording.files, recording.starts, strict=True):
+        inside = (start_s <= time_s) & (time_s < start_s + info.duration_s)
+        voice[inside] = voice_at(networks.hear(info), time_s[inside] - start_s, 1 / settings.sample_fps)
+    known = (None if np.isnan(value) else value for value in voice.tolist())
+    return [replace(sample, voice=value) for sample, value in zip(samples, known, strict=True)]
 
 
 def find_patient(
@@ -217,7 +237,9 @@ def _references(
 
 def _without_pictures(sample: FrameFaces) -> FrameFaces:
     """The sample without its crops, which are not needed any more and would accumulate."""
-    return replace(sample, faces=tuple(replace(face, crop=NO_PICTURE) for face in sample.faces))
+    return replace(
+        sample, faces=tuple(replace(face, crop=NO_PICTURE, mesh_crop=NO_PICTURE) for face in sample.faces)
+    )
 
 
 def _metadata(

@@ -9,6 +9,9 @@ import polars as pl
 from pipeline.records import EMOTIONS, FAULTS, NEGATIVE, STATUSES, TIME_EPS_S
 from pipeline.store.timeline import Timeline
 
+LIKELY = 0.5
+"""Above this probability, a person counts as speaking or chewing."""
+
 MIN_OBSERVED_S = 10.0
 MIN_COVERAGE = 0.2
 """Minimum for showing shares; with less, shares would not describe the session."""
@@ -33,7 +36,7 @@ class Summary:
 
     :param duration_s: length of the session: the parts of the video that count.
     :param observed_s: seconds with a readable expression of the patient (status ``ok``).
-    :param coverage: observed_s / duration_s, 0…1.
+    :param coverage: share of the session in which the face was readable, shut eyes included, 0…1.
     :param status_s: seconds of each status; time between samples that are too far apart is ``gap``. The sum
         is duration_s.
     :param fault_s: seconds of ``low_quality`` by its first reason; the sum is ``status_s["low_quality"]``.
@@ -41,7 +44,9 @@ class Summary:
     :param positive_s: happy; ``negative_s``: angry, disgust, fear or sad; ``neutral_s``: neutral.
         Surprise is in no group.
     :param mean_valence: time-weighted, −1…1; ``None`` if nothing was observed.
-    :param unseen: intervals with any other status than ``ok``, in order.
+    :param unseen: intervals in which the face was not readable, in order.
+    :param resting: intervals with eyes shut for long, in order.
+    :param speaking_s, chewing_s: seconds with a readable face that speaks, or chews; ``None`` without sound.
     """
 
     patient_id: str
@@ -57,6 +62,9 @@ class Summary:
     negative_s: float
     mean_valence: float | None
     unseen: tuple[Span, ...]
+    resting: tuple[Span, ...] = ()
+    speaking_s: float | None = None
+    chewing_s: float | None = None
 
 
 def summarize(timeline: Timeline) -> Summary:
@@ -69,13 +77,14 @@ def summarize(timeline: Timeline) -> Summary:
     emotion_s = _seconds_by(rows, "emotion", EMOTIONS)
     observed_s = status_s["ok"]
     observed = rows.filter(pl.col("status") == "ok")
+    others = [span for span in _spans(rows, "status") if span.status != "ok"]
     valence_s = observed["valence"].to_numpy() @ observed["seconds"].to_numpy()
     return Summary(
         patient_id=timeline.rows["patient_id"][0],
         session_id=timeline.rows["session_id"][0],
         duration_s=duration_s,
         observed_s=observed_s,
-        coverage=observed_s / duration_s if duration_s else 0.0,
+        coverage=(observed_s + status_s["eyes_shut"]) / duration_s if duration_s else 0.0,
         status_s=status_s,
         fault_s=_seconds_by(rows, "fault", FAULTS),
         emotion_s=emotion_s,
@@ -83,7 +92,10 @@ def summarize(timeline: Timeline) -> Summary:
         neutral_s=emotion_s["neutral"],
         negative_s=sum(emotion_s[name] for name in NEGATIVE),
         mean_valence=float(valence_s) / observed_s if observed_s else None,
-        unseen=tuple(span for span in _spans(rows, "status") if span.status != "ok"),
+        unseen=tuple(span for span in others if span.status != "eyes_shut"),
+        resting=tuple(span for span in others if span.status == "eyes_shut"),
+        speaking_s=_seconds_of(rows, "speaking"),
+        chewing_s=_seconds_of(rows, "chewing"),
     )
 
 
@@ -115,7 +127,7 @@ def _parts(timeline: Timeline) -> list[tuple[float, float]]:
 
 def _rows(timeline: Timeline) -> pl.DataFrame:
     return timeline.rows.select(
-        "time_s", "valence", pl.col("status", "fault", "emotion").cast(pl.String)
+        "time_s", "valence", "speaking", "chewing", pl.col("status", "fault", "emotion").cast(pl.String)
     ).with_columns(
         pl.Series("seconds", sample_seconds(timeline)),
     )
@@ -124,6 +136,13 @@ def _rows(timeline: Timeline) -> pl.DataFrame:
 def _seconds_by(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> dict[str, float]:
     found = dict(rows.group_by(column, maintain_order=True).agg(pl.col("seconds").sum()).iter_rows())
     return {name: float(found.get(name, 0.0)) for name in names}
+
+
+def _seconds_of(rows: pl.DataFrame, state: str) -> float | None:
+    """Seconds in which the state is likelier than not; ``None`` if it is never known."""
+    if rows[state].is_null().all():
+        return None
+    return float(rows.filter(pl.col(state) > LIKELY)["seconds"].sum())
 
 
 def _spans(rows: pl.DataFrame, *same: str) -> list[Span]:

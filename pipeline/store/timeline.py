@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, TimelineError
+from pipeline.faces.states import EYES_SHUT, FACINGS
 from pipeline.records import EMOTIONS, FAULTS, ROLES, STATUSES
 from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
 from pipeline.store.folders import GALLERY
@@ -27,7 +28,7 @@ from pipeline.store.parquet import (
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refused_sessions, set_aside_path
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = True) -> pa.Field:
@@ -56,21 +57,32 @@ _FACE_FIELDS = [
     _field("sharpness", pa.float32(), "variance of the Laplacian of the grey crop", "squared grey levels"),
     _field("brightness", pa.float32(), "mean grey level of the crop", "0…1"),
     *(
-        _field(a, pa.float32(), "approximate, from five landmarks", "degrees")
+        _field(a, pa.float32(), "of the head, approximate; of small faces, from five landmarks", "degrees")
         for a in ("yaw", "pitch", "roll")
     ),
     _field("covered", pa.float32(), "how far the face is hidden; above 0.5, it is not readable", "0…1"),
     *(_field(f"p_{name}", pa.float32(), "calibrated probability", "0…1") for name in EMOTIONS),
     _field("emotion", DICTIONARY, "the class of the largest probability"),
+    _field("eye_opening", pa.float32(), "distance of the lids ÷ distance of the eye's corners"),
+    _field("mouth_open", pa.float32(), "distance of the lips ÷ distance of the mouth's corners"),
+    _field("jaw_open", pa.float32(), "distance of lower lip and nose ÷ distance of the eyes' outer corners"),
     _field("valence", pa.float32(), "p_happy − max(p_angry, p_disgust, p_fear, p_sad)", "−1…1"),
 ]
 
 TIMELINE_SCHEMA = pa.schema(
     [
         *_SAMPLE_FIELDS,
-        _field("status", DICTIONARY, "ok, no_face, other_person, low_quality, decode_error", nullable=False),
+        _field("status", DICTIONARY, ", ".join(STATUSES), nullable=False),
         _field("fault", DICTIONARY, f"the first reason of low_quality: {', '.join(FAULTS)}"),
         *_FACE_FIELDS,
+        _field(
+            "eyes_open", pa.float32(), f"eye_opening ÷ the person's own open eye; below {EYES_SHUT:g}: shut"
+        ),
+        _field("mouth_motion", pa.float32(), "standard deviation of jaw_open within a second"),
+        _field("voice", pa.float32(), "probability that a voice is heard, anybody's", "0…1"),
+        _field("speaking", pa.float32(), "a voice is heard while the mouth moves", "0…1"),
+        _field("chewing", pa.float32(), "the mouth moves in regular cycles, without a voice", "0…1"),
+        _field("facing", DICTIONARY, f"where the head is turned: {', '.join(FACINGS)}"),
     ]
 )
 """Columns of ``timelines/``. Face columns are null without the face, emotions unless ``ok``."""
@@ -206,4 +218,4 @@ def _read(path: Path, schema: pa.Schema) -> Timeline:
     return Timeline(as_frame(table), metadata)
 
 
-_WORDS = {"status": STATUSES, "fault": FAULTS, "emotion": EMOTIONS, "role": ROLES}
+_WORDS = {"status": STATUSES, "fault": FAULTS, "emotion": EMOTIONS, "role": ROLES, "facing": FACINGS}

@@ -83,6 +83,7 @@ class VideoInfo:
     :param time_s: (F,) float64, ascending: presentation time of each frame.
     :param key: (K,) int64, ascending: key frames, at which decoding can begin.
     :param stream: index of the video among the container's streams. ``others``: the other streams, in words.
+    :param sound_zero_s: time zero on the sound's clock; ``None`` without sound, or if clocks restart.
     :param by_number: the container's times contradict its frames; ``time_s`` was computed from their order.
     :param seekable: whether a seek leads to a key frame before, or near, the requested time.
     :param decord_reads_it: whether decord returns the right frames, and all of them fit into memory.
@@ -102,6 +103,7 @@ class VideoInfo:
     key: NDArray[np.int64]
     stream: int
     others: tuple[str, ...]
+    sound_zero_s: float | None
     by_number: bool
     seekable: bool
     decord_reads_it: bool
@@ -175,6 +177,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         key=found.key,
         stream=stream.index,
         others=describe_others(container, stream),
+        sound_zero_s=clock.zero_s if contents.sound_end_s is not None and found.takes == 1 else None,
         by_number=found.by_number,
         seekable=seekable,
         decord_reads_it=seekable
@@ -199,10 +202,12 @@ def _plain(packets: Sequence[Packet]) -> bool:
 class _Clock:
     """Times of a video, s from the container's start.
 
+    :param zero_s: the container's start on its own clock.
     :param picture_end_s: end of the last frame.
     :param unread_s: of ``missing_s``, what was appended.
     """
 
+    zero_s: float
     time_s: NDArray[np.float64]
     step_s: float
     picture_end_s: float
@@ -235,7 +240,7 @@ def _read_clock(
         cut_s = promised_s - start_s - read_s
         missing_s = max(missing_s, cut_s if cut_s > _TOLERATED_S else 0.0)
     duration_s = max(picture_end_s + missing_s, sound_end_s)
-    return _Clock(time_s, step_s, picture_end_s, duration_s, missing_s, unread_s)
+    return _Clock(start_s, time_s, step_s, picture_end_s, duration_s, missing_s, unread_s)
 
 
 def _start_s(container: av.container.InputContainer, found: FrameTimes, base: float) -> float:

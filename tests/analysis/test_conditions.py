@@ -196,7 +196,7 @@ def test_who_has_one_condition_only_does_not_count(tables: Tables) -> None:
 def test_each_patient_alone_is_the_t_test(tables: Tables) -> None:
     """Coverage alike; the interval is Student's."""
     sessions, measures = tables
-    found = compare_conditions(sessions.with_columns(coverage=pl.lit(0.7)), measures, ONE_MEASURE)
+    found = compare_conditions(sessions.with_columns(observed_s=pl.lit(420.0)), measures, ONE_MEASURE)
     (patient,) = [one for one in found if one.patient_id == "P03"]
     rows = measures.join(sessions, on=["patient_id", "session_id"]).filter(patient_id="P03")
     music, baseline = (
@@ -281,7 +281,7 @@ def test_a_trend_is_found_beside_what_conditions_do(tables: Tables) -> None:
 def test_a_patients_trend_is_the_slope_of_a_line(tables: Tables) -> None:
     """All of one condition and one coverage."""
     sessions, measures = tables
-    same = sessions.with_columns(condition=pl.lit("baseline"), coverage=pl.lit(0.5))
+    same = sessions.with_columns(condition=pl.lit("baseline"), observed_s=pl.lit(300.0))
     (found,) = [one for one in find_trends(same, measures, ONE_MEASURE) if one.patient_id == "P02"]
     values = 100 * measures.filter(patient_id="P02")["value"].to_numpy()
     assert found.per_week == pytest.approx(linregress(np.arange(8), values).slope)

@@ -1,7 +1,10 @@
 """analysis.measures: measures of a session, against hand-computed results."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.analysis.episodes import Episode, Observed
 from pipeline.analysis.measures import Measure, measure_session
@@ -41,8 +44,28 @@ def measured(begin_s: float = 0, *, enough: bool = True) -> dict[tuple[str, str]
 
 def test_too_little_seen_is_no_number() -> None:
     found = measure_session(samples(), [], begin_s=0, enough=False)
-    assert len(found) == 44
+    assert len(found) == 53
     assert {measure.value for measure in found} == {None}
+
+
+def test_shares_are_told_without_the_time_of_speech_too() -> None:
+    """Of 100 s, 40 look happy, 30 of them in speech: 10 of the 70 others."""
+    plan = samples(("neutral", 60), ("happy", 40))
+    speech = np.arange(100) >= 70
+    found = {
+        (m.measure, m.of): m.value
+        for m in measure_session(replace(plan, articulating=speech), [], begin_s=0, enough=True)
+    }
+    assert found["share", "happy"] == pytest.approx(0.4)
+    assert found["share_without_speech", "positive"] == pytest.approx(10 / 70)
+    assert found["share_without_speech", "neutral"] == pytest.approx(60 / 70)
+
+
+@pytest.mark.parametrize("speech", [None, np.arange(100) < 95], ids=["without_sound", "nearly_all_the_time"])
+def test_where_too_little_is_known_without_speech_there_is_no_share(speech: NDArray[np.bool_] | None) -> None:
+    plan = replace(samples(("neutral", 60), ("happy", 40)), articulating=speech)
+    found = measure_session(plan, [], begin_s=0, enough=True)
+    assert {m.value for m in found if m.measure == "share_without_speech"} == {None}
 
 
 def test_every_session_has_the_same_measures_in_the_same_order() -> None:

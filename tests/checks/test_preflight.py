@@ -49,6 +49,7 @@ def video(
         "decord_reads_it": False,
         "stream": 0,
         "others": (),
+        "sound_zero_s": None,
         "by_number": False,
         "notes": (),
     }

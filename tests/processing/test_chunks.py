@@ -13,14 +13,18 @@ from videos import encode, with_faces
 from pipeline.processing.chunks import Chunk, Chunks
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
-from pipeline.records import Face, FrameFaces
+from pipeline.records import Face, FaceState, FrameFaces
 from pipeline.video.container import probe
 from pipeline.video.decoding import SampledVideo
 
 
 @pytest.fixture
 def stretch(make_face: Callable[..., Face]) -> Chunk:
-    scored = [make_face(x, 80.1, probabilities=np.full(7, 1 / 7, np.float32)) for x in (50.3, 190.7)]
+    seventh = np.full(7, 1 / 7, np.float32)
+    scored = [
+        make_face(50.3, 80.1, probabilities=seventh, state=FaceState(0.31, 0.07, 0.4)),
+        make_face(190.7, 80.1, probabilities=seventh),
+    ]
     samples = [
         FrameFaces(10, 50, 2.0, True, tuple(scored)),
         FrameFaces(11, 55, 2.2, True),
@@ -37,7 +41,14 @@ def values(samples: list[FrameFaces]) -> list[object]:
 def _values(face: Face) -> list[object]:
     assert face.probabilities is not None
     arrays = (face.box_xyxy, face.landmarks, face.probabilities)
-    return [*(array.tolist() for array in arrays), face.detection, face.sharpness, face.yaw, face.roll]
+    return [
+        *(array.tolist() for array in arrays),
+        face.detection,
+        face.sharpness,
+        face.yaw,
+        face.roll,
+        face.state,
+    ]
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path, stretch: Chunk) -> None:

@@ -28,7 +28,10 @@ def timeline(
         "fault": pl.Categorical,
         "emotion": pl.Categorical,
         "valence": pl.Float32,
+        "speaking": pl.Float32,
+        "chewing": pl.Float32,
     }
+    columns |= {"speaking": [None] * len(rows), "chewing": [None] * len(rows)}
     video = {"duration_s": duration_s, "frame_rate": frame_rate}
     session = {"parts": parts or [[0.0, duration_s]]}
     metadata = {"video": video, "session": session, "settings": {"sample_fps": sample_fps}}
@@ -49,6 +52,23 @@ def test_nothing_observed_has_no_valence_and_no_coverage() -> None:
     assert found.status_s["no_face"] == pytest.approx(0.6)
     assert dict(found.emotion_s) == dict.fromkeys(EMOTIONS, 0)
     assert found.unseen == (Span(0, pytest.approx(0.6), "no_face"),)
+
+
+def test_shut_eyes_are_seen_and_no_expression() -> None:
+    rows = [ok(0, "sad", -0.5), no(0.2, "eyes_shut"), no(0.4, "eyes_shut"), no(0.6)]
+    found = summarize(timeline(*rows, duration_s=0.8))
+    assert found.observed_s == found.negative_s == pytest.approx(0.2)
+    assert found.coverage == pytest.approx(0.75)
+    assert found.resting == (Span(0.2, pytest.approx(0.6), "eyes_shut"),)
+    assert found.unseen == (Span(pytest.approx(0.6), pytest.approx(0.8), "no_face"),)
+
+
+def test_speech_is_counted_where_it_is_likely_and_unknown_without_sound() -> None:
+    quiet = timeline(ok(0, "happy", 0.5), ok(0.2, "happy", 0.5), ok(0.4, "happy", 0.5), duration_s=0.6)
+    assert summarize(quiet).speaking_s is None
+    rows = quiet.rows.with_columns(speaking=pl.Series([0.9, 0.6, 0.2]), chewing=pl.Series([None, 0.1, 0.7]))
+    found = summarize(Timeline(rows, quiet.metadata))
+    assert (found.speaking_s, found.chewing_s) == (pytest.approx(0.4), pytest.approx(0.2))
 
 
 def test_one_sample() -> None:
@@ -78,7 +98,8 @@ def test_a_session_by_hand() -> None:
     assert found.observed_s == pytest.approx(1.0)
     assert found.coverage == pytest.approx(0.5)
     assert dict(found.status_s) == pytest.approx(
-        {"ok": 1.0, "no_face": 0.2, "other_person": 0.4, "low_quality": 0.2, "decode_error": 0.2, "gap": 0.0}
+        {"ok": 1.0, "eyes_shut": 0.0, "no_face": 0.2, "other_person": 0.4, "low_quality": 0.2}
+        | {"decode_error": 0.2, "gap": 0.0}
     )
     assert dict(found.fault_s) == pytest.approx({**dict.fromkeys(FAULTS, 0), "covered": 0.2})
     expected = {"happy": 0.4, "sad": 0.2, "surprise": 0.2, "neutral": 0.2}

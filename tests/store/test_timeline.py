@@ -36,7 +36,14 @@ FACE = {
         for name in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     },
     "emotion": DICTIONARY,
+    "eye_opening": pa.float32(),
+    "mouth_open": pa.float32(),
+    "jaw_open": pa.float32(),
     "valence": pa.float32(),
+}
+STATES = {
+    **{name: pa.float32() for name in ("eyes_open", "mouth_motion", "voice", "speaking", "chewing")},
+    "facing": DICTIONARY,
 }
 
 
@@ -67,6 +74,7 @@ def test_columns_are_those_of_the_design() -> None:
         "status": DICTIONARY,
         "fault": DICTIONARY,
         **FACE,
+        **STATES,
     }
     faces = {**SAMPLE, "role": DICTIONARY, **FACE, "landmarks": pa.list_(pa.float32(), 10)}
     assert {field.name: field.type for field in FACES_SCHEMA} == faces

@@ -71,6 +71,8 @@ def as_tables(
                 "session_id": f"S{number:02}",
                 "recorded_at": datetime(2026, 3, 2, 10) + timedelta(weeks=number - 1),
                 "condition": conditions[int(other)],
+                "duration_s": 600.0,
+                "observed_s": 600 * float(weight),
                 "coverage": float(weight),
                 "enough": True,
                 "reading": reading,
@@ -83,6 +85,6 @@ def as_tables(
     both = pl.DataFrame(rows)
     ids = ["patient_id", "session_id"]
     return (
-        both.select(*ids, "recorded_at", "condition", "coverage", "enough"),
+        both.select(*ids, "recorded_at", "condition", "duration_s", "observed_s", "coverage", "enough"),
         both.select(*ids, "reading", "measure", "of", "value", "unit"),
     )

@@ -1,0 +1,162 @@
+"""Where somebody's voice is heard in a recording. Sound is read in blocks; none is stored.
+
+The network is Silero VAD 6.2 (Silero Team, MIT), converted from its TorchScript file. Silero runs it on one
+window after another; here a block's windows are run at once, with the same numbers, 300 times faster.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.video.container import VideoInfo
+from pipeline.video.streams import demuxed, open_container
+from pipeline.weight_files import with_weights
+
+RATE = 16_000
+"""Samples of sound per second."""
+
+WINDOW_S = 0.032
+"""Time of one answer of the network, s."""
+
+_WINDOW, _BEFORE = 512, 64
+_BLOCK = 1024
+
+# A frame of sound that begins so much later than the last one ended leaves a hole; rounding is less.
+_HOLE_S = 0.1
+
+State = tuple[Tensor, Tensor]
+
+
+class VoiceActivity(nn.Module):
+    """(N, 576) float32, −1…1: windows of 512 samples of one sound, each with the 64 before it → (N,) 0…1.
+
+    The second result is the state to go on with.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stft_conv = nn.Conv1d(1, 258, 256, 128, bias=False)
+        self.conv1 = nn.Conv1d(129, 128, 3, padding=1)
+        self.conv2 = nn.Conv1d(128, 64, 3, stride=2, padding=1)
+        self.conv3 = nn.Conv1d(64, 64, 3, stride=2, padding=1)
+        self.conv4 = nn.Conv1d(64, 128, 3, padding=1)
+        self.lstm = nn.LSTM(128, 128, batch_first=True)
+        self.final_conv = nn.Linear(128, 1)
+
+    def forward(self, windows: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        waves = self.stft_conv(F.pad(windows[:, None], (0, 64), mode="reflect"))
+        features = torch.hypot(waves[:, :129], waves[:, 129:])
+        for convolution in (self.conv1, self.conv2, self.conv3, self.conv4):
+            features = convolution(features).relu()
+        hidden, state = self.lstm(features[None, :, :, 0], state)
+        return torch.sigmoid(self.final_conv(hidden[0].relu()))[:, 0], state
+
+
+class VoiceReader:
+    """The network with its weights.
+
+    :raises InputError: the file of weights is missing or damaged.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._net = with_weights(VoiceActivity(), "voice_activity").to(self._device)
+
+    def __call__(self, info: VideoInfo) -> NDArray[np.float32]:
+        """(n,) probability of a voice in each :data:`WINDOW_S` from the file's time zero.
+
+        Not a number where there is no sound. Empty without sound, or if its clock is not the picture's.
+        """
+        heard = _Heard(self._net, self._device)
+        if info.sound_zero_s is not None:
+            for begin_s, samples in _sound(info.path):
+                heard.add(begin_s - info.sound_zero_s, samples)
+        return heard.end()
+
+
+def voice_at(heard: NDArray[np.float32], time_s: NDArray[np.float64], step_s: float) -> NDArray[np.float32]:
+    """(n,) mean probability of a voice from each time until ``step_s`` later; not a number without sound.
+
+    :param heard: as :class:`VoiceReader` returns it.
+    """
+    first = np.clip(np.floor(time_s / WINDOW_S).astype(np.int64), 0, len(heard))
+    end = np.clip(np.ceil((time_s + step_s) / WINDOW_S).astype(np.int64), 0, len(heard))
+    parts = (heard[a:b] for a, b in zip(first, end, strict=True))
+    known = (part[~np.isnan(part)] for part in parts)
+    return np.array([part.mean() if len(part) else np.nan for part in known], np.float32)
+
+
+class _Heard:
+    """Collects sound in blocks of whole windows, and the network's answers."""
+
+    def __init__(self, net: VoiceActivity, device: torch.device) -> None:
+        self._net, self._device = net, device
+        self._answers: list[NDArray[np.float32]] = []
+        self._state: State | None = None
+        self._before = torch.zeros(_BEFORE, device=device)
+        self._waiting: list[NDArray[np.float32]] = []
+        self._end = 0  # of the sound so far, in samples from time zero
+
+    def add(self, begin_s: float, samples: NDArray[np.float32]) -> None:
+        """The next piece of sound. A piece that overlaps an earlier one is left out."""
+        ahead = begin_s * RATE - self._end
+        if ahead < -_HOLE_S * RATE:
+            return
+        if ahead > _HOLE_S * RATE:
+            self._skip(round(ahead))
+        self._waiting.append(samples)
+        self._end += len(samples)
+        if sum(map(len, self._waiting)) >= _BLOCK * _WINDOW:
+            self._listen()
+
+    def end(self) -> NDArray[np.float32]:
+        """All answers, from time zero."""
+        self._listen(rest=True)
+        return np.concatenate(self._answers) if self._answers else np.zeros(0, np.float32)
+
+    def _skip(self, samples: int) -> None:
+        """Nothing is known of a hole, and the network begins anew after it."""
+        self._listen(rest=True)
+        windows = (self._end + samples) // _WINDOW - sum(map(len, self._answers))
+        self._answers.append(np.full(max(0, windows), np.nan, np.float32))
+        self._state, self._before = None, torch.zeros_like(self._before)
+        self._end += samples
+
+    @torch.inference_mode()
+    def _listen(self, *, rest: bool = False) -> None:
+        """Ask the network about the whole windows that wait, and about a last part of one as well."""
+        sound = np.concatenate([*self._waiting, np.zeros(0, np.float32)])
+        if rest:
+            sound = np.pad(sound, (0, -len(sound) % _WINDOW))
+        whole = len(sound) - len(sound) % _WINDOW
+        self._waiting = [sound[whole:]]
+        if not whole:
+            return
+        heard = torch.cat([self._before, torch.from_numpy(sound[:whole]).to(self._device)])
+        answers, self._state = self._net(heard.unfold(0, _BEFORE + _WINDOW, _WINDOW), self._state)
+        self._answers.append(answers.cpu().numpy())
+        self._before = heard[-_BEFORE:]
+
+
+def _sound(path: Path) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    """The file's sound at :data:`RATE`, mono: begin of each piece on the container's clock, s, and (n,)."""
+    with open_container(path) as container:
+        stream = container.streams.best("audio")
+        if not isinstance(stream, av.AudioStream):
+            return
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        for packet in demuxed(container, stream):
+            try:
+                frames = stream.decode(packet)
+                pieces = [piece for frame in frames for piece in resampler.resample(frame)]
+            except (av.error.FFmpegError, ValueError):
+                continue  # a damaged packet, or a change of format, leaves a hole
+            for piece in pieces:
+                if piece.time is not None:
+                    yield float(piece.time), piece.to_ndarray()[0]
