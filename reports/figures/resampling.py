@@ -29,7 +29,8 @@ class Steps:
     """A session divided into n steps of equal length; the last may be shorter.
 
     :param edges_s: (n + 1,) bounds of the steps, s.
-    :param seen_s: (n,) observed seconds of each step.
+    :param seen_s: (n,) seconds of each step with a readable expression. ``resting_s``: with eyes shut for
+        long.
     :param emotion_s: (n, 7) seconds in which each emotion was the likeliest, in the order of EMOTIONS.
     :param probabilities: (n, 7) time-weighted means, 0…1; NaN without observed time.
     :param valence: (n,) time-weighted mean, −1…1; NaN without observed time.
@@ -37,6 +38,7 @@ class Steps:
 
     edges_s: Floats
     seen_s: Floats
+    resting_s: Floats
     emotion_s: Floats
     probabilities: Floats
     valence: Floats
@@ -63,17 +65,19 @@ def cut(timeline: Timeline, step_s: float) -> Steps:
     edges_s = np.append(np.arange(0, duration_s, step_s), duration_s)
     rows = timeline.rows
     start_s, seconds = rows["time_s"].to_numpy(), sample_seconds(timeline)
-    read = (rows["status"].cast(pl.String) == "ok").to_numpy()
+    status = rows["status"].cast(pl.String)
+    read, resting = (status == "ok").to_numpy(), (status == "eyes_shut").to_numpy().astype(float)
     emotion = rows["emotion"].cast(pl.String)
 
     def total(values: NDArray[np.floating]) -> Floats:
         return _integrate(start_s, seconds, np.where(read, values, 0.0), edges_s)
 
     seen_s = total(np.ones(len(start_s)))
+    resting_s = _integrate(start_s, seconds, resting, edges_s)
     emotion_s = [total((emotion == name).fill_null(False).to_numpy().astype(float)) for name in EMOTIONS]
     probabilities = [_mean(total(rows[f"p_{name}"].to_numpy()), seen_s) for name in EMOTIONS]
     valence = _mean(total(rows["valence"].to_numpy()), seen_s)
-    return Steps(edges_s, seen_s, np.stack(emotion_s, 1), np.stack(probabilities, 1), valence)
+    return Steps(edges_s, seen_s, resting_s, np.stack(emotion_s, 1), np.stack(probabilities, 1), valence)
 
 
 def _integrate(start_s: Floats, seconds: Floats, values: Floats, edges_s: Floats) -> Floats:

@@ -58,7 +58,8 @@ def _figure(
 ) -> dict[str, Any]:
     """The gaps over the whole height, the traces, and the captions of the steps."""
     # all at once: Plotly checks a whole figure in less than half the time that its parts take
-    return plain(go.Figure([_gaps(steps), *traces, _captions(steps, texts, language)], layout))
+    resting = [_resting(steps)] if is_resting(steps).any() else []
+    return plain(go.Figure([_gaps(steps), *resting, *traces, _captions(steps, texts, language)], layout))
 
 
 def _layout(steps: Steps, height: int, language: Language) -> dict[str, Any]:
@@ -133,7 +134,13 @@ def _area(steps: Steps, values: Floats, colour: str, axis: str, kind: type[np.nu
 
 def _gaps(steps: Steps) -> go.Scatter:
     stripes = {"shape": "/", "fgcolor": "#9aa3aa", "bgcolor": "#eef0f2", "size": 7, "solidity": 0.2}
-    return _filled(steps, (~is_read(steps)).astype(np.uint8), fillpattern=stripes)
+    unread = ~is_read(steps) & ~is_resting(steps)
+    return _filled(steps, unread.astype(np.uint8), fillpattern=stripes)
+
+
+def _resting(steps: Steps) -> go.Scatter:
+    dots = {"shape": ".", "fgcolor": "#1f5673", "bgcolor": "#dfe6f2", "size": 8, "solidity": 0.1}
+    return _filled(steps, is_resting(steps).astype(np.uint8), fillpattern=dots)
 
 
 def _filled(steps: Steps, height: NDArray[Any], **look: Any) -> go.Scatter:
@@ -168,11 +175,13 @@ def _marks(events_s: Sequence[float]) -> dict[str, Any]:
 
 def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:
     """Hover captions: invisible points in the middle of each step."""
-    read, not_read = is_read(steps), language.gettext("face not read")
+    not_read = np.where(
+        is_resting(steps), language.gettext("eyes closed"), language.gettext("face not read")
+    ).tolist()
     return go.Scatter(
         **_each_step(steps, 0.5),
         y=np.full(len(texts), 0.5, np.float32),
-        text=[text if seen else not_read for text, seen in zip(texts, read, strict=True)],
+        text=np.where(is_read(steps), np.array(texts, object), not_read).tolist(),
         mode="markers",
         marker={"opacity": 0},
         hovertemplate="%{text}<extra></extra>",
@@ -188,6 +197,11 @@ def _expression_caption(probabilities: Floats, looks: Mapping[str, str]) -> str:
 def is_read(steps: Steps) -> NDArray[np.bool_]:
     """(n,) whether enough of each step was read to draw it."""
     return (steps.seen_s >= MIN_READ * steps.length_s) & ~np.isnan(steps.valence)
+
+
+def is_resting(steps: Steps) -> NDArray[np.bool_]:
+    """(n,) whether eyes were shut for long in most of each step."""
+    return ~is_read(steps) & (steps.resting_s >= MIN_READ * steps.length_s)
 
 
 def _each_step(steps: Steps, place: float) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from reports.words.dates import in_session
 from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, READING_WORDS, STATUS_WORDS, in_words
 from reports.words.language import Language, marked
 from reports.words.reasons import reason_text
-from reports.words.session import HAPPY_MOMENTS, NEGATIVE_MOMENTS
+from reports.words.session import HAPPY_MOMENTS, NEGATIVE_MOMENTS, without_speech
 
 MIN_SPAN_S = 1.0
 MAX_SPANS = 20
@@ -58,6 +58,7 @@ class Slot:
     """One row of the table that says the same as the timeline's figure.
 
     :param emotion: the one that led for longest; none where too little was read. ``emotion_s``: for how long.
+    :param resting: whether eyes were shut for long in most of it.
     """
 
     start_s: float
@@ -66,6 +67,7 @@ class Slot:
     emotion: str | None
     emotion_s: float
     valence: float
+    resting: bool
 
 
 def coverage(material: SessionMaterial, _: Language) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def coverage(material: SessionMaterial, _: Language) -> dict[str, Any]:
     return {
         "parts": parts,
         "summary": summary,
+        "resting_s": summary.status_s["eyes_shut"],
         "faults": [(fault, seconds) for fault, seconds in summary.fault_s.items() if seconds > 0],
         "damaged": undecoded_s > 0,
         "without_picture": metadata["seconds_lost"] - undecoded_s > TIME_EPS_S,
@@ -150,6 +153,7 @@ def _slot(slots: Steps, index: int) -> Slot:
         emotion=EMOTIONS[best] if enough else None,
         emotion_s=float(slots.emotion_s[index, best]),
         valence=float(slots.valence[index]),
+        resting=bool(slots.resting_s[index] >= (end_s - start_s) / 2),
     )
 
 
@@ -180,6 +184,7 @@ def shares(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "intervals": any(bar.low is not None for bars in readings.values() for bar in bars.values()),
         "interval": partial(words.interval_text, language=language),
         "rest_s": material.facts.rest_s if material.facts else 0,
+        "without_speech": without_speech(material, language),
     }
 
 

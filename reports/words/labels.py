@@ -61,6 +61,7 @@ QUIET = "#c9cfd4"
 
 STATUS_WORDS = {
     "ok": marked("Face could be read"),
+    "eyes_shut": marked("Eyes closed: asleep or resting"),
     "no_face": marked("Face not visible"),
     "other_person": marked("Only a face that was not followed"),
     "low_quality": marked("Face too small, dark, bright, blurred, turned away or covered"),

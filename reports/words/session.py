@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.session_results import SessionFacts, Unusual
 from pipeline.records import NEGATIVE
+from pipeline.store.coverage import Span
 from reports.session_data import SessionMaterial
 from reports.words import formatting as words
 from reports.words.dates import in_session
@@ -22,6 +23,9 @@ HAPPY_MOMENTS = marked("Moments that looked happy")
 NEGATIVE_MOMENTS = marked("Moments that looked sad, afraid, angry or disgusted")
 
 _ALMOST_ALL = 0.99
+
+# Shorter rest is not told in the first lines, s; of more stretches than these, the longest are told.
+_LEAST_REST_S, _RESTS_TOLD = 10.0, 3
 
 
 def answer(material: SessionMaterial, language: Language) -> str:
@@ -51,8 +55,23 @@ _ABSENT = marked("Somebody who looked at this recording did not find %(patient)s
 
 
 def _read(material: SessionMaterial, language: Language) -> str:
+    """What could be read, how the expression looked, and how long the eyes were closed."""
+    said = _seen(material, language)
+    rested_s = material.summary.status_s["eyes_shut"]
+    if rested_s < _LEAST_REST_S:
+        return said
+    rested = words.seconds_text(rested_s, language)
+    closed = language.gettext("The eyes were closed for %(rested)s (asleep or resting).", rested=rested)
+    return f"{said} {closed}"
+
+
+def _seen(material: SessionMaterial, language: Language) -> str:
     summary = material.summary
     recorded = words.seconds_text(summary.duration_s, language)
+    if summary.observed_s == 0 and summary.resting:
+        return language.gettext(
+            "In the %(recorded)s recorded, no expression could be read.", recorded=recorded
+        )
     if summary.observed_s == 0:
         return language.gettext(
             "In the %(recorded)s recorded, the face could not be read at any time, "
@@ -130,19 +149,89 @@ def _group_word(group: str, material: SessionMaterial, language: Language) -> st
 
 def in_short(material: SessionMaterial, language: Language) -> list[tuple[str, str]]:
     """What a carer would ask first, and the answers."""
-    facts = material.facts
+    facts, resting = material.facts, _resting(material, language)
+    told = [(language.gettext("Closed eyes"), resting)] if resting else []
     if facts is None or not material.summary.observed_s:
-        return []
-    enough, told = material.enough, []
+        return told
+    enough = material.enough
     if facts.good or enough:
         told.append((language.word(HAPPY_MOMENTS), _good(facts.good, material, language)))
     if facts.hard or enough:
         told.append((language.word(NEGATIVE_MOMENTS), _hard(facts.hard, material, language)))
+    if depends_on_speech(material):
+        told.append((language.gettext("Speech"), without_speech(material, language)))
     if enough:
         told.append((language.gettext("Different from usual"), _different(facts, language)))
         if facts.still:
             told.append((language.gettext("Little expression"), language.gettext(_STILL)))
     return told
+
+
+def without_speech(material: SessionMaterial, language: Language) -> str:
+    """How the shares change without the time in which the person spoke or chewed; empty if they do not."""
+    changes = _changes(material)
+    told = [
+        language.gettext(
+            "%(emotion)s %(without)s instead of %(all)s",
+            emotion=language.word(_GROUPS[of]),
+            without=words.share_text(without, 1.0, language),
+            all=words.share_text(whole, 1.0, language),
+        )
+        for of, (whole, without) in changes.items()
+        if abs(whole - without) >= _TOLD_CHANGE
+    ]
+    if not told:
+        return ""
+    summary = material.summary
+    spoke = words.seconds_text((summary.speaking_s or 0.0) + (summary.chewing_s or 0.0), language)
+    return language.gettext(
+        "In %(spoke)s of it the person spoke or chewed, which moves the face too. Without that time: "
+        "%(shares)s.",
+        spoke=spoke,
+        shares=language.listed(told),
+    )
+
+
+def depends_on_speech(material: SessionMaterial) -> bool:
+    """Whether a share changes much without the time in which the person spoke or chewed."""
+    return any(abs(whole - without) >= _MUCH_CHANGE for whole, without in _changes(material).values())
+
+
+def _changes(material: SessionMaterial) -> dict[str, tuple[float, float]]:
+    """Share of each group of expressions, of all time read and of that without speech and chewing."""
+    facts = material.facts
+    if facts is None:
+        return {}
+    keys = {of: [(facts.reading, name, of) for name in ("share", "share_without_speech")] for of in _GROUPS}
+    known = {of: both for of, both in keys.items() if all(key in facts.numbers for key in both)}
+    return {of: (facts.numbers[all_].value, facts.numbers[rest].value) for of, (all_, rest) in known.items()}
+
+
+_GROUPS = {"positive": marked("happy"), "neutral": marked("neutral"), "negative": marked("negative")}
+
+# Changes of a share that are told, and that are told in the first lines.
+_TOLD_CHANGE, _MUCH_CHANGE = 0.01, 0.10
+
+
+def _resting(material: SessionMaterial, language: Language) -> str:
+    """``From 14:05 to 14:20, and from 14:31 to 14:32: asleep or resting.``; empty without long rest."""
+    long = [span for span in material.summary.resting if span.end_s - span.start_s >= _LEAST_REST_S]
+    longest = sorted(long, key=lambda span: span.start_s - span.end_s)[:_RESTS_TOLD]
+    times = [_from_to(span, material, language) for span in sorted(longest, key=lambda span: span.start_s)]
+    if not times:
+        return ""
+    said = language.gettext("Asleep or resting %(times)s.", times=language.listed(times))
+    if len(long) == len(longest):
+        return said
+    more = language.gettext("And more often, for less long.")
+    return f"{said} {more}"
+
+
+def _from_to(span: Span, material: SessionMaterial, language: Language) -> str:
+    start, end = (in_session(edge, material.recorded_at, language) for edge in (span.start_s, span.end_s))
+    if start == end:
+        return language.gettext("around %(time)s", time=start)
+    return language.gettext("from %(start)s to %(end)s", start=start, end=end)
 
 
 _STILL = marked(

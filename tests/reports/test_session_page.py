@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from page_text import Page
 from session_pages import GOOD, corrected, facts, jpeg, material, rated, spaced
-from timelines import HOSTILE, TWENTY_SECONDS, chosen, make_timeline, put
+from timelines import HOSTILE, TWENTY_SECONDS, Runs, chosen, make_timeline, put
 from written_pages import write_session_report
 
 from pipeline.analysis.events import Event
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.session_results import Unusual
+from pipeline.analysis.summaries import Number
 from pipeline.reasons import Reason
 from reports import ReportOptions, last_options, write_reports
 from reports.assets import Assets
@@ -40,6 +41,52 @@ def told(made: SessionMaterial) -> dict[str, str]:
 def test_where_nothing_is_known_the_page_says_less(made: SessionMaterial, tmp_path: Path) -> None:
     assert in_short(made, ENGLISH) == []
     assert page_of(made, tmp_path).count("dl") == 0
+
+
+NAP: Runs = [("neutral", 100), ("eyes_shut", 300), ("neutral", 50), ("eyes_shut", 60), ("neutral", 50)]
+
+
+def test_a_nap_is_told_with_its_times_and_is_no_expression(tmp_path: Path) -> None:
+    made = material(NAP, recorded_at="2026-03-02T14:00:30", facts=facts())
+    said = spaced(answer(made, ENGLISH))
+    assert "the face could be read for 40 s (36 %)" in said
+    assert said.endswith("The eyes were closed for 1 min 12 s (asleep or resting).")
+    assert told(made)["Closed eyes"] == "Asleep or resting from 14:00 to 14:01 and around 14:02."
+    text = spaced(page_of(made, tmp_path).text)
+    assert "Time with closed eyes counts as neither neutral nor sad." in text
+    assert "Eyes closed: asleep or resting" in text
+
+
+def test_who_sleeps_all_the_time_is_not_called_unseen() -> None:
+    said = spaced(answer(material([("eyes_shut", 150)]), ENGLISH))
+    assert said == (
+        "In the 30 s recorded, no expression could be read. "
+        "The eyes were closed for 30 s (asleep or resting)."
+    )
+
+
+def test_a_nap_is_told_in_french() -> None:
+    french = language("fr")
+    made = material(NAP, recorded_at="2026-03-02T14:00:30", facts=facts())
+    assert spaced(answer(made, french)).endswith("(sommeil ou repos).")
+    assert in_short(made, french)[0][0] == "Yeux fermés"
+
+
+@pytest.mark.parametrize(("without", "in_first_lines"), [(0.08, True), (0.17, False), (0.2, False)])
+def test_what_speech_does_to_the_shares_is_told(tmp_path: Path, without: float, in_first_lines: bool) -> None:
+    numbers = dict(facts().numbers)
+    for of, value in (("positive", without), ("neutral", 0.6), ("negative", 0.12)):
+        numbers["raw", "share_without_speech", of] = Number(value)
+    made = material(facts=facts(numbers=numbers))
+    made = replace(made, summary=replace(made.summary, speaking_s=5.0, chewing_s=1.0))
+    sentence = f"Without that time: happy {100 * without:.0f} % instead of 20 %."
+    assert ("Speech" in told(made)) is in_first_lines
+    assert (sentence in spaced(page_of(made, tmp_path).text)) is (without != 0.2)
+    if in_first_lines:
+        assert (
+            told(made)["Speech"]
+            == f"In 6 s of it the person spoke or chewed, which moves the face too. {sentence}"
+        )
 
 
 def test_moments_are_told_by_the_time_of_day() -> None:
