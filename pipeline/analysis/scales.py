@@ -17,11 +17,11 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.analysis.episodes import observed
 from pipeline.analysis.measures import GROUP_MEMBERS
 from pipeline.analysis.summaries import read_episodes, read_sessions
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
+from pipeline.store.coverage import sample_seconds
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
@@ -194,9 +194,11 @@ class Window:
 
 def _windows(timeline: Timeline, scale: Scale) -> Iterator[Window]:
     """The windows of which at least half counts."""
-    samples = observed(timeline)
     parts = np.array(timeline.metadata["session"]["parts"], np.float64)
-    seen = np.stack([samples.start_s, samples.end_s], 1)
+    # a sleeper is in view
+    in_view = timeline.rows["status"].cast(pl.String).is_in(["ok", "eyes_shut"]).to_numpy()
+    seen_s = timeline.rows["time_s"].to_numpy()[in_view]
+    seen = np.stack([seen_s, seen_s + sample_seconds(timeline)[in_view]], 1)
     start_s, last_s = float(parts[0, 0]), float(parts[-1, 1])
     if not last_s - start_s <= _MAX_WINDOWS * scale.window_s:
         raise ValueError(f"{last_s} s is no end of a session")

@@ -50,6 +50,7 @@ def write_session(
     *,
     end_s: float = 600,
     unseen: Stretches = (),  # type: ignore[assignment]
+    status: str = "no_face",
     parts: Stretches | None = None,
 ) -> None:
     """A session of one patient, a sample a second, and its episodes."""
@@ -58,7 +59,7 @@ def write_session(
     columns = {name: [None] * len(times) for name in TIMELINE_SCHEMA.names}
     columns |= {"patient_id": ["P1"] * len(times), "session_id": ["S1"] * len(times), "time_s": times}
     columns |= {"sample": list(range(len(times))), "frame": list(range(len(times)))}
-    columns |= {"status": ["ok" if there else "no_face" for there in seen]}
+    columns |= {"status": ["ok" if there else status for there in seen]}
     columns |= {f"p_{name}": [1 / 7 if there else None for there in seen] for name in EMOTIONS}
     metadata = {
         "schema_version": SCHEMA_VERSION,
@@ -114,6 +115,13 @@ def test_a_session_without_episodes_is_never_at_all(tmp_path: Path) -> None:
     ratings = write_scales(tmp_path)
     assert ratings.filter(kind=ITEM)["score"].to_list() == [1] * 4
     assert ratings.filter(kind=ITEM)["words"].unique().to_list() == ["never seen"]
+
+
+@pytest.mark.parametrize(("status", "score"), [("no_face", 7), ("eyes_shut", 1)])
+def test_a_sleeper_is_in_view(tmp_path: Path, status: str, score: int) -> None:
+    write_session(tmp_path, [], unseen=[(100, 600)], status=status)
+    write_scales(tmp_path)
+    assert rated(tmp_path, "pleasure") == [score]
 
 
 def test_durations_of_a_window_add_up(tmp_path: Path) -> None:
