@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo notebooks bench ablation check test test-all clean
+.PHONY: demo notebooks bench ablation check lint test test-all clean
 
 demo: .venv/ready  ## Process the sample session and say where the timeline and the report lie
 	$(BIN)/emonext demo
@@ -28,12 +28,14 @@ ablation: .venv/ready  ## Train without each part of the network in turn: DATA=F
 TEST := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 PYTHONUTF8=1 $(BIN)/pytest -n logical --dist worksteal
 LONG := browser or fuzz or notebook or ray or simulation or slow or training
 
-check: .venv/ready  ## Lint, types
+check: lint types-linux types-win32 types-darwin  ## Lint, types
+
+lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
+
+types-%: .venv/ready
+	$(BIN)/mypy --platform $* --cache-dir .mypy_cache/$*
 
 test: check  ## Lint, types, and the tests that take no more than seconds each
 	$(TEST) -m "not ($(LONG))"
