@@ -51,7 +51,8 @@ def effective_count(values: Floats, weights: Floats) -> float:
     mean = values @ weights / weights.sum()
     variance = (values - mean) ** 2 @ weights / weights.sum()
     error = standard_error(values * weights, weights)
-    return float(variance / error**2) if error else float(BLOCKS)
+    # chance, or a repeated stretch, can make the mean look more certain than independent samples would be
+    return min(float(variance / error**2) if error else float(BLOCKS), float(len(values)))
 
 
 def share_interval(present: NDArray[np.bool_], weights: Floats, count: float) -> Interval:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import polars as pl
+
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.summaries import Number
 from pipeline.reasons import read_reason, read_reasons
@@ -24,7 +26,14 @@ from reports.session_data import SessionMaterial
 from reports.study_data import flat
 from reports.words import formatting as words
 from reports.words.dates import in_session
-from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, READING_WORDS, STATUS_WORDS, in_words
+from reports.words.labels import (
+    EMOTION_ORDER,
+    EMOTION_WORDS,
+    FAULT_WORDS,
+    READING_WORDS,
+    STATUS_WORDS,
+    in_words,
+)
 from reports.words.language import Language, marked
 from reports.words.reasons import reason_text
 from reports.words.session import HAPPY_MOMENTS, NEGATIVE_MOMENTS, without_speech
@@ -216,7 +225,7 @@ def _own_bars(summary: Summary) -> dict[str, Bar]:
     return {of: Bar(part, part / observed_s if observed_s else 0.0) for of, part in seconds.items()}
 
 
-def unseen(material: SessionMaterial, _: Language) -> dict[str, Any] | None:
+def unseen(material: SessionMaterial, language: Language) -> dict[str, Any] | None:
     """The longest stretches; none where nobody was followed because it is not certain who the patient is."""
     if material.is_unclear:
         return None
@@ -224,14 +233,26 @@ def unseen(material: SessionMaterial, _: Language) -> dict[str, Any] | None:
     long = [span for span in summary.unseen if _length_s(span) >= MIN_SPAN_S]
     longest = sorted(long, key=_length_s, reverse=True)[:MAX_SPANS]
     short = [span for span in summary.unseen if _length_s(span) < MIN_SPAN_S]
+    spans = sorted(longest, key=lambda span: span.start_s)
     return {
-        "spans": sorted(longest, key=lambda span: span.start_s),
+        "spans": spans,
+        "faults": [language.listed(_faults(span, material, language)) for span in spans],
         "left_out": len(long) - len(longest),
         "left_out_s": sum(map(_length_s, long)) - sum(map(_length_s, longest)),
         "short": len(short),
         "short_s": sum(map(_length_s, short)),
         "gap_s": summary.status_s["gap"],
     }
+
+
+def _faults(span: Span, material: SessionMaterial, language: Language) -> list[str]:
+    """Why the face was not readable in this stretch, the longest reasons first; empty for another status."""
+    if span.status != "low_quality":
+        return []
+    inside = pl.col("time_s").is_between(span.start_s - TIME_EPS_S, span.end_s - TIME_EPS_S)
+    faults = material.timeline.rows.filter(inside)["fault"].cast(pl.String).drop_nulls()
+    ordered = faults.value_counts(sort=True)["fault"].to_list()
+    return [language.word(FAULT_WORDS[fault]) for fault in ordered]
 
 
 def _length_s(span: Span) -> float:

@@ -158,12 +158,13 @@ def in_short(material: SessionMaterial, language: Language) -> list[tuple[str, s
         told.append((language.word(HAPPY_MOMENTS), _good(facts.good, material, language)))
     if facts.hard or enough:
         told.append((language.word(NEGATIVE_MOMENTS), _hard(facts.hard, material, language)))
+    if not enough:
+        return told
     if depends_on_speech(material):
         told.append((language.gettext("Speech"), without_speech(material, language)))
-    if enough:
-        told.append((language.gettext("Different from usual"), _different(facts, language)))
-        if facts.still:
-            told.append((language.gettext("Little expression"), language.gettext(_STILL)))
+    told.append((language.gettext("Different from usual"), _different(facts, language)))
+    if facts.still:
+        told.append((language.gettext("Little expression"), language.gettext(_STILL)))
     return told
 
 

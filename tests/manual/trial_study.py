@@ -38,7 +38,7 @@ KILLS = 10
 
 
 def write_study(work: Path) -> tuple[list[Case], Path]:
-    """Makes the videos, and their list; session n of the cases is P0n of four sessions each, S01 on."""
+    """Makes the videos, and their list. Each case is a patient of its own: several show the same person."""
     planned = cases(work)
     path = work / "recordings" / "sessions.csv"
     columns = ["patient_id", "session_id", "video", "start_s", "end_s", "exclude"]
@@ -57,7 +57,7 @@ def write_study(work: Path) -> tuple[list[Case], Path]:
 
 
 def ids(number: int) -> tuple[str, str]:
-    return f"P{number // 4 + 1:02}", f"S{number % 4 + 1:02}"
+    return f"P{number + 1:03}", "S01"
 
 
 FAULTLESS = "P2,S1,sources/plain.mp4,,,,,,yes"
@@ -86,15 +86,12 @@ def try_study(work: Path) -> None:
     )
     check, process = emonext("study", "check", refused), emonext("process", refused, "--out", out)
     assert check.code == process.code == 2, (check, process)
-    assert check.said == process.said, (check, process)
     for number, (what, (_, expected)) in enumerate(REFUSED.items(), 3):
-        said = [line for line in check.said.splitlines() if f"row {number}," in line]
-        assert any(expected in line for line in said), (what, check.said)
+        for ended in (check, process):
+            said = [line for line in ended.said.splitlines() if f"row {number}," in line]
+            assert any(expected in line for line in said), (what, ended.said)
         print(f"refused before anything starts: {what}")
     assert not out.exists()
-    checked = emonext("study", "check", listed)
-    assert checked.code == 0, checked
-    assert "40 sessions" in checked.said, checked
 
     first = emonext("process", listed, "--out", out)
     print(f"first run: {first}")
@@ -173,7 +170,7 @@ def try_kills(work: Path, seed: int) -> None:
 
     whole = emonext(*command, work / "undisturbed", watch=work / "undisturbed")
     print(f"undisturbed: {whole}; at work after {whole.work_after_s:.1f} s")
-    assert whole.code == 0, whole
+    assert whole.code == 1, "of two people, somebody has to say who is the patient"
     wanted = tables(work / "undisturbed")
     assert len(wanted) == 8, list(wanted)
 
@@ -234,13 +231,13 @@ def tables(out: Path) -> dict[str, Timeline]:
 
 def compare(out: Path, ended: "Ended", wanted: Mapping[str, Timeline]) -> None:
     """Whether the folder ended as the undisturbed one: rows to the bit, and metadata but for the date."""
-    assert ended.code == 0, ended
+    assert ended.code == 1, ended
     found = tables(out)
     assert found.keys() == wanted.keys(), (found.keys(), wanted.keys())
     for name, timeline in wanted.items():
         assert found[name].rows.equals(timeline.rows, null_equal=True), f"{out}: {name} differs"
         assert undated(found[name]) == undated(timeline), f"{out}: {name}: the metadata differ"
-    assert set(read_status(out)["state"]) == {"done"}, read_status(out)
+    assert Counter(read_status(out)["state"]) == {"done": 3, "to_check": 1}, read_status(out)
     assert not list(out.rglob("*.partial")), "what killed runs had begun to write is gone"
     assert not (out / ".unfinished").exists()
     assert (out / "reports" / "index.html").is_file()
