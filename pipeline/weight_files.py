@@ -27,11 +27,8 @@ def with_weights(net: Net, name: str) -> Net:
     :raises InputError: the file is missing or changed.
     """
     path = FOLDER / f"{name}.safetensors"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror}); install the program again.") from error
+    content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise InputError(f"{path}: damaged or changed; install the program again.")
+        raise InputError(f"{path}: missing, damaged or changed; install the program again.")
     net.load_state_dict(load(content))
     return net.eval()

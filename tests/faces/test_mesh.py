@@ -154,8 +154,8 @@ def test_the_mouth_s_opening_is_a_share_of_its_width() -> None:
 
 def test_a_changed_file_of_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weight_files, "FOLDER", tmp_path)
-    with pytest.raises(InputError, match="can't be read"):
+    with pytest.raises(InputError, match="missing, damaged or changed"):
         StateReader()
     (tmp_path / "face_mesh.safetensors").write_bytes(b"other")
-    with pytest.raises(InputError, match="damaged or changed"):
+    with pytest.raises(InputError, match="missing, damaged or changed"):
         StateReader()

@@ -9,6 +9,8 @@ from PIL import Image
 from remedies import Ended, Kit, Steps, remedy
 
 from emonext.model import LABELS
+from pipeline import weight_files
+from pipeline.faces.mesh import StateReader
 
 
 def frames(kit: Kit, head: str = "image,label,split,group", names: tuple[str, ...] = LABELS) -> Path:
@@ -56,6 +58,18 @@ def damaged_weights(kit: Kit) -> Steps:
     yield kit.run("weights", "verify", path)
     path.write_bytes(whole)
     yield kit.run("weights", "verify", path)
+
+
+@remedy("{}: missing, damaged or changed; install the program again.")
+def damaged_networks_of_others(kit: Kit) -> Steps:
+    folder = shutil.copytree(weight_files.FOLDER, kit.folder / "weights")
+    path = folder / "eye_contour.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    kit.patch.setattr(weight_files, "FOLDER", folder)
+    yield kit.call(StateReader)
+    path.write_bytes(whole)
+    yield kit.call(StateReader)
 
 
 @remedy(": holds no sha256; delete it, or fetch it again.")
