@@ -239,6 +239,7 @@ def _scale(scale: Mapping[str, Any]) -> str:
     items = _listed([f"{emotion} as {item}" for item, emotion in scale["items"].items()])
     bands = "; ".join(f"{band['score']} {band['words']}" for band in scale["bands"])
     missing, minutes = _listed(scale["not_assessed"]), scale["window_s"] / 60
+    proxy = scale.get("eyes_open", "")
     return (
         f"The {scale['name']} ({scale['source']}) was filled in by the program, not by a person, in "
         f"windows of {minutes:g} {'minute' if minutes == 1 else 'minutes'}: {items}. Durations of episodes "
@@ -246,6 +247,7 @@ def _scale(scale: Mapping[str, Any]) -> str:
         f"view, stands where less than {_percent(scale['min_coverage'])} of the window was observed. A "
         "window of which less than half was recorded was not rated."
         + (f" Not assessed: {missing}." if missing else "")
+        + (f" The time with open eyes stood for {proxy}, of which it is one sign." if proxy else "")
     )
 
 

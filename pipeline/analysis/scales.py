@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pipeline.analysis.measures import GROUP_MEMBERS
 from pipeline.analysis.summaries import read_episodes, read_sessions
 from pipeline.errors import InputError
+from pipeline.faces.states import EYES_SHUT
 from pipeline.records import EMOTIONS
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
@@ -78,6 +79,7 @@ class Scale:
     :param items: item → the expression that represents the item.
     :param bands: in order; the first that holds a duration gives the score.
     :param beside: expressions without an item. ``not_assessed``: items without an expression.
+    :param eyes_open: the item for which the time with open eyes stands; empty: none.
     """
 
     key: str
@@ -90,6 +92,7 @@ class Scale:
     bands: tuple[Band, ...]
     beside: tuple[str, ...] = ()
     not_assessed: tuple[str, ...] = ()
+    eyes_open: str = ""
 
     def band(self, seconds: float) -> Band:
         """The band of the summed duration of an item's episodes in a window."""
@@ -179,13 +182,18 @@ def _path(out: Path) -> Path:
 
 @dataclass(frozen=True)
 class Window:
-    """A time window of a session. ``counted_s``: its time inside the parts that count."""
+    """A time window of a session.
+
+    :param counted_s: its time inside the parts that count. ``observed_s``: with a readable face.
+    :param eyes_open_s: with open eyes; ``None`` if eyes could not be read in the session.
+    """
 
     number: int
     start_s: float
     end_s: float
     counted_s: float
     observed_s: float
+    eyes_open_s: float | None
 
     @property
     def coverage(self) -> float:
@@ -196,9 +204,12 @@ def _windows(timeline: Timeline, scale: Scale) -> Iterator[Window]:
     """The windows of which at least half counts."""
     parts = np.array(timeline.metadata["session"]["parts"], np.float64)
     # a sleeper is in view
-    in_view = timeline.rows["status"].cast(pl.String).is_in(["ok", "eyes_shut"]).to_numpy()
-    seen_s = timeline.rows["time_s"].to_numpy()[in_view]
-    seen = np.stack([seen_s, seen_s + sample_seconds(timeline)[in_view]], 1)
+    rows, seconds = timeline.rows, sample_seconds(timeline)
+    in_view = rows["status"].cast(pl.String).is_in(["ok", "eyes_shut"]).to_numpy()
+    awake = (rows["eyes_open"] >= EYES_SHUT).fill_null(False).to_numpy()
+    stretches = np.stack([rows["time_s"].to_numpy(), rows["time_s"].to_numpy() + seconds], 1)
+    seen, open_eyed = stretches[in_view], stretches[in_view & awake]
+    known = rows["eyes_open"].is_not_null().any()
     start_s, last_s = float(parts[0, 0]), float(parts[-1, 1])
     if not last_s - start_s <= _MAX_WINDOWS * scale.window_s:
         raise ValueError(f"{last_s} s is no end of a session")
@@ -207,7 +218,8 @@ def _windows(timeline: Timeline, scale: Scale) -> Iterator[Window]:
         end_s = min(start_s + scale.window_s, last_s)
         counted_s = _overlap(parts, start_s, end_s)
         if counted_s >= scale.window_s / 2:
-            yield Window(number, start_s, end_s, counted_s, _overlap(seen, start_s, end_s))
+            awake_s = _overlap(open_eyed, start_s, end_s) if known else None
+            yield Window(number, start_s, end_s, counted_s, _overlap(seen, start_s, end_s), awake_s)
         start_s, number = start_s + scale.window_s, number + 1
 
 
@@ -237,6 +249,12 @@ def _rate(scale: Scale, window: Window, episodes: pl.DataFrame) -> Iterator[dict
         band = scale.band(_seconds(episodes, [emotion], window))
         rated = (band.score, band.words) if in_view else (scale.not_in_view, NOT_IN_VIEW)
         yield row(ITEM, item, [emotion], *rated)
+    if scale.eyes_open and window.eyes_open_s is None:
+        yield row(NOT_ASSESSED, scale.eyes_open, [], None, "not assessed")
+    elif scale.eyes_open and window.eyes_open_s is not None:
+        band = scale.band(window.eyes_open_s)
+        rated = (band.score, band.words) if in_view else (scale.not_in_view, NOT_IN_VIEW)
+        yield row(ITEM, scale.eyes_open, [], *rated) | {"seconds": window.eyes_open_s if in_view else None}
     unrated = "no item of the scale" if in_view else NOT_IN_VIEW
     for emotion in scale.beside:
         yield row(BESIDE, emotion, [emotion], None, unrated)
@@ -299,6 +317,7 @@ def _scale(key: str, table: Any) -> Scale:
         bands=tuple(_band(f"band {number}", band) for number, band in bands),
         beside=_each("beside", table.get("beside", []), _EMOTION),
         not_assessed=_each("not_assessed", table.get("not_assessed", []), _TEXT),
+        eyes_open=_must("eyes_open", table["eyes_open"], _TEXT) if "eyes_open" in table else "",
     )
     _check_bands(scale.bands)
     return scale

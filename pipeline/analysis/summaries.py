@@ -22,6 +22,7 @@ from pipeline.analysis.baseline_correction import OwnBaseline, corrected, own_ba
 from pipeline.analysis.episodes import Episode, EpisodeSettings, find_episodes, observed
 from pipeline.analysis.measures import measure_session
 from pipeline.errors import InputError
+from pipeline.faces.states import FACINGS
 from pipeline.records import IdentityState
 from pipeline.store.coverage import summarize
 from pipeline.store.parquet import DICTIONARY, malformed_as_timeline_error, read_metadata
@@ -114,6 +115,12 @@ SESSIONS_SCHEMA = pa.schema(
             "seconds in which the person chews; null without sound",
             "s",
             nullable=True,
+        ),
+        *(
+            column(
+                f"facing_{way}_s", pa.float64(), f"seconds with the head turned {where}", "s", nullable=True
+            )
+            for way, where in (("camera", "to the camera"), ("aside", "aside"), ("down", "down"))
         ),
         column("coverage", pa.float64(), "(observed_s + eyes_shut_s) / duration_s", "0…1"),
         column("enough", pa.bool_(), "whether coverage is high enough for numbers"),
@@ -282,6 +289,7 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
             "eyes_shut_s": summary.status_s["eyes_shut"],
             "speaking_s": summary.speaking_s,
             "chewing_s": summary.chewing_s,
+            **{f"facing_{way}_s": summary.facing_s.get(way) for way in FACINGS},
             "coverage": summary.coverage,
             "enough": enough,
             "corrected": baseline is not None,

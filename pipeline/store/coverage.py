@@ -1,11 +1,12 @@
 """Summarise a timeline in a few numbers. Every share is of the observed time and has a coverage."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
+from pipeline.faces.states import FACINGS
 from pipeline.records import EMOTIONS, FAULTS, NEGATIVE, STATUSES, TIME_EPS_S
 from pipeline.store.timeline import Timeline
 
@@ -46,6 +47,7 @@ class Summary:
     :param mean_valence: time-weighted, −1…1; ``None`` if nothing was observed.
     :param unseen: intervals in which the face was not readable, in order.
     :param resting: intervals with eyes shut for long, in order.
+    :param facing_s: seconds with the head turned to the camera, aside or down; empty if that is not known.
     :param speaking_s, chewing_s: seconds with a readable face that speaks, or chews; ``None`` without sound.
     """
 
@@ -65,6 +67,7 @@ class Summary:
     resting: tuple[Span, ...] = ()
     speaking_s: float | None = None
     chewing_s: float | None = None
+    facing_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def summarize(timeline: Timeline) -> Summary:
@@ -96,6 +99,7 @@ def summarize(timeline: Timeline) -> Summary:
         resting=tuple(span for span in others if span.status == "eyes_shut"),
         speaking_s=_seconds_of(rows, "speaking"),
         chewing_s=_seconds_of(rows, "chewing"),
+        facing_s=_seconds_by(rows, "facing", FACINGS) if rows["facing"].is_not_null().any() else {},
     )
 
 
@@ -127,7 +131,11 @@ def _parts(timeline: Timeline) -> list[tuple[float, float]]:
 
 def _rows(timeline: Timeline) -> pl.DataFrame:
     return timeline.rows.select(
-        "time_s", "valence", "speaking", "chewing", pl.col("status", "fault", "emotion").cast(pl.String)
+        "time_s",
+        "valence",
+        "speaking",
+        "chewing",
+        pl.col("status", "fault", "emotion", "facing").cast(pl.String),
     ).with_columns(
         pl.Series("seconds", sample_seconds(timeline)),
     )

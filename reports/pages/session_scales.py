@@ -9,6 +9,8 @@ from reports.session_data import SessionMaterial
 from reports.words.labels import EMOTION_WORDS, READING_WORDS
 from reports.words.language import Language, marked
 
+_ALERTNESS = "general alertness"
+
 SCALE_WORDS = (
     marked("pleasure"),
     marked("anger"),
@@ -59,6 +61,7 @@ def _table(rated: Sequence[Rated], language: Language) -> dict[str, Any]:
         "not_in_view": next(
             (one.score for one in rated if one.words == NOT_IN_VIEW and one.kind == ITEM), None
         ),
+        "alertness": _ALERTNESS in items,
         "not_assessed": language.listed([language.word(item) for item in named(NOT_ASSESSED)]),
         "rows": [
             {

@@ -65,7 +65,7 @@ def test_every_setting_is_filled_in(told: Path) -> None:
             "events, in the raw reading",
         ),
         *("by weighted least squares", "condition or week", "each reading and window"),
-        *("Not assessed: general alertness", "not been validated", "not of what a person feels"),
+        *("open eyes stood for general alertness", "not been validated", "not of what a person feels"),
     ):
         assert part in text
     assert not {"None", "{", "  "} & {part for part in ("None", "{", "  ") if part in text}

@@ -51,6 +51,7 @@ def write_session(
     end_s: float = 600,
     unseen: Stretches = (),  # type: ignore[assignment]
     status: str = "no_face",
+    eyes_open: float | None = None,
     parts: Stretches | None = None,
 ) -> None:
     """A session of one patient, a sample a second, and its episodes."""
@@ -60,6 +61,7 @@ def write_session(
     columns |= {"patient_id": ["P1"] * len(times), "session_id": ["S1"] * len(times), "time_s": times}
     columns |= {"sample": list(range(len(times))), "frame": list(range(len(times)))}
     columns |= {"status": ["ok" if there else status for there in seen]}
+    columns |= {"eyes_open": [(eyes_open if there else 0.1) if eyes_open else None for there in seen]}
     columns |= {f"p_{name}": [1 / 7 if there else None for there in seen] for name in EMOTIONS}
     metadata = {
         "schema_version": SCHEMA_VERSION,
@@ -103,7 +105,7 @@ def test_a_sum_of_binary_fractions_is_on_the_right_side(oers: Scale) -> None:
 def test_the_file_that_comes_with_the_program_is_the_published_scale(oers: Scale) -> None:
     assert oers.items == {"pleasure": "happy", "anger": "angry", "anxiety or fear": "fear", "sadness": "sad"}
     assert (oers.window_s, oers.not_in_view, oers.beside) == (600, 7, ("surprise", "disgust"))
-    assert oers.not_assessed == ("general alertness",)
+    assert (oers.not_assessed, oers.eyes_open) == ((), "general alertness")
     assert "check it against the form" in SHIPPED.read_text("utf-8").lower()
 
 
@@ -122,6 +124,14 @@ def test_a_sleeper_is_in_view(tmp_path: Path, status: str, score: int) -> None:
     write_session(tmp_path, [], unseen=[(100, 600)], status=status)
     write_scales(tmp_path)
     assert rated(tmp_path, "pleasure") == [score]
+
+
+def test_the_time_with_open_eyes_stands_for_alertness(tmp_path: Path) -> None:
+    """Of ten minutes, 250 s with open eyes, the rest asleep."""
+    write_session(tmp_path, [], unseen=[(250, 600)], status="eyes_shut", eyes_open=0.9)
+    ratings = write_scales(tmp_path)
+    row = ratings.filter(item="general alertness").row(0, named=True)
+    assert (row["kind"], row["seconds"], row["score"]) == (ITEM, 250, 4)
 
 
 def test_durations_of_a_window_add_up(tmp_path: Path) -> None:
@@ -214,8 +224,9 @@ def test_a_study_may_have_its_own_form(tmp_path: Path) -> None:
         ('"happy"', "7", "items, 'pleasure' must be one of angry"),
         ('"surprise", "disgust"', '"surprise", ["fear"]', "beside must be one of angry"),
         ('["surprise", "disgust"]', '"surprise"', "beside must be a list, not 'surprise'"),
-        ('["general alertness"]', '"general alertness"', "not_assessed must be a list"),
-        ('["general alertness"]', "[1]", "not_assessed must be a text, not 1"),
+        ("not_assessed = []", 'not_assessed = "x"', "not_assessed must be a list"),
+        ("not_assessed = []", "not_assessed = [1]", "not_assessed must be a text, not 1"),
+        ('eyes_open = "general alertness"', "eyes_open = 1", "eyes_open must be a text, not 1"),
         ("not_assessed", "not_asessed", "it has 'not_asessed', and may have name, source"),
         ('"Observed Emotion Rating Scale"', "5", "name must be a text, not 5"),
         ('name = "Observed Emotion Rating Scale"', 'name = " "', "name must be a text"),

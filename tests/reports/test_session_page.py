@@ -343,7 +343,7 @@ def test_a_scale_is_shown_as_filled_in_by_the_computer(tmp_path: Path) -> None:
     assert "the form has the code 7 for it" in text
     assert "How long these expressions lasted; the scale does not score them" in text
     assert "Time in the video Surprised Positive 0:00–10:00 3 s 12 s 10:00–20:00 – –" in text
-    assert "because a face does not tell it: general alertness." in text
+    assert "because the face did not tell it: general alertness." in text
     assert text.count("Scores, by the computer") == 1
 
 

@@ -30,8 +30,9 @@ def timeline(
         "valence": pl.Float32,
         "speaking": pl.Float32,
         "chewing": pl.Float32,
+        "facing": pl.Categorical,
     }
-    columns |= {"speaking": [None] * len(rows), "chewing": [None] * len(rows)}
+    columns |= {name: [None] * len(rows) for name in ("speaking", "chewing", "facing")}
     video = {"duration_s": duration_s, "frame_rate": frame_rate}
     session = {"parts": parts or [[0.0, duration_s]]}
     metadata = {"video": video, "session": session, "settings": {"sample_fps": sample_fps}}
@@ -66,9 +67,15 @@ def test_shut_eyes_are_seen_and_no_expression() -> None:
 def test_speech_is_counted_where_it_is_likely_and_unknown_without_sound() -> None:
     quiet = timeline(ok(0, "happy", 0.5), ok(0.2, "happy", 0.5), ok(0.4, "happy", 0.5), duration_s=0.6)
     assert summarize(quiet).speaking_s is None
-    rows = quiet.rows.with_columns(speaking=pl.Series([0.9, 0.6, 0.2]), chewing=pl.Series([None, 0.1, 0.7]))
+    assert summarize(quiet).facing_s == {}
+    rows = quiet.rows.with_columns(
+        speaking=pl.Series([0.9, 0.6, 0.2]),
+        chewing=pl.Series([None, 0.1, 0.7]),
+        facing=pl.Series(["camera", "aside", "camera"]),
+    )
     found = summarize(Timeline(rows, quiet.metadata))
     assert (found.speaking_s, found.chewing_s) == (pytest.approx(0.4), pytest.approx(0.2))
+    assert found.facing_s == pytest.approx({"camera": 0.4, "aside": 0.2, "down": 0.0})
 
 
 def test_one_sample() -> None:
