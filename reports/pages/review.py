@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from pipeline.store.coverage import Span, spans, summarize
+from pipeline.store.coverage import LIKELY, Span, spans, summarize
 from pipeline.store.timeline import Timeline
 from reports.errors import ReportError
 from reports.figures.resampling import FIGURE_STEPS_S, MAX_FIGURE_STEPS, cut, step_length
@@ -122,7 +122,8 @@ def _data(timeline: Timeline, films: Sequence[Film]) -> dict[str, Any]:
 def _said(row: dict[str, Any]) -> str:
     if row["emotion"] is None:
         return STATUS_WORDS[row["status"]]
-    return f"{EMOTION_WORDS[row['emotion']].capitalize()} {100 * row['p_' + row['emotion']]:.0f} %"
+    said = f"{EMOTION_WORDS[row['emotion']].capitalize()} {100 * row['p_' + row['emotion']]:.0f} %"
+    return ", ".join([said, *(state for state in ("speaking", "chewing") if (row[state] or 0) > LIKELY)])
 
 
 def _milliseconds(time_s: float) -> int:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 from page_text import Page
 from timelines import HOSTILE, TWENTY_SECONDS, chosen, make_timeline
@@ -30,6 +31,16 @@ def test_the_page_plays_the_copy_and_lists_the_stretches(tmp_path: Path) -> None
         assert row in page.text
     rows = [attributes["data-start"] for tag, attributes in page.tags if "data-start" in attributes]
     assert rows == ["0", "10000", "14000", "16000"]  # the last is shorter than 2 s
+
+
+def test_speech_and_closed_eyes_are_said_at_their_samples(tmp_path: Path) -> None:
+    timeline = make_timeline([("happy", 15), ("eyes_shut", 15)])
+    talks = timeline.rows.with_columns(speaking=pl.Series([0.9] * 15 + [None] * 15, dtype=pl.Float32))
+    page = page_of(Timeline(talks, timeline.metadata), tmp_path)
+    assert "0:03–0:06 3 s Eyes closed: asleep or resting" in page.text
+    html = (tmp_path / "S1.html").read_text("utf-8")
+    assert html.count('"Happy 70 %, speaking"') == 15
+    assert html.count('"Eyes closed: asleep or resting"') == 15
 
 
 @pytest.mark.parametrize(
