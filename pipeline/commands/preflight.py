@@ -64,7 +64,7 @@ def preflight(
     from pipeline.checks.preflight import SMALLEST_FACE_PX, overall
     from pipeline.checks.snapshots import write_pictures
     from pipeline.checks.trial_recordings import check_trial, find_trial, listed_seats, worst_first
-    from pipeline.faces.mtcnn import Cascade
+    from pipeline.faces.upright import UprightCascade
 
     if page is None:
         refuse_given(context, "--page", "lang")
@@ -76,7 +76,7 @@ def preflight(
         spoken = language(lang)
     trial = find_trial(path)
     share_processor()
-    detect = Cascade(SMALLEST_FACE_PX, choose_device())
+    detect = UprightCascade(SMALLEST_FACE_PX, choose_device()).at_any_angle
     crop_spec = crop_of(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
     written: list[Path] = []
 

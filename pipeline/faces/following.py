@@ -54,6 +54,9 @@ class Searcher(Protocol):
     def upright(self, image: NDArray[np.uint8], found: Detections) -> Detections:
         """The same faces in their true orientation: an upside-down face may look like an upright one."""
 
+    def at_any_angle(self, images: NDArray[np.uint8]) -> list[Detections]:
+        """The faces of (B, H, W, 3) pictures without a connection; askew ones where no other is."""
+
     def near(
         self, image: NDArray[np.uint8], boxes_xyxy: NDArray[np.float32], roll: NDArray[np.float32]
     ) -> Detections:

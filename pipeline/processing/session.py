@@ -100,6 +100,11 @@ class Networks:
     hear: Hear | None = None
     make_embedder: Callable[[], Embedder] = no_embedder
 
+    @property
+    def detect_in_photos(self) -> Detector:
+        """Photos are often stored on their side, and some show somebody who lies."""
+        return self.detect if self.search is None else self.search.at_any_angle
+
 
 @dataclass(frozen=True)
 class Session:

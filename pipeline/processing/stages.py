@@ -231,7 +231,7 @@ def _references(
     """(p, D) of the photos, and (g, D) of the patient's other sessions: none if only a region is given."""
     gallery = read_gallery(out, *session.ids, embed)
     if session.patient_face:
-        return embed_photos(session.patient_face, networks.detect, embed), gallery
+        return embed_photos(session.patient_face, networks.detect_in_photos, embed), gallery
     return gallery[:0], gallery[:0] if session.patient_region is not None else gallery
 
 

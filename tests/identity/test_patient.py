@@ -10,12 +10,13 @@ import pytest
 from coloured_people import ByColour
 from numpy.typing import NDArray
 from PIL import Image
+from skimage.data import astronaut
 from statuses import warnings
 from videos import encode, first_pictures, with_faces
 
 from pipeline.errors import InputError
 from pipeline.identity.embedding import DlibEmbedder
-from pipeline.identity.patient import by_rule
+from pipeline.identity.patient import by_rule, embed_photos
 from pipeline.identity.session_people import people_by_place
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.stages import process_session
@@ -156,6 +157,18 @@ def test_a_stranger_s_photo_finds_nobody(
 
 
 # --- a part of a video
+
+
+@pytest.mark.parametrize("turn", [35, 90, 180, 270])
+def test_a_photo_that_lies_on_its_side_shows_the_same_person(
+    tmp_path: Path, networks: Networks, embedder: DlibEmbedder, turn: int
+) -> None:
+    paths = [tmp_path / "upright.png", tmp_path / "turned.png"]
+    upright = Image.fromarray(astronaut())
+    upright.save(paths[0])
+    upright.rotate(turn, expand=True).save(paths[1])
+    one, other = embed_photos(paths, networks.detect_in_photos, embedder)
+    assert np.linalg.norm(one - other) < 0.6 * embedder.same_person
 
 
 def test_only_the_parts_that_count_are_sampled(tmp_path: Path, fake_networks: Networks) -> None:
