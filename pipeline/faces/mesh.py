@@ -150,6 +150,12 @@ class StateReader:
         return [state for batch in batches for state in self._read(batch)]
 
     @torch.inference_mode()
+    def finds_face(self, crops: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """(N, 192, 192, 3) uint8 RGB → (N,) whether the mesh finds a face."""
+        _, presence = self._mesh(self._tensor(crops))
+        return np.asarray((presence > 0).cpu().numpy())
+
+    @torch.inference_mode()
     def _read(self, crops: NDArray[np.uint8]) -> list[tuple[FaceState, Pose] | None]:
         points, presence = self._mesh(self._tensor(crops))
         found = np.flatnonzero((presence > 0).cpu().numpy())

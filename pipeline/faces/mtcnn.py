@@ -38,13 +38,19 @@ class Cascade:
     """Detect faces, or refine approximate boxes.
 
     :param min_face_px: smallest side of a face to detect, px.
+    :param threshold: smallest probability of a detected face.
     :raises InputError: the size is below the first network's window.
     """
 
-    def __init__(self, min_face_px: int = DEFAULT_MIN_FACE_PX, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        min_face_px: int = DEFAULT_MIN_FACE_PX,
+        device: torch.device | str = "cpu",
+        threshold: float = FACE_THRESHOLD,
+    ) -> None:
         if min_face_px < _WINDOW_PX:
             raise InputError(f"`min_face_px` {min_face_px}: give {_WINDOW_PX} px or more.")
-        self._min_face_px = min_face_px
+        self._min_face_px, self._threshold = min_face_px, threshold
         self._device = torch.device(device)
         pnet, self._rnet, self._onet = (
             _on_pixels(net).to(self._device).to(memory_format=torch.channels_last)
@@ -102,7 +108,7 @@ class Cascade:
         frames = self._frames(images, side_px=min(images.shape[1:3]), crop_px=_RNET_PX)
         boxes, frame = self._select(frames, *self._propose(frames))
         boxes, score, landmarks = self._locate(frames, boxes, frame)
-        likely = (score > FACE_THRESHOLD).nonzero()[:, 0]
+        likely = (score > self._threshold).nonzero()[:, 0]
         kept = likely[_outermost(boxes[likely], score[likely], frame[likely])]
         kept = kept[(boxes[kept, 2:] - boxes[kept, :2]).prod(dim=1).argsort(descending=True)]
         kept = kept[frame[kept].argsort(stable=True)]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from skimage.data import astronaut
 
 from pipeline.faces.detection import Detections, face_size, roll_of
 from pipeline.faces.following import Follower
@@ -121,3 +122,25 @@ def turned_box(box: NDArray[np.float32], height: int) -> NDArray[np.float32]:
 def test_nothing_askew_is_found_without_a_search(clips: Path, cascade: UprightCascade) -> None:
     images = turned(clip(clips / "asl_please.mkv", 3), 90)
     assert [len(of.probability) for of in Follower(cascade, cascade.refine, 1)(images)] == [0] * 3
+
+
+def doubtful(picture: NDArray[np.uint8], box_xyxy: tuple[float, ...], probability: float) -> Detections:
+    """A detection with level eyes."""
+    x1, y1, x2, y2 = box_xyxy
+    across, down = x2 - x1, y2 - y1
+    marks = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]
+    landmarks = np.array([[[x1 + x * across, y1 + y * down] for x, y in marks]], np.float32)
+    return Detections(np.array([box_xyxy], np.float32), np.array([probability], np.float32), landmarks)
+
+
+@pytest.mark.parametrize(
+    ("probability", "what", "kept"), [(0.8, "face", 1), (0.8, "cloth", 0), (0.95, "cloth", 1)]
+)
+def test_a_doubtful_face_needs_a_second_opinion(
+    cascade: UprightCascade, monkeypatch: pytest.MonkeyPatch, probability: float, what: str, kept: int
+) -> None:
+    picture = astronaut()
+    box = (180.0, 63.0, 267.0, 179.0) if what == "face" else (300.0, 380.0, 390.0, 490.0)
+    monkeypatch.setattr(cascade, "_doubting", lambda images: [doubtful(picture, box, probability)])
+    (found,) = cascade(picture[None])
+    assert len(found.probability) == kept
