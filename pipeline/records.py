@@ -173,6 +173,19 @@ def valence(probabilities: NDArray[Real]) -> NDArray[Real]:
     return probabilities[..., _HAPPY] - probabilities[..., _NEGATIVE].max(axis=-1)
 
 
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """Where somebody's voice is heard in a file.
+
+    :param window: (n,) int64 ascending, number of a window of time from the file's time zero; windows
+        without sound are missing.
+    :param probability: (n,) float32, that a voice is heard in it.
+    """
+
+    window: NDArray[np.int64]
+    probability: NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class Frames:
     """Consecutive samples of a video.

@@ -29,6 +29,9 @@ RESTING_S = 3.0
 # Probabilities from which a person with shut eyes laughs or speaks.
 _SMILE, _SPEAKS = 0.5, 0.5
 
+# A longer step between two samples is a pause.
+_PAUSE_STEPS = 2
+
 # Turned further, the far eye is hidden, degrees.
 _EYES_YAW = 45.0
 
@@ -120,12 +123,15 @@ def _eyes_open(of: Readings) -> Floats:
 
 
 def _long(time_s: Floats, where: NDArray[np.bool_], least_s: float) -> NDArray[np.bool_]:
-    """(n,) the samples of uninterrupted stretches that last at least so long."""
-    edges = np.flatnonzero(np.diff(where, prepend=False, append=False)).reshape(-1, 2)
+    """(n,) the samples of stretches that last at least so long; a pause in the recording ends a stretch."""
     found = np.zeros(len(where), bool)
+    rows = np.flatnonzero(where)
     step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
-    for start, end in edges.tolist():
-        found[start:end] = time_s[end - 1] + step_s - time_s[start] >= least_s - TIME_EPS_S
+    apart = (np.diff(rows) > 1) | (np.diff(time_s[rows]) > _PAUSE_STEPS * step_s)
+    for stretch in np.split(rows, np.flatnonzero(apart) + 1):
+        if len(stretch):
+            lasts_s = time_s[stretch[-1]] + step_s - time_s[stretch[0]]
+            found[stretch] = lasts_s >= least_s - TIME_EPS_S
     return found
 
 

@@ -6,16 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.errors import InputError
 from pipeline.faces.classification import DEFAULT_BATCH_SIZE, ClassifyFaces, ReadStates
 from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, CropSpec, Detector
 from pipeline.faces.quality import QualityLimits
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S
 from pipeline.identity.embedding import Embedder
-from pipeline.records import Region
+from pipeline.records import Region, Voice
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.video.container import VideoInfo
 from pipeline.video.decoding import check_sample_fps
@@ -67,8 +64,8 @@ class Settings:
         return max(1, round(self.sample_fps * self.key_interval_s))
 
 
-Hear = Callable[[VideoInfo], NDArray[np.float32]]
-"""File → (n,) probability of a voice, as :class:`pipeline.sound.voice.VoiceReader`."""
+Hear = Callable[[VideoInfo], Voice]
+"""Where a voice is heard in a file, as :class:`pipeline.sound.voice.VoiceReader`."""
 
 
 def no_embedder() -> Embedder:

@@ -5,6 +5,7 @@ window after another; here a block's windows are run at once, with the same numb
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.records import Voice
 from pipeline.video.container import VideoInfo
 from pipeline.video.streams import demuxed, open_container
 from pipeline.weight_files import with_weights
@@ -68,11 +70,8 @@ class VoiceReader:
         self._device = torch.device(device)
         self._net = with_weights(VoiceActivity(), "voice_activity").to(self._device)
 
-    def __call__(self, info: VideoInfo) -> NDArray[np.float32]:
-        """(n,) probability of a voice in each :data:`WINDOW_S` from the file's time zero.
-
-        Not a number where there is no sound. Empty without sound, or if its clock is not the picture's.
-        """
+    def __call__(self, info: VideoInfo) -> Voice:
+        """Empty without sound, or if its clock is not the picture's."""
         heard = _Heard(self._net, self._device)
         if info.sound_zero_s is not None:
             for begin_s, samples in _sound(info.path):
@@ -80,16 +79,12 @@ class VoiceReader:
         return heard.end()
 
 
-def voice_at(heard: NDArray[np.float32], time_s: NDArray[np.float64], step_s: float) -> NDArray[np.float32]:
-    """(n,) mean probability of a voice from each time until ``step_s`` later; not a number without sound.
-
-    :param heard: as :class:`VoiceReader` returns it.
-    """
-    first = np.clip(np.floor(time_s / WINDOW_S).astype(np.int64), 0, len(heard))
-    end = np.clip(np.ceil((time_s + step_s) / WINDOW_S).astype(np.int64), 0, len(heard))
-    parts = (heard[a:b] for a, b in zip(first, end, strict=True))
-    known = (part[~np.isnan(part)] for part in parts)
-    return np.array([part.mean() if len(part) else np.nan for part in known], np.float32)
+def voice_at(voice: Voice, time_s: NDArray[np.float64], step_s: float) -> NDArray[np.float32]:
+    """(n,) mean probability of a voice from each time until ``step_s`` later; not a number without sound."""
+    first = np.searchsorted(voice.window, np.floor(time_s / WINDOW_S))
+    end = np.searchsorted(voice.window, np.ceil((time_s + step_s) / WINDOW_S))
+    parts = (voice.probability[a:b] for a, b in zip(first, end, strict=True))
+    return np.array([part.mean() if len(part) else np.nan for part in parts], np.float32)
 
 
 class _Heard:
@@ -97,36 +92,37 @@ class _Heard:
 
     def __init__(self, net: VoiceActivity, device: torch.device) -> None:
         self._net, self._device = net, device
+        self._windows: list[NDArray[np.int64]] = []
         self._answers: list[NDArray[np.float32]] = []
-        self._state: State | None = None
-        self._before = torch.zeros(_BEFORE, device=device)
         self._waiting: list[NDArray[np.float32]] = []
-        self._end = 0  # of the sound so far, in samples from time zero
+        self._begin(0)
+
+    def _begin(self, samples: int) -> None:
+        """A sound begins so many samples after time zero."""
+        self._end, self._next = samples, samples // _WINDOW
+        self._state: State | None = None
+        self._before = torch.zeros(_BEFORE, device=self._device)
 
     def add(self, begin_s: float, samples: NDArray[np.float32]) -> None:
-        """The next piece of sound. A piece that overlaps an earlier one is left out."""
-        ahead = begin_s * RATE - self._end
-        if ahead < -_HOLE_S * RATE:
+        """The next piece of sound; left out if it overlaps an earlier one, or lies before time zero."""
+        ahead_s = begin_s - self._end / RATE
+        if begin_s < 0 or ahead_s < -_HOLE_S:
             return
-        if ahead > _HOLE_S * RATE:
-            self._skip(round(ahead))
+        if ahead_s > _HOLE_S:
+            self._listen(rest=True)
+            self._begin(round(begin_s * RATE))
         self._waiting.append(samples)
         self._end += len(samples)
         if sum(map(len, self._waiting)) >= _BLOCK * _WINDOW:
             self._listen()
 
-    def end(self) -> NDArray[np.float32]:
-        """All answers, from time zero."""
+    def end(self) -> Voice:
+        """All answers."""
         self._listen(rest=True)
-        return np.concatenate(self._answers) if self._answers else np.zeros(0, np.float32)
-
-    def _skip(self, samples: int) -> None:
-        """Nothing is known of a hole, and the network begins anew after it."""
-        self._listen(rest=True)
-        windows = (self._end + samples) // _WINDOW - sum(map(len, self._answers))
-        self._answers.append(np.full(max(0, windows), np.nan, np.float32))
-        self._state, self._before = None, torch.zeros_like(self._before)
-        self._end += samples
+        windows = np.concatenate([*self._windows, np.zeros(0, np.int64)])
+        # a sound that ends in a window and one that begins in it
+        windows, rows = np.unique(windows, return_index=True)
+        return Voice(windows, np.concatenate([*self._answers, np.zeros(0, np.float32)])[rows])
 
     @torch.inference_mode()
     def _listen(self, *, rest: bool = False) -> None:
@@ -140,15 +136,20 @@ class _Heard:
             return
         heard = torch.cat([self._before, torch.from_numpy(sound[:whole]).to(self._device)])
         answers, self._state = self._net(heard.unfold(0, _BEFORE + _WINDOW, _WINDOW), self._state)
+        self._windows.append(self._next + np.arange(len(answers)))
         self._answers.append(answers.cpu().numpy())
+        self._next += len(answers)
         self._before = heard[-_BEFORE:]
 
 
 def _sound(path: Path) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """The file's sound at :data:`RATE`, mono: begin of each piece on the container's clock, s, and (n,)."""
-    with open_container(path) as container:
+    """The file's sound at :data:`RATE`, mono: begin of each piece on the container's clock, s, and (n,).
+
+    What can't be decoded is a hole: a session is not lost for its sound.
+    """
+    with suppress(av.error.FFmpegError, OSError), open_container(path) as container:
         stream = container.streams.best("audio")
-        if not isinstance(stream, av.AudioStream):
+        if not isinstance(stream, av.AudioStream) or stream.codec_context is None:
             return
         resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
         for packet in demuxed(container, stream):
@@ -156,7 +157,7 @@ def _sound(path: Path) -> Iterator[tuple[float, NDArray[np.float32]]]:
                 frames = stream.decode(packet)
                 pieces = [piece for frame in frames for piece in resampler.resample(frame)]
             except (av.error.FFmpegError, ValueError):
-                continue  # a damaged packet, or a change of format, leaves a hole
+                continue
             for piece in pieces:
                 if piece.time is not None:
                     yield float(piece.time), piece.to_ndarray()[0]

@@ -50,6 +50,17 @@ def test_eyes_that_stay_shut_rest_and_a_blink_does_not() -> None:
     np.testing.assert_array_equal(found.resting, nap)
 
 
+def test_a_pause_in_the_recording_ends_a_rest() -> None:
+    """Two seconds of shut eyes on both sides of a minute that was left out are no rest."""
+    time_s = np.concatenate([np.arange(0, 10, 0.2), np.arange(70, 80, 0.2)])
+    shut = ((time_s > 7.9) & (time_s < 10)) | (time_s < 72) & (time_s > 60)
+    still = np.zeros(len(time_s))
+    eyes = np.where(shut, 0.11, 0.32)
+    found = read_states(Readings(time_s, eyes, still + 0.35, still, still, still, still))
+    assert (found.eyes_open < EYES_SHUT).sum() == shut.sum()
+    assert not found.resting.any()
+
+
 @pytest.mark.parametrize("of", [{"happy": 0.9}, {"jaw_open": STILL + noise(0.08), "voice": 0.9}])
 def test_who_laughs_or_speaks_with_shut_eyes_does_not_rest(
     of: dict[str, NDArray[np.float64] | float],

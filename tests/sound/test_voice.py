@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from videos import numbered
 
+from pipeline.records import Voice
 from pipeline.sound.voice import RATE, WINDOW_S, VoiceActivity, VoiceReader, voice_at
 from pipeline.video.container import probe
 from pipeline.weight_files import with_weights
@@ -60,10 +61,11 @@ def quiet(seconds: float) -> Sound:
     return np.random.default_rng(0).normal(0, 0.002, round(seconds * RATE)).astype(np.float32)
 
 
-def heard_s(voice: Sound) -> tuple[float, float]:
-    """Begin and end of what is heard, s."""
-    windows = np.flatnonzero(voice > 0.5)
-    return float(windows[0] * WINDOW_S), float((windows[-1] + 1) * WINDOW_S)
+def heard_s(voice: Voice, from_s: float = 0, to_s: float = 1e9) -> tuple[float, float]:
+    """Begin and end of what is heard between two times, s."""
+    time_s = voice.window * WINDOW_S
+    loud = time_s[(voice.probability > 0.5) & (from_s <= time_s) & (time_s < to_s)]
+    return float(loud[0]), float(loud[-1] + WINDOW_S)
 
 
 @torch.inference_mode()
@@ -103,23 +105,31 @@ def test_sound_that_begins_late_or_has_a_hole_keeps_its_time(
 ) -> None:
     pieces = (3.0, np.concatenate([quiet(1), speech])), (14.0, np.concatenate([quiet(1), speech]))
     voice = hear(probe(film(tmp_path / "a.mkv", 20, *pieces)))
-    assert np.isnan(voice[: round(2.9 / WINDOW_S)]).all()
-    assert np.isnan(voice[round(9.5 / WINDOW_S) : round(13.8 / WINDOW_S)]).all()
-    assert heard_s(voice[: round(10 / WINDOW_S)])[0] == pytest.approx(4.0, abs=0.35)
-    assert heard_s(np.where(np.arange(len(voice)) * WINDOW_S < 13, 0, voice))[0] == pytest.approx(
-        15.0, abs=0.35
-    )
+    time_s = voice.window * WINDOW_S
+    assert time_s[0] == pytest.approx(3.0, abs=0.1)
+    assert not ((time_s > 9.5) & (time_s < 13.8)).any()
+    assert heard_s(voice, to_s=10)[0] == pytest.approx(4.0, abs=0.35)
+    assert heard_s(voice, from_s=13)[0] == pytest.approx(15.0, abs=0.35)
+
+
+def test_a_piece_of_sound_in_a_thousand_years_takes_no_memory(
+    tmp_path: Path, hear: VoiceReader, speech: Sound
+) -> None:
+    path = film(tmp_path / "a.mkv", 12, (0, np.concatenate([quiet(1), speech])), (3e10, speech))
+    voice = hear(probe(path))
+    assert len(voice.window) < 1000
+    assert heard_s(voice, to_s=20)[0] == pytest.approx(1.0, abs=0.35)
 
 
 def test_silence_and_noise_hold_no_voice(tmp_path: Path, hear: VoiceReader) -> None:
     noise = np.concatenate([np.zeros(5 * RATE, np.float32), 50 * quiet(5)])
-    assert np.nanmax(hear(probe(film(tmp_path / "a.mp4", 10, (0, noise))))) < 0.5
+    assert hear(probe(film(tmp_path / "a.mp4", 10, (0, noise)))).probability.max() < 0.5
 
 
 def test_a_video_without_sound_tells_nothing(tmp_path: Path, hear: VoiceReader) -> None:
     info = probe(film(tmp_path / "a.mp4", 2))
     assert info.sound_zero_s is None
-    assert not len(hear(info))
+    assert not len(hear(info).window)
 
 
 def test_a_damaged_sound_is_read_around_the_damage(tmp_path: Path, hear: VoiceReader, speech: Sound) -> None:
@@ -129,11 +139,12 @@ def test_a_damaged_sound_is_read_around_the_damage(tmp_path: Path, hear: VoiceRe
     content[middle : middle + 300] = bytes(300)
     path.write_bytes(content)
     voice = hear(probe(path))
-    assert np.nanmax(voice) > 0.9
+    assert voice.probability.max() > 0.9
     assert heard_s(voice)[1] == pytest.approx(5.0 + len(speech) / RATE, abs=0.6)
 
 
 def test_a_sample_takes_the_mean_of_its_time() -> None:
-    heard = np.repeat(np.array([0, 1, np.nan], np.float32), 25)  # 0.8 s each
-    found = voice_at(heard, np.array([0.0, 0.7, 1.0, 1.5, 2.0, 9.0]), 0.2)
-    np.testing.assert_allclose(found, [0, 0.5, 1, 1, np.nan, np.nan], atol=0.15)
+    windows = np.arange(50)
+    voice = Voice(np.append(windows, 100), np.append(windows >= 25, 1).astype(np.float32))  # 0.8 s each
+    found = voice_at(voice, np.array([0.0, 0.7, 1.0, 1.5, 2.0, 3.2, 9.0]), 0.2)
+    np.testing.assert_allclose(found, [0, 0.5, 1, 1, np.nan, 1, np.nan], atol=0.15)
