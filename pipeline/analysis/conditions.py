@@ -3,9 +3,10 @@
     summaries/conditions.parquet    each condition compared with the reference, for each measure
     summaries/trends.parquet        change per week, for each measure
 
-The unit is the session. A session's weight is its coverage, not its length: sessions differ from day to day
-regardless of length, and one long session must not outweigh the others. Comparisons are within patients: a
-patient with sessions of only one of two conditions is left out of that comparison.
+The unit is the session. A session's weight is the share of it in which an expression was read, not its
+length: sessions differ from day to day regardless of length, and one long session must not outweigh the
+others. Comparisons are within patients: a patient with sessions of only one of two conditions is left out of
+that comparison.
 
 Each estimate has a 95 % interval (:mod:`pipeline.stats.mixed_model`). P-values
 (:mod:`pipeline.stats.permutation`) are given without correction and with Holm's correction for all measures

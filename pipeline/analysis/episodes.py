@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
+from pipeline.faces.states import LIKELY
 from pipeline.records import EMOTIONS, TIME_EPS_S
-from pipeline.store.coverage import LIKELY, sample_seconds
+from pipeline.store.coverage import sample_seconds
 from pipeline.store.timeline import Timeline
 
 Floats = NDArray[np.float64]
@@ -106,7 +107,7 @@ def _articulating(timeline: Timeline, read: NDArray[np.bool_]) -> NDArray[np.boo
     states = timeline.rows.select("speaking", "chewing").filter(read)
     if states["speaking"].is_null().all():
         return None
-    return np.asarray((states.max_horizontal() > LIKELY).fill_null(False).to_numpy())
+    return np.asarray((states.max_horizontal() >= LIKELY).fill_null(False).to_numpy())
 
 
 def find_episodes(samples: Observed, settings: EpisodeSettings) -> list[Episode]:

@@ -245,16 +245,17 @@ def _rate(scale: Scale, window: Window, episodes: pl.DataFrame) -> Iterator[dict
             "words": words,
         }
 
+    def rated(seconds: float) -> tuple[int, str]:
+        band = scale.band(seconds)
+        return (band.score, band.words) if in_view else (scale.not_in_view, NOT_IN_VIEW)
+
     for item, emotion in scale.items.items():
-        band = scale.band(_seconds(episodes, [emotion], window))
-        rated = (band.score, band.words) if in_view else (scale.not_in_view, NOT_IN_VIEW)
-        yield row(ITEM, item, [emotion], *rated)
-    if scale.eyes_open and window.eyes_open_s is None:
+        yield row(ITEM, item, [emotion], *rated(_seconds(episodes, [emotion], window)))
+    awake_s = window.eyes_open_s
+    if scale.eyes_open and awake_s is None:
         yield row(NOT_ASSESSED, scale.eyes_open, [], None, "not assessed")
-    elif scale.eyes_open and window.eyes_open_s is not None:
-        band = scale.band(window.eyes_open_s)
-        rated = (band.score, band.words) if in_view else (scale.not_in_view, NOT_IN_VIEW)
-        yield row(ITEM, scale.eyes_open, [], *rated) | {"seconds": window.eyes_open_s if in_view else None}
+    elif scale.eyes_open and awake_s is not None:
+        yield row(ITEM, scale.eyes_open, [], *rated(awake_s)) | {"seconds": awake_s if in_view else None}
     unrated = "no item of the scale" if in_view else NOT_IN_VIEW
     for emotion in scale.beside:
         yield row(BESIDE, emotion, [emotion], None, unrated)

@@ -109,8 +109,7 @@ def measure(
         on_progress(int(batch.sample[-1]) + 1, 2 * len(video))
     decode_s = time.perf_counter() - started
     waiting = _Timed(read_ahead(video))
-    meshed = networks.read_states is not None
-    detect = choose_detector(settings, networks)
+    detect, meshed = choose_detector(settings, networks), networks.read_states is not None
     detection = _Timed(find_faces(waiting, detect, networks.crop_spec, for_mesh=meshed))
     classification = _Timed(
         score_emotions(detection, networks.classify, settings.batch_size, networks.read_states)
@@ -159,10 +158,12 @@ def _cost_by_faces(
         images = np.repeat(_with_faces(face, count, video.info)[None], settings.key_every, axis=0)
         numbers = np.arange(len(images))
         frames = Frames(numbers, numbers, numbers / settings.sample_fps, images, numbers >= 0)
-        found = find_faces([frames, frames], choose_detector(settings, networks), networks.crop_spec)
+        detect, meshed = choose_detector(settings, networks), networks.read_states is not None
+        found = find_faces([frames, frames], detect, networks.crop_spec, for_mesh=meshed)
         tracked = track_faces(found, settings.max_gap_s)
         started = time.perf_counter()
-        samples = len(list(score_emotions(tracked, networks.classify, settings.batch_size)))
+        scored = score_emotions(tracked, networks.classify, settings.batch_size, networks.read_states)
+        samples = len(list(scored))
         yield count, (time.perf_counter() - started) / samples
 
 

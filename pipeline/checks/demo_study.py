@@ -190,7 +190,8 @@ def _write(
     probabilities = as_classified(time_s, shown, patient.rest, random)
     status = _statuses(time_s, patient, random)
     metadata = _metadata(ids, condition, recorded_at, float((status == "ok").mean()))
-    rows = {name: [value] * len(time_s) for name, value in ids.items()}
+    blank_rows: dict[str, list[Any]] = dict.fromkeys(TIMELINE_SCHEMA.names, [None] * len(time_s))
+    rows = blank_rows | {name: [value] * len(time_s) for name, value in ids.items()}
     table = to_table(TIMELINE_SCHEMA, rows | _columns(time_s, status, probabilities))
     write_table(timeline_path(out, ids["patient_id"], ids["session_id"]), table, metadata)
     blank = Outcome(
@@ -236,16 +237,10 @@ def _statuses(time_s: Floats, patient: _Patient, random: np.random.Generator) ->
     return status
 
 
-_NOT_MADE = (
-    *("eye_opening", "mouth_open", "jaw_open", "eyes_open", "mouth_motion", "voice", "speaking"),
-    *("chewing", "facing"),
-)
-
-
 def _columns(
     time_s: Floats, status: NDArray[np.str_], probabilities: NDArray[np.float32]
 ) -> dict[str, list[Any]]:
-    """The timeline's columns; the columns of the face are null if no face was detected."""
+    """The columns that are made; those of the face are null if no face was detected."""
     ok = status == "ok"
     seen = ok | (status == "low_quality")
 
@@ -265,7 +260,6 @@ def _columns(
         **{name: where(seen, value) for name, value in face.items()},
         "sharpness": where(seen, np.where(ok, 120.0, 8.0)),
         **{f"p_{name}": where(ok, probabilities[:, place]) for place, name in enumerate(EMOTIONS)},
-        **dict.fromkeys(_NOT_MADE, [None] * len(time_s)),
         "emotion": where(ok, np.array(EMOTIONS)[probabilities.argmax(axis=1)]),
         "valence": where(ok, valence(probabilities)),
     }

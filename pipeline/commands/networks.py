@@ -40,7 +40,6 @@ def make_networks(
     """
     from emonext import Classifier
     from emonext.errors import WeightsError
-    from pipeline.faces.mesh import StateReader
     from pipeline.faces.upright import UprightCascade
     from pipeline.processing.session import Networks
     from pipeline.sound.voice import VoiceReader
@@ -65,7 +64,7 @@ def make_networks(
         refine=cascade.refine,
         search=cascade,
         classify=classify.read,
-        read_states=StateReader(classify.device),
+        read_states=cascade.read_states,
         hear=VoiceReader(classify.device),
         crop_spec=crop_of(prepare),
         weights={

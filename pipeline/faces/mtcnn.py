@@ -38,19 +38,13 @@ class Cascade:
     """Detect faces, or refine approximate boxes.
 
     :param min_face_px: smallest side of a face to detect, px.
-    :param threshold: smallest probability of a detected face.
     :raises InputError: the size is below the first network's window.
     """
 
-    def __init__(
-        self,
-        min_face_px: int = DEFAULT_MIN_FACE_PX,
-        device: torch.device | str = "cpu",
-        threshold: float = FACE_THRESHOLD,
-    ) -> None:
+    def __init__(self, min_face_px: int = DEFAULT_MIN_FACE_PX, device: torch.device | str = "cpu") -> None:
         if min_face_px < _WINDOW_PX:
             raise InputError(f"`min_face_px` {min_face_px}: give {_WINDOW_PX} px or more.")
-        self._min_face_px, self._threshold = min_face_px, threshold
+        self._min_face_px = min_face_px
         self._device = torch.device(device)
         pnet, self._rnet, self._onet = (
             _on_pixels(net).to(self._device).to(memory_format=torch.channels_last)
@@ -60,14 +54,17 @@ class Cascade:
         self._face, self._shift = _convolution(pnet, "conv4_1"), _convolution(pnet, "conv4_2")
 
     @torch.inference_mode()
-    def __call__(self, images: NDArray[np.uint8]) -> list[Detections]:
-        """(B, H, W, 3) uint8 RGB → the faces of each picture, largest first."""
+    def __call__(self, images: NDArray[np.uint8], threshold: float = FACE_THRESHOLD) -> list[Detections]:
+        """(B, H, W, 3) uint8 RGB → the faces of each picture, largest first.
+
+        :param threshold: probability above which a detection is a face, 0…1.
+        """
         _, height, width, _ = images.shape
         if min(height, width) < self._min_face_px:
             return [Detections.none()] * len(images)
         step = max(1, int(_CALL_PIXELS / (height * width * (_WINDOW_PX / self._min_face_px) ** 2)))
         calls = (images[start : start + step] for start in range(0, len(images), step))
-        return [found for call in calls for found in self._detect(call)]
+        return [found for call in calls for found in self._detect(call, threshold)]
 
     @torch.inference_mode()
     def refine(
@@ -104,11 +101,11 @@ class Cascade:
             side_px /= 2
         return frames
 
-    def _detect(self, images: NDArray[np.uint8]) -> list[Detections]:
+    def _detect(self, images: NDArray[np.uint8], threshold: float) -> list[Detections]:
         frames = self._frames(images, side_px=min(images.shape[1:3]), crop_px=_RNET_PX)
         boxes, frame = self._select(frames, *self._propose(frames))
         boxes, score, landmarks = self._locate(frames, boxes, frame)
-        likely = (score > self._threshold).nonzero()[:, 0]
+        likely = (score > threshold).nonzero()[:, 0]
         kept = likely[_outermost(boxes[likely], score[likely], frame[likely])]
         kept = kept[(boxes[kept, 2:] - boxes[kept, :2]).prod(dim=1).argsort(descending=True)]
         kept = kept[frame[kept].argsort(stable=True)]

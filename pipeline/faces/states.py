@@ -26,8 +26,8 @@ EYES_SHUT = 0.5
 RESTING_S = 3.0
 """Eyes that stay shut for as long are no blink: the person sleeps or rests."""
 
-# Probabilities from which a person with shut eyes laughs or speaks.
-_SMILE, _SPEAKS = 0.5, 0.5
+LIKELY = 0.5
+"""From this probability on, a person counts as laughing, speaking or chewing."""
 
 # A longer step between two samples is a pause.
 _PAUSE_STEPS = 2
@@ -94,9 +94,9 @@ class States:
     facing: Sequence[Facing | None]
 
 
-def read_states(of: Readings) -> States:
+def infer_states(of: Readings) -> States:
     """The states of one person's face."""
-    moving = _mouth_motion(of)
+    moving = _around(of.time_s, of.jaw_open, _MOTION_S, np.std, fewest=_FEWEST)
     lips = np.clip((moving - _STILL) / (_MOVING - _STILL), 0, 1)
     # half a second of voice within a second is speech, with pauses between the words
     voice = np.minimum(2 * _around(of.time_s, of.voice, _MOTION_S, np.mean), 1)
@@ -104,7 +104,7 @@ def read_states(of: Readings) -> States:
     speaking = lips * voice
     eyes_open = _eyes_open(of)
     # a laugh narrows the eyes too; comparing with what is not known is false
-    shut = (eyes_open < EYES_SHUT) & ~(of.happy >= _SMILE) & ~(speaking >= _SPEAKS)
+    shut = (eyes_open < EYES_SHUT) & ~(of.happy >= LIKELY) & ~(speaking >= LIKELY)
     return States(
         eyes_open=eyes_open,
         resting=_long(of.time_s, shut, RESTING_S),
@@ -135,10 +135,6 @@ def _long(time_s: Floats, where: NDArray[np.bool_], least_s: float) -> NDArray[n
     return found
 
 
-def _mouth_motion(of: Readings) -> Floats:
-    return _around(of.time_s, of.jaw_open, _MOTION_S, np.std, fewest=_FEWEST)
-
-
 def _around(
     time_s: Floats, values: Floats, window_s: float, reduce: Callable[[Floats], Any], fewest: int = 1
 ) -> Floats:
@@ -156,10 +152,9 @@ def _around(
 
 
 def _regular(of: Readings, where: NDArray[np.bool_]) -> Floats:
-    """(n,) how regularly the mouth opens and closes, 0…1; 0 elsewhere than ``where``.
+    """(n,) how regularly the jaw moves, 0…1; 0 elsewhere than ``where``.
 
-    The share of its variance that a sine of the best length of a cycle explains, within
-    :data:`_CHEWING_S`.
+    The share of the movement's variance that a sine explains, of the length of cycle that explains most.
     """
     known = ~np.isnan(of.jaw_open)
     times, opening = of.time_s[known], of.jaw_open[known]

@@ -54,18 +54,18 @@ class UprightCascade:
     """MTCNN for faces at any angle: a detector, a refiner and a :class:`pipeline.faces.following.Searcher`.
 
     :param min_face_px: smallest side of a face to detect, px.
-    :raises InputError: the size is below the first network's window.
+    :raises InputError: the size is below the first network's window, or a file of weights is damaged.
     """
 
     def __init__(self, min_face_px: int, device: torch.device | str = "cpu") -> None:
         self._cascade = Cascade(min_face_px, device)
-        self._doubting = Cascade(min_face_px, device, _DOUBTFUL)
-        self._second = StateReader(device)
+        self.read_states = StateReader(device)
         self._near_cascade = Cascade(_NEAR_PX // 2, device)
 
     def __call__(self, images: NDArray[np.uint8]) -> list[Detections]:
         """(B, H, W, 3) uint8 RGB → the faces of each picture as it is; askew faces may be missed or wrong."""
-        return [self._confirmed(*both) for both in zip(images, self._doubting(images), strict=True)]
+        found = self._cascade(images, _DOUBTFUL)
+        return [self._confirmed(*both) for both in zip(images, found, strict=True)]
 
     def _confirmed(self, image: NDArray[np.uint8], found: Detections) -> Detections:
         """Without doubtful faces in which the face mesh finds none."""
@@ -75,7 +75,7 @@ class UprightCascade:
         roll = roll_of(found)
         crops = [cut_for_mesh(image, found.boxes_xyxy[row], float(roll[row])) for row in doubtful]
         kept = found.probability > FACE_THRESHOLD
-        kept[doubtful] = self._second.finds_face(np.stack(crops))
+        kept[doubtful] = self.read_states.finds_face(np.stack(crops))
         return found.select(np.flatnonzero(kept))
 
     def at_any_angle(self, images: NDArray[np.uint8]) -> list[Detections]:

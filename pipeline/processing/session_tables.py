@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.faces.quality import QualityLimits
-from pipeline.faces.states import Readings, read_states
+from pipeline.faces.states import Readings, infer_states
 from pipeline.identity.patient import Patient
 from pipeline.reasons import Reason, write_reason
 from pipeline.records import EMOTIONS, NO_PICTURE, UNSURE, Face, FaceState, FrameFaces, valence
@@ -108,7 +108,7 @@ def _states(samples: Sequence[FrameFaces], faces: Sequence[Face | None]) -> list
     """
     numbers = np.array([_numbers(*both) for both in zip(samples, faces, strict=True)], np.float64)
     readings = Readings(np.array([s.time_s for s in samples]), *numbers.reshape(-1, 6).T)
-    of = read_states(readings)
+    of = infer_states(readings)
     columns = (of.eyes_open, of.mouth_motion, readings.voice, of.speaking, of.chewing)
     known = np.stack(columns, axis=1)
     names = ("eyes_open", "mouth_motion", "voice", "speaking", "chewing")

@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from pipeline.faces.states import FACINGS
+from pipeline.faces.states import FACINGS, LIKELY
 from pipeline.records import EMOTIONS, FAULTS, NEGATIVE, STATUSES, TIME_EPS_S
 from pipeline.store.timeline import Timeline
-
-LIKELY = 0.5
-"""Above this probability, a person counts as speaking or chewing."""
 
 MIN_OBSERVED_S = 10.0
 MIN_COVERAGE = 0.2
@@ -150,7 +147,7 @@ def _seconds_of(rows: pl.DataFrame, state: str) -> float | None:
     """Seconds in which the state is likelier than not; ``None`` if it is never known."""
     if rows[state].is_null().all():
         return None
-    return float(rows.filter(pl.col(state) > LIKELY)["seconds"].sum())
+    return float(rows.filter(pl.col(state) >= LIKELY)["seconds"].sum())
 
 
 def _spans(rows: pl.DataFrame, *same: str) -> list[Span]:

@@ -85,7 +85,7 @@ TIMELINE_SCHEMA = pa.schema(
         _field("facing", DICTIONARY, f"where the head is turned: {', '.join(FACINGS)}"),
     ]
 )
-"""Columns of ``timelines/``. Face columns are null without the face, emotions unless ``ok``."""
+"""Columns of ``timelines/``. Face columns are null without the face; emotions and openings unless ``ok``."""
 
 FACES_SCHEMA = pa.schema(
     [

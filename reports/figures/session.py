@@ -175,13 +175,12 @@ def _marks(events_s: Sequence[float]) -> dict[str, Any]:
 
 def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:
     """Hover captions: invisible points in the middle of each step."""
-    not_read = np.where(
-        is_resting(steps), language.gettext("eyes closed"), language.gettext("face not read")
-    ).tolist()
+    closed, not_read = language.gettext("eyes closed"), language.gettext("face not read")
+    drawn = zip(texts, is_read(steps), is_resting(steps), strict=True)
     return go.Scatter(
         **_each_step(steps, 0.5),
         y=np.full(len(texts), 0.5, np.float32),
-        text=np.where(is_read(steps), np.array(texts, object), not_read).tolist(),
+        text=[text if read else closed if resting else not_read for text, read, resting in drawn],
         mode="markers",
         marker={"opacity": 0},
         hovertemplate="%{text}<extra></extra>",

@@ -123,7 +123,7 @@ def _said(row: dict[str, Any]) -> str:
     if row["emotion"] is None:
         return STATUS_WORDS[row["status"]]
     said = f"{EMOTION_WORDS[row['emotion']].capitalize()} {100 * row['p_' + row['emotion']]:.0f} %"
-    return ", ".join([said, *(state for state in ("speaking", "chewing") if (row[state] or 0) > LIKELY)])
+    return ", ".join([said, *(state for state in ("speaking", "chewing") if (row[state] or 0) >= LIKELY)])
 
 
 def _milliseconds(time_s: float) -> int:

@@ -235,8 +235,7 @@ def unseen(material: SessionMaterial, language: Language) -> dict[str, Any] | No
     short = [span for span in summary.unseen if _length_s(span) < MIN_SPAN_S]
     spans = sorted(longest, key=lambda span: span.start_s)
     return {
-        "spans": spans,
-        "faults": [language.listed(_faults(span, material, language)) for span in spans],
+        "spans": [(span, language.listed(_faults(span, material, language))) for span in spans],
         "left_out": len(long) - len(longest),
         "left_out_s": sum(map(_length_s, long)) - sum(map(_length_s, longest)),
         "short": len(short),

@@ -186,7 +186,7 @@ def without_speech(material: SessionMaterial, language: Language) -> str:
     summary = material.summary
     spoke = words.seconds_text((summary.speaking_s or 0.0) + (summary.chewing_s or 0.0), language)
     return language.gettext(
-        "In %(spoke)s of it the person spoke or chewed, which moves the face too. Without that time: "
+        "The person spoke or chewed for %(spoke)s, and both move the face too. Without that time: "
         "%(shares)s.",
         spoke=spoke,
         shares=language.listed(told),
@@ -224,7 +224,7 @@ def _resting(material: SessionMaterial, language: Language) -> str:
     said = language.gettext("Asleep or resting %(times)s.", times=language.listed(times))
     if len(long) == len(longest):
         return said
-    more = language.gettext("And more often, for less long.")
+    more = language.gettext("There were other, shorter times.")
     return f"{said} {more}"
 
 

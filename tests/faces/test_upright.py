@@ -141,6 +141,6 @@ def test_a_doubtful_face_needs_a_second_opinion(
 ) -> None:
     picture = astronaut()
     box = (180.0, 63.0, 267.0, 179.0) if what == "face" else (300.0, 380.0, 390.0, 490.0)
-    monkeypatch.setattr(cascade, "_doubting", lambda images: [doubtful(picture, box, probability)])
+    monkeypatch.setattr(cascade, "_cascade", lambda images, least: [doubtful(picture, box, probability)])
     (found,) = cascade(picture[None])
     assert len(found.probability) == kept

@@ -86,12 +86,16 @@ def try_study(work: Path) -> None:
     )
     check, process = emonext("study", "check", refused), emonext("process", refused, "--out", out)
     assert check.code == process.code == 2, (check, process)
+    assert refusals(check) == refusals(process), (check, process)
     for number, (what, (_, expected)) in enumerate(REFUSED.items(), 3):
         for ended in (check, process):
             said = [line for line in ended.said.splitlines() if f"row {number}," in line]
             assert any(expected in line for line in said), (what, ended.said)
         print(f"refused before anything starts: {what}")
     assert not out.exists()
+    checked = emonext("study", "check", listed)
+    assert checked.code == 2, "it opens the files, and eight of them are bad"
+    assert "Consent: no 1, yes 39" in checked.said, checked
 
     first = emonext("process", listed, "--out", out)
     print(f"first run: {first}")
@@ -136,6 +140,11 @@ def try_study(work: Path) -> None:
     assert again.cpu_s < AGAIN_S, f"doing nothing took {again.cpu_s:.1f} s of a processor"
 
 
+def refusals(ended: "Ended") -> list[str]:
+    """The faults of a list that a command names, without warnings."""
+    return [line for line in ended.said.splitlines() if ": row " in line and "Warning" not in line]
+
+
 def as_planned(case: Case, row: Mapping[str, Any]) -> bool:
     said = row["reason"] == case.reason if case.state == "failed" else case.reason in row["reason"]
     return row["state"] == case.state and said
@@ -170,7 +179,7 @@ def try_kills(work: Path, seed: int) -> None:
 
     whole = emonext(*command, work / "undisturbed", watch=work / "undisturbed")
     print(f"undisturbed: {whole}; at work after {whole.work_after_s:.1f} s")
-    assert whole.code == 1, "of two people, somebody has to say who is the patient"
+    assert whole.code == 1, whole  # of two people, somebody has to say who is the patient
     wanted = tables(work / "undisturbed")
     assert len(wanted) == 8, list(wanted)
 

@@ -85,7 +85,7 @@ def test_what_speech_does_to_the_shares_is_told(tmp_path: Path, without: float, 
     if in_first_lines:
         assert (
             told(made)["Speech"]
-            == f"In 6 s of it the person spoke or chewed, which moves the face too. {sentence}"
+            == f"The person spoke or chewed for 6 s, and both move the face too. {sentence}"
         )
 
 
