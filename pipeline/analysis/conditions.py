@@ -113,7 +113,7 @@ def _by_measure(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> Iterator[pl.DataFrame]:
     """For each reading and measure: one row per session, in %, with ``week`` and ``used``."""
-    is_share = pl.col("measure") == "share"
+    is_share = pl.col("measure").is_in(["share", "attention"])
     joined = (
         measures.join(sessions, on=["patient_id", "session_id"], maintain_order="left")
         .with_columns(

@@ -41,16 +41,24 @@ class Measure:
 
 
 def measure_session(
-    samples: Observed, episodes: Sequence[Episode], *, begin_s: float, enough: bool
+    samples: Observed,
+    episodes: Sequence[Episode],
+    *,
+    begin_s: float,
+    enough: bool,
+    attention: Measure | None = None,
 ) -> list[Measure]:
     """All measures of a session, in a fixed order.
 
     :param begin_s: begin of the session in the video; latencies count from here, also over unobserved time.
+    :param attention: from :func:`pipeline.analysis.attention.measure_attention`.
     :param enough: whether coverage is high enough; otherwise every value is ``None``.
     """
     if not enough:
         return [Measure(name, of, unit) for name, of, unit in _names()]
     by_name = {(found.measure, found.of): found for found in _measures(samples, episodes, begin_s)}
+    if attention is not None:
+        by_name[attention.measure, attention.of] = attention
     return [by_name.get((name, of), Measure(name, of, unit)) for name, of, unit in _names()]
 
 
@@ -65,6 +73,7 @@ def _names() -> Iterator[tuple[str, str, str]]:
     yield "switch_variance", "", "1/min²"
     yield "expressivity", "", "0…1"
     yield "expressive_share", "", "0…1"
+    yield "attention", "", "0…1"
 
 
 def _measures(samples: Observed, episodes: Sequence[Episode], begin_s: float) -> Iterator[Measure]:

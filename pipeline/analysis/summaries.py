@@ -18,6 +18,7 @@ from typing import Any, get_args
 import polars as pl
 import pyarrow as pa
 
+from pipeline.analysis.attention import measure_attention
 from pipeline.analysis.baseline_correction import OwnBaseline, corrected, own_baseline, resting
 from pipeline.analysis.episodes import Episode, EpisodeSettings, find_episodes, observed
 from pipeline.analysis.measures import measure_session
@@ -120,7 +121,12 @@ SESSIONS_SCHEMA = pa.schema(
             column(
                 f"facing_{way}_s", pa.float64(), f"seconds with the head turned {where}", "s", nullable=True
             )
-            for way, where in (("camera", "to the camera"), ("aside", "aside"), ("down", "down"))
+            for way, where in (
+                ("camera", "to the camera"),
+                ("left", "to the picture's left"),
+                ("right", "to its right"),
+                ("down", "down"),
+            )
         ),
         column("coverage", pa.float64(), "(observed_s + eyes_shut_s) / duration_s", "0…1"),
         column("enough", pa.bool_(), "whether coverage is high enough for numbers"),
@@ -265,6 +271,7 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
     enough = 0 < summary.observed_s >= settings.min_observed_s and summary.coverage >= settings.min_coverage
     ids = {"patient_id": summary.patient_id, "session_id": summary.session_id}
     samples = observed(timeline)
+    attention = measure_attention(timeline)
     readings = {RAW: samples} | ({CORRECTED: corrected(samples, baseline)} if baseline else {})
     measures: list[dict[str, Any]] = []
     episodes: list[dict[str, Any]] = []
@@ -272,7 +279,7 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
     for reading, probabilities in readings.items():
         found = find_episodes(probabilities, settings.episodes)
         begin_s = session["parts"][0][0]
-        numbers = measure_session(probabilities, found, begin_s=begin_s, enough=enough)
+        numbers = measure_session(probabilities, found, begin_s=begin_s, enough=enough, attention=attention)
         measures += [ids | {"reading": reading} | vars(number) for number in numbers]
         episodes += list(_episode_rows(ids | {"reading": reading}, found))
         # from the corrected reading, if there is one: a face that looks sad at rest is not expressive

@@ -262,6 +262,7 @@ def _columns(
         **{f"p_{name}": where(ok, probabilities[:, place]) for place, name in enumerate(EMOTIONS)},
         "emotion": where(ok, np.array(EMOTIONS)[probabilities.argmax(axis=1)]),
         "valence": where(ok, valence(probabilities)),
+        "facing": where(ok, "camera"),
     }
 
 
@@ -291,6 +292,7 @@ def _metadata(ids: dict[str, str], condition: str, recorded_at: datetime, covera
             "parts": [(0.0, LENGTH_S)],
             "recorded_at": recorded_at.isoformat(),
             "condition": condition,
+            "attention_to": "camera",
         },
         "weights": {"name": "made", "sha256": "0" * 64, "reads": "votes", "temperature": 1.0},
         "settings": asdict(Settings(sample_fps=_SAMPLE_FPS)),

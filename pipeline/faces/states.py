@@ -11,9 +11,9 @@ from pipeline.records import TIME_EPS_S
 
 Floats = NDArray[np.float64]
 
-Facing = Literal["camera", "aside", "down"]
+Facing = Literal["camera", "left", "right", "down"]
 FACINGS: tuple[Facing, ...] = get_args(Facing)
-"""Where the head is turned, as the camera sees it."""
+"""Where the head is turned, as the camera sees it; left is the picture's left."""
 
 # An open eye, as the distance of the lids ÷ the eye's width: the median of 948 faces of people over 60. A
 # person's own open eye is their 90th percentile, but no less than this: somebody who sleeps all the time must
@@ -178,5 +178,5 @@ def _facing(yaw: float, pitch: float) -> Facing | None:
     if np.isnan(yaw) or np.isnan(pitch):
         return None
     if abs(yaw) > _FACING_YAW:
-        return "aside"
+        return "right" if yaw > 0 else "left"
     return "down" if pitch < _FACING_PITCH else "camera"

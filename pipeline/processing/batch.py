@@ -116,9 +116,9 @@ def process_sessions(
 ) -> list[Outcome]:
     """Process missing and changed sessions; update ``status.parquet``, ``logs/`` and the audit log.
 
-    A session is skipped if video, settings and weights are unchanged since its timeline; a changed date or
-    condition is written into its tables. A failed session is tried again, unless the video, the settings or
-    the weights are the reason and unchanged.
+    A session is skipped if video, settings and weights are unchanged since its timeline; a changed date,
+    condition or direction of attention is written into its tables. A failed session is tried again, unless
+    the video, the settings or the weights are the reason and unchanged.
 
     Sessions without consent come first: their results are set aside before anything else, and their
     recordings are not opened.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.faces.states import FACINGS
 from pipeline.records import Region
 from pipeline.store.ids import check_id
 from pipeline.store.spreadsheet import (
@@ -129,6 +130,12 @@ def _four(cell: str) -> Sequence[str]:
     return next((parts for parts in splits if len(parts) == 4), ("",) * 4)
 
 
+def _read_facing(cell: str) -> str:
+    if cell.casefold() not in FACINGS:
+        raise InputError(f"{shown(cell)} is no direction; write {', '.join(FACINGS[:-1])} or {FACINGS[-1]}.")
+    return cell.casefold()
+
+
 def _read_consent(cell: str) -> bool:
     if cell.casefold() not in YES_OR_NO:
         raise InputError(
@@ -148,6 +155,7 @@ READERS: Mapping[str, Callable[[str, Path], Any]] = {
     "exclude": lambda cell, folder: _read_stretches(cell),
     "patient_face": _read_pictures,
     "patient_region": lambda cell, folder: read_region(cell),
+    "attention_to": lambda cell, folder: _read_facing(cell),
     "consent": lambda cell, folder: _read_consent(cell),
     "notes": lambda cell, folder: cell,
 }
@@ -161,6 +169,7 @@ ABSENT: Mapping[str, Any] = {
     "exclude": (),
     "patient_face": (),
     "patient_region": None,
+    "attention_to": "camera",
     "consent": None,
     "notes": "",
 }

@@ -54,6 +54,10 @@ COLUMNS = (
         "patient_region",
         "where the patient sits: left,top,right,bottom in % of the picture's width and height: 0,10,55.5,100",
     ),
+    Column(
+        "attention_to",
+        "where an attentive patient faces: camera (also if empty), left or right in the picture, or down",
+    ),
     Column("consent", "yes or no; without consent the recording is not opened"),
     Column("notes", "your own notes; not stored in the results"),
 )

@@ -10,6 +10,7 @@ from pipeline.errors import InputError
 from pipeline.faces.classification import DEFAULT_BATCH_SIZE, ClassifyFaces, ReadStates
 from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, CropSpec, Detector
 from pipeline.faces.quality import QualityLimits
+from pipeline.faces.states import Facing
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S
 from pipeline.identity.embedding import Embedder
 from pipeline.records import Region, Voice
@@ -113,6 +114,7 @@ class Session:
     :param patient_face: photos of the patient's face.
     :param patient_region: the region of the patient's seat; used without a photo.
     :param recorded_at: local time. ``condition``: such as baseline or music.
+    :param attention_to: where the head is turned when the patient attends, for the measure ``attention``.
     :param consent: ``False``: nothing is processed; ``None``: not stated, so an earlier refusal applies.
     :param notes: notes of the coordinators; not stored in the results.
     """
@@ -128,6 +130,7 @@ class Session:
     patient_region: Region | None = None
     recorded_at: datetime | None = None
     condition: str = ""
+    attention_to: Facing = "camera"
     consent: bool | None = None
     notes: str = ""
 

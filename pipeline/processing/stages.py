@@ -80,16 +80,15 @@ def process_session(
 
 
 def update_details(session: Session, out: Path) -> Mapping[str, Any] | None:
-    """Write a changed date and condition into the tables of a session with unchanged samples.
+    """Write details that changed in the list, such as the date, into tables with unchanged samples.
 
     :returns: the timeline's metadata; ``None`` if they are up to date.
     :raises TimelineError: a table can't be read. :raises OutputError: a table can't be written.
     """
     path = session.timeline_path(out)
     metadata = read_metadata(path)
-    recorded_at = session.recorded_at.isoformat() if session.recorded_at else None
     with malformed_as_timeline_error(path):
-        details = {**metadata["session"], "recorded_at": recorded_at, "condition": session.condition}
+        details = {**metadata["session"], **_details(session)}
         if details == metadata["session"]:
             return None
     metadata = {**metadata, "session": details}
@@ -271,9 +270,17 @@ def _metadata(
         },
         "session": {
             "parts": session.parts(recording.duration_s),
-            "recorded_at": session.recorded_at.isoformat() if session.recorded_at else None,
-            "condition": session.condition,
+            **_details(session),
         },
         "weights": dict(networks.weights),
         "settings": asdict(settings),
+    }
+
+
+def _details(session: Session) -> dict[str, str | None]:
+    """What the list says of a session that no sample depends on."""
+    return {
+        "recorded_at": session.recorded_at.isoformat() if session.recorded_at else None,
+        "condition": session.condition,
+        "attention_to": session.attention_to,
     }

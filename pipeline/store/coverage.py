@@ -44,7 +44,7 @@ class Summary:
     :param mean_valence: time-weighted, −1…1; ``None`` if nothing was observed.
     :param unseen: intervals in which the face was not readable, in order.
     :param resting: intervals with eyes shut for long, in order.
-    :param facing_s: seconds with the head turned to the camera, aside or down; empty if that is not known.
+    :param facing_s: seconds with the head turned to each of FACINGS; empty if that is not known.
     :param speaking_s, chewing_s: seconds with a readable face that speaks, or chews; ``None`` without sound.
     """
 

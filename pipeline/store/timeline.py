@@ -28,7 +28,7 @@ from pipeline.store.parquet import (
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import SET_ASIDE_SUFFIX, refused_sessions, set_aside_path
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "", *, nullable: bool = True) -> pa.Field:

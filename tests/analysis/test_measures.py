@@ -44,7 +44,7 @@ def measured(begin_s: float = 0, *, enough: bool = True) -> dict[tuple[str, str]
 
 def test_too_little_seen_is_no_number() -> None:
     found = measure_session(samples(), [], begin_s=0, enough=False)
-    assert len(found) == 53
+    assert len(found) == 54
     assert {measure.value for measure in found} == {None}
 
 

@@ -66,7 +66,12 @@ def write_session(
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "video": {"duration_s": end_s, "frame_rate": 25.0},
-        "session": {"parts": parts or [(0.0, end_s)], "recorded_at": None, "condition": ""},
+        "session": {
+            "parts": parts or [(0.0, end_s)],
+            "recorded_at": None,
+            "condition": "",
+            "attention_to": "camera",
+        },
         "settings": vars(Settings(sample_fps=1)) | {"quality": {}},
     }
     write_table(timeline_path(out, "P1", "S1"), to_table(TIMELINE_SCHEMA, columns), metadata)

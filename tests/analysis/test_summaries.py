@@ -70,7 +70,7 @@ def test_every_session_is_a_row(made: Path) -> None:
 def test_every_number_comes_raw_and_corrected(made: Path) -> None:
     counts = read_measures(made).group_by("patient_id", "session_id", "reading").len()
     assert counts.height == 48
-    assert counts["len"].unique().to_list() == [53]
+    assert counts["len"].unique().to_list() == [54]
 
 
 def test_shares_are_what_was_planted(made: Path) -> None:

@@ -122,7 +122,7 @@ def test_nothing_is_known_of_what_is_not_seen() -> None:
 
 @pytest.mark.parametrize(
     ("yaw", "pitch", "facing"),
-    [(0, 0, "camera"), (-20, 10, "camera"), (30, 0, "aside"), (-50, -40, "aside"), (5, -35, "down")],
+    [(0, 0, "camera"), (-20, 10, "camera"), (30, 0, "right"), (-50, -40, "left"), (5, -35, "down")],
 )
 def test_the_head_s_pose_says_where_it_is_turned(yaw: float, pitch: float, facing: str) -> None:
     assert set(infer_states(readings(yaw=yaw, pitch=pitch)).facing) == {facing}

@@ -89,6 +89,12 @@ def test_a_condition_is_a_short_text(read: Read) -> None:
         assert "control character" in reason(read, "condition", cell)
 
 
+def test_attention_has_a_direction_by_default_the_camera_s(read: Read) -> None:
+    assert value(read, "attention_to", "") == "camera"
+    assert value(read, "attention_to", "Right") == "right"
+    assert "write camera, left, right or down" in reason(read, "attention_to", "window")
+
+
 @pytest.mark.parametrize("column", ["start_s", "end_s"])
 @pytest.mark.parametrize(
     ("cell", "expected_s"),

@@ -73,6 +73,7 @@ FULL = PLAIN | {
     "exclude": "120-180;300-310",
     "patient_face": "face.jpg; side.PNG",
     "patient_region": "10,20,55.5,100",
+    "attention_to": "Left",
     "consent": "yes",
     "notes": 'He said "hello",\r\nthen <b>slept</b>; see =notes.',
 }
@@ -96,6 +97,7 @@ def test_a_full_row_is_read_in_every_form(folder: Path, delimiter: str, end: str
             exclude=((120, 180), (300, 310)),
             patient_face=(folder / "face.jpg", folder / "side.PNG"),
             patient_region=(0.1, 0.2, 0.555, 1),
+            attention_to="left",
             consent=True,
             notes='He said "hello",\r\nthen <b>slept</b>; see =notes.',
         ),

@@ -71,11 +71,11 @@ def test_speech_is_counted_where_it_is_likely_and_unknown_without_sound() -> Non
     rows = quiet.rows.with_columns(
         speaking=pl.Series([0.9, 0.6, 0.2]),
         chewing=pl.Series([None, 0.1, 0.7]),
-        facing=pl.Series(["camera", "aside", "camera"]),
+        facing=pl.Series(["camera", "left", "camera"]),
     )
     found = summarize(Timeline(rows, quiet.metadata))
     assert (found.speaking_s, found.chewing_s) == (pytest.approx(0.4), pytest.approx(0.2))
-    assert found.facing_s == pytest.approx({"camera": 0.4, "aside": 0.2, "down": 0.0})
+    assert found.facing_s == pytest.approx({"camera": 0.4, "left": 0.2, "right": 0.0, "down": 0.0})
 
 
 def test_one_sample() -> None:

@@ -67,6 +67,9 @@ cell(
 cell("{} characters; write at most {}, and the rest in notes.", "condition", "x" * 65, "x" * 64)
 
 
+cell(" is no direction; write {} or {}.", "attention_to", "window", "camera", "left")
+
+
 cell("holds a line break or another control character; take it out.", "condition", "mu\tsic", "music")
 
 

@@ -36,7 +36,7 @@ def places(study: Study) -> list[tuple[int, str]]:
 
 COLUMNS = [
     *("patient_id", "session_id", "video", "recorded_at", "condition", "start_s", "end_s", "exclude"),
-    *("patient_face", "patient_region", "consent", "notes"),
+    *("patient_face", "patient_region", "attention_to", "consent", "notes"),
 ]
 
 PLAIN = {"patient_id": "P1", "session_id": "S1", "video": "a.mp4"}

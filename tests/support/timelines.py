@@ -61,7 +61,12 @@ def _metadata(samples: int) -> dict[str, Any]:
         "software_version": "0.1.0",
         "created_at": "2026-01-02T03:04:05+00:00",
         "device": "cpu",
-        "session": {"parts": [[0.0, samples * SAMPLE_S]], "recorded_at": None, "condition": ""},
+        "session": {
+            "parts": [[0.0, samples * SAMPLE_S]],
+            "recorded_at": None,
+            "condition": "",
+            "attention_to": "camera",
+        },
         "video": {
             "files": [{"name": "Jane_Doe.mp4", "sha256": "ab" * 32, "start_s": 0.0}],
             "duration_s": samples * SAMPLE_S,
