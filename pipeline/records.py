@@ -137,6 +137,9 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 NEGATIVE = ("angry", "disgust", "fear", "sad")
 
+STATES = ("speaking", "chewing", "asleep", "away")
+"""What a face does besides its expression, as raters code it; ``away``: turned away."""
+
 TIME_EPS_S = 1e-6
 """Tolerance for times, s: in binary fractions, 3,000 samples of 0.2 s can be slightly less than 600 s."""
 

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from pipeline.agreement.episode_matching import Matched, match
 from pipeline.agreement.machine_coding import MachineCoder
 from pipeline.agreement.results import Agreement, Comparison, Disagreement, OneClass, RatedTime, Several
+from pipeline.agreement.states import compare_states, read_state_sessions, state_disagreements
 from pipeline.agreement.time_grid import (
+    BLOCK_S,
+    FEW_SESSIONS,
     LEVELS,
     MISSING,
     Coder,
@@ -25,14 +28,16 @@ from pipeline.agreement.time_grid import (
     by_person,
     make_grid,
     readable,
+    resampling_units,
     steps,
 )
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import NONE
+from pipeline.exchange.coded import Span
 from pipeline.exchange.rated_extent import intersection, total_s, united
 from pipeline.exchange.ratings import Rating, Ratings
+from pipeline.records import Ids
 from pipeline.stats.reliability import (
-    FEWEST_UNITS,
     Counts,
     alpha,
     confusion,
@@ -43,11 +48,6 @@ from pipeline.stats.reliability import (
 )
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline
-
-FEW_SESSIONS = FEWEST_UNITS
-"""With fewer sessions, intervals resample blocks of time; those of episodes always resample sessions."""
-
-BLOCK_S = 30.0
 
 ORDERED = ("negative", "neutral", "positive")
 """Labels with an order, for weighted kappa."""
@@ -79,8 +79,10 @@ def agree(
         raise InputError(f"`step_s` {step_s:g}: from 0.1 to 60 seconds.")
     for name in ("sklearn.metrics", "krippendorff", "pingouin"):
         library(name)  # fail now, not after minutes
-    rated = sorted({rating.ids for rating in ratings.ratings if rating.is_usable})
-    if not rated:
+    rated = sorted({rating.ids for rating in ratings.ratings if rating.has_expressions})
+    in_states = read_state_sessions(out, ratings, step_s)
+    states = tuple(compare_states(in_states, step_s))
+    if not rated and not states:
         raise InputError(
             f"{out}: no rating has a usable code; there is nothing to compare. Check the ratings."
         )
@@ -88,23 +90,27 @@ def agree(
     for done, ids in enumerate(rated, start=1):
         sessions.append(_read_session(out, ids, machine, ratings, step_s))
         on_progress(done, 2 * len(rated))
-    if not any(session.grid.observed.any() for session in sessions):
+    if not states and not any(session.grid.observed.any() for session in sessions):
         raise InputError(f"{out}: no rated session has a readable face; there is nothing to compare.")
     pairs = list(_pairs(sessions))
     comparisons: list[Comparison] = []
     for done, (first, second) in enumerate(pairs, start=1):
         comparisons += _compare(sessions, first, second)
         on_progress(len(rated) + round(len(rated) * done / len(pairs)), 2 * len(rated))
-    if not any(one.seconds for one in comparisons):
+    if not any(one.seconds for one in comparisons) and not any(one.seconds for one in states):
         raise InputError(f"{out}: the rated time has no readable face; there is nothing to compare.")
+    parts = {session.ids: session.parts for session in sessions}
+    parts |= {session.ids: session.parts for session in in_states}
+    apart = [*_disagreements(sessions, pairs), *state_disagreements(in_states)]
     return Agreement(
         step_s,
         ratings.raters,
-        tuple(_rated_time(rater, ratings, sessions) for rater in ratings.raters),
+        tuple(_rated_time(rater, ratings, parts) for rater in ratings.raters),
         tuple((*session.ids, _covered(session.grid)) for session in sessions),
         tuple(comparisons),
+        states,
         tuple(_several(sessions)),
-        tuple(_disagreements(sessions, pairs)),
+        tuple(sorted(apart, key=_longest_first)),
         ratings.notes,
     )
 
@@ -116,7 +122,7 @@ def _read_session(
     people = {
         Coder(rating.rater, "person"): by_person(rating)
         for rating in ratings.ratings
-        if rating.ids == ids and rating.is_usable
+        if rating.ids == ids and rating.has_expressions
     }
     samples, reads = machine.reads(ids, timeline)
     grid, everybody = make_grid(timeline, samples, step_s), {**reads, **people}
@@ -129,8 +135,7 @@ def _read_session(
     return _Session(ids, parts, grid, readable(samples), everybody, said)
 
 
-def _rated_time(rater: str, ratings: Ratings, sessions: Sequence[_Session]) -> RatedTime:
-    parts = {session.ids: session.parts for session in sessions}
+def _rated_time(rater: str, ratings: Ratings, parts: Mapping[Ids, Sequence[Span]]) -> RatedTime:
     own = [rating for rating in ratings.ratings if rating.rater == rater]
     usable = [rating for rating in own if rating.is_usable]
     return RatedTime(
@@ -144,7 +149,7 @@ def _rated_time(rater: str, ratings: Ratings, sessions: Sequence[_Session]) -> R
 
 
 def _coded(rating: Rating) -> list[tuple[float, float]]:
-    return [(stretch.start_s, stretch.end_s) for stretch in rating.stretches]
+    return [(stretch.start_s, stretch.end_s) for stretch in (*rating.stretches, *rating.states)]
 
 
 def _within_s(spans: Sequence[tuple[float, float]], parts: Sequence[tuple[float, float]]) -> float:
@@ -182,7 +187,7 @@ def _comparison(sessions: Sequence[_Session], first: Coder, second: Coder, level
     labels = LEVELS[level]
     step_s = float(sessions[0].grid.edges_s[1])
     said = [_both(session, first, second, level) for session in sessions]
-    units, over = _units(said, step_s)
+    units, over = resampling_units(said, step_s)
     tables = np.stack([confusion(*unit, len(labels)) for unit in units])
     by_session = np.stack([confusion(*one, len(labels)) for one in said])
     total = tables.sum(axis=0)
@@ -216,20 +221,6 @@ def _both(session: _Session, first: Coder, second: Coder, level: str) -> tuple[S
     one, two = session.steps[first, level], session.steps[second, level]
     counts = session.grid.observed & (one != MISSING) & (two != MISSING)
     return one[counts], two[counts]
-
-
-def _units(said: Sequence[tuple[Steps, Steps]], step_s: float) -> tuple[list[tuple[Steps, Steps]], str]:
-    """The resampling units: sessions, or blocks of sessions if there are few."""
-    there = [(one, two) for one, two in said if len(one)]
-    if len(there) >= FEW_SESSIONS:
-        return there, "sessions"
-    length = max(1, round(BLOCK_S / step_s))
-    blocks = [
-        (one[start : start + length], two[start : start + length])
-        for one, two in there
-        for start in range(0, len(one), length)
-    ]
-    return blocks or list(said), "blocks"
 
 
 def _classes(tables: Counts, by_session: Counts, labels: Sequence[str], step_s: float) -> Iterator[OneClass]:
@@ -316,17 +307,15 @@ def _counts(session: _Session, readers: Sequence[Coder], level: str) -> NDArray[
 def _disagreements(
     sessions: Sequence[_Session], pairs: Sequence[tuple[Coder, Coder]]
 ) -> Iterator[Disagreement]:
-    """Disagreements at the finest level that both coders have; longest first."""
-    found = [
-        run
-        for session in sessions
-        for first, second in pairs
-        if {first, second} <= session.reads.keys()
-        for run in _runs(session, first, second)
-    ]
-    yield from sorted(
-        found, key=lambda run: (run.start_s - run.end_s, run.patient_id, run.session_id, run.start_s)
-    )
+    """Disagreements at the finest level that both coders have."""
+    for session in sessions:
+        for first, second in pairs:
+            if {first, second} <= session.reads.keys():
+                yield from _runs(session, first, second)
+
+
+def _longest_first(run: Disagreement) -> tuple[float, str, str, float]:
+    return run.start_s - run.end_s, run.patient_id, run.session_id, run.start_s
 
 
 def _runs(session: _Session, first: Coder, second: Coder) -> Iterator[Disagreement]:

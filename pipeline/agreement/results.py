@@ -64,6 +64,28 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class StateComparison:
+    """Agreement of two readers on one state, such as speaking.
+
+    :param first, second: a rater's name, or ``machine``.
+    :param seconds: compared seconds; ``first_s``, ``second_s``: those with the state, by reader.
+    :param over: resampling unit of the intervals: ``sessions`` or ``blocks``.
+    :param same: share of the seconds in which both say the same.
+    """
+
+    state: str
+    first: str
+    second: str
+    sessions: int
+    seconds: float
+    first_s: float
+    second_s: float
+    over: str
+    same: Figure
+    kappa: Figure
+
+
+@dataclass(frozen=True)
 class Several:
     """Krippendorff's alpha of all raters, alone or with one coding of the machine."""
 
@@ -112,7 +134,7 @@ class Agreement:
     """All comparisons.
 
     :param rated: rated time of each rater, in the order of the raters.
-    :param sessions: rated sessions, each with its readable share.
+    :param sessions: sessions with rated expressions, each with its readable share.
     """
 
     step_s: float
@@ -120,6 +142,7 @@ class Agreement:
     rated: tuple[RatedTime, ...]
     sessions: tuple[tuple[str, str, float], ...]
     comparisons: tuple[Comparison, ...]
+    states: tuple[StateComparison, ...]
     several: tuple[Several, ...]
     disagreements: tuple[Disagreement, ...]
     notes: tuple[str, ...]
@@ -152,6 +175,7 @@ def write_figures(found: Agreement, path: Path) -> Path:
         "rated": [asdict(one) for one in found.rated],
         "sessions": len(found.sessions),
         "comparisons": [asdict(one) for one in found.comparisons],
+        "states": [asdict(one) for one in found.states],
         "several": [asdict(one) for one in found.several],
     }
     with atomic(path) as partial:

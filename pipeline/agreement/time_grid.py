@@ -12,10 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.analysis.episodes import Observed
-from pipeline.exchange.code_map import COARSE_LABELS, GROUP_OF, NONE
-from pipeline.exchange.rated_extent import outside, united
+from pipeline.exchange.code_map import COARSE_LABELS, GROUP_OF, NONE, WITHOUT_EXPRESSION
+from pipeline.exchange.rated_extent import intersection, outside, united
 from pipeline.exchange.ratings import Rating
 from pipeline.records import EMOTIONS
+from pipeline.stats.reliability import FEWEST_UNITS
 from pipeline.store.timeline import Timeline
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,11 @@ Steps = NDArray[np.int8]
 
 LEVELS: Mapping[str, tuple[str, ...]] = {"groups": (*COARSE_LABELS, NONE), "emotions": (*EMOTIONS, NONE)}
 """Level → labels, coarse and fine."""
+
+FEW_SESSIONS = FEWEST_UNITS
+"""With fewer sessions, intervals resample blocks of time; those of episodes always resample sessions."""
+
+BLOCK_S = 30.0
 
 MISSING = -1
 """Stands for a step that the coder could not judge."""
@@ -90,9 +96,14 @@ class Grid:
     duration_s: float
 
 
-def make_grid(timeline: Timeline, samples: Observed, step_s: float) -> Grid:
+def make_edges(timeline: Timeline, step_s: float) -> Floats:
+    """(m + 1,) bounds of the steps of a session, s."""
     duration_s = float(timeline.metadata["video"]["duration_s"])
-    edges_s = step_s * np.arange(int(np.ceil(duration_s / step_s - 1e-9)) + 1, dtype=np.float64)
+    return step_s * np.arange(int(np.ceil(duration_s / step_s - 1e-9)) + 1, dtype=np.float64)
+
+
+def make_grid(timeline: Timeline, samples: Observed, step_s: float) -> Grid:
+    edges_s = make_edges(timeline, step_s)
     read_s = covered(readable(samples), edges_s)
     parts_s = sum(end - start for start, end in timeline.metadata["session"]["parts"])
     return Grid(edges_s, read_s >= MIN_READ * step_s - 1e-6, float(parts_s))
@@ -122,13 +133,38 @@ def steps(read: Coding, level: str, grid: Grid) -> Steps:
     return found
 
 
+Pair = tuple[Steps, Steps]
+"""The labels of two coders at the steps of one session that both judged."""
+
+
+def resampling_units(said: Sequence[Pair], step_s: float) -> tuple[list[Pair], str]:
+    """The units of the bootstrap: sessions, or blocks of sessions if there are few; and their name.
+
+    :param said: one pair for each session.
+    """
+    there = [(one, two) for one, two in said if len(one)]
+    if len(there) >= FEW_SESSIONS:
+        return there, "sessions"
+    length = max(1, round(BLOCK_S / step_s))
+    blocks = [
+        (one[start : start + length], two[start : start + length])
+        for one, two in there
+        for start in range(0, len(one), length)
+    ]
+    return blocks or list(said), "blocks"
+
+
 def by_person(rating: Rating) -> Coding:
     found: Stretches = {}
     for stretch in rating.stretches:
         found.setdefault(stretch.label, []).append((stretch.start_s, stretch.end_s))
+    # a face that sleeps or is turned away has no expression to rate, unless one is coded too
+    hidden = [(one.start_s, one.end_s) for one in rating.states if one.label in WITHOUT_EXPRESSION]
+    coded = [part for parts in found.values() for part in parts]
+    hidden = intersection(united(hidden), outside(united(coded)))
     coarse = {"positive", "negative"} & (found.keys() | {rating.uncoded})
     levels = ("groups",) if coarse else ("groups", "emotions")
-    missing = (*rating.unrateable, *(outside(rating.rated) if rating.rated else ()))
+    missing = (*rating.unrateable, *hidden, *(outside(rating.rated) if rating.rated else ()))
     return Coding(found, missing, rating.uncoded, rating.rated or None, levels)
 
 

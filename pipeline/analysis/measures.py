@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pipeline.analysis.episodes import Episode, Observed
 from pipeline.records import EMOTIONS, NEGATIVE, valence
 from pipeline.stats.block_bootstrap import effective_count, mean_interval, rate_interval, share_interval
+from pipeline.store.coverage import sample_seconds
+from pipeline.store.timeline import Timeline
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +53,7 @@ def measure_session(
     """All measures of a session, in a fixed order.
 
     :param begin_s: begin of the session in the video; latencies count from here, also over unobserved time.
-    :param attention: from :func:`pipeline.analysis.attention.measure_attention`.
+    :param attention: from :func:`measure_attention`.
     :param enough: whether coverage is high enough; otherwise every value is ``None``.
     """
     if not enough:
@@ -60,6 +62,25 @@ def measure_session(
     if attention is not None:
         by_name[attention.measure, attention.of] = attention
     return [by_name.get((name, of), Measure(name, of, unit)) for name, of, unit in _names()]
+
+
+def measure_attention(timeline: Timeline) -> Measure | None:
+    """The share of the time with a known pose in which the face is turned to where the study's list says.
+
+    A face turned away so far that it is not found does not count, so the true share is lower where the face
+    was often out of view.
+
+    :returns: ``None`` if the pose is never known.
+    """
+    seconds = sample_seconds(timeline)
+    known = timeline.rows["facing"].is_not_null().to_numpy() & (seconds > 0)
+    if not known.any():
+        return None
+    rows, seconds = timeline.rows.filter(known), seconds[known]
+    there = (rows["facing"] == timeline.metadata["session"]["attention_to"]).to_numpy()
+    count = effective_count(rows["yaw"].to_numpy().astype(np.float64), seconds)
+    value = float(there @ seconds / seconds.sum())
+    return Measure("attention", "", "0…1", value, *share_interval(there, seconds, count))
 
 
 def _names() -> Iterator[tuple[str, str, str]]:

@@ -18,10 +18,9 @@ from typing import Any, get_args
 import polars as pl
 import pyarrow as pa
 
-from pipeline.analysis.attention import measure_attention
 from pipeline.analysis.baseline_correction import OwnBaseline, corrected, own_baseline, resting
 from pipeline.analysis.episodes import Episode, EpisodeSettings, find_episodes, observed
-from pipeline.analysis.measures import measure_session
+from pipeline.analysis.measures import measure_attention, measure_session
 from pipeline.errors import InputError
 from pipeline.faces.states import FACINGS
 from pipeline.records import IdentityState

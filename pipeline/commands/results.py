@@ -111,8 +111,8 @@ def agree(
     codes: Annotated[
         str | None,
         typer.Option(
-            help="Label of each code: smile=happy,talk=- (omitted),away=? (could not be judged),"
-            "none=neutral (time without a code); or a .toml file with [codes]."
+            help="Label of each code: smile=happy,talk=speaking,laugh=- (omitted),hidden=? (could not be "
+            "judged),none=neutral (time without a code); or a .toml file with [codes]."
         ),
     ] = None,
     step: Annotated[float, typer.Option(help="Time step of the comparison, s.")] = 1.0,

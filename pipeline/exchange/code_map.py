@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.records import EMOTIONS, NEGATIVE
+from pipeline.records import EMOTIONS, NEGATIVE, STATES
 from pipeline.store.spreadsheet import closest, read_toml, shown
 
 NONE = "none"
@@ -19,7 +19,10 @@ COARSE_LABELS = ("positive", "neutral", "negative", "surprise")
 
 _MOST_NAMED = 30  # a transcript mistaken for codes has thousands
 
-LABELS = (*EMOTIONS, "positive", "negative")
+WITHOUT_EXPRESSION = ("asleep", "away")
+"""States in which there is no expression to rate."""
+
+LABELS = (*EMOTIONS, "positive", "negative", *STATES)
 
 GROUP_OF: Mapping[str, str] = {
     **dict.fromkeys(NEGATIVE, "negative"),
@@ -62,7 +65,7 @@ class CodeMap:
             more = f"; and {len(where) - _MOST_NAMED} more" if len(where) > _MOST_NAMED else ""
             raise InputError(
                 f"Unknown codes: {named}{more}. Say what they mean with `codes`, "
-                "such as 'smile=happy,talk=-,away=?' (- is left out, ? could not be judged)."
+                "such as 'smile=happy,talk=speaking,hidden=?' (- is left out, ? could not be judged)."
             )
 
 
@@ -88,7 +91,7 @@ def read_codes(text: str | None) -> CodeMap:
             "or ? (could not be judged)."
         )
     uncoded = pairs.pop(NONE, NONE)
-    if uncoded in (LEFT_OUT, UNRATEABLE) or NONE in pairs.values():
+    if uncoded in (LEFT_OUT, UNRATEABLE, *STATES) or NONE in pairs.values():
         raise InputError("`codes`: none= says what time without a code is taken for, such as none=neutral.")
     return CodeMap({**DEFAULT_CODES.labels, **pairs}, uncoded)
 

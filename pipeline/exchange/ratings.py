@@ -21,7 +21,7 @@ from pipeline.exchange.coded import Coded, CodedSession, SessionNames, Span
 from pipeline.exchange.elan import read_elan
 from pipeline.exchange.rated_extent import EDGE_S, cut, fit, intersection, total_s, united
 from pipeline.exchange.rating_tables import read_coded_table
-from pipeline.records import EMOTIONS
+from pipeline.records import EMOTIONS, STATES
 from pipeline.store.spreadsheet import read_seconds, shown
 
 READERS = {
@@ -48,10 +48,11 @@ class CodedInterval:
 class Rating:
     """One rater's coding of one session.
 
-    :param stretches: in order of their start; they may overlap.
+    :param stretches: of expressions, in order of their start; they may overlap.
     :param unrateable: intervals (start, end) that could not be judged.
     :param uncoded: label of the remaining time.
     :param rated: rated intervals (start, end); empty: the whole session.
+    :param states: stretches of :data:`STATES`, likewise.
     :param is_assumed: whether ``rated`` is assumed to last from the first code to the last.
     """
 
@@ -62,6 +63,7 @@ class Rating:
     unrateable: tuple[tuple[float, float], ...] = ()
     uncoded: str = NONE
     rated: tuple[Span, ...] = ()
+    states: tuple[CodedInterval, ...] = ()
     is_assumed: bool = False
 
     @property
@@ -69,9 +71,13 @@ class Rating:
         return self.patient_id, self.session_id
 
     @property
-    def is_usable(self) -> bool:
-        """Whether there is a label, or the rated part and the label of uncoded time are stated."""
+    def has_expressions(self) -> bool:
+        """Whether there is an expression, or the rated part and the label of uncoded time are stated."""
         return bool(self.stretches) or (bool(self.rated) and self.uncoded != NONE)
+
+    @property
+    def is_usable(self) -> bool:
+        return self.has_expressions or bool(self.states)
 
 
 @dataclass(frozen=True)
@@ -206,11 +212,16 @@ def _joined(
         notes += [f"{name}: {note}" for note in lost]
         rating = _labelled((patient, session, rater), coded, codes, tuple(spans))
         rating = replace(rating, is_assumed=not in_files and rated is None)
-        if not rating.stretches and not in_files:
+        if rating.states and not rating.stretches:
+            # states may be coded alone: their rater need not have looked for expressions
+            rating = replace(rating, uncoded=NONE)
+        elif not rating.stretches and not in_files:
             # the option applies to all files: it does not state that a single file is complete
             rating = replace(rating, rated=())
         if not rating.is_usable:
             notes.append(f"{name}: no usable code, so this rating is not compared")
+        elif not rating.has_expressions:
+            notes.append(f"{name}: no expression coded; only states are compared ({_states(rating)})")
         elif not rating.stretches:
             notes.append(f"{name}: no code; all that was rated counts as {rating.uncoded}")
         ratings.append(rating)
@@ -245,11 +256,16 @@ def _labelled(
     )
     return Rating(
         *key,
-        tuple(one for one in labelled if one.label != UNRATEABLE),
+        tuple(one for one in labelled if one.label not in (UNRATEABLE, *STATES)),
         tuple((one.start_s, one.end_s) for one in labelled if one.label == UNRATEABLE),
         codes.uncoded,
         rated,
+        tuple(one for one in labelled if one.label in STATES),
     )
+
+
+def _states(rating: Rating) -> str:
+    return ", ".join(sorted({one.label for one in rating.states}))
 
 
 def _ids(one: CodedSession) -> str:

@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from pipeline.agreement.compare import BLOCK_S, FEW_SESSIONS
-from pipeline.agreement.results import Agreement, Comparison, Disagreement, RatedTime
+from pipeline.agreement.results import Agreement, Comparison, Disagreement, RatedTime, StateComparison
+from pipeline.agreement.states import MACHINE
+from pipeline.agreement.time_grid import BLOCK_S, FEW_SESSIONS
+from pipeline.records import STATES
 from pipeline.stats.reliability import Figure
 from reports.render import content_policy, render, style, write_page
 from reports.words import formatting as words
@@ -18,9 +20,18 @@ from reports.words.language import ENGLISH
 LISTED = 100
 """Maximum number of disagreements on the page; the table has all."""
 
-LABEL_WORDS = {**EMOTION_WORDS, "positive": "positive", "negative": "negative", "none": "no label"}
+LABEL_WORDS = {
+    **EMOTION_WORDS,
+    "positive": "positive",
+    "negative": "negative",
+    "none": "no label",
+    **{word: word for state in STATES for word in (state, f"not {state}")},
+}
 
 _LABEL_ORDER = ("positive", "negative", *EMOTION_ORDER, "none")
+
+# Kappas in each of the first sentences.
+_TOLD = 4
 
 _BEFORE_S = 2.0
 """A review link begins this long before a disagreement, s."""
@@ -39,7 +50,7 @@ def write_agreement_page(found: Agreement, path: Path, review: Path) -> Path:
 def agreement_page(found: Agreement, review: Path) -> Markup:
     """The page as HTML."""
     leading = [one for one in found.comparisons if _is_leading(one)]
-    shown = [one for one in found.disagreements if one.first in _names(leading)]
+    shown = [one for one in found.disagreements if one.first in (MACHINE, *found.people)]
     return render(
         "agreement.html",
         ENGLISH,
@@ -68,13 +79,23 @@ def agreement_page(found: Agreement, review: Path) -> Markup:
 
 
 def lead(found: Agreement) -> str:
-    """Agreement of the raw reading with each rater, by coarse labels, and between raters, in one sentence."""
+    """Agreement of the raw reading with each rater, and between raters, on groups and on states."""
     coarse = [one for one in found.comparisons if one.level == "groups"]
     machine = [one for one in coarse if one.first.kind == "samples" and one.first.reading == "raw"]
     people = [one for one in coarse if one.first.kind == "person"]
-    parts = [f"{_kappa(one.kappa)} between {_pair(one)}" for one in [*machine, *people][:4]]
-    kappas = ", ".join(parts[:-1]) + (" and " if parts[1:] else "") + "".join(parts[-1:])
-    return f"On positive, neutral and negative, kappa is {kappas or 'not known'}. {_compared(machine)}"
+    sentences = []
+    if found.comparisons:
+        kappas = [f"{_kappa(one.kappa)} between {_pair(one)}" for one in [*machine, *people][:_TOLD]]
+        sentences.append(f"On positive, neutral and negative, kappa is {_and(kappas) or 'not known'}.")
+    states = [one for one in found.states if one.first == MACHINE]
+    if states:
+        kappas = [f"{_kappa(one.kappa)} on {one.state} (with {one.second})" for one in states[:_TOLD]]
+        sentences.append(f"Between the machine and people, kappa is {_and(kappas)}.")
+    return " ".join([*sentences, _compared(machine or states)])
+
+
+def _and(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:-1]) + (" and " if parts[1:] else "") + "".join(parts[-1:])
 
 
 def rated_lines(found: Agreement) -> list[str]:
@@ -104,21 +125,18 @@ def _kappa(figure: Figure) -> str:
     return f"{_number(figure)}{span}"
 
 
-def _compared(comparisons: Sequence[Comparison]) -> str:
-    most = max(comparisons, key=lambda one: one.seconds, default=None)
-    if most is None:
+def _compared(comparisons: Sequence[Comparison | StateComparison]) -> str:
+    if not comparisons:
         return "Nothing could be compared."
+    most = max(comparisons, key=lambda one: one.seconds)
     sessions = words.count_text(most.sessions, "session")
-    return f"Compared were {most.seconds:,.0f} s of {sessions}, {_percent(most.coverage)} of their time."
+    part = f", {_percent(most.coverage)} of their time" if isinstance(most, Comparison) else ""
+    return f"Compared were {most.seconds:,.0f} s of {sessions}{part}."
 
 
 def _is_leading(one: Comparison) -> bool:
     """People among themselves, and with the machine's largest probability, raw or corrected."""
     return one.first.kind in ("samples", "person")
-
-
-def _names(comparisons: Sequence[Comparison]) -> set[str]:
-    return {one.first.name for one in comparisons if one.first.reading != "corrected"}
 
 
 def _listed(one: Disagreement, review: Path) -> dict[str, Any]:

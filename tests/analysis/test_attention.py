@@ -1,9 +1,9 @@
-"""pipeline.analysis.attention: the share of the time in which the face is turned to where the list says."""
+"""Attention: the share of the time in which the face is turned to where the list says."""
 
 import polars as pl
 import pytest
 
-from pipeline.analysis.attention import measure_attention
+from pipeline.analysis.measures import measure_attention
 from pipeline.store.timeline import Timeline
 from tests.support.timelines import make_timeline
 

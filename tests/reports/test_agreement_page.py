@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from timelines import THIRTY_SECONDS, make_timeline, put
 from visits import ON_BOTH, Visit
@@ -14,6 +15,7 @@ from pipeline.agreement.compare import agree
 from pipeline.agreement.results import Agreement, RatedTime
 from pipeline.analysis.summaries import summarize_folder
 from pipeline.exchange.ratings import CodedInterval, Rating, Ratings
+from pipeline.store.timeline import Timeline, read_timeline
 from reports.pages.agreement import agreement_page, lead, rated_lines, write_agreement_page
 
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
@@ -253,3 +255,17 @@ def test_a_purge_leaves_a_comparison_of_others(out: Path, monkeypatch: pytest.Mo
     assert run(monkeypatch, "purge", out, "--patient", "P2", "--yes") == 0
     assert (out / "agreement" / "figures.json").exists()
     assert (out / "reports" / "agreement.html").exists()
+
+
+def test_states_have_a_table_and_a_sentence(tmp_path: Path) -> None:
+    put(tmp_path, make_timeline([("happy", 50), ("eyes_shut", 50)]))
+    rows = read_timeline(tmp_path / "timelines/patient_id=P1/S1.parquet")
+    put(tmp_path, Timeline(rows.rows.with_columns(eyes_open=pl.lit(0.5, pl.Float32)), rows.metadata))
+    summarize_folder(tmp_path)
+    asleep = (CodedInterval(10, 18, "asleep"),)
+    found = agree(tmp_path, Ratings((Rating("P1", "S1", "anna", (), rated=((0, 20),), states=asleep),)))
+    page = agreement_page(found, tmp_path / "review")
+    assert "Asleep: machine \N{EN DASH} anna" in page
+    assert "anna: not asleep" in page
+    assert "0 rated sessions" not in page
+    assert lead(found).startswith("Between the machine and people, kappa is 0.80 on asleep (with anna).")

@@ -24,7 +24,7 @@ def ratings(kit: Kit, *lines: str, name: str = "P1_S1_anna.csv", head: str = "st
 
 @remedy(
     "Unknown codes: {}{}. Say what they mean with --codes, such as "
-    "'smile=happy,talk=-,away=?' (- is left out, ? could not be judged)."
+    "'smile=happy,talk=speaking,hidden=?' (- is left out, ? could not be judged)."
 )
 def codes_that_nobody_explained(kit: Kit) -> Steps:
     path = ratings(kit, "0;0.5;smile", "0.5;1;talk", "1;1.5;away")
