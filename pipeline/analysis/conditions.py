@@ -85,15 +85,32 @@ def compare_conditions(
 ) -> tuple[Comparison, ...]:
     """Compare each condition with the reference: the study, then each patient, for each measure; raw reading.
 
+    Shares are compared again, without a test, leaving out the time in which the patient speaks or chews.
+
     :param sessions, measures: from :func:`pipeline.analysis.summaries.read_sessions` and ``read_measures``.
     """
-    found: list[Comparison] = []
-    for rows in _by_measure(sessions, measures.filter(reading=RAW), settings):
+    raw = measures.filter(reading=RAW)
+    compared = [
+        _compare(rows, patient_id, other, settings, tested=True)
+        for rows, patient_id, other in _contrasts(sessions, raw, settings)
+    ]
+    quiet = tuple(("share_without_speech", of) for measure, of in settings.measures if measure == "share")
+    again = [
+        _compare(rows, patient_id, other, settings, tested=False)
+        for rows, patient_id, other in _contrasts(sessions, raw, replace(settings, measures=quiet))
+    ]
+    is_known = any(one.difference is not None for one in again)
+    return (*_holm(compared), *(again if is_known else []))
+
+
+def _contrasts(
+    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
+) -> Iterator[tuple[pl.DataFrame, str, str]]:
+    """Sessions, patient (or the study) and condition of each comparison."""
+    for rows in _by_measure(sessions, measures, settings):
         others = sorted(set(rows["condition"]) - {settings.reference, ""}) or [""]
         for patient_id in _patients(rows):
-            of_them = _of(rows, patient_id)
-            found += [_compare(of_them, patient_id, other, settings) for other in others]
-    return _holm(found)
+            yield from ((_of(rows, patient_id), patient_id, other) for other in others)
 
 
 def find_trends(
@@ -113,7 +130,7 @@ def _by_measure(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> Iterator[pl.DataFrame]:
     """For each reading and measure: one row per session, in %, with ``week`` and ``used``."""
-    is_share = pl.col("measure").is_in(["share", "attention"])
+    is_share = pl.col("measure").is_in(["share", "share_without_speech", "attention"])
     joined = (
         measures.join(sessions, on=["patient_id", "session_id"], maintain_order="left")
         .with_columns(
@@ -148,7 +165,9 @@ def _names(rows: pl.DataFrame, patient_id: str) -> dict[str, Any]:
 # --- conditions
 
 
-def _compare(rows: pl.DataFrame, patient_id: str, condition: str, settings: ComparisonSettings) -> Comparison:
+def _compare(
+    rows: pl.DataFrame, patient_id: str, condition: str, settings: ComparisonSettings, *, tested: bool
+) -> Comparison:
     both = rows.filter(pl.col("condition").is_in([settings.reference, condition]))
     compared = _with_both(both.filter("used"), settings)
     is_other = compared["condition"] == condition
@@ -164,7 +183,8 @@ def _compare(rows: pl.DataFrame, patient_id: str, condition: str, settings: Comp
     )
     try:
         _check_conditions(both, compared, patient_id, condition, settings)
-        return _compared(blank, compared, settings)
+        found = _compared(blank, compared)
+        return _tested(found, compared, settings) if tested else found
     except NotEnoughError as reason:
         return replace(blank, reason=str(reason))
 
@@ -196,13 +216,10 @@ def _check_conditions(
         )
 
 
-def _compared(blank: Comparison, rows: pl.DataFrame, settings: ComparisonSettings) -> Comparison:
-    values, weights = rows["value"].to_numpy(), rows["weight"].to_numpy()
-    other = (rows["condition"] == blank.condition).cast(pl.Float64).to_numpy()
-    patients = _codes(rows, "patient_id")
+def _compared(blank: Comparison, rows: pl.DataFrame) -> Comparison:
+    values, other, patients, weights = _arrays(rows, blank.condition)
     design = np.column_stack([np.ones(len(other)), other])
     fit = _fit(blank.patient_id, values, design, patients, weights)
-    test = permutation_test(values, other, patients, weights, draws=settings.permutations, seed=settings.seed)
     reference, mean = fit.interval(1, 0), fit.interval(1, 1)
     difference, effect = fit.interval(0, 1), fit.standardised(0, 1)
     return replace(
@@ -220,12 +237,21 @@ def _compared(blank: Comparison, rows: pl.DataFrame, settings: ComparisonSetting
         effect_low=effect.low,
         effect_high=effect.high,
         patients_sd=fit.slope_sd,
-        p=test.p,
-        permutations=test.permutations,
-        exact=test.exact,
         in_blocks=_in_blocks(rows),
         model=fit.model,
     )
+
+
+def _tested(one: Comparison, rows: pl.DataFrame, settings: ComparisonSettings) -> Comparison:
+    arrays = _arrays(rows, one.condition)
+    test = permutation_test(*arrays, draws=settings.permutations, seed=settings.seed)
+    return replace(one, p=test.p, permutations=test.permutations, exact=test.exact)
+
+
+def _arrays(rows: pl.DataFrame, condition: str) -> tuple[Floats, Floats, Floats, Floats]:
+    """(n,) each: value, whether of the condition, patient and weight of each session."""
+    other = (rows["condition"] == condition).cast(pl.Float64).to_numpy()
+    return rows["value"].to_numpy(), other, _codes(rows, "patient_id"), rows["weight"].to_numpy()
 
 
 def _in_blocks(rows: pl.DataFrame) -> bool | None:

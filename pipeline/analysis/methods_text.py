@@ -163,6 +163,11 @@ def _comparisons(out: Path, settings: Mapping[str, Any]) -> str:
             f"{settings['min_sessions']} sessions of both conditions entered, from "
             f"{settings['min_patients']} patients on."
         )
+        if (conditions["measure"] == "share_without_speech").any():
+            told.append(
+                "The shares were also compared, without a test, leaving out the time in which the patient "
+                "spoke or chewed."
+            )
     else:
         told.append(f"No comparison of conditions over patients was possible: {not_compared}.")
     if followed:

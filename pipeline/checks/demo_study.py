@@ -52,6 +52,9 @@ _SHOWN, _NOISE, _NOISE_LASTS = 4.0, 0.7, 0.6
 _AWAY_PER_MINUTE, _AWAY_S = 0.7, 9.0
 _AWAY = ("no_face", "no_face", "low_quality", "other_person")
 
+# Mean lengths of silence and of speech, s.
+_QUIET_S, _SPEECH_S = 40.0, 8.0
+
 # Time after the begin of a song with more smiles (s), and the factor on their rate.
 _SONG_S, _SONG_CHANCE = 8.0, 0.7
 
@@ -192,7 +195,9 @@ def _write(
     metadata = _metadata(ids, condition, recorded_at, float((status == "ok").mean()))
     blank_rows: dict[str, list[Any]] = dict.fromkeys(TIMELINE_SCHEMA.names, [None] * len(time_s))
     rows = blank_rows | {name: [value] * len(time_s) for name, value in ids.items()}
-    table = to_table(TIMELINE_SCHEMA, rows | _columns(time_s, status, probabilities))
+    # a generator of its own, so that speech changes no other number of the study
+    columns = _columns(time_s, status, probabilities) | _speech(time_s, status, random.spawn(1)[0])
+    table = to_table(TIMELINE_SCHEMA, rows | columns)
     write_table(timeline_path(out, ids["patient_id"], ids["session_id"]), table, metadata)
     blank = Outcome(
         ids["patient_id"],
@@ -237,17 +242,17 @@ def _statuses(time_s: Floats, patient: _Patient, random: np.random.Generator) ->
     return status
 
 
+def _where(mask: NDArray[np.bool_], values: Any) -> list[Any]:
+    filled = np.broadcast_to(values, len(mask)).tolist()
+    return [value if there else None for value, there in zip(filled, mask.tolist(), strict=True)]
+
+
 def _columns(
     time_s: Floats, status: NDArray[np.str_], probabilities: NDArray[np.float32]
 ) -> dict[str, list[Any]]:
     """The columns that are made; those of the face are null if no face was detected."""
     ok = status == "ok"
     seen = ok | (status == "low_quality")
-
-    def where(mask: NDArray[np.bool_], values: Any) -> list[Any]:
-        filled = np.broadcast_to(values, len(time_s)).tolist()
-        return [value if there else None for value, there in zip(filled, mask.tolist(), strict=True)]
-
     box = {"x1": 380.0, "y1": 120.0, "x2": 520.0, "y2": 300.0, "face_px": 158.7}
     face = {"track": 1, "detection": 0.99, "brightness": 0.5, "yaw": 0.0, "pitch": 0.0, "roll": 0.0}
     face |= {"covered": 0.1, **box}
@@ -256,13 +261,30 @@ def _columns(
         "time_s": time_s.tolist(),
         "frame": (time_s * 25).astype(int).tolist(),
         "status": status.tolist(),
-        "fault": where(status == "low_quality", "blurred"),
-        **{name: where(seen, value) for name, value in face.items()},
-        "sharpness": where(seen, np.where(ok, 120.0, 8.0)),
-        **{f"p_{name}": where(ok, probabilities[:, place]) for place, name in enumerate(EMOTIONS)},
-        "emotion": where(ok, np.array(EMOTIONS)[probabilities.argmax(axis=1)]),
-        "valence": where(ok, valence(probabilities)),
-        "facing": where(ok, "camera"),
+        "fault": _where(status == "low_quality", "blurred"),
+        **{name: _where(seen, value) for name, value in face.items()},
+        "sharpness": _where(seen, np.where(ok, 120.0, 8.0)),
+        **{f"p_{name}": _where(ok, probabilities[:, place]) for place, name in enumerate(EMOTIONS)},
+        "emotion": _where(ok, np.array(EMOTIONS)[probabilities.argmax(axis=1)]),
+        "valence": _where(ok, valence(probabilities)),
+        "facing": _where(ok, "camera"),
+    }
+
+
+def _speech(time_s: Floats, status: NDArray[np.str_], random: np.random.Generator) -> dict[str, list[Any]]:
+    """Spells of speech, which leave the expression as it is; nobody chews."""
+    spoken, now = np.zeros(len(time_s), bool), 0.0
+    while now < LENGTH_S:
+        now += random.exponential(_QUIET_S)
+        end = now + random.exponential(_SPEECH_S)
+        spoken[(time_s >= now) & (time_s < end)] = True
+        now = end
+    ok = status == "ok"
+    return {
+        "voice": np.where(spoken, 0.9, 0.05).tolist(),
+        "speaking": _where(ok, np.where(spoken, 0.9, 0.0)),
+        "chewing": _where(ok, 0.0),
+        "eyes_open": _where(ok, 0.95),
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipeline.faces.states import LIKELY
 from pipeline.records import EMOTIONS
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.timeline import Timeline
@@ -30,7 +31,7 @@ class Steps:
 
     :param edges_s: (n + 1,) bounds of the steps, s.
     :param seen_s: (n,) seconds of each step with a readable expression. ``resting_s``: with eyes shut for
-        long.
+        long. ``moving_s``: speaking or chewing.
     :param emotion_s: (n, 7) seconds in which each emotion was the likeliest, in the order of EMOTIONS.
     :param probabilities: (n, 7) time-weighted means, 0…1; NaN without observed time.
     :param valence: (n,) time-weighted mean, −1…1; NaN without observed time.
@@ -39,6 +40,7 @@ class Steps:
     edges_s: Floats
     seen_s: Floats
     resting_s: Floats
+    moving_s: Floats
     emotion_s: Floats
     probabilities: Floats
     valence: Floats
@@ -74,10 +76,13 @@ def cut(timeline: Timeline, step_s: float) -> Steps:
 
     seen_s = total(np.ones(len(start_s)))
     resting_s = _integrate(start_s, seconds, resting, edges_s)
+    moves = rows.select(pl.max_horizontal("speaking", "chewing") >= LIKELY).to_series().fill_null(value=False)
+    moving_s = _integrate(start_s, seconds, moves.to_numpy().astype(float), edges_s)
     emotion_s = [total((emotion == name).fill_null(False).to_numpy().astype(float)) for name in EMOTIONS]
     probabilities = [_mean(total(rows[f"p_{name}"].to_numpy()), seen_s) for name in EMOTIONS]
     valence = _mean(total(rows["valence"].to_numpy()), seen_s)
-    return Steps(edges_s, seen_s, resting_s, np.stack(emotion_s, 1), np.stack(probabilities, 1), valence)
+    expression = np.stack(emotion_s, 1), np.stack(probabilities, 1), valence
+    return Steps(edges_s, seen_s, resting_s, moving_s, *expression)
 
 
 def _integrate(start_s: Floats, seconds: Floats, values: Floats, edges_s: Floats) -> Floats:

@@ -28,15 +28,22 @@ _MARGIN = {"l": _LEFT_PX, "r": 16, "t": 8, "b": 52}
 def expression_figure(steps: Steps, language: Language, events_s: Sequence[float] = ()) -> dict[str, Any]:
     """One lane per emotion; the filled height is the probability. Gaps are striped.
 
+    The lowest lane shows speech and chewing, if there is any; the height is their share of each step.
+
     :param events_s: times of events, marked by vertical lines and numbered from 1.
     """
     looks = in_words(EMOTION_WORDS, language)
+    lanes = [
+        (looks[name], 100 * steps.probabilities[:, EMOTIONS.index(name)], EMOTION_COLOURS[name])
+        for name in EMOTION_ORDER
+    ]
+    if steps.moving_s.any():
+        lanes.append((language.gettext("speaks or chews"), 100 * steps.moving_s / steps.length_s, INK))
     traces, axes = [], {}
-    for lane, name in enumerate(EMOTION_ORDER, start=2):
-        percent = 100 * steps.probabilities[:, EMOTIONS.index(name)]
+    for lane, (label, percent, colour) in enumerate(lanes, start=2):
         # whole percents, one byte each: floats would take four times the space
-        traces.append(_area(steps, percent.round(), EMOTION_COLOURS[name], f"y{lane}", np.uint8))
-        axes[f"yaxis{lane}"] = _lane_axis(lane, looks[name])
+        traces.append(_area(steps, percent.round(), colour, f"y{lane}", np.uint8))
+        axes[f"yaxis{lane}"] = _lane_axis(lane, len(lanes), label)
     captions = [_expression_caption(row, looks) for row in steps.probabilities]
     layout = _layout(steps, 460, language) | axes | _marks(events_s)
     return _figure(steps, traces, captions, layout, language)
@@ -98,15 +105,15 @@ def _time_axis(duration_s: float, language: Language) -> dict[str, Any]:
     }
 
 
-def _lane_axis(lane: int, label: str) -> dict[str, Any]:
-    """:param lane: 2 is the top one; Plotly's first axis belongs to the gaps."""
-    height = 1 / len(EMOTION_ORDER)
+def _lane_axis(lane: int, lanes: int, label: str) -> dict[str, Any]:
+    """:param lane: 2 is the top one; Plotly's first axis belongs to the gaps. ``lanes``: their number."""
+    height = 1 / lanes
     top = 1 - (lane - 2) * height
     return {
         "domain": [max(top - height + _LANE_GAP, 0), top],
         "range": [0, 100],
         "tickvals": [50],
-        "ticktext": [label.capitalize()],
+        "ticktext": ["<br>".join(wrap(label.capitalize(), _LEFT_LETTERS))],
         "fixedrange": True,
         "showgrid": False,
         "zeroline": True,

@@ -1,6 +1,7 @@
 """What each section of a session's page shows."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -67,7 +68,8 @@ class Slot:
     """One row of the table that says the same as the timeline's figure.
 
     :param emotion: the one that led for longest; none where too little was read. ``emotion_s``: for how long.
-    :param resting: whether eyes were shut for long in most of it.
+    :param resting: whether eyes were shut for long in most of it. ``moving_s``: for how long the person spoke
+        or chewed.
     """
 
     start_s: float
@@ -77,6 +79,7 @@ class Slot:
     emotion_s: float
     valence: float
     resting: bool
+    moving_s: float
 
 
 def coverage(material: SessionMaterial, _: Language) -> dict[str, Any]:
@@ -143,6 +146,7 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "expression": expression_figure(steps, language, [event.time_s for event in material.events]),
         "valence": valence_figure(steps, language),
         "order": EMOTION_ORDER,
+        "spoke": bool(steps.moving_s.any()),
         "slots": [_slot(slots, index) for index in range(len(slots.seen_s))],
         "events": [
             (in_session(event.time_s, material.recorded_at, language), event.what)
@@ -163,6 +167,7 @@ def _slot(slots: Steps, index: int) -> Slot:
         emotion_s=float(slots.emotion_s[index, best]),
         valence=float(slots.valence[index]),
         resting=bool(slots.resting_s[index] >= (end_s - start_s) / 2),
+        moving_s=float(slots.moving_s[index]),
     )
 
 
@@ -189,12 +194,26 @@ def shares(material: SessionMaterial, language: Language) -> dict[str, Any]:
             (title, [(of, label, [bars[of] for bars in readings.values()]) for of, label in rows.items()])
             for title, rows in tables
         ],
-        "stacks": [[(name, bars[name].share) for name in EMOTION_ORDER] for bars in readings.values()],
+        "stacks": [_stacks(material, reading, bars) for reading, bars in readings.items()],
         "intervals": any(bar.low is not None for bars in readings.values() for bar in bars.values()),
         "interval": partial(words.interval_text, language=language),
         "rest_s": material.facts.rest_s if material.facts else 0,
         "without_speech": without_speech(material, language),
     }
+
+
+def _stacks(
+    material: SessionMaterial, reading: str, bars: Mapping[str, Bar]
+) -> list[list[tuple[str, float]]]:
+    """Emotions and shares: of all time read, and of that without speech and chewing if this is known."""
+    numbers = material.facts.numbers if material.facts else {}
+    quiet = [
+        (name, number.value)
+        for name in EMOTION_ORDER
+        if (number := numbers.get((reading, "share_without_speech", name)))
+    ]
+    whole = [(name, bars[name].share) for name in EMOTION_ORDER]
+    return [whole, quiet] if len(quiet) == len(whole) else [whole]
 
 
 def _readings(material: SessionMaterial) -> dict[str, dict[str, Bar]]:

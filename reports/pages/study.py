@@ -5,7 +5,7 @@ the command that writes it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from statistics import median
 from typing import Any, get_args
@@ -127,14 +127,18 @@ def _conditions(study: Study, language: Language) -> Mapping[str, Any]:
         {
             "name": name,
             "title": language.word(STUDY_READING_WORDS[name]),
-            "rows": [_comparison(row, language) for row in _of_study(rows)],
+            "rows": [_comparison(row, language) for row in _with_quiet(list(_of_study(rows)))],
             "forest": _forest(rows, language),
             "patients": [_comparison(row, language) for row in _primary(rows)],
         }
         for name in STUDY_READING_WORDS
         if (rows := table.filter(reading=name)).height
     ]
-    return {"readings": readings, "in_blocks": table.filter(patient_id="")["in_blocks"].any()}
+    return {
+        "readings": readings,
+        "in_blocks": table.filter(patient_id="")["in_blocks"].any(),
+        "quiet": (table["measure"] == "share_without_speech").any(),
+    }
 
 
 def _forest(rows: pl.DataFrame, language: Language) -> dict[str, Any] | None:
@@ -145,6 +149,16 @@ def _forest(rows: pl.DataFrame, language: Language) -> dict[str, Any] | None:
 
 def _of_study(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
     return rows.filter(patient_id="").iter_rows(named=True)
+
+
+def _with_quiet(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Each share, and below it the same without speech."""
+    quiet = {(row["of"], row["condition"]): row for row in rows if row["measure"] == "share_without_speech"}
+    for row in rows:
+        if row["measure"] != "share_without_speech":
+            yield row
+        if row["measure"] == "share" and (row["of"], row["condition"]) in quiet:
+            yield quiet[row["of"], row["condition"]]
 
 
 def _primary(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:

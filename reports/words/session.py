@@ -208,7 +208,12 @@ def _changes(material: SessionMaterial) -> dict[str, tuple[float, float]]:
     return {of: (facts.numbers[all_].value, facts.numbers[rest].value) for of, (all_, rest) in known.items()}
 
 
-_GROUPS = {"positive": marked("happy"), "neutral": marked("neutral"), "negative": marked("negative")}
+_GROUPS = {
+    "positive": marked("happy"),
+    "neutral": marked("neutral"),
+    "negative": marked("negative"),
+    "surprise": marked("surprised"),
+}
 
 # Changes of a share that are told, and that are told in the first lines.
 _TOLD_CHANGE, _MUCH_CHANGE = 0.01, 0.10

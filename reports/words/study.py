@@ -9,6 +9,9 @@ _MEASURES = {
     ("share", "neutral"): marked("Neutral share"),
     ("share", "negative"): marked("Negative share"),
     ("valence", ""): marked("Valence"),
+    **{
+        ("share_without_speech", of): marked("… without speech") for of in ("positive", "neutral", "negative")
+    },
 }
 
 

@@ -129,6 +129,20 @@ def test_a_study_is_the_model_and_the_test_of_its_sessions(tables: Tables) -> No
     assert found.coverage == pytest.approx(study.weights.mean())
 
 
+def test_shares_without_speech_are_compared_too_but_are_no_further_tests(tables: Tables) -> None:
+    sessions, measures = tables
+    rest = measures.with_columns(measure=pl.lit("share_without_speech"), value=pl.col("value") - 0.05)
+    both = compare_conditions(sessions, pl.concat([measures, rest]), ONE_MEASURE)
+    assert [one for one in both if one.measure == "share"] == list(compare_conditions(*tables, ONE_MEASURE))
+    study, quiet = (
+        next(one for one in both if one.measure == name and one.patient_id == STUDY)
+        for name in ("share", "share_without_speech")
+    )
+    assert quiet.mean == pytest.approx(study.mean - 5)
+    assert quiet.difference == pytest.approx(study.difference)
+    assert (quiet.unit, quiet.p, quiet.p_holm, quiet.permutations) == ("%", None, None, None)
+
+
 def test_what_is_known_to_differ_is_found_and_what_is_not_is_not() -> None:
     music = made(np.random.default_rng(0), effect=8)
     garden = made(np.random.default_rng(1), effect=0)

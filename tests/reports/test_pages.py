@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from one_page import material, page_of
 from page_text import Page
@@ -17,6 +18,7 @@ from pipeline.reasons import free_text
 from pipeline.records import EMOTIONS
 from pipeline.store.counts import clock
 from pipeline.store.coverage import seen_too_little, summarize
+from pipeline.store.timeline import Timeline
 from reports import ReportError, write_reports
 from reports.figures.resampling import cut, step_length
 from reports.figures.session import expression_figure
@@ -243,6 +245,18 @@ def test_a_gap_is_drawn_as_a_gap() -> None:
     np.testing.assert_allclose(happy[10:14], 70, rtol=1e-6)
     assert captions["text"][10].startswith("happy 70 %<br>")
     assert captions["text"][14] == "face not read"
+
+
+def test_speech_has_a_lane_of_its_own() -> None:
+    timeline = make_timeline(TWENTY_SECONDS)
+    spoken = pl.when(pl.col("time_s").is_between(2, 3.4)).then(0.9).otherwise(0.1).cast(pl.Float32)
+    rows = timeline.rows.with_columns(speaking=spoken, chewing=pl.lit(0.0, pl.Float32))
+    figure = expression_figure(cut(Timeline(rows, timeline.metadata), 1), ENGLISH)
+    *_, lane, captions = figure["data"]
+    assert len(figure["data"]) == 1 + 7 + 1 + 1
+    assert _array(lane["y"])[:5].tolist() == [0, 0, 100, 40, 0]
+    assert figure["layout"]["yaxis9"]["ticktext"] == ["Speaks or<br>chews"]
+    assert captions["mode"] == "markers"
 
 
 def test_moments_are_drawn_as_dates_in_words() -> None:

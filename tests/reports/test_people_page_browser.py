@@ -250,7 +250,7 @@ def test_who_is_set_to_unknown_needs_no_false_approval(visit: Visit, study: Path
 
 def test_the_seat_is_drawn_typed_and_proposed(visit: Visit) -> None:
     seat = visit.page.locator("#session-0 .seat")
-    seat.locator("summary").click()
+    unfold(seat)
     line = seat.locator(".line input")
     assert line.input_value() == seat.locator("[data-region]").first.get_attribute("data-region")
     box = seat.locator(".still").bounding_box()
@@ -269,10 +269,18 @@ def test_the_seat_is_drawn_typed_and_proposed(visit: Visit) -> None:
 # a seat
 
 
+def unfold(part: Any) -> None:
+    """Opens it, and waits for what the page does when the browser says, later, that it is open."""
+    opened = "new Promise(done => part.addEventListener('toggle', () => setTimeout(done)))"
+    part.evaluate(f"part => {{ window.opened = {opened} }}")
+    part.locator("summary").click()
+    part.evaluate("() => window.opened")
+
+
 def seat_of(visit: Visit, session: int = 0) -> Any:
     """The opened part of a session in which a seat is drawn."""
     seat = visit.page.locator(f"#session-{session} .seat")
-    seat.locator("summary").click()
+    unfold(seat)
     return seat
 
 

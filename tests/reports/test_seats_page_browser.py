@@ -132,6 +132,7 @@ def test_rectangles_survive_a_reload_until_they_are_deleted(visit: Visit) -> Non
     region = region_of(visit, 0)
     kept = visit.page.evaluate("Object.entries(localStorage)")
     assert [value for _, value in kept] == [f'{{"0":"{region}"}}']
+    visit.page.wait_for_timeout(300)  # Chromium hands it to the next process of the page by and by
     visit.page.reload()
     assert region_of(visit, 0) == region
     assert progress(visit) == "1 of 2 recordings with a seat"

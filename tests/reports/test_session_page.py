@@ -18,6 +18,7 @@ from pipeline.analysis.highlights import Moment
 from pipeline.analysis.session_results import Unusual
 from pipeline.analysis.summaries import Number
 from pipeline.reasons import Reason
+from pipeline.records import EMOTIONS
 from reports import ReportOptions, last_options, write_reports
 from reports.assets import Assets
 from reports.session_data import Pictures, SessionMaterial
@@ -87,6 +88,16 @@ def test_what_speech_does_to_the_shares_is_told(tmp_path: Path, without: float, 
             told(made)["Speech"]
             == f"The person spoke or chewed for 6 s, and both move the face too. {sentence}"
         )
+
+
+def test_shares_are_drawn_with_and_without_speech(tmp_path: Path) -> None:
+    numbers = dict(facts().numbers)
+    quiet = dict.fromkeys(EMOTIONS, 0.0) | {"neutral": 0.9, "happy": 0.1}
+    for of, value in (quiet | {"positive": 0.1, "negative": 0.0}).items():
+        numbers["raw", "share_without_speech", of] = Number(value)
+    page = page_of(material(facts=facts(numbers=numbers)), tmp_path).text
+    assert page.index("All the time read") < page.index("Without speech and chewing")
+    assert "Without speech and chewing" not in page_of(material(facts=facts()), tmp_path).text
 
 
 def test_moments_are_told_by_the_time_of_day() -> None:
