@@ -21,9 +21,13 @@ from pipeline.faces.detection import DEFAULT_MIN_FACE_PX, FACE_THRESHOLD, Detect
 # PNet's window and stride, and the crops of RNet and ONet, px.
 _WINDOW_PX, _STRIDE_PX, _RNET_PX, _ONET_PX = 12, 2, 24, 48
 
-# As in facenet-pytorch; its third threshold is pipeline.faces.detection.FACE_THRESHOLD here.
+# As in facenet-pytorch, but for PNet's threshold (0.6 there); the third threshold is the caller's.
 _PYRAMID_FACTOR = 0.709
-_PNET_THRESHOLD, _RNET_THRESHOLD = 0.6, 0.7
+_PNET_THRESHOLD, _RNET_THRESHOLD = 0.55, 0.7
+
+# RNet's doubtful boxes are looked at too, but count only where no other box is. With these and PNet's lower
+# threshold, 1.9 % more of FER2013's faces are found, and in 639 pictures without a face, none.
+_RNET_DOUBTFUL = 0.3
 _LEVEL_OVERLAP, _OVERLAP = 0.5, 0.7
 
 # Minimum resolution of the source frame, as a multiple of the level's or crop's. With 1.0 for all, fewer
@@ -103,10 +107,11 @@ class Cascade:
 
     def _detect(self, images: NDArray[np.uint8], threshold: float) -> list[Detections]:
         frames = self._frames(images, side_px=min(images.shape[1:3]), crop_px=_RNET_PX)
-        boxes, frame = self._select(frames, *self._propose(frames))
+        boxes, frame, doubtful = self._select(frames, *self._propose(frames))
         boxes, score, landmarks = self._locate(frames, boxes, frame)
         likely = (score > threshold).nonzero()[:, 0]
-        kept = likely[_outermost(boxes[likely], score[likely], frame[likely])]
+        rank = score - doubtful.to(score)  # below all others
+        kept = likely[_outermost(boxes[likely], rank[likely], frame[likely])]
         kept = kept[(boxes[kept, 2:] - boxes[kept, :2]).prod(dim=1).argsort(descending=True)]
         kept = kept[frame[kept].argsort(stable=True)]
         ends = torch.bincount(frame[kept], minlength=len(images)).cumsum(0)[:-1].tolist()
@@ -142,12 +147,13 @@ class Cascade:
         shift = self._shift(features[where][kept, :, None, None]).flatten(1)
         return boxes[kept], shift, score[where][kept], frame[kept]
 
-    def _select(self, frames: list[Tensor], boxes: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """RNet on (n, 4) square boxes → (m, 4) better square boxes, (m,) frame."""
+    def _select(self, frames: list[Tensor], boxes: Tensor, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """RNet on (n, 4) square boxes → (m, 4) better square boxes, (m,) frame, (m,) whether RNet doubts."""
         answers = _ask(self._rnet, _RNET_PX, _RNET_FINER, frames, boxes, frame)
-        likely = (answers[:, -1] > _RNET_THRESHOLD).nonzero()[:, 0]
+        likely = (answers[:, -1] > _RNET_DOUBTFUL).nonzero()[:, 0]
         kept = likely[batched_nms(boxes[likely], answers[likely, -1], frame[likely], _OVERLAP)]
-        return _squares(_shifted(boxes[kept], answers[kept, :4])), frame[kept]
+        better = _squares(_shifted(boxes[kept], answers[kept, :4]))
+        return better, frame[kept], answers[kept, -1] <= _RNET_THRESHOLD
 
     def _locate(self, frames: list[Tensor], boxes: Tensor, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """ONet on (n, 4) square boxes → (n, 4) boxes, (n,) score, (n, 5, 2) landmarks."""
