@@ -2,7 +2,8 @@
 
 Each state is compared by itself, because a face may smile while it speaks. The machine is compared where it
 knows the state, raters with one another wherever both rated. A session counts for a rater who coded any state
-in it: then time without the code is time without the state.
+in it, or who codes states in others and states what was rated of this one: then time without the code is time
+without the state.
 """
 
 from collections import defaultdict
@@ -56,14 +57,14 @@ class StateSession:
 
 
 def read_state_sessions(out: Path, ratings: Ratings, step_s: float) -> list[StateSession]:
-    """Every session in which somebody coded a state.
+    """Every session in which somebody looked for states.
 
     :raises TimelineError: a timeline can't be read.
     """
     by_session: defaultdict[Ids, list[Rating]] = defaultdict(list)
     coded: defaultdict[str, set[str]] = defaultdict(set)
     for rating in ratings.ratings:
-        if rating.states:
+        if rating.has_states:
             by_session[rating.ids].append(rating)
             coded[rating.rater] |= {one.label for one in rating.states}
     return [_session(out, ids, own, coded, step_s) for ids, own in sorted(by_session.items())]

@@ -137,7 +137,11 @@ def _by_measure(
             value=pl.when(is_share).then(100 * pl.col("value")).otherwise(pl.col("value")),
             unit=pl.when(is_share).then(pl.lit("%")).otherwise(pl.col("unit")),
             used=pl.col("enough") & pl.col("value").is_finite().fill_null(False) & (pl.col("observed_s") > 0),
-            weight=pl.col("observed_s") / pl.col("duration_s"),
+            weight=pl.when(pl.col("measure") == "share_without_speech")
+            .then(pl.col("observed_s") - pl.col("speaking_s").fill_null(0) - pl.col("chewing_s").fill_null(0))
+            .otherwise(pl.col("observed_s"))
+            .clip(lower_bound=0.0)
+            / pl.col("duration_s"),
             week=(pl.col("recorded_at") - pl.col("recorded_at").min().over("patient_id")).dt.total_seconds()
             / (_WEEK_DAYS * _DAY_S),
         )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import InputError
 from pipeline.faces.states import LIKELY
 from pipeline.records import EMOTIONS, TIME_EPS_S
-from pipeline.store.coverage import sample_seconds
+from pipeline.store.coverage import knows_speech, sample_seconds
 from pipeline.store.timeline import Timeline
 
 Floats = NDArray[np.float64]
@@ -78,13 +78,13 @@ class Observed:
 
     :param start_s: (m,) begin of each sample, s. ``seconds``: (m,) duration that it represents.
     :param probabilities: (m, 7) in the order of EMOTIONS.
-    :param articulating: (m,) whether the person speaks or chews; ``None`` if that is not known.
+    :param quiet: (m,) whether the person neither speaks nor chews; ``None`` if this is mostly unknown.
     """
 
     start_s: Floats
     seconds: Floats
     probabilities: Floats
-    articulating: NDArray[np.bool_] | None = None
+    quiet: NDArray[np.bool_] | None = None
 
     @property
     def end_s(self) -> Floats:
@@ -99,15 +99,15 @@ def observed(timeline: Timeline) -> Observed:
     read = rows["p_neutral"].is_not_null().to_numpy() & (seconds > 0)
     probabilities = rows.select(f"p_{name}" for name in EMOTIONS).to_numpy().astype(np.float64)
     return Observed(
-        rows["time_s"].to_numpy()[read], seconds[read], probabilities[read], _articulating(timeline, read)
+        rows["time_s"].to_numpy()[read], seconds[read], probabilities[read], _quiet(timeline, read)
     )
 
 
-def _articulating(timeline: Timeline, read: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-    states = timeline.rows.select("speaking", "chewing").filter(read)
-    if states["speaking"].is_null().all():
+def _quiet(timeline: Timeline, read: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    if not knows_speech(timeline):
         return None
-    return np.asarray((states.max_horizontal() >= LIKELY).fill_null(False).to_numpy())
+    states = timeline.rows.select("speaking", "chewing").filter(read)
+    return np.asarray((states.max_horizontal() < LIKELY).fill_null(value=False).to_numpy())
 
 
 def find_episodes(samples: Observed, settings: EpisodeSettings) -> list[Episode]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from pipeline.analysis.episodes import Episode, Observed
@@ -67,13 +68,15 @@ def measure_session(
 def measure_attention(timeline: Timeline) -> Measure | None:
     """The share of the time with a known pose in which the face is turned to where the study's list says.
 
+    Time with eyes shut for long does not count.
     A face turned away so far that it is not found does not count, so the true share is lower where the face
     was often out of view.
 
     :returns: ``None`` if the pose is never known.
     """
     seconds = sample_seconds(timeline)
-    known = timeline.rows["facing"].is_not_null().to_numpy() & (seconds > 0)
+    awake = timeline.rows["status"].cast(pl.String) != "eyes_shut"
+    known = (timeline.rows["facing"].is_not_null() & awake).to_numpy() & (seconds > 0)
     if not known.any():
         return None
     rows, seconds = timeline.rows.filter(known), seconds[known]
@@ -128,9 +131,9 @@ def _shares(samples: Observed, count: float) -> Iterator[Measure]:
 
 def _shares_without_speech(samples: Observed) -> Iterator[Measure]:
     """Shares of the time in which the person neither speaks nor chews: both move the face as emotions do."""
-    if samples.articulating is None:
+    quiet = samples.quiet
+    if quiet is None:
         return
-    quiet = ~samples.articulating
     rest = Observed(samples.start_s[quiet], samples.seconds[quiet], samples.probabilities[quiet])
     if rest.seconds.sum() < MIN_QUIET_S:
         return

@@ -105,14 +105,14 @@ SESSIONS_SCHEMA = pa.schema(
         column(
             "speaking_s",
             pa.float64(),
-            "seconds in which the person speaks; null without sound",
+            "seconds in which the person speaks; null if mostly unknown, as without sound",
             "s",
             nullable=True,
         ),
         column(
             "chewing_s",
             pa.float64(),
-            "seconds in which the person chews; null without sound",
+            "seconds in which the person chews; null if mostly unknown, as without sound",
             "s",
             nullable=True,
         ),
@@ -127,6 +127,7 @@ SESSIONS_SCHEMA = pa.schema(
                 ("down", "down"),
             )
         ),
+        column("attention_to", pa.string(), "where an attentive patient faces, by the list; see attention"),
         column("coverage", pa.float64(), "(observed_s + eyes_shut_s) / duration_s", "0…1"),
         column("enough", pa.bool_(), "whether coverage is high enough for numbers"),
         column("corrected", pa.bool_(), "whether there is a corrected reading"),
@@ -146,7 +147,13 @@ MEASURES_SCHEMA = pa.schema(
     [
         *_IDS,
         _READING,
-        column("measure", pa.string(), "what was measured; shares are of the observed time"),
+        column(
+            "measure",
+            pa.string(),
+            "what was measured. share: of the observed time; share_without_speech: of that in which the "
+            "person neither speaks nor chews; attention: of the time awake with a known pose, turned to "
+            "attention_to",
+        ),
         column("of", pa.string(), "an emotion, positive (happy), negative (the four), or empty: of all"),
         column("value", pa.float64(), "null if it cannot be computed", "as in unit", nullable=True),
         column("low", pa.float64(), "lower end of the 95 % interval", "as in unit", nullable=True),
@@ -295,6 +302,7 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
             "eyes_shut_s": summary.status_s["eyes_shut"],
             "speaking_s": summary.speaking_s,
             "chewing_s": summary.chewing_s,
+            "attention_to": session["attention_to"],
             **{f"facing_{way}_s": summary.facing_s.get(way) for way in FACINGS},
             "coverage": summary.coverage,
             "enough": enough,

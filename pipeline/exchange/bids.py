@@ -31,7 +31,10 @@ _PARTICIPANT_COLUMNS = {
     "patient_id": {"Description": "Pseudonym in the study"},
 }
 
-_OF_SESSIONS = ("condition", "duration_s", "observed_s", "eyes_shut_s", "coverage", "corrected", "identity")
+_OF_SESSIONS = (
+    *("condition", "duration_s", "observed_s", "eyes_shut_s", "speaking_s", "chewing_s", "attention_to"),
+    *("coverage", "corrected", "identity"),
+)
 _OF_EPISODES = ("reading", "peak_s", "observed_s", "mean_p", "peak_p")
 
 

@@ -10,7 +10,7 @@ code of the session to the last, because the rest may not have been watched.
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class Rating:
     :param uncoded: label of the remaining time.
     :param rated: rated intervals (start, end); empty: the whole session.
     :param states: stretches of :data:`STATES`, likewise.
+    :param no_states: whether the rater looked for states and saw none.
     :param is_assumed: whether ``rated`` is assumed to last from the first code to the last.
     """
 
@@ -64,6 +65,7 @@ class Rating:
     uncoded: str = NONE
     rated: tuple[Span, ...] = ()
     states: tuple[CodedInterval, ...] = ()
+    no_states: bool = False
     is_assumed: bool = False
 
     @property
@@ -76,8 +78,13 @@ class Rating:
         return bool(self.stretches) or (bool(self.rated) and self.uncoded != NONE)
 
     @property
+    def has_states(self) -> bool:
+        """Whether the rater looked for states."""
+        return bool(self.states) or self.no_states
+
+    @property
     def is_usable(self) -> bool:
-        return self.has_expressions or bool(self.states)
+        return self.has_expressions or self.has_states
 
 
 @dataclass(frozen=True)
@@ -195,7 +202,8 @@ def _joined(
     whole: defaultdict[tuple[str, str, str], list[CodedSession]] = defaultdict(list)
     for one in found:
         whole[one.patient_id, one.session_id, one.rater].append(one)
-    ratings, notes = [], []
+    read: list[tuple[str, Rating, bool]] = []
+    notes = []
     for (patient, session, rater), several in sorted(whole.items()):
         sources = sorted({one.source for one in several})
         name = f"{', '.join(sources)}: {rater}, {patient} {session}"
@@ -211,21 +219,38 @@ def _joined(
         coded, lost = cut(coded, spans, "what was rated")
         notes += [f"{name}: {note}" for note in lost]
         rating = _labelled((patient, session, rater), coded, codes, tuple(spans))
-        rating = replace(rating, is_assumed=not in_files and rated is None)
-        if rating.states and not rating.stretches:
-            # states may be coded alone: their rater need not have looked for expressions
-            rating = replace(rating, uncoded=NONE)
-        elif not rating.stretches and not in_files:
-            # the option applies to all files: it does not state that a single file is complete
-            rating = replace(rating, rated=())
+        read.append((name, replace(rating, is_assumed=not in_files and rated is None), bool(in_files)))
+    expressive = {rating.rater for _, rating, _ in read if rating.stretches}
+    stateful = {rating.rater for _, rating, _ in read if rating.states}
+    ratings = []
+    for name, rating, is_stated in read:
+        rating = _meant(rating, is_stated, expressive, stateful)
         if not rating.is_usable:
             notes.append(f"{name}: no usable code, so this rating is not compared")
         elif not rating.has_expressions:
             notes.append(f"{name}: no expression coded; only states are compared ({_states(rating)})")
         elif not rating.stretches:
-            notes.append(f"{name}: no code; all that was rated counts as {rating.uncoded}")
+            what = "expression coded" if rating.states else "code"
+            notes.append(f"{name}: no {what}; all that was rated counts as {rating.uncoded}")
         ratings.append(rating)
     return ratings, notes
+
+
+def _meant(rating: Rating, is_stated: bool, expressive: Set[str], stateful: Set[str]) -> Rating:
+    """What the absence of expressions, or of states, means.
+
+    A rater saw none if the files state what was rated, and the rater codes some in other sessions. The option
+    ``--rated`` applies to all files: it does not state that a single file is complete.
+
+    :param expressive, stateful: the raters who code expressions, or states, in any session.
+    """
+    no_states = is_stated and not rating.states and rating.rater in stateful
+    if not rating.stretches and (rating.states or no_states):
+        uncoded = rating.uncoded if is_stated and rating.rater in expressive else NONE
+        return replace(rating, no_states=no_states, uncoded=uncoded)
+    if not rating.stretches and not is_stated:
+        return replace(rating, rated=())
+    return replace(rating, no_states=no_states)
 
 
 def _stated(name: str, several: Sequence[CodedSession]) -> list[Span]:
@@ -265,7 +290,7 @@ def _labelled(
 
 
 def _states(rating: Rating) -> str:
-    return ", ".join(sorted({one.label for one in rating.states}))
+    return ", ".join(sorted({one.label for one in rating.states})) or "none coded"
 
 
 def _ids(one: CodedSession) -> str:

@@ -32,6 +32,10 @@ _BLOCK = 1024
 # A frame of sound that begins so much later than the last one ended leaves a hole; rounding is less.
 _HOLE_S = 0.1
 
+# Sound that stays below the smallest step of 16 bits for so long, s, is no sound: a microphone was muted, or
+# the track is empty.
+_SILENT, _SILENT_S = 1 / 2**15, 10.0
+
 State = tuple[Tensor, Tensor]
 
 
@@ -71,12 +75,19 @@ class VoiceReader:
         self._net = with_weights(VoiceActivity(), "voice_activity").to(self._device)
 
     def __call__(self, info: VideoInfo) -> Voice:
-        """Empty without sound, or if its clock is not the picture's."""
-        heard = _Heard(self._net, self._device)
-        if info.sound_zero_s is not None:
-            for begin_s, samples in _sound(info.path):
-                heard.add(begin_s - info.sound_zero_s, samples)
-        return heard.end()
+        """Of the first track that is not silent; empty without one, or if its clock is not the picture's."""
+        voice = _NOTHING
+        for track in range(0 if info.sound_zero_s is None else _tracks(info.path)):
+            heard = _Heard(self._net, self._device)
+            for begin_s, samples in _sound(info.path, track):
+                heard.add(begin_s - (info.sound_zero_s or 0.0), samples)
+            voice = heard.end()
+            if len(voice.window):
+                break
+        return voice
+
+
+_NOTHING = Voice(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 def voice_at(voice: Voice, time_s: NDArray[np.float64], step_s: float) -> NDArray[np.float32]:
@@ -94,6 +105,7 @@ class _Heard:
         self._net, self._device = net, device
         self._windows: list[NDArray[np.int64]] = []
         self._answers: list[NDArray[np.float32]] = []
+        self._silent: list[NDArray[np.bool_]] = []
         self._waiting: list[NDArray[np.float32]] = []
         self._begin(0)
 
@@ -117,12 +129,14 @@ class _Heard:
             self._listen()
 
     def end(self) -> Voice:
-        """All answers."""
+        """All answers, without those about long silence."""
         self._listen(rest=True)
-        windows = np.concatenate([*self._windows, np.zeros(0, np.int64)])
+        if not self._windows:
+            return _NOTHING
         # a sound that ends in a window and one that begins in it
-        windows, rows = np.unique(windows, return_index=True)
-        return Voice(windows, np.concatenate([*self._answers, np.zeros(0, np.float32)])[rows])
+        windows, rows = np.unique(np.concatenate(self._windows), return_index=True)
+        heard = ~_long(np.concatenate(self._silent)[rows], round(_SILENT_S / WINDOW_S))
+        return Voice(windows[heard], np.concatenate(self._answers)[rows][heard])
 
     @torch.inference_mode()
     def _listen(self, *, rest: bool = False) -> None:
@@ -138,19 +152,40 @@ class _Heard:
         answers, self._state = self._net(heard.unfold(0, _BEFORE + _WINDOW, _WINDOW), self._state)
         self._windows.append(self._next + np.arange(len(answers)))
         self._answers.append(answers.cpu().numpy())
+        self._silent.append(np.abs(sound[:whole]).reshape(-1, _WINDOW).max(axis=1) < _SILENT)
         self._next += len(answers)
         self._before = heard[-_BEFORE:]
 
 
-def _sound(path: Path) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """The file's sound at :data:`RATE`, mono: begin of each piece on the container's clock, s, and (n,).
+def _long(where: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+    """(n,) the runs of at least so many."""
+    edges = np.flatnonzero(np.diff(where, prepend=False, append=False)).reshape(-1, 2)
+    found = np.zeros(len(where), bool)
+    for begin, end in edges[edges[:, 1] - edges[:, 0] >= least]:
+        found[begin:end] = True
+    return found
+
+
+def _tracks(path: Path) -> int:
+    """Number of tracks of sound."""
+    with suppress(av.error.FFmpegError, OSError), open_container(path) as container:
+        return len(container.streams.audio)
+    return 0
+
+
+def _sound(path: Path, track: int) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    """A track's sound at :data:`RATE`, mono: begin of each piece on the container's clock, s, and (n,).
+
+    :param track: 0: the one that a player chooses; then the others, in their order.
 
     What can't be decoded is a hole: a session is not lost for its sound.
     """
     with suppress(av.error.FFmpegError, OSError), open_container(path) as container:
-        stream = container.streams.best("audio")
-        if not isinstance(stream, av.AudioStream) or stream.codec_context is None:
+        best = container.streams.best("audio")
+        streams = sorted(container.streams.audio, key=lambda one: (one != best, one.index))
+        if track >= len(streams) or streams[track].codec_context is None:
             return
+        stream = streams[track]
         resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
         for packet in demuxed(container, stream):
             try:

@@ -32,7 +32,7 @@ FEWEST_RATED = 3
 """Minimum number of sessions for an intraclass correlation."""
 
 ONE_CLASS = "undefined: all of it is one class"
-ONLY_ONE = "undefined: only one of them ever says it"
+ONLY_ONE = "undefined: one of them always says the same"
 NOTHING = "nothing to compare"
 
 

@@ -15,6 +15,10 @@ MIN_COVERAGE = 0.2
 """Minimum for showing shares; with less, shares would not describe the session."""
 
 
+MIN_HEARD = 0.9
+"""Minimum share of the readable samples with known speech; with less, nothing is said about speech."""
+
+
 @dataclass(frozen=True)
 class Span:
     """An interval with one status, in seconds from the start of the recording.
@@ -45,7 +49,8 @@ class Summary:
     :param unseen: intervals in which the face was not readable, in order.
     :param resting: intervals with eyes shut for long, in order.
     :param facing_s: seconds with the head turned to each of FACINGS; empty if that is not known.
-    :param speaking_s, chewing_s: seconds with a readable face that speaks, or chews; ``None`` without sound.
+    :param speaking_s, chewing_s: seconds with a readable face that speaks, or chews; ``None`` if that is not
+        known of nearly all the observed time, as without sound.
     """
 
     patient_id: str
@@ -94,8 +99,8 @@ def summarize(timeline: Timeline) -> Summary:
         mean_valence=float(valence_s) / observed_s if observed_s else None,
         unseen=tuple(span for span in others if span.status != "eyes_shut"),
         resting=tuple(span for span in others if span.status == "eyes_shut"),
-        speaking_s=_seconds_of(rows, "speaking"),
-        chewing_s=_seconds_of(rows, "chewing"),
+        speaking_s=_seconds_of(rows, "speaking") if knows_speech(timeline) else None,
+        chewing_s=_seconds_of(rows, "chewing") if knows_speech(timeline) else None,
         facing_s=_seconds_by(rows, "facing", FACINGS) if rows["facing"].is_not_null().any() else {},
     )
 
@@ -143,10 +148,14 @@ def _seconds_by(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> dict
     return {name: float(found.get(name, 0.0)) for name in names}
 
 
-def _seconds_of(rows: pl.DataFrame, state: str) -> float | None:
-    """Seconds in which the state is likelier than not; ``None`` if it is never known."""
-    if rows[state].is_null().all():
-        return None
+def knows_speech(timeline: Timeline) -> bool:
+    """Whether it is known of nearly all readable samples whether the person speaks."""
+    read = timeline.rows.filter(pl.col("status").cast(pl.String) == "ok")
+    return bool(len(read)) and bool(read["speaking"].is_not_null().mean() >= MIN_HEARD)  # type: ignore[operator]
+
+
+def _seconds_of(rows: pl.DataFrame, state: str) -> float:
+    """Seconds in which the state is likelier than not."""
     return float(rows.filter(pl.col(state) >= LIKELY)["seconds"].sum())
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.faces.states import LIKELY
 from pipeline.records import EMOTIONS
-from pipeline.store.coverage import sample_seconds
+from pipeline.store.coverage import knows_speech, sample_seconds
 from pipeline.store.timeline import Timeline
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,8 @@ class Steps:
 
     :param edges_s: (n + 1,) bounds of the steps, s.
     :param seen_s: (n,) seconds of each step with a readable expression. ``resting_s``: with eyes shut for
-        long. ``moving_s``: speaking or chewing.
+        long. ``moving_s``: speaking or chewing; 0 if
+        that is mostly unknown.
     :param emotion_s: (n, 7) seconds in which each emotion was the likeliest, in the order of EMOTIONS.
     :param probabilities: (n, 7) time-weighted means, 0…1; NaN without observed time.
     :param valence: (n,) time-weighted mean, −1…1; NaN without observed time.
@@ -64,7 +65,8 @@ def cut(timeline: Timeline, step_s: float) -> Steps:
     duration_s = float(timeline.metadata["video"]["duration_s"])
     if not 0 <= duration_s <= _MAX_STEPS * step_s:
         raise ValueError(f"{duration_s} s is no length of a session")
-    edges_s = np.append(np.arange(0, duration_s, step_s), duration_s)
+    # a rest of a few hundredths, such as sound that outlasts the picture, belongs to the last step
+    edges_s = np.append(np.arange(0, max(duration_s - step_s / 20, step_s / 20), step_s), duration_s)
     rows = timeline.rows
     start_s, seconds = rows["time_s"].to_numpy(), sample_seconds(timeline)
     status = rows["status"].cast(pl.String)
@@ -76,8 +78,9 @@ def cut(timeline: Timeline, step_s: float) -> Steps:
 
     seen_s = total(np.ones(len(start_s)))
     resting_s = _integrate(start_s, seconds, resting, edges_s)
-    moves = rows.select(pl.max_horizontal("speaking", "chewing") >= LIKELY).to_series().fill_null(value=False)
-    moving_s = _integrate(start_s, seconds, moves.to_numpy().astype(float), edges_s)
+    moves = pl.max_horizontal("speaking", "chewing") >= LIKELY
+    moving = rows.select(moves.fill_null(value=False)).to_series().to_numpy() & knows_speech(timeline)
+    moving_s = _integrate(start_s, seconds, moving.astype(float), edges_s)
     emotion_s = [total((emotion == name).fill_null(False).to_numpy().astype(float)) for name in EMOTIONS]
     probabilities = [_mean(total(rows[f"p_{name}"].to_numpy()), seen_s) for name in EMOTIONS]
     valence = _mean(total(rows["valence"].to_numpy()), seen_s)

@@ -88,8 +88,9 @@ def lead(found: Agreement) -> str:
         kappas = [f"{_kappa(one.kappa)} between {_pair(one)}" for one in [*machine, *people][:_TOLD]]
         sentences.append(f"On positive, neutral and negative, kappa is {_and(kappas) or 'not known'}.")
     states = [one for one in found.states if one.first == MACHINE]
-    if states:
-        kappas = [f"{_kappa(one.kappa)} on {one.state} (with {one.second})" for one in states[:_TOLD]]
+    known = [one for one in states if one.kappa.value is not None]
+    if known:
+        kappas = [f"{_kappa(one.kappa)} on {one.state} (with {one.second})" for one in known]
         sentences.append(f"Between the machine and people, kappa is {_and(kappas)}.")
     return " ".join([*sentences, _compared(machine or states)])
 

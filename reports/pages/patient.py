@@ -301,7 +301,7 @@ def _rows(visits: Any, history: PatientHistory, language: Language) -> list[dict
             "when": "" if visit.recorded_at is None else dates.short_moment(visit.recorded_at, language),
             "condition": visit.condition
             and patient_words.condition_label(visit.condition, history.reference, language),
-            "coverage": visit.coverage,
+            "part": visit.observed_s / visit.duration_s if visit.duration_s else 0.0,
             "read": words.share_text(visit.observed_s, visit.duration_s, language),
             "enough": visit.enough,
             "balance": patient_words.balance_text(visit.own_balance, language),

@@ -260,6 +260,7 @@ def unseen(material: SessionMaterial, language: Language) -> dict[str, Any] | No
         "short": len(short),
         "short_s": sum(map(_length_s, short)),
         "gap_s": summary.status_s["gap"],
+        "resting_s": summary.status_s["eyes_shut"],
     }
 
 

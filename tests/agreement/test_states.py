@@ -107,6 +107,25 @@ def test_states_are_read_from_files_beside_or_without_expressions(out: Path, tmp
     assert any("only states are compared (speaking)" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("is_stated", [True, False])
+def test_what_no_code_means_depends_on_whether_the_rated_part_is_stated(
+    out: Path, tmp_path: Path, is_stated: bool
+) -> None:
+    put(out, make_timeline([("happy", 150)], session_id="S2"), session_id="S2")
+    summarize_folder(out)
+    columns, extent = (",rated_from_s,rated_to_s", ",0,30") if is_stated else ("", "")
+    rows = ("S1,0,8,happy", "S1,0,5,speaking", "S2,0,8,happy", "S2,8,9,x")
+    table = tmp_path / "anna.csv"
+    lines = [f"patient_id,session_id,start_s,end_s,code{columns}", *(f"P1,{row}{extent}" for row in rows)]
+    table.write_text("\n".join(lines), encoding="utf-8")
+    one, two = read_ratings([table], session_names(out), read_codes("x=neutral,none=neutral")).ratings
+    assert (one.has_states, two.has_states) == (True, is_stated)
+    lines[3:] = [f"P1,S2,8,9,speaking{extent}"]
+    table.write_text("\n".join(lines), encoding="utf-8")
+    one, two = read_ratings([table], session_names(out), read_codes("none=neutral")).ratings
+    assert (one.has_expressions, two.has_expressions) == (True, is_stated)
+
+
 def test_time_without_a_code_is_no_state() -> None:
     with pytest.raises(InputError, match="none= says"):
         read_codes("none=asleep")

@@ -29,5 +29,16 @@ def test_the_share_is_of_the_time_with_a_known_pose(to: str, share: float) -> No
     assert 0 <= found.low <= share <= found.high < 1
 
 
+def test_a_sleeping_face_attends_to_nothing() -> None:
+    timeline = turned(*["camera"] * 60)
+    status = pl.when(pl.col("sample") < 30).then(pl.lit("eyes_shut")).otherwise(pl.lit("ok"))
+    facing = pl.when(pl.col("sample") < 45).then(pl.lit("camera")).otherwise(pl.lit("left"))
+    found = measure_attention(
+        Timeline(timeline.rows.with_columns(status=status, facing=facing), timeline.metadata)
+    )
+    assert found is not None
+    assert found.value == pytest.approx(0.5)
+
+
 def test_without_a_pose_attention_is_not_known() -> None:
     assert measure_attention(turned(*[None] * 20)) is None

@@ -54,16 +54,16 @@ def test_shares_are_told_without_the_time_of_speech_too() -> None:
     speech = np.arange(100) >= 70
     found = {
         (m.measure, m.of): m.value
-        for m in measure_session(replace(plan, articulating=speech), [], begin_s=0, enough=True)
+        for m in measure_session(replace(plan, quiet=~speech), [], begin_s=0, enough=True)
     }
     assert found["share", "happy"] == pytest.approx(0.4)
     assert found["share_without_speech", "positive"] == pytest.approx(10 / 70)
     assert found["share_without_speech", "neutral"] == pytest.approx(60 / 70)
 
 
-@pytest.mark.parametrize("speech", [None, np.arange(100) < 95], ids=["without_sound", "nearly_all_the_time"])
-def test_where_too_little_is_known_without_speech_there_is_no_share(speech: NDArray[np.bool_] | None) -> None:
-    plan = replace(samples(("neutral", 60), ("happy", 40)), articulating=speech)
+@pytest.mark.parametrize("quiet", [None, np.arange(100) >= 95], ids=["without_sound", "nearly_all_the_time"])
+def test_where_too_little_is_known_without_speech_there_is_no_share(quiet: NDArray[np.bool_] | None) -> None:
+    plan = replace(samples(("neutral", 60), ("happy", 40)), quiet=quiet)
     found = measure_session(plan, [], begin_s=0, enough=True)
     assert {m.value for m in found if m.measure == "share_without_speech"} == {None}
 

@@ -78,6 +78,17 @@ def test_speech_is_counted_where_it_is_likely_and_unknown_without_sound() -> Non
     assert found.facing_s == pytest.approx({"camera": 0.4, "left": 0.2, "right": 0.0, "down": 0.0})
 
 
+@pytest.mark.parametrize(("known", "speaking_s"), [(9, 0.2), (8, None)])
+def test_speech_that_is_not_known_of_nearly_all_samples_is_not_told(
+    known: int, speaking_s: float | None
+) -> None:
+    ten = timeline(*(ok(k / 5, "happy", 0.5) for k in range(10)), duration_s=2.0)
+    spoken = pl.Series([0.9, *[0.1] * (known - 1), *[None] * (10 - known)])
+    rows = ten.rows.with_columns(speaking=spoken, chewing=spoken * 0)
+    found = summarize(Timeline(rows, ten.metadata)).speaking_s
+    assert found == (None if speaking_s is None else pytest.approx(speaking_s))
+
+
 def test_one_sample() -> None:
     found = summarize(timeline(ok(0, "happy", 0.5), duration_s=0.04))
     assert found.observed_s == found.positive_s == pytest.approx(0.04)

@@ -73,6 +73,8 @@ def as_tables(
                 "condition": conditions[int(other)],
                 "duration_s": 600.0,
                 "observed_s": 600 * float(weight),
+                "speaking_s": None,
+                "chewing_s": None,
                 "coverage": float(weight),
                 "enough": True,
                 "reading": reading,
@@ -84,7 +86,8 @@ def as_tables(
         )
     both = pl.DataFrame(rows)
     ids = ["patient_id", "session_id"]
+    seconds = ["duration_s", "observed_s", "speaking_s", "chewing_s"]
     return (
-        both.select(*ids, "recorded_at", "condition", "duration_s", "observed_s", "coverage", "enough"),
+        both.select(*ids, "recorded_at", "condition", *seconds, "coverage", "enough"),
         both.select(*ids, "reading", "measure", "of", "value", "unit"),
     )
