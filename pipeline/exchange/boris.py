@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from pipeline.exchange.code_map import CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, Span, is_sound, signed_seconds
 from pipeline.exchange.exported import Exported, milliseconds
-from pipeline.records import EMOTIONS
+from pipeline.records import EMOTIONS, STATES
 from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import read_text, shown
 
@@ -222,7 +222,20 @@ def _seconds(value: object) -> float:
 PROJECT_FORMAT = "7.0"
 """BORIS's number for the form of its projects, which all of its versions 7 and 8 read."""
 
-_KEYS = {"angry": "a", "disgust": "d", "fear": "f", "happy": "h", "sad": "s", "surprise": "u", "neutral": "n"}
+_KEYS = {
+    "angry": "a",
+    "disgust": "d",
+    "fear": "f",
+    "happy": "h",
+    "sad": "s",
+    "surprise": "u",
+    "neutral": "n",
+} | {
+    "speaking": "t",
+    "chewing": "c",
+    "asleep": "z",
+    "away": "w",
+}
 """The keys that a rater presses."""
 
 _VERSION = version("emonext-care")
@@ -241,7 +254,7 @@ def write_boris(sessions: Iterable[Exported], path: Path, reading: str) -> Path:
         "project_description": f"Episodes ({reading}) of Emonext Care {_VERSION}, to be corrected",
         "project_format_version": PROJECT_FORMAT,
         "subjects_conf": {},
-        "behaviors_conf": {str(place): _behavior(name) for place, name in enumerate(EMOTIONS)},
+        "behaviors_conf": {str(place): _behavior(name) for place, name in enumerate((*EMOTIONS, *STATES))},
         "observations": {session.name: _observation(session, reading) for session in sessions},
         "behavioral_categories": [],
         "independent_variables": {},
@@ -258,17 +271,18 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _behavior(emotion: str) -> Mapping[str, Any]:
-    """A state that excludes the others: begun, it ends theirs."""
+def _behavior(code: str) -> Mapping[str, Any]:
+    """What lasts. An emotion excludes the others: begun, it ends theirs."""
+    others = [other for other in EMOTIONS if other != code] if code in EMOTIONS else []
     return {
         "type": "State event",
-        "key": _KEYS[emotion],
-        "code": emotion,
+        "key": _KEYS[code],
+        "code": code,
         "description": "",
         "color": "",
         "category": "",
         "modifiers": {},
-        "excluded": ",".join(other for other in EMOTIONS if other != emotion),
+        "excluded": ",".join(others),
         "coding map": "",
     }
 

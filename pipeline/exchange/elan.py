@@ -23,7 +23,7 @@ from pipeline.errors import InputError
 from pipeline.exchange.code_map import CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, Span, is_sound
 from pipeline.exchange.exported import Exported, milliseconds
-from pipeline.records import EMOTIONS
+from pipeline.records import EMOTIONS, STATES
 from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import read_text, shown
 
@@ -337,7 +337,8 @@ _UNITS = "milliseconds"
 
 TIER = "expression"
 
-_VOCABULARY = "expressions"
+# Tier, its vocabulary, and the words of that. The second is empty, for a rater to fill in.
+_TIERS = ((TIER, "expressions", EMOTIONS), ("state", "states", STATES))
 _LANGUAGE = ("und", "http://cdb.iso.org/lg/CDB-00130975-001", "undetermined (und)")
 
 _MIME_TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mpg": "video/mpeg", ".mpeg": "video/mpeg"}
@@ -361,19 +362,20 @@ def write_elan(session: Exported, path: Path, reading: str) -> Path:
     file.header |= {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"}
     file.remove_tier("default")
     file.add_language(*_LANGUAGE)
-    file.add_controlled_vocabulary(_VOCABULARY)
-    for emotion in EMOTIONS:
-        file.add_cv_entry(_VOCABULARY, f"cveid_{emotion}", [(emotion, _LANGUAGE[0], None)])
-    # the type must name its vocabulary, for which the library has no parameter
-    kind = {
-        "LINGUISTIC_TYPE_ID": TIER,
-        "TIME_ALIGNABLE": "true",
-        "GRAPHIC_REFERENCES": "false",
-        "CONTROLLED_VOCABULARY_REF": _VOCABULARY,
-    }
     file.linguistic_types.clear()
-    file.add_linguistic_type(TIER, param_dict=kind)
-    file.add_tier(TIER, ling=TIER, part=session.patient_id)
+    for tier, vocabulary, terms in _TIERS:
+        file.add_controlled_vocabulary(vocabulary)
+        for term in terms:
+            file.add_cv_entry(vocabulary, f"cveid_{term}", [(term, _LANGUAGE[0], None)])
+        # the type must name its vocabulary, for which the library has no parameter
+        kind = {
+            "LINGUISTIC_TYPE_ID": tier,
+            "TIME_ALIGNABLE": "true",
+            "GRAPHIC_REFERENCES": "false",
+            "CONTROLLED_VOCABULARY_REF": vocabulary,
+        }
+        file.add_linguistic_type(tier, param_dict=kind)
+        file.add_tier(tier, ling=tier, part=session.patient_id)
     video = session.media[0].name
     file.add_linked_file(
         quote(video),

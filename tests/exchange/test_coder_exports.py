@@ -20,7 +20,7 @@ from pipeline.exchange.code_map import read_codes
 from pipeline.exchange.coded import session_names
 from pipeline.exchange.export import Format, export
 from pipeline.exchange.ratings import Ratings, read_ratings
-from pipeline.records import EMOTIONS
+from pipeline.records import EMOTIONS, STATES
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 
@@ -96,9 +96,9 @@ def test_an_elan_file_keeps_the_rules_of_its_schema(out: Path, session: str) -> 
         assert len(set(one)) == len(one)
     assert set(ids(root, "TIER", "LINGUISTIC_TYPE_REF")) <= set(kinds)
     assert set(ids(root, "LINGUISTIC_TYPE", "CONTROLLED_VOCABULARY_REF")) <= set(vocabularies)
-    for vocabulary in root.iterfind("CONTROLLED_VOCABULARY"):
-        assert [child.tag for child in vocabulary] == ["CV_ENTRY_ML"] * len(EMOTIONS)
-        assert [value.text for value in vocabulary.iterfind("CV_ENTRY_ML/CVE_VALUE")] == list(EMOTIONS)
+    for vocabulary, words in zip(root.iterfind("CONTROLLED_VOCABULARY"), (EMOTIONS, STATES), strict=True):
+        assert [child.tag for child in vocabulary] == ["CV_ENTRY_ML"] * len(words)
+        assert [value.text for value in vocabulary.iterfind("CV_ENTRY_ML/CVE_VALUE")] == list(words)
         assert set(ids(vocabulary, "CV_ENTRY_ML/CVE_VALUE", "LANG_REF")) <= set(languages)
     for one in annotations:
         assert [child.tag for child in one] == ["ANNOTATION_VALUE"]
@@ -157,8 +157,8 @@ def test_boris_round_trip(out: Path) -> None:
     (path,) = export(out, "boris", out / "x")
     assert_the_same_episodes(out, read_back(out, path))
     project = json.loads(path.read_text())
-    assert [one["code"] for one in project["behaviors_conf"].values()] == list(EMOTIONS)
-    assert len({one["key"] for one in project["behaviors_conf"].values()}) == len(EMOTIONS)
+    assert [one["code"] for one in project["behaviors_conf"].values()] == [*EMOTIONS, *STATES]
+    assert len({one["key"] for one in project["behaviors_conf"].values()}) == len(EMOTIONS) + len(STATES)
     second = project["observations"]["P1_S2"]
     assert second["file"]["1"] == ["a b.mp4", "c.mp4"]
     assert second["media_info"]["length"] == pytest.approx({"a b.mp4": 20, "c.mp4": 15.2})
