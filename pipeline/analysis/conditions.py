@@ -35,6 +35,8 @@ from pipeline.store.result_tables import write_derived
 
 SESSION_MEASURES = (("share", "positive"), ("share", "neutral"), ("share", "negative"), ("valence", ""))
 
+COVERAGE = (("coverage", ""),)
+
 _DAY_S = 86_400.0
 _WEEK_DAYS = 7.0
 
@@ -85,7 +87,8 @@ def compare_conditions(
 ) -> tuple[Comparison, ...]:
     """Compare each condition with the reference: the study, then each patient, for each measure; raw reading.
 
-    Shares are compared again, without a test, leaving out the time in which the patient speaks or chews.
+    Without a test, shares are compared again, leaving out the time in which the patient speaks or chews; and
+    so is the coverage, of all sessions: where conditions differ in it, faces are not missing at random.
 
     :param sessions, measures: from :func:`pipeline.analysis.summaries.read_sessions` and ``read_measures``.
     """
@@ -100,7 +103,13 @@ def compare_conditions(
         for rows, patient_id, other in _contrasts(sessions, raw, replace(settings, measures=quiet))
     ]
     is_known = any(one.difference is not None for one in again)
-    return (*_holm(compared), *(again if is_known else []))
+    seen = [
+        _compare(rows, patient_id, other, settings, tested=False)
+        for rows, patient_id, other in _contrasts(
+            sessions, _as_measure(sessions), replace(settings, measures=COVERAGE)
+        )
+    ]
+    return (*_holm(compared), *(again if is_known else []), *seen)
 
 
 def _contrasts(
@@ -130,14 +139,18 @@ def _by_measure(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> Iterator[pl.DataFrame]:
     """For each reading and measure: one row per session, in %, with ``week`` and ``used``."""
-    is_share = pl.col("measure").is_in(["share", "share_without_speech", "attention"])
+    is_share = pl.col("measure").is_in(["share", "share_without_speech", "attention", "coverage"])
+    of_all = pl.col("measure") == "coverage"
     joined = (
         measures.join(sessions, on=["patient_id", "session_id"], maintain_order="left")
         .with_columns(
             value=pl.when(is_share).then(100 * pl.col("value")).otherwise(pl.col("value")),
             unit=pl.when(is_share).then(pl.lit("%")).otherwise(pl.col("unit")),
-            used=pl.col("enough") & pl.col("value").is_finite().fill_null(False) & (pl.col("observed_s") > 0),
-            weight=pl.when(pl.col("measure") == "share_without_speech")
+            used=of_all
+            | (pl.col("enough") & pl.col("value").is_finite().fill_null(False) & (pl.col("observed_s") > 0)),
+            weight=pl.when(of_all)
+            .then(pl.col("duration_s"))
+            .when(pl.col("measure") == "share_without_speech")
             .then(pl.col("observed_s") - pl.col("speaking_s").fill_null(0) - pl.col("chewing_s").fill_null(0))
             .otherwise(pl.col("observed_s"))
             .clip(lower_bound=0.0)
@@ -152,6 +165,14 @@ def _by_measure(
             rows = joined.filter(reading=reading, measure=measure, of=of)
             if len(rows):
                 yield rows
+
+
+def _as_measure(sessions: pl.DataFrame) -> pl.DataFrame:
+    """The coverage of every session, as a row of the measures."""
+    fixed = {"reading": RAW, "measure": "coverage", "of": "", "unit": "0…1"}
+    return sessions.select("patient_id", "session_id", pl.col("coverage").alias("value")).with_columns(
+        pl.lit(value).alias(name) for name, value in fixed.items()
+    )
 
 
 def _patients(rows: pl.DataFrame) -> list[str]:

@@ -168,6 +168,7 @@ def _comparisons(out: Path, settings: Mapping[str, Any]) -> str:
                 "The shares were also compared, without a test, leaving out the time in which the patient "
                 "spoke or chewed."
             )
+        told.append("Coverage was compared in the same way, of all sessions and without a test.")
     else:
         told.append(f"No comparison of conditions over patients was possible: {not_compared}.")
     if followed:

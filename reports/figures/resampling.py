@@ -7,9 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.faces.states import LIKELY
 from pipeline.records import EMOTIONS
-from pipeline.store.coverage import knows_speech, sample_seconds
+from pipeline.store.coverage import LIKELY, knows_speech, sample_seconds
 from pipeline.store.timeline import Timeline
 
 Floats = NDArray[np.float64]

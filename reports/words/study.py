@@ -9,6 +9,7 @@ _MEASURES = {
     ("share", "neutral"): marked("Neutral share"),
     ("share", "negative"): marked("Negative share"),
     ("valence", ""): marked("Valence"),
+    ("coverage", ""): marked("Coverage"),
     **{
         ("share_without_speech", of): marked("… without speech") for of in ("positive", "neutral", "negative")
     },

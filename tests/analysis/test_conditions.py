@@ -27,12 +27,19 @@ from pipeline.stats.permutation import permutation_test
 
 ONE_MEASURE = ComparisonSettings(measures=(("share", "positive"),), permutations=199)
 
+Comparisons = tuple[Comparison, ...]
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
 
 def study_of(comparisons: tuple[Comparison, ...]) -> Comparison:
     (found,) = [one for one in comparisons if one.patient_id == STUDY]
     return found
+
+
+def compared(sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings) -> Comparisons:
+    """Of the measures that are asked for."""
+    found = compare_conditions(sessions, measures, settings)
+    return tuple(one for one in found if (one.measure, one.of) in settings.measures)
 
 
 def numbers(result: Comparison | Trend) -> list[object]:
@@ -55,7 +62,7 @@ def tables() -> Tables:
 
 def test_no_sessions_no_comparisons(tables: Tables) -> None:
     sessions, measures = tables
-    assert compare_conditions(sessions.clear(), measures.clear(), ONE_MEASURE) == ()
+    assert compared(sessions.clear(), measures.clear(), ONE_MEASURE) == ()
     assert find_trends(sessions.clear(), measures.clear(), ONE_MEASURE) == ()
 
 
@@ -73,7 +80,7 @@ def test_where_there_is_too_little_the_reason_stands_in_the_place_of_numbers(
     study: dict[str, int], conditions: tuple[str, str], reason: str
 ) -> None:
     sessions, measures = as_tables(made(np.random.default_rng(0), **study), conditions)
-    for one in compare_conditions(sessions, measures, ONE_MEASURE):
+    for one in compared(sessions, measures, ONE_MEASURE):
         if one.patient_id == STUDY:
             assert reason in one.reason
         assert bool(one.reason) == all(number is None for number in numbers(one))
@@ -84,7 +91,7 @@ def test_sessions_that_are_all_alike_are_not_enough(tables: Tables, value: float
     sessions, measures = tables
     alike = measures.with_columns(value=pl.lit(value))
     for one in (
-        *compare_conditions(sessions, alike, ONE_MEASURE),
+        *compared(sessions, alike, ONE_MEASURE),
         *find_trends(sessions, alike, ONE_MEASURE),
     ):
         assert one.reason == "no variation between sessions"
@@ -95,7 +102,7 @@ def test_sessions_without_a_date_have_no_trend(tables: Tables) -> None:
     sessions, measures = tables
     undated = sessions.with_columns(recorded_at=pl.lit(None, pl.Datetime("ms")))
     assert all("dated sessions" in one.reason for one in find_trends(undated, measures, ONE_MEASURE))
-    assert all(one.in_blocks is None for one in compare_conditions(undated, measures, ONE_MEASURE))
+    assert all(one.in_blocks is None for one in compared(undated, measures, ONE_MEASURE))
 
 
 def test_sessions_of_one_day_have_no_trend(tables: Tables) -> None:
@@ -115,7 +122,7 @@ def test_settings_that_say_nothing_are_refused(wrong: dict[str, int]) -> None:
 
 def test_a_study_is_the_model_and_the_test_of_its_sessions(tables: Tables) -> None:
     study = made(np.random.default_rng(0), effect=8)
-    found = study_of(compare_conditions(*tables, ONE_MEASURE))
+    found = study_of(compared(*tables, ONE_MEASURE))
     fit = fit_study(study.values, study.design, 1, study.patients, study.weights)
     test = permutation_test(study.values, study.other, study.patients, study.weights, draws=199, seed=0)
     difference = fit.interval(0, 1)
@@ -133,7 +140,7 @@ def test_shares_without_speech_are_compared_too_but_are_no_further_tests(tables:
     sessions, measures = tables
     rest = measures.with_columns(measure=pl.lit("share_without_speech"), value=pl.col("value") - 0.05)
     both = compare_conditions(sessions, pl.concat([measures, rest]), ONE_MEASURE)
-    assert [one for one in both if one.measure == "share"] == list(compare_conditions(*tables, ONE_MEASURE))
+    assert tuple(one for one in both if one.measure == "share") == compared(*tables, ONE_MEASURE)
     study, quiet = (
         next(one for one in both if one.measure == name and one.patient_id == STUDY)
         for name in ("share", "share_without_speech")
@@ -141,6 +148,20 @@ def test_shares_without_speech_are_compared_too_but_are_no_further_tests(tables:
     assert quiet.mean == pytest.approx(study.mean - 5)
     assert quiet.difference == pytest.approx(study.difference)
     assert (quiet.unit, quiet.p, quiet.p_holm, quiet.permutations) == ("%", None, None, None)
+
+
+def test_coverage_is_compared_of_all_sessions_and_without_a_test(tables: Tables) -> None:
+    sessions, measures = tables
+    is_music = pl.col("condition") == "music"
+    seen = sessions.with_columns(
+        coverage=0.6 + 0.2 * is_music + pl.col("coverage") / 10, enough=pl.col("session_id") != "S01"
+    )
+    found = study_of(
+        tuple(one for one in compare_conditions(seen, measures, ONE_MEASURE) if one.measure == "coverage")
+    )
+    by_condition = seen.group_by("condition").agg(pl.col("coverage").mean()).sort("condition")["coverage"]
+    assert (found.sessions, found.sessions_reference, found.unit, found.p) == (48, 48, "%", None)
+    assert found.difference == pytest.approx(100 * (by_condition[1] - by_condition[0]), abs=0.1)
 
 
 def test_what_is_known_to_differ_is_found_and_what_is_not_is_not() -> None:
@@ -158,9 +179,7 @@ def test_what_is_known_to_differ_is_found_and_what_is_not_is_not() -> None:
     own = np.array([level[int(patient)] for patient in both.patients])
     second = np.array([garden.values[garden.patients == patient].mean() for patient in range(12)])
     values = both.values - np.where(both.other == 2, second[both.patients.astype(int)] - own + 4, 0)
-    found = compare_conditions(
-        *as_tables(replace(both, values=values), ("baseline", "music", "garden")), ONE_MEASURE
-    )
+    found = compared(*as_tables(replace(both, values=values), ("baseline", "music", "garden")), ONE_MEASURE)
     by_name = {one.condition: one for one in found if one.patient_id == STUDY}
     music_found, garden_found = by_name["music"], by_name["garden"]
     assert music_found.difference_low is not None
@@ -178,11 +197,11 @@ def test_sessions_seen_too_little_are_left_out_and_counted(tables: Tables) -> No
     without = measures.with_columns(
         value=pl.when(first & (pl.col("patient_id") == "P01")).then(None).otherwise("value")
     )
-    assert study_of(compare_conditions(short, measures, ONE_MEASURE)).left_out == 12
-    assert study_of(compare_conditions(sessions, without, ONE_MEASURE)).left_out == 1
+    assert study_of(compared(short, measures, ONE_MEASURE)).left_out == 12
+    assert study_of(compared(sessions, without, ONE_MEASURE)).left_out == 1
     changed = measures.with_columns(value=pl.when(first).then(1.0).otherwise("value"))
     as_left_out, as_changed = (
-        study_of(compare_conditions(short, values, ONE_MEASURE)) for values in (measures, changed)
+        study_of(compared(short, values, ONE_MEASURE)) for values in (measures, changed)
     )
     assert as_left_out == as_changed
 
@@ -192,7 +211,7 @@ def test_a_value_that_is_none_is_left_out(tables: Tables, value: float | None) -
     sessions, measures = tables
     first = (pl.col("session_id") == "S01") & (pl.col("patient_id") == "P01")
     without = measures.with_columns(value=pl.when(first).then(pl.lit(value, pl.Float64)).otherwise("value"))
-    found = study_of(compare_conditions(sessions, without, ONE_MEASURE))
+    found = study_of(compared(sessions, without, ONE_MEASURE))
     assert found.left_out == 1
     assert found.difference is not None
 
@@ -201,7 +220,7 @@ def test_who_has_one_condition_only_does_not_count(tables: Tables) -> None:
     sessions, measures = tables
     first = pl.col("patient_id") == "P01"
     one_sided = sessions.with_columns(condition=pl.when(first).then(pl.lit("music")).otherwise("condition"))
-    found = compare_conditions(one_sided, measures, ONE_MEASURE)
+    found = compared(one_sided, measures, ONE_MEASURE)
     assert (study_of(found).patients, study_of(found).left_out) == (11, 8)
     (patient,) = [one for one in found if one.patient_id == "P01"]
     assert patient.reason.startswith("no session with the condition baseline")
@@ -210,7 +229,7 @@ def test_who_has_one_condition_only_does_not_count(tables: Tables) -> None:
 def test_each_patient_alone_is_the_t_test(tables: Tables) -> None:
     """Coverage alike; the interval is Student's."""
     sessions, measures = tables
-    found = compare_conditions(sessions.with_columns(observed_s=pl.lit(420.0)), measures, ONE_MEASURE)
+    found = compared(sessions.with_columns(observed_s=pl.lit(420.0)), measures, ONE_MEASURE)
     (patient,) = [one for one in found if one.patient_id == "P03"]
     rows = measures.join(sessions, on=["patient_id", "session_id"]).filter(patient_id="P03")
     music, baseline = (
@@ -234,8 +253,8 @@ def test_readings_are_never_mixed(tables: Tables) -> None:
 def test_what_is_corrected_by_the_reference_is_not_compared_with_it(tables: Tables) -> None:
     sessions, measures = tables
     corrected = measures.with_columns(reading=pl.lit("corrected"))
-    apart = compare_conditions(sessions, measures, ONE_MEASURE)
-    assert compare_conditions(sessions, pl.concat([measures, corrected]), ONE_MEASURE) == apart
+    apart = compared(sessions, measures, ONE_MEASURE)
+    assert compared(sessions, pl.concat([measures, corrected]), ONE_MEASURE) == apart
 
 
 def test_several_measures_are_corrected_by_holm_by_hand(tables: Tables) -> None:
@@ -249,7 +268,7 @@ def test_several_measures_are_corrected_by_holm_by_hand(tables: Tables) -> None:
     settings = replace(
         ONE_MEASURE, measures=(("share", "positive"), ("share", "neutral"), ("share", "negative"))
     )
-    found = compare_conditions(sessions, pl.concat([measures, *others]), settings)
+    found = compared(sessions, pl.concat([measures, *others]), settings)
     ordered = sorted((one for one in found if one.patient_id == STUDY), key=lambda one: one.p or 0)
     first, second, third = (one.p or 0 for one in ordered)
     by_hand = [3 * first, max(3 * first, 2 * second), max(3 * first, 2 * second, third)]
@@ -264,13 +283,13 @@ def test_conditions_in_blocks_are_said_to_be(tables: Tables) -> None:
     blocks = sessions.with_columns(
         condition=pl.when(late).then(pl.lit("music")).otherwise(pl.lit("baseline"))
     )
-    assert study_of(compare_conditions(blocks, measures, ONE_MEASURE)).in_blocks is True
-    assert study_of(compare_conditions(sessions, measures, ONE_MEASURE)).in_blocks is False
+    assert study_of(compared(blocks, measures, ONE_MEASURE)).in_blocks is True
+    assert study_of(compared(sessions, measures, ONE_MEASURE)).in_blocks is False
 
 
 def test_a_missing_condition_among_the_measures_of_interest_is_no_fault(tables: Tables) -> None:
     settings = replace(ONE_MEASURE, measures=(("share", "positive"), ("nothing", "such")))
-    assert len(compare_conditions(*tables, settings)) == 13
+    assert len(compared(*tables, settings)) == 13
 
 
 # --- weeks

@@ -82,7 +82,7 @@ def test_the_table_is_the_studys_comparisons(told: Path) -> None:
         rows = list(csv.DictReader(file, delimiter=";"))
     assert rows == paper_table(told)
     comparisons = read_conditions(told).filter(patient_id=STUDY)
-    assert len(rows) == len(comparisons) == 6
+    assert len(rows) == len(comparisons) == 8
     music = next(row for row in rows if row["condition"] == "music" and row["reading"] == "raw")
     (number,) = comparisons.filter(condition="music", reading="raw", measure="share", of="positive").rows(
         named=True
@@ -99,7 +99,7 @@ def test_the_table_is_the_studys_comparisons(told: Path) -> None:
 def test_the_markdown_has_both(told: Path) -> None:
     text = (told / "summaries" / "methods.md").read_text("utf-8")
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 6
+    assert len(lines) == 2 + 8
     assert {line.count("|") for line in lines} == {16}
     assert text.startswith("## Methods\n\n96 video sessions")
 
