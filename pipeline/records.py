@@ -151,8 +151,7 @@ ROLES = ("patient", "caregiver", "other", "unknown")
 
 IdentityState = Literal["confirmed", "recognised", "to_check", "unknown"]
 """Certainty of the patient: ``confirmed`` by a person; ``recognised`` by the program; ``to_check``: a person
-must
-check, and the rows are of the most likely person; ``unknown``: the rows are of no person."""
+must check, and the rows are of the most likely person; ``unknown``: the rows are of no person."""
 
 SURE: tuple[IdentityState, ...] = ("confirmed", "recognised")
 """Identities that need no manual check."""

@@ -29,7 +29,9 @@ def train(
     further: Annotated[
         Path | None, typer.Option(help="A second data set, such as older faces; a share of each batch.")
     ] = None,
-    further_share: Annotated[float | None, typer.Option(help="That share, 0 to 1.")] = None,
+    further_share: Annotated[
+        float | None, typer.Option(help="Share of each batch from --further, 0 to 1.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="best or paper; other options override its values.")] = "best",
     size: Annotated[str | None, typer.Option(help="Architecture: atto … nano, tiny … xlarge.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Width and height of the input, px.")] = None,
@@ -41,7 +43,7 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="As many passes as end in this time, min.", min=0)
+        float | None, typer.Option(help="Choose the number of epochs to fit this time, min.", min=0)
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Faces per training step.", min=2)] = None,
     optimizer: Annotated[str | None, typer.Option(help="muon or adamw.")] = None,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @app.command(rich_help_panel=MACHINE)
-def info(video: Annotated[Path, typer.Argument(metavar="VIDEO")]) -> None:
+def info(video: Annotated[Path, typer.Argument(help="A video.", metavar="VIDEO")]) -> None:
     """Show what a video's container declares: picture size, length, frame rate, codec.
 
     Example: emonext info P012_S01.mp4
@@ -120,7 +120,7 @@ def _demo_study(out: Path) -> None:
 
 @app.command(rich_help_panel=MACHINE)
 def bench(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO")],
+    video: Annotated[Path, typer.Argument(help="A video.", metavar="VIDEO")],
     fps: SampleFps = 5.0,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",

@@ -30,7 +30,7 @@ def make_networks(
     sha256: str | None = None,
     key: Path | None = None,
 ) -> "Networks":
-    """The face detector and the classifier, on one device.
+    """All networks of a session, on one device: detector, classifier, face mesh, voice, and face embedder.
 
     :param network: file and sha256 of the face embedder, from :func:`find_identity_file`.
     :param cores: processor cores to use; ``None``: all.

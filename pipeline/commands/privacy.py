@@ -24,7 +24,7 @@ from pipeline.store.counts import number_of
 
 
 @app.command("key", rich_help_panel=PRIVACY)
-def make_key(path: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+def make_key(path: Annotated[Path, typer.Argument(help="File to write.", metavar="FILE")]) -> None:
     """Make a key for `process --encrypt`.
 
     Keep the key apart from the results, and a copy in a safe place: without the key the results cannot be

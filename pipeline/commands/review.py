@@ -99,8 +99,8 @@ def _embedder(identity: str, without: str) -> "Embedder | None":
 def review(
     context: typer.Context,
     directory: Directory,
-    patient: Annotated[str, typer.Argument(metavar="PATIENT")],
-    session: Annotated[str, typer.Argument(metavar="SESSION")],
+    patient: Annotated[str, typer.Argument(help="Its patient_id.", metavar="PATIENT")],
+    session: Annotated[str, typer.Argument(help="Its session_id.", metavar="SESSION")],
     blur: Annotated[
         Literal["others", "all", "none"],
         typer.Option(help="Faces to blur: others (all but the patient's), all, none."),

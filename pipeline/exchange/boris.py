@@ -272,7 +272,7 @@ def _now() -> str:
 
 
 def _behavior(code: str) -> Mapping[str, Any]:
-    """What lasts. An emotion excludes the others: begun, it ends theirs."""
+    """A behaviour with a begin and an end. An emotion excludes the other emotions: its begin is their end."""
     others = [other for other in EMOTIONS if other != code] if code in EMOTIONS else []
     return {
         "type": "State event",

@@ -3,7 +3,7 @@
 A rater has one tier per emotion, or tiers whose annotations are codes. Exported files have one tier for all
 emotions, with a controlled vocabulary of the seven: the rater chooses another emotion from a list by a double
 click, drags a boundary between two episodes once for both, and cannot leave two emotions on top of each
-other.
+other. A second, empty tier is for states, such as speaking.
 """
 
 from collections import Counter

@@ -52,6 +52,8 @@ def export(
         from pipeline.exchange.boris import write_boris
 
         return [write_boris(rateable, _new(folder / "emonext-care.boris"), reading)]
+    if kind != "elan":
+        raise InputError(f"`format` {kind}: no such format.")
     from pipeline.exchange.elan import write_elan
 
     paths = [_new(folder / f"{one.name}.eaf") for one in rateable]

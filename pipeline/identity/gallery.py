@@ -17,7 +17,14 @@ from pipeline.stats.spread import spread
 from pipeline.store.folders import GALLERY
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_table, to_table, write_table
 
-GALLERY_SCHEMA = pa.schema([pa.field("network", pa.string()), pa.field("embedding", pa.list_(pa.float32()))])
+GALLERY_SCHEMA = pa.schema(
+    [
+        pa.field(
+            "network", pa.string(), metadata={"meaning": "sha256 of the network that embedded the face"}
+        ),
+        pa.field("embedding", pa.list_(pa.float32()), metadata={"meaning": "one face of the patient"}),
+    ]
+)
 
 # Faces stored per session, spread over its time. With more faces, a stranger is more likely to be near one.
 _MOST_FACES = 12

@@ -120,7 +120,7 @@ def _checked(patient: Patient, tracks: Iterable[TrackInfo]) -> Patient:
 
 
 def _first_by(wish: str, seen: Iterable[Mapping[int, float]]) -> set[int]:
-    """The person chosen by the rule; ``None`` without a face.
+    """The person chosen by the rule; empty without a face.
 
     :param seen: for each sample, person → size of the face, px.
     """

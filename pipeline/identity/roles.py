@@ -25,9 +25,12 @@ from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_t
 
 ROLES_SCHEMA = pa.schema(
     [
-        pa.field("role", pa.string()),
-        pa.field("time_s", pa.float64()),
-        *(pa.field(edge, pa.float32()) for edge in ("x1", "y1", "x2", "y2")),
+        pa.field("role", pa.string(), metadata={"meaning": f"given by a person: {', '.join(ROLES)}"}),
+        pa.field("time_s", pa.float64(), metadata={"meaning": "time of a sample of the track", "unit": "s"}),
+        *(
+            pa.field(edge, pa.float32(), metadata={"meaning": "box of the face then", "unit": "px"})
+            for edge in ("x1", "y1", "x2", "y2")
+        ),
     ]
 )
 

@@ -71,8 +71,8 @@ def process_session(
     if found.patient.chosen_by == "photo" and patient is found.patient:
         # only these: what earlier sessions alone recognised is no reference, or an error would spread
         write_gallery(out, session.ids, found.embeddings, found.network)
-    for kept_by_hand in (roles, gallery_path(out, *session.ids)):
-        encrypt_table(kept_by_hand)
+    for kept_table in (roles, gallery_path(out, *session.ids)):
+        encrypt_table(kept_table)
     metadata = _metadata(session, settings, networks, recording, decoders) | {"fingerprint": fingerprint}
     timeline = write_session(out, *session.ids, found.samples, patient, metadata)
     kept.remove()

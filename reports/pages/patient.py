@@ -45,17 +45,17 @@ from reports.words.labels import (
 from reports.words.language import Language, marked
 
 MAX_SIDE_BY_SIDE = 60
-"""Of more sessions, weeks or months are shown side by side, and the list is folded by month."""
+"""With more sessions, weeks or months are shown side by side, and the list is folded by month."""
 
 MIN_SHOWN = 3
-"""Sessions in a field of the table of days and times from which on it shows how they looked."""
+"""Minimum number of sessions for a field of the table of days and times."""
 
 EVEN = 0.03
-"""A balance that is less than so far from this person's usual one is shown as about that."""
+"""A balance that differs by less from the person's usual one is shown as usual."""
 
 
 ALL = "list"
-"""Where the list begins that is not folded."""
+"""Anchor of the list that is not folded."""
 
 
 def patient_page(
@@ -191,7 +191,7 @@ def _cell(slot: Slot | None) -> dict[str, Any] | None:
 
 
 def _conditions(history: PatientHistory, language: Language) -> Mapping[str, Any] | None:
-    """As it was read: the correction is made from sessions of the reference, so it favours them."""
+    """In the raw reading: the correction is made from sessions of the reference, so it favours them."""
     found = over_time.conditions(history)
     means = {
         name: {of: mean for of in ("positive", "negative") if (mean := _mean(visits, of, RAW)) is not None}

@@ -31,12 +31,12 @@ LOCALES = {SOURCE: "en_GB", "fr": "fr_FR"}
 
 
 def marked(text: str) -> str:
-    """The text itself, so that it is found among those to be translated; where it is shown, it is."""
+    """Mark a text for translation; return it unchanged."""
     return text
 
 
 def counted(one: str, many: str) -> tuple[str, str]:
-    """The same of the two forms of a text with a number in it, for :meth:`Language.ngettext`."""
+    """Mark both forms of a text with a number for translation; return them unchanged."""
     return one, many
 
 
@@ -139,4 +139,4 @@ def _compiled(file: Traversable) -> BytesIO:
 
 
 ENGLISH = language(SOURCE)
-"""What the pages for researchers and coordinators are in."""
+"""The language of the sources, and of the pages for raters and of evaluations."""
