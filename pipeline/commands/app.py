@@ -1,8 +1,9 @@
 """The Typer app and its command groups, in the order of the help."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 # Headings of the list of commands in the help.
 SESSIONS, PRIVACY, CLASSIFIER, MACHINE = "Sessions", "Privacy", "Classifier", "This machine"
@@ -24,6 +25,25 @@ audit_app = typer.Typer(help="Show and verify the log of who did what, and when.
 app.add_typer(audit_app, name="audit", rich_help_panel=PRIVACY)
 data_app = typer.Typer(help="Import labelled faces for training and evaluation.", no_args_is_help=True)
 app.add_typer(data_app, name="data", rich_help_panel=CLASSIFIER)
+
+
+class _Command(TyperCommand):
+    """Refuse an option that takes one value and is given twice; otherwise, only the last would count."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        once = [one for one in given if isinstance(one, TyperOption) and not (one.multiple or one.is_flag)]
+        for option in once:
+            if once.count(option) > 1:
+                ctx.fail(f"{option.opts[0]} is given {once.count(option)} times; give it once.")
+        return super().parse_args(ctx, args)
+
+
+def refuse_repeated_options() -> None:
+    """For all commands, once they are registered."""
+    for one in (app, weights_app, study_app, audit_app, data_app):
+        for command in one.registered_commands:
+            command.cls = _Command
 
 
 def _show_version(wanted: bool) -> None:

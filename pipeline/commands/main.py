@@ -4,7 +4,7 @@ import errno
 import sys
 from io import TextIOWrapper
 
-from pipeline.commands.app import app
+from pipeline.commands.app import app, refuse_repeated_options
 from pipeline.commands.console import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
@@ -18,6 +18,8 @@ from pipeline.commands.console import (
 from pipeline.commands import process, study, results, review, preflight, privacy, classifier, machine  # noqa: F401
 
 # isort: on
+
+refuse_repeated_options()
 
 
 def main() -> None:

@@ -32,9 +32,8 @@ _BLOCK = 1024
 # A frame of sound that begins so much later than the last one ended leaves a hole; rounding is less.
 _HOLE_S = 0.1
 
-# Sound that stays below the smallest step of 16 bits for so long, s, is no sound: a microphone was muted, or
-# the track is empty.
-_SILENT, _SILENT_S = 1 / 2**15, 10.0
+# A track that stays below the smallest step of 16 bits is no sound: the microphone was off, or is another's.
+_SILENT = 1 / 2**15
 
 State = tuple[Tensor, Tensor]
 
@@ -105,7 +104,7 @@ class _Heard:
         self._net, self._device = net, device
         self._windows: list[NDArray[np.int64]] = []
         self._answers: list[NDArray[np.float32]] = []
-        self._silent: list[NDArray[np.bool_]] = []
+        self._is_silent = True
         self._waiting: list[NDArray[np.float32]] = []
         self._begin(0)
 
@@ -129,14 +128,13 @@ class _Heard:
             self._listen()
 
     def end(self) -> Voice:
-        """All answers, without those about long silence."""
+        """All answers; none about a silent track."""
         self._listen(rest=True)
-        if not self._windows:
+        if self._is_silent:
             return _NOTHING
         # a sound that ends in a window and one that begins in it
         windows, rows = np.unique(np.concatenate(self._windows), return_index=True)
-        heard = ~_long(np.concatenate(self._silent)[rows], round(_SILENT_S / WINDOW_S))
-        return Voice(windows[heard], np.concatenate(self._answers)[rows][heard])
+        return Voice(windows, np.concatenate(self._answers)[rows])
 
     @torch.inference_mode()
     def _listen(self, *, rest: bool = False) -> None:
@@ -152,18 +150,9 @@ class _Heard:
         answers, self._state = self._net(heard.unfold(0, _BEFORE + _WINDOW, _WINDOW), self._state)
         self._windows.append(self._next + np.arange(len(answers)))
         self._answers.append(answers.cpu().numpy())
-        self._silent.append(np.abs(sound[:whole]).reshape(-1, _WINDOW).max(axis=1) < _SILENT)
+        self._is_silent &= bool(np.abs(sound[:whole]).max() < _SILENT)
         self._next += len(answers)
         self._before = heard[-_BEFORE:]
-
-
-def _long(where: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
-    """(n,) the runs of at least so many."""
-    edges = np.flatnonzero(np.diff(where, prepend=False, append=False)).reshape(-1, 2)
-    found = np.zeros(len(where), bool)
-    for begin, end in edges[edges[:, 1] - edges[:, 0] >= least]:
-        found[begin:end] = True
-    return found
 
 
 def _tracks(path: Path) -> int:

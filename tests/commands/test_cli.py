@@ -128,6 +128,12 @@ def test_an_option_that_does_not_apply_is_refused(
 # --- the bar
 
 
+def test_an_option_that_is_given_twice_is_refused(emonext: Emonext, tmp_path: Path) -> None:
+    ended = emonext("process", tmp_path, "--session", "S1", "--session", "S2")
+    assert ended.code == 2
+    assert "--session is given 2 times; give it once." in ended.err
+
+
 def test_the_bar_can_be_drawn_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is drawn by a thread of its own, also between being set back and being set."""
     terminal = Console(file=io.StringIO(), force_terminal=True)

@@ -145,15 +145,6 @@ def test_the_first_track_that_is_not_silent_is_heard(
     assert heard_s(hear(probe(path)))[0] == pytest.approx(5.0, abs=0.35)
 
 
-def test_a_microphone_that_was_muted_heard_nothing(tmp_path: Path, hear: VoiceReader, speech: Sound) -> None:
-    sound = np.concatenate([quiet(3), speech, np.zeros(12 * RATE, np.float32), quiet(3)])
-    voice = hear(probe(film(tmp_path / "a.mkv", 23, (0, sound), codec="pcm_s16le")))
-    time_s = voice.window * WINDOW_S
-    muted_s = 3 + len(speech) / RATE
-    assert not ((time_s > muted_s + 0.2) & (time_s < muted_s + 11.8)).any()
-    assert time_s[-1] > muted_s + 14
-
-
 def test_a_video_without_sound_tells_nothing(tmp_path: Path, hear: VoiceReader) -> None:
     info = probe(film(tmp_path / "a.mp4", 2))
     assert info.sound_zero_s is None
