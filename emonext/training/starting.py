@@ -3,6 +3,7 @@
 import math
 
 import timm
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -29,6 +30,9 @@ _IMAGENET = {
 # The localisation network's first linear map, whose width depends on the input size.
 _AFFINE = "transformer.affine.0.weight"
 _AFFINE_CHANNELS = 10
+# Noise of repeated channels, as a share of the weight.
+_COPY_NOISE = 0.05
+
 _AFFINE_WIDTHS = {_AFFINE_CHANNELS * side * side for side in range(1, 1000)}
 
 
@@ -37,7 +41,7 @@ def start_from(model: EmoNeXt, source: str) -> set[str]:
 
     Parameters without a counterpart keep their initial values: with ImageNet weights, squeeze-and-excitation,
     attention and heads; otherwise a missing head for votes. A spatial transformer of another input size is
-    resized.
+    resized. A narrower network of the same depths is widened.
 
     :param source: ``none``, ``imagenet`` (timm's ConvNeXt of the same widths: from its cache, or fetched),
         shipped weights by name, or a file: weights of this program or a ConvNeXt of timm's.
@@ -58,6 +62,7 @@ def start_from(model: EmoNeXt, source: str) -> set[str]:
     # all trunk blocks must match; squeeze-and-excitation is optional
     trunks = [{key for key in state if _is_trunk(key)} for state in (ours, found)]
     found = {key: _as_linear(value, ours[key]) for key, value in found.items() if key in ours}
+    found = _widened(found, ours)
     wrong = [key for key, value in found.items() if value.shape != ours[key].shape]
     if wrong or trunks[0] != trunks[1]:
         example = min(wrong or trunks[0] ^ trunks[1])
@@ -113,6 +118,35 @@ def _resize_affine(weight: Tensor, width: int) -> Tensor:
     maps = weight.view(len(weight), _AFFINE_CHANNELS, before, before)
     scaled = F.interpolate(maps, (after, after), mode="bilinear", align_corners=False, antialias=True)
     return scaled.flatten(1) * (before / after) ** 2
+
+
+def _widened(found: dict[str, Tensor], ours: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Repeat channels of a narrower network (Net2Wider; Chen, Goodfellow & Shlens 2016).
+
+    What reads repeated channels shares their weight among them, so that the wider network computes nearly the
+    same; a little noise, so that the copies can learn different things.
+    """
+    generator = torch.Generator().manual_seed(0)
+    chosen: dict[tuple[int, int], Tensor] = {}
+
+    def channels(before: int, after: int) -> Tensor:
+        if (before, after) not in chosen:
+            more = torch.randint(before, (after - before,), generator=generator)
+            chosen[before, after] = torch.cat([torch.arange(before), more])
+        return chosen[before, after]
+
+    wider = {}
+    for key, value in found.items():
+        shape = ours[key].shape
+        if value.ndim == len(shape) and value.ndim and value.shape[0] < shape[0]:
+            value = value[channels(value.shape[0], shape[0])]
+        if value.ndim == len(shape) > 1 and value.shape[1] < shape[1]:
+            columns = channels(value.shape[1], shape[1])
+            copies = columns.bincount()[columns].view(1, -1, *[1] * (value.ndim - 2))
+            noise = torch.randn(value[:, columns].shape, generator=generator) * (copies > 1)
+            value = value[:, columns] / copies * (1 + _COPY_NOISE * noise)
+        wider[key] = value
+    return wider
 
 
 def _as_linear(value: Tensor, ours: Tensor) -> Tensor:

@@ -332,3 +332,22 @@ def differing(model: EmoNeXt, state: dict[str, Tensor]) -> set[str]:
 @torch.inference_mode()
 def logits(model: EmoNeXt, x: Tensor) -> Tensor:
     return model.eval()(x)
+
+
+def test_a_narrower_network_is_widened_and_computes_nearly_the_same(tmp_path: Path) -> None:
+    source = taught(SMALL)
+    model = fresh(replace(SMALL, dims=(20, 24, 40, 44)))
+    copied = start_from(model, str(saved(source, tmp_path, "weights")))
+    assert copied == set(model.state_dict())
+    pictures = torch.randn(32, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        before, after = (network.eval()(pictures).flatten().numpy() for network in (source, model))
+    assert np.corrcoef(before, after)[0, 1] > 0.9
+    halves = model.state_dict()["backbone.stages.3.blocks.0.mlp.fc1.weight"]
+    assert len(halves.unique(dim=0)) == len(halves), "copies differ a little, so that they can learn apart"
+
+
+def test_a_wider_network_is_refused(tmp_path: Path) -> None:
+    wider = saved(taught(replace(SMALL, dims=(20, 24, 40, 44))), tmp_path, "weights")
+    with pytest.raises(WeightsError, match="of another architecture"):
+        start_from(fresh(), str(wider))
