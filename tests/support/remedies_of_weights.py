@@ -318,7 +318,7 @@ def refuse(*arguments: object, **options: object) -> None:
 
 @remedy("--init {}: of another architecture ({} does not fit); give its --size.")
 def a_start_of_another_size(kit: Kit) -> Steps:
-    yield train(kit, "--init", "atto", "--size", "femto")
+    yield train(kit, "--init", "atto", "--size", "nano")
     yield train(kit, "--init", "atto", "--size", "atto", out="other")
 
 
