@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand
 
 # Headings of the list of commands in the help.
 SESSIONS, PRIVACY, CLASSIFIER, MACHINE = "Sessions", "Privacy", "Classifier", "This machine"
@@ -28,18 +28,20 @@ app.add_typer(data_app, name="data", rich_help_panel=CLASSIFIER)
 
 
 class _Command(TyperCommand):
-    """Refuse an option that takes one value and is given twice; otherwise, only the last would count."""
+    """Refuse two patients or sessions: otherwise only the last would be processed, unnoticed.
+
+    Of other options the last one counts, so that scripts can put their own values behind defaults.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
-        once = [one for one in given if isinstance(one, TyperOption) and not (one.multiple or one.is_flag)]
-        for option in once:
-            if once.count(option) > 1:
-                ctx.fail(f"{option.opts[0]} is given {once.count(option)} times; give it once.")
+        for option in given:
+            if option.name in ("patient", "session") and not option.multiple and given.count(option) > 1:
+                ctx.fail(f"{option.opts[0]} is given {given.count(option)} times; give it once.")
         return super().parse_args(ctx, args)
 
 
-def refuse_repeated_options() -> None:
+def refuse_repeated_choices() -> None:
     """For all commands, once they are registered."""
     for one in (app, weights_app, study_app, audit_app, data_app):
         for command in one.registered_commands:

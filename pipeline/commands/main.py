@@ -4,7 +4,7 @@ import errno
 import sys
 from io import TextIOWrapper
 
-from pipeline.commands.app import app, refuse_repeated_options
+from pipeline.commands.app import app, refuse_repeated_choices
 from pipeline.commands.console import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
@@ -19,7 +19,7 @@ from pipeline.commands import process, study, results, review, preflight, privac
 
 # isort: on
 
-refuse_repeated_options()
+refuse_repeated_choices()
 
 
 def main() -> None:
