@@ -28,6 +28,13 @@ def a_video_without_ids(kit: Kit) -> Steps:
     yield kit.process(video.rename(kit.folder / "P1_S7.mp4"))
 
 
+@remedy("{} is given {} times; give it once.")
+def two_patients(kit: Kit) -> Steps:
+    video = kit.video("film.mp4")
+    yield kit.process(video, "--patient", "P1", "--patient", "P2", "--session", "S1")
+    yield kit.process(video, "--patient", "P2", "--session", "S1")
+
+
 @remedy(" itself; give its sub-folders: {}")
 def a_folder_of_folders(kit: Kit) -> Steps:
     kit.video("in/a/P1_S1.mp4"), kit.video("in/b/P1_S2.mp4")
