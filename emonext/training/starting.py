@@ -30,10 +30,10 @@ _IMAGENET = {
 # The localisation network's first linear map, whose width depends on the input size.
 _AFFINE = "transformer.affine.0.weight"
 _AFFINE_CHANNELS = 10
+_AFFINE_WIDTHS = {_AFFINE_CHANNELS * side * side for side in range(1, 1000)}
+
 # Noise of repeated channels, as a share of the weight.
 _COPY_NOISE = 0.05
-
-_AFFINE_WIDTHS = {_AFFINE_CHANNELS * side * side for side in range(1, 1000)}
 
 
 def start_from(model: EmoNeXt, source: str) -> set[str]:

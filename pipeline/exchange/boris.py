@@ -230,7 +230,6 @@ _KEYS = {
     "sad": "s",
     "surprise": "u",
     "neutral": "n",
-} | {
     "speaking": "t",
     "chewing": "c",
     "asleep": "z",

@@ -80,7 +80,7 @@ def summarize(timeline: Timeline) -> Summary:
     gap_s = duration_s - sum(status_s.values())
     status_s["gap"] = gap_s if gap_s > TIME_EPS_S else 0.0
     emotion_s = _seconds_by(rows, "emotion", EMOTIONS)
-    observed_s = status_s["ok"]
+    observed_s, knows = status_s["ok"], knows_speech(timeline)
     observed = rows.filter(pl.col("status") == "ok")
     others = [span for span in _spans(rows, "status") if span.status != "ok"]
     valence_s = observed["valence"].to_numpy() @ observed["seconds"].to_numpy()
@@ -99,8 +99,8 @@ def summarize(timeline: Timeline) -> Summary:
         mean_valence=float(valence_s) / observed_s if observed_s else None,
         unseen=tuple(span for span in others if span.status != "eyes_shut"),
         resting=tuple(span for span in others if span.status == "eyes_shut"),
-        speaking_s=_seconds_of(rows, "speaking") if knows_speech(timeline) else None,
-        chewing_s=_seconds_of(rows, "chewing") if knows_speech(timeline) else None,
+        speaking_s=_seconds_of(rows, "speaking") if knows else None,
+        chewing_s=_seconds_of(rows, "chewing") if knows else None,
         facing_s=_seconds_by(rows, "facing", FACINGS) if rows["facing"].is_not_null().any() else {},
     )
 

@@ -30,8 +30,7 @@ class Steps:
 
     :param edges_s: (n + 1,) bounds of the steps, s.
     :param seen_s: (n,) seconds of each step with a readable expression. ``resting_s``: with eyes shut for
-        long. ``moving_s``: speaking or chewing; 0 if
-        that is mostly unknown.
+        long. ``moving_s``: speaking or chewing; 0 if that is mostly unknown.
     :param emotion_s: (n, 7) seconds in which each emotion was the likeliest, in the order of EMOTIONS.
     :param probabilities: (n, 7) time-weighted means, 0…1; NaN without observed time.
     :param valence: (n,) time-weighted mean, −1…1; NaN without observed time.

@@ -30,7 +30,7 @@ LABEL_WORDS = {
 
 _LABEL_ORDER = ("positive", "negative", *EMOTION_ORDER, "none")
 
-# Kappas in each of the first sentences.
+# Kappas on expressions in the first sentence.
 _TOLD = 4
 
 _BEFORE_S = 2.0
@@ -86,17 +86,15 @@ def lead(found: Agreement) -> str:
     sentences = []
     if found.comparisons:
         kappas = [f"{_kappa(one.kappa)} between {_pair(one)}" for one in [*machine, *people][:_TOLD]]
-        sentences.append(f"On positive, neutral and negative, kappa is {_and(kappas) or 'not known'}.")
+        sentences.append(
+            f"On positive, neutral and negative, kappa is {ENGLISH.listed(kappas) or 'not known'}."
+        )
     states = [one for one in found.states if one.first == MACHINE]
     known = [one for one in states if one.kappa.value is not None]
     if known:
         kappas = [f"{_kappa(one.kappa)} on {one.state} (with {one.second})" for one in known]
-        sentences.append(f"Between the machine and people, kappa is {_and(kappas)}.")
+        sentences.append(f"Between the machine and people, kappa is {ENGLISH.listed(kappas)}.")
     return " ".join([*sentences, _compared(machine or states)])
-
-
-def _and(parts: Sequence[str]) -> str:
-    return ", ".join(parts[:-1]) + (" and " if parts[1:] else "") + "".join(parts[-1:])
 
 
 def rated_lines(found: Agreement) -> list[str]:
