@@ -35,8 +35,6 @@ from pipeline.store.result_tables import write_derived
 
 SESSION_MEASURES = (("share", "positive"), ("share", "neutral"), ("share", "negative"), ("valence", ""))
 
-COVERAGE = (("coverage", ""),)
-
 _DAY_S = 86_400.0
 _WEEK_DAYS = 7.0
 
@@ -87,39 +85,32 @@ def compare_conditions(
 ) -> tuple[Comparison, ...]:
     """Compare each condition with the reference: the study, then each patient, for each measure; raw reading.
 
-    Without a test, shares are compared again, leaving out the time in which the patient speaks or chews; and
-    so is the coverage, of all sessions: where conditions differ in it, faces are not missing at random.
+    Without a test, two more things are compared: the shares without the time in which the patient speaks or
+    chews, and the coverage of all sessions. Where coverage differs, faces are not missing at random.
 
     :param sessions, measures: from :func:`pipeline.analysis.summaries.read_sessions` and ``read_measures``.
     """
     raw = measures.filter(reading=RAW)
-    compared = [
-        _compare(rows, patient_id, other, settings, tested=True)
-        for rows, patient_id, other in _contrasts(sessions, raw, settings)
-    ]
     quiet = tuple(("share_without_speech", of) for measure, of in settings.measures if measure == "share")
-    again = [
-        _compare(rows, patient_id, other, settings, tested=False)
-        for rows, patient_id, other in _contrasts(sessions, raw, replace(settings, measures=quiet))
-    ]
+    tested = _compare_all(sessions, raw, settings, tested=True)
+    again = _compare_all(sessions, raw, replace(settings, measures=quiet), tested=False)
     is_known = any(one.difference is not None for one in again)
-    seen = [
-        _compare(rows, patient_id, other, settings, tested=False)
-        for rows, patient_id, other in _contrasts(
-            sessions, _as_measure(sessions), replace(settings, measures=COVERAGE)
-        )
-    ]
-    return (*_holm(compared), *(again if is_known else []), *seen)
+    coverage = replace(settings, measures=(("coverage", ""),))
+    seen = _compare_all(sessions, _as_measure(sessions), coverage, tested=False)
+    return (*_holm(tested), *(again if is_known else []), *seen)
 
 
-def _contrasts(
-    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
-) -> Iterator[tuple[pl.DataFrame, str, str]]:
-    """Sessions, patient (or the study) and condition of each comparison."""
+def _compare_all(
+    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings, *, tested: bool
+) -> list[Comparison]:
+    """Every measure, for the study and each patient, and every condition."""
+    found: list[Comparison] = []
     for rows in _by_measure(sessions, measures, settings):
         others = sorted(set(rows["condition"]) - {settings.reference, ""}) or [""]
         for patient_id in _patients(rows):
-            yield from ((_of(rows, patient_id), patient_id, other) for other in others)
+            of_them = _of(rows, patient_id)
+            found += [_compare(of_them, patient_id, other, settings, tested=tested) for other in others]
+    return found
 
 
 def find_trends(
