@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from pipeline.analysis.derive import update_derived
 from pipeline.analysis.longitudinal import PatientHistory, histories
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.analysis.summaries import read_measures
@@ -18,6 +17,7 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import WITHOUT_CONSENT, read_status, state_of, stored_reasons
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
+from pipeline.study.derive import update_derived
 from reports.assets import remove_assets, write_assets
 from reports.errors import ReportError
 from reports.options import ReportOptions, last_options, write_options

@@ -7,12 +7,12 @@ import polars as pl
 
 from pipeline.agreement.time_grid import Coder, Coding, by_episodes, by_samples
 from pipeline.analysis.baseline_correction import OwnBaseline, corrected
-from pipeline.analysis.derive import as_settings
 from pipeline.analysis.episodes import Observed, observed
 from pipeline.analysis.summaries import CORRECTED, RAW, baseline_of, read_episodes, read_sessions
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import Timeline, written_sessions
+from pipeline.study.derive import as_settings
 
 
 class MachineCoder:

@@ -53,12 +53,12 @@ def purge(
 
     Example: emonext purge study --patient P012
     """
-    from pipeline.analysis.derive import update_derived
     from pipeline.errors import InputError
     from pipeline.exchange.manifest import LIST_FILE
     from pipeline.privacy.purge import plan_purge
     from pipeline.privacy.purge import purge as carry_out
     from pipeline.store.encryption import use_key
+    from pipeline.study.derive import update_derived
     from reports import own_text, write_reports
 
     use_key(key)

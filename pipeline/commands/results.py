@@ -42,8 +42,8 @@ def report(
 
     Example: emonext report study --lang fr
     """
-    from pipeline.analysis.derive import update_derived
     from pipeline.review.thumbnails import Thumbnails
+    from pipeline.study.derive import update_derived
     from reports import last_options, write_reports
 
     options = last_options(directory)
@@ -81,9 +81,9 @@ def summarize(
 
     Example: emonext summarize study --min-duration 2
     """
-    from pipeline.analysis.derive import derive
     from pipeline.analysis.episodes import EpisodeSettings
     from pipeline.analysis.summaries import SummarySettings, read_sessions
+    from pipeline.study.derive import derive
 
     episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
     settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
@@ -136,11 +136,11 @@ def agree(
     """
     from pipeline.agreement.compare import agree as compare
     from pipeline.agreement.results import write_disagreements, write_figures
-    from pipeline.analysis.derive import update_derived
     from pipeline.exchange.code_map import read_codes
     from pipeline.exchange.coded import session_names
     from pipeline.exchange.ratings import read_ratings, read_span
     from pipeline.store.encryption import use_key
+    from pipeline.study.derive import update_derived
     from reports.pages.agreement import lead, rated_lines, write_agreement_page
 
     use_key(key)
@@ -188,8 +188,8 @@ def export(
 
     Example: emonext export study --format elan
     """
-    from pipeline.analysis.derive import update_derived
     from pipeline.exchange.export import export as write
+    from pipeline.study.derive import update_derived
 
     if kind not in ("elan", "boris"):
         refuse_given(context, "--format elan and boris", "reading")

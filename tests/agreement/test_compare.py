@@ -13,13 +13,13 @@ from timelines import THIRTY_SECONDS, make_timeline, put
 
 from pipeline.agreement.compare import _classes, agree
 from pipeline.agreement.results import Agreement, Comparison, RatedTime, write_disagreements, write_figures
-from pipeline.analysis.event_locked import write_events
 from pipeline.analysis.summaries import summarize_folder
 from pipeline.errors import InputError, TimelineError
 from pipeline.exchange.code_map import read_codes
 from pipeline.exchange.coded import session_names
 from pipeline.exchange.ratings import CodedInterval, Rating, Ratings, read_ratings
 from pipeline.stats.reliability import Correlation, confusion
+from pipeline.study.event_locked import write_events
 
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
 pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")

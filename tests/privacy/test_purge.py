@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 from purging import Process, do_purge, files, paths_with
 
-from pipeline.analysis.derive import as_settings, derive
 from pipeline.analysis.summaries import SummarySettings, read_measures, read_sessions
 from pipeline.errors import InputError
 from pipeline.exchange.export import export
@@ -16,6 +15,7 @@ from pipeline.review.people import find_people
 from pipeline.store.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.store.parquet import read_metadata
 from pipeline.store.status import read_status
+from pipeline.study.derive import as_settings, derive
 from reports import ReportOptions, last_options, write_reports
 
 

@@ -11,7 +11,6 @@ from roles import confirm_everybody
 
 from pipeline.agreement.compare import agree
 from pipeline.agreement.results import write_disagreements, write_figures
-from pipeline.analysis.derive import derive, update_derived
 from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import read_codes
@@ -29,6 +28,7 @@ from pipeline.review.people_table import write_people
 from pipeline.store.audit import IDS_FILE, audited
 from pipeline.store.status import Outcome, is_damaged, read_status, sessions_in
 from pipeline.store.timeline import written_sessions
+from pipeline.study.derive import derive, update_derived
 from pipeline.video.container import sha256_of
 from reports import own_text, write_reports
 from reports.pages.agreement import write_agreement_page

@@ -84,14 +84,14 @@ def _schema(schema: Any) -> str:
 
 def output_schema() -> str:
     """The tables of ``docs/output-schema.md``."""
-    from pipeline.analysis.comparison_tables import CONDITIONS_SCHEMA, TRENDS_SCHEMA
-    from pipeline.analysis.event_locked import EVENTS_SCHEMA
     from pipeline.analysis.scales import SCALES_SCHEMA
     from pipeline.analysis.summaries import EPISODES_SCHEMA, MEASURES_SCHEMA, SESSIONS_SCHEMA
     from pipeline.identity.gallery import GALLERY_SCHEMA
     from pipeline.identity.roles import ROLES_SCHEMA
     from pipeline.store.status import STATUS_SCHEMA
     from pipeline.store.timeline import FACES_SCHEMA, SCHEMA_VERSION, TIMELINE_SCHEMA
+    from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, TRENDS_SCHEMA
+    from pipeline.study.event_locked import EVENTS_SCHEMA
 
     tables = {
         "timelines/": TIMELINE_SCHEMA,

@@ -169,7 +169,6 @@ def read_video(path: Path | None = None) -> str:
 
 def read_results(folder: Path | None = None) -> str:
     """All that reads a folder of results; each thing either works or says which file is at fault."""
-    from pipeline.analysis.derive import derive
     from pipeline.errors import PipelineError
     from pipeline.identity.roles import patient_from_roles, roles_path
     from pipeline.processing.session_tables import read_roles, read_samples
@@ -177,6 +176,7 @@ def read_results(folder: Path | None = None) -> str:
     from pipeline.store.paths import faces_path, timeline_path
     from pipeline.store.status import overview, read_outcomes, sessions_in
     from pipeline.store.timeline import read_faces, read_timeline
+    from pipeline.study.derive import derive
     from reports import write_reports
     from reports.errors import ReportError
     from reports.pages.status import status_page

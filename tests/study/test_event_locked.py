@@ -9,7 +9,12 @@ import polars as pl
 import pytest
 
 from pipeline.analysis.episodes import Observed
-from pipeline.analysis.event_locked import (
+from pipeline.analysis.events import Event
+from pipeline.errors import InputError
+from pipeline.records import Ids
+from pipeline.store.paths import timeline_path
+from pipeline.store.timeline import read_timeline
+from pipeline.study.event_locked import (
     ALL,
     MEASURES,
     EventSettings,
@@ -19,11 +24,6 @@ from pipeline.analysis.event_locked import (
     recorded_of,
     write_events,
 )
-from pipeline.analysis.events import Event
-from pipeline.errors import InputError
-from pipeline.records import Ids
-from pipeline.store.paths import timeline_path
-from pipeline.store.timeline import read_timeline
 
 BY_HAND = EventSettings(before_s=2, after_s=3, matched=2, clusters=2, resamples=500)
 

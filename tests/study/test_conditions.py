@@ -11,7 +11,10 @@ from made_sessions import as_tables, made
 from scipy.stats import linregress, ttest_ind
 from statsmodels.stats.multitest import multipletests
 
-from pipeline.analysis.comparison_tables import (
+from pipeline.errors import InputError, TimelineError
+from pipeline.stats.mixed_model import fit_study
+from pipeline.stats.permutation import permutation_test
+from pipeline.study.comparison_tables import (
     CONDITIONS_SCHEMA,
     STUDY,
     TRENDS_SCHEMA,
@@ -20,10 +23,7 @@ from pipeline.analysis.comparison_tables import (
     read_conditions,
     read_trends,
 )
-from pipeline.analysis.conditions import ComparisonSettings, compare_conditions, find_trends, write_conditions
-from pipeline.errors import InputError, TimelineError
-from pipeline.stats.mixed_model import fit_study
-from pipeline.stats.permutation import permutation_test
+from pipeline.study.conditions import ComparisonSettings, compare_conditions, find_trends, write_conditions
 
 ONE_MEASURE = ComparisonSettings(measures=(("share", "positive"),), permutations=199)
 
@@ -324,8 +324,8 @@ def test_a_patients_trend_is_the_slope_of_a_line(tables: Tables) -> None:
 
 
 def test_tables_hold_what_was_found(tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.analysis.conditions.read_sessions", lambda out: tables[0])
-    monkeypatch.setattr("pipeline.analysis.conditions.read_measures", lambda out: tables[1])
+    monkeypatch.setattr("pipeline.study.conditions.read_sessions", lambda out: tables[0])
+    monkeypatch.setattr("pipeline.study.conditions.read_measures", lambda out: tables[1])
     found = write_conditions(tmp_path, ONE_MEASURE)
     read = read_conditions(tmp_path)
     assert read.columns == CONDITIONS_SCHEMA.names

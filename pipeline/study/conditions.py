@@ -26,12 +26,12 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from pipeline.analysis.comparison_tables import CONDITIONS_SCHEMA, STUDY, TRENDS_SCHEMA, Comparison, Trend
 from pipeline.analysis.summaries import RAW, read_measures, read_sessions
 from pipeline.errors import InputError, NotEnoughError
 from pipeline.stats.mixed_model import Fit, Floats, fit_patient, fit_study
 from pipeline.stats.permutation import permutation_test
 from pipeline.store.result_tables import write_derived
+from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, STUDY, TRENDS_SCHEMA, Comparison, Trend
 
 SESSION_MEASURES = (("share", "positive"), ("share", "neutral"), ("share", "negative"), ("valence", ""))
 

@@ -14,7 +14,6 @@ from typing import Any
 import polars as pl
 
 from pipeline.analysis.baseline_correction import MOST_SHIFT, SMALLEST
-from pipeline.analysis.comparison_tables import STUDY, read_conditions, read_trends
 from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import InputError
 from pipeline.stats.block_bootstrap import BLOCKS
@@ -24,6 +23,7 @@ from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
+from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
 
 NOT_ENOUGH = "not enough data to compare"
 

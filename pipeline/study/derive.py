@@ -11,11 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipeline.analysis.conditions import ComparisonSettings, write_conditions
 from pipeline.analysis.episodes import EpisodeSettings
-from pipeline.analysis.event_locked import write_events
 from pipeline.analysis.events import EVENTS_FILE
-from pipeline.analysis.methods_text import write_methods
 from pipeline.analysis.scales import SCALES_FILE, write_scales
 from pipeline.analysis.summaries import SummarySettings, summarize_folder
 from pipeline.errors import InputError, TimelineError
@@ -24,6 +21,9 @@ from pipeline.store.files import atomic
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import written_sessions
+from pipeline.study.conditions import ComparisonSettings, write_conditions
+from pipeline.study.event_locked import write_events
+from pipeline.study.methods_text import write_methods
 
 
 def derive(
