@@ -1,0 +1,178 @@
+"""Clips that were drawn from a study for raters, and what the raters said of them.
+
+    DIR/rating/clips.parquet    the drawn clips; encrypted with the folder
+    DIR/ratings/*.csv           tables that the raters' pages save
+
+A clip holds one answer of a rater: the expression that is there for most of it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from pipeline.errors import InputError
+from pipeline.exchange.code_map import UNRATEABLE
+from pipeline.records import EMOTIONS, Ids
+from pipeline.store.parquet import DICTIONARY, as_frame, read_table
+from pipeline.store.result_tables import column
+from pipeline.store.spreadsheet import first_line, plain, shown
+from pipeline.store.spreadsheet import read_table as read_rows
+
+ANSWERS = (*EMOTIONS, UNRATEABLE)
+"""What a rater can say of a clip."""
+
+INTENSITIES = ("slight", "clear", "strong")
+
+FLAGS = ("covered", "speaking", "asleep")
+"""What a rater can say besides: the face is partly covered, speaks or chews, sleeps."""
+
+CLIPS_SCHEMA = pa.schema(
+    [
+        column("draw", pa.string(), "random name of the draw"),
+        column("clip", pa.int32(), "1, 2 … within the draw, in random order"),
+        column("patient_id", pa.string(), "pseudonym of the patient"),
+        column("session_id", pa.string(), "session of that patient"),
+        column("condition", pa.string(), "as the study names it; may be empty"),
+        column("start_s", pa.float64(), "begin in the recording", "s"),
+        column("end_s", pa.float64(), "end in the recording", "s"),
+        column("machine", DICTIONARY, "the expression that was read for most of the clip when it was drawn"),
+        column("certainty", pa.float64(), "mean probability of that expression", "0…1"),
+        column("weight", pa.float64(), "number of clips of the study for which this one stands"),
+        column("raters", pa.list_(pa.string()), "who rates it"),
+    ]
+)
+"""Columns of ``rating/clips.parquet``."""
+
+RATED_COLUMNS = (
+    *("draw", "clip", "rater", "patient_id", "session_id", "start_s", "end_s"),
+    *("code", "intensity", *FLAGS, "saved_at"),
+)
+"""Columns of the tables that raters' pages save."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A drawn clip; fields as in :data:`CLIPS_SCHEMA`."""
+
+    draw: str
+    clip: int
+    patient_id: str
+    session_id: str
+    condition: str
+    start_s: float
+    end_s: float
+    machine: str
+    certainty: float
+    weight: float
+    raters: tuple[str, ...]
+
+    @property
+    def ids(self) -> Ids:
+        return self.patient_id, self.session_id
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.draw, self.clip
+
+
+@dataclass(frozen=True)
+class RatedClip:
+    """One rater's answer to one clip.
+
+    :param code: one of :data:`ANSWERS`.
+    :param intensity: one of :data:`INTENSITIES`, or empty.
+    :param flags: some of :data:`FLAGS`.
+    """
+
+    clip: Clip
+    rater: str
+    code: str
+    intensity: str = ""
+    flags: frozenset[str] = frozenset()
+
+
+def clips_path(out: Path) -> Path:
+    return out / "rating" / "clips.parquet"
+
+
+def read_clips(out: Path) -> list[Clip]:
+    """All clips that were drawn in this folder.
+
+    :raises InputError: none were drawn. :raises TimelineError: the table is damaged.
+    """
+    path = clips_path(out)
+    if not path.exists():
+        raise InputError(f"{path}: no clips were drawn in this folder; run `emonext rate {out}` first.")
+    table = read_table(path)
+    if not table.schema.equals(CLIPS_SCHEMA):
+        raise InputError(f"{path}: of another version; move the folder away and run `emonext rate {out}`.")
+    rows = as_frame(table).with_columns(pl.col("machine").cast(pl.String)).iter_rows(named=True)
+    return [Clip(**{**row, "raters": tuple(row["raters"])}) for row in rows]
+
+
+def is_clip_table(path: Path) -> bool:
+    """Whether a file was saved by a rater's page.
+
+    :raises InputError: a table can't be read.
+    """
+    return path.suffix.lower() == ".csv" and {"draw", "clip", "rater", "code"} <= {*first_line(path)}
+
+
+def read_rated_clips(
+    paths: Sequence[Path], clips: Mapping[tuple[str, int], Clip]
+) -> tuple[list[RatedClip], list[str]]:
+    """The answers in tables of raters' pages, and notes on how they were read.
+
+    A rater may save several times: of two answers to one clip the one saved later counts.
+
+    :param clips: the drawn clips by their key.
+    :raises InputError: a table can't be read, or has an unknown answer.
+    """
+    latest: dict[tuple[str, int, str], tuple[str, RatedClip]] = {}
+    notes = []
+    for path in paths:
+        strange = 0
+        (_, header), *lines = read_rows(path)
+        for number, cells in lines:
+            row = dict(zip(header, (plain(cell).strip() for cell in cells), strict=False))
+            clip = clips.get((row.get("draw", ""), _number(path, number, row)))
+            if clip is None:
+                strange += 1
+                continue
+            rated = _rated(path, number, row, clip)
+            key, saved_at = (*clip.key, rated.rater), row.get("saved_at", "")
+            if key not in latest or saved_at >= latest[key][0]:
+                latest[key] = saved_at, rated
+        if strange:
+            notes.append(
+                f"{path.name}: {strange} of its clips were not drawn in this folder, and are left out"
+            )
+    found = [rated for _, rated in latest.values()]
+    return sorted(found, key=lambda one: (*one.clip.key, one.rater)), notes
+
+
+def _number(path: Path, number: int, row: Mapping[str, str]) -> int:
+    try:
+        return int(row.get("clip", ""))
+    except ValueError as error:
+        raise InputError(
+            f"{path}: row {number}: {shown(row.get('clip', ''))} is no number of a clip."
+        ) from error
+
+
+def _rated(path: Path, number: int, row: Mapping[str, str], clip: Clip) -> RatedClip:
+    code, rater, intensity = (row.get(name, "") for name in ("code", "rater", "intensity"))
+    if not rater or code not in ANSWERS or intensity not in ("", *INTENSITIES):
+        wrong = shown(rater if not rater else code if code not in ANSWERS else intensity)
+        raise InputError(
+            f"{path}: row {number}: {wrong} is no answer of a rater's page; save the page again, "
+            "and do not change the table."
+        )
+    return RatedClip(clip, rater, code, intensity, frozenset(_flags(row)))
+
+
+def _flags(row: Mapping[str, str]) -> Iterator[str]:
+    return (flag for flag in FLAGS if row.get(flag) == "yes")
