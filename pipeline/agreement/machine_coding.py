@@ -36,16 +36,27 @@ class MachineCoder:
         """
         samples = observed(timeline)
         episodes = read_episodes(self._out, *ids)
-        baseline = self._baseline(ids[0]) if ids in self._corrected else None
-        readings = {RAW: samples} | ({CORRECTED: corrected(samples, baseline)} if baseline else {})
         found: dict[Coder, Coding] = {}
-        for reading, probabilities in readings.items():
-            name = "machine" if reading == RAW else f"machine, {reading}"
+        for reading, probabilities in self._readings(ids, samples).items():
+            name = _name(reading)
             found[Coder(name, "samples", reading)] = by_samples(probabilities)
             own = episodes.filter(pl.col("reading") == reading)
             found[Coder(f"{name}, episodes", "episodes", reading)] = by_episodes(own, samples)
         return samples, found
 
+    def samples(self, ids: tuple[str, str], timeline: Timeline) -> dict[str, Observed]:
+        """Name of the coder by samples → its readable samples, raw and corrected."""
+        readings = self._readings(ids, observed(timeline))
+        return {_name(reading): samples for reading, samples in readings.items()}
+
+    def _readings(self, ids: tuple[str, str], samples: Observed) -> dict[str, Observed]:
+        baseline = self._baseline(ids[0]) if ids in self._corrected else None
+        return {RAW: samples} | ({CORRECTED: corrected(samples, baseline)} if baseline else {})
+
     def _find_baseline(self, patient_id: str) -> OwnBaseline | None:
         own = [ids for ids in written_sessions(self._out) if ids[0] == patient_id]
         return baseline_of([timeline_path(self._out, *ids) for ids in own], self._settings)
+
+
+def _name(reading: str) -> str:
+    return "machine" if reading == RAW else f"machine, {reading}"

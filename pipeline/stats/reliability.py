@@ -81,10 +81,10 @@ def confusion(first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]],
     return counts.astype(np.int64)
 
 
-def kappa(tables: Counts, weights: str | None = None) -> Figure:
+def kappa(tables: Counts | Floats, weights: str | None = None) -> Figure:
     """Cohen's kappa of two coders.
 
-    :param tables: (units, labels, labels) counts, one table per resampled unit.
+    :param tables: (units, labels, labels) counts or sampling weights, one table per resampled unit.
     :param weights: ``None``; or ``linear`` or ``quadratic`` for ordered labels.
     """
     total = tables.sum(axis=0)
