@@ -158,17 +158,18 @@ def machine_answers(samples: Observed, start_s: Floats, seconds: float) -> tuple
     return np.where(known, answers, -1), certainty
 
 
-def draw(frame: Frame, settings: DrawSettings) -> list[Clip]:
+def draw(frame: Frame, settings: DrawSettings, earlier: int = 0) -> list[Clip]:
     """Draw clips.
 
+    :param earlier: number of earlier draws of this study: each takes other clips.
     :raises InputError: there is no clip.
     """
     rows = frame.rows
     if not rows.height:
         raise InputError(
-            "No clip can be drawn: no session shows a known patient's readable face for long enough."
+            "No clip can be drawn: no session with its recording shows a known patient's readable face."
         )
-    random = np.random.default_rng(settings.seed)
+    random = np.random.default_rng((settings.seed, earlier))
     order = _strata(rows, random)
     rows = rows[order]
     chances = inclusion_chances(rows, min(settings.clips, rows.height))

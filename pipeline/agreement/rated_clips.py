@@ -24,7 +24,7 @@ from pipeline.store.spreadsheet import read_table as read_rows
 ANSWERS = (*EMOTIONS, UNRATEABLE)
 """What a rater can say of a clip."""
 
-INTENSITIES = ("slight", "clear", "strong")
+INTENSITIES = ("slight", "moderate", "strong")
 
 FLAGS = ("covered", "speaking", "asleep")
 """What a rater can say besides: the face is partly covered, speaks or chews, sleeps."""

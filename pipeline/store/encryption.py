@@ -25,6 +25,9 @@ from pipeline.errors import InputError, OutputError
 _VARIABLE = "EMONEXT_KEY_FILE"
 
 _KEY_BYTES, _NONCE_BYTES = 32, 12
+
+_ITERATIONS = 600_000
+"""Of PBKDF2 with SHA-256 (OWASP 2023)."""
 _KEY_NAME = "emonext"
 
 # First bytes of an encrypted Parquet file; a plaintext file begins with PAR1.
@@ -111,6 +114,25 @@ def for_reading(path: Path) -> "pqe.FileDecryptionProperties | None":
             f"{path}: is encrypted; give its key with --key KEYFILE (`process`: --encrypt KEYFILE)."
         )
     return _factory(key).file_decryption_properties(pqe.KmsConnectionConfig())
+
+
+def new_password() -> str:
+    """A random password of 16 letters and digits, without those that look alike."""
+    letters = "abcdefghjkmnpqrstuvwxyz23456789"
+    return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(4))
+
+
+def seal_with_password(data: bytes, password: str) -> dict[str, str | int]:
+    """Encrypt bytes so that a browser can decrypt them with the password: PBKDF2 and AES-GCM (256 bits).
+
+    :returns: salt, nonce and data in base64, and the number of iterations.
+    """
+    salt, nonce = secrets.token_bytes(16), secrets.token_bytes(_NONCE_BYTES)
+    key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS, _KEY_BYTES)
+    sealed = {"salt": salt, "nonce": nonce, "data": AESGCM(key).encrypt(nonce, data, None)}
+    return {name: base64.b64encode(value).decode() for name, value in sealed.items()} | {
+        "iterations": _ITERATIONS
+    }
 
 
 def seal(data: bytes) -> bytes:

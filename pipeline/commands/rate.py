@@ -1,0 +1,85 @@
+"""The command `rate`."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.app import SESSIONS, app
+from pipeline.commands.console import err_console, progress_bar, refuse_given, say, tell_left_out
+from pipeline.commands.options import Directory, KeyFile
+from pipeline.commands.work import work_in
+from pipeline.store.counts import number_of
+
+# most of the sessions that are left out are so for one reason: the rest is counted
+_NAMED = 3
+
+
+@app.command(rich_help_panel=SESSIONS)
+def rate(
+    context: typer.Context,
+    directory: Directory,
+    clips: Annotated[int, typer.Option(help="Number of clips.")] = 60,
+    seconds: Annotated[float, typer.Option(help="Length of a clip, s.")] = 4.0,
+    rater: Annotated[
+        list[str] | None, typer.Option(help="Pseudonym of a rater; repeat for each; default: rater.")
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(help="Number of clips that all raters judge; default: a third, with several raters."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.", min=0)] = 0,
+    new: Annotated[
+        bool, typer.Option("--new", help="Draw further clips; those of earlier draws still count.")
+    ] = False,
+    lang: Annotated[str | None, typer.Option(help="en or fr; default: as in the last reports.")] = None,
+    key: KeyFile = None,
+) -> None:
+    """Draw short clips from the study, and write a page for each rater to judge them (it shows faces).
+
+    Give each rater the page, and put the table that the page saves into DIR/ratings; `agree` then measures
+    the agreement with the machine, weighted back to the whole study. Clips come from sessions with enough
+    coverage in which the patient is confirmed. With a key, each page has a password, which is shown only
+    once. Run the command again to write the pages of the newest draw again.
+
+    Example: emonext rate study --rater anna --rater ben
+    """
+    from pipeline.agreement.clip_sampling import DrawSettings
+    from pipeline.agreement.rated_clips import clips_path
+    from pipeline.review.rating_clips import cut_clips, draw_clips
+    from pipeline.store.encryption import key_file, new_password, use_key
+    from pipeline.study.derive import update_derived
+    from reports.options import last_options
+    from reports.pages.rate import write_rate_page
+    from reports.words.language import language
+
+    use_key(key)
+    raters = tuple(rater or ["rater"])
+    shared = overlap if overlap is not None else clips // 3 if len(raters) > 1 else 0
+    settings = DrawSettings(clips, seconds, raters, shared, seed)
+    if clips_path(directory).exists() and not new:
+        refuse_given(context, "--new, for a further draw", "clips", "seconds", "rater", "overlap", "seed")
+    spoken = language(lang or last_options(directory).language)
+    with work_in(directory, "rate", key, options={"clips": clips, "new": new}):
+        with progress_bar("Summaries") as update:
+            problems = update_derived(directory, update)
+        with progress_bar("Looking for clips") as update:
+            drawn = draw_clips(directory, settings, again=new, on_session=update)
+        with progress_bar("Cutting clips") as update:
+            films = cut_clips(directory, drawn.clips, update)
+        pages = {}
+        for name in dict.fromkeys(name for clip in drawn.clips for name in clip.raters):
+            own = [clip for clip in drawn.clips if name in clip.raters]
+            password = new_password() if key_file() else None
+            path = directory / "rating" / f"{name}.html"
+            pages[write_rate_page(own, films, name, path, spoken, password)] = len(own), password
+    tell_left_out(problems)
+    for ids, why in list(drawn.left_out.items())[:_NAMED]:
+        err_console.print(f"Left out: {' '.join(ids)}: {why}", markup=False, soft_wrap=True)
+    if len(drawn.left_out) > _NAMED:
+        say(f"Left out: {len(drawn.left_out) - _NAMED} more sessions.")
+    patients = number_of(len({clip.patient_id for clip in drawn.clips}), "patient")
+    source = "drawn earlier" if drawn.of is None else f"drawn from {drawn.of:,}"
+    say(f"{number_of(len(drawn.clips), 'clip')} of {patients}, {source}.")
+    for path, (count, password) in pages.items():
+        say(f"{path}: {number_of(count, 'clip')}" + (f", password {password}" if password else ""))
+    say(f"Put the tables that raters save into {directory / 'ratings'}, then run: emonext agree {directory}")

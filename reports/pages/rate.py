@@ -1,0 +1,107 @@
+"""The page on which a rater judges clips: the patient's face is shown, the machine's answer is not.
+
+The page saves the table that ``emonext agree`` reads. The browser keeps answers by the number of the clip,
+and no names.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from pipeline.agreement.rated_clips import FLAGS, INTENSITIES, RATED_COLUMNS, Clip
+from pipeline.exchange.code_map import UNRATEABLE
+from pipeline.store.encryption import seal_with_password
+from reports.pages.drawing import choices_key
+from reports.render import content_policy, own_script, render, style, write_page
+from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, in_words
+from reports.words.language import ENGLISH, Language
+from reports.words.rate import FLAG_KEYS, FLAG_WORDS, INTENSITY_WORDS, SCRIPT_WORDS
+
+SCRIPT_FILES = ("choices.js", "rate.js")
+
+
+def write_rate_page(
+    clips: Sequence[Clip],
+    films: Mapping[tuple[str, int], bytes],
+    rater: str,
+    path: Path,
+    language: Language = ENGLISH,
+    password: str | None = None,
+) -> Path:
+    """Write the page of a rater; return its path.
+
+    :param clips: those that the rater judges, in the order of the page. ``films``: MP4 files by key.
+    :param password: with which the clips and their names are encrypted; ``None``: not at all.
+    :raises pipeline.errors.OutputError: it can't be written.
+    """
+    return write_page(path, rate_page(clips, films, rater, language, password))
+
+
+def rate_page(
+    clips: Sequence[Clip],
+    films: Mapping[tuple[str, int], bytes],
+    rater: str,
+    language: Language = ENGLISH,
+    password: str | None = None,
+) -> Markup:
+    """The page as HTML; parameters as for :func:`write_rate_page`."""
+    words = in_words(EMOTION_WORDS, language)
+    answers = [
+        {"code": code, "key": str(place), "word": words[code]} for place, code in enumerate(EMOTION_ORDER, 1)
+    ]
+    answers.append({"code": UNRATEABLE, "key": "0", "word": language.gettext("Can’t tell")})
+    clear = json.dumps(_data(clips, films, rater))
+    scripts = tuple(map(own_script, SCRIPT_FILES))
+    return render(
+        "rate.html",
+        language,
+        answers=answers,
+        intensities=in_words(INTENSITY_WORDS, language),
+        flags=[(flag, FLAG_KEYS[flag], language.word(FLAG_WORDS[flag])) for flag in FLAGS],
+        count=language.ngettext("%(count)s\u00a0clip", "%(count)s\u00a0clips", len(clips)),
+        rater=rater,
+        file=_file(rater),
+        locked=password is not None,
+        data={
+            "key": choices_key("rate", {"rater": rater, "draws": sorted({clip.draw for clip in clips})}),
+            "answers": [answer["code"] for answer in answers],
+            "intensities": INTENSITIES,
+            "flags": FLAGS,
+            "words": in_words(SCRIPT_WORDS, language),
+            "clips": None if password else clear,
+            "sealed": seal_with_password(clear.encode(), password) if password else None,
+        },
+        policy=content_policy(scripts, "data:"),
+        style=style(),
+        scripts=scripts,
+    )
+
+
+def _file(rater: str) -> str:
+    return f"rating_{rater}.csv"
+
+
+def _data(clips: Sequence[Clip], films: Mapping[tuple[str, int], bytes], rater: str) -> dict[str, Any]:
+    """The clips and the table that the page saves, without the machine's answers."""
+    cells = [
+        {
+            "draw": clip.draw,
+            "clip": str(clip.clip),
+            "rater": rater,
+            "patient_id": clip.patient_id,
+            "session_id": clip.session_id,
+            "start_s": f"{clip.start_s:.10g}",
+            "end_s": f"{clip.end_s:.10g}",
+        }
+        for clip in clips
+    ]
+    return {
+        "file": _file(rater),
+        "columns": RATED_COLUMNS,
+        "rows": [[row.get(name, "") for name in RATED_COLUMNS] for row in cells],
+        "films": [base64.b64encode(films[clip.key]).decode() for clip in clips],
+    }
