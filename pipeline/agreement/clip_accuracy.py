@@ -5,8 +5,9 @@ Each clip counts with its weight, the number of clips of the study for which it 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from pipeline.agreement.clip_sampling import UNSURE, machine_answers
 from pipeline.agreement.machine_coding import MachineCoder
 from pipeline.agreement.rated_clips import FLAGS, Clip, RatedClip
+from pipeline.agreement.results import ClipAgreement, ClipComparison, ClipLabel, ClipRater
 from pipeline.agreement.states import MACHINE
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import COARSE_LABELS, GROUP_OF, UNRATEABLE
 from pipeline.records import EMOTIONS, Ids
-from pipeline.stats.reliability import Figure, Floats, kappa
+from pipeline.stats.reliability import Floats, kappa
 from pipeline.stats.weighted_share import Sample, WeightedShare
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline
@@ -29,73 +31,6 @@ LABELS: Mapping[str, tuple[str, ...]] = {"groups": COARSE_LABELS, "emotions": EM
 
 Answers = Mapping[tuple[str, int], str]
 """Clip, by its key → the answer of one reader, one of EMOTIONS."""
-
-
-@dataclass(frozen=True)
-class ClipLabel:
-    """Agreement on one label; shares are of the study's readable time.
-
-    :param first, second: share of the label by reader.
-    :param of_second: share of the clips with this label by the second reader that the first labels alike: if
-        the second is a rater and the first the machine, its sensitivity. ``of_first``: likewise of the first
-        reader's; the machine's positive predictive value.
-    """
-
-    label: str
-    first: WeightedShare | None
-    second: WeightedShare | None
-    of_second: WeightedShare | None
-    of_first: WeightedShare | None
-
-
-@dataclass(frozen=True)
-class ClipComparison:
-    """Agreement of two readers on the clips that both answered.
-
-    :param first, second: a rater, or the machine in one reading.
-    :param level: ``groups`` or ``emotions``.
-    :param same: share of the study's readable time with the same label.
-    :param by_patient, by_condition: the same for parts of the study.
-    """
-
-    first: str
-    second: str
-    level: str
-    clips: int
-    patients: int
-    same: WeightedShare
-    kappa: Figure
-    labels: tuple[ClipLabel, ...]
-    by_patient: tuple[tuple[str, WeightedShare], ...]
-    by_condition: tuple[tuple[str, WeightedShare], ...]
-
-
-@dataclass(frozen=True)
-class ClipRater:
-    """What a rater answered.
-
-    :param unclear: share of the time in which the rater could not tell. ``flags``: share with each of FLAGS.
-    """
-
-    rater: str
-    clips: int
-    asked: int
-    unclear: WeightedShare
-    flags: tuple[tuple[str, WeightedShare], ...]
-
-
-@dataclass(frozen=True)
-class ClipAgreement:
-    """All results of rated clips.
-
-    :param drawn: number of clips that were drawn. ``seconds``: their length, s.
-    """
-
-    drawn: int
-    seconds: float
-    raters: tuple[ClipRater, ...]
-    comparisons: tuple[ClipComparison, ...]
-    notes: tuple[str, ...] = ()
 
 
 def compare_clips(
@@ -124,8 +59,9 @@ def compare_clips(
     found = [
         comparison
         for first, second in pairs
+        if (said := _said(asked_of(drawn, rated, {first, second} & {*raters}), readers, first, second))
         for level in LABELS
-        if (comparison := _compare(clips, readers, first, second, level))
+        if (comparison := _compare(said, first, second, level))
     ]
     return ClipAgreement(
         len(drawn),
@@ -159,37 +95,60 @@ def _machine(
     return dict(found), gone
 
 
-def _compare(
-    clips: Mapping[tuple[str, int], Clip],
-    readers: Mapping[str, Answers],
-    first: str,
-    second: str,
-    level: str,
-) -> ClipComparison | None:
-    one, two = readers.get(first, {}), readers.get(second, {})
-    both = [clips[key] for key in sorted(one.keys() & two.keys())]
-    if not both:
+@dataclass(frozen=True, eq=False)
+class _Said:
+    """The answers of two readers to the clips that were asked of both.
+
+    :param answers: (2, n) of EMOTIONS; ``both``: (n,) whether both answered.
+    """
+
+    clips: Sequence[Clip]
+    answers: NDArray[np.str_]
+    both: NDArray[np.bool_]
+
+
+def asked_of(drawn: Sequence[Clip], rated: Sequence[RatedClip], raters: Set[str]) -> list[Clip]:
+    """The clips that all these raters were asked to judge, or judged.
+
+    Clips without an answer belong to the sample too: which ones have an answer is left to chance.
+    """
+    judged: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+    for one in rated:
+        judged[one.clip.key].add(one.rater)
+    return [clip for clip in drawn if raters <= {*clip.raters} | judged[clip.key]]
+
+
+def _said(clips: Sequence[Clip], readers: Mapping[str, Answers], first: str, second: str) -> _Said | None:
+    """``None`` if no clip has an answer of both."""
+    answers = np.array(
+        [[readers.get(one, {}).get(clip.key, "") for clip in clips] for one in (first, second)]
+    )
+    both: NDArray[np.bool_] = (answers != "").all(axis=0) if clips else np.zeros(0, bool)
+    return _Said(clips, answers, both) if both.any() else None
+
+
+def _compare(said: _Said, first: str, second: str, level: str) -> ClipComparison | None:
+    answers = np.array([[_label(answer, level) for answer in each] for each in said.answers.tolist()])
+    sample = sample_of(said.clips)
+    same = sample.share(answers[0] == answers[1], said.both)
+    if same is None:
         return None
-    said = np.array([[_label(each[clip.key], level) for clip in both] for each in (one, two)])
-    sample, everywhere = sample_of(both), np.ones(len(both), bool)
-    same = sample.share(said[0] == said[1], everywhere)
-    assert same is not None
     return ClipComparison(
         first,
         second,
         level,
-        len(both),
-        len({clip.patient_id for clip in both}),
+        int(said.both.sum()),
+        len({clip.patient_id for clip, both in zip(said.clips, said.both, strict=True) if both}),
         same,
-        kappa(_tables(sample, said, LABELS[level])),
-        tuple(_labels(sample, said, LABELS[level])),
-        tuple(_parts(sample, said, [clip.patient_id for clip in both])),
-        tuple(_parts(sample, said, [clip.condition for clip in both])),
+        kappa(_tables(sample, answers, said.both, LABELS[level])),
+        tuple(_labels(sample, answers, said.both, LABELS[level])),
+        tuple(_parts(sample, answers, said.both, [clip.patient_id for clip in said.clips])),
+        tuple(_parts(sample, answers, said.both, [clip.condition for clip in said.clips])),
     )
 
 
 def _label(answer: str, level: str) -> str:
-    return GROUP_OF[answer] if level == "groups" else answer
+    return GROUP_OF[answer] if answer and level == "groups" else answer
 
 
 def sample_of(clips: Sequence[Clip]) -> Sample:
@@ -217,48 +176,58 @@ def _codes(names: Sequence[object]) -> NDArray[np.int64]:
     return np.array([known[name] for name in names], np.int64)
 
 
-def _tables(sample: Sample, said: NDArray[np.str_], labels: Sequence[str]) -> Floats:
+def _tables(sample: Sample, said: NDArray[np.str_], both: NDArray[np.bool_], labels: Sequence[str]) -> Floats:
     """(clusters, labels, labels) weight of each pair of labels."""
-    _, cluster = sample.clusters(np.ones(len(sample.weights), bool))
+    _, cluster = sample.clusters(both)
     place = {label: at for at, label in enumerate(labels)}
     tables = np.zeros((int(cluster.max()) + 1, len(labels), len(labels)))
-    first, second = (np.array([place[label] for label in each]) for each in said.tolist())
-    np.add.at(tables, (cluster, first, second), sample.weights)
+    first, second = (np.array([place[label] for label in each]) for each in said[:, both].tolist())
+    np.add.at(tables, (cluster[both], first, second), sample.weights[both])
     return tables
 
 
-def _labels(sample: Sample, said: NDArray[np.str_], labels: Sequence[str]) -> Iterator[ClipLabel]:
-    everywhere = np.ones(len(sample.weights), bool)
+def _labels(
+    sample: Sample, said: NDArray[np.str_], both: NDArray[np.bool_], labels: Sequence[str]
+) -> Iterator[ClipLabel]:
+    # the strata are the machine's answers: within them its shares would look certain
+    plain = replace(sample, strata=np.zeros(len(both), np.int64))
     for label in labels:
         one, two = said == label
         if one.any() or two.any():
             yield ClipLabel(
                 label,
-                sample.share(one, everywhere),
-                sample.share(two, everywhere),
-                sample.share(one, two),
-                sample.share(two, one),
+                plain.share(one, both),
+                plain.share(two, both),
+                sample.share(one, two & both),
+                sample.share(two, one & both),
             )
 
 
 def _parts(
-    sample: Sample, said: NDArray[np.str_], names: Sequence[str]
+    sample: Sample, said: NDArray[np.str_], both: NDArray[np.bool_], names: Sequence[str]
 ) -> Iterator[tuple[str, WeightedShare]]:
     for name in sorted(set(names)):
-        own = sample.share(said[0] == said[1], np.array(names) == name)
-        assert own is not None
-        yield name, own
+        if own := sample.share(said[0] == said[1], both & (np.array(names) == name)):
+            yield name, own
 
 
 def _rater(rater: str, drawn: Sequence[Clip], rated: Sequence[RatedClip]) -> ClipRater:
-    own = [one for one in rated if one.rater == rater]
-    sample, everywhere = sample_of([one.clip for one in own]), np.ones(len(own), bool)
-    unclear = sample.share(np.array([one.code == UNRATEABLE for one in own]), everywhere)
-    flags = [
-        (flag, share)
-        for flag in FLAGS
-        if (share := sample.share(np.array([flag in one.flags for one in own]), everywhere))
-    ]
-    assert unclear is not None
-    asked = sum(rater in clip.raters for clip in drawn)
-    return ClipRater(rater, len(own), asked, unclear, tuple(flags))
+    asked = asked_of(drawn, rated, {rater})
+    own = {one.clip.key: one for one in rated if one.rater == rater}
+    sample, answered = sample_of(asked), np.array([clip.key in own for clip in asked])
+
+    def share(is_so: Callable[[RatedClip], bool]) -> WeightedShare | None:
+        so = np.array([clip.key in own and is_so(own[clip.key]) for clip in asked])
+        return sample.share(so, answered)
+
+    return ClipRater(
+        rater,
+        len(own),
+        len(asked),
+        share(lambda one: one.code == UNRATEABLE),
+        tuple((flag, share(partial(_has, flag))) for flag in FLAGS),
+    )
+
+
+def _has(flag: str, one: RatedClip) -> bool:
+    return flag in one.flags

@@ -9,8 +9,9 @@ clip, one over its chance, is the number of clips for which it stands (Horvitz &
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -174,14 +175,14 @@ def draw(frame: Frame, settings: DrawSettings, earlier: int = 0) -> list[Clip]:
     rows = rows[order]
     chances = inclusion_chances(rows, min(settings.clips, rows.height))
     taken = systematic(chances, random)
-    taken = random.permutation(taken)
     drawn = rows[taken].with_columns(weight=1 / chances[taken])
+    raters = divided(len(taken), settings, random)
     name = _name(drawn, settings)
+    # in random order: a rater who stops early has judged clips of all kinds
+    shown = random.permutation(len(taken))
+    clips = zip(drawn[shown].iter_rows(named=True), (raters[place] for place in shown), strict=True)
     return [
-        Clip(draw=name, clip=number, raters=raters, **row)
-        for number, (row, raters) in enumerate(
-            zip(drawn.iter_rows(named=True), _divided(len(taken), settings), strict=False), start=1
-        )
+        Clip(draw=name, clip=number, raters=of_clip, **row) for number, (row, of_clip) in enumerate(clips, 1)
     ]
 
 
@@ -234,13 +235,13 @@ def systematic(chances: Floats, random: np.random.Generator) -> NDArray[np.int64
     return np.searchsorted(ends, random.random() + np.arange(count), side="right")
 
 
-def _divided(clips: int, settings: DrawSettings) -> Iterator[tuple[str, ...]]:
-    """The raters of each clip; clips are in random order."""
-    for number in range(clips):
-        if number < settings.overlap:
-            yield settings.raters
-        else:
-            yield (settings.raters[number % len(settings.raters)],)
+def divided(clips: int, settings: DrawSettings, random: np.random.Generator) -> list[tuple[str, ...]]:
+    """The raters of each clip; clips are in the order of the line, so that each rater gets all kinds."""
+    overlap = min(settings.overlap, clips)
+    begin = random.random()
+    for_all = {int((place + begin) * clips / overlap) for place in range(overlap)}
+    turn = cycle(random.permutation(settings.raters).tolist())
+    return [settings.raters if place in for_all else (next(turn),) for place in range(clips)]
 
 
 def _name(drawn: pl.DataFrame, settings: DrawSettings) -> str:

@@ -13,6 +13,7 @@ from pipeline.stats.reliability import (
     Correlation,
     Figure,
 )
+from pipeline.stats.weighted_share import WeightedShare
 from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import write_rows
 
@@ -130,11 +131,79 @@ class RatedTime:
 
 
 @dataclass(frozen=True)
+class ClipLabel:
+    """Agreement on one label; shares are of the study's readable time.
+
+    :param first, second: share of the label by reader.
+    :param of_second: share of the clips with this label by the second reader that the first labels alike: if
+        the second is a rater and the first the machine, its sensitivity. ``of_first``: likewise of the first
+        reader's; the machine's positive predictive value.
+    """
+
+    label: str
+    first: WeightedShare | None
+    second: WeightedShare | None
+    of_second: WeightedShare | None
+    of_first: WeightedShare | None
+
+
+@dataclass(frozen=True)
+class ClipComparison:
+    """Agreement of two readers on the clips that both answered.
+
+    :param first, second: a rater, or the machine in one reading.
+    :param level: ``groups`` or ``emotions``.
+    :param same: share of the study's readable time with the same label.
+    :param by_patient, by_condition: the same for parts of the study.
+    """
+
+    first: str
+    second: str
+    level: str
+    clips: int
+    patients: int
+    same: WeightedShare
+    kappa: Figure
+    labels: tuple[ClipLabel, ...]
+    by_patient: tuple[tuple[str, WeightedShare], ...]
+    by_condition: tuple[tuple[str, WeightedShare], ...]
+
+
+@dataclass(frozen=True)
+class ClipRater:
+    """What a rater answered.
+
+    :param unclear: share of the time in which the rater could not tell. ``flags``: share with each of FLAGS.
+    """
+
+    rater: str
+    clips: int
+    asked: int
+    unclear: WeightedShare | None
+    flags: tuple[tuple[str, WeightedShare | None], ...]
+
+
+@dataclass(frozen=True)
+class ClipAgreement:
+    """All results of rated clips.
+
+    :param drawn: number of clips that were drawn. ``seconds``: their length, s.
+    """
+
+    drawn: int
+    seconds: float
+    raters: tuple[ClipRater, ...]
+    comparisons: tuple[ClipComparison, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Agreement:
     """All comparisons.
 
     :param rated: rated time of each rater, in the order of the raters.
     :param sessions: sessions with rated expressions, each with its readable share.
+    :param clips: agreement on clips that were drawn from the study; ``None`` without any.
     """
 
     step_s: float
@@ -146,6 +215,12 @@ class Agreement:
     several: tuple[Several, ...]
     disagreements: tuple[Disagreement, ...]
     notes: tuple[str, ...]
+    clips: ClipAgreement | None = None
+
+    @classmethod
+    def empty(cls, step_s: float) -> "Agreement":
+        """Without any coded session."""
+        return cls(step_s, (), (), (), (), (), (), (), ())
 
 
 DISAGREEMENT_COLUMNS = tuple(Disagreement.__dataclass_fields__)
@@ -165,7 +240,7 @@ def _cell(value: str | float) -> str:
 
 
 def write_figures(found: Agreement, path: Path) -> Path:
-    """Write all results as JSON, without those of single sessions.
+    """Write all results as JSON, without those of single sessions and patients.
 
     :raises OutputError: it can't be written.
     """
@@ -177,7 +252,11 @@ def write_figures(found: Agreement, path: Path) -> Path:
         "comparisons": [asdict(one) for one in found.comparisons],
         "states": [asdict(one) for one in found.states],
         "several": [asdict(one) for one in found.several],
+        "clips": asdict(found.clips) if found.clips else None,
     }
+    if found.clips:
+        for one in figures["clips"]["comparisons"]:
+            del one["by_patient"]
     with atomic(path) as partial:
         partial.write_text(json.dumps(figures, indent=1, allow_nan=False), encoding="utf-8")
     return path

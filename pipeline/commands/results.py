@@ -128,32 +128,44 @@ def agree(
 ) -> None:
     """Measure the agreement between human raters and the machine, and between raters.
 
+    Tables that pages of `rate` save are weighted back to the whole study. Other files hold codes of sessions.
     Name a file after its session, such as P012_S01.eaf or P012_S01_anna.eaf. A table has the columns
     patient_id, session_id, start_s, end_s and code. State the rated part in a table's columns rated_from_s
     and rated_to_s, in an ELAN tier named rated, or in the interval of a BORIS observation.
 
     Example: emonext agree study ratings/ --codes smile=happy,none=neutral
     """
+    from pipeline.agreement.clip_accuracy import compare_clips
     from pipeline.agreement.compare import agree as compare
-    from pipeline.agreement.results import write_disagreements, write_figures
+    from pipeline.agreement.rated_clips import is_clip_table, read_clips, read_rated_clips
+    from pipeline.agreement.results import Agreement, write_disagreements, write_figures
     from pipeline.exchange.code_map import read_codes
     from pipeline.exchange.coded import session_names
-    from pipeline.exchange.ratings import read_ratings, read_span
+    from pipeline.exchange.ratings import Ratings, rating_files, read_ratings, read_span
     from pipeline.store.encryption import use_key
     from pipeline.study.derive import update_derived
     from reports.pages.agreement import lead, rated_lines, write_agreement_page
 
     use_key(key)
-    files = ratings or [directory / "ratings"]
-    people = read_ratings(files, session_names(directory), read_codes(codes), read_span(rated))
-    for note in people.notes:
+    files = rating_files(ratings or [directory / "ratings"])
+    tables = [path for path in files if is_clip_table(path)]
+    coded = [path for path in files if path not in tables]
+    people = Ratings(())
+    if coded:
+        people = read_ratings(coded, session_names(directory), read_codes(codes), read_span(rated))
+    drawn = read_clips(directory) if tables else []
+    answers, notes = read_rated_clips(tables, {clip.key: clip for clip in drawn})
+    for note in (*people.notes, *notes):
         err_console.print(note, markup=False, soft_wrap=True)
-    sessions = {rating.ids for rating in people.ratings}
+    sessions = {rating.ids for rating in people.ratings} | {one.clip.ids for one in answers}
     with work_in(directory, "agree", key, sessions=sessions):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, update)
         with progress_bar("Comparing") as update:
-            found = compare(directory, people, step, update)
+            found = compare(directory, people, step, update) if coded else Agreement.empty(step)
+        if tables:
+            with progress_bar("Comparing clips") as update:
+                found = replace(found, clips=compare_clips(directory, drawn, answers, notes, update))
         write_figures(found, directory / "agreement" / "figures.json")
         table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
         page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")

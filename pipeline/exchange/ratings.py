@@ -110,7 +110,7 @@ def read_ratings(
     """
     notes: list[str] = []
     found: list[CodedSession] = []
-    for path in {path.resolve(): path for path in _files(paths)}.values():
+    for path in rating_files(paths):
         coded, said = READERS[path.suffix.lower()](path, names, codes)
         found += [_named(one, path, names) for one in coded]
         notes += [f"{path.name}: {note}" for note in said]
@@ -151,6 +151,14 @@ def read_span(text: str | None) -> Span | None:
     if not start_s < end_s:
         raise InputError(f"`rated` {shown(text)}: ends before it starts; write FROM-TO, such as 0-600.")
     return start_s, end_s
+
+
+def rating_files(paths: Sequence[Path]) -> list[Path]:
+    """The files, and the files of folders; each once.
+
+    :raises InputError: a path does not exist or is no file of ratings, or a folder has none.
+    """
+    return list({path.resolve(): path for path in _files(paths)}.values())
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -7,15 +7,26 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from pipeline.agreement.results import Agreement, Comparison, Disagreement, RatedTime, StateComparison
+from pipeline.agreement.results import (
+    Agreement,
+    ClipAgreement,
+    ClipComparison,
+    Comparison,
+    Disagreement,
+    RatedTime,
+    StateComparison,
+)
 from pipeline.agreement.states import MACHINE
 from pipeline.agreement.time_grid import BLOCK_S, FEW_SESSIONS
 from pipeline.records import STATES
 from pipeline.stats.reliability import Figure
+from pipeline.stats.weighted_share import WeightedShare
 from reports.render import content_policy, render, style, write_page
 from reports.words import formatting as words
 from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS
 from reports.words.language import ENGLISH
+
+LEVEL_TITLES = {"groups": "Positive, neutral, negative", "emotions": "Seven expressions"}
 
 LISTED = 100
 """Maximum number of disagreements on the page; the table has all."""
@@ -58,8 +69,15 @@ def agreement_page(found: Agreement, review: Path) -> Markup:
         answer=lead(found),
         levels=[
             (level, title, [one for one in found.comparisons if one.level == level])
-            for level, title in (("groups", "Positive, neutral, negative"), ("emotions", "Seven expressions"))
+            for level, title in LEVEL_TITLES.items()
         ],
+        clip_levels=[
+            (title, [one for one in found.clips.comparisons if one.level == level] if found.clips else [])
+            for level, title in LEVEL_TITLES.items()
+        ],
+        more_clips=_more_clips,
+        ends=_ends,
+        cluster_words=ENGLISH.listed(_clusters(found.clips)),
         several=found.several,
         details=[one for one in found.comparisons if one.first.kind != "samples" or one in leading],
         listed=[_listed(one, review) for one in shown[:LISTED]],
@@ -80,6 +98,9 @@ def agreement_page(found: Agreement, review: Path) -> Markup:
 
 def lead(found: Agreement) -> str:
     """Agreement of the raw reading with each rater, and between raters, on groups and on states."""
+    clips = [_clips_lead(found.clips)] if found.clips else []
+    if found.clips and not (found.comparisons or found.states):
+        return clips[0]
     coarse = [one for one in found.comparisons if one.level == "groups"]
     machine = [one for one in coarse if one.first.kind == "samples" and one.first.reading == "raw"]
     people = [one for one in coarse if one.first.kind == "person"]
@@ -94,7 +115,45 @@ def lead(found: Agreement) -> str:
     if known:
         kappas = [f"{_kappa(one.kappa)} on {one.state} (with {one.second})" for one in known]
         sentences.append(f"Between the machine and people, kappa is {ENGLISH.listed(kappas)}.")
-    return " ".join([*sentences, _compared(machine or states)])
+    return " ".join([*clips, *sentences, _compared(machine or states)])
+
+
+def _clips_lead(clips: ClipAgreement) -> str:
+    """Of all the readable time of the study: the raw reading with each rater, and raters among themselves."""
+    coarse = [one for one in clips.comparisons if one.level == "groups"]
+    shown = [one for one in coarse if one.first == MACHINE or not one.first.startswith(MACHINE)]
+    if not shown:
+        return "No clip has two answers: nothing could be compared."
+    told = [
+        f"{_share(one.same)} between {'the machine' if one.first == MACHINE else one.first} and {one.second}"
+        for one in shown[:_TOLD]
+    ]
+    return (
+        "On positive, neutral and negative, the answers are the same in "
+        f"{ENGLISH.listed(told)}, weighted back to the study’s readable time."
+    )
+
+
+def _share(one: WeightedShare) -> str:
+    return f"{_percent(one.value)} ({_ends(one)})"
+
+
+def _ends(one: WeightedShare) -> str:
+    return f"{100 * one.low:.0f} to {_percent(one.high)}"
+
+
+def _more_clips(one: ClipComparison) -> str:
+    """How many more clips halve the interval of the same answers."""
+    if one.same.more is None:
+        return f"More clips would not halve the interval, because the {one.same.over} differ from each other."
+    more = max(round((one.same.more - 1) * one.clips / 10) * 10, 10)
+    return f"About {more:,} more clips would halve the interval of the same answers."
+
+
+def _clusters(clips: ClipAgreement | None) -> list[str]:
+    """The units between which the variances are, the largest first."""
+    used = {one.same.over for one in clips.comparisons} if clips else set()
+    return [name for name in ("patients", "sessions", "clips") if name in used]
 
 
 def rated_lines(found: Agreement) -> list[str]:

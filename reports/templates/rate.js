@@ -96,7 +96,7 @@
       place = to;
       tell("");
       show();
-      document.querySelector(".bar").scrollIntoView();
+      byId("judge").scrollIntoView();
     }
     const leave = () => {
       if (!isAnswered(place)) return tell(words.choose);
