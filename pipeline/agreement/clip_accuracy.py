@@ -25,7 +25,7 @@ from pipeline.records import EMOTIONS, Ids
 from pipeline.stats.reliability import Floats, kappa
 from pipeline.stats.weighted_share import Sample, WeightedShare
 from pipeline.store.paths import timeline_path
-from pipeline.store.timeline import read_timeline
+from pipeline.store.timeline import read_timeline, written_sessions
 
 LABELS: Mapping[str, tuple[str, ...]] = {"groups": COARSE_LABELS, "emotions": EMOTIONS}
 
@@ -46,16 +46,26 @@ def compare_clips(
     """
     if not rated:
         raise InputError(f"{out}: no clip was rated; there is nothing to compare.")
-    answers: defaultdict[str, dict[tuple[str, int], str]] = defaultdict(dict)
-    for one in rated:
-        if one.code != UNRATEABLE:
-            answers[one.rater][one.clip.key] = one.code
-    clips = {one.clip.key: one.clip for one in rated}
-    machine, gone = _machine(out, list(clips.values()), on_session)
+    judged = {one.clip.key: one.clip for one in rated}
+    machine, gone = _machine(out, list(judged.values()), on_session)
     unread = f"{gone} of the rated clips can't be read by the machine any more, and are left out"
+    return replace(compare_answers(drawn, rated, machine), notes=(*notes, *([unread] if gone else [])))
+
+
+def compare_answers(
+    drawn: Sequence[Clip], rated: Sequence[RatedClip], machine: Mapping[str, Answers]
+) -> ClipAgreement:
+    """Compare each reading of the machine with each rater, and raters with each other.
+
+    :param machine: answers by reading, the raw one first.
+    """
     raters = sorted({one.rater for one in rated})
+    answers: Mapping[str, Answers] = {
+        rater: {one.clip.key: one.code for one in rated if one.rater == rater and one.code != UNRATEABLE}
+        for rater in raters
+    }
     pairs = [*((one, rater) for one in machine for rater in raters), *combinations(raters, 2)]
-    readers: Mapping[str, Answers] = {**answers, **machine}
+    readers = {**answers, **machine}
     found = [
         comparison
         for first, second in pairs
@@ -68,7 +78,6 @@ def compare_clips(
         max(clip.end_s - clip.start_s for clip in drawn),
         tuple(_rater(rater, drawn, rated) for rater in raters),
         tuple(found),
-        (*notes, *([unread] if gone else [])),
     )
 
 
@@ -81,7 +90,11 @@ def _machine(
     for clip in clips:
         by_session[clip.ids].append(clip)
     found: defaultdict[str, dict[tuple[str, int], str]] = defaultdict(dict)
+    there = set(written_sessions(out))
     for done, (ids, own) in enumerate(sorted(by_session.items()), start=1):
+        if ids not in there:
+            gone += len(own)
+            continue
         readings = coder.samples(ids, read_timeline(timeline_path(out, *ids)))
         for reading, samples in readings.items():
             for clip in own:

@@ -111,7 +111,7 @@ def find_frame(
 
 def _why_left_out(row: dict[str, object]) -> str:
     if row["identity"] not in SURE:
-        return "the patient is not confirmed"
+        return "the patient is not confirmed; run `emonext people`"
     return "" if row["enough"] else "too little was seen"
 
 
@@ -167,9 +167,7 @@ def draw(frame: Frame, settings: DrawSettings, earlier: int = 0) -> list[Clip]:
     """
     rows = frame.rows
     if not rows.height:
-        raise InputError(
-            "No clip can be drawn: no session with its recording shows a known patient's readable face."
-        )
+        raise InputError(f"No clip can be drawn: {_why_none(frame)}.")
     random = np.random.default_rng((settings.seed, earlier))
     order = _strata(rows, random)
     rows = rows[order]
@@ -184,6 +182,13 @@ def draw(frame: Frame, settings: DrawSettings, earlier: int = 0) -> list[Clip]:
     return [
         Clip(draw=name, clip=number, raters=of_clip, **row) for number, (row, of_clip) in enumerate(clips, 1)
     ]
+
+
+def _why_none(frame: Frame) -> str:
+    if not frame.left_out:
+        return "no session shows the patient's readable face for long enough"
+    ids, why = next(iter(frame.left_out.items()))
+    return f"{' '.join(ids)}: {why}"
 
 
 def _strata(rows: pl.DataFrame, random: np.random.Generator) -> NDArray[np.int64]:

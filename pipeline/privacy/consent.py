@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.agreement.rated_clips import clips_path
 from pipeline.analysis.summaries import episodes_path
 from pipeline.errors import OutputError
 from pipeline.exchange.manifest import remove_empty
@@ -78,7 +79,11 @@ def leave_out(out: Path, ids: Ids, before: Outcome | None = None, own_text: Sequ
             plan,
             files=tuple(path for path in plan.files if not path.is_relative_to(folder)),
             # other tables belong to the study
-            rows={path: count for path, count in plan.rows.items() if path == out / PEOPLE_FILE},
+            rows={
+                path: count
+                for path, count in plan.rows.items()
+                if path in (out / PEOPLE_FILE, clips_path(out))
+            },
             pages=(*plan.pages, *_overviews(out, ids[0])),
         ),
     )

@@ -1,4 +1,5 @@
-"""Find results of several patients that a command can write again: exports, and the results of ``agree``.
+"""Find results of several patients that a command can write again: exports, results of ``agree``, and
+raters' pages.
 
 They are deleted whole, because results of several patients can't be separated. Other files stay.
 """
@@ -12,7 +13,7 @@ from pipeline.exchange.manifest import LIST_FILE, read_list
 from pipeline.privacy.mentions import IdPattern, mentions
 from pipeline.store.audit import read_runs
 
-SHARED = ("agreement", "exports")
+SHARED = ("agreement", "exports", "rating")
 """Folders with only such results."""
 
 _OF_AGREE = ("agreement/disagreements.csv", "agreement/figures.json", "reports/agreement.html")
@@ -39,6 +40,10 @@ def made_by_commands(
     compared = there & {out / name for name in _OF_AGREE}
     if any(map(holds, compared)) or _was_compared(out, words):
         found |= dict.fromkeys(compared, "agree")
+    to_rate = {path for path in there if path.parent == out / "rating" and path.suffix == ".html"}
+    # a page that is locked with a password does not tell whose clips it holds
+    if words.patient_id in words.known or any(map(holds, to_rate)):
+        found |= dict.fromkeys(to_rate, "rate")
     pages = {out / "people.html": "people", out / "seats.html": "preflight"}
     return found | {path: command for path, command in pages.items() if path in there and holds(path)}
 

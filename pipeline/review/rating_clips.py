@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.records import Ids, OnProgress
 from pipeline.review.annotated_video import Material, open_material
 from pipeline.review.anonymise import face_tracks, hold_time, pixelate
+from pipeline.store.timeline import written_sessions
 
 MAX_PX = 480
 """Largest length of a clip's longer side, px."""
@@ -62,7 +63,8 @@ def draw_clips(
     earlier = read_clips(out) if clips_path(out).exists() else []
     draws = list(dict.fromkeys(clip.draw for clip in earlier))
     if earlier and not again:
-        return Drawn(tuple(clip for clip in earlier if clip.draw == draws[-1]))
+        there = set(written_sessions(out))
+        return Drawn(tuple(clip for clip in earlier if clip.draw == draws[-1] and clip.ids in there))
     frame = find_frame(
         out, read_sessions(out), settings.seconds, lambda ids: why_unavailable(out, ids), on_session
     )

@@ -1,0 +1,185 @@
+"""`emonext rate`, `agree`, `purge` and consent, from the recordings to the page of agreement."""
+
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from command_line import BAD_INPUT, DONE, Emonext, Ended
+from rating_study import make_rating_study
+
+from pipeline.agreement.rated_clips import RATED_COLUMNS, clips_path, read_clips
+from pipeline.privacy.consent import leave_out
+from pipeline.processing.session import Networks
+from pipeline.review.annotated_video import open_material
+from pipeline.review.rating_clips import _pictures, cut_clips
+from pipeline.store.encryption import is_encrypted, use_key, use_no_key
+
+
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from fakes import FAKE_WEIGHTS, find_squares, judge_by_light
+
+    from pipeline.faces.detection import CropSpec
+
+    networks = Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
+    return make_rating_study(tmp_path_factory.mktemp("rate") / "rec", networks)
+
+
+@pytest.fixture
+def run(emonext: Emonext) -> Emonext:
+    """Runs a command that must succeed."""
+
+    def done(*arguments: object) -> Ended:
+        ended = emonext(*arguments)
+        assert ended.code == DONE, ended
+        return ended
+
+    return done
+
+
+@pytest.fixture
+def rated(processed: Path, run: Emonext, tmp_path: Path) -> Path:
+    """A study with a draw of six clips; recordings lie where they were."""
+    out = shutil.copytree(processed, tmp_path / "study")
+    run("rate", out, "--clips", 6, "--rater", "anna", "--rater", "ben", "--overlap", 2)
+    return out
+
+
+def answer(out: Path, rater: str, code: str = "happy") -> Path:
+    """The table that the rater's page saves if all clips get one answer."""
+    lines = [";".join(RATED_COLUMNS)]
+    for clip in read_clips(out):
+        if rater in clip.raters:
+            cells = {name: str(getattr(clip, name, "")) for name in RATED_COLUMNS}
+            lines.append(";".join((cells | {"rater": rater, "code": code}).values()))
+    path = out / "ratings" / f"rating_{rater}.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines), encoding="utf-8-sig")
+    return path
+
+
+def test_each_rater_gets_a_page(rated: Path) -> None:
+    clips = read_clips(rated)
+    assert len(clips) == 6
+    assert {clip.patient_id for clip in clips} == {"P1", "P2"}  # P3's seat is not known
+    assert sum(len(clip.raters) == 2 for clip in clips) == 2
+    for rater in ("anna", "ben"):
+        page = (rated / "rating" / f"{rater}.html").read_text(encoding="utf-8")
+        data = json.loads(re.search(r'id="rate-data">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+        kept = json.loads(data["clips"])
+        assert len(kept["films"]) == sum(rater in clip.raters for clip in clips) == 4
+        assert oct((rated / "rating" / f"{rater}.html").stat().st_mode)[-2:] == "00"
+
+
+def test_what_was_left_out_is_said_and_a_second_run_draws_nothing_new(
+    rated: Path, run: Emonext, emonext: Emonext
+) -> None:
+    before = read_clips(rated)
+    again = run("rate", rated)
+    assert "6 clips of 2 patients, drawn earlier." in again.out
+    assert read_clips(rated) == before
+    refused = emonext("rate", rated, "--clips", 3)
+    assert refused.code == BAD_INPUT
+    assert "--clips: only valid with --new" in refused.err
+    new = run("rate", rated, "--new", "--clips", 3)
+    assert "Left out: P3 S1: the patient is not confirmed" in new.err
+    assert "3 clips of" in new.out
+    assert len(read_clips(rated)) == 9
+
+
+def test_a_film_shows_the_patient_for_the_clip(rated: Path) -> None:
+    clips = [clip for clip in read_clips(rated) if clip.patient_id == "P2"]
+    for film in cut_clips(rated, clips).values():
+        with av.open(io.BytesIO(film)) as container:
+            assert not container.streams.audio
+            pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        assert len(pictures) == 40  # 4 s at 10/s
+        red = np.median([picture[..., 0].max() for picture in pictures])
+        assert red > 120
+
+
+def test_other_people_are_blurred(rated: Path) -> None:
+    material = open_material(rated, "P1", "S1")
+    time_s, blurred = next(_pictures(material, 4.0, 8.0))
+    original = material.recording.picture_at(40)
+    assert original is not None
+    assert time_s == pytest.approx(4.0)
+    changed = np.abs(np.asarray(blurred).astype(int) - original).max(axis=2) > 20
+    assert changed[60:120, 220:280].mean() > 0.3  # the carer
+    assert not changed[:, :120].any()  # the patient
+
+
+def test_answers_are_compared_with_the_machine(rated: Path, run: Emonext) -> None:
+    answer(rated, "anna"), answer(rated, "ben")
+    ended = run("agree", rated)
+    assert "between anna and ben, weighted back to the study" in ended.out
+    figures = json.loads((rated / "agreement" / "figures.json").read_text())["clips"]
+    assert figures["drawn"] == 6
+    same = next(
+        one["same"] for one in figures["comparisons"] if (one["first"], one["second"]) == ("anna", "ben")
+    )
+    assert (same["value"], same["n"]) == (1.0, 2)
+    assert "by_patient" not in json.dumps(figures)
+    page = (rated / "reports" / "agreement.html").read_text(encoding="utf-8")
+    assert "Clips drawn from the study" in page
+    assert "Second by second" not in page  # nothing was coded
+
+
+def test_clips_and_codes_are_compared_side_by_side(rated: Path, run: Emonext) -> None:
+    answer(rated, "anna")
+    (rated / "ratings" / "P1_S1_ben.csv").write_text("start_s;end_s;code\n0;8;happy\n8;12;sad\n")
+    run("agree", rated)
+    page = (rated / "reports" / "agreement.html").read_text(encoding="utf-8")
+    assert "Clips drawn from the study" in page
+    assert "Second by second" in page
+
+
+def test_a_purge_removes_clips_pages_and_ratings(rated: Path, run: Emonext) -> None:
+    table = answer(rated, "anna")
+    run("agree", rated)
+    purged = run("purge", rated, "--patient", "P1", "--yes")
+    assert "`emonext rate` writes it again" in purged.out
+    assert not list((rated / "rating").glob("*.html"))
+    assert {clip.patient_id for clip in read_clips(rated)} == {"P2"}
+    assert "P1" not in table.read_text(encoding="utf-8-sig")
+    assert "P2" in table.read_text(encoding="utf-8-sig")
+    run("rate", rated)
+    pages = [path.read_text(encoding="utf-8") for path in (rated / "rating").glob("*.html")]
+    assert pages
+    assert not any('\\"P1\\"' in page for page in pages)
+    run("agree", rated)
+
+
+def test_without_consent_nothing_of_the_session_is_shown(rated: Path, run: Emonext) -> None:
+    answer(rated, "anna")
+    for session in ("S1", "S2"):
+        leave_out(rated, ("P1", session))
+    assert not list((rated / "rating").glob("*.html"))
+    assert {clip.patient_id for clip in read_clips(rated)} == {"P2"}
+    assert "of 1 patient, drawn earlier" in run("rate", rated).out
+    assert "were not drawn in this folder" in run("agree", rated).err
+
+
+def test_with_a_key_pages_have_passwords_and_clips_are_encrypted(
+    rated: Path, run: Emonext, tmp_path: Path
+) -> None:
+    key = tmp_path / "study.key"
+    run("key", key)
+    try:
+        said = run("rate", rated, "--new", "--clips", 2, "--rater", "anna", "--key", key).out
+        word = re.search(r"password (\S+)", said)
+        assert word
+        page = (rated / "rating" / "anna.html").read_text(encoding="utf-8")
+        assert '"P1' not in page
+        assert '"P2' not in page
+        assert word[1] not in page
+        assert is_encrypted(clips_path(rated))
+        use_key(key)
+        assert len(read_clips(rated)) == 8
+    finally:
+        use_no_key()
