@@ -72,6 +72,8 @@ EXCEPTIONS = {
     ": a run was cut off then, or is writing now": "names what may have happened",
     "Saved as {file}. Now run the command at the end of this page.": "a page: test_people_page_browser",
     "To approve, say who the patient is, or who everybody is": "a page: test_people_page_browser",
+    "the patient is not confirmed; run `emonext people`": "a person's decision",
+    "Put the tables that raters save into {}, then run: emonext agree {}": "a result: test_rate runs it",
     # no advice, but like it
     "--engine ray": "part of a message: only valid with",
     ": will be written again": "a result",

@@ -9,6 +9,7 @@ A clip holds one answer of a rater: the expression that is there for most of it.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import polars as pl
 import pyarrow as pa
@@ -21,7 +22,9 @@ from pipeline.store.result_tables import column
 from pipeline.store.spreadsheet import first_line, plain, shown
 from pipeline.store.spreadsheet import read_table as read_rows
 
-ANSWERS = (*EMOTIONS, UNRATEABLE)
+CANT_TELL = UNRATEABLE
+
+ANSWERS = (*EMOTIONS, CANT_TELL)
 """What a rater can say of a clip."""
 
 INTENSITIES = ("slight", "moderate", "strong")
@@ -105,10 +108,14 @@ def read_clips(out: Path) -> list[Clip]:
     """
     path = clips_path(out)
     if not path.exists():
-        raise InputError(f"{path}: no clips were drawn in this folder; run `emonext rate {out}` first.")
+        raise InputError(
+            f"{path}: no clips were drawn in this folder; run `emonext rate {quote(str(out))}` first."
+        )
     table = read_table(path)
     if not table.schema.equals(CLIPS_SCHEMA):
-        raise InputError(f"{path}: of another version; move the folder away and run `emonext rate {out}`.")
+        raise InputError(
+            f"{path}: of another version; move the folder away and run `emonext rate {quote(str(out))}`."
+        )
     rows = as_frame(table).with_columns(pl.col("machine").cast(pl.String)).iter_rows(named=True)
     return [Clip(**{**row, "raters": tuple(row["raters"])}) for row in rows]
 
@@ -159,7 +166,7 @@ def _number(path: Path, number: int, row: Mapping[str, str]) -> int:
         return int(row.get("clip", ""))
     except ValueError as error:
         raise InputError(
-            f"{path}: row {number}: {shown(row.get('clip', ''))} is no number of a clip."
+            f"{path}: row {number}: {shown(row.get('clip', ''))} is no number of a clip; save the page again."
         ) from error
 
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.agreement.rated_clips import FLAGS, INTENSITIES, RATED_COLUMNS, Clip
-from pipeline.exchange.code_map import UNRATEABLE
+from pipeline.agreement.rated_clips import CANT_TELL, FLAGS, INTENSITIES, RATED_COLUMNS, Clip
 from pipeline.store.encryption import seal_with_password
 from reports.pages.drawing import choices_key
 from reports.render import content_policy, own_script, render, style, write_page
@@ -53,7 +52,7 @@ def rate_page(
     answers = [
         {"code": code, "key": str(place), "word": words[code]} for place, code in enumerate(EMOTION_ORDER, 1)
     ]
-    answers.append({"code": UNRATEABLE, "key": "0", "word": language.gettext("Can’t tell")})
+    answers.append({"code": CANT_TELL, "key": "0", "word": language.gettext("Can’t tell")})
     clear = json.dumps(_data(clips, films, rater))
     scripts = tuple(map(own_script, SCRIPT_FILES))
     return render(

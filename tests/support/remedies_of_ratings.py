@@ -5,8 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
 
+import pyarrow.parquet as pq
+from fakes import FAKE_WEIGHTS, find_squares, judge_by_light
 from rating_files import aligned, boris, eaf, medium, referring, tier
+from rating_study import make_rating_study
 from remedies import Ended, Kit, Steps, remedy, workbook
+
+from pipeline.agreement.rated_clips import clips_path, read_clips
+from pipeline.faces.detection import CropSpec
+from pipeline.processing.session import Networks
 
 # --- ratings
 
@@ -387,3 +394,59 @@ def a_damaged_workbook(kit: Kit) -> Steps:
         archive.writestr("xl/workbook.xml", "<workbook>")
     yield kit.run("study", "check", path)
     yield kit.run("study", "check", workbook(path))
+
+
+# --- clips
+
+
+def drawn_study(kit: Kit) -> Path:
+    """A study with three drawn clips, all answered."""
+    networks = Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
+    out = make_rating_study(kit.folder / "recordings", networks).rename(kit.out)
+    kit.run("rate", out)
+    lines = [f"{clip.draw};{clip.clip};rater;happy" for clip in read_clips(out)]
+    kit.table("rating_rater.csv", "draw;clip;rater;code", *lines, folder=out / "ratings")
+    return out
+
+
+@remedy(": no clips were drawn in this folder; run `emonext rate {}` first.")
+def clips_whose_table_was_lost(kit: Kit) -> Steps:
+    out = drawn_study(kit)
+    clips_path(out).unlink()
+    said = kit.run("agree", out)
+    yield said
+    kit.named(said)  # draws the same clips
+    yield kit.run("agree", out)
+
+
+@remedy(": of another version; move the folder away and run `emonext rate {}`.")
+def clips_of_another_version(kit: Kit) -> Steps:
+    out = drawn_study(kit)
+    pq.write_table(pq.read_table(clips_path(out)).drop_columns("weight"), clips_path(out))
+    said = kit.run("agree", out)
+    yield said
+    clips_path(out).parent.rename(kit.folder / "away")
+    kit.named(said)
+    yield kit.run("agree", out)
+
+
+@remedy(
+    ": row {}: {} is no answer of a rater's page; save the page again, and do not change the table.",
+    ": row {}: {} is no number of a clip; save the page again.",
+)
+def a_changed_table_of_answers(kit: Kit) -> Steps:
+    out = drawn_study(kit)
+    table = out / "ratings" / "rating_rater.csv"
+    saved = table.read_text()
+    table.write_text(saved.replace("happy", "joy", 1))
+    yield kit.run("agree", out)
+    table.write_text(saved)
+    yield kit.run("agree", out)
+
+
+@remedy("--new, for a further draw")
+def a_further_draw(kit: Kit) -> Steps:
+    out = drawn_study(kit)
+    yield kit.run("rate", out, "--clips", 2)
+    yield kit.run("rate", out, "--clips", 2, "--new")
+    yield kit.run("rate", out)
