@@ -1,5 +1,6 @@
 """The commands `study plan` and `study checklist`."""
 
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -7,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.commands.app import study_app
-from pipeline.commands.console import refuse_given, say, warn
-from pipeline.commands.options import DEFAULT_MODEL
+from pipeline.commands.console import progress_bar, refuse_given, say, tell_left_out, warn
+from pipeline.commands.options import DEFAULT_MODEL, Directory, KeyFile
 from pipeline.commands.process import is_folder
+from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
+    from pipeline.study.checklist_facts import ModelCard
     from pipeline.study.frozen_plans import FrozenPlan
     from pipeline.study.plan_file import AnalysisPlan
 
@@ -122,8 +125,7 @@ def _new_plan(listed: Path | None) -> "AnalysisPlan":
     """
     from emonext.weight_files import find_weights, verify_weights
     from pipeline.errors import InputError
-    from pipeline.processing.recordings_folder import find_list
-    from pipeline.processing.sessions_list import read_study
+    from pipeline.processing.recordings_folder import conditions_in, find_list
     from pipeline.processing.study_settings import read_settings
     from pipeline.study.plan_file import AnalysisPlan
 
@@ -134,7 +136,7 @@ def _new_plan(listed: Path | None) -> "AnalysisPlan":
         if path is None:
             raise InputError(f"{listed}: no list of sessions in this folder; give a list, or its folder.")
         settings = read_settings(path.parent)
-        named = {session.condition for session in read_study(path).sessions if session.condition}
+        named = conditions_in(path)
     model = str(settings.get("model", DEFAULT_MODEL))
     fps = settings.get("sample_fps", AnalysisPlan.sample_fps)
     assert isinstance(fps, float)
@@ -144,3 +146,44 @@ def _new_plan(listed: Path | None) -> "AnalysisPlan":
         weights=model,
         weights_sha256=verify_weights(find_weights(model)),
     )
+
+
+@study_app.command("checklist")
+def study_checklist(directory: Directory, key: KeyFile = None) -> None:
+    """Write a paper's reporting checklist: what the folder shows is filled in, the rest is for the authors.
+
+    Items of STROBE, STARD, GRRAS, TRIPOD+AI, CLAIM, CONSORT-AI and SPIRIT-AI, in English, as Markdown and as
+    HTML for a word processor. Every answer is computed from the folder; make the list again after a change.
+
+    Example: emonext study checklist study
+    """
+    from pipeline.study.checklist import answer_items, outcome, write_checklist
+    from pipeline.study.checklist_facts import read_facts
+    from pipeline.study.derive import update_derived
+    from reports.write import write_checklist_page
+
+    with work_in(directory, "checklist", key):
+        with progress_bar("Summaries") as update:
+            problems = update_derived(directory, update)
+        items = answer_items(read_facts(directory, _cards(directory)))
+        write_checklist(directory, items)
+        page = write_checklist_page(directory, items)
+    tell_left_out(problems)
+    say(f"{outcome(items)} {page}")
+
+
+def _cards(directory: Path) -> "dict[str, ModelCard]":
+    """The cards of the used weights that are on this machine, by sha256."""
+    from emonext.checkpoint import read_card
+    from emonext.errors import WeightsError
+    from emonext.weight_files import find_weights, verify_weights
+    from pipeline.study.checklist_facts import ModelCard, used_weights
+
+    cards = {}
+    for sha256, name in used_weights(directory).items():
+        with suppress(WeightsError):  # not on this machine
+            path = find_weights(name)
+            if verify_weights(path) == sha256:
+                card = read_card(path)
+                cards[sha256] = ModelCard(card.data, card.licence, card.metrics)
+    return cards

@@ -11,6 +11,7 @@ from pipeline.errors import InputError, OutputError
 from pipeline.exchange.manifest import LIST_FILE, read_list
 from pipeline.privacy.mentions import IdPattern, mentions
 from pipeline.store.audit import read_runs
+from pipeline.study.checklist import CHECKLIST_FILES
 
 SHARED = ("agreement", "exports")
 """Folders with only such results."""
@@ -39,6 +40,9 @@ def made_by_commands(
     compared = there & {out / name for name in _OF_AGREE}
     if any(map(holds, compared)) or _was_compared(out, words):
         found |= dict.fromkeys(compared, "agree")
+    if words.patient_id in words.known:  # counts and figures of everybody
+        checklists = there & {out / "summaries" / name for name in CHECKLIST_FILES}
+        found |= dict.fromkeys(checklists, "study checklist")
     pages = {out / "people.html": "people", out / "seats.html": "preflight"}
     return found | {path: command for path, command in pages.items() if path in there and holds(path)}
 

@@ -16,7 +16,7 @@ from shlex import quote
 from typing import Literal
 
 from pipeline.errors import InputError
-from pipeline.store.audit import Run, audited, read_runs, verify
+from pipeline.store.audit import HEAD_FILE, Run, audited, read_runs, verify
 from pipeline.store.files import atomic, make_private_folder
 from pipeline.store.lock import folder_lock
 from pipeline.store.timeline import stored_timelines
@@ -28,7 +28,7 @@ _COMMAND = "plan"
 # Outcomes in the log of sessions that had a timeline.
 _WITH_RESULTS = ("done", "partial", "to_check", "skipped", "withdrawn")
 
-FaultCode = Literal["log_lost", "log_changed", "plan_lost", "plan_changed"]
+FaultCode = Literal["log_lost", "log_changed", "plan_lost", "plan_changed", "plan_unlogged"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class FrozenPlan:
 class FrozenPlans:
     """All plans of a folder, in order; those after the first are amendments.
 
-    :param faults: if there are any, nothing counts as planned.
+    :param faults: if there are any, nothing counts as planned. A freeze that was cut off leaves a
+        ``plan_unlogged``, until the plan is frozen again.
     :param is_edited: ``plan.toml`` differs from the last frozen plan.
     """
 
@@ -114,21 +115,22 @@ def freeze(out: Path) -> FrozenPlan:
 
 def read_frozen(out: Path) -> FrozenPlans:
     """The plans of a folder; none in a folder without, as of an earlier version."""
+    copies = {int(path.stem) for path in (out / PLANS).glob("*.toml") if path.stem.isdecimal()}
     try:
         runs = read_runs(out)
     except InputError:  # without a log, the copies prove nothing
-        lost = (out / PLANS).is_dir() and any((out / PLANS).iterdir())
-        return FrozenPlans(faults=(Fault("log_lost"),) if lost else ())
+        is_lost = bool(copies) or (out / HEAD_FILE).exists()
+        return FrozenPlans(faults=(Fault("log_lost"),) if is_lost else ())
     plans = tuple(_frozen(out, runs))
-    if not plans:
-        return FrozenPlans()
+    # also without a plan: its entries may have been removed
     faults = [Fault("log_changed")] if verify(out).faults else []
+    faults += [Fault("plan_unlogged", number) for number in sorted(copies - {one.number for one in plans})]
     for one in plans:
         if one.plan is None:
             faults.append(
                 Fault("plan_changed" if _copy(out, one.number).exists() else "plan_lost", one.number)
             )
-    return FrozenPlans(plans, tuple(faults), _is_edited(out, plans[-1].plan))
+    return FrozenPlans(plans, tuple(faults), bool(plans) and _is_edited(out, plans[-1].plan))
 
 
 def _frozen(out: Path, runs: list[Run]) -> Iterator[FrozenPlan]:

@@ -22,6 +22,7 @@ FAULTS: Mapping[FaultCode, str] = {
     "log_changed": "the audit log was changed (`emonext audit verify` tells where)",
     "plan_lost": "the copy of plan %d is lost",
     "plan_changed": "the copy of plan %d was changed after it was frozen",
+    "plan_unlogged": "the audit log does not know plan %d: the freezing was cut off, or the log was changed",
 }
 
 
@@ -35,7 +36,7 @@ def plan_paragraph(planned: Planned) -> str:
     frozen = planned.frozen
     if frozen.faults:
         why = "; ".join(map(fault_text, frozen.faults))
-        return f"The plan of the analysis can't be relied on: {why}. No comparison counts as planned."
+        return f"What was planned can't be told: {why}. No comparison counts as planned."
     if not frozen.plans:
         return (
             "No plan of the analysis was frozen in this folder, so that planned comparisons can't be told "

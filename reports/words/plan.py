@@ -24,6 +24,9 @@ _FAULTS: Mapping[FaultCode, str] = {
     "log_changed": marked("The audit log was changed after it was written."),
     "plan_lost": marked("The copy of plan %(number)s is lost."),
     "plan_changed": marked("The copy of plan %(number)s was changed after it was frozen."),
+    "plan_unlogged": marked(
+        "The audit log does not know plan %(number)s: the freezing was cut off, or the log was changed."
+    ),
 }
 
 
