@@ -146,7 +146,7 @@ def _conditions(study: Study, language: Language) -> Mapping[str, Any]:
     }
 
 
-def _plan(study: Study, language: Language) -> Mapping[str, Any]:
+def _plan(study: Study, language: Language) -> Mapping[str, Any] | None:
     return plan_values(study.planned, language)
 
 

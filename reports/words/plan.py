@@ -36,10 +36,10 @@ def mark_text(planned: Planned | None, row: Mapping[str, Any], language: Languag
     return language.word(MARK_WORDS[mark]) if mark in MARK_WORDS else ""
 
 
-def plan_values(planned: Planned | None, language: Language) -> Mapping[str, Any]:
-    """What the template of the plan shows."""
+def plan_values(planned: Planned | None, language: Language) -> Mapping[str, Any] | None:
+    """What the template of the plan shows; ``None`` where there are no comparisons."""
     if planned is None:
-        return {"state": "no_tables"}
+        return None
     frozen = planned.frozen
     if frozen.faults:
         return {"state": "faults", "faults": [_fault(fault, language) for fault in frozen.faults]}
