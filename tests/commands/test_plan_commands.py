@@ -10,6 +10,7 @@ from plans import PLAN, frozen
 from summary_tables import make_small_study
 
 from emonext.weight_files import SHIPPED
+from pipeline.commands.plan import _cards
 from pipeline.store.audit import read_runs
 from pipeline.store.encryption import use_no_key
 from pipeline.store.parquet import read_metadata
@@ -182,12 +183,13 @@ def test_a_checklist_is_written_and_counted(emonext: Emonext, study: Path) -> No
     assert read_runs(study)[-1].command == "checklist"
 
 
-def test_the_card_of_weights_on_this_machine_is_used(
-    emonext: Emonext, two: Path, small_weights: Path
-) -> None:
-    emonext("study", "checklist", two)
-    text = (two / "summaries" / "checklist.md").read_text("utf-8")
-    assert "| Data on which the weights were trained | TRIPOD+AI; CLAIM | For the authors. |" in text
+def test_only_the_card_of_the_very_weights_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    used = {SHIPPED["atto"]: "atto", "0" * 64: "atto", "1" * 64: "nowhere"}
+    monkeypatch.setattr("pipeline.study.checklist_facts.used_weights", lambda out: used)
+    cards = _cards(tmp_path)
+    assert cards.keys() == {SHIPPED["atto"]}
+    assert "FER2013" in cards[SHIPPED["atto"]].data
+    assert cards[SHIPPED["atto"]].metrics
 
 
 def test_an_empty_folder_has_no_checklist_and_a_planned_one_neither(emonext: Emonext, tmp_path: Path) -> None:
