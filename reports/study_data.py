@@ -15,6 +15,7 @@ from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_m
 from pipeline.store.paths import timeline_path
 from pipeline.store.status import overview
 from pipeline.store.timeline import written_sessions
+from pipeline.study.planned import Planned, read_planned
 
 TABLES = ("conditions", "trends", "events", "scales")
 
@@ -29,6 +30,7 @@ class Study:
     :param methods: the methods paragraph; none where none was written.
     :param made: how the timelines were made: software, weights, settings; each with how many sessions.
     :param problems: what is wrong with the study's own files.
+    :param planned: the plans beside the comparisons; none where there are no comparisons.
     :param has_agreement: whether the page of agreement with raters lies beside it.
     """
 
@@ -41,6 +43,7 @@ class Study:
     warnings: tuple[tuple[str, str, Reason], ...] = ()
     problems: tuple[str, ...] = ()
     has_agreement: bool = False
+    planned: Planned | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -61,6 +64,7 @@ def read_study(out: Path) -> Study:
         warnings=warnings,
         about=summaries_about(out),
         has_agreement=(out / "reports" / "agreement.html").is_file(),
+        planned=read_planned(out) if _table(out, "conditions").exists() else None,
     )
 
 

@@ -17,18 +17,19 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import WITHOUT_CONSENT, read_status, state_of, stored_reasons
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
+from pipeline.study.checklist import CHECKLIST_FILES, FOR_AUTHORS, Answered, in_topics, preface
 from pipeline.study.derive import update_derived
-from reports.assets import remove_assets, write_assets
+from reports.assets import INLINE, remove_assets, write_assets
 from reports.errors import ReportError
 from reports.options import ReportOptions, last_options, write_options
 from reports.pages.index import IndexEntry, index_page
 from reports.pages.patient import patient_page
 from reports.pages.session import session_page
 from reports.pages.study import study_page
-from reports.render import write_page
+from reports.render import render, write_page
 from reports.session_data import Pictures, SessionMaterial
 from reports.study_data import Study, read_study
-from reports.words.language import language
+from reports.words.language import ENGLISH, language
 
 
 @dataclass(frozen=True)
@@ -199,3 +200,15 @@ def _without_timeline(statuses: _Statuses, entries: list[IndexEntry]) -> list[In
         for (patient_id, session_id), status in statuses.items()
         if (patient_id, session_id) not in written and status.state not in WITHOUT_CONSENT
     ]
+
+
+def write_checklist_page(out: Path, items: Sequence[Answered]) -> Path:
+    """Write ``summaries/checklist.html``, the checklist for a word processor; in English.
+
+    :raises pipeline.errors.OutputError: it can't be written.
+    """
+    topics, assets = in_topics(items), INLINE.of_page(with_figures=False)
+    page = render(
+        "checklist.html", ENGLISH, topics=topics, preface=preface(items), for_authors=FOR_AUTHORS, **assets
+    )
+    return write_page(out / "summaries" / CHECKLIST_FILES[1], page)

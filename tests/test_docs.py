@@ -88,7 +88,15 @@ def give_consent() -> None:
     write_csv(path, [tuple(row) for row in (first, *rows)])
 
 
-AFTERWARDS = {"emonext study init recordings/": give_consent}
+def fill_in_plan() -> None:
+    path = Path("study/plan.toml")
+    path.write_text(path.read_text("utf-8").replace("conditions = []", 'conditions = ["music"]'), "utf-8")
+
+
+AFTERWARDS = {
+    "emonext study init recordings/": give_consent,
+    "emonext study plan study": fill_in_plan,
+}
 """What a document tells people to do after a command."""
 
 

@@ -12,6 +12,7 @@ import pytest
 import remedies_of_commands
 import remedies_of_consent
 import remedies_of_lists
+import remedies_of_plans
 import remedies_of_ratings
 import remedies_of_results
 import remedies_of_reviews
@@ -32,6 +33,7 @@ AREAS = (
     remedies_of_reviews,
     remedies_of_consent,
     remedies_of_lists,
+    remedies_of_plans,
     remedies_of_ratings,
     remedies_of_weights,
 )
@@ -82,6 +84,10 @@ EXCEPTIONS = {
     "{} --out DIR": "part of three messages, whose commands are run",
     "emonext faces 1": "the first words of a file",
     "its name in scales.toml": "what a column means",
+    "# Name no patient in it: `emonext purge` does not change a plan.": "a comment in a file",
+    "What people leave out by hand, as in the list (end_s, exclude); may stay empty.": "a comment in a file",
+    "Stored of everybody (--score-everyone): {}.": "a fact",
+    "from the results folder: make it again after every change of the results.": "about the future",
 }
 
 

@@ -58,11 +58,11 @@ def measure_session(
     :param enough: whether coverage is high enough; otherwise every value is ``None``.
     """
     if not enough:
-        return [Measure(name, of, unit) for name, of, unit in _names()]
+        return [Measure(name, of, unit) for name, of, unit in measure_names()]
     by_name = {(found.measure, found.of): found for found in _measures(samples, episodes, begin_s)}
     if attention is not None:
         by_name[attention.measure, attention.of] = attention
-    return [by_name.get((name, of), Measure(name, of, unit)) for name, of, unit in _names()]
+    return [by_name.get((name, of), Measure(name, of, unit)) for name, of, unit in measure_names()]
 
 
 def measure_attention(timeline: Timeline) -> Measure | None:
@@ -86,7 +86,7 @@ def measure_attention(timeline: Timeline) -> Measure | None:
     return Measure("attention", "", "0…1", value, *share_interval(there, seconds, count))
 
 
-def _names() -> Iterator[tuple[str, str, str]]:
+def measure_names() -> Iterator[tuple[str, str, str]]:
     """Measure, emotion or group, and unit of every measure."""
     for name, unit in (("seconds", "s"), ("share", "0…1"), ("share_without_speech", "0…1")):
         yield from ((name, of, unit) for of in (*EMOTIONS, *GROUP_MEMBERS))

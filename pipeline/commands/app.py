@@ -19,7 +19,9 @@ weights_app = typer.Typer(
     help="List, import, convert and verify the classifier's weights.", no_args_is_help=True
 )
 app.add_typer(weights_app, name="weights", rich_help_panel=CLASSIFIER)
-study_app = typer.Typer(help="Create and check a study's list of sessions.", no_args_is_help=True)
+study_app = typer.Typer(
+    help="Create and check a study's list of sessions; plan and report its analysis.", no_args_is_help=True
+)
 app.add_typer(study_app, name="study", rich_help_panel=SESSIONS)
 audit_app = typer.Typer(help="Show and verify the log of who did what, and when.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit", rich_help_panel=PRIVACY)

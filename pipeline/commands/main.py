@@ -15,7 +15,8 @@ from pipeline.commands.console import (
 
 # Each import registers commands; the order is that of the help.
 # isort: off
-from pipeline.commands import process, study, results, rate, review, preflight, privacy, classifier, machine  # noqa: F401
+from pipeline.commands import process, study, plan, results, rate, review, preflight, privacy, classifier  # noqa: F401
+from pipeline.commands import machine  # noqa: F401
 
 # isort: on
 

@@ -156,6 +156,7 @@ def audit_show(
         states = Counter(how for _, how in run.sessions)
         touched = of_patient or [f"{count} {how}".strip() for how, count in states.items()]
         begun = run.begun[:16].replace("T", " ")
-        cells = (begun, run.who, run.command, run.how or "not ended", run.weights, ", ".join(touched))
+        command = f"{run.command} {run.options['plan']}" if "plan" in run.options else run.command
+        cells = (begun, run.who, command, run.how or "not ended", run.weights, ", ".join(touched))
         table.add_row(str(run.number), *map(on_screen, cells))
     show_table(table)

@@ -1,8 +1,8 @@
 """The commands `report`, `summarize`, `agree` and `export`."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -10,14 +10,20 @@ from pipeline.commands.app import SESSIONS, app
 from pipeline.commands.console import (
     EXIT_BAD_INPUT,
     err_console,
+    is_given,
     progress_bar,
     refuse_given,
     say,
     tell_left_out,
+    warn,
 )
 from pipeline.commands.options import Directory, KeyFile
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
+
+# torch, polars and decord take seconds to import: each command imports what it uses
+if TYPE_CHECKING:
+    from pipeline.analysis.summaries import SummarySettings
 
 
 @app.command(rich_help_panel=SESSIONS)
@@ -62,6 +68,7 @@ def report(
 
 @app.command(rich_help_panel=SESSIONS)
 def summarize(
+    context: typer.Context,
     directory: Directory,
     enter: Annotated[float, typer.Option(help="Smoothed probability at which an episode begins.")] = 0.5,
     leave: Annotated[float, typer.Option(help="Smoothed probability at which an episode ends.")] = 0.4,
@@ -78,15 +85,30 @@ def summarize(
     """Compute episodes, measures with intervals, and comparisons from the timelines, as tables.
 
     Needs neither videos nor a model. To change the settings, run it again; `report` shows the new results.
+    If a plan is frozen (`study plan`), options that are not given have the plan's values.
 
     Example: emonext summarize study --min-duration 2
     """
-    from pipeline.analysis.episodes import EpisodeSettings
-    from pipeline.analysis.summaries import SummarySettings, read_sessions
+    from pipeline.analysis.summaries import read_sessions
     from pipeline.study.derive import derive
 
-    episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
-    settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
+    of_episodes = {
+        "smoothing": ("smoothing_s", smoothing),
+        "enter": ("enter", enter),
+        "leave": ("leave", leave),
+        "min_duration": ("min_duration_s", min_duration),
+        "bridge": ("bridge_s", bridge),
+        "max_unobserved": ("max_unobserved_s", max_unobserved),
+    }
+    others = {
+        "min_coverage": ("min_coverage", min_coverage),
+        "baseline": ("baseline_condition", baseline),
+    }
+    settings = _with_given(
+        directory,
+        {field: value for name, (field, value) in of_episodes.items() if is_given(context, name)},
+        {field: value for name, (field, value) in others.items() if is_given(context, name)},
+    )
     with work_in(directory, "summarize", key), progress_bar("Summaries") as update:
         problems = derive(directory, settings, update)
     sessions = read_sessions(directory)
@@ -94,9 +116,29 @@ def summarize(
     known = f"{enough} with enough coverage, {calm} with the patient's own baseline"
     say(f"{number_of(sessions.height, 'session')}, {known}.")
     say(f"Tables: {directory / 'summaries'}")
+    _tell_deviations(directory)
     if problems:
         tell_left_out(problems)
         raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def _with_given(directory: Path, of_episodes: dict[str, float], others: dict[str, Any]) -> "SummarySettings":
+    """The settings of the study's plan, or else the defaults, with the options that the user typed."""
+    from pipeline.analysis.episodes import EpisodeSettings
+    from pipeline.study.planned import summary_settings
+
+    known = summary_settings(directory)
+    episodes = EpisodeSettings(**{**asdict(known.episodes), **of_episodes})
+    return replace(known, episodes=episodes, **others)
+
+
+def _tell_deviations(directory: Path) -> None:
+    """Print which settings differ from the study's plan."""
+    from pipeline.study.plan_text import deviation_text
+    from pipeline.study.planned import read_planned
+
+    for deviation in read_planned(directory).deviations:
+        warn(f"not as planned: {deviation_text(deviation)}.")
 
 
 @app.command(rich_help_panel=SESSIONS)

@@ -12,6 +12,7 @@ from pipeline.errors import InputError, OutputError
 from pipeline.exchange.manifest import LIST_FILE, read_list
 from pipeline.privacy.mentions import IdPattern, mentions
 from pipeline.store.audit import read_runs
+from pipeline.study.checklist import CHECKLIST_FILES
 
 SHARED = ("agreement", "exports", "rating")
 """Folders with only such results."""
@@ -44,6 +45,9 @@ def made_by_commands(
     # a page that is locked with a password does not tell whose clips it holds
     if words.patient_id in words.known or any(map(holds, to_rate)):
         found |= dict.fromkeys(to_rate, "rate")
+    if words.patient_id in words.known:  # counts and figures of everybody
+        checklists = there & {out / "summaries" / name for name in CHECKLIST_FILES}
+        found |= dict.fromkeys(checklists, "study checklist")
     pages = {out / "people.html": "people", out / "seats.html": "preflight"}
     return found | {path: command for path, command in pages.items() if path in there and holds(path)}
 

@@ -183,6 +183,14 @@ def unlisted(path: Path) -> tuple[Path, ...]:
     return tuple(video for video in find_videos(path.parent).all if _identity(video) not in named)
 
 
+def conditions_in(path: Path) -> set[str]:
+    """The conditions that a list names, whatever is wrong with it: the recordings may not be there yet.
+
+    :raises InputError: the list can't be read.
+    """
+    return {row.get("condition", "") for row in _rows(path)} - {""}
+
+
 def _is_list(path: Path) -> bool:
     if path.stem.casefold() == Path(SESSIONS_FILE).stem:
         return True

@@ -55,6 +55,7 @@ class Run:
 
     :param ended: time, UTC; ``None`` if the run was killed or is running. ``how``: done, or the error's name.
     :param sessions: ids (``None`` if purged) and outcome of each session.
+    :param options: as :func:`audited` got them.
     """
 
     number: int
@@ -65,6 +66,7 @@ class Run:
     how: str
     sessions: tuple[tuple[Ids | None, str], ...]
     weights: str
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,7 @@ def _run(begun: Mapping[str, Any], ended: Mapping[str, Any], whose: Mapping[str,
         how=ended.get("how", ""),
         sessions=tuple(sorted(sessions, key=lambda found: found[0] or ("", ""))),
         weights=begun.get("weights", ""),
+        options=options if isinstance(options := begun.get("options"), dict) else {},
     )
 
 

@@ -1,11 +1,13 @@
 """Rows of the tables of comparisons, ``summaries/conditions.parquet`` and ``summaries/trends.parquet``."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
+from pipeline.stats.holm import holm
 from pipeline.store.result_tables import column, read_derived
 
 STUDY = ""
@@ -27,7 +29,8 @@ class Comparison:
     :param difference: ``mean`` less ``mean_reference``.
     :param effect: the difference in standard deviations of sessions of one patient and condition (Hedges' g).
     :param patients_sd: standard deviation of the difference between patients.
-    :param p: permutation test, two-sided; ``p_holm``: corrected for all tests of this reading and patient.
+    :param p: permutation test, two-sided; ``p_holm``: corrected for all tests of this reading and patient;
+        of tests planned before there were results, for these.
     :param permutations: number of permutations behind p; ``exact``: whether these are all permutations.
     :param in_blocks: in each patient one condition came before the other, so time may explain the difference.
     """
@@ -95,6 +98,24 @@ class Trend:
     model: str = ""
 
 
+def correct_planned(
+    found: Sequence[Comparison], planned: Collection[tuple[str, str, str]]
+) -> tuple[Comparison, ...]:
+    """The comparisons; p of the study's planned ones is corrected for the planned ones alone.
+
+    A planned test that could not be computed counts as p = 1, so that its absence makes no other p smaller.
+
+    :param planned: measure, of and condition of each.
+    """
+    is_of = [one.patient_id == STUDY and (one.measure, one.of, one.condition) in planned for one in found]
+    tested = [one.p for one, is_it in zip(found, is_of, strict=True) if is_it and one.p is not None]
+    corrected = iter(holm(tested, len(planned)))
+    return tuple(
+        replace(one, p_holm=next(corrected)) if is_it and one.p is not None else one
+        for one, is_it in zip(found, is_of, strict=True)
+    )
+
+
 _SHARED = {
     "reading": (pa.string(), "raw, or corrected by the person's own calm face", ""),
     "measure": (pa.string(), "as in measures.parquet", ""),
@@ -108,7 +129,7 @@ _SHARED = {
     "coverage": (pa.float64(), "mean of the sessions compared", "0…1"),
     "patients_sd": (pa.float64(), "standard deviation of it between patients", "as in unit"),
     "p": (pa.float64(), "permutation within patients, two-sided", ""),
-    "p_holm": (pa.float64(), "Holm's correction over this reading and patient", ""),
+    "p_holm": (pa.float64(), "Holm's correction over this reading and patient, or the planned tests", ""),
     "permutations": (pa.int32(), "number of permutations behind p", ""),
     "exact": (pa.bool_(), "whether these are all possible permutations", ""),
     "model": (pa.string(), "what the estimate and its interval are of", ""),

@@ -28,10 +28,18 @@ import polars as pl
 
 from pipeline.analysis.summaries import RAW, read_measures, read_sessions
 from pipeline.errors import InputError, NotEnoughError
+from pipeline.stats.holm import holm
 from pipeline.stats.mixed_model import Fit, Floats, fit_patient, fit_study
 from pipeline.stats.permutation import permutation_test
 from pipeline.store.result_tables import write_derived
-from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, STUDY, TRENDS_SCHEMA, Comparison, Trend
+from pipeline.study.comparison_tables import (
+    CONDITIONS_SCHEMA,
+    STUDY,
+    TRENDS_SCHEMA,
+    Comparison,
+    Trend,
+    correct_planned,
+)
 
 SESSION_MEASURES = (("share", "positive"), ("share", "neutral"), ("share", "negative"), ("valence", ""))
 
@@ -49,6 +57,8 @@ class ComparisonSettings:
     :param min_patients: minimum for a comparison of the study.
     :param permutations: number drawn at random if more exist.
     :param seed: seed of the random draws.
+    :param planned: measure, emotion or group, and condition of the tests that were planned before there were
+        results; Holm's correction counts them as a family of their own.
     """
 
     reference: str = "baseline"
@@ -57,6 +67,7 @@ class ComparisonSettings:
     min_patients: int = 3
     permutations: int = 9999
     seed: int = 0
+    planned: tuple[tuple[str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """:raises InputError: a setting is not usable."""
@@ -91,13 +102,14 @@ def compare_conditions(
     :param sessions, measures: from :func:`pipeline.analysis.summaries.read_sessions` and ``read_measures``.
     """
     raw = measures.filter(reading=RAW)
-    quiet = tuple(("share_without_speech", of) for measure, of in settings.measures if measure == "share")
+    shares = (of for measure, of in settings.measures if measure == "share")
+    quiet = tuple(pair for of in shares if (pair := ("share_without_speech", of)) not in settings.measures)
     tested = _compare_all(sessions, raw, settings, tested=True)
     again = _compare_all(sessions, raw, replace(settings, measures=quiet), tested=False)
     is_known = any(one.difference is not None for one in again)
     coverage = replace(settings, measures=(("coverage", ""),))
     seen = _compare_all(sessions, _as_measure(sessions), coverage, tested=False)
-    return (*_holm(tested), *(again if is_known else []), *seen)
+    return (*correct_planned(_holm(tested), settings.planned), *(again if is_known else []), *seen)
 
 
 def _compare_all(
@@ -369,14 +381,6 @@ def _holm(results: Sequence[_Result]) -> tuple[_Result, ...]:
     corrected: list[_Result] = []
     for _, members in groupby(sorted(results, key=family), family):
         together = list(members)
-        holm = iter(_stepped([one.p for one in together if one.p is not None]))
-        corrected += [one if one.p is None else replace(one, p_holm=next(holm)) for one in together]
+        corrected_p = iter(holm([one.p for one in together if one.p is not None]))
+        corrected += [one if one.p is None else replace(one, p_holm=next(corrected_p)) for one in together]
     return tuple(corrected)
-
-
-def _stepped(tested: Sequence[float]) -> list[float]:
-    """Holm's p-values. statsmodels' version runs the garbage collector on each call, which is slow."""
-    p = np.array(tested)
-    order = p.argsort()
-    stepped = np.minimum(np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]), 1.0)
-    return [float(stepped[place]) for place in order.argsort()]

@@ -21,9 +21,12 @@ from pipeline.store.files import atomic
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import written_sessions
-from pipeline.study.conditions import ComparisonSettings, write_conditions
+from pipeline.study.conditions import write_conditions
 from pipeline.study.event_locked import write_events
+from pipeline.study.frozen_plans import PLANS
 from pipeline.study.methods_text import write_methods
+from pipeline.study.plan_file import PLAN_FILE
+from pipeline.study.planned import comparison_settings, summary_settings
 
 
 def derive(
@@ -33,12 +36,13 @@ def derive(
 ) -> tuple[str, ...]:
     """Write all derived tables.
 
+    :param settings: default: those of the study's plan, if one is frozen.
     :returns: problems of the study's own ``events.csv`` and ``scales.toml``, one line each; their tables are
         left out.
     :raises InputError: there is no timeline. :raises TimelineError: a timeline can't be read.
     :raises OutputError: a file can't be written.
     """
-    return _derive(out, settings or SummarySettings(), [], on_progress)
+    return _derive(out, settings or summary_settings(out), [], on_progress)
 
 
 def update_derived(out: Path, on_progress: OnProgress = lambda done, total: None) -> tuple[str, ...]:
@@ -54,7 +58,7 @@ def _derive(
     out: Path, settings: SummarySettings, problems: list[str], on_progress: OnProgress
 ) -> tuple[str, ...]:
     after: list[Callable[[], object]] = [
-        lambda: write_conditions(out, ComparisonSettings(reference=settings.baseline_condition)),
+        lambda: write_conditions(out, comparison_settings(out, settings.baseline_condition)),
         lambda: problems.extend(_write_scales(out)),
         lambda: problems.extend(_write_events(out)),
         lambda: write_methods(out),
@@ -100,10 +104,10 @@ def _scales(out: Path) -> Path:
 
 
 def _settings_of_last_time(out: Path) -> tuple[SummarySettings, list[str]]:
-    """The settings of the last tables; the defaults if there are none, or (with a problem) if unreadable."""
+    """The settings of the last tables; those of the plan if there are none; the defaults if unreadable."""
     path = out / "summaries" / "sessions.parquet"
     if not path.exists():
-        return SummarySettings(), []
+        return summary_settings(out), []
     try:
         return as_settings(read_metadata(path)["settings"]), []
     except (TimelineError, KeyError, TypeError):
@@ -150,7 +154,8 @@ def _stamp_path(out: Path) -> Path:
 
 def _sources(out: Path) -> list[Path]:
     timelines = [timeline_path(out, *ids) for ids in written_sessions(out)]
-    return [*timelines, out / EVENTS_FILE, out / SCALES_FILE]
+    plans = [out / PLAN_FILE, *sorted((out / PLANS).glob("*.toml"))]
+    return [*timelines, out / EVENTS_FILE, out / SCALES_FILE, *plans]
 
 
 def _tables(out: Path) -> list[Path]:

@@ -24,13 +24,15 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
+from pipeline.study.plan_text import MARKS, plan_paragraph
+from pipeline.study.planned import read_planned
 
 NOT_ENOUGH = "not enough data to compare"
 
 _COLUMNS = (
     *("reading", "measure", "condition", "reference", "patients", "sessions", "reference sessions"),
     *("coverage", "mean (95 % CI)", "reference mean (95 % CI)", "difference (95 % CI)"),
-    *("Hedges' g (95 % CI)", "p", "p (Holm)", "note"),
+    *("Hedges' g (95 % CI)", "p", "p (Holm)", "planned", "note"),
 )
 
 
@@ -61,13 +63,15 @@ def methods(out: Path) -> tuple[str, ...]:
             metadata = read_metadata(path)
             with malformed_as_timeline_error(path):
                 told.append(tell(metadata["settings"]))
+            if name == "conditions":
+                told.append(plan_paragraph(read_planned(out)))
     return (*told, _LIMITS)
 
 
 def paper_table(out: Path) -> list[dict[str, str]]:
     """The study's comparisons as a table of text."""
-    found = read_conditions(out).filter(patient_id=STUDY)
-    return [_row(row) for row in found.iter_rows(named=True)]
+    found, planned = read_conditions(out).filter(patient_id=STUDY), read_planned(out)
+    return [_row(row) | {"planned": MARKS[planned.mark(row)]} for row in found.iter_rows(named=True)]
 
 
 # --- paragraphs

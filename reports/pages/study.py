@@ -24,6 +24,7 @@ from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, in_words
 from reports.words.language import Language, marked
+from reports.words.plan import mark_text, plan_values
 from reports.words.reasons import reason_text, reasons_text
 from reports.words.study import interval, measure_label, p_text
 
@@ -127,7 +128,10 @@ def _conditions(study: Study, language: Language) -> Mapping[str, Any]:
         {
             "name": name,
             "title": language.word(STUDY_READING_WORDS[name]),
-            "rows": [_comparison(row, language) for row in _with_quiet(list(_of_study(rows)))],
+            "rows": [
+                {**_comparison(row, language), "mark": mark_text(study.planned, row, language)}
+                for row in _with_quiet(list(_of_study(rows)))
+            ],
             "forest": _forest(rows, language),
             "patients": [_comparison(row, language) for row in _primary(rows)],
         }
@@ -140,6 +144,10 @@ def _conditions(study: Study, language: Language) -> Mapping[str, Any]:
         "uneven": language.listed(_uneven(list(_of_study(table)), language)),
         "quiet": (table["measure"] == "share_without_speech").any(),
     }
+
+
+def _plan(study: Study, language: Language) -> Mapping[str, Any] | None:
+    return plan_values(study.planned, language)
 
 
 def _forest(rows: pl.DataFrame, language: Language) -> dict[str, Any] | None:
@@ -323,6 +331,7 @@ SECTIONS = (
     Section("coverage", marked("How much was seen"), _coverage),
     Section("identity", marked("Whether it was the patient"), _identity),
     Section("conditions", marked("Conditions compared"), _conditions),
+    Section("plan", marked("Planned and not planned"), _plan),
     Section("trends", marked("Change over the weeks"), _trends),
     Section("events", marked("Around events"), _events),
     Section("scales", marked("Scales, filled in by the machine"), _scales),
