@@ -73,6 +73,10 @@ def summarize(
     baseline: Annotated[
         str, typer.Option(help="Condition of the sessions in which patients were calm.")
     ] = "baseline",
+    adjust: Annotated[
+        str | None,
+        typer.Option(help="Columns of DIR/patients.csv to adjust for together: age,mmse.", metavar="COLUMNS"),
+    ] = None,
     key: KeyFile = None,
 ) -> None:
     """Compute episodes, measures with intervals, and comparisons from the timelines, as tables.
@@ -86,17 +90,30 @@ def summarize(
     from pipeline.study.derive import derive
 
     episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
-    settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
+    columns = tuple(name.strip() for name in (adjust or "").split(",") if name.strip())
+    settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline, adjust=columns)
     with work_in(directory, "summarize", key), progress_bar("Summaries") as update:
         problems = derive(directory, settings, update)
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
     known = f"{enough} with enough coverage, {calm} with the patient's own baseline"
     say(f"{number_of(sessions.height, 'session')}, {known}.")
+    tell_patients(directory)
     say(f"Tables: {directory / 'summaries'}")
     if problems:
         tell_left_out(problems)
         raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def tell_patients(directory: Path) -> None:
+    """Print what was read from ``patients.csv``."""
+    from pipeline.store.parquet import read_metadata
+    from pipeline.study.covariate_tables import read_characteristics
+    from pipeline.study.covariate_words import told_of_patients
+
+    path = directory / "summaries" / "characteristics.parquet"
+    if path.exists():
+        say(told_of_patients(read_characteristics(directory), read_metadata(path)["settings"]))
 
 
 @app.command(rich_help_panel=SESSIONS)
