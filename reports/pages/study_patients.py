@@ -8,6 +8,7 @@ import polars as pl
 from pipeline.analysis.patients import EMPTY, ONE_VALUE, SINGLE_OUT
 from pipeline.study.covariate_tables import (
     ADJUSTED,
+    ALL_PATIENTS,
     EFFECT,
     EFFECT_DIFFERENCE,
     LEVEL,
@@ -39,7 +40,8 @@ def fill_patients(study: Study, language: Language) -> Mapping[str, Any]:
     if known is None or table is None:
         return {"columns": None}
     compared = table.filter(pl.col("adjusted_for") != "")
-    first = pl.struct("measure", "of") == pl.struct(pl.lit(_FIRST[0]), pl.lit(_FIRST[1]))
+    everybody = {_what(row): row for row in table.filter(number=ALL_PATIENTS).iter_rows(named=True)}
+    first = (pl.col("measure") == _FIRST[0]) & (pl.col("of") == _FIRST[1])
     differences = compared.filter(number=EFFECT_DIFFERENCE).filter(pl.col("value").is_not_null())
     return {
         "columns": [_column(rows, language) for _, rows in known.group_by("column", maintain_order=True)],
@@ -50,7 +52,7 @@ def fill_patients(study: Study, language: Language) -> Mapping[str, Any]:
         "parts": [
             {
                 "is_first": is_first,
-                "adjusted": [_beside(rows, language) for rows in _models(part)],
+                "adjusted": [_beside(rows, everybody, language) for rows in _models(part)],
                 "groups": [row for rows in _models(part) for row in _groups(rows, language)],
             }
             for is_first in (True, False)
@@ -88,7 +90,13 @@ def _models(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
     return iter(sorted(models, key=lambda rows: BETWEEN not in rows["adjusted_for"][0]))
 
 
-def _beside(rows: pl.DataFrame, language: Language) -> dict[str, Any]:
+def _what(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in ("measure", "of", "condition"))
+
+
+def _beside(
+    rows: pl.DataFrame, everybody: Mapping[tuple[str, ...], Row], language: Language
+) -> dict[str, Any]:
     """The adjusted difference beside the unadjusted ones."""
     by_number = {row["number"]: row for row in rows.filter(column="").iter_rows(named=True)}
     adjusted = by_number[ADJUSTED]
@@ -99,6 +107,7 @@ def _beside(rows: pl.DataFrame, language: Language) -> dict[str, Any]:
         "patients": adjusted["patients"],
         "left_out": adjusted["left_out"],
         "reason": adjusted["reason"],
+        "everybody": _interval(everybody[_what(adjusted)], language),
         "unadjusted": _interval(same, language) if same else "–",
         "adjusted": _interval(adjusted, language),
     }
