@@ -43,8 +43,9 @@ def covariate_methods(out: Path, settings: Mapping[str, Any]) -> str:
         return f"{told} No comparison could be adjusted for it."
     return (
         f"{told} The comparisons of conditions were repeated with covariates of the patients, each model "
-        f"with one of: {'; '.join(used)}. Covariates were centred at the mean of the patients, and entered for "
-        "the level and for the effect of the condition (condition × covariate), numbers per standard deviation, "
+        f"with one of: {'; '.join(used)}. Covariates were centred at the mean of the patients, and entered "
+        "for the level and for the effect of the condition (condition × covariate), numbers per standard "
+        "deviation, "
         f"categories as indicators. A model takes {settings['patients_per_parameter']} patients for each "
         f"parameter of its columns, and {settings['min_group']} in each category. Patients without a value "
         "were left out of it; the unadjusted difference of the same patients stands beside the adjusted one. "

@@ -49,15 +49,8 @@ def fill_patients(study: Study, language: Language) -> Mapping[str, Any]:
         "without_row": language.listed(study.rows_of_patients["without_row"]),
         "without_session": language.listed(study.rows_of_patients["without_session"]),
         "left_out": study.rows_of_patients["without_row"],
-        "parts": [
-            {
-                "is_first": is_first,
-                "adjusted": [_beside(rows, everybody, language) for rows in _models(part)],
-                "groups": [row for rows in _models(part) for row in _groups(rows, language)],
-            }
-            for is_first in (True, False)
-            if (part := compared.filter(first if is_first else ~first)).height
-        ],
+        "first": [_compared(rows, everybody, language) for rows in _comparisons(compared.filter(first))],
+        "others": [_compared(rows, everybody, language) for rows in _comparisons(compared.filter(~first))],
         "differences": differences.height,
         "by_chance": language.number(_CHANCE * differences.height, 1),
     }
@@ -83,31 +76,42 @@ def _numbers(rows: Sequence[Row], language: Language) -> str:
     return language.gettext("mean %(mean)s, SD %(sd)s, median %(median)s", mean=mean, sd=sd, median=median)
 
 
-def _models(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The rows of each model, those with several columns first."""
-    ids = ["measure", "of", "condition", "adjusted_for"]
-    models = [rows for _, rows in table.group_by(ids, maintain_order=True)]
-    return iter(sorted(models, key=lambda rows: BETWEEN not in rows["adjusted_for"][0]))
+def _comparisons(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    yield from (rows for _, rows in table.group_by("measure", "of", "condition", maintain_order=True))
+
+
+def _compared(
+    rows: pl.DataFrame, everybody: Mapping[tuple[str, ...], Row], language: Language
+) -> dict[str, Any]:
+    """Both tables of one measure and two conditions; models with several columns come first."""
+    first = rows.row(0, named=True)
+    models = [model for _, model in rows.group_by("adjusted_for", maintain_order=True)]
+    models.sort(key=lambda model: BETWEEN not in model["adjusted_for"][0])
+    return {
+        "title": f"{measure_label(first['measure'], first['of'], language)}, "
+        f"{first['condition']} − {first['reference']}",
+        "reference": first["reference"],
+        "everybody": _interval(everybody[_what(first)], language),
+        "patients": everybody[_what(first)]["patients"],
+        "adjusted": [_beside(model, language) for model in models],
+        "groups": [row for model in models for row in _groups(model, language)],
+    }
 
 
 def _what(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in ("measure", "of", "condition"))
 
 
-def _beside(
-    rows: pl.DataFrame, everybody: Mapping[tuple[str, ...], Row], language: Language
-) -> dict[str, Any]:
-    """The adjusted difference beside the unadjusted ones."""
+def _beside(rows: pl.DataFrame, language: Language) -> dict[str, Any]:
+    """The adjusted difference beside the unadjusted one of the same patients."""
     by_number = {row["number"]: row for row in rows.filter(column="").iter_rows(named=True)}
     adjusted = by_number[ADJUSTED]
     same = by_number.get(SAME_PATIENTS)
     return {
-        **_shared(adjusted, language),
         "adjusted_for": adjusted["adjusted_for"],
         "patients": adjusted["patients"],
         "left_out": adjusted["left_out"],
         "reason": adjusted["reason"],
-        "everybody": _interval(everybody[_what(adjusted)], language),
         "unadjusted": _interval(same, language) if same else "–",
         "adjusted": _interval(adjusted, language),
     }
@@ -120,7 +124,6 @@ def _groups(rows: pl.DataFrame, language: Language) -> Iterator[dict[str, Any]]:
         if number in (EFFECT, EFFECT_DIFFERENCE):
             level = levels[column, group, LEVEL if number == EFFECT else LEVEL_DIFFERENCE]
             yield {
-                **_shared(row, language),
                 "column": column,
                 "with": row["adjusted_for"] if BETWEEN in row["adjusted_for"] else "",
                 "group": _group(row, language),
@@ -135,13 +138,6 @@ def _group(row: Row, language: Language) -> str:
     if row["per"] is not None:
         return language.gettext("per %(sd)s more (1 SD)", sd=language.number(row["per"], 1))
     return f"{row['group']} − {row['against']}" if row["against"] else str(row["group"])
-
-
-def _shared(row: Row, language: Language) -> dict[str, str]:
-    return {
-        "measure": measure_label(row["measure"], row["of"], language),
-        "compared": f"{row['condition']} − {row['reference']}",
-    }
 
 
 def _interval(row: Row, language: Language) -> str:
