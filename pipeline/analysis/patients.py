@@ -221,7 +221,18 @@ def _read_column(
         patient = next(patient for patient in filled if patient not in numbers)
         reason = f"{shown(filled[patient])} is no number, unlike most cells; the column counts as categories."
         problems.append(Problem(cells[patient][0], _shown(name), reason))
+    problems += _alike(name, {patient: (cells[patient][0], cell) for patient, cell in filled.items()})
     return PatientColumn(name, "category", filled), problems
+
+
+def _alike(name: str, cells: Mapping[str, tuple[int, str]]) -> Iterator[Problem]:
+    """Categories that are probably one, such as f and F."""
+    seen: dict[str, str] = {}
+    for number, cell in cells.values():
+        first = seen.setdefault(folded(cell), cell)
+        if first != cell:
+            reason = f"{shown(cell)} and {shown(first)} count as two categories; write one of them."
+            yield Problem(number, _shown(name), reason)
 
 
 def _text_problems(name: str, cells: Mapping[str, tuple[int, str]]) -> Iterator[Problem]:

@@ -65,6 +65,12 @@ def test_a_column_with_one_word_is_one_of_categories_and_says_where(tmp_path: Pa
     ]
 
 
+def test_two_spellings_of_a_category_are_told(tmp_path: Path) -> None:
+    table = read(tmp_path, "patient_id;sex\nP1;f\nP2;m\nP3;F\nP4;f\n")
+    assert told(table) == ["row 4, sex: 'F' and 'f' count as two categories; write one of them."]
+    assert levels(table.columns[0]) == [("f", 2), ("F", 1), ("m", 1)]
+
+
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
