@@ -12,6 +12,7 @@ import pytest
 import remedies_of_commands
 import remedies_of_consent
 import remedies_of_lists
+import remedies_of_patients
 import remedies_of_ratings
 import remedies_of_results
 import remedies_of_reviews
@@ -32,6 +33,7 @@ AREAS = (
     remedies_of_reviews,
     remedies_of_consent,
     remedies_of_lists,
+    remedies_of_patients,
     remedies_of_ratings,
     remedies_of_weights,
 )

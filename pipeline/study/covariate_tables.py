@@ -122,7 +122,9 @@ COVARIATES_SCHEMA = pa.schema(
         column("left_out", pa.int32(), "compared patients without a value in one of the columns"),
         column("sessions_reference", pa.int32(), "sessions of the reference"),
         column("sessions", pa.int32(), "sessions of the condition"),
-        column("parameters", pa.int32(), "parameters of the columns, for the level and again for the effect"),
+        column(
+            "parameters", pa.int32(), "parameters of the columns, as many for the level as for the effect"
+        ),
         column("df", pa.int32(), "degrees of freedom of the interval", nullable=True),
         column("patients_sd", pa.float64(), "SD of the effect between patients", "as in unit", nullable=True),
         column("reason", pa.string(), "why there is no number; empty where there is"),
