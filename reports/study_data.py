@@ -17,7 +17,7 @@ from pipeline.store.status import overview
 from pipeline.store.timeline import written_sessions
 from pipeline.study.planned import Planned, read_planned
 
-TABLES = ("conditions", "trends", "events", "scales")
+TABLES = ("conditions", "trends", "events", "scales", "characteristics", "covariates")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Study:
 
     :param status: :func:`pipeline.store.status.overview`. ``sessions``: the table of that name.
     :param tables: the other tables by name, as far as they were made.
+    :param rows_of_patients: which patients have a row in ``patients.csv``; empty where there is no such file.
     :param scale_names: by the key under which the table has them.
     :param methods: the methods paragraph; none where none was written.
     :param made: how the timelines were made: software, weights, settings; each with how many sessions.
@@ -37,6 +38,7 @@ class Study:
     status: pl.DataFrame
     sessions: pl.DataFrame
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    rows_of_patients: Mapping[str, Any] = field(default_factory=dict)
     scale_names: Mapping[str, str] = field(default_factory=dict)
     methods: str | None = None
     made: Mapping[str, Counter[str]] = field(default_factory=dict)
@@ -58,6 +60,7 @@ def read_study(out: Path) -> Study:
         status=overview(out, running=False),
         sessions=read_sessions(out),
         tables={name: as_frame(read_table(path)) for name in TABLES if (path := _table(out, name)).exists()},
+        rows_of_patients=_rows_of_patients(_table(out, "characteristics")),
         scale_names=rated_scales(out),
         methods=methods.read_text(encoding="utf-8") if methods.exists() else None,
         made=made,
@@ -70,6 +73,10 @@ def read_study(out: Path) -> Study:
 
 def _table(out: Path, name: str) -> Path:
     return out / "summaries" / f"{name}.parquet"
+
+
+def _rows_of_patients(path: Path) -> dict[str, Any]:
+    return dict(read_metadata(path)["settings"]) if path.exists() else {}
 
 
 def summaries_about(out: Path) -> dict[str, Any]:

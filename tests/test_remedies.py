@@ -12,6 +12,7 @@ import pytest
 import remedies_of_commands
 import remedies_of_consent
 import remedies_of_lists
+import remedies_of_patients
 import remedies_of_plans
 import remedies_of_ratings
 import remedies_of_results
@@ -34,6 +35,7 @@ AREAS = (
     remedies_of_consent,
     remedies_of_lists,
     remedies_of_plans,
+    remedies_of_patients,
     remedies_of_ratings,
     remedies_of_weights,
 )

@@ -49,6 +49,7 @@ class SummarySettings:
     :param min_coverage, min_observed_s: minimum for a session to get numbers.
     :param baseline_condition: the condition of sessions in which patients were calm.
     :param min_rest_s: minimum of observed calm time for a patient's own baseline, s.
+    :param adjust: columns of ``patients.csv`` by which comparisons are adjusted together.
     """
 
     episodes: EpisodeSettings = field(default_factory=EpisodeSettings)
@@ -56,6 +57,7 @@ class SummarySettings:
     min_observed_s: float = 10.0
     baseline_condition: str = "baseline"
     min_rest_s: float = 60.0
+    adjust: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """:raises InputError: a setting is not usable."""

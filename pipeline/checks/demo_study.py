@@ -59,6 +59,10 @@ _QUIET_S, _SPEECH_S = 40.0, 8.0
 _SONG_S, _SONG_CHANCE = 8.0, 0.7
 
 
+_WITHOUT_MMSE = 7
+"""Number of a patient whose MMSE is not known."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """A simulated episode."""
@@ -96,7 +100,8 @@ def prepare_output(out: Path) -> None:
 def make_study(
     out: Path, on_progress: Callable[[int, int], None] = lambda done, total: None, seed: int = 0
 ) -> None:
-    """Writes ``timelines/``, ``status.parquet``, ``events.csv``, two raters' ``ratings/`` and the ``truth/``.
+    """Writes ``timelines/``, ``status.parquet``, two raters' ``ratings/`` and the ``truth/``; and the lists
+    ``events.csv`` and ``patients.csv``.
 
     :param on_progress: called with (sessions done, sessions in all).
     :raises OutputError: a file can't be written.
@@ -125,12 +130,29 @@ def make_study(
     record(out, *outcomes)
     write_rows(out / "truth" / "episodes.csv", columns, truth)
     write_rows(out / "events.csv", ("patient_id", "session_id", "time_s", "what"), events)
+    write_rows(out / "patients.csv", ("patient_id", "age", "sex", "mmse", "group"), _known_of_patients(seed))
     for name, rows in zip(("rater_a", "rater_b"), ratings, strict=True):
         write_rows(out / "ratings" / f"{name}.csv", (*columns, *rated), rows)
 
 
 def _row(episode: Shown) -> dict[str, str]:
     return {"start_s": f"{episode.start_s:.2f}", "end_s": f"{episode.end_s:.2f}", "code": episode.emotion}
+
+
+def _known_of_patients(seed: int) -> Iterator[dict[str, str]]:
+    """What the study knows of the patients; it has no influence on their expression. One MMSE is missing."""
+    random = np.random.default_rng(
+        [seed, PATIENTS]
+    )  # its own, so that it changes no other number of the study
+    for number in range(1, PATIENTS + 1):
+        mmse = f"{random.integers(6, 25)}"
+        yield {
+            "patient_id": f"P{number:02}",
+            "age": f"{np.clip(random.normal(83, 6), 65, 98):.0f}",
+            "sex": "f" if random.random() < 0.65 else "m",
+            "mmse": "" if number == _WITHOUT_MMSE else mmse,
+            "group": "day care" if number % 2 else "nursing home",
+        }
 
 
 def _patients(random: np.random.Generator) -> Iterator[_Patient]:

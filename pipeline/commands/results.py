@@ -80,6 +80,10 @@ def summarize(
     baseline: Annotated[
         str, typer.Option(help="Condition of the sessions in which patients were calm.")
     ] = "baseline",
+    adjust: Annotated[
+        str | None,
+        typer.Option(help="Columns of DIR/patients.csv to adjust for together: age,mmse.", metavar="COLUMNS"),
+    ] = None,
     key: KeyFile = None,
 ) -> None:
     """Compute episodes, measures with intervals, and comparisons from the timelines, as tables.
@@ -103,6 +107,7 @@ def summarize(
     others = {
         "min_coverage": ("min_coverage", min_coverage),
         "baseline": ("baseline_condition", baseline),
+        "adjust": ("adjust", tuple(name.strip() for name in (adjust or "").split(",") if name.strip())),
     }
     settings = _with_given(
         directory,
@@ -115,6 +120,7 @@ def summarize(
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
     known = f"{enough} with enough coverage, {calm} with the patient's own baseline"
     say(f"{number_of(sessions.height, 'session')}, {known}.")
+    tell_patients(directory)
     say(f"Tables: {directory / 'summaries'}")
     _tell_deviations(directory)
     if problems:
@@ -139,6 +145,17 @@ def _tell_deviations(directory: Path) -> None:
 
     for deviation in read_planned(directory).deviations:
         warn(f"not as planned: {deviation_text(deviation)}.")
+
+
+def tell_patients(directory: Path) -> None:
+    """Print what was read from ``patients.csv``."""
+    from pipeline.store.parquet import read_metadata
+    from pipeline.study.covariate_tables import read_characteristics
+    from pipeline.study.covariate_words import told_of_patients
+
+    path = directory / "summaries" / "characteristics.parquet"
+    if path.exists():
+        say(told_of_patients(read_characteristics(directory), read_metadata(path)["settings"]))
 
 
 @app.command(rich_help_panel=SESSIONS)

@@ -66,8 +66,8 @@ def study_check(
 ) -> None:
     """Report all errors of a list of sessions and its recordings at once.
 
-    Opens every recording and photo, except those of sessions without consent. Exit code 2: the list has
-    errors. A warning marks a possible mistake.
+    Opens every recording and photo, except those of sessions without consent, and a patients.csv beside the
+    list. Exit code 2: the list has errors. A warning marks a possible mistake.
 
     Example: emonext study check recordings/sessions.csv
     """
@@ -90,6 +90,7 @@ def study_check(
     for warning in found.warnings:
         err_console.print(f"{path}: Warning: {warning}", markup=False, soft_wrap=True)
     warn_of_unlisted(path)
+    _check_patients(path, study)
     for (patient, session), date in found.dates.items():
         say(f"recorded_at of {patient} {session}: {date:%Y-%m-%d %H:%M}, by the camera's clock")
     _tell_counts(study)
@@ -99,6 +100,20 @@ def study_check(
     patients = len({session.patient_id for session in study.sessions})
     right = number_of(len(found.warnings), "warning") if found.warnings else "no errors"
     say(f"{path}: {number_of(len(study.sessions), 'session')}, {number_of(patients, 'patient')}, {right}.")
+
+
+def _check_patients(path: Path, study: "Study") -> None:
+    """Print the errors of a ``patients.csv`` beside the list, and where it is read."""
+    from pipeline.checks.patients_check import check_patients
+
+    found = check_patients(path, {session.patient_id for session in study.sessions})
+    if found is None:
+        return
+    for problem in found.problems:
+        err_console.print(f"Warning: {problem}", markup=False, soft_wrap=True)
+    if found.without_row:
+        say(f"{found.path}: no row of {', '.join(found.without_row)}")
+    say(f"{found.path}: was only checked; results are adjusted for the copy in the results folder.")
 
 
 def _tell_counts(study: "Study") -> None:

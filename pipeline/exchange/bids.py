@@ -17,6 +17,7 @@ from pipeline.analysis.summaries import EPISODES_SCHEMA, SESSIONS_SCHEMA
 from pipeline.errors import InputError
 from pipeline.exchange.exported import Exported, milliseconds
 from pipeline.exchange.manifest import Files, bids_label
+from pipeline.exchange.participants import ParticipantColumns
 from pipeline.records import EMOTIONS
 from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import protect
@@ -38,16 +39,19 @@ _OF_SESSIONS = (
 _OF_EPISODES = ("reading", "peak_s", "observed_s", "mean_p", "peak_p")
 
 
-def bids_files(sessions: Sequence[Exported]) -> Files:
+def bids_files(sessions: Sequence[Exported], known: ParticipantColumns | None = None) -> Files:
     """One folder per patient and session, with the episodes as events.
 
+    :param known: what is known of the patients.
     :raises InputError: two ids are the same label.
     """
     subjects = labels((session.patient_id for session in sessions), "patients")
-    participants = [(f"sub-{label}", patient) for patient, label in subjects.items()]
+    known = known or ParticipantColumns()
+    columns = _PARTICIPANT_COLUMNS | known.described
+    participants = [(f"sub-{label}", patient, *known.of(patient)) for patient, label in subjects.items()]
     texts = {
-        "participants.tsv": _tsv(list(_PARTICIPANT_COLUMNS), participants),
-        "participants.json": _json(_PARTICIPANT_COLUMNS),
+        "participants.tsv": _tsv(list(columns), participants),
+        "participants.json": _json(columns),
         "dataset_description.json": _json(_description()),
         "README": _README,
     }

@@ -41,8 +41,11 @@ def export(
     sessions = sessions_to_export(out, on_progress)
     if kind == "bids":
         from pipeline.exchange.bids import bids_files
+        from pipeline.exchange.participants import participant_columns
 
-        return replace_export(folder, kind, bids_files(list(sessions)))
+        listed = list(sessions)
+        known = participant_columns(out, list(dict.fromkeys(one.patient_id for one in listed)))
+        return replace_export(folder, kind, bids_files(listed, known))
     rateable = [one for one in sessions if reading == RAW or one.facts["corrected"]]
     if not rateable:
         raise InputError(f"{out}: no session has the reading {reading}; leave out `reading`.")

@@ -18,7 +18,7 @@ from pipeline.privacy.mentions import IdPattern
 from pipeline.store.encryption import for_reading, for_writing, is_encrypted
 from pipeline.store.files import atomic
 from pipeline.store.folders import SESSIONS_FILE
-from pipeline.store.spreadsheet import plain
+from pipeline.store.spreadsheet import SEPARATOR_LINE, plain
 
 _ID_COLUMNS = ["patient_id", "session_id"]
 
@@ -126,16 +126,20 @@ def _by_session(words: IdPattern) -> Mapping[str, list[str]]:
 def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Every line of the file, header included, and its cells by column.
 
-    A cell with line breaks joins several lines. Separator ``;`` or ``,``.
+    A cell with line breaks joins several lines. Separator ``;`` or ``,``. A line ``sep=;`` is part of the
+    header.
     """
     text = path.read_bytes().decode(errors="surrogateescape")
-    lines = list(io.StringIO(text, newline=""))
+    separator = SEPARATOR_LINE.match(text.removeprefix("\ufeff"))
+    skipped = text[: separator.end() + text.startswith("\ufeff")] if separator else ""
+    lines = list(io.StringIO(text[len(skipped) :], newline=""))
     header = lines[0] if lines else ""
-    reader = csv.reader(iter(lines), delimiter=max(";,", key=header.count))
+    reader = csv.reader(iter(lines), delimiter=separator[1] if separator else max(";,", key=header.count))
     start, columns = 0, list[str]()
     for cells in reader:
         columns = columns or [column_name(name.strip("\ufeff \"'")) for name in cells]
         # if two columns have the same name, use the first
         row = dict(reversed(list(zip(columns, map(plain, cells), strict=False))))
-        yield "".join(lines[start : reader.line_num]), row
+        yield skipped + "".join(lines[start : reader.line_num]), row
+        skipped = ""
         start = reader.line_num

@@ -100,19 +100,23 @@ def fit_patient(values: Floats, design: Floats, weights: Floats) -> Fit:
     return Fit(found.params, found.cov_params(), _residual_sd(found.scale, values), df, df, ONE_PATIENT)
 
 
-def fit_study(values: Floats, design: Floats, slope: int, patients: Floats, weights: Floats) -> Fit:
+def fit_study(
+    values: Floats, design: Floats, slope: int, patients: Floats, weights: Floats, covariates: int = 0
+) -> Fit:
     """Fit a mixed model to the sessions of several patients, by restricted maximum likelihood.
 
     Random effects of patients: level, and effect of column ``slope`` (independent, with the column centred).
     Without the random slope, the interval would apply only to these patients and be too narrow for others
-    (Barr et al., *J Mem Lang* 2013). Student's t has (number of patients − 1) degrees of freedom, because the
-    effect varies between patients.
+    (Barr et al., *J Mem Lang* 2013). Student's t has (number of patients − 1 − ``covariates``) degrees of
+    freedom, because the effect varies between patients.
 
     :param patients: (n,) patient of each session, as a number.
+    :param covariates: number of columns of the design that are constant within each patient, without the
+        intercept: each takes one of the patients' degrees of freedom.
     :raises NotEnoughError: too few sessions or patients, or no variation between sessions.
     """
     left = _check(values, design)
-    df = len(np.unique(patients)) - 1
+    df = len(np.unique(patients)) - 1 - covariates
     if df < 1 or left <= df:
         raise NotEnoughError("too few patients or sessions")
     _check_variation(values, design, patients)

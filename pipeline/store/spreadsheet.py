@@ -39,7 +39,7 @@ NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
 
 # A first line that tells Excel the delimiter; Excel does not show it.
-_SEPARATOR_LINE = re.compile(r'"?sep=([;,\t|])"?;*,*\r?\n?', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=([;,\t|])"?;*,*\r?\n?', re.IGNORECASE)
 
 # Maximum length of a cell in a message.
 MAX_SHOWN = 80
@@ -140,7 +140,7 @@ def _rows(path: Path, delimiters: str) -> Iterable[Row]:
 
 
 def _parse(text: str, delimiters: str, path: Path = Path()) -> Iterator[Row]:
-    separator = _SEPARATOR_LINE.match(text)
+    separator = SEPARATOR_LINE.match(text)
     with io.StringIO(text[separator.end() :] if separator else text, newline="") as lines:
         header = lines.readline()
         lines.seek(0)

@@ -117,7 +117,7 @@ def _compare_all(
 ) -> list[Comparison]:
     """Every measure, for the study and each patient, and every condition."""
     found: list[Comparison] = []
-    for rows in _by_measure(sessions, measures, settings):
+    for rows in by_measure(sessions, measures, settings):
         others = sorted(set(rows["condition"]) - {settings.reference, ""}) or [""]
         for patient_id in _patients(rows):
             of_them = _of(rows, patient_id)
@@ -130,7 +130,7 @@ def find_trends(
 ) -> tuple[Trend, ...]:
     """Estimate change per week: the study, then each patient, for each reading and measure."""
     found: list[Trend] = []
-    for rows in _by_measure(sessions, measures, settings):
+    for rows in by_measure(sessions, measures, settings):
         found += [_trend(_of(rows, patient_id), patient_id, settings) for patient_id in _patients(rows)]
     return _holm(found)
 
@@ -138,7 +138,7 @@ def find_trends(
 # --- rows
 
 
-def _by_measure(
+def by_measure(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> Iterator[pl.DataFrame]:
     """For each reading and measure: one row per session, in %, with ``week`` and ``used``."""
@@ -197,7 +197,7 @@ def _compare(
     rows: pl.DataFrame, patient_id: str, condition: str, settings: ComparisonSettings, *, tested: bool
 ) -> Comparison:
     both = rows.filter(pl.col("condition").is_in([settings.reference, condition]))
-    compared = _with_both(both.filter("used"), settings)
+    compared = with_both(both.filter("used"), settings)
     is_other = compared["condition"] == condition
     blank = Comparison(
         **_names(rows, patient_id),
@@ -210,21 +210,21 @@ def _compare(
         coverage=_mean(compared["coverage"]),
     )
     try:
-        _check_conditions(both, compared, patient_id, condition, settings)
+        check_conditions(both, compared, patient_id, condition, settings)
         found = _compared(blank, compared)
         return _tested(found, compared, settings) if tested else found
     except NotEnoughError as reason:
         return replace(blank, reason=str(reason))
 
 
-def _with_both(rows: pl.DataFrame, settings: ComparisonSettings) -> pl.DataFrame:
+def with_both(rows: pl.DataFrame, settings: ComparisonSettings) -> pl.DataFrame:
     """The sessions of patients with enough sessions of both conditions."""
     of_one = rows.group_by("patient_id", "condition").len().filter(pl.col("len") >= settings.min_sessions)
     of_both = of_one.group_by("patient_id").len().filter(pl.col("len") == 2)
     return rows.filter(pl.col("patient_id").is_in(of_both["patient_id"].to_list()))
 
 
-def _check_conditions(
+def check_conditions(
     both: pl.DataFrame, compared: pl.DataFrame, patient_id: str, condition: str, settings: ComparisonSettings
 ) -> None:
     """:raises NotEnoughError: with the reason."""
@@ -245,7 +245,7 @@ def _check_conditions(
 
 
 def _compared(blank: Comparison, rows: pl.DataFrame) -> Comparison:
-    values, other, patients, weights = _arrays(rows, blank.condition)
+    values, other, patients, weights = as_arrays(rows, blank.condition)
     design = np.column_stack([np.ones(len(other)), other])
     fit = _fit(blank.patient_id, values, design, patients, weights)
     reference, mean = fit.interval(1, 0), fit.interval(1, 1)
@@ -271,12 +271,12 @@ def _compared(blank: Comparison, rows: pl.DataFrame) -> Comparison:
 
 
 def _tested(one: Comparison, rows: pl.DataFrame, settings: ComparisonSettings) -> Comparison:
-    arrays = _arrays(rows, one.condition)
+    arrays = as_arrays(rows, one.condition)
     test = permutation_test(*arrays, draws=settings.permutations, seed=settings.seed)
     return replace(one, p=test.p, permutations=test.permutations, exact=test.exact)
 
 
-def _arrays(rows: pl.DataFrame, condition: str) -> tuple[Floats, Floats, Floats, Floats]:
+def as_arrays(rows: pl.DataFrame, condition: str) -> tuple[Floats, Floats, Floats, Floats]:
     """(n,) each: value, whether of the condition, patient and weight of each session."""
     other = (rows["condition"] == condition).cast(pl.Float64).to_numpy()
     return rows["value"].to_numpy(), other, _codes(rows, "patient_id"), rows["weight"].to_numpy()

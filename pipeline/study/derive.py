@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.events import EVENTS_FILE
+from pipeline.analysis.patients import PATIENTS_FILE
 from pipeline.analysis.scales import SCALES_FILE, write_scales
 from pipeline.analysis.summaries import SummarySettings, summarize_folder
 from pipeline.errors import InputError, TimelineError
@@ -22,11 +23,14 @@ from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import written_sessions
 from pipeline.study.conditions import write_conditions
+from pipeline.study.covariates import CovariateSettings, write_covariates
 from pipeline.study.event_locked import write_events
 from pipeline.study.frozen_plans import PLANS
 from pipeline.study.methods_text import write_methods
 from pipeline.study.plan_file import PLAN_FILE
 from pipeline.study.planned import comparison_settings, summary_settings
+
+_OF_PATIENTS = ("characteristics", "covariates")
 
 
 def derive(
@@ -37,8 +41,8 @@ def derive(
     """Write all derived tables.
 
     :param settings: default: those of the study's plan, if one is frozen.
-    :returns: problems of the study's own ``events.csv`` and ``scales.toml``, one line each; their tables are
-        left out.
+    :returns: problems of the study's own ``events.csv``, ``patients.csv`` and ``scales.toml``, one line each;
+        what they concern is left out.
     :raises InputError: there is no timeline. :raises TimelineError: a timeline can't be read.
     :raises OutputError: a file can't be written.
     """
@@ -61,6 +65,7 @@ def _derive(
         lambda: write_conditions(out, comparison_settings(out, settings.baseline_condition)),
         lambda: problems.extend(_write_scales(out)),
         lambda: problems.extend(_write_events(out)),
+        lambda: problems.extend(_write_patients(out, settings)),
         lambda: write_methods(out),
     ]
     total = len(written_sessions(out)) + len(after)
@@ -95,6 +100,20 @@ def _write_events(out: Path) -> list[str]:
         return [str(error)]
 
 
+def _write_patients(out: Path, settings: SummarySettings) -> tuple[str, ...]:
+    for name in _OF_PATIENTS:
+        (out / "summaries" / f"{name}.parquet").unlink(missing_ok=True)  # possibly from another list
+    listed = out / PATIENTS_FILE
+    if not listed.exists():
+        missing = f"{listed}: not there, so that nothing was adjusted; write one row for each patient."
+        return (missing,) if settings.adjust else ()
+    comparison = comparison_settings(out, settings.baseline_condition)
+    try:
+        return write_covariates(out, CovariateSettings(comparison, settings.adjust))
+    except InputError as error:
+        return (str(error),)
+
+
 def _events(out: Path) -> Path:
     return out / "summaries" / "events.parquet"
 
@@ -120,7 +139,8 @@ def as_settings(stored: Mapping[str, Any]) -> SummarySettings:
 
     :raises TypeError: the settings are of another version.
     """
-    return SummarySettings(**{**stored, "episodes": EpisodeSettings(**stored["episodes"])})
+    episodes, adjust = EpisodeSettings(**stored["episodes"]), tuple(stored.get("adjust", ()))
+    return SummarySettings(**{**stored, "episodes": episodes, "adjust": adjust})
 
 
 # --- what it was made of
@@ -155,11 +175,11 @@ def _stamp_path(out: Path) -> Path:
 def _sources(out: Path) -> list[Path]:
     timelines = [timeline_path(out, *ids) for ids in written_sessions(out)]
     plans = [out / PLAN_FILE, *sorted((out / PLANS).glob("*.toml"))]
-    return [*timelines, out / EVENTS_FILE, out / SCALES_FILE, *plans]
+    return [*timelines, out / EVENTS_FILE, out / PATIENTS_FILE, out / SCALES_FILE, *plans]
 
 
 def _tables(out: Path) -> list[Path]:
-    names = ("sessions", "measures", "conditions", "trends", "scales", "events")
+    names = ("sessions", "measures", "conditions", "trends", "scales", "events", *_OF_PATIENTS)
     return [*(out / "summaries" / f"{name}.parquet" for name in names), out / "summaries" / "methods.md"]
 
 

@@ -24,6 +24,7 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
+from pipeline.study.covariate_words import covariate_methods
 from pipeline.study.plan_text import MARKS, plan_paragraph
 from pipeline.study.planned import read_planned
 
@@ -56,8 +57,13 @@ def methods(out: Path) -> tuple[str, ...]:
     folder = out / "summaries"
     sessions = read_sessions(out)
     told = [_reading(out), _episodes(folder / "sessions.parquet", sessions)]
-    comparisons = partial(_comparisons, out)
-    for name, tell in (("conditions", comparisons), ("events", _events), ("scales", _scales)):
+    paragraphs = (
+        ("conditions", partial(_comparisons, out)),
+        ("covariates", partial(covariate_methods, out)),
+        ("events", _events),
+        ("scales", _scales),
+    )
+    for name, tell in paragraphs:
         path = folder / f"{name}.parquet"
         if path.exists():
             metadata = read_metadata(path)

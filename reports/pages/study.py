@@ -19,6 +19,7 @@ from pipeline.store.status import stored_reasons
 from reports.assets import INLINE, Assets
 from reports.figures.study import coverage_figure, event_figure, forest_figure
 from reports.pages.sections import Section, render_sections
+from reports.pages.study_patients import fill_patients
 from reports.render import render
 from reports.study_data import Study
 from reports.words import formatting as words
@@ -332,6 +333,7 @@ SECTIONS = (
     Section("identity", marked("Whether it was the patient"), _identity),
     Section("conditions", marked("Conditions compared"), _conditions),
     Section("plan", marked("Planned and not planned"), _plan),
+    Section("patients", marked("Who the patients are, and whether it matters"), fill_patients),
     Section("trends", marked("Change over the weeks"), _trends),
     Section("events", marked("Around events"), _events),
     Section("scales", marked("Scales, filled in by the machine"), _scales),

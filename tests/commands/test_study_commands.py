@@ -201,6 +201,22 @@ def test_a_check_opens_the_recordings_and_counts(emonext: Emonext, recordings: P
     assert_one_line_naming(empty, "emonext study init")
 
 
+def test_a_check_reads_what_is_known_of_the_patients(emonext: Emonext, recordings: Path) -> None:
+    path = recordings / "patients.csv"
+    path.write_text("\ufeffpatient_id;age\nP999;80\nP999;81\n")
+    ended = emonext("study", "check", recordings)
+    assert ended.code == DONE
+    assert f"Warning: {path}: row 3, patient_id: row 2 is of P999 too" in ended.err
+    assert f"{path}: no row of " in ended.out
+    assert f"{path}: was only checked; results are adjusted for the copy in the results folder." in ended.out
+    path.write_text("patient_id;age\nP999;80\n")
+    assert f"Warning: {path}: P999: no session of this patient in sessions.csv." in (
+        emonext("study", "check", recordings).err
+    )
+    path.write_text("patient_id;name\nP999;Anna\n")
+    assert f"Warning: {path}: the column 'name' looks like" in emonext("study", "check", recordings).err
+
+
 def test_a_new_list_comes_with_what_its_columns_hold(emonext: Emonext, video: Path) -> None:
     ended = emonext("study", "init", video.parent)
     assert ended.out.splitlines()[-1] == f"Fill in: {video.parent / 'sessions.csv'}"

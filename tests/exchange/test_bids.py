@@ -46,6 +46,36 @@ def test_bids(out: Path) -> None:
     )
 
 
+def test_what_is_known_of_the_participants(tmp_path: Path) -> None:
+    """Ages from 89 on are one group, and nothing singles out a patient."""
+    for patient in ("P1", "P2", "P3", "P4"):
+        put(tmp_path, make_timeline(SECONDS, patient), patient)
+    summarize_folder(tmp_path)
+    (tmp_path / "patients.csv").write_text(
+        "\ufeffpatient_id;Age;sex;mmse;note;z;site\nP1;88,9;w;20;a;-1,5;A\nP2;89;M;;b;0;A\n"
+        "P3;102;w;11;c;2;A\nP9;71;m;3;d;2;B\n"
+    )
+    export(tmp_path, "bids", tmp_path / "x")
+    rows = tsv(tmp_path / "x/participants.tsv")
+    assert list(rows[0]) == ["participant_id", "patient_id", "age", "sex", "mmse", "z", "site"]
+    assert [list(row.values())[1:] for row in rows] == [
+        ["P1", "88.9", "female", "20", "-1.5", "A"],
+        ["P2", "89+", "male", "n/a", "0", "A"],
+        ["P3", "89+", "female", "11", "2", "A"],
+        ["P4", *["n/a"] * 5],
+    ]
+    described = json.loads((tmp_path / "x/participants.json").read_text())
+    assert list(described) == list(rows[0])
+    assert described["age"]["Units"] == "year"
+    assert described["sex"]["Levels"] == {"female": "female", "male": "male"}
+
+
+def test_a_table_of_patients_that_can_t_be_used_is_left_out(out: Path) -> None:
+    (out / "patients.csv").write_text("patient_id;name\nP1;Anna\n")
+    export(out, "bids", out / "x")
+    assert list(tsv(out / "x/participants.tsv")[0]) == ["participant_id", "patient_id"]
+
+
 def test_every_name_in_bids_is_a_bids_name(out: Path) -> None:
     bids_validator = pytest.importorskip("bids_validator", reason="needs bids-validator")
     checks = bids_validator.BIDSValidator()

@@ -11,7 +11,10 @@ from purging import Process, do_purge, files
 from pipeline.exchange.export import export
 from pipeline.exchange.manifest import LIST_FILE
 from pipeline.privacy.purge import plan_purge
+from pipeline.store.parquet import read_metadata
 from pipeline.store.status import read_status
+from pipeline.study.covariate_tables import read_characteristics
+from reports import write_reports
 
 # --- tables of several people
 
@@ -158,3 +161,36 @@ def test_an_event_that_may_be_theirs_is_named(out: Path, process: Process) -> No
     (out / "events.csv").write_text("session;time;what\nS01;0;song\n")
     (mention,) = do_purge(out, "P012").mentions
     assert mention.startswith("events.csv (does not state whose session S01 is")
+
+
+# --- what is known of the patients
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff", "sep=;\r\n", "\ufeffsep=;\r\n"])
+def test_what_is_known_of_a_patient_goes_with_him(out: Path, process: Process, start: str) -> None:
+    process("P012/S01", "P013/S01", "P014/S01")
+    head, one, other = "Patient;MMSE;sex\r\n", "P012;20,5;f\r\n", "P013;18,5;m\r\n"
+    (out / "patients.csv").write_bytes(f"{start}{head}{one}{other}".encode())
+    write_reports(out)
+    known = read_metadata(out / "summaries" / "characteristics.parquet")["settings"]
+    assert known["without_row"] == ["P014"]
+    assert plan_purge(out, "P012").rows[out / "patients.csv"] == 1
+    assert do_purge(out, "P012").mentions == ()
+    assert (out / "patients.csv").read_bytes() == f"{start}{head}{other}".encode()
+    assert read_characteristics(out)["patients"].to_list() == [1, 1]
+    assert read_metadata(out / "summaries" / "characteristics.parquet")["settings"] == {
+        "patients": 2,
+        "without_row": ["P014"],
+        "without_session": [],
+    }
+    do_purge(out, "P013")
+    assert not (out / "patients.csv").exists()
+    assert not (out / "summaries" / "characteristics.parquet").exists()
+    assert not (out / "summaries" / "covariates.parquet").exists()
+
+
+def test_what_is_known_of_a_patient_stays_when_a_session_goes(out: Path, process: Process) -> None:
+    process("P012/S01", "P012/S02")
+    (out / "patients.csv").write_text("patient_id;age\nP012;80\n")
+    assert do_purge(out, "P012", "S01").mentions == ()
+    assert (out / "patients.csv").read_text() == "patient_id;age\nP012;80\n"

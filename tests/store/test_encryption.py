@@ -77,7 +77,11 @@ def test_all_that_holds_numbers_is_encrypted_and_read_back_with_the_key(
     assert not any(b"p_happy" in path.read_bytes() or b"a.mp4" in path.read_bytes() for path in files)
     plain = read_timeline(session.timeline_path(tmp_path / "open")).rows
     assert read_timeline(session.timeline_path(out)).rows.equals(plain)
+    (out / "patients.csv").write_text("patient_id;age\nP1;80\n")
     assert write_reports(out).exists()
+    assert {path.name for path in (out / "summaries").glob("c*s.parquet") if is_encrypted(path)} == {
+        f"{name}.parquet" for name in ("characteristics", "conditions", "covariates")
+    }
     with pytest.raises((pl.exceptions.PolarsError, OSError)):
         pl.read_parquet(session.timeline_path(out))
 

@@ -1,7 +1,8 @@
 """analysis.derive: all derived tables are written, and written again after a change."""
 
+import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,11 @@ def test_every_table_is_made_and_the_progress_ends_at_all(out: Path) -> None:
     calls: list[tuple[int, int]] = []
     assert derive(out, on_progress=lambda done, total: calls.append((done, total))) == ()
     tables = ("sessions", "measures", "conditions", "trends", "scales", "events")
+    tables += ("characteristics", "covariates")
     others = {"methods.md", "table.csv", "made.json"}
     assert {f"{name}.parquet" for name in tables} | others == made(out).keys()
-    assert [done for done, _ in calls] == list(range(1, 13))
-    assert {total for _, total in calls} == {12}
+    assert [done for done, _ in calls] == list(range(1, 14))
+    assert {total for _, total in calls} == {13}
 
 
 def test_nothing_changed_is_nothing_made(out: Path) -> None:
@@ -49,7 +51,7 @@ def test_nothing_changed_is_nothing_made(out: Path) -> None:
     assert made(out) == before
 
 
-@pytest.mark.parametrize("changed", ["timelines/patient_id=P01/S03.parquet", "events.csv"])
+@pytest.mark.parametrize("changed", ["timelines/patient_id=P01/S03.parquet", "events.csv", "patients.csv"])
 def test_what_changed_is_taken_up_with_the_settings_of_the_last_time(out: Path, changed: str) -> None:
     settings = SummarySettings(EpisodeSettings(min_duration_s=3), min_coverage=0.3)
     derive(out, settings)
@@ -170,5 +172,7 @@ def test_a_damaged_summary_is_made_anew(out: Path, damage: bytes) -> None:
 
 
 def test_settings_survive_being_stored() -> None:
-    settings = SummarySettings(EpisodeSettings(smoothing_s=2), baseline_condition="rest")
-    assert as_settings(asdict(settings)) == settings
+    settings = SummarySettings(EpisodeSettings(smoothing_s=2), baseline_condition="rest", adjust=("age",))
+    assert as_settings(json.loads(json.dumps(asdict(settings)))) == settings
+    older = {name: value for name, value in asdict(settings).items() if name != "adjust"}
+    assert as_settings(older) == replace(settings, adjust=())

@@ -91,6 +91,7 @@ def output_schema() -> str:
     from pipeline.store.status import STATUS_SCHEMA
     from pipeline.store.timeline import FACES_SCHEMA, SCHEMA_VERSION, TIMELINE_SCHEMA
     from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, TRENDS_SCHEMA
+    from pipeline.study.covariate_tables import CHARACTERISTICS_SCHEMA, COVARIATES_SCHEMA
     from pipeline.study.event_locked import EVENTS_SCHEMA
 
     tables = {
@@ -105,6 +106,8 @@ def output_schema() -> str:
         "summaries/trends.parquet": TRENDS_SCHEMA,
         "summaries/events.parquet": EVENTS_SCHEMA,
         "summaries/scales.parquet": SCALES_SCHEMA,
+        "summaries/characteristics.parquet": CHARACTERISTICS_SCHEMA,
+        "summaries/covariates.parquet": COVARIATES_SCHEMA,
     }
     parts = [f"Schema version of `timelines/` and `faces/`: {SCHEMA_VERSION}.\n"]
     parts += [f"\n## {name}\n\n{_schema(schema)}" for name, schema in tables.items()]
