@@ -42,7 +42,7 @@ ORDER_OF_REPORTS = [
         "reports.figures",
         "reports.render",
     ),
-    *("reports.assets", "reports.options", "reports.pages", "reports.write"),
+    *("reports.assets", "reports.options", "reports.pages", "reports.forms", "reports.write"),
 ]
 # what a report may know of the pipeline: its results, not how they are made
 FOR_REPORTS = {

@@ -69,7 +69,7 @@ def preflight(
     if page is None:
         refuse_given(context, "--page", "lang")
     else:
-        from reports.pages.seats import check_page_path, write_seats_page
+        from reports.forms.seats import check_page_path, write_seats_page
         from reports.words.language import language
 
         check_page_path(page)

@@ -48,8 +48,8 @@ def rate(
     from pipeline.review.rating_clips import cut_clips, draw_clips
     from pipeline.store.encryption import key_file, new_password, use_key
     from pipeline.study.derive import update_derived
+    from reports.forms.rate import write_rate_page
     from reports.options import last_options
-    from reports.pages.rate import write_rate_page
     from reports.words.language import language
 
     use_key(key)

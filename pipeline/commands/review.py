@@ -48,8 +48,8 @@ def people(
     from pipeline.review.stills import find_stills
     from pipeline.store.encryption import use_key
     from reports import write_reports
+    from reports.forms.people import write_people_page
     from reports.options import last_options
-    from reports.pages.people import write_people_page
     from reports.words.language import language
 
     use_key(key)

@@ -23,8 +23,8 @@ from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_ids, read_run
 from pipeline.store.encryption import use_key, use_no_key, write_key
 from pipeline.store.status import STATUS_SCHEMA
 from reports.assets import INLINE
+from reports.forms.people import people_page
 from reports.pages.index import IndexEntry, index_page
-from reports.pages.people import people_page
 from reports.pages.session import session_page
 from reports.pages.status import status_page
 from reports.session_data import SessionMaterial

@@ -22,8 +22,8 @@ from pipeline.review.people_table import write_people
 from pipeline.store.audit import read_runs, verify
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.status import read_status
-from reports.pages.people import write_people_page
-from reports.pages.seats import write_seats_page
+from reports.forms.people import write_people_page
+from reports.forms.seats import write_seats_page
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,8 +13,8 @@ from session_pages import jpeg
 
 from pipeline.reasons import Reason, free_text
 from pipeline.records import PEOPLE_COLUMNS, Person, Seat, Still
-from reports.pages.drawing import region_text
-from reports.pages.people import people_page, write_people_page
+from reports.forms.drawing import region_text
+from reports.forms.people import people_page, write_people_page
 from reports.words.language import ENGLISH
 
 

@@ -16,7 +16,7 @@ from pipeline.review.people import find_people
 from pipeline.review.people_table import read_people, write_people
 from pipeline.review.stills import find_stills
 from pipeline.store.status import read_outcomes
-from reports.pages.people import write_people_page
+from reports.forms.people import write_people_page
 from reports.words.language import language
 
 

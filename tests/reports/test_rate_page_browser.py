@@ -9,7 +9,7 @@ from made_clips import CLIPS, FILMS, saved_table
 from visits import PHONE, SCREEN, Visit
 
 from pipeline.agreement.rated_clips import read_rated_clips
-from reports.pages.rate import write_rate_page
+from reports.forms.rate import write_rate_page
 from reports.words.language import language
 
 OPENS = "abcd-efgh-jkmn-pqrs"

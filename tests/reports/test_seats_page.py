@@ -12,7 +12,7 @@ from session_pages import jpeg
 
 from pipeline.errors import InputError
 from pipeline.records import ListedSeat, Seat, Still
-from reports.pages.seats import check_page_path, seats_page, write_seats_page
+from reports.forms.seats import check_page_path, seats_page, write_seats_page
 
 STILL = Still(jpeg(), 12.0, {1: Seat((0.0, 0.1, 0.555, 1.0), 0.98, (2,)), 2: Seat((0.5, 0, 1, 1), 0.4)})
 ROWS = [

@@ -24,7 +24,7 @@ from pipeline.review.people import find_people
 from pipeline.review.people_table import read_people, write_people
 from pipeline.store.status import read_outcomes
 from pipeline.store.timeline import FACES_SCHEMA, read_timeline
-from reports.pages.people import people_page
+from reports.forms.people import people_page
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ from pipeline.store.timeline import written_sessions
 from pipeline.study.derive import derive, update_derived
 from pipeline.video.container import sha256_of
 from reports import own_text, write_reports
+from reports.forms.people import write_people_page
 from reports.pages.agreement import write_agreement_page
-from reports.pages.people import write_people_page
 
 WHO, OTHER = ("P012", "S01"), ("P013", "S01")
 """Whose consent is asked about, and somebody who gave it."""

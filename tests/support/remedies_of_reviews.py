@@ -11,7 +11,7 @@ import pipeline.processing.jobs
 from pipeline.checks.trial_recordings import find_trial
 from pipeline.exchange.exported import sessions_to_export
 from pipeline.exchange.tables import derived_tables
-from reports.pages.seats import check_page_path
+from reports.forms.seats import check_page_path
 
 # --- photos of the patient
 
