@@ -1,4 +1,4 @@
-"""Find results of several patients that a command can write again: exports, and the results of ``agree``.
+"""Find results of several patients that a command can write again: exports, multiverse, results of ``agree``.
 
 They are deleted whole, because results of several patients can't be separated. Other files stay.
 """
@@ -39,6 +39,9 @@ def made_by_commands(
     compared = there & {out / name for name in _OF_AGREE}
     if any(map(holds, compared)) or _was_compared(out, words):
         found |= dict.fromkeys(compared, "agree")
+    multiverse = out / "summaries" / "multiverse.parquet"
+    if multiverse in there and words.patient_id in words.known:
+        found[multiverse] = "summarize --multiverse"  # of all sessions, without ids
     pages = {out / "people.html": "people", out / "seats.html": "preflight"}
     return found | {path: command for path, command in pages.items() if path in there and holds(path)}
 

@@ -24,6 +24,8 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
+from pipeline.study.multiverse import read_multiverse
+from pipeline.study.multiverse_results import multiverse_methods
 
 NOT_ENOUGH = "not enough data to compare"
 
@@ -54,8 +56,13 @@ def methods(out: Path) -> tuple[str, ...]:
     folder = out / "summaries"
     sessions = read_sessions(out)
     told = [_reading(out), _episodes(folder / "sessions.parquet", sessions)]
-    comparisons = partial(_comparisons, out)
-    for name, tell in (("conditions", comparisons), ("events", _events), ("scales", _scales)):
+    steps = (
+        ("conditions", partial(_comparisons, out)),
+        ("multiverse", lambda settings: multiverse_methods(read_multiverse(out), settings)),
+        ("events", _events),
+        ("scales", _scales),
+    )
+    for name, tell in steps:
         path = folder / f"{name}.parquet"
         if path.exists():
             metadata = read_metadata(path)
