@@ -73,30 +73,63 @@ def summarize(
     baseline: Annotated[
         str, typer.Option(help="Condition of the sessions in which patients were calm.")
     ] = "baseline",
+    multiverse: Annotated[
+        bool,
+        typer.Option(
+            "--multiverse",
+            help="Also repeat the comparison of conditions with other reasonable choices; up to a minute.",
+        ),
+    ] = False,
     key: KeyFile = None,
 ) -> None:
     """Compute episodes, measures with intervals, and comparisons from the timelines, as tables.
 
     Needs neither videos nor a model. To change the settings, run it again; `report` shows the new results.
 
+    --multiverse shows what the comparison of conditions hangs on. Its table is of the current tables: any
+    command that writes these again removes it.
+
     Example: emonext summarize study --min-duration 2
     """
     from pipeline.analysis.episodes import EpisodeSettings
     from pipeline.analysis.summaries import SummarySettings, read_sessions
-    from pipeline.study.derive import derive
+    from pipeline.study.derive import add_multiverse, derive
+    from pipeline.study.multiverse import multiverse_path
 
     episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
     settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
-    with work_in(directory, "summarize", key), progress_bar("Summaries") as update:
-        problems = derive(directory, settings, update)
+    table = multiverse_path(directory)
+    was_there = table.exists()
+    with work_in(directory, "summarize", key):
+        with progress_bar("Summaries") as update:
+            problems = derive(directory, settings, update)
+        if multiverse:
+            with progress_bar("Multiverse") as update:
+                add_multiverse(directory, update)
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
     known = f"{enough} with enough coverage, {calm} with the patient's own baseline"
     say(f"{number_of(sessions.height, 'session')}, {known}.")
     say(f"Tables: {directory / 'summaries'}")
+    if multiverse:
+        _tell_multiverse(directory)
+    elif was_there:
+        say(f"{table}: removed, as it was of the earlier tables; --multiverse writes it again.")
     if problems:
         tell_left_out(problems)
         raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def _tell_multiverse(directory: Path) -> None:
+    """Print one sentence per condition."""
+    from pipeline.study.multiverse import read_multiverse
+    from pipeline.study.multiverse_results import verdicts
+    from reports.words.language import ENGLISH
+    from reports.words.multiverse import condition_text, verdict_text
+
+    for verdict in verdicts(read_multiverse(directory)):
+        reason = "" if verdict.computed else f" Most often: {next(iter(verdict.reasons))}."
+        say(f"{condition_text(verdict)}: {verdict_text(verdict, ENGLISH)}{reason}")
 
 
 @app.command(rich_help_panel=SESSIONS)

@@ -92,6 +92,7 @@ def output_schema() -> str:
     from pipeline.store.timeline import FACES_SCHEMA, SCHEMA_VERSION, TIMELINE_SCHEMA
     from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, TRENDS_SCHEMA
     from pipeline.study.event_locked import EVENTS_SCHEMA
+    from pipeline.study.multiverse import MULTIVERSE_SCHEMA
 
     tables = {
         "timelines/": TIMELINE_SCHEMA,
@@ -102,6 +103,7 @@ def output_schema() -> str:
         "summaries/sessions.parquet": SESSIONS_SCHEMA,
         "summaries/measures.parquet": MEASURES_SCHEMA,
         "summaries/conditions.parquet": CONDITIONS_SCHEMA,
+        "summaries/multiverse.parquet": MULTIVERSE_SCHEMA,
         "summaries/trends.parquet": TRENDS_SCHEMA,
         "summaries/events.parquet": EVENTS_SCHEMA,
         "summaries/scales.parquet": SCALES_SCHEMA,
