@@ -17,7 +17,7 @@ from pipeline.store.status import overview
 from pipeline.store.timeline import written_sessions
 from pipeline.study.planned import Planned, read_planned
 
-TABLES = ("conditions", "trends", "events", "scales", "characteristics", "covariates")
+TABLES = ("conditions", "multiverse", "trends", "events", "scales", "characteristics", "covariates")
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ EXCEPTIONS = {
     "; run the same command to continue.": "runs for minutes: test_batch and test_training continue runs",
     "Delete this data of {}? This can't be undone.": "a question",
     "{} --out DIR": "part of three messages, whose commands are run",
+    "summarize --multiverse": "part of a message, whose command is run",
     "emonext faces 1": "the first words of a file",
     "its name in scales.toml": "what a column means",
     "# Name no patient in it: `emonext purge` does not change a plan.": "a comment in a file",

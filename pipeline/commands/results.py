@@ -84,6 +84,13 @@ def summarize(
         str | None,
         typer.Option(help="Columns of DIR/patients.csv to adjust for together: age,mmse.", metavar="COLUMNS"),
     ] = None,
+    multiverse: Annotated[
+        bool,
+        typer.Option(
+            "--multiverse",
+            help="Also repeat the comparison of conditions with other reasonable choices; up to a minute.",
+        ),
+    ] = False,
     key: KeyFile = None,
 ) -> None:
     """Compute episodes, measures with intervals, and comparisons from the timelines, as tables.
@@ -91,10 +98,14 @@ def summarize(
     Needs neither videos nor a model. To change the settings, run it again; `report` shows the new results.
     If a plan is frozen (`study plan`), options that are not given have the plan's values.
 
+    --multiverse shows what the comparison of conditions hangs on. Its table is of the current tables: any
+    command that writes these again removes it.
+
     Example: emonext summarize study --min-duration 2
     """
     from pipeline.analysis.summaries import read_sessions
-    from pipeline.study.derive import derive
+    from pipeline.study.derive import add_multiverse, derive
+    from pipeline.study.multiverse import multiverse_path
 
     of_episodes = {
         "smoothing": ("smoothing_s", smoothing),
@@ -114,8 +125,14 @@ def summarize(
         {field: value for name, (field, value) in of_episodes.items() if is_given(context, name)},
         {field: value for name, (field, value) in others.items() if is_given(context, name)},
     )
-    with work_in(directory, "summarize", key), progress_bar("Summaries") as update:
-        problems = derive(directory, settings, update)
+    table = multiverse_path(directory)
+    was_there = table.exists()
+    with work_in(directory, "summarize", key):
+        with progress_bar("Summaries") as update:
+            problems = derive(directory, settings, update)
+        if multiverse:
+            with progress_bar("Multiverse") as update:
+                add_multiverse(directory, update)
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
     known = f"{enough} with enough coverage, {calm} with the patient's own baseline"
@@ -123,6 +140,10 @@ def summarize(
     tell_patients(directory)
     say(f"Tables: {directory / 'summaries'}")
     _tell_deviations(directory)
+    if multiverse:
+        _tell_multiverse(directory)
+    elif was_there:
+        say(f"{table}: removed, as it was of the earlier tables; --multiverse writes it again.")
     if problems:
         tell_left_out(problems)
         raise typer.Exit(EXIT_BAD_INPUT)
@@ -156,6 +177,18 @@ def tell_patients(directory: Path) -> None:
     path = directory / "summaries" / "characteristics.parquet"
     if path.exists():
         say(told_of_patients(read_characteristics(directory), read_metadata(path)["settings"]))
+
+
+def _tell_multiverse(directory: Path) -> None:
+    """Print one sentence per condition."""
+    from pipeline.study.multiverse import read_multiverse
+    from pipeline.study.multiverse_results import verdicts
+    from reports.words.language import ENGLISH
+    from reports.words.multiverse import condition_text, verdict_text
+
+    for verdict in verdicts(read_multiverse(directory)):
+        reason = "" if verdict.computed else f" Most often: {next(iter(verdict.reasons))}."
+        say(f"{condition_text(verdict)}: {verdict_text(verdict, ENGLISH)}{reason}")
 
 
 @app.command(rich_help_panel=SESSIONS)

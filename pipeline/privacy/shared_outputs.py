@@ -1,5 +1,6 @@
-"""Find results of several patients that a command can write again: exports, results of ``agree``, and
-raters' pages.
+"""Find results of several patients that a command can write again.
+
+They are exports, the multiverse, the results of ``agree``, and raters' pages.
 
 They are deleted whole, because results of several patients can't be separated. Other files stay.
 """
@@ -48,6 +49,9 @@ def made_by_commands(
     if words.patient_id in words.known:  # counts and figures of everybody
         checklists = there & {out / "summaries" / name for name in CHECKLIST_FILES}
         found |= dict.fromkeys(checklists, "study checklist")
+    multiverse = out / "summaries" / "multiverse.parquet"
+    if multiverse in there and words.patient_id in words.known:
+        found[multiverse] = "summarize --multiverse"  # of all sessions, without ids
     pages = {out / "people.html": "people", out / "seats.html": "preflight"}
     return found | {path: command for path, command in pages.items() if path in there and holds(path)}
 

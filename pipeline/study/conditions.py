@@ -118,11 +118,27 @@ def _compare_all(
     """Every measure, for the study and each patient, and every condition."""
     found: list[Comparison] = []
     for rows in by_measure(sessions, measures, settings):
-        others = sorted(set(rows["condition"]) - {settings.reference, ""}) or [""]
+        others = _others(rows, settings)
         for patient_id in _patients(rows):
             of_them = _of(rows, patient_id)
             found += [_compare(of_them, patient_id, other, settings, tested=tested) for other in others]
     return found
+
+
+def compare_study(
+    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
+) -> tuple[Comparison, ...]:
+    """Compare as :func:`compare_conditions`: only the study, without a test, in all given readings."""
+    return tuple(
+        _compare(rows, STUDY, other, settings, tested=False)
+        for rows in by_measure(sessions, measures, settings)
+        for other in _others(rows, settings)
+    )
+
+
+def _others(rows: pl.DataFrame, settings: ComparisonSettings) -> list[str]:
+    """The conditions beside the reference; an empty one if there is none."""
+    return sorted(set(rows["condition"]) - {settings.reference, ""}) or [""]
 
 
 def find_trends(

@@ -27,6 +27,7 @@ from pipeline.study.covariates import CovariateSettings, write_covariates
 from pipeline.study.event_locked import write_events
 from pipeline.study.frozen_plans import PLANS
 from pipeline.study.methods_text import write_methods
+from pipeline.study.multiverse import multiverse_path, write_multiverse
 from pipeline.study.plan_file import PLAN_FILE
 from pipeline.study.planned import comparison_settings, summary_settings
 
@@ -58,6 +59,23 @@ def update_derived(out: Path, on_progress: OnProgress = lambda done, total: None
     return _derive(out, settings, lost, on_progress)
 
 
+def add_multiverse(out: Path, on_progress: OnProgress = lambda done, total: None) -> None:
+    """Write ``summaries/multiverse.parquet``, and the methods again; update the other tables first.
+
+    :func:`derive` and :func:`update_derived` remove the table if they write the others again: it takes too
+    long to follow every change, and a table of earlier data must not stand beside new ones.
+
+    :raises InputError: there is no timeline. :raises TimelineError: a timeline can't be read.
+    :raises OutputError: a file can't be written.
+    """
+    problems = update_derived(out)
+    settings, _ = _settings_of_last_time(out)
+    sources = _state(_sources(out))
+    write_multiverse(out, settings, on_progress)
+    write_methods(out)
+    _write_stamp(out, sources, problems)
+
+
 def _derive(
     out: Path, settings: SummarySettings, problems: list[str], on_progress: OnProgress
 ) -> tuple[str, ...]:
@@ -70,13 +88,13 @@ def _derive(
     ]
     total = len(written_sessions(out)) + len(after)
     _stamp_path(out).unlink(missing_ok=True)
+    multiverse_path(out).unlink(missing_ok=True)  # of the earlier tables
     sources = _state(_sources(out))  # stamp the files before reading: later changes trigger the next update
     summarize_folder(out, settings, lambda done, _: on_progress(done, total))
     for left, make in zip(reversed(range(len(after))), after, strict=True):
         make()
         on_progress(total - left, total)
-    with atomic(_stamp_path(out)) as partial:  # written last: this file marks the tables as complete
-        partial.write_text(json.dumps(asdict(_stamp(out, sources, tuple(problems)))), encoding="utf-8")
+    _write_stamp(out, sources, tuple(problems))  # last: this file marks the tables as complete
     return tuple(problems)
 
 
@@ -160,6 +178,11 @@ def _stamp(out: Path, sources: str, problems: tuple[str, ...]) -> _Stamp:
     return _Stamp(version("emonext-care"), sources, _state(_tables(out)), problems)
 
 
+def _write_stamp(out: Path, sources: str, problems: tuple[str, ...]) -> None:
+    with atomic(_stamp_path(out)) as partial:
+        partial.write_text(json.dumps(asdict(_stamp(out, sources, problems))), encoding="utf-8")
+
+
 def _read_stamp(out: Path) -> _Stamp | None:
     try:
         stored = json.loads(_stamp_path(out).read_text(encoding="utf-8"))
@@ -179,7 +202,7 @@ def _sources(out: Path) -> list[Path]:
 
 
 def _tables(out: Path) -> list[Path]:
-    names = ("sessions", "measures", "conditions", "trends", "scales", "events", *_OF_PATIENTS)
+    names = ("sessions", "measures", "conditions", "trends", "scales", "events", "multiverse", *_OF_PATIENTS)
     return [*(out / "summaries" / f"{name}.parquet" for name in names), out / "summaries" / "methods.md"]
 
 

@@ -25,6 +25,8 @@ from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
 from pipeline.study.covariate_words import covariate_methods
+from pipeline.study.multiverse import read_multiverse
+from pipeline.study.multiverse_results import multiverse_methods
 from pipeline.study.plan_text import MARKS, plan_paragraph
 from pipeline.study.planned import read_planned
 
@@ -60,6 +62,7 @@ def methods(out: Path) -> tuple[str, ...]:
     paragraphs = (
         ("conditions", partial(_comparisons, out)),
         ("covariates", partial(covariate_methods, out)),
+        ("multiverse", lambda settings: multiverse_methods(read_multiverse(out), settings)),
         ("events", _events),
         ("scales", _scales),
     )

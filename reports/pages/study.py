@@ -16,7 +16,9 @@ from markupsafe import Markup
 from pipeline.records import SURE, IdentityState
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from pipeline.store.status import stored_reasons
+from pipeline.study.multiverse_results import Verdict, verdicts
 from reports.assets import INLINE, Assets
+from reports.figures.multiverse import specification_curve
 from reports.figures.study import coverage_figure, event_figure, forest_figure
 from reports.pages.sections import Section, render_sections
 from reports.pages.study_patients import fill_patients
@@ -25,6 +27,14 @@ from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, in_words
 from reports.words.language import Language, marked
+from reports.words.multiverse import (
+    CHOICE_TITLES,
+    condition_text,
+    level_text,
+    moves_text,
+    span_text,
+    verdict_text,
+)
 from reports.words.plan import mark_text, plan_values
 from reports.words.reasons import reason_text, reasons_text
 from reports.words.study import interval, measure_label, p_text
@@ -212,6 +222,44 @@ def _comparison(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     }
 
 
+def _multiverse(study: Study, language: Language) -> Mapping[str, Any] | None:
+    table = study.tables.get("multiverse")
+    if table is None:
+        compared = study.tables.get("conditions")
+        is_possible = compared is not None and compared.filter(patient_id="")["difference"].count() > 0
+        return {"conditions": None} if is_possible else None
+    return {
+        "titles": [language.word(title) for title in CHOICE_TITLES.values()],
+        "conditions": [
+            _analyses(verdict, table.filter(condition=verdict.condition), language)
+            for verdict in verdicts(table)
+        ],
+    }
+
+
+def _analyses(verdict: Verdict, table: pl.DataFrame, language: Language) -> dict[str, Any]:
+    computed = table.filter(pl.col("difference").is_not_null()).to_dicts()
+    return {
+        "title": condition_text(verdict),
+        "verdict": verdict_text(verdict, language),
+        "span": span_text(verdict, language),
+        "moves": moves_text(verdict, language),
+        "reasons": verdict.reasons,
+        "figure": specification_curve(computed, language) if computed else None,
+        "rows": [_analysis(row, language) for row in table.iter_rows(named=True)],
+    }
+
+
+def _analysis(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    difference = row["difference"], row["difference_low"], row["difference_high"]
+    return {
+        **{name: row[name] for name in ("own", "reason", "patients")},
+        "levels": [level_text(choice, row, language) for choice in CHOICE_TITLES],
+        "sessions": f"{row['sessions_reference']}, {row['sessions']}",
+        "difference": interval(*difference, "%", language),
+    }
+
+
 def _trends(study: Study, language: Language) -> Mapping[str, Any]:
     table = study.tables.get("trends")
     if table is None:
@@ -332,6 +380,7 @@ SECTIONS = (
     Section("coverage", marked("How much was seen"), _coverage),
     Section("identity", marked("Whether it was the patient"), _identity),
     Section("conditions", marked("Conditions compared"), _conditions),
+    Section("multiverse", marked("What the conclusion hangs on"), _multiverse),
     Section("plan", marked("Planned and not planned"), _plan),
     Section("patients", marked("Who the patients are, and whether it matters"), fill_patients),
     Section("trends", marked("Change over the weeks"), _trends),

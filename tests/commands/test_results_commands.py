@@ -1,12 +1,14 @@
 """commands: `info`, `report`, `summarize`, `audit` and `demo-study`."""
 
 import inspect
+import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
+from multiverses import make_small
 from rich.console import Console
 
 from pipeline.store.audit import IDS_FILE, read_runs
@@ -155,6 +157,35 @@ def test_summaries_are_made_and_told_in_two_lines(emonext: Emonext, two: Path) -
 
     stored = read_metadata(two / "summaries" / "sessions.parquet")["settings"]
     assert (stored["min_coverage"], stored["episodes"]["min_duration_s"]) == (0.5, 2)
+
+
+def test_a_multiverse_is_told_in_a_sentence_and_removed_with_the_tables_it_is_of(
+    emonext: Emonext, tmp_path: Path
+) -> None:
+    out = make_small(tmp_path / "study", patients=3, smiles_with_music=4.0)
+    assert emonext("summarize", out).out.count("\n") == 2
+    ended = emonext("summarize", out, "--multiverse")
+    assert (ended.code, ended.err) == (DONE, "")
+    garden, music = ended.out.splitlines()[2:]
+    assert garden.startswith("garden − baseline: The sign holds in ")
+    sentence = (
+        r"music − baseline: The sign holds in (\d+) of \1 analyses; the interval excludes zero in \d+\."
+    )
+    assert re.fullmatch(sentence, music)
+    assert emonext("report", out).code == DONE
+    assert music.partition(": ")[2] in (out / "reports" / "study.html").read_text()
+    ended = emonext("summarize", out)
+    table = out / "summaries" / "multiverse.parquet"
+    assert ended.out.splitlines()[2:] == [
+        f"{table}: removed, as it was of the earlier tables; --multiverse writes it again."
+    ]
+    assert not table.exists()
+
+
+def test_a_multiverse_without_conditions_says_why(emonext: Emonext, two: Path) -> None:
+    ended = emonext("summarize", two, "--multiverse")
+    assert ended.code == DONE
+    assert "could be computed. Most often: no session with another condition than baseline" in ended.out
 
 
 def test_what_is_wrong_with_the_events_is_told_and_the_pages_are_made(emonext: Emonext, two: Path) -> None:

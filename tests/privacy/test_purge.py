@@ -15,7 +15,8 @@ from pipeline.review.people import find_people
 from pipeline.store.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.store.parquet import read_metadata
 from pipeline.store.status import read_status
-from pipeline.study.derive import as_settings, derive
+from pipeline.study.derive import add_multiverse, as_settings, derive
+from pipeline.study.multiverse import multiverse_path, read_multiverse
 from reports import ReportOptions, last_options, write_reports
 
 
@@ -82,6 +83,24 @@ def test_consent_that_is_given_again_brings_results_back(out: Path, process: Pro
     process("P012/S01")
     assert read_sessions(out)["session_id"].to_list() == ["S01", "S02"]
     assert (out / "reports" / "P012" / "S01.html").exists()
+
+
+def test_a_multiverse_of_all_patients_goes_and_its_figures_too(out: Path, process: Process) -> None:
+    process("P012/S01", "P012/S02", "P013/S01")
+    add_multiverse(out)
+    write_reports(out)
+    page = out / "reports" / "study.html"
+    assert read_multiverse(out).height > 0
+    assert "The analyses are not independent" in page.read_text()
+    with pytest.raises(InputError, match="nothing of P99"):
+        do_purge(out, "P99")
+    assert multiverse_path(out).exists()
+    assert plan_purge(out, "P012").again == {multiverse_path(out): "summarize --multiverse"}
+    found = do_purge(out, "P012", "S01")
+    assert (found.mentions, found.counts["summaries"]) == ((), 1)
+    assert not multiverse_path(out).exists()
+    assert "The analyses are not independent" not in page.read_text()
+    assert "reasonable analyses" not in (out / "summaries" / "methods.md").read_text()
 
 
 def test_damaged_summaries_do_not_keep_a_person(out: Path, process: Process) -> None:

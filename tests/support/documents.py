@@ -93,6 +93,7 @@ def output_schema() -> str:
     from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, TRENDS_SCHEMA
     from pipeline.study.covariate_tables import CHARACTERISTICS_SCHEMA, COVARIATES_SCHEMA
     from pipeline.study.event_locked import EVENTS_SCHEMA
+    from pipeline.study.multiverse import MULTIVERSE_SCHEMA
 
     tables = {
         "timelines/": TIMELINE_SCHEMA,
@@ -103,6 +104,7 @@ def output_schema() -> str:
         "summaries/sessions.parquet": SESSIONS_SCHEMA,
         "summaries/measures.parquet": MEASURES_SCHEMA,
         "summaries/conditions.parquet": CONDITIONS_SCHEMA,
+        "summaries/multiverse.parquet": MULTIVERSE_SCHEMA,
         "summaries/trends.parquet": TRENDS_SCHEMA,
         "summaries/events.parquet": EVENTS_SCHEMA,
         "summaries/scales.parquet": SCALES_SCHEMA,

@@ -106,10 +106,11 @@ def a_purge_of_what_was_exported(kit: Kit) -> Steps:
 def a_purge_of_what_commands_made(kit: Kit) -> Steps:
     kit.study()
     kit.run("people", kit.out)
+    kit.run("summarize", kit.out, "--multiverse")
     said = kit.run("purge", kit.out, "--patient", "P1", "--yes")
     yield said
-    for command in re.findall("`emonext ([a-z]+)` writes it again", said.text):
-        yield kit.run(command, kit.out)
+    for command in re.findall("`emonext ([a-z -]+)` writes it again", said.text):
+        yield kit.run(*command.split(), kit.out)
 
 
 # --- keys

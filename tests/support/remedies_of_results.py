@@ -192,6 +192,14 @@ def summaries_with_unreadable_settings(kit: Kit) -> Steps:
     yield works(kit.run("summarize", kit.out, "--min-duration", 2), kit.run("report", kit.out))
 
 
+@remedy(": removed, as it was of the earlier tables; --multiverse writes it again.")
+def a_multiverse_of_earlier_tables(kit: Kit) -> Steps:
+    kit.study()
+    kit.run("summarize", kit.out, "--multiverse")
+    yield kit.run("summarize", kit.out)
+    yield kit.run("summarize", kit.out, "--multiverse")
+
+
 @remedy(
     ": can't be read; the states below are those of the timelines. The next `emonext "
     "process` writes it again."
