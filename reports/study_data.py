@@ -16,7 +16,7 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.status import overview
 from pipeline.store.timeline import written_sessions
 
-TABLES = ("conditions", "trends", "events", "scales")
+TABLES = ("conditions", "trends", "missing", "missing_compared", "events", "scales")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from pipeline.store.timeline import written_sessions
 from pipeline.study.conditions import ComparisonSettings, write_conditions
 from pipeline.study.event_locked import write_events
 from pipeline.study.methods_text import write_methods
+from pipeline.study.missing_compared import write_missing_compared
+from pipeline.study.missing_faces import write_missing
 
 
 def derive(
@@ -53,8 +55,11 @@ def update_derived(out: Path, on_progress: OnProgress = lambda done, total: None
 def _derive(
     out: Path, settings: SummarySettings, problems: list[str], on_progress: OnProgress
 ) -> tuple[str, ...]:
+    comparison = ComparisonSettings(reference=settings.baseline_condition)
     after: list[Callable[[], object]] = [
-        lambda: write_conditions(out, ComparisonSettings(reference=settings.baseline_condition)),
+        lambda: write_conditions(out, comparison),
+        lambda: write_missing(out),
+        lambda: write_missing_compared(out, comparison),
         lambda: problems.extend(_write_scales(out)),
         lambda: problems.extend(_write_events(out)),
         lambda: write_methods(out),
@@ -154,7 +159,8 @@ def _sources(out: Path) -> list[Path]:
 
 
 def _tables(out: Path) -> list[Path]:
-    names = ("sessions", "measures", "conditions", "trends", "scales", "events")
+    compared = ("conditions", "trends", "missing", "missing_compared")
+    names = ("sessions", "measures", *compared, "scales", "events")
     return [*(out / "summaries" / f"{name}.parquet" for name in names), out / "summaries" / "methods.md"]
 
 

@@ -24,6 +24,7 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
+from pipeline.study.missing_compared import missing_methods
 
 NOT_ENOUGH = "not enough data to compare"
 
@@ -55,7 +56,13 @@ def methods(out: Path) -> tuple[str, ...]:
     sessions = read_sessions(out)
     told = [_reading(out), _episodes(folder / "sessions.parquet", sessions)]
     comparisons = partial(_comparisons, out)
-    for name, tell in (("conditions", comparisons), ("events", _events), ("scales", _scales)):
+    tables = (
+        ("conditions", comparisons),
+        ("missing", missing_methods),
+        ("events", _events),
+        ("scales", _scales),
+    )
+    for name, tell in tables:
         path = folder / f"{name}.parquet"
         if path.exists():
             metadata = read_metadata(path)

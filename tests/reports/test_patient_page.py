@@ -209,11 +209,11 @@ def test_a_study_is_told_whole(study: Path) -> None:
 def test_a_table_that_is_missing_is_told_with_what_makes_it(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     write_reports(tmp_path)
-    for name in ("conditions", "trends", "events", "scales"):
+    for name in ("conditions", "trends", "missing", "missing_compared", "events", "scales"):
         (tmp_path / "summaries" / f"{name}.parquet").unlink(missing_ok=True)
     (tmp_path / "summaries" / "methods.md").unlink(missing_ok=True)
     text = Page(str(study_page(read_study(tmp_path), ENGLISH))).text
-    assert text.count("Run emonext summarize with this folder") == 4
+    assert text.count("Run emonext summarize with this folder") == 5
     assert "this study has no list of events" in text
 
 

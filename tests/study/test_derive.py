@@ -35,11 +35,12 @@ def test_a_folder_without_timelines_says_so(tmp_path: Path) -> None:
 def test_every_table_is_made_and_the_progress_ends_at_all(out: Path) -> None:
     calls: list[tuple[int, int]] = []
     assert derive(out, on_progress=lambda done, total: calls.append((done, total))) == ()
-    tables = ("sessions", "measures", "conditions", "trends", "scales", "events")
+    missing = ("missing", "missing_compared")
+    tables = ("sessions", "measures", "conditions", "trends", *missing, "scales", "events")
     others = {"methods.md", "table.csv", "made.json"}
     assert {f"{name}.parquet" for name in tables} | others == made(out).keys()
-    assert [done for done, _ in calls] == list(range(1, 13))
-    assert {total for _, total in calls} == {12}
+    assert [done for done, _ in calls] == list(range(1, 15))
+    assert {total for _, total in calls} == {14}
 
 
 def test_nothing_changed_is_nothing_made(out: Path) -> None:

@@ -92,6 +92,8 @@ def output_schema() -> str:
     from pipeline.store.timeline import FACES_SCHEMA, SCHEMA_VERSION, TIMELINE_SCHEMA
     from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, TRENDS_SCHEMA
     from pipeline.study.event_locked import EVENTS_SCHEMA
+    from pipeline.study.missing_compared import MISSING_COMPARED_SCHEMA
+    from pipeline.study.missing_faces import MISSING_SCHEMA
 
     tables = {
         "timelines/": TIMELINE_SCHEMA,
@@ -103,6 +105,8 @@ def output_schema() -> str:
         "summaries/measures.parquet": MEASURES_SCHEMA,
         "summaries/conditions.parquet": CONDITIONS_SCHEMA,
         "summaries/trends.parquet": TRENDS_SCHEMA,
+        "summaries/missing.parquet": MISSING_SCHEMA,
+        "summaries/missing_compared.parquet": MISSING_COMPARED_SCHEMA,
         "summaries/events.parquet": EVENTS_SCHEMA,
         "summaries/scales.parquet": SCALES_SCHEMA,
     }
