@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -110,7 +110,7 @@ def test_bounds_stay_where_too_little_was_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.simulation
-@pytest.mark.parametrize("loss", ["at random", "by pose and light", "by expression"])
+@pytest.mark.parametrize("loss", get_args(Loss))
 def test_bounds_always_hold_the_truth_and_the_weighted_share(loss: Loss) -> None:
     for seed in range(60):
         row, true = rows_of(loss, seed)

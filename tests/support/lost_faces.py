@@ -14,7 +14,7 @@ from pipeline.store.timeline import TIMELINE_SCHEMA, Timeline
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-Loss = Literal["at random", "by pose and light", "by expression"]
+Loss = Literal["at random", "by pose and light", "beyond 40 degrees", "by expression"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ def lose(random: np.random.Generator, loss: Loss, samples: int = 3000, more_smil
     """A session in which the patient smiles more when turned to the side, to the person there, in less light.
 
     Pose and light change over seconds. By pose and light, a face is lost the more often the further it is
-    turned and the darker it is; half of the lost faces are still found (``low_quality``).
+    turned and the darker it is; beyond 40 degrees, also never read. Half of the lost faces are still found
+    (``low_quality``).
     """
     yaw = 22 * _slow(random, samples, 8) + 6
     light = 0.5 + 0.1 * _slow(random, samples, 15)
@@ -48,9 +49,11 @@ def lose(random: np.random.Generator, loss: Loss, samples: int = 3000, more_smil
     smiles = mood + 0.6 * turned + 0.3 * dark + more_smiles > 1.0
     sad = ~smiles & (mood < -1.3)
     shown = np.where(smiles, "happy", np.where(sad, "sad", "neutral"))
+    by_pose = -1.4 + 1.0 * turned + 0.6 * dark
     chance_lost = {
         "at random": np.full(samples, -1.0),
-        "by pose and light": -1.4 + 1.0 * turned + 0.6 * dark,
+        "by pose and light": by_pose,
+        "beyond 40 degrees": np.where(np.abs(yaw) < 40, by_pose, np.inf),
         "by expression": np.where(smiles, 0.5, -1.5),
     }[loss]
     read = _slow(random, samples, 2) > chance_lost * 0.8
