@@ -17,7 +17,10 @@ from pipeline.store.status import overview
 from pipeline.store.timeline import written_sessions
 from pipeline.study.planned import Planned, read_planned
 
-TABLES = ("conditions", "multiverse", "trends", "events", "scales", "characteristics", "covariates")
+TABLES = (
+    *("conditions", "trends", "missing", "missing_compared", "multiverse"),
+    *("events", "scales", "characteristics", "covariates"),
+)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,9 @@ _SHOWN, _NOISE, _NOISE_LASTS = 4.0, 0.7, 0.6
 _AWAY_PER_MINUTE, _AWAY_S = 0.7, 9.0
 _AWAY = ("no_face", "no_face", "low_quality", "other_person")
 
+# Share of the pose and the light that stays from sample to sample.
+_STAYS = 0.98
+
 # Mean lengths of silence and of speech, s.
 _QUIET_S, _SPEECH_S = 40.0, 8.0
 
@@ -217,8 +220,10 @@ def _write(
     metadata = _metadata(ids, condition, recorded_at, float((status == "ok").mean()))
     blank_rows: dict[str, list[Any]] = dict.fromkeys(TIMELINE_SCHEMA.names, [None] * len(time_s))
     rows = blank_rows | {name: [value] * len(time_s) for name, value in ids.items()}
-    # a generator of its own, so that speech changes no other number of the study
-    columns = _columns(time_s, status, probabilities) | _speech(time_s, status, random.spawn(1)[0])
+    # a generator of its own, so that speech and pose change no other number of the study
+    own = random.spawn(1)[0]
+    columns = _columns(time_s, status, probabilities) | _speech(time_s, status, own)
+    columns |= _pose_and_light(status, own)
     table = to_table(TIMELINE_SCHEMA, rows | columns)
     write_table(timeline_path(out, ids["patient_id"], ids["session_id"]), table, metadata)
     blank = Outcome(
@@ -276,8 +281,7 @@ def _columns(
     ok = status == "ok"
     seen = ok | (status == "low_quality")
     box = {"x1": 380.0, "y1": 120.0, "x2": 520.0, "y2": 300.0, "face_px": 158.7}
-    face = {"track": 1, "detection": 0.99, "brightness": 0.5, "yaw": 0.0, "pitch": 0.0, "roll": 0.0}
-    face |= {"covered": 0.1, **box}
+    face = {"track": 1, "detection": 0.99, **box}
     return {
         "sample": list(range(len(time_s))),
         "time_s": time_s.tolist(),
@@ -285,7 +289,6 @@ def _columns(
         "status": status.tolist(),
         "fault": _where(status == "low_quality", "blurred"),
         **{name: _where(seen, value) for name, value in face.items()},
-        "sharpness": _where(seen, np.where(ok, 120.0, 8.0)),
         **{f"p_{name}": _where(ok, probabilities[:, place]) for place, name in enumerate(EMOTIONS)},
         "emotion": _where(ok, np.array(EMOTIONS)[probabilities.argmax(axis=1)]),
         "valence": _where(ok, valence(probabilities)),
@@ -308,6 +311,20 @@ def _speech(time_s: Floats, status: NDArray[np.str_], random: np.random.Generato
         "chewing": _where(ok, 0.0),
         "eyes_open": _where(ok, 0.95),
     }
+
+
+def _pose_and_light(status: NDArray[np.str_], random: np.random.Generator) -> dict[str, list[Any]]:
+    """How a seen face is turned, lit and covered, which has nothing to do with what it shows."""
+    seen = (status == "ok") | (status == "low_quality")
+    wander = lfilter([np.sqrt(1 - _STAYS**2)], [1.0, -_STAYS], random.normal(0, 1, (6, len(status))))
+    limits = {"yaw": (0.0, 6.0, 20.0), "pitch": (0.0, 4.0, 15.0), "roll": (0.0, 3.0, 12.0)}
+    limits |= {"brightness": (0.5, 0.04, 0.15), "covered": (0.1, 0.02, 0.08)}
+    values = {
+        name: middle + np.clip(sd * own, -most, most)
+        for own, (name, (middle, sd, most)) in zip(wander, limits.items(), strict=False)
+    }
+    values["sharpness"] = np.where(status == "ok", 120.0, 8.0) * np.exp(np.clip(0.1 * wander[-1], -0.3, 0.3))
+    return {name: _where(seen, of_it) for name, of_it in values.items()}
 
 
 def _metadata(ids: dict[str, str], condition: str, recorded_at: datetime, coverage: float) -> dict[str, Any]:

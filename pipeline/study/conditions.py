@@ -112,6 +112,19 @@ def compare_conditions(
     return (*correct_planned(_holm(tested), settings.planned), *(again if is_known else []), *seen)
 
 
+def sessions_compared(
+    sessions: pl.DataFrame, measures: pl.DataFrame, condition: str, settings: ComparisonSettings
+) -> pl.DataFrame:
+    """The sessions that the study's comparison of one measure uses.
+
+    :param settings: with one measure.
+    :returns: rows with, among others, ``value`` (shares in %) and ``weight``.
+    """
+    rows = pl.concat(by_measure(sessions, measures, settings))
+    both = rows.filter(pl.col("condition").is_in([settings.reference, condition]))
+    return with_both(both.filter("used"), settings)
+
+
 def _compare_all(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings, *, tested: bool
 ) -> list[Comparison]:

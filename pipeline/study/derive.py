@@ -27,6 +27,8 @@ from pipeline.study.covariates import CovariateSettings, write_covariates
 from pipeline.study.event_locked import write_events
 from pipeline.study.frozen_plans import PLANS
 from pipeline.study.methods_text import write_methods
+from pipeline.study.missing_compared import write_missing_compared
+from pipeline.study.missing_faces import write_missing
 from pipeline.study.multiverse import multiverse_path, write_multiverse
 from pipeline.study.plan_file import PLAN_FILE
 from pipeline.study.planned import comparison_settings, summary_settings
@@ -79,8 +81,11 @@ def add_multiverse(out: Path, on_progress: OnProgress = lambda done, total: None
 def _derive(
     out: Path, settings: SummarySettings, problems: list[str], on_progress: OnProgress
 ) -> tuple[str, ...]:
+    comparison = comparison_settings(out, settings.baseline_condition)
     after: list[Callable[[], object]] = [
-        lambda: write_conditions(out, comparison_settings(out, settings.baseline_condition)),
+        lambda: write_conditions(out, comparison),
+        lambda: write_missing(out),
+        lambda: write_missing_compared(out, comparison),
         lambda: problems.extend(_write_scales(out)),
         lambda: problems.extend(_write_events(out)),
         lambda: problems.extend(_write_patients(out, settings)),
@@ -202,7 +207,8 @@ def _sources(out: Path) -> list[Path]:
 
 
 def _tables(out: Path) -> list[Path]:
-    names = ("sessions", "measures", "conditions", "trends", "scales", "events", "multiverse", *_OF_PATIENTS)
+    compared = ("conditions", "trends", "missing", "missing_compared", "multiverse", *_OF_PATIENTS)
+    names = ("sessions", "measures", *compared, "scales", "events")
     return [*(out / "summaries" / f"{name}.parquet" for name in names), out / "summaries" / "methods.md"]
 
 

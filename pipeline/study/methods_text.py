@@ -25,6 +25,7 @@ from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
 from pipeline.study.covariate_words import covariate_methods
+from pipeline.study.missing_compared import missing_methods
 from pipeline.study.multiverse import read_multiverse
 from pipeline.study.multiverse_results import multiverse_methods
 from pipeline.study.plan_text import MARKS, plan_paragraph
@@ -61,6 +62,7 @@ def methods(out: Path) -> tuple[str, ...]:
     told = [_reading(out), _episodes(folder / "sessions.parquet", sessions)]
     paragraphs = (
         ("conditions", partial(_comparisons, out)),
+        ("missing", missing_methods),
         ("covariates", partial(covariate_methods, out)),
         ("multiverse", lambda settings: multiverse_methods(read_multiverse(out), settings)),
         ("events", _events),

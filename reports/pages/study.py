@@ -21,6 +21,7 @@ from reports.assets import INLINE, Assets
 from reports.figures.multiverse import specification_curve
 from reports.figures.study import coverage_figure, event_figure, forest_figure
 from reports.pages.sections import Section, render_sections
+from reports.pages.study_parts.missing import explained_by_coverage, missing_section
 from reports.pages.study_patients import fill_patients
 from reports.render import render
 from reports.study_data import Study
@@ -152,7 +153,7 @@ def _conditions(study: Study, language: Language) -> Mapping[str, Any]:
     return {
         "readings": readings,
         "in_blocks": table.filter(patient_id="")["in_blocks"].any(),
-        "uneven": language.listed(_uneven(list(_of_study(table)), language)),
+        "uneven": language.listed(explained_by_coverage(study, language)),
         "quiet": (table["measure"] == "share_without_speech").any(),
     }
 
@@ -179,23 +180,6 @@ def _with_quiet(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
             yield row
         if row["measure"] == "share" and (row["of"], row["condition"]) in quiet:
             yield quiet[row["of"], row["condition"]]
-
-
-def _uneven(rows: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
-    """The comparisons in which more is known to differ in what was seen than in how it looked."""
-    told = []
-    for seen in (row for row in rows if row["measure"] == "coverage" and _is_apart(row)):
-        shares = [row for row in rows if row["measure"] == "share" and row["condition"] == seen["condition"]]
-        if any(_is_apart(row) and abs(row["difference"]) <= abs(seen["difference"]) for row in shares):
-            points = words.signed(seen["difference"], 1, language)
-            told.append(f"{seen['condition']} − {seen['reference']} ({points})")
-    return told
-
-
-def _is_apart(row: Mapping[str, Any]) -> bool:
-    """Whether the interval of the difference leaves out zero."""
-    low, high = row["difference_low"], row["difference_high"]
-    return low is not None and high is not None and low * high > 0
 
 
 def _primary(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
@@ -380,6 +364,7 @@ SECTIONS = (
     Section("coverage", marked("How much was seen"), _coverage),
     Section("identity", marked("Whether it was the patient"), _identity),
     Section("conditions", marked("Conditions compared"), _conditions),
+    Section("missing", marked("How much the unseen time could matter"), missing_section),
     Section("multiverse", marked("What the conclusion hangs on"), _multiverse),
     Section("plan", marked("Planned and not planned"), _plan),
     Section("patients", marked("Who the patients are, and whether it matters"), fill_patients),

@@ -1,7 +1,6 @@
 """Pages of several sessions: sentences and omissions, in both languages."""
 
 import time
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -209,11 +208,11 @@ def test_a_study_is_told_whole(study: Path) -> None:
 def test_a_table_that_is_missing_is_told_with_what_makes_it(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     write_reports(tmp_path)
-    for name in ("conditions", "trends", "events", "scales"):
+    for name in ("conditions", "trends", "missing", "missing_compared", "events", "scales"):
         (tmp_path / "summaries" / f"{name}.parquet").unlink(missing_ok=True)
     (tmp_path / "summaries" / "methods.md").unlink(missing_ok=True)
     text = Page(str(study_page(read_study(tmp_path), ENGLISH))).text
-    assert text.count("Run emonext summarize with this folder") == 4
+    assert text.count("Run emonext summarize with this folder") == 5
     assert "this study has no list of events" in text
 
 
@@ -267,29 +266,3 @@ def test_a_french_study_holds_no_english(tmp_path: Path) -> None:
     write_reports(tmp_path, options=ReportOptions(language="fr"))
     for name in ("study.html", "index.html", "P1/index.html"):
         assert_no_english(tmp_path / "reports" / name)
-
-
-def test_a_difference_that_coverage_may_explain_is_marked(study: Path, tmp_path: Path) -> None:
-    found = read_study(study.parent)
-    table = found.tables["conditions"]
-    assert table is not None
-    caveat = "More or less was seen under one condition"
-    row = pl.col("patient_id") == ""
-    at = {
-        "coverage": row & (pl.col("measure") == "coverage"),
-        "share": row & (pl.col("measure") == "share") & (pl.col("of") == "positive"),
-    }
-    for points, is_marked in ((12.0, True), (3.0, False)):
-        values = {"coverage": points, "share": 8.0}
-        changed = table.with_columns(
-            **{
-                f"difference{end}": pl.when(at["coverage"])
-                .then(values["coverage"] + by)
-                .when(at["share"])
-                .then(values["share"] + by)
-                .otherwise(pl.lit(0.0))
-                for end, by in (("", 0.0), ("_low", -2.0), ("_high", 2.0))
-            }
-        )
-        page = study_page(replace(found, tables=found.tables | {"conditions": changed}), ENGLISH)
-        assert (caveat in Page(str(page)).text) is is_marked

@@ -36,12 +36,12 @@ def test_a_folder_without_timelines_says_so(tmp_path: Path) -> None:
 def test_every_table_is_made_and_the_progress_ends_at_all(out: Path) -> None:
     calls: list[tuple[int, int]] = []
     assert derive(out, on_progress=lambda done, total: calls.append((done, total))) == ()
-    tables = ("sessions", "measures", "conditions", "trends", "scales", "events")
-    tables += ("characteristics", "covariates")
+    compared = ("conditions", "trends", "missing", "missing_compared", "characteristics", "covariates")
+    tables = ("sessions", "measures", *compared, "scales", "events")
     others = {"methods.md", "table.csv", "made.json"}
     assert {f"{name}.parquet" for name in tables} | others == made(out).keys()
-    assert [done for done, _ in calls] == list(range(1, 14))
-    assert {total for _, total in calls} == {13}
+    assert [done for done, _ in calls] == list(range(1, 16))
+    assert {total for _, total in calls} == {15}
 
 
 def test_nothing_changed_is_nothing_made(out: Path) -> None:

@@ -93,6 +93,8 @@ def output_schema() -> str:
     from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, TRENDS_SCHEMA
     from pipeline.study.covariate_tables import CHARACTERISTICS_SCHEMA, COVARIATES_SCHEMA
     from pipeline.study.event_locked import EVENTS_SCHEMA
+    from pipeline.study.missing_compared import MISSING_COMPARED_SCHEMA
+    from pipeline.study.missing_faces import MISSING_SCHEMA
     from pipeline.study.multiverse import MULTIVERSE_SCHEMA
 
     tables = {
@@ -106,6 +108,8 @@ def output_schema() -> str:
         "summaries/conditions.parquet": CONDITIONS_SCHEMA,
         "summaries/multiverse.parquet": MULTIVERSE_SCHEMA,
         "summaries/trends.parquet": TRENDS_SCHEMA,
+        "summaries/missing.parquet": MISSING_SCHEMA,
+        "summaries/missing_compared.parquet": MISSING_COMPARED_SCHEMA,
         "summaries/events.parquet": EVENTS_SCHEMA,
         "summaries/scales.parquet": SCALES_SCHEMA,
         "summaries/characteristics.parquet": CHARACTERISTICS_SCHEMA,
