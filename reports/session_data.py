@@ -46,7 +46,7 @@ class SessionMaterial:
     def events(self) -> Sequence[Event]:
         """What the study noted within what counts of the session, in order of time.
 
-        An event outside is told where the list is read, :mod:`pipeline.study.derive`.
+        An event outside is told where the list is read, :mod:`pipeline.results.derive`.
         """
         parts = self.timeline.metadata["session"]["parts"]
         return [

@@ -10,6 +10,8 @@ from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.analysis.summaries import read_measures
 from pipeline.reasons import Reason, read_reasons
 from pipeline.records import OnProgress
+from pipeline.results.checklist import CHECKLIST_FILES, FOR_AUTHORS, Answered, in_topics, preface
+from pipeline.results.derive import update_derived
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.ids import check_id
 from pipeline.store.parquet import malformed_as_timeline_error
@@ -17,8 +19,6 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import WITHOUT_CONSENT, read_status, state_of, stored_reasons
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
-from pipeline.study.checklist import CHECKLIST_FILES, FOR_AUTHORS, Answered, in_topics, preface
-from pipeline.study.derive import update_derived
 from reports.assets import INLINE, remove_assets, write_assets
 from reports.errors import ReportError
 from reports.options import ReportOptions, last_options, write_options

@@ -163,7 +163,7 @@ def raw_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def made_study(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with all that follows from it; to be read only."""
-    from pipeline.study.derive import derive
+    from pipeline.results.derive import derive
 
     def make(out: Path) -> None:
         shutil.copytree(raw_study, out, dirs_exist_ok=True)

@@ -30,7 +30,8 @@ ORDER = [
         "pipeline.store",
         "pipeline.identity",
     ),
-    *("pipeline.analysis", "pipeline.study", "pipeline.exchange", "pipeline.agreement", "pipeline.privacy"),
+    *("pipeline.analysis", "pipeline.study", "pipeline.robustness", "pipeline.results"),
+    *("pipeline.exchange", "pipeline.agreement", "pipeline.privacy"),
     *("pipeline.processing", "pipeline.review", "pipeline.checks", "pipeline.commands"),
 ]
 ORDER_OF_REPORTS = [
@@ -47,7 +48,7 @@ ORDER_OF_REPORTS = [
 # what a report may know of the pipeline: its results, not how they are made
 FOR_REPORTS = {
     *("pipeline.reasons", "pipeline.errors", "pipeline.records", "pipeline.stats", "pipeline.store"),
-    *("pipeline.analysis", "pipeline.study", "pipeline.agreement"),
+    *("pipeline.analysis", "pipeline.study", "pipeline.robustness", "pipeline.results", "pipeline.agreement"),
 }
 # every frame goes through these, on machines that draw and tabulate nothing
 FRAME_LEVEL = ["pipeline.video", "pipeline.sound", "pipeline.faces", "emonext", "pipeline.checks.benchmark"]

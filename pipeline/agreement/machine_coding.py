@@ -9,10 +9,10 @@ from pipeline.agreement.time_grid import Coder, Coding, by_episodes, by_samples
 from pipeline.analysis.baseline_correction import OwnBaseline, corrected
 from pipeline.analysis.episodes import Observed, observed
 from pipeline.analysis.summaries import CORRECTED, RAW, baseline_of, read_episodes, read_sessions
+from pipeline.results.derive import as_settings
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import Timeline, written_sessions
-from pipeline.study.derive import as_settings
 
 
 class MachineCoder:

@@ -161,7 +161,7 @@ class FolderFacts:
             return {}
         try:
             events, _ = read_events(listed, dict.fromkeys(self._sessions, ((0.0, math.inf),)))
-        except InputError:  # `pipeline.study.derive` reports these errors
+        except InputError:  # `pipeline.results.derive` reports these errors
             return {}
         found: dict[Ids, list[Event]] = {}
         for event in sorted(events, key=lambda event: event.time_s):

@@ -16,7 +16,7 @@ from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
-    from pipeline.study.checklist_facts import ModelCard
+    from pipeline.results.checklist_facts import ModelCard
     from pipeline.study.frozen_plans import FrozenPlan
     from pipeline.study.plan_file import AnalysisPlan
 
@@ -157,9 +157,9 @@ def study_checklist(directory: Directory, key: KeyFile = None) -> None:
 
     Example: emonext study checklist study
     """
-    from pipeline.study.checklist import answer_items, outcome, write_checklist
-    from pipeline.study.checklist_facts import read_facts
-    from pipeline.study.derive import update_derived
+    from pipeline.results.checklist import answer_items, outcome, write_checklist
+    from pipeline.results.checklist_facts import read_facts
+    from pipeline.results.derive import update_derived
     from reports.write import write_checklist_page
 
     with work_in(directory, "checklist", key):
@@ -177,7 +177,7 @@ def _cards(directory: Path) -> "dict[str, ModelCard]":
     from emonext.checkpoint import read_card
     from emonext.errors import WeightsError
     from emonext.weight_files import find_weights, verify_weights
-    from pipeline.study.checklist_facts import ModelCard, used_weights
+    from pipeline.results.checklist_facts import ModelCard, used_weights
 
     cards = {}
     for sha256, name in used_weights(directory).items():

@@ -57,8 +57,8 @@ def purge(
     from pipeline.exchange.manifest import LIST_FILE
     from pipeline.privacy.purge import plan_purge
     from pipeline.privacy.purge import purge as carry_out
+    from pipeline.results.derive import update_derived
     from pipeline.store.encryption import use_key
-    from pipeline.study.derive import update_derived
     from reports import own_text, write_reports
 
     use_key(key)

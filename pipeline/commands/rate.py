@@ -45,9 +45,9 @@ def rate(
     """
     from pipeline.agreement.clip_sampling import DrawSettings
     from pipeline.agreement.rated_clips import clips_path
+    from pipeline.results.derive import update_derived
     from pipeline.review.rating_clips import cut_clips, draw_clips
     from pipeline.store.encryption import key_file, new_password, use_key
-    from pipeline.study.derive import update_derived
     from reports.forms.rate import write_rate_page
     from reports.options import last_options
     from reports.words.language import language

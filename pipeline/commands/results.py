@@ -48,8 +48,8 @@ def report(
 
     Example: emonext report study --lang fr
     """
+    from pipeline.results.derive import update_derived
     from pipeline.review.thumbnails import Thumbnails
-    from pipeline.study.derive import update_derived
     from reports import last_options, write_reports
 
     options = last_options(directory)
@@ -104,8 +104,8 @@ def summarize(
     Example: emonext summarize study --min-duration 2
     """
     from pipeline.analysis.summaries import read_sessions
-    from pipeline.study.derive import add_multiverse, derive
-    from pipeline.study.multiverse import multiverse_path
+    from pipeline.results.derive import add_multiverse, derive
+    from pipeline.robustness.multiverse import multiverse_path
 
     of_episodes = {
         "smoothing": ("smoothing_s", smoothing),
@@ -170,9 +170,9 @@ def _tell_deviations(directory: Path) -> None:
 
 def tell_patients(directory: Path) -> None:
     """Print what was read from ``patients.csv``."""
+    from pipeline.robustness.covariate_tables import read_characteristics
+    from pipeline.robustness.covariate_words import told_of_patients
     from pipeline.store.parquet import read_metadata
-    from pipeline.study.covariate_tables import read_characteristics
-    from pipeline.study.covariate_words import told_of_patients
 
     path = directory / "summaries" / "characteristics.parquet"
     if path.exists():
@@ -181,8 +181,8 @@ def tell_patients(directory: Path) -> None:
 
 def _tell_multiverse(directory: Path) -> None:
     """Print one sentence per condition."""
-    from pipeline.study.multiverse import read_multiverse
-    from pipeline.study.multiverse_results import verdicts
+    from pipeline.robustness.multiverse import read_multiverse
+    from pipeline.robustness.multiverse_results import verdicts
     from reports.words.language import ENGLISH
     from reports.words.multiverse import condition_text, verdict_text
 
@@ -234,8 +234,8 @@ def agree(
     from pipeline.exchange.code_map import read_codes
     from pipeline.exchange.coded import session_names
     from pipeline.exchange.ratings import Ratings, rating_files, read_ratings, read_span
+    from pipeline.results.derive import update_derived
     from pipeline.store.encryption import use_key
-    from pipeline.study.derive import update_derived
     from reports.pages.agreement import lead, rated_lines, write_agreement_page
 
     use_key(key)
@@ -293,7 +293,7 @@ def export(
     Example: emonext export study --format elan
     """
     from pipeline.exchange.export import export as write
-    from pipeline.study.derive import update_derived
+    from pipeline.results.derive import update_derived
 
     if kind not in ("elan", "boris"):
         refuse_given(context, "--format elan and boris", "reading")

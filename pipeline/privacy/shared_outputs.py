@@ -12,8 +12,8 @@ from pathlib import Path
 from pipeline.errors import InputError, OutputError
 from pipeline.exchange.manifest import LIST_FILE, read_list
 from pipeline.privacy.mentions import IdPattern, mentions
+from pipeline.results.checklist import CHECKLIST_FILES
 from pipeline.store.audit import read_runs
-from pipeline.study.checklist import CHECKLIST_FILES
 
 SHARED = ("agreement", "exports", "rating")
 """Folders with only such results."""

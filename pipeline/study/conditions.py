@@ -17,19 +17,15 @@ sessions, which biases these sessions towards neutral and looks like an effect (
 simulated studies without an effect). A comparison within patients needs no correction.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import groupby
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from pipeline.analysis.summaries import RAW, read_measures, read_sessions
-from pipeline.errors import InputError, NotEnoughError
-from pipeline.stats.holm import holm
-from pipeline.stats.mixed_model import Fit, Floats, fit_patient, fit_study
+from pipeline.errors import NotEnoughError
+from pipeline.stats.mixed_model import Floats
 from pipeline.stats.permutation import permutation_test
 from pipeline.store.result_tables import write_derived
 from pipeline.study.comparison_tables import (
@@ -37,42 +33,21 @@ from pipeline.study.comparison_tables import (
     STUDY,
     TRENDS_SCHEMA,
     Comparison,
-    Trend,
     correct_planned,
 )
-
-SESSION_MEASURES = (("share", "positive"), ("share", "neutral"), ("share", "negative"), ("valence", ""))
-
-_DAY_S = 86_400.0
-_WEEK_DAYS = 7.0
-
-
-@dataclass(frozen=True)
-class ComparisonSettings:
-    """Settings of the comparison.
-
-    :param reference: the condition that all others are compared with.
-    :param measures: (measure, of) of ``summaries/measures.parquet``.
-    :param min_sessions: per patient and condition; for a trend, twice as many per patient.
-    :param min_patients: minimum for a comparison of the study.
-    :param permutations: number drawn at random if more exist.
-    :param seed: seed of the random draws.
-    :param planned: measure, emotion or group, and condition of the tests that were planned before there were
-        results; Holm's correction counts them as a family of their own.
-    """
-
-    reference: str = "baseline"
-    measures: tuple[tuple[str, str], ...] = SESSION_MEASURES
-    min_sessions: int = 2
-    min_patients: int = 3
-    permutations: int = 9999
-    seed: int = 0
-    planned: tuple[tuple[str, str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        """:raises InputError: a setting is not usable."""
-        if self.min_sessions < 2 or self.min_patients < 2 or self.permutations < 99:
-            raise InputError("Comparisons need at least 2 sessions, 2 patients and 99 permutations.")
+from pipeline.study.session_rows import (
+    ComparisonSettings,
+    as_measure,
+    by_measure,
+    codes_of,
+    fit_model,
+    holm_by_family,
+    mean_of,
+    names_of,
+    of_patient,
+    patients_of,
+)
+from pipeline.study.trends import find_trends
 
 
 def write_conditions(out: Path, settings: ComparisonSettings | None = None) -> tuple[Comparison, ...]:
@@ -108,8 +83,8 @@ def compare_conditions(
     again = _compare_all(sessions, raw, replace(settings, measures=quiet), tested=False)
     is_known = any(one.difference is not None for one in again)
     coverage = replace(settings, measures=(("coverage", ""),))
-    seen = _compare_all(sessions, _as_measure(sessions), coverage, tested=False)
-    return (*correct_planned(_holm(tested), settings.planned), *(again if is_known else []), *seen)
+    seen = _compare_all(sessions, as_measure(sessions), coverage, tested=False)
+    return (*correct_planned(holm_by_family(tested), settings.planned), *(again if is_known else []), *seen)
 
 
 def sessions_compared(
@@ -132,8 +107,8 @@ def _compare_all(
     found: list[Comparison] = []
     for rows in by_measure(sessions, measures, settings):
         others = _others(rows, settings)
-        for patient_id in _patients(rows):
-            of_them = _of(rows, patient_id)
+        for patient_id in patients_of(rows):
+            of_them = of_patient(rows, patient_id)
             found += [_compare(of_them, patient_id, other, settings, tested=tested) for other in others]
     return found
 
@@ -154,71 +129,6 @@ def _others(rows: pl.DataFrame, settings: ComparisonSettings) -> list[str]:
     return sorted(set(rows["condition"]) - {settings.reference, ""}) or [""]
 
 
-def find_trends(
-    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
-) -> tuple[Trend, ...]:
-    """Estimate change per week: the study, then each patient, for each reading and measure."""
-    found: list[Trend] = []
-    for rows in by_measure(sessions, measures, settings):
-        found += [_trend(_of(rows, patient_id), patient_id, settings) for patient_id in _patients(rows)]
-    return _holm(found)
-
-
-# --- rows
-
-
-def by_measure(
-    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
-) -> Iterator[pl.DataFrame]:
-    """For each reading and measure: one row per session, in %, with ``week`` and ``used``."""
-    is_share = pl.col("measure").is_in(["share", "share_without_speech", "attention", "coverage"])
-    of_all = pl.col("measure") == "coverage"
-    joined = (
-        measures.join(sessions, on=["patient_id", "session_id"], maintain_order="left")
-        .with_columns(
-            value=pl.when(is_share).then(100 * pl.col("value")).otherwise(pl.col("value")),
-            unit=pl.when(is_share).then(pl.lit("%")).otherwise(pl.col("unit")),
-            used=of_all
-            | (pl.col("enough") & pl.col("value").is_finite().fill_null(False) & (pl.col("observed_s") > 0)),
-            weight=pl.when(of_all)
-            .then(pl.col("duration_s"))
-            .when(pl.col("measure") == "share_without_speech")
-            .then(pl.col("observed_s") - pl.col("speaking_s").fill_null(0) - pl.col("chewing_s").fill_null(0))
-            .otherwise(pl.col("observed_s"))
-            .clip(lower_bound=0.0)
-            / pl.col("duration_s"),
-            week=(pl.col("recorded_at") - pl.col("recorded_at").min().over("patient_id")).dt.total_seconds()
-            / (_WEEK_DAYS * _DAY_S),
-        )
-        .sort("patient_id", "session_id")
-    )
-    for reading in joined["reading"].unique().sort(descending=True):
-        for measure, of in settings.measures:
-            rows = joined.filter(reading=reading, measure=measure, of=of)
-            if len(rows):
-                yield rows
-
-
-def _as_measure(sessions: pl.DataFrame) -> pl.DataFrame:
-    """The coverage of every session, as a row of the measures."""
-    fixed = {"reading": RAW, "measure": "coverage", "of": "", "unit": "0…1"}
-    return sessions.select("patient_id", "session_id", pl.col("coverage").alias("value")).with_columns(
-        pl.lit(value).alias(name) for name, value in fixed.items()
-    )
-
-
-def _patients(rows: pl.DataFrame) -> list[str]:
-    return [STUDY, *rows["patient_id"].unique().sort()]
-
-
-def _of(rows: pl.DataFrame, patient_id: str) -> pl.DataFrame:
-    return rows if patient_id == STUDY else rows.filter(patient_id=patient_id)
-
-
-def _names(rows: pl.DataFrame, patient_id: str) -> dict[str, Any]:
-    return {name: rows[name][0] for name in ("reading", "measure", "of", "unit")} | {"patient_id": patient_id}
-
-
 # --- conditions
 
 
@@ -229,14 +139,14 @@ def _compare(
     compared = with_both(both.filter("used"), settings)
     is_other = compared["condition"] == condition
     blank = Comparison(
-        **_names(rows, patient_id),
+        **names_of(rows, patient_id),
         reference=settings.reference,
         condition=condition,
         sessions_reference=int((~is_other).sum()),
         sessions=int(is_other.sum()),
         patients=compared["patient_id"].n_unique(),
         left_out=len(both) - len(compared),
-        coverage=_mean(compared["coverage"]),
+        coverage=mean_of(compared["coverage"]),
     )
     try:
         check_conditions(both, compared, patient_id, condition, settings)
@@ -276,7 +186,7 @@ def check_conditions(
 def _compared(blank: Comparison, rows: pl.DataFrame) -> Comparison:
     values, other, patients, weights = as_arrays(rows, blank.condition)
     design = np.column_stack([np.ones(len(other)), other])
-    fit = _fit(blank.patient_id, values, design, patients, weights)
+    fit = fit_model(blank.patient_id, values, design, patients, weights)
     reference, mean = fit.interval(1, 0), fit.interval(1, 1)
     difference, effect = fit.interval(0, 1), fit.standardised(0, 1)
     return replace(
@@ -308,7 +218,7 @@ def _tested(one: Comparison, rows: pl.DataFrame, settings: ComparisonSettings) -
 def as_arrays(rows: pl.DataFrame, condition: str) -> tuple[Floats, Floats, Floats, Floats]:
     """(n,) each: value, whether of the condition, patient and weight of each session."""
     other = (rows["condition"] == condition).cast(pl.Float64).to_numpy()
-    return rows["value"].to_numpy(), other, _codes(rows, "patient_id"), rows["weight"].to_numpy()
+    return rows["value"].to_numpy(), other, codes_of(rows, "patient_id"), rows["weight"].to_numpy()
 
 
 def _in_blocks(rows: pl.DataFrame) -> bool | None:
@@ -318,98 +228,3 @@ def _in_blocks(rows: pl.DataFrame) -> bool | None:
     in_time = rows.sort("patient_id", "recorded_at")
     changes = in_time.group_by("patient_id").agg(blocks=pl.col("condition").rle_id().max())
     return bool((changes["blocks"] <= 1).all())
-
-
-# --- weeks
-
-
-def _trend(rows: pl.DataFrame, patient_id: str, settings: ComparisonSettings) -> Trend:
-    least = 2 * settings.min_sessions
-    followed = (
-        rows.filter(pl.col("used") & pl.col("week").is_not_null())
-        .filter(pl.len().over("patient_id") >= least)
-        .filter((pl.col("week").max() - pl.col("week").min()).over("patient_id") >= 1)
-    )
-    patients = followed["patient_id"].n_unique()
-    blank = Trend(
-        **_names(rows, patient_id),
-        sessions=len(followed),
-        patients=patients,
-        left_out=len(rows) - len(followed),
-        coverage=_mean(followed["coverage"]),
-    )
-    try:
-        _check_weeks(patients, patient_id, least, settings)
-        return _followed(blank, followed, settings)
-    except NotEnoughError as reason:
-        return replace(blank, reason=str(reason))
-
-
-def _check_weeks(patients: int, patient_id: str, least: int, settings: ComparisonSettings) -> None:
-    """:raises NotEnoughError: with the reason."""
-    wanted = f"{least} dated sessions, over a week or longer, in which enough was seen"
-    if patient_id == STUDY and patients < settings.min_patients:
-        raise NotEnoughError(f"{patients} of the {settings.min_patients} patients it takes have {wanted}")
-    if not patients:
-        raise NotEnoughError(f"fewer than {wanted}")
-
-
-def _followed(blank: Trend, rows: pl.DataFrame, settings: ComparisonSettings) -> Trend:
-    values, weights, week = (rows[name].to_numpy() for name in ("value", "weight", "week"))
-    conditions = sorted(set(rows["condition"]))
-    # one mean per condition, instead of an intercept
-    design = np.column_stack([(rows["condition"] == name).cast(pl.Float64) for name in conditions] + [week])
-    fit = _fit(blank.patient_id, values, design, _codes(rows, "patient_id"), weights)
-    strata = _codes(rows, "patient_id", "condition")
-    test = permutation_test(values, week, strata, weights, draws=settings.permutations, seed=settings.seed)
-    per_week = fit.interval(*[0.0] * len(conditions), 1.0)
-    return replace(
-        blank,
-        weeks=float(week.max()),
-        per_week=per_week.value,
-        per_week_low=per_week.low,
-        per_week_high=per_week.high,
-        patients_sd=fit.slope_sd,
-        p=test.p,
-        permutations=test.permutations,
-        exact=test.exact,
-        model=fit.model,
-    )
-
-
-# --- both
-
-
-def _fit(patient_id: str, values: Floats, design: Floats, patients: Floats, weights: Floats) -> Fit:
-    """Fit the model; the last column of the design is the tested effect."""
-    if patient_id == STUDY:
-        return fit_study(values, design, design.shape[1] - 1, patients, weights)
-    return fit_patient(values, design, weights)
-
-
-def _codes(rows: pl.DataFrame, *names: str) -> Floats:
-    """(n,) codes: equal rows of these columns get the same number."""
-    codes: Floats = rows.select(pl.struct(names).rank("dense")).to_series().to_numpy().astype(np.float64)
-    return codes
-
-
-def _mean(values: pl.Series) -> float | None:
-    return float(values.to_numpy().mean()) if len(values) else None
-
-
-_Result = TypeVar("_Result", Comparison, Trend)
-
-
-def _holm(results: Sequence[_Result]) -> tuple[_Result, ...]:
-    """The results with p corrected for all tests of one reading and patient (Holm, *Scand J Stat* 1979)."""
-
-    def family(one: _Result) -> tuple[bool, str, bool, str]:
-        # raw first, and the study before the patients
-        return one.reading != "raw", one.reading, one.patient_id != STUDY, one.patient_id
-
-    corrected: list[_Result] = []
-    for _, members in groupby(sorted(results, key=family), family):
-        together = list(members)
-        corrected_p = iter(holm([one.p for one in together if one.p is not None]))
-        corrected += [one if one.p is None else replace(one, p_holm=next(corrected_p)) for one in together]
-    return tuple(corrected)

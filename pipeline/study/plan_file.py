@@ -12,7 +12,7 @@ from pipeline.analysis.summaries import RAW, SummarySettings
 from pipeline.errors import InputError
 from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import did_you_mean, read_toml, shown
-from pipeline.study.conditions import SESSION_MEASURES, ComparisonSettings
+from pipeline.study.session_rows import SESSION_MEASURES, ComparisonSettings
 
 PLAN_FILE = "plan.toml"
 

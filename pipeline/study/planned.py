@@ -14,9 +14,9 @@ from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import written_sessions
 from pipeline.study.comparison_tables import STUDY, read_conditions
-from pipeline.study.conditions import ComparisonSettings
 from pipeline.study.frozen_plans import FrozenPlans, read_frozen
 from pipeline.study.plan_file import AnalysisPlan, Compared
+from pipeline.study.session_rows import ComparisonSettings
 
 Mark = Literal["planned", "planned_otherwise", "after_results", "not_planned", "unknown", "no_plan"]
 """Of a comparison. ``planned``: before any session had results; ``planned_otherwise``: the same, but computed

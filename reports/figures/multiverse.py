@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pipeline.analysis.summaries import Number
-from pipeline.study.multiverse_results import CHOICES
+from pipeline.robustness.multiverse_results import CHOICES
 from reports.figures.style import MARK, error_bars, plain, plain_layout
 from reports.words.labels import INK, QUIET
 from reports.words.language import Language

@@ -14,15 +14,15 @@ import polars as pl
 from markupsafe import Markup
 
 from pipeline.records import SURE, IdentityState
+from pipeline.robustness.multiverse_results import Verdict, verdicts
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from pipeline.store.status import stored_reasons
-from pipeline.study.multiverse_results import Verdict, verdicts
 from reports.assets import INLINE, Assets
 from reports.figures.multiverse import specification_curve
 from reports.figures.study import coverage_figure, event_figure, forest_figure
 from reports.pages.sections import Section, render_sections
 from reports.pages.study_parts.missing import explained_by_coverage, missing_section
-from reports.pages.study_patients import fill_patients
+from reports.pages.study_parts.patients import fill_patients
 from reports.render import render
 from reports.study_data import Study
 from reports.words import formatting as words

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.study.multiverse_choices import EPISODES, PROBABILITY
-from pipeline.study.multiverse_results import Verdict
+from pipeline.robustness.multiverse_choices import EPISODES, PROBABILITY
+from pipeline.robustness.multiverse_results import Verdict
 from reports.words import formatting as words
 from reports.words.language import Language, marked
 
@@ -14,7 +14,7 @@ CHOICE_TITLES = {
     "without_speech": marked("Time with speech or chewing"),
     "every": marked("Samples"),
 }
-"""Of each choice of :data:`pipeline.study.multiverse_results.CHOICES`, in this order."""
+"""Of each choice of :data:`pipeline.robustness.multiverse_results.CHOICES`, in this order."""
 
 _MOVED_BY = {
     "counting": marked("how positive time is counted"),

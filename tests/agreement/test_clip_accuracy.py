@@ -10,7 +10,7 @@ from pipeline.agreement.clip_accuracy import compare_answers, compare_clips, sam
 from pipeline.agreement.rated_clips import Clip, RatedClip
 from pipeline.agreement.results import ClipAgreement, ClipComparison
 from pipeline.errors import InputError
-from pipeline.study.derive import derive
+from pipeline.results.derive import derive
 
 
 def clip(number: int, start_s: float = 0.0, weight: float = 1.0, patient: str = "P1") -> Clip:

@@ -9,8 +9,8 @@ from timelines import make_timeline, put
 from pipeline.analysis.events import Event
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.errors import TimelineError
+from pipeline.results.derive import derive
 from pipeline.store.paths import timeline_path
-from pipeline.study.derive import derive
 
 RUNS = [("neutral", 400), ("happy", 100), ("sad", 50), ("no_face", 20)]
 

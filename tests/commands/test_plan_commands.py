@@ -185,7 +185,7 @@ def test_a_checklist_is_written_and_counted(emonext: Emonext, study: Path) -> No
 
 def test_only_the_card_of_the_very_weights_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     used = {SHIPPED["atto"]: "atto", "0" * 64: "atto", "1" * 64: "nowhere"}
-    monkeypatch.setattr("pipeline.study.checklist_facts.used_weights", lambda out: used)
+    monkeypatch.setattr("pipeline.results.checklist_facts.used_weights", lambda out: used)
     cards = _cards(tmp_path)
     assert cards.keys() == {SHIPPED["atto"]}
     assert "FER2013" in cards[SHIPPED["atto"]].data

@@ -10,13 +10,13 @@ from pipeline.analysis.summaries import SummarySettings, read_measures, read_ses
 from pipeline.errors import InputError
 from pipeline.exchange.export import export
 from pipeline.privacy.purge import plan_purge
+from pipeline.results.derive import add_multiverse, as_settings, derive
 from pipeline.review.annotated_video import open_material
 from pipeline.review.people import find_people
+from pipeline.robustness.multiverse import multiverse_path, read_multiverse
 from pipeline.store.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.store.parquet import read_metadata
 from pipeline.store.status import read_status
-from pipeline.study.derive import add_multiverse, as_settings, derive
-from pipeline.study.multiverse import multiverse_path, read_multiverse
 from reports import ReportOptions, last_options, write_reports
 
 

@@ -11,9 +11,9 @@ from purging import Process, do_purge, files
 from pipeline.exchange.export import export
 from pipeline.exchange.manifest import LIST_FILE
 from pipeline.privacy.purge import plan_purge
+from pipeline.robustness.covariate_tables import read_characteristics
 from pipeline.store.parquet import read_metadata
 from pipeline.store.status import read_status
-from pipeline.study.covariate_tables import read_characteristics
 from reports import write_reports
 
 # --- tables of several people

@@ -10,7 +10,7 @@ from french import FRENCH, assert_no_english
 from multiverses import analysis, table_of
 from page_text import Page
 
-from pipeline.study.multiverse_results import Verdict, verdicts
+from pipeline.robustness.multiverse_results import Verdict, verdicts
 from reports.figures.multiverse import specification_curve
 from reports.pages.study import study_page
 from reports.study_data import Study, read_study

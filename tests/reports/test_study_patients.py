@@ -1,4 +1,4 @@
-"""reports.pages.study_patients: who the patients are, and adjusted beside unadjusted differences."""
+"""reports.pages.study_parts.patients: who the patients are, and adjusted beside unadjusted differences."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,18 +11,18 @@ from made_sessions import as_tables, made
 from page_text import Page
 
 from pipeline.analysis.patients import PatientColumn
-from pipeline.study.characteristics import describe_patients
-from pipeline.study.conditions import ComparisonSettings
-from pipeline.study.covariate_tables import (
+from pipeline.robustness.characteristics import describe_patients
+from pipeline.robustness.covariate_tables import (
     ADJUSTED,
     CHARACTERISTICS_SCHEMA,
     COVARIATES_SCHEMA,
     EFFECT_DIFFERENCE,
     SAME_PATIENTS,
 )
-from pipeline.study.covariates import CovariateSettings, compare_by_covariates
+from pipeline.robustness.covariates import CovariateSettings, compare_by_covariates
+from pipeline.study.session_rows import ComparisonSettings
 from reports.pages.sections import Section, render_sections
-from reports.pages.study_patients import fill_patients
+from reports.pages.study_parts.patients import fill_patients
 from reports.study_data import Study
 from reports.words.language import ENGLISH, Language
 from reports.words.study import interval

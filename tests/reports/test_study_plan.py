@@ -9,7 +9,7 @@ from page_text import Page
 from plans import frozen
 from summary_tables import make_small_study
 
-from pipeline.study.derive import derive
+from pipeline.results.derive import derive
 from pipeline.study.frozen_plans import Fault, FrozenPlans
 from pipeline.study.planned import Planned, summary_settings
 from reports.pages.study import study_page

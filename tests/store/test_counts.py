@@ -8,8 +8,8 @@ from page_text import Page
 from timelines import make_timeline, put
 
 from pipeline.reasons import Reason
+from pipeline.results.derive import derive
 from pipeline.store.counts import number_of
-from pipeline.study.derive import derive
 from reports import ReportOptions, write_reports
 from reports.pages.study import _median_text
 from reports.words.language import LOCALES, language

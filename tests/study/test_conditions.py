@@ -23,7 +23,9 @@ from pipeline.study.comparison_tables import (
     read_conditions,
     read_trends,
 )
-from pipeline.study.conditions import ComparisonSettings, compare_conditions, find_trends, write_conditions
+from pipeline.study.conditions import compare_conditions, write_conditions
+from pipeline.study.session_rows import ComparisonSettings
+from pipeline.study.trends import find_trends
 
 ONE_MEASURE = ComparisonSettings(measures=(("share", "positive"),), permutations=199)
 

@@ -10,8 +10,8 @@ from plans import PLAN
 from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.measures import measure_names
 from pipeline.errors import InputError
-from pipeline.study.conditions import SESSION_MEASURES
 from pipeline.study.plan_file import AnalysisPlan, check_complete, plan_text, read_plan, write_plan
+from pipeline.study.session_rows import SESSION_MEASURES
 
 
 def written(folder: Path, text: str) -> Path:

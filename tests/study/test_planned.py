@@ -14,10 +14,10 @@ from statsmodels.stats.multitest import multipletests
 from summary_tables import make_small_study
 
 from pipeline.analysis.summaries import SummarySettings
+from pipeline.results.derive import derive, update_derived
+from pipeline.results.methods_text import methods, paper_table
 from pipeline.study.comparison_tables import STUDY, Comparison, correct_planned, read_conditions
-from pipeline.study.derive import derive, update_derived
 from pipeline.study.frozen_plans import freeze
-from pipeline.study.methods_text import methods, paper_table
 from pipeline.study.plan_file import write_plan
 from pipeline.study.planned import Planned, comparison_settings, read_planned, summary_settings
 

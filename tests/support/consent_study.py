@@ -22,13 +22,13 @@ from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.processing.sessions_list import read_study
+from pipeline.results.derive import derive, update_derived
 from pipeline.review.annotated_video import open_material
 from pipeline.review.people import find_people
 from pipeline.review.people_table import write_people
 from pipeline.store.audit import IDS_FILE, audited
 from pipeline.store.status import Outcome, is_damaged, read_status, sessions_in
 from pipeline.store.timeline import written_sessions
-from pipeline.study.derive import derive, update_derived
 from pipeline.video.container import sha256_of
 from reports import own_text, write_reports
 from reports.forms.people import write_people_page

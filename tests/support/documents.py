@@ -88,14 +88,14 @@ def output_schema() -> str:
     from pipeline.analysis.summaries import EPISODES_SCHEMA, MEASURES_SCHEMA, SESSIONS_SCHEMA
     from pipeline.identity.gallery import GALLERY_SCHEMA
     from pipeline.identity.roles import ROLES_SCHEMA
+    from pipeline.robustness.covariate_tables import CHARACTERISTICS_SCHEMA, COVARIATES_SCHEMA
+    from pipeline.robustness.missing_compared import MISSING_COMPARED_SCHEMA
+    from pipeline.robustness.missing_faces import MISSING_SCHEMA
+    from pipeline.robustness.multiverse import MULTIVERSE_SCHEMA
     from pipeline.store.status import STATUS_SCHEMA
     from pipeline.store.timeline import FACES_SCHEMA, SCHEMA_VERSION, TIMELINE_SCHEMA
     from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, TRENDS_SCHEMA
-    from pipeline.study.covariate_tables import CHARACTERISTICS_SCHEMA, COVARIATES_SCHEMA
     from pipeline.study.event_locked import EVENTS_SCHEMA
-    from pipeline.study.missing_compared import MISSING_COMPARED_SCHEMA
-    from pipeline.study.missing_faces import MISSING_SCHEMA
-    from pipeline.study.multiverse import MULTIVERSE_SCHEMA
 
     tables = {
         "timelines/": TIMELINE_SCHEMA,

@@ -172,11 +172,11 @@ def read_results(folder: Path | None = None) -> str:
     from pipeline.errors import PipelineError
     from pipeline.identity.roles import patient_from_roles, roles_path
     from pipeline.processing.session_tables import read_roles, read_samples
+    from pipeline.results.derive import derive
     from pipeline.review.people import find_people
     from pipeline.store.paths import faces_path, timeline_path
     from pipeline.store.status import overview, read_outcomes, sessions_in
     from pipeline.store.timeline import read_faces, read_timeline
-    from pipeline.study.derive import derive
     from reports import write_reports
     from reports.errors import ReportError
     from reports.pages.status import status_page

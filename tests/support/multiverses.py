@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from pipeline.checks import demo_study
+from pipeline.robustness.multiverse import MULTIVERSE_SCHEMA
 from pipeline.store.parquet import as_frame, to_table
-from pipeline.study.multiverse import MULTIVERSE_SCHEMA
 
 MINUTES = 4
 

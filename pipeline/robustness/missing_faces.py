@@ -8,7 +8,7 @@ Faces are not lost at random: a person who turns away or cries into the hands is
   time would be ``none``, or ``all`` (Manski, *Am Econ Rev* 1990). They are a fact about the recording, not a
   confidence interval. They take the expressions that were read as right.
 - **Weights** assume that a lost face shows the same as a face read in similar light, pose and place
-  (:mod:`pipeline.study.reading_weights`). Without weights, lost time is taken to be like the time seen.
+  (:mod:`pipeline.robustness.reading_weights`). Without weights, lost time is taken to be like the time seen.
 
 The whole time is the session without the time asleep or resting, as far as that was seen. If the patient also
 slept in the unseen time, the share of the time awake still lies within the bounds.
@@ -27,12 +27,12 @@ from pipeline.analysis.episodes import observed
 from pipeline.analysis.measures import GROUP_MEMBERS
 from pipeline.analysis.summaries import read_sessions
 from pipeline.records import EMOTIONS, TIME_EPS_S, valence
+from pipeline.robustness.reading_weights import ReadingWeights, WeightSettings, weigh
 from pipeline.stats.block_bootstrap import effective_count, share_interval
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.store.timeline import Timeline, read_timeline
-from pipeline.study.reading_weights import ReadingWeights, WeightSettings, weigh
 
 GROUPS = ("positive", "neutral", "negative")
 

@@ -15,16 +15,16 @@ from pipeline.analysis.episodes import EpisodeSettings, find_episodes, observed
 from pipeline.analysis.summaries import SummarySettings, read_episodes, read_sessions
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
+from pipeline.results.derive import add_multiverse, derive, update_derived
+from pipeline.robustness.multiverse import compare, multiverse_path, read_multiverse, write_multiverse
+from pipeline.robustness.multiverse_choices import Analysis, Counting, Measurement, analyses
+from pipeline.robustness.multiverse_sessions import Measured, positive_shares, thinned
 from pipeline.store.encryption import is_encrypted, use_key, use_no_key, write_key
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline
 from pipeline.study.comparison_tables import read_conditions
-from pipeline.study.conditions import ComparisonSettings
-from pipeline.study.derive import add_multiverse, derive, update_derived
-from pipeline.study.multiverse import compare, multiverse_path, read_multiverse, write_multiverse
-from pipeline.study.multiverse_choices import Analysis, Counting, Measurement, analyses
-from pipeline.study.multiverse_sessions import Measured, positive_shares, thinned
+from pipeline.study.session_rows import ComparisonSettings
 
 NUMBERS = ("sessions_reference", "sessions", "patients", "left_out", "mean_reference", "mean", "difference")
 ENDS = ("difference_low", "difference_high")
@@ -356,7 +356,7 @@ def test_a_table_of_an_interrupted_run_is_removed(small: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.study.derive.write_methods", fail)
+        patch.setattr("pipeline.results.derive.write_methods", fail)
         with pytest.raises(KeyboardInterrupt):
             add_multiverse(small)
     update_derived(small)

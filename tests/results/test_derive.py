@@ -13,8 +13,8 @@ from pipeline.analysis.summaries import SummarySettings
 from pipeline.checks import demo_study
 from pipeline.checks.demo_study import make_study
 from pipeline.errors import InputError
+from pipeline.results.derive import as_settings, derive, update_derived
 from pipeline.store.parquet import read_metadata
-from pipeline.study.derive import as_settings, derive, update_derived
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_another_version_keeps_the_settings(out: Path, monkeypatch: pytest.Monke
     settings = SummarySettings(EpisodeSettings(min_duration_s=3), baseline_condition="garden")
     derive(out, settings)
     before = made(out)
-    monkeypatch.setattr("pipeline.study.derive.version", lambda _: "9.9")
+    monkeypatch.setattr("pipeline.results.derive.version", lambda _: "9.9")
     assert update_derived(out) == ()
     assert made(out)["sessions.parquet"] > before["sessions.parquet"]
     assert as_settings(read_metadata(out / "summaries" / "sessions.parquet")["settings"]) == settings
@@ -147,7 +147,7 @@ def test_what_was_broken_off_is_made(out: Path, monkeypatch: pytest.MonkeyPatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.study.derive.write_scales", fail)
+        patch.setattr("pipeline.results.derive.write_scales", fail)
         with pytest.raises(KeyboardInterrupt):
             derive(out)
     update_derived(out)

@@ -14,10 +14,8 @@ from plans import MADE, frozen
 from summary_tables import make_small_study
 
 from pipeline.errors import InputError, TimelineError
-from pipeline.store.encryption import use_key, use_no_key, write_key
-from pipeline.store.parquet import read_metadata, read_table, write_table
-from pipeline.study import checklist_answers as answers
-from pipeline.study.checklist import (
+from pipeline.results import checklist_answers as answers
+from pipeline.results.checklist import (
     FOR_AUTHORS,
     ITEMS,
     Answered,
@@ -26,9 +24,11 @@ from pipeline.study.checklist import (
     outcome,
     write_checklist,
 )
-from pipeline.study.checklist_facts import Facts, ModelCard, read_facts, used_weights
+from pipeline.results.checklist_facts import Facts, ModelCard, read_facts, used_weights
+from pipeline.results.derive import derive
+from pipeline.store.encryption import use_key, use_no_key, write_key
+from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.study.comparison_tables import STUDY
-from pipeline.study.derive import derive
 from reports.write import write_checklist_page
 
 CARD = ModelCard(
@@ -398,6 +398,6 @@ def test_encryption(facts: Facts, out: Path, tmp_path: Path) -> None:
         told = answers.encryption(read_facts(out, {}))
     finally:
         use_no_key()
-    assert told.startswith(f"38 of {count} tables encrypted (AES-256). Pages, status")
+    assert told.startswith(f"{len(again)} of {count} tables encrypted (AES-256). Pages, status")
     with pytest.raises(InputError, match="is encrypted; give its key"):
         read_facts(out, {})

@@ -3,7 +3,7 @@
 import pytest
 from multiverses import analysis, table_of
 
-from pipeline.study.multiverse_results import multiverse_methods, verdicts
+from pipeline.robustness.multiverse_results import multiverse_methods, verdicts
 
 SETTINGS = {"comparison": {"reference": "baseline"}}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.analysis.patients import PatientColumn, PatientTable, levels
-from pipeline.study.covariate_tables import Characteristic
+from pipeline.robustness.covariate_tables import Characteristic
 
 
 @dataclass(frozen=True)

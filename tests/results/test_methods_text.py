@@ -9,10 +9,11 @@ from timelines import make_timeline, put
 from pipeline.analysis.scales import write_scales
 from pipeline.analysis.summaries import summarize_folder
 from pipeline.errors import TimelineError
+from pipeline.results.methods_text import NOT_ENOUGH, methods, paper_table, write_methods
 from pipeline.study.comparison_tables import STUDY, read_conditions
-from pipeline.study.conditions import ComparisonSettings, write_conditions
+from pipeline.study.conditions import write_conditions
 from pipeline.study.event_locked import EventSettings, write_events
-from pipeline.study.methods_text import NOT_ENOUGH, methods, paper_table, write_methods
+from pipeline.study.session_rows import ComparisonSettings
 
 COMPARISONS = ComparisonSettings(measures=(("share", "positive"), ("valence", "")), permutations=333, seed=7)
 

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.analysis.patients import PATIENTS_FILE
+from pipeline.robustness.covariate_tables import ADJUSTED, read_characteristics, read_covariates
 from pipeline.store.counts import number_of
-from pipeline.study.covariate_tables import ADJUSTED, read_characteristics, read_covariates
 
 
 def told_of_patients(rows: pl.DataFrame, stored: Mapping[str, Any]) -> str:
@@ -34,7 +34,7 @@ def told_of_patients(rows: pl.DataFrame, stored: Mapping[str, Any]) -> str:
 def covariate_methods(out: Path, settings: Mapping[str, Any]) -> str:
     """The paragraph of a paper on the patients and the models with what is known of them.
 
-    :param settings: :class:`pipeline.study.covariates.CovariateSettings`, as the table's metadata have them.
+    :param settings: those of :mod:`pipeline.robustness.covariates`, as the table's metadata have them.
     """
     adjusted = read_covariates(out).filter(number=ADJUSTED).filter(pl.col("value").is_not_null())
     used = adjusted["adjusted_for"].unique(maintain_order=True).to_list()

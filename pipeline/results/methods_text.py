@@ -16,6 +16,10 @@ import polars as pl
 from pipeline.analysis.baseline_correction import MOST_SHIFT, SMALLEST
 from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import InputError
+from pipeline.robustness.covariate_words import covariate_methods
+from pipeline.robustness.missing_compared import missing_methods
+from pipeline.robustness.multiverse import read_multiverse
+from pipeline.robustness.multiverse_results import multiverse_methods
 from pipeline.stats.block_bootstrap import BLOCKS
 from pipeline.store.counts import number_of
 from pipeline.store.files import atomic
@@ -24,10 +28,6 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
-from pipeline.study.covariate_words import covariate_methods
-from pipeline.study.missing_compared import missing_methods
-from pipeline.study.multiverse import read_multiverse
-from pipeline.study.multiverse_results import multiverse_methods
 from pipeline.study.plan_text import MARKS, plan_paragraph
 from pipeline.study.planned import read_planned
 

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.records import UNSURE
+from pipeline.results.checklist_facts import Facts, ModelCard
 from pipeline.store.counts import number_of
-from pipeline.study.checklist_facts import Facts, ModelCard
 from pipeline.study.plan_text import plan_paragraph
 
 _WITHOUT_CONSENT = ("no_consent", "withdrawn")

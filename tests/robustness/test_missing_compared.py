@@ -12,10 +12,7 @@ from made_sessions import as_tables, made
 from timelines import put
 
 from pipeline.analysis.summaries import summarize_folder
-from pipeline.store.timeline import Timeline
-from pipeline.study.comparison_tables import STUDY, read_conditions
-from pipeline.study.conditions import ComparisonSettings, compare_conditions, write_conditions
-from pipeline.study.missing_compared import (
+from pipeline.robustness.missing_compared import (
     MISSING_COMPARED_SCHEMA,
     MissingComparison,
     compare_missing,
@@ -24,8 +21,12 @@ from pipeline.study.missing_compared import (
     read_missing_compared,
     write_missing_compared,
 )
-from pipeline.study.missing_faces import write_missing
-from pipeline.study.reading_weights import WeightSettings
+from pipeline.robustness.missing_faces import write_missing
+from pipeline.robustness.reading_weights import WeightSettings
+from pipeline.store.timeline import Timeline
+from pipeline.study.comparison_tables import STUDY, read_conditions
+from pipeline.study.conditions import compare_conditions, write_conditions
+from pipeline.study.session_rows import ComparisonSettings
 
 SETTINGS = ComparisonSettings(measures=(("share", "positive"),), permutations=99)
 

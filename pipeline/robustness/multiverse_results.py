@@ -71,7 +71,7 @@ class Verdict:
 def verdicts(table: pl.DataFrame) -> list[Verdict]:
     """One for each condition.
 
-    :param table: in the columns of :data:`pipeline.study.multiverse.MULTIVERSE_SCHEMA`.
+    :param table: in the columns of :data:`pipeline.robustness.multiverse.MULTIVERSE_SCHEMA`.
     """
     return [_verdict(rows) for _, rows in table.group_by("condition", maintain_order=True)]
 

@@ -16,17 +16,17 @@ from pipeline.analysis.summaries import SummarySettings, read_measures, read_ses
 from pipeline.checks import demo_study
 from pipeline.checks.demo_study import make_study
 from pipeline.errors import InputError, TimelineError
-from pipeline.store.encryption import is_encrypted, use_key, use_no_key, write_key
-from pipeline.study.derive import derive
-from pipeline.study.missing_compared import read_missing_compared
-from pipeline.study.missing_faces import (
+from pipeline.results.derive import derive
+from pipeline.robustness.missing_compared import read_missing_compared
+from pipeline.robustness.missing_faces import (
     MISSING_SCHEMA,
     TOO_LITTLE,
     missing_rows,
     read_missing,
     write_missing,
 )
-from pipeline.study.reading_weights import WeightSettings
+from pipeline.robustness.reading_weights import WeightSettings
+from pipeline.store.encryption import is_encrypted, use_key, use_no_key, write_key
 
 
 def of_runs(runs: Runs, out: Path, settings: SummarySettings | None = None) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.analysis.patients import EMPTY, ONE_VALUE, SINGLE_OUT
-from pipeline.study.covariate_tables import (
+from pipeline.robustness.covariate_tables import (
     ADJUSTED,
     ALL_PATIENTS,
     EFFECT,
@@ -15,7 +15,7 @@ from pipeline.study.covariate_tables import (
     LEVEL_DIFFERENCE,
     SAME_PATIENTS,
 )
-from pipeline.study.covariates import BETWEEN
+from pipeline.robustness.covariates import BETWEEN
 from reports.study_data import Study
 from reports.words.language import Language, marked
 from reports.words.study import interval, measure_label

@@ -8,7 +8,7 @@ import pytest
 from lost_faces import Loss, Lost, lose
 from timelines import TWENTY_SECONDS, make_timeline
 
-from pipeline.study.reading_weights import ReadingWeights, WeightSettings, weigh
+from pipeline.robustness.reading_weights import ReadingWeights, WeightSettings, weigh
 
 SETTINGS = WeightSettings()
 

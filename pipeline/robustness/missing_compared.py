@@ -19,12 +19,13 @@ import pyarrow as pa
 
 from pipeline.analysis.summaries import RAW, read_sessions
 from pipeline.errors import NotEnoughError
+from pipeline.robustness.missing_faces import read_missing
 from pipeline.stats.bounds import WHOLE, PartlySeen, session_coefficients
 from pipeline.stats.mixed_model import Fit, Floats, fit_study
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.study.comparison_tables import STUDY, read_conditions
-from pipeline.study.conditions import ComparisonSettings, sessions_compared
-from pipeline.study.missing_faces import read_missing
+from pipeline.study.conditions import sessions_compared
+from pipeline.study.session_rows import ComparisonSettings
 
 
 @dataclass(frozen=True)

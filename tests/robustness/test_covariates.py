@@ -19,10 +19,8 @@ from pipeline.analysis.patients import ONE_VALUE, PatientColumn
 from pipeline.analysis.summaries import SummarySettings
 from pipeline.checks import demo_study
 from pipeline.errors import InputError
-from pipeline.stats.mixed_model import fit_study
-from pipeline.store.parquet import read_metadata
-from pipeline.study.conditions import ComparisonSettings
-from pipeline.study.covariate_tables import (
+from pipeline.results.derive import derive, update_derived
+from pipeline.robustness.covariate_tables import (
     ADJUSTED,
     ALL_PATIENTS,
     EFFECT,
@@ -34,8 +32,10 @@ from pipeline.study.covariate_tables import (
     read_characteristics,
     read_covariates,
 )
-from pipeline.study.covariates import CovariateSettings, compare_by_covariates, write_covariates
-from pipeline.study.derive import derive, update_derived
+from pipeline.robustness.covariates import CovariateSettings, compare_by_covariates, write_covariates
+from pipeline.stats.mixed_model import fit_study
+from pipeline.store.parquet import read_metadata
+from pipeline.study.session_rows import ComparisonSettings
 
 SETTINGS = CovariateSettings(ComparisonSettings(measures=(("share", "positive"),), permutations=199))
 

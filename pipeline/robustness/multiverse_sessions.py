@@ -14,17 +14,17 @@ from pipeline.analysis.episodes import Episode, EpisodeSettings, Observed, find_
 from pipeline.analysis.measures import GROUP_MEMBERS, MIN_QUIET_S
 from pipeline.analysis.summaries import SummarySettings
 from pipeline.records import EMOTIONS, TIME_EPS_S
-from pipeline.store.coverage import summarize
-from pipeline.store.parquet import malformed_as_timeline_error
-from pipeline.store.paths import timeline_path
-from pipeline.store.timeline import Timeline, read_timeline, written_sessions
-from pipeline.study.multiverse_choices import (
+from pipeline.robustness.multiverse_choices import (
     EPISODES,
     PROBABILITY,
     Counting,
     Measurement,
     episode_settings,
 )
+from pipeline.store.coverage import summarize
+from pipeline.store.parquet import malformed_as_timeline_error
+from pipeline.store.paths import timeline_path
+from pipeline.store.timeline import Timeline, read_timeline, written_sessions
 
 _POSITIVE = [EMOTIONS.index(name) for name in GROUP_MEMBERS["positive"]]
 
@@ -49,7 +49,7 @@ def measure_sessions(
 ) -> Measured:
     """Measure all sessions, one after the other.
 
-    :param ways: each once, in the order of :func:`pipeline.study.multiverse_choices.analyses`.
+    :param ways: each once, in the order of :func:`pipeline.robustness.multiverse_choices.analyses`.
     :raises TimelineError: a timeline can't be read.
     """
     rows: dict[int, list[dict[str, Any]]] = {way.every: [] for way in ways}

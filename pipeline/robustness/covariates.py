@@ -32,15 +32,9 @@ import polars as pl
 from pipeline.analysis.patients import PATIENTS_FILE, PatientColumn, levels, read_patients
 from pipeline.analysis.summaries import RAW, read_measures, read_sessions
 from pipeline.errors import NotEnoughError
-from pipeline.stats.mixed_model import Fit, fit_study
-from pipeline.store.ids import folded
-from pipeline.store.result_tables import write_derived
-from pipeline.store.spreadsheet import did_you_mean, shown
-from pipeline.study.characteristics import describe_patients, rows_of_patients
-from pipeline.study.comparison_tables import STUDY
-from pipeline.study.conditions import ComparisonSettings, as_arrays, by_measure, check_conditions, with_both
-from pipeline.study.covariate_design import Coded, coded_column
-from pipeline.study.covariate_tables import (
+from pipeline.robustness.characteristics import describe_patients, rows_of_patients
+from pipeline.robustness.covariate_design import Coded, coded_column
+from pipeline.robustness.covariate_tables import (
     ADJUSTED,
     ALL_PATIENTS,
     CHARACTERISTICS_SCHEMA,
@@ -52,6 +46,13 @@ from pipeline.study.covariate_tables import (
     SAME_PATIENTS,
     Covariate,
 )
+from pipeline.stats.mixed_model import Fit, fit_study
+from pipeline.store.ids import folded
+from pipeline.store.result_tables import write_derived
+from pipeline.store.spreadsheet import did_you_mean, shown
+from pipeline.study.comparison_tables import STUDY
+from pipeline.study.conditions import as_arrays, check_conditions, with_both
+from pipeline.study.session_rows import ComparisonSettings, by_measure
 
 BETWEEN = " + "
 """Between the names of columns in ``adjusted_for``."""

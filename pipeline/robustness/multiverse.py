@@ -4,7 +4,7 @@
 
 A conclusion that hangs on one choice of the analysis is weak. Each condition's share of positive expression
 is compared with the reference in every reasonable combination of choices
-(:mod:`pipeline.study.multiverse_choices`), with the model and the rules of :mod:`pipeline.study.conditions`
+(:mod:`pipeline.robustness.multiverse_choices`), with the model and rules of :mod:`pipeline.study.conditions`
 (Simonsohn, Simmons & Nelson, *Nature Human Behaviour* 2020; "multiverse": Steegen et al., *Perspectives on
 Psychological Science* 2016). The analyses share the sessions, so their number is no evidence.
 """
@@ -20,14 +20,15 @@ import pyarrow as pa
 
 from pipeline.analysis.summaries import RAW, SummarySettings, read_sessions
 from pipeline.records import OnProgress
+from pipeline.robustness.multiverse_choices import Analysis, analyses, own_analysis
+from pipeline.robustness.multiverse_sessions import Measured, measure_sessions
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.store.timeline import written_sessions
 from pipeline.study.comparison_tables import Comparison
-from pipeline.study.conditions import ComparisonSettings, compare_study
-from pipeline.study.multiverse_choices import Analysis, analyses, own_analysis
-from pipeline.study.multiverse_sessions import Measured, measure_sessions
+from pipeline.study.conditions import compare_study
+from pipeline.study.session_rows import ComparisonSettings
 
 _OF = "positive"
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.results import checklist_answers as answers
+from pipeline.results.checklist_facts import Facts
 from pipeline.store.counts import number_of
 from pipeline.store.files import atomic
-from pipeline.study import checklist_answers as answers
-from pipeline.study.checklist_facts import Facts
 
 CHECKLIST_FILES = ("checklist.md", "checklist.html")
 FOR_AUTHORS = "For the authors."

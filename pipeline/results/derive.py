@@ -18,18 +18,18 @@ from pipeline.analysis.scales import SCALES_FILE, write_scales
 from pipeline.analysis.summaries import SummarySettings, summarize_folder
 from pipeline.errors import InputError, TimelineError
 from pipeline.records import OnProgress
+from pipeline.results.methods_text import write_methods
+from pipeline.robustness.covariates import CovariateSettings, write_covariates
+from pipeline.robustness.missing_compared import write_missing_compared
+from pipeline.robustness.missing_faces import write_missing
+from pipeline.robustness.multiverse import multiverse_path, write_multiverse
 from pipeline.store.files import atomic
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import written_sessions
 from pipeline.study.conditions import write_conditions
-from pipeline.study.covariates import CovariateSettings, write_covariates
 from pipeline.study.event_locked import write_events
 from pipeline.study.frozen_plans import PLANS
-from pipeline.study.methods_text import write_methods
-from pipeline.study.missing_compared import write_missing_compared
-from pipeline.study.missing_faces import write_missing
-from pipeline.study.multiverse import multiverse_path, write_multiverse
 from pipeline.study.plan_file import PLAN_FILE
 from pipeline.study.planned import comparison_settings, summary_settings
 
