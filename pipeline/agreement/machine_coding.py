@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.agreement.time_grid import Coder, Coding, by_episodes, by_samples
-from pipeline.analysis.baseline_correction import OwnBaseline, corrected
-from pipeline.analysis.episodes import Observed, observed
-from pipeline.analysis.summaries import CORRECTED, RAW, baseline_of, read_episodes, read_sessions
+from pipeline.analysis.adaptation import read_adaptation
+from pipeline.analysis.baseline_correction import OwnBaseline
+from pipeline.analysis.episodes import Observed
+from pipeline.analysis.summaries import RAW, baseline_of, read_episodes, read_sessions, readings_of
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import Timeline, written_sessions
@@ -27,24 +28,24 @@ class MachineCoder:
         with malformed_as_timeline_error(path):
             self._settings = as_settings(read_metadata(path)["settings"])
         self._out, self._corrected = out, set(rows)
+        self._adaptation = read_adaptation(out) if self._settings.adaptation_sha256 else None
         self._baseline = cache(self._find_baseline)
 
     def reads(self, ids: tuple[str, str], timeline: Timeline) -> tuple[Observed, dict[Coder, Coding]]:
-        """Readable time, and codings by samples and by episodes, raw and corrected.
+        """Readable time, and codings by samples and by episodes, in each reading.
 
         :raises TimelineError: the session's episodes are missing or damaged.
         """
-        samples = observed(timeline)
         episodes = read_episodes(self._out, *ids)
         baseline = self._baseline(ids[0]) if ids in self._corrected else None
-        readings = {RAW: samples} | ({CORRECTED: corrected(samples, baseline)} if baseline else {})
+        readings = readings_of(timeline, baseline, self._adaptation)
         found: dict[Coder, Coding] = {}
         for reading, probabilities in readings.items():
             name = "machine" if reading == RAW else f"machine, {reading}"
             found[Coder(name, "samples", reading)] = by_samples(probabilities)
             own = episodes.filter(pl.col("reading") == reading)
-            found[Coder(f"{name}, episodes", "episodes", reading)] = by_episodes(own, samples)
-        return samples, found
+            found[Coder(f"{name}, episodes", "episodes", reading)] = by_episodes(own, readings[RAW])
+        return readings[RAW], found
 
     def _find_baseline(self, patient_id: str) -> OwnBaseline | None:
         own = [ids for ids in written_sessions(self._out) if ids[0] == patient_id]

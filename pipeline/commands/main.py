@@ -15,7 +15,8 @@ from pipeline.commands.console import (
 
 # Each import registers commands; the order is that of the help.
 # isort: off
-from pipeline.commands import process, study, results, review, preflight, privacy, classifier, machine  # noqa: F401
+from pipeline.commands import process, study, results, adaptation, review  # noqa: F401
+from pipeline.commands import preflight, privacy, classifier, machine  # noqa: F401
 
 # isort: on
 

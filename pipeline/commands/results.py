@@ -15,7 +15,7 @@ from pipeline.commands.console import (
     say,
     tell_left_out,
 )
-from pipeline.commands.options import Directory, KeyFile
+from pipeline.commands.options import Adapt, Directory, KeyFile
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
@@ -73,6 +73,7 @@ def summarize(
     baseline: Annotated[
         str, typer.Option(help="Condition of the sessions in which patients were calm.")
     ] = "baseline",
+    adapt: Adapt = None,
     key: KeyFile = None,
 ) -> None:
     """Compute episodes, measures with intervals, and comparisons from the timelines, as tables.
@@ -81,17 +82,22 @@ def summarize(
 
     Example: emonext summarize study --min-duration 2
     """
+    from pipeline.analysis.adaptation import check_given, use_adaptation
     from pipeline.analysis.episodes import EpisodeSettings
     from pipeline.analysis.summaries import SummarySettings, read_sessions
     from pipeline.study.derive import derive
 
     episodes = EpisodeSettings(smoothing, enter, leave, min_duration, bridge, max_unobserved)
     settings = SummarySettings(episodes, min_coverage, baseline_condition=baseline)
+    check_given(adapt)
     with work_in(directory, "summarize", key), progress_bar("Summaries") as update:
+        use_adaptation(directory, adapt)
         problems = derive(directory, settings, update)
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
     known = f"{enough} with enough coverage, {calm} with the patient's own baseline"
+    if adapted := int(sessions["adapted"].sum()):
+        known += f", {adapted} adapted to raters"
     say(f"{number_of(sessions.height, 'session')}, {known}.")
     say(f"Tables: {directory / 'summaries'}")
     if problems:
@@ -175,8 +181,8 @@ def export(
     ],
     out: Annotated[Path | None, typer.Option(help="Output folder; default: DIR/exports/FORMAT.")] = None,
     reading: Annotated[
-        Literal["raw", "corrected"],
-        typer.Option(help="Episodes for elan and boris: raw or baseline-corrected."),
+        Literal["raw", "corrected", "adapted"],
+        typer.Option(help="Episodes for elan and boris: raw, baseline-corrected, or adapted to raters."),
     ] = "raw",
     key: KeyFile = None,
 ) -> None:

@@ -43,7 +43,7 @@ def export(
         from pipeline.exchange.bids import bids_files
 
         return replace_export(folder, kind, bids_files(list(sessions)))
-    rateable = [one for one in sessions if reading == RAW or one.facts["corrected"]]
+    rateable = [one for one in sessions if reading == RAW or one.facts[reading]]
     if not rateable:
         raise InputError(f"{out}: no session has the reading {reading}; leave out `reading`.")
     for clash in find_clashes((one.patient_id, one.session_id) for one in rateable):

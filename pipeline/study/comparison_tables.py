@@ -96,7 +96,7 @@ class Trend:
 
 
 _SHARED = {
-    "reading": (pa.string(), "raw, or corrected by the person's own calm face", ""),
+    "reading": (pa.string(), "raw; corrected by the person's own calm face; or adapted to raters", ""),
     "measure": (pa.string(), "as in measures.parquet", ""),
     "of": (pa.string(), "an emotion, positive, negative, or empty", ""),
     "unit": (pa.string(), "of the numbers; a difference of % is in percentage points", ""),

@@ -11,10 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline.analysis.adaptation import Adaptation, adaptation_path, read_adaptation
 from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.events import EVENTS_FILE
 from pipeline.analysis.scales import SCALES_FILE, write_scales
-from pipeline.analysis.summaries import SummarySettings, summarize_folder
+from pipeline.analysis.summaries import SummarySettings, read_sessions, summarize_folder
 from pipeline.errors import InputError, TimelineError
 from pipeline.records import OnProgress
 from pipeline.store.files import atomic
@@ -33,8 +34,8 @@ def derive(
 ) -> tuple[str, ...]:
     """Write all derived tables.
 
-    :returns: problems of the study's own ``events.csv`` and ``scales.toml``, one line each; their tables are
-        left out.
+    :returns: problems of the study's own ``events.csv``, ``scales.toml`` and ``adaptation.json``, one line
+        each; their results are left out.
     :raises InputError: there is no timeline. :raises TimelineError: a timeline can't be read.
     :raises OutputError: a file can't be written.
     """
@@ -53,8 +54,13 @@ def update_derived(out: Path, on_progress: OnProgress = lambda done, total: None
 def _derive(
     out: Path, settings: SummarySettings, problems: list[str], on_progress: OnProgress
 ) -> tuple[str, ...]:
+    adaptation, unusable = _adaptation(out)
+    sha256 = adaptation.sha256 if adaptation else ""
+    comparison = ComparisonSettings(reference=settings.baseline_condition, adaptation_sha256=sha256)
+    problems = [*problems, *unusable]
     after: list[Callable[[], object]] = [
-        lambda: write_conditions(out, ComparisonSettings(reference=settings.baseline_condition)),
+        lambda: problems.extend(_not_adapted(out, adaptation)),
+        lambda: write_conditions(out, comparison),
         lambda: problems.extend(_write_scales(out)),
         lambda: problems.extend(_write_events(out)),
         lambda: write_methods(out),
@@ -62,13 +68,33 @@ def _derive(
     total = len(written_sessions(out)) + len(after)
     _stamp_path(out).unlink(missing_ok=True)
     sources = _state(_sources(out))  # stamp the files before reading: later changes trigger the next update
-    summarize_folder(out, settings, lambda done, _: on_progress(done, total))
+    summarize_folder(out, settings, lambda done, _: on_progress(done, total), adaptation)
     for left, make in zip(reversed(range(len(after))), after, strict=True):
         make()
         on_progress(total - left, total)
     with atomic(_stamp_path(out)) as partial:  # written last: this file marks the tables as complete
         partial.write_text(json.dumps(asdict(_stamp(out, sources, tuple(problems)))), encoding="utf-8")
     return tuple(problems)
+
+
+def _adaptation(out: Path) -> tuple[Adaptation | None, list[str]]:
+    """The folder's adaptation, and why it can't be used."""
+    try:
+        return read_adaptation(out), []
+    except InputError as error:
+        return None, [str(error)]
+
+
+def _not_adapted(out: Path, adaptation: Adaptation | None) -> list[str]:
+    """That sessions were read with other weights than those of the adaptation."""
+    sessions = read_sessions(out)
+    count = int((~sessions["adapted"]).sum()) if adaptation else 0
+    if not count:
+        return []
+    return [
+        f"{adaptation_path(out)}: is for other weights than those of {count} of {sessions.height} sessions, "
+        "which have no adapted reading."
+    ]
 
 
 def _write_scales(out: Path) -> list[str]:
@@ -150,7 +176,7 @@ def _stamp_path(out: Path) -> Path:
 
 def _sources(out: Path) -> list[Path]:
     timelines = [timeline_path(out, *ids) for ids in written_sessions(out)]
-    return [*timelines, out / EVENTS_FILE, out / SCALES_FILE]
+    return [*timelines, out / EVENTS_FILE, out / SCALES_FILE, adaptation_path(out)]
 
 
 def _tables(out: Path) -> list[Path]:

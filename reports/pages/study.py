@@ -166,7 +166,8 @@ def _uneven(rows: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
     """The comparisons in which more is known to differ in what was seen than in how it looked."""
     told = []
     for seen in (row for row in rows if row["measure"] == "coverage" and _is_apart(row)):
-        shares = [row for row in rows if row["measure"] == "share" and row["condition"] == seen["condition"]]
+        same = (seen["reading"], "share", seen["condition"])
+        shares = [row for row in rows if (row["reading"], row["measure"], row["condition"]) == same]
         if any(_is_apart(row) and abs(row["difference"]) <= abs(seen["difference"]) for row in shares):
             points = words.signed(seen["difference"], 1, language)
             told.append(f"{seen['condition']} − {seen['reference']} ({points})")
