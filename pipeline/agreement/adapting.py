@@ -20,7 +20,13 @@ from pipeline.analysis.episodes import Observed, observed
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import UNRATEABLE
 from pipeline.records import EMOTIONS, Ids
-from pipeline.stats.recalibration import Floats, RatedSamples, fit_shift, held_out_test
+from pipeline.stats.recalibration import (
+    PRIOR_LOG_T,
+    PRIOR_OFFSET,
+    Floats,
+    RatedSamples,
+    helpful_shift,
+)
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline, written_sessions
@@ -169,7 +175,7 @@ def estimate(study: RatedStudy) -> Adaptation:
             f"{MIN_CLIPS} of {MIN_PATIENTS}; rate more clips."
         )
     rated = as_rated_samples(study.clips, unit)
-    shift = fit_shift(rated)
+    shift, test = helpful_shift(rated)
     return Adaptation(
         temperature=shift.temperature,
         offsets=dict(zip(EMOTIONS, map(float, shift.offsets), strict=True)),
@@ -178,8 +184,10 @@ def estimate(study: RatedStudy) -> Adaptation:
         raters=len(study.raters),
         patients=len(study.patients),
         sessions=len(study.sessions),
+        prior_log_t=PRIOR_LOG_T,
+        prior_offset=PRIOR_OFFSET,
         unit=unit,
-        test=held_out_test(rated),
+        test=test,
     )
 
 

@@ -9,7 +9,7 @@ conditions. See :mod:`pipeline.stats.misreading`.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,13 @@ import numpy as np
 from pipeline.agreement.adapting import PATIENTS, RatedStudy, as_rated_samples
 from pipeline.agreement.time_grid import MIN_READ
 from pipeline.analysis.episodes import Observed, observed
+from pipeline.errors import InputError
 from pipeline.exchange.code_map import COARSE_LABELS, GROUP_OF
 from pipeline.records import EMOTIONS, OnProgress
 from pipeline.stats.misreading import Confusion, Floats, adjusted_with_interval, columns
 from pipeline.stats.recalibration import clip_answers, unchanged
 from pipeline.store.paths import timeline_path
-from pipeline.store.spreadsheet import write_rows
+from pipeline.store.spreadsheet import plain, read_table, write_rows
 from pipeline.store.timeline import read_timeline, written_sessions
 
 MIN_RATED = 10
@@ -115,7 +116,9 @@ def _rated(study: RatedStudy, people: Sequence[str]) -> Floats:
 
 def _counts(study: RatedStudy) -> dict[str, tuple[int, int]]:
     """Of each group: number of clips that most raters named so, and of their patients."""
-    named = [(np.bincount(_GROUP, one.votes, _GROUPS).argmax(), one.clip.patient_id) for one in study.clips]
+    named = [
+        (int(np.bincount(_GROUP, one.votes, _GROUPS).argmax()), one.clip.patient_id) for one in study.clips
+    ]
     return {
         group: (
             sum(place == number for number, _ in named),
@@ -170,26 +173,51 @@ def _why_not(rare: set[str], rated: Floats) -> str:
 
 def _too_rare(group: str, counts: dict[str, tuple[int, int]]) -> str:
     clips, people = counts[group]
-    return (
-        f"{clips} rated clips of {people} patients, of {MIN_RATED} of {MIN_PEOPLE} that it takes; the other "
-        "shares are of the time without it"
-    )
+    few = f"{clips} rated clips of {people} patients, of {MIN_RATED} of {MIN_PEOPLE} that it takes"
+    return f"{few}; other adjusted shares are of the time without it" if group == "surprise" else few
+
+
+def _path(out: Path) -> Path:
+    return out / "agreement" / "adjusted_shares.csv"
 
 
 def write_adjusted_shares(out: Path, shares: Sequence[AdjustedShare]) -> Path:
     """:raises OutputError: the file can't be written."""
-    rows = (
-        {name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in row.items()}
-        for row in ({k: "" if v is None else v for k, v in asdict(one).items()} for one in shares)
-    )
-    path = out / "agreement" / "adjusted_shares.csv"
-    return write_rows(path, list(AdjustedShare.__dataclass_fields__), rows)
+    rows = ({name: _cell(value) for name, value in asdict(one).items()} for one in shares)
+    return write_rows(_path(out), [field.name for field in fields(AdjustedShare)], rows)
+
+
+def _cell(value: str | float | None) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def read_adjusted_shares(out: Path) -> list[AdjustedShare]:
+    """The shares as they were written; empty if there are none, or a timeline is newer.
+
+    :raises InputError: the table can't be read.
+    """
+    if not _path(out).exists():
+        return []
+    written_ns = _path(out).stat().st_mtime_ns
+    if any(timeline_path(out, *ids).stat().st_mtime_ns > written_ns for ids in written_sessions(out)):
+        return []
+    (_, header), *lines = read_table(_path(out), delimiters=";")
+    try:
+        return [_read(dict(zip(header, map(plain, cells), strict=True))) for _, cells in lines]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{_path(out)}: was changed; run `emonext adapt {out}` again.") from error
+
+
+def _read(row: dict[str, str]) -> AdjustedShare:
+    texts = {name: row.pop(name) for name in ("condition", "of", "reason")}
+    numbers = {name: float(cell) if cell else None for name, cell in row.items() if name != "clips"}
+    return AdjustedShare(**texts, clips=int(row["clips"]), **numbers)  # type: ignore[arg-type]
 
 
 def lines(shares: Sequence[AdjustedShare]) -> Iterator[str]:
     """A line for each share of the whole study."""
     for one in (one for one in shares if one.condition == ALL):
-        read = f"read as {one.of}: {_percent(one.read)} [{_percent(one.read_low)}, {_percent(one.read_high)}]"
+        read = f"read {_percent(one.read)} [{_percent(one.read_low)}, {_percent(one.read_high)}]"
         if one.share is None or one.low is None or one.high is None:
             yield f"{one.of.capitalize()}: {read}; not adjusted for misreading: {one.reason}."
         else:

@@ -45,6 +45,7 @@ class Adaptation:
     :param temperature, offsets: as in :mod:`pipeline.stats.recalibration`; offsets by expression.
     :param weights_sha256: of the classifier's weights.
     :param clips, raters, patients, sessions: numbers of those with a usable answer.
+    :param prior_log_t, prior_offset: standard deviations of the prior.
     :param unit: what the test left out: ``patients``, or ``sessions`` of the same patients.
     """
 
@@ -55,6 +56,8 @@ class Adaptation:
     raters: int
     patients: int
     sessions: int
+    prior_log_t: float
+    prior_offset: float
     unit: str
     test: HeldOutTest
     software_version: str = ""

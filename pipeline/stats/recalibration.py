@@ -23,7 +23,7 @@ from pipeline.stats.level import LEVEL
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-PRIOR_LOG_T, PRIOR_OFFSET = 0.3, 0.4
+PRIOR_LOG_T, PRIOR_OFFSET = 0.5, 0.5
 """Standard deviations of the prior: of log T, and of each offset.
 
 The classifier's temperature was fitted before: 95 % of the prior lies within a factor of 1.8. An offset of
@@ -98,10 +98,12 @@ def shifted(logs: Floats, shift: Shift) -> Floats:
     return found
 
 
-def fit_shift(rated: RatedSamples) -> Shift:
-    """The most likely parameters, given the prior.
+def fit_shift(rated: RatedSamples, *, with_offsets: bool = True, near: Shift | None = None) -> Shift:
+    """The most likely parameters, given the prior; or the temperature alone.
 
     Weights are scaled to their effective number (Kish 1965), so that the prior has its due influence.
+
+    :param near: where the search begins; by default, at no change.
     """
     scaled = rated.weights * rated.weights.sum() / (rated.weights**2).sum()
     parts = rated.seconds / np.add.reduceat(rated.seconds, rated.first)[rated.clip_of]
@@ -118,10 +120,11 @@ def fit_shift(rated: RatedSamples) -> Shift:
         gradient = np.concatenate([[-inverse * (slope * rated.logs).sum()], slope.sum(axis=0)])
         loss += 0.5 * (values[0] / PRIOR_LOG_T) ** 2 + 0.5 * ((values[1:] / PRIOR_OFFSET) ** 2).sum()
         gradient[0] += values[0] / PRIOR_LOG_T**2
-        gradient[1:] += values[1:] / PRIOR_OFFSET**2
+        gradient[1:] = gradient[1:] + values[1:] / PRIOR_OFFSET**2 if with_offsets else 0.0
         return float(loss), gradient
 
-    start = np.zeros(1 + rated.logs.shape[1])
+    near = near or unchanged(rated.logs.shape[1])
+    start = np.concatenate([[np.log(near.temperature)], near.offsets])
     found = minimize(lack, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-10, "gtol": 1e-6})
     # the likelihood ignores a common constant, and the prior sets it to 0, up to the optimiser's tolerance
     return Shift(float(np.exp(found.x[0])), found.x[1:] - found.x[1:].mean())
@@ -180,14 +183,26 @@ class HeldOutTest:
         return self.log_loss.least > 0 and self.agreement.difference > _NOT_LESS
 
 
-def held_out_test(rated: RatedSamples) -> HeldOutTest:
+def helpful_shift(rated: RatedSamples) -> tuple[Shift, HeldOutTest]:
+    """Parameters from all clips, and their test: with offsets if they help, else the temperature alone.
+
+    A temperature changes how sure the machine is, but not which expression is the most likely one. If neither
+    helps, both results are those with offsets.
+    """
+    tests = {with_offsets: held_out_test(rated, with_offsets=with_offsets) for with_offsets in (True, False)}
+    with_offsets = tests[True].helps or not tests[False].helps
+    return fit_shift(rated, with_offsets=with_offsets), tests[with_offsets]
+
+
+def held_out_test(rated: RatedSamples, *, with_offsets: bool = True) -> HeldOutTest:
     """Leave out one cluster at a time; two clusters or more."""
-    none = unchanged(rated.votes.shape[1])
+    none, of_all = unchanged(rated.votes.shape[1]), fit_shift(rated, with_offsets=with_offsets)
     agreement, loss = np.zeros((2, len(rated.first))), np.zeros((2, len(rated.first)))
     for cluster in np.unique(rated.cluster):
         own = rated.cluster == cluster
         held_out = rated.only(own)
-        for after, shift in enumerate((none, fit_shift(rated.only(~own)))):
+        fitted = fit_shift(rated.only(~own), with_offsets=with_offsets, near=of_all)
+        for after, shift in enumerate((none, fitted)):
             answers = clip_answers(held_out, shift)
             agreement[after, own] = held_out.votes[np.arange(len(answers)), answers]
             loss[after, own] = -(held_out.votes * np.log(clip_probabilities(held_out, shift))).sum(axis=1)

@@ -12,7 +12,7 @@ import numpy as np
 from rated_samples import Distortion, rated_samples
 
 from pipeline.records import EMOTIONS
-from pipeline.stats.recalibration import fit_shift, held_out_test
+from pipeline.stats.recalibration import fit_shift, helpful_shift
 
 PLANTED = (Distortion(), Distortion(sad=-1.2), Distortion(sad=-2.0), Distortion(temperature=2.0))
 SAD = EMOTIONS.index("sad")
@@ -20,7 +20,7 @@ SAD = EMOTIONS.index("sad")
 
 def line(runs: int, clips: int, planted: Distortion) -> str:
     studies = [rated_samples(seed, clips, distortion=planted) for seed in range(runs)]
-    tests = [held_out_test(study) for study in studies]
+    tests = [helpful_shift(study)[1] for study in studies]
     shifts = [fit_shift(study) for study in studies]
     log_t = np.array([np.log(one.temperature) for one in shifts]) - np.log(planted.temperature)
     sad = np.array([one.offsets[SAD] for one in shifts]) - planted.offsets[SAD]

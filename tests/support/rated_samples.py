@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.records import EMOTIONS
 from pipeline.stats.recalibration import RatedSamples
 
-SAMPLES = 20
+SAMPLES = 8
 """Of a clip of 4 s."""
 
 USUAL = {
@@ -70,7 +70,7 @@ def rated_samples(
             cluster.append(patient)
     return RatedSamples(
         np.concatenate(logs),
-        np.full(clips * SAMPLES, 0.2),
+        np.full(clips * SAMPLES, 4 / SAMPLES),
         np.arange(clips) * SAMPLES,
         np.array(votes),
         np.array(weights),
