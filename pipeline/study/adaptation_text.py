@@ -21,7 +21,11 @@ def adaptation_paragraph(out: Path, settings: Mapping[str, Any]) -> list[str]:
 
 def _paragraph(one: Adaptation) -> str:
     offsets = ", ".join(f"{name} {_signed(one.offsets[name], 2)}" for name in EMOTIONS)
-    model = f"a temperature of {one.temperature:.2f} and an offset for each expression ({offsets})"
+    model = f"a temperature of {one.temperature:.2f}"
+    if any(one.offsets.values()):
+        model += f" and an offset for each expression ({offsets})"
+    else:
+        model += " (offsets of single expressions did not help)"
     sample = (
         f"{number_of(one.raters, 'rater')} to {number_of(one.clips, 'clip')} of "
         f"{number_of(one.patients, 'patient')}"
@@ -29,7 +33,7 @@ def _paragraph(one: Adaptation) -> str:
     prior = f"{one.prior_log_t:g} of the temperature's logarithm and {one.prior_offset:g} of each offset"
     return (
         f"Beside the raw numbers stand adapted ones ({one.name}, sha256 {one.sha256[:12]}…): {model}, the "
-        "same for all patients and conditions, were estimated by penalised maximum likelihood from the answers of "
+        "same for all patients and conditions, estimated by penalised maximum likelihood from the answers of "
         f"{sample}, weighted by the inverse of inclusion probabilities, with normal priors around "
         f"no change (standard deviations {prior}). {_test(one)}"
     )
