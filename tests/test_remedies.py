@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import remedies_of_adaptations
 import remedies_of_commands
 import remedies_of_consent
 import remedies_of_lists
@@ -34,6 +35,7 @@ AREAS = (
     remedies_of_lists,
     remedies_of_ratings,
     remedies_of_weights,
+    remedies_of_adaptations,
 )
 
 # Message, or a part of it → why nothing is carried out here.
@@ -72,6 +74,12 @@ EXCEPTIONS = {
     ": a run was cut off then, or is writing now": "names what may have happened",
     "Saved as {file}. Now run the command at the end of this page.": "a page: test_people_page_browser",
     "To approve, say who the patient is, or who everybody is": "a page: test_people_page_browser",
+    # raters' answers to drawn clips
+    ": no clips were drawn in this folder; run `emonext rate {}` first.": "needs drawn clips",
+    ": of another version; move the folder away and run `emonext rate {}`.": "needs drawn clips",
+    "is no answer of a rater's page; save the page again, and do not change": "needs a rater's page",
+    ": no table of rated clips; draw clips with `emonext rate {}`": "raters' answers: test_adapt_command",
+    "stays in use ({}); to remove it: emonext summarize {} --adapt none": "a result: test_adapt_command",
     # no advice, but like it
     "--engine ray": "part of a message: only valid with",
     ": will be written again": "a result",

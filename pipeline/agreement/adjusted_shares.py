@@ -205,7 +205,7 @@ def read_adjusted_shares(out: Path) -> list[AdjustedShare]:
     try:
         return [_read(dict(zip(header, map(plain, cells), strict=True))) for _, cells in lines]
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{_path(out)}: was changed; run `emonext adapt {out}` again.") from error
+        raise InputError(f"{_path(out)}: not as `adapt` wrote it.") from error
 
 
 def _read(row: dict[str, str]) -> AdjustedShare:

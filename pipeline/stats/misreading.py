@@ -17,7 +17,7 @@ from pipeline.stats.cluster_bootstrap import widened_tail
 
 Floats = NDArray[np.float64]
 
-RESAMPLES = 400
+RESAMPLES = 1000
 
 _STEPS, _ENOUGH = 2000, 1e-7
 

@@ -212,5 +212,5 @@ def test_shares_older_than_a_timeline_are_not_shown(tmp_path: Path) -> None:
     assert read_adjusted_shares(tmp_path) == []
     path = tmp_path / "agreement" / "adjusted_shares.csv"
     path.write_text(path.read_text("utf-8-sig") + ";neutral;many;0;0;0;;;;\n")
-    with pytest.raises(InputError, match="was changed; run `emonext adapt"):
+    with pytest.raises(InputError, match="not as `adapt` wrote it"):
         read_adjusted_shares(tmp_path)
