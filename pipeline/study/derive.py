@@ -59,7 +59,6 @@ def _derive(
     comparison = ComparisonSettings(reference=settings.baseline_condition, adaptation_sha256=sha256)
     problems = [*problems, *unusable]
     after: list[Callable[[], object]] = [
-        lambda: problems.extend(_not_adapted(out, adaptation)),
         lambda: write_conditions(out, comparison),
         lambda: problems.extend(_write_scales(out)),
         lambda: problems.extend(_write_events(out)),
@@ -69,6 +68,7 @@ def _derive(
     _stamp_path(out).unlink(missing_ok=True)
     sources = _state(_sources(out))  # stamp the files before reading: later changes trigger the next update
     summarize_folder(out, settings, lambda done, _: on_progress(done, total), adaptation)
+    problems += _not_adapted(out, adaptation)
     for left, make in zip(reversed(range(len(after))), after, strict=True):
         make()
         on_progress(total - left, total)
