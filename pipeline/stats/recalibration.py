@@ -36,8 +36,8 @@ LEAST_LEVEL = 0.85
 """One-sided confidence with which log loss must fall on unseen clusters.
 
 Below 0.95, because the test errs on the safe side: parameters that are estimated without need make unseen
-clusters worse, so that without a bias the expected change is a rise. Of 200 simulated studies without a bias, 92 %
-are refused with 60 clips, 96 % with 100 and 95 % with 150 (``tests/manual/adaptation_trial.py``).
+clusters worse, so that without a bias the expected change is a rise. Of 200 simulated studies without a bias,
+92 % are refused with 60 clips, 96 % with 100, 95 % with 150 (``tests/manual/adaptation_trial.py``).
 """
 
 # Agreement that falls by less than this is the same in whole percent.
