@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipeline.agreement.adjusted_shares import AdjustedShare, read_adjusted_shares
+from pipeline.analysis.adaptation import Adaptation, read_adaptation
 from pipeline.analysis.scales import rated_scales
 from pipeline.analysis.summaries import read_sessions
+from pipeline.errors import InputError
 from pipeline.reasons import Reason, read_reasons
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_metadata, read_table
 from pipeline.store.paths import timeline_path
@@ -35,6 +39,8 @@ class Study:
     :param made: how the timelines were made: software, weights, settings; each with how many sessions.
     :param problems: what is wrong with the study's own files.
     :param planned: the plans beside the comparisons; none where there are no comparisons.
+    :param adaptation: that of the adapted reading; ``None`` without one.
+    :param adjusted: the shares, adjusted for misreading; empty if there are none, or they are out of date.
     :param has_agreement: whether the page of agreement with raters lies beside it.
     """
 
@@ -49,6 +55,8 @@ class Study:
     problems: tuple[str, ...] = ()
     has_agreement: bool = False
     planned: Planned | None = None
+    adaptation: Adaptation | None = None
+    adjusted: tuple[AdjustedShare, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -58,6 +66,7 @@ def read_study(out: Path) -> Study:
     :raises pipeline.errors.TimelineError: a table can't be read.
     """
     made, warnings = _made(out)
+    about = summaries_about(out)
     methods = out / "summaries" / "methods.md"
     return Study(
         status=overview(out, running=False),
@@ -68,10 +77,27 @@ def read_study(out: Path) -> Study:
         methods=methods.read_text(encoding="utf-8") if methods.exists() else None,
         made=made,
         warnings=warnings,
-        about=summaries_about(out),
+        about=about,
+        adaptation=_adaptation(out, about),
+        adjusted=_adjusted(out),
         has_agreement=(out / "reports" / "agreement.html").is_file(),
         planned=read_planned(out) if _table(out, "conditions").exists() else None,
     )
+
+
+def _adaptation(out: Path, about: Mapping[str, Any]) -> Adaptation | None:
+    """The adaptation, if the tables were made with it."""
+    with suppress(InputError):  # `pipeline.study.derive` reports it
+        found = read_adaptation(out)
+        if found and found.sha256 == about["settings"].get("adaptation_sha256"):
+            return found
+    return None
+
+
+def _adjusted(out: Path) -> tuple[AdjustedShare, ...]:
+    with suppress(InputError):  # changed by hand
+        return tuple(read_adjusted_shares(out))
+    return ()
 
 
 def _table(out: Path, name: str) -> Path:

@@ -30,6 +30,7 @@ NOT_RUN = {
     r"emonext train ": "runs for hours; tests/emonext/test_training.py trains a small network",
     r"emonext evaluate atto fer2013/": "needs FER2013; tests/emonext/test_evaluation.py measures made faces",
     r"emonext weights convert ": "needs a published checkpoint; tests/emonext/test_published.py makes one",
+    r"emonext (adapt|summarize study --adapt)": "needs raters; tests/commands/test_adapt_command.py",
     r"emonext demo": "runs for a minute; tests/checks/ runs both demos",
     r"emonext bench ": "measures for a minute; tests/checks/test_benchmark.py runs it",
 }

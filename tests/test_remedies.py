@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import remedies_of_adaptations
 import remedies_of_commands
 import remedies_of_consent
 import remedies_of_lists
@@ -38,6 +39,7 @@ AREAS = (
     remedies_of_patients,
     remedies_of_ratings,
     remedies_of_weights,
+    remedies_of_adaptations,
 )
 
 # Message, or a part of it → why nothing is carried out here.
@@ -78,6 +80,8 @@ EXCEPTIONS = {
     "To approve, say who the patient is, or who everybody is": "a page: test_people_page_browser",
     "the patient is not confirmed; run `emonext people`": "a person's decision",
     "Put the tables that raters save into {}, then run: emonext agree {}": "a result: test_rate runs it",
+    ": no table of rated clips; draw clips with `emonext rate {}`": "raters' answers: test_adapt_command",
+    "stays in use ({}); to remove it: emonext summarize {} --adapt none": "a result: test_adapt_command",
     # no advice, but like it
     "--engine ray": "part of a message: only valid with",
     ": will be written again": "a result",

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from pipeline.analysis.longitudinal import TIME_PARTS, PatientHistory, SessionPoint, balances, mean_of
-from pipeline.analysis.summaries import READINGS, Number
+from pipeline.analysis.summaries import CARE_READINGS, Number
 
 
 @dataclass(frozen=True)
@@ -62,5 +62,7 @@ def _part(visits: Sequence[SessionPoint]) -> Part:
         duration_s=sum(visit.duration_s for visit in visits),
         observed_s=sum(visit.observed_s for visit in visits),
         shares=shares,
-        balance={name: mean for name in READINGS if (mean := mean_of(balances(visits, name))) is not None},
+        balance={
+            name: mean for name in CARE_READINGS if (mean := mean_of(balances(visits, name))) is not None
+        },
     )

@@ -15,7 +15,15 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from pipeline.analysis.summaries import CORRECTED, RAW, READINGS, Key, Number, has_time, numbers_by_session
+from pipeline.analysis.summaries import (
+    CARE_READINGS,
+    CORRECTED,
+    RAW,
+    Key,
+    Number,
+    has_time,
+    numbers_by_session,
+)
 
 TIME_PARTS = ("positive", "surprise", "neutral", "negative")
 """Groups that divide the observed time. Surprise is neither positive nor negative."""
@@ -107,8 +115,8 @@ class PatientHistory:
 
     @property
     def readings(self) -> tuple[str, ...]:
-        """The readings with numbers."""
-        return tuple(name for name in READINGS if any(name in visit.balance for visit in self.visits))
+        """The readings for caregivers with numbers."""
+        return tuple(name for name in CARE_READINGS if any(name in visit.balance for visit in self.visits))
 
 
 @dataclass(frozen=True)

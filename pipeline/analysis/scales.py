@@ -112,7 +112,7 @@ SCALES_SCHEMA = pa.schema(
     [
         column("patient_id", pa.string(), "pseudonym of the patient"),
         column("session_id", pa.string(), "session of that patient"),
-        column("reading", pa.string(), "raw, or corrected by the person's own calm face"),
+        column("reading", pa.string(), "raw; corrected by the person's own calm face; or adapted to raters"),
         column("scale", pa.string(), "its name in scales.toml"),
         column("window", pa.int32(), "1, 2 … from the session's begin"),
         column("start_s", pa.float64(), "begin of the window in the video", "s"),

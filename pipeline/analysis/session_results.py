@@ -10,10 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from pipeline.analysis.events import EVENTS_FILE, Event, read_events
 from pipeline.analysis.highlights import Moment, clearest_moments
 from pipeline.analysis.scales import rated_scales, read_ratings
 from pipeline.analysis.summaries import (
+    CARE_READINGS,
     CORRECTED,
     RAW,
     Key,
@@ -173,7 +176,8 @@ class FolderFacts:
         if not (self._out / "summaries" / "scales.parquet").exists():
             return {}
         columns = [field.name for field in fields(Rated)]
-        rows = read_ratings(self._out).select("patient_id", "session_id", *columns)
+        rated = read_ratings(self._out).filter(pl.col("reading").is_in(CARE_READINGS))
+        rows = rated.select("patient_id", "session_id", *columns)
         found: dict[Ids, list[Rated]] = {}
         for patient, session, *values in rows.iter_rows():
             found.setdefault((patient, session), []).append(Rated(*values))

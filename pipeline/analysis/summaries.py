@@ -4,12 +4,13 @@
     summaries/sessions.parquet              one row for each session
     summaries/measures.parquet              one row for each number (long format)
 
-Each number is given in the reading ``raw``, and in the reading ``corrected`` if the patient was recorded at
-rest (:mod:`pipeline.analysis.baseline_correction`).
+Each number is given in the reading ``raw``, in the reading ``corrected`` if the patient was recorded at rest
+(:mod:`pipeline.analysis.baseline_correction`), and in the reading ``adapted`` if the folder has an adaptation
+to raters for the session's weights (:mod:`pipeline.analysis.adaptation`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from itertools import groupby
 from pathlib import Path
@@ -18,8 +19,9 @@ from typing import Any, get_args
 import polars as pl
 import pyarrow as pa
 
+from pipeline.analysis.adaptation import Adaptation, with_adaptation
 from pipeline.analysis.baseline_correction import OwnBaseline, corrected, own_baseline, resting
-from pipeline.analysis.episodes import Episode, EpisodeSettings, find_episodes, observed
+from pipeline.analysis.episodes import Episode, EpisodeSettings, Observed, find_episodes, observed
 from pipeline.analysis.measures import measure_attention, measure_session
 from pipeline.errors import InputError
 from pipeline.faces.states import FACINGS
@@ -30,7 +32,10 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, write_derived
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 
-RAW, CORRECTED = READINGS = ("raw", "corrected")
+RAW, CORRECTED, ADAPTED = READINGS = ("raw", "corrected", "adapted")
+
+CARE_READINGS = (RAW, CORRECTED)
+"""Readings on pages for caregivers."""
 
 Key = tuple[str, str, str]
 """Reading, measure, and emotion or group."""
@@ -50,6 +55,7 @@ class SummarySettings:
     :param baseline_condition: the condition of sessions in which patients were calm.
     :param min_rest_s: minimum of observed calm time for a patient's own baseline, s.
     :param adjust: columns of ``patients.csv`` by which comparisons are adjusted together.
+    :param adaptation_sha256: of the adaptation behind the adapted reading; empty without one.
     """
 
     episodes: EpisodeSettings = field(default_factory=EpisodeSettings)
@@ -58,6 +64,7 @@ class SummarySettings:
     baseline_condition: str = "baseline"
     min_rest_s: float = 60.0
     adjust: tuple[str, ...] = ()
+    adaptation_sha256: str = ""
 
     def __post_init__(self) -> None:
         """:raises InputError: a setting is not usable."""
@@ -78,7 +85,7 @@ _IDS = [
     column("patient_id", pa.string(), "pseudonym of the patient"),
     column("session_id", pa.string(), "session of that patient"),
 ]
-_READING = column("reading", DICTIONARY, "raw, or corrected by the person's own calm face")
+_READING = column("reading", DICTIONARY, "raw; corrected by the person's own calm face; or adapted to raters")
 
 EPISODES_SCHEMA = pa.schema(
     [
@@ -133,6 +140,7 @@ SESSIONS_SCHEMA = pa.schema(
         column("coverage", pa.float64(), "(observed_s + eyes_shut_s) / duration_s", "0…1"),
         column("enough", pa.bool_(), "whether coverage is high enough for numbers"),
         column("corrected", pa.bool_(), "whether there is a corrected reading"),
+        column("adapted", pa.bool_(), "whether there is a reading adapted to the study's raters"),
         column("rest_s", pa.float64(), "seconds of calm behind the person's own baseline", "s"),
         column(
             "low_expressivity",
@@ -175,15 +183,19 @@ def summarize_folder(
     out: Path,
     settings: SummarySettings | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    adaptation: Adaptation | None = None,
 ) -> pl.DataFrame:
     """Write ``episodes/`` and ``summaries/`` from all timelines.
 
     :param on_progress: called with (sessions done, sessions in all).
+    :param adaptation: for the adapted reading of sessions with its weights.
     :returns: the table of sessions.
     :raises InputError: there is no timeline.
     :raises TimelineError: a timeline can't be read. :raises OutputError: a file can't be written.
     """
-    settings = settings or SummarySettings()
+    settings = replace(
+        settings or SummarySettings(), adaptation_sha256=adaptation.sha256 if adaptation else ""
+    )
     ids = written_sessions(out)
     if not ids:
         raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
@@ -196,7 +208,7 @@ def summarize_folder(
             timeline = read_timeline(path)
             ids_of(path, timeline)
             with malformed_as_timeline_error(path):
-                found = _summarize(timeline, baseline, settings)
+                found = _summarize(timeline, baseline, adaptation, settings)
             sessions.append(found.session)
             measures += found.measures
             write_derived(episodes_path(out, *found.ids), EPISODES_SCHEMA, found.episodes, settings)
@@ -273,14 +285,31 @@ def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline
     return own_baseline(calm, rest_s) if rest_s and rest_s >= settings.min_rest_s else None
 
 
-def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: SummarySettings) -> _Summarized:
+def readings_of(
+    timeline: Timeline, baseline: OwnBaseline | None, adaptation: Adaptation | None
+) -> dict[str, Observed]:
+    """The readable samples of a timeline in each reading that it has."""
+    samples = observed(timeline)
+    readings = {RAW: samples}
+    if baseline:
+        readings[CORRECTED] = corrected(samples, baseline)
+    if adaptation and timeline.metadata["weights"]["sha256"] == adaptation.weights_sha256:
+        readings[ADAPTED] = with_adaptation(samples, adaptation)
+    return readings
+
+
+def _summarize(
+    timeline: Timeline,
+    baseline: OwnBaseline | None,
+    adaptation: Adaptation | None,
+    settings: SummarySettings,
+) -> _Summarized:
     summary, session = summarize(timeline), timeline.metadata["session"]
     patient = timeline.metadata["patient"]
     enough = 0 < summary.observed_s >= settings.min_observed_s and summary.coverage >= settings.min_coverage
     ids = {"patient_id": summary.patient_id, "session_id": summary.session_id}
-    samples = observed(timeline)
     attention = measure_attention(timeline)
-    readings = {RAW: samples} | ({CORRECTED: corrected(samples, baseline)} if baseline else {})
+    readings = readings_of(timeline, baseline, adaptation)
     measures: list[dict[str, Any]] = []
     episodes: list[dict[str, Any]] = []
     expressive: float | None = None
@@ -291,7 +320,8 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
         measures += [ids | {"reading": reading} | vars(number) for number in numbers]
         episodes += list(_episode_rows(ids | {"reading": reading}, found))
         # from the corrected reading, if there is one: a face that looks sad at rest is not expressive
-        expressive = next(number.value for number in numbers if number.measure == "expressive_share")
+        if reading in CARE_READINGS:
+            expressive = next(one.value for one in numbers if one.measure == "expressive_share")
     recorded_at = session["recorded_at"]
     return _Summarized(
         ids=(summary.patient_id, summary.session_id),
@@ -309,6 +339,7 @@ def _summarize(timeline: Timeline, baseline: OwnBaseline | None, settings: Summa
             "coverage": summary.coverage,
             "enough": enough,
             "corrected": baseline is not None,
+            "adapted": ADAPTED in readings,
             "rest_s": baseline.rest_s if baseline else 0.0,
             "low_expressivity": None if expressive is None else expressive < LOW_EXPRESSIVE_SHARE,
             "identity": patient["identity"],

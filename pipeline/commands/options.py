@@ -41,5 +41,12 @@ def _check_results(context: typer.Context, directory: Path) -> Path:
 Directory = Annotated[
     Path, typer.Argument(help="The --out folder of `process`.", metavar="DIR", callback=_check_results)
 ]
+Adapt = Annotated[
+    str | None,
+    typer.Option(
+        help="adaptation.json of `adapt`, also of another study, to copy into the results; none: remove it.",
+        metavar="FILE",
+    ),
+]
 KeyFile = Annotated[Path | None, typer.Option("--key", help="Key file, if the results are encrypted.")]
 DEFAULT_MODEL = "atto"

@@ -30,6 +30,7 @@ from pipeline.commands.console import (
 from pipeline.commands.networks import find_identity_file, make_networks
 from pipeline.commands.options import (
     DEFAULT_MODEL,
+    Adapt,
     BatchSize,
     Device,
     EngineName,
@@ -86,6 +87,7 @@ def process(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Also process sessions that are up to date.")
     ] = False,
+    adapt: Adapt = None,
     encrypt: Annotated[
         Path | None, typer.Option(help="Encrypt timelines and faces with this key (see `key`).")
     ] = None,
@@ -99,15 +101,17 @@ def process(
     Example: emonext process recordings/ --out study
     """
     from emonext.weight_files import find_weights, verify_weights
+    from pipeline.analysis.adaptation import check_given, use_adaptation
     from pipeline.processing.batch import check_ids, process_sessions
     from pipeline.processing.session import QualityLimits, Settings
     from pipeline.store.encryption import key_file, use_key
     from pipeline.store.timeline import unencrypted_tables, written_sessions
-    from reports import own_text, update_reports
+    from reports import own_text, update_reports, write_reports
 
     if engine != "ray":
         refuse_given(context, "--engine ray", "ray_address")
     use_key(encrypt)
+    check_given(adapt)
     options = {
         "sample_fps": ("fps", fps),
         "min_face_px": ("min_face", min_face),
@@ -140,6 +144,13 @@ def process(
         else _on_this_machine(make, jobs, len(sessions))
     )
     set_aside: dict[tuple[str, str], SetAside] = {}
+
+    def write_pages(out: Path) -> None:
+        use_adaptation(out, adapt)
+        # the pages depend on the adaptation, also where no session was processed
+        write = update_reports if adapt is None else write_reports
+        write(out, lambda done, total: update(done, total, "reports"))
+
     with progress_bar("Processing") as update:
         outcomes = process_sessions(
             sessions,
@@ -151,7 +162,7 @@ def process(
             on_withdrawn=lambda session, found: set_aside.update({session.ids: found}),
             own_text=own_text(),
             on_session=overall_progress(update, len(sessions)),
-            write_pages=lambda out: update_reports(out, lambda done, total: update(done, total, "reports")),
+            write_pages=write_pages,
         )
     if written_sessions(out):
         say(f"Report: {out / 'reports' / 'index.html'}")

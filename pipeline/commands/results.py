@@ -17,7 +17,7 @@ from pipeline.commands.console import (
     tell_left_out,
     warn,
 )
-from pipeline.commands.options import Directory, KeyFile
+from pipeline.commands.options import Adapt, Directory, KeyFile
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
@@ -91,6 +91,7 @@ def summarize(
             help="Also repeat the comparison of conditions with other reasonable choices; up to a minute.",
         ),
     ] = False,
+    adapt: Adapt = None,
     key: KeyFile = None,
 ) -> None:
     """Compute episodes, measures with intervals, and comparisons from the timelines, as tables.
@@ -103,6 +104,7 @@ def summarize(
 
     Example: emonext summarize study --min-duration 2
     """
+    from pipeline.analysis.adaptation import check_given, use_adaptation
     from pipeline.analysis.summaries import read_sessions
     from pipeline.results.derive import add_multiverse, derive
     from pipeline.robustness.multiverse import multiverse_path
@@ -125,9 +127,11 @@ def summarize(
         {field: value for name, (field, value) in of_episodes.items() if is_given(context, name)},
         {field: value for name, (field, value) in others.items() if is_given(context, name)},
     )
+    check_given(adapt)
     table = multiverse_path(directory)
     was_there = table.exists()
     with work_in(directory, "summarize", key):
+        use_adaptation(directory, adapt)
         with progress_bar("Summaries") as update:
             problems = derive(directory, settings, update)
         if multiverse:
@@ -136,6 +140,8 @@ def summarize(
     sessions = read_sessions(directory)
     enough, calm = int(sessions["enough"].sum()), int(sessions["corrected"].sum())
     known = f"{enough} with enough coverage, {calm} with the patient's own baseline"
+    if adapted := int(sessions["adapted"].sum()):
+        known += f", {adapted} adapted to raters"
     say(f"{number_of(sessions.height, 'session')}, {known}.")
     tell_patients(directory)
     say(f"Tables: {directory / 'summaries'}")
@@ -279,8 +285,8 @@ def export(
     ],
     out: Annotated[Path | None, typer.Option(help="Output folder; default: DIR/exports/FORMAT.")] = None,
     reading: Annotated[
-        Literal["raw", "corrected"],
-        typer.Option(help="Episodes for elan and boris: raw or baseline-corrected."),
+        Literal["raw", "corrected", "adapted"],
+        typer.Option(help="Episodes for elan and boris: raw, baseline-corrected, or adapted to raters."),
     ] = "raw",
     key: KeyFile = None,
 ) -> None:

@@ -34,7 +34,7 @@ _PARTICIPANT_COLUMNS = {
 
 _OF_SESSIONS = (
     *("condition", "duration_s", "observed_s", "eyes_shut_s", "speaking_s", "chewing_s", "attention_to"),
-    *("coverage", "corrected", "identity"),
+    *("coverage", "corrected", "adapted", "identity"),
 )
 _OF_EPISODES = ("reading", "peak_s", "observed_s", "mean_p", "peak_p")
 

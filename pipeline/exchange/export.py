@@ -46,7 +46,7 @@ def export(
         listed = list(sessions)
         known = participant_columns(out, list(dict.fromkeys(one.patient_id for one in listed)))
         return replace_export(folder, kind, bids_files(listed, known))
-    rateable = [one for one in sessions if reading == RAW or one.facts["corrected"]]
+    rateable = [one for one in sessions if reading == RAW or one.facts[reading]]
     if not rateable:
         raise InputError(f"{out}: no session has the reading {reading}; leave out `reading`.")
     for clash in find_clashes((one.patient_id, one.session_id) for one in rateable):

@@ -1,6 +1,6 @@
 """Find results of several patients that a command can write again.
 
-They are exports, the multiverse, the results of ``agree``, and raters' pages.
+They are exports, the multiverse, the checklist, raters' pages, and results of raters' answers.
 
 They are deleted whole, because results of several patients can't be separated. Other files stay.
 """
@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.analysis.adaptation import ADAPTATION_FILE
 from pipeline.errors import InputError, OutputError
 from pipeline.exchange.manifest import LIST_FILE, read_list
 from pipeline.privacy.mentions import IdPattern, mentions
@@ -18,7 +19,14 @@ from pipeline.store.audit import read_runs
 SHARED = ("agreement", "exports", "rating")
 """Folders with only such results."""
 
-_OF_AGREE = ("agreement/disagreements.csv", "agreement/figures.json", "reports/agreement.html")
+_OF_RATINGS = {
+    "agree": ("agreement/disagreements.csv", "agreement/figures.json", "reports/agreement.html"),
+    "adapt": (ADAPTATION_FILE,),
+}
+"""Command → its results. They contain no ids, but may have been computed from the patient's recordings."""
+
+_OF_EVERYBODY = "agreement/adjusted_shares.csv"
+"""Computed by ``adapt`` from all recordings of the folder."""
 
 
 def made_by_commands(
@@ -39,9 +47,13 @@ def made_by_commands(
     for export in _exports(there):
         if any(map(holds, export)):
             found |= dict.fromkeys(export, "export")
-    compared = there & {out / name for name in _OF_AGREE}
-    if any(map(holds, compared)) or _was_compared(out, words):
-        found |= dict.fromkeys(compared, "agree")
+    used = {"agree": _was_compared, "adapt": _was_rated}
+    for command, names in _OF_RATINGS.items():
+        results = there & {out / name for name in names}
+        if any(map(holds, results)) or used[command](out, words):
+            found |= dict.fromkeys(results, command)
+    if words.patient_id in words.known:
+        found |= dict.fromkeys(there & {out / _OF_EVERYBODY}, "adapt")
     to_rate = {path for path in there if path.parent == out / "rating" and path.suffix == ".html"}
     # a page that is locked with a password does not tell whose clips it holds
     if words.patient_id in words.known or any(map(holds, to_rate)):
@@ -78,3 +90,18 @@ def _was_compared(out: Path, words: IdPattern) -> bool:
         return True  # no log
     whose = {ids and ids[0] for run in compared for ids, _ in run.sessions}
     return not compared or None in {ids for ids, _ in compared[-1].sessions} or words.patient_id in whose
+
+
+def _was_rated(out: Path, words: IdPattern) -> bool:
+    """Whether ``adapt`` ever used a rated clip of the patient.
+
+    Every run counts, because a later run may have left the earlier adaptation in use. Without any run, the
+    adaptation is another study's.
+    """
+    try:
+        whose = {
+            ids and ids[0] for run in read_runs(out) if run.command == "adapt" for ids, _ in run.sessions
+        }
+    except InputError:
+        return True  # no log
+    return None in whose or words.patient_id in whose

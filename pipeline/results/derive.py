@@ -6,16 +6,17 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline.analysis.adaptation import Adaptation, adaptation_path, read_adaptation
 from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.events import EVENTS_FILE
 from pipeline.analysis.patients import PATIENTS_FILE
 from pipeline.analysis.scales import SCALES_FILE, write_scales
-from pipeline.analysis.summaries import SummarySettings, summarize_folder
+from pipeline.analysis.summaries import SummarySettings, read_sessions, summarize_folder
 from pipeline.errors import InputError, TimelineError
 from pipeline.records import OnProgress
 from pipeline.results.methods_text import write_methods
@@ -44,8 +45,8 @@ def derive(
     """Write all derived tables.
 
     :param settings: default: those of the study's plan, if one is frozen.
-    :returns: problems of the study's own ``events.csv``, ``patients.csv`` and ``scales.toml``, one line each;
-        what they concern is left out.
+    :returns: problems of the study's own ``events.csv``, ``patients.csv``, ``scales.toml`` and
+        ``adaptation.json``, one line each; what they concern is left out.
     :raises InputError: there is no timeline. :raises TimelineError: a timeline can't be read.
     :raises OutputError: a file can't be written.
     """
@@ -81,7 +82,10 @@ def add_multiverse(out: Path, on_progress: OnProgress = lambda done, total: None
 def _derive(
     out: Path, settings: SummarySettings, problems: list[str], on_progress: OnProgress
 ) -> tuple[str, ...]:
-    comparison = comparison_settings(out, settings.baseline_condition)
+    adaptation, unusable = _adaptation(out)
+    sha256 = adaptation.sha256 if adaptation else ""
+    comparison = replace(comparison_settings(out, settings.baseline_condition), adaptation_sha256=sha256)
+    problems = [*problems, *unusable]
     after: list[Callable[[], object]] = [
         lambda: write_conditions(out, comparison),
         lambda: write_missing(out),
@@ -95,12 +99,33 @@ def _derive(
     _stamp_path(out).unlink(missing_ok=True)
     multiverse_path(out).unlink(missing_ok=True)  # of the earlier tables
     sources = _state(_sources(out))  # stamp the files before reading: later changes trigger the next update
-    summarize_folder(out, settings, lambda done, _: on_progress(done, total))
+    summarize_folder(out, settings, lambda done, _: on_progress(done, total), adaptation)
+    problems += _not_adapted(out, adaptation)
     for left, make in zip(reversed(range(len(after))), after, strict=True):
         make()
         on_progress(total - left, total)
     _write_stamp(out, sources, tuple(problems))  # last: this file marks the tables as complete
     return tuple(problems)
+
+
+def _adaptation(out: Path) -> tuple[Adaptation | None, list[str]]:
+    """The folder's adaptation, and why it can't be used."""
+    try:
+        return read_adaptation(out), []
+    except InputError as error:
+        return None, [str(error)]
+
+
+def _not_adapted(out: Path, adaptation: Adaptation | None) -> list[str]:
+    """That sessions were read with other weights than those of the adaptation."""
+    sessions = read_sessions(out)
+    count = int((~sessions["adapted"]).sum()) if adaptation else 0
+    if not count:
+        return []
+    return [
+        f"{adaptation_path(out)}: is for other weights than those of {count} of {sessions.height} sessions, "
+        "which have no adapted reading."
+    ]
 
 
 def _write_scales(out: Path) -> list[str]:
@@ -203,7 +228,8 @@ def _stamp_path(out: Path) -> Path:
 def _sources(out: Path) -> list[Path]:
     timelines = [timeline_path(out, *ids) for ids in written_sessions(out)]
     plans = [out / PLAN_FILE, *sorted((out / PLANS).glob("*.toml"))]
-    return [*timelines, out / EVENTS_FILE, out / PATIENTS_FILE, out / SCALES_FILE, *plans]
+    own = (EVENTS_FILE, PATIENTS_FILE, SCALES_FILE)
+    return [*timelines, *(out / name for name in own), adaptation_path(out), *plans]
 
 
 def _tables(out: Path) -> list[Path]:

@@ -27,6 +27,7 @@ from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import write_rows
 from pipeline.store.timeline import written_sessions
+from pipeline.study.adaptation_text import adaptation_paragraph
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
 from pipeline.study.plan_text import MARKS, plan_paragraph
 from pipeline.study.planned import read_planned
@@ -59,7 +60,9 @@ def methods(out: Path) -> tuple[str, ...]:
     """The paragraphs, one per step of the analysis."""
     folder = out / "summaries"
     sessions = read_sessions(out)
-    told = [_reading(out), _episodes(folder / "sessions.parquet", sessions)]
+    path = folder / "sessions.parquet"
+    told = [_reading(out), _episodes(path, sessions)]
+    told += adaptation_paragraph(out, read_metadata(path)["settings"])
     paragraphs = (
         ("conditions", partial(_comparisons, out)),
         ("missing", missing_methods),
@@ -171,9 +174,10 @@ def _comparisons(out: Path, settings: Mapping[str, Any]) -> str:
     compared, not_compared = _outcome(conditions, "difference")
     followed, not_followed = _outcome(trends, "per_week")
     told = [f"The session-level measures were {measures}."]
+    readings = "the raw and the adapted reading" if settings["adaptation_sha256"] else "the raw reading"
     if compared:
         told.append(
-            f"Conditions were compared with “{settings['reference']}”, in the raw reading only, because the "
+            f"Conditions were compared with “{settings['reference']}”, in {readings} only, because the "
             "corrected one is made from the reference's own sessions. Sessions of patients with at least "
             f"{settings['min_sessions']} sessions of both conditions entered, from "
             f"{settings['min_patients']} patients on."

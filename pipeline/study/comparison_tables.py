@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from pipeline.analysis.summaries import RAW
 from pipeline.stats.holm import holm
 from pipeline.store.result_tables import column, read_derived
 
@@ -101,13 +102,16 @@ class Trend:
 def correct_planned(
     found: Sequence[Comparison], planned: Collection[tuple[str, str, str]]
 ) -> tuple[Comparison, ...]:
-    """The comparisons; p of the study's planned ones is corrected for the planned ones alone.
+    """The comparisons; p of the study's planned ones, in the raw reading, is corrected for these alone.
 
     A planned test that could not be computed counts as p = 1, so that its absence makes no other p smaller.
 
     :param planned: measure, of and condition of each.
     """
-    is_of = [one.patient_id == STUDY and (one.measure, one.of, one.condition) in planned for one in found]
+    is_of = [
+        one.patient_id == STUDY and one.reading == RAW and (one.measure, one.of, one.condition) in planned
+        for one in found
+    ]
     tested = [one.p for one, is_it in zip(found, is_of, strict=True) if is_it and one.p is not None]
     corrected = iter(holm(tested, len(planned)))
     return tuple(
@@ -117,7 +121,7 @@ def correct_planned(
 
 
 _SHARED = {
-    "reading": (pa.string(), "raw, or corrected by the person's own calm face", ""),
+    "reading": (pa.string(), "raw; corrected by the person's own calm face; or adapted to raters", ""),
     "measure": (pa.string(), "as in measures.parquet", ""),
     "of": (pa.string(), "an emotion, positive, negative, or empty", ""),
     "unit": (pa.string(), "of the numbers; a difference of % is in percentage points", ""),

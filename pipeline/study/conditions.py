@@ -12,7 +12,8 @@ Each estimate has a 95 % interval (:mod:`pipeline.stats.mixed_model`). P-values
 (:mod:`pipeline.stats.permutation`) are given without correction and with Holm's correction for all measures
 and conditions of one reading. Raw and corrected readings are never mixed.
 
-Conditions are compared in the raw reading only. The corrected reading is computed from the reference's own
+Conditions are compared in the raw reading, and in the adapted one if there is one: its parameters are the
+same for all conditions. The corrected reading is computed from the reference's own
 sessions, which biases these sessions towards neutral and looks like an effect (p < 0.05 in up to 24 % of
 simulated studies without an effect). A comparison within patients needs no correction.
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline.analysis.summaries import RAW, read_measures, read_sessions
+from pipeline.analysis.summaries import ADAPTED, RAW, read_measures, read_sessions
 from pipeline.errors import NotEnoughError
 from pipeline.stats.mixed_model import Floats
 from pipeline.stats.permutation import permutation_test
@@ -69,18 +70,19 @@ def write_conditions(out: Path, settings: ComparisonSettings | None = None) -> t
 def compare_conditions(
     sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
 ) -> tuple[Comparison, ...]:
-    """Compare each condition with the reference: the study, then each patient, for each measure; raw reading.
+    """Compare each condition with the reference: the study, then each patient, for each measure, in the raw
+    and the adapted reading.
 
     Without a test, two more things are compared: the shares without the time in which the patient speaks or
     chews, and the coverage of all sessions. Where coverage differs, faces are not missing at random.
 
     :param sessions, measures: from :func:`pipeline.analysis.summaries.read_sessions` and ``read_measures``.
     """
-    raw = measures.filter(reading=RAW)
+    unbiased = measures.filter(pl.col("reading").is_in([RAW, ADAPTED]))
     shares = (of for measure, of in settings.measures if measure == "share")
     quiet = tuple(pair for of in shares if (pair := ("share_without_speech", of)) not in settings.measures)
-    tested = _compare_all(sessions, raw, settings, tested=True)
-    again = _compare_all(sessions, raw, replace(settings, measures=quiet), tested=False)
+    tested = _compare_all(sessions, unbiased, settings, tested=True)
+    again = _compare_all(sessions, unbiased, replace(settings, measures=quiet), tested=False)
     is_known = any(one.difference is not None for one in again)
     coverage = replace(settings, measures=(("coverage", ""),))
     seen = _compare_all(sessions, as_measure(sessions), coverage, tested=False)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from pipeline.analysis.summaries import SummarySettings, read_sessions
+from pipeline.analysis.summaries import RAW, SummarySettings, read_sessions
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import written_sessions
@@ -113,6 +113,8 @@ class Planned:
             return "unknown"
         if not frozen.plans:
             return "no_plan"
+        if row["reading"] != RAW:
+            return "not_planned"  # plans are of the raw reading
         compared = row["measure"], row["of"], row["condition"]
         early = frozen.before_results
         if early and row["reference"] == early.reference and compared in early.comparisons:
@@ -126,7 +128,7 @@ class Planned:
         """Empty if the comparison has a result."""
         measure, of, condition = compared
         rows = self.comparisons.filter(
-            patient_id=STUDY, measure=measure, of=of, condition=condition, reference=reference
+            reading=RAW, patient_id=STUDY, measure=measure, of=of, condition=condition, reference=reference
         )
         if rows.height:
             row = rows.row(0, named=True)

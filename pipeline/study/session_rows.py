@@ -32,6 +32,7 @@ class ComparisonSettings:
     :param seed: seed of the random draws.
     :param planned: measure, emotion or group, and condition of the tests that were planned before there were
         results; Holm's correction counts them as a family of their own.
+    :param adaptation_sha256: as in :class:`pipeline.analysis.summaries.SummarySettings`.
     """
 
     reference: str = "baseline"
@@ -41,6 +42,7 @@ class ComparisonSettings:
     permutations: int = 9999
     seed: int = 0
     planned: tuple[tuple[str, str, str], ...] = ()
+    adaptation_sha256: str = ""
 
     def __post_init__(self) -> None:
         """:raises InputError: a setting is not usable."""

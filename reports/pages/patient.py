@@ -15,7 +15,7 @@ import pipeline.analysis.longitudinal as over_time
 from pipeline.analysis import history_parts
 from pipeline.analysis.history_parts import Part
 from pipeline.analysis.longitudinal import DAYTIMES, PatientHistory, SessionPoint, Slot
-from pipeline.analysis.summaries import CORRECTED, RAW, READINGS, Number
+from pipeline.analysis.summaries import CARE_READINGS, CORRECTED, RAW, Number
 from pipeline.records import SURE
 from reports.assets import INLINE, MARKS_FILE, Assets
 from reports.figures.patient import (
@@ -234,7 +234,7 @@ def _baseline(history: PatientHistory, language: Language) -> Mapping[str, Any] 
     ]
     lines += [(name, looks[name].capitalize(), EMOTION_COLOURS[name]) for name in EMOTION_ORDER]
     return {
-        "figure": beside_figure({name: _marks(history, name, language) for name in READINGS}, language),
+        "figure": beside_figure({name: _marks(history, name, language) for name in CARE_READINGS}, language),
         "is_corrected": history.reading == CORRECTED,
         "sessions": len(both),
         "rows": [
@@ -243,7 +243,7 @@ def _baseline(history: PatientHistory, language: Language) -> Mapping[str, Any] 
                 colour,
                 [
                     patient_words.with_interval(_mean(tuple(both), of, reading), language)
-                    for reading in READINGS
+                    for reading in CARE_READINGS
                 ],
             )
             for of, label, colour in lines

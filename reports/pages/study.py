@@ -26,6 +26,7 @@ from reports.pages.study_parts.patients import fill_patients
 from reports.render import render
 from reports.study_data import Study
 from reports.words import formatting as words
+from reports.words.adaptation import adaptation_words
 from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, in_words
 from reports.words.language import Language, marked
 from reports.words.multiverse import (
@@ -338,6 +339,12 @@ def _counts(rows: pl.DataFrame, language: Language) -> dict[str, Any]:
     }
 
 
+def _adapted(study: Study, language: Language) -> Mapping[str, Any] | None:
+    if study.adaptation is None and not study.adjusted:
+        return None
+    return adaptation_words(study.adaptation, study.adjusted, language)
+
+
 def _methods(study: Study, _: Language) -> Mapping[str, Any]:
     """The paragraphs alone: what the results are stands above."""
     told = (study.methods or "").partition("## Results")[0].split("\n\n")
@@ -370,6 +377,7 @@ SECTIONS = (
     Section("patients", marked("Who the patients are, and whether it matters"), fill_patients),
     Section("trends", marked("Change over the weeks"), _trends),
     Section("events", marked("Around events"), _events),
+    Section("adaptation", marked("Adapted to raters"), _adapted),
     Section("scales", marked("Scales, filled in by the machine"), _scales),
     Section("methods", marked("Methods"), _methods),
     Section("details", marked("Settings, versions, warnings and errors"), _details),

@@ -128,5 +128,6 @@ READING_WORDS = {
 STUDY_READING_WORDS = {
     "raw": marked("As it was read"),
     "corrected": marked("Corrected by each person’s own calm face"),
+    "adapted": marked("Adapted to this study’s raters"),
 }
 """Shown one below the other, never mixed."""

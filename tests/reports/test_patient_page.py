@@ -15,7 +15,7 @@ from timelines import TWENTY_SECONDS, make_timeline, put
 
 from pipeline.analysis.longitudinal import PatientHistory, histories
 from pipeline.analysis.session_results import FolderFacts
-from pipeline.analysis.summaries import READINGS
+from pipeline.analysis.summaries import CARE_READINGS
 from pipeline.reasons import free_text
 from pipeline.store.status import Outcome, record
 from reports import ReportOptions, write_reports
@@ -248,7 +248,7 @@ def test_the_index_goes_by_the_reading_of_the_pages_words(study: Path) -> None:
     groups = ("positive", "neutral", "negative")
     raw, own = (
         [spaced(share_text(facts.numbers[reading, "share", of].value, 1, ENGLISH)) for of in groups]
-        for reading in READINGS
+        for reading in CARE_READINGS
     )
     assert raw != own
     of_patient = Page((study / "index.html").read_text()).text.split("Patient P03 ")[1]

@@ -393,7 +393,8 @@ def test_encryption(facts: Facts, out: Path, tmp_path: Path) -> None:
     assert answers.encryption(facts) == f"0 of {count} tables encrypted (AES-256)."
     use_key(write_key(tmp_path / "study.key"))
     try:
-        for path in [*out.glob("timelines/*/*.parquet"), *out.glob("summaries/*.parquet")]:
+        again = [*out.glob("timelines/*/*.parquet"), *out.glob("summaries/*.parquet")]
+        for path in again:
             write_table(path, read_table(path), read_metadata(path))
         told = answers.encryption(read_facts(out, {}))
     finally:

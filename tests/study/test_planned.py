@@ -138,6 +138,16 @@ def test_correction_leaves_patients_and_missing_tests_alone() -> None:
     rows = [one("positive", STUDY, 0.02), one("positive", "P1", 0.02), one("negative", STUDY, None)]
     planned = [("share", "positive", "music"), ("share", "negative", "music")]
     assert [row.p_holm for row in correct_planned(rows, planned)] == [0.04, 0.9, None]
+    # the adapted reading has tests of its own, and none of them was planned
+    adapted = [replace(row, reading="adapted") for row in rows]
+    assert [row.p_holm for row in correct_planned([*rows, *adapted], planned)] == [
+        0.04,
+        0.9,
+        None,
+        0.9,
+        0.9,
+        None,
+    ]
     assert correct_planned(rows, []) == tuple(rows)
     assert correct_planned([], planned) == ()
 
