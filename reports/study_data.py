@@ -87,7 +87,7 @@ def read_study(out: Path) -> Study:
 
 def _adaptation(out: Path, about: Mapping[str, Any]) -> Adaptation | None:
     """The adaptation, if the tables were made with it."""
-    with suppress(InputError):  # `pipeline.study.derive` reports it
+    with suppress(InputError):  # `pipeline.results.derive` reports it
         found = read_adaptation(out)
         if found and found.sha256 == about["settings"].get("adaptation_sha256"):
             return found

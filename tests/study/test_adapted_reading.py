@@ -6,8 +6,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 from adaptations import make_adaptation
-from pipeline.study.derive import derive, update_derived
-from pipeline.study.methods_text import methods
 
 from pipeline.agreement.machine_coding import MachineCoder
 from pipeline.analysis.adaptation import (
@@ -23,6 +21,8 @@ from pipeline.analysis.summaries import read_episodes, read_measures, read_sessi
 from pipeline.checks import demo_study
 from pipeline.checks.demo_study import make_study
 from pipeline.exchange.export import export
+from pipeline.results.derive import derive, update_derived
+from pipeline.results.methods_text import methods
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline
