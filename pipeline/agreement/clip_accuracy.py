@@ -179,7 +179,8 @@ def sample_of(clips: Sequence[Clip]) -> Sample:
     units = [
         ("patients", _codes([clip.patient_id for clip in clips])),
         ("sessions", _codes([clip.ids for clip in clips])),
-        ("clips", np.arange(len(clips))),
+        # several draws may take the same clip
+        ("clips", _codes([(clip.ids, clip.start_s) for clip in clips])),
     ]
     return Sample(weights, _codes(strata), units)
 

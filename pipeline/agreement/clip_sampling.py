@@ -63,6 +63,8 @@ class DrawSettings:
             raise InputError(f"`overlap` {self.overlap}: from 0 to the number of clips, {self.clips}.")
         for rater in self.raters:
             check_id("`rater`", rater)
+            if rater.lower().startswith("machine"):
+                raise InputError(f"`rater` {rater}: stands for the machine.")
         if len({rater.lower() for rater in self.raters}) < len(self.raters):
             raise InputError(f"`rater` {', '.join(self.raters)}: each rater once.")
 

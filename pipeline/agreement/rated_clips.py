@@ -6,8 +6,10 @@
 A clip holds one answer of a rater: the expression that is there for most of it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
@@ -17,6 +19,7 @@ import pyarrow as pa
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import UNRATEABLE
 from pipeline.records import EMOTIONS, Ids
+from pipeline.store.counts import number_of
 from pipeline.store.parquet import DICTIONARY, as_frame, read_table
 from pipeline.store.result_tables import column
 from pipeline.store.spreadsheet import first_line, plain, shown
@@ -133,12 +136,15 @@ def read_rated_clips(
 ) -> tuple[list[RatedClip], list[str]]:
     """The answers in tables of raters' pages, and notes on how they were read.
 
-    A rater may save several times: of two answers to one clip the one saved later counts.
+    A rater may save several times: of two answers to one clip the one saved later counts, which is noted if
+    they differ.
 
     :param clips: the drawn clips by their key.
-    :raises InputError: a table can't be read, or has an unknown answer.
+    :raises InputError: a table can't be read, has an unknown answer, or its rows are mixed up.
     """
-    latest: dict[tuple[str, int, str], tuple[str, RatedClip]] = {}
+    latest: dict[tuple[str, int, str], tuple[datetime, RatedClip]] = {}
+    changed: defaultdict[str, set[tuple[str, int]]] = defaultdict(set)
+    sessions = {clip.ids for clip in clips.values()}
     notes = []
     for path in paths:
         strange = 0
@@ -149,16 +155,47 @@ def read_rated_clips(
             if clip is None:
                 strange += 1
                 continue
+            named = row.get("patient_id", ""), row.get("session_id", "")
+            if named != clip.ids and named in sessions:
+                raise InputError(
+                    f"{path}: row {number}: clip {clip.clip} is of {' '.join(clip.ids)}, not of "
+                    f"{' '.join(named)}; the rows were mixed up: save the page again."
+                )
             rated = _rated(path, number, row, clip)
-            key, saved_at = (*clip.key, rated.rater), row.get("saved_at", "")
+            key, saved_at = (*clip.key, rated.rater), _saved_at(row)
+            if key in latest and rated != latest[key][1]:
+                _check_saved_at(path, number, row, min(saved_at, latest[key][0]))
+                changed[rated.rater].add(clip.key)
             if key not in latest or saved_at >= latest[key][0]:
                 latest[key] = saved_at, rated
         if strange:
             notes.append(
                 f"{path.name}: {strange} of its clips were not drawn in this folder, and are left out"
             )
+    notes += [
+        f"{rater}: {number_of(len(keys), 'clip')} answered twice and differently, by one person or by two of "
+        "the same name; the answers saved last count"
+        for rater, keys in sorted(changed.items())
+    ]
     found = [rated for _, rated in latest.values()]
     return sorted(found, key=lambda one: (*one.clip.key, one.rater)), notes
+
+
+def _saved_at(row: Mapping[str, str]) -> datetime:
+    """Also without the T, as a spreadsheet writes it; the earliest time if it is in another form."""
+    try:
+        return datetime.fromisoformat(row.get("saved_at", "")).replace(tzinfo=None)
+    except ValueError:
+        return datetime.min
+
+
+def _check_saved_at(path: Path, number: int, row: Mapping[str, str], earlier: datetime) -> None:
+    """:raises InputError: of two different answers, it isn't known which one was saved later."""
+    if earlier == datetime.min:
+        raise InputError(
+            f"{path}: row {number}: {shown(row.get('rater', ''))} answered clip {row['clip']} twice and "
+            "differently, and the column saved_at does not tell when; keep only the newest table."
+        )
 
 
 def _number(path: Path, number: int, row: Mapping[str, str]) -> int:
@@ -178,8 +215,18 @@ def _rated(path: Path, number: int, row: Mapping[str, str], clip: Clip) -> Rated
             f"{path}: row {number}: {wrong} is no answer of a rater's page; save the page again, "
             "and do not change the table."
         )
-    return RatedClip(clip, rater, code, intensity, frozenset(_flags(row)))
+    # as for other codes, no rater has the machine's name
+    rater = f"rater {rater}" if rater.lower().startswith("machine") else rater
+    return RatedClip(clip, rater, code, intensity, frozenset(_flags(path, number, row)))
 
 
-def _flags(row: Mapping[str, str]) -> Iterator[str]:
-    return (flag for flag in FLAGS if row.get(flag) == "yes")
+def _flags(path: Path, number: int, row: Mapping[str, str]) -> Iterator[str]:
+    for flag in FLAGS:
+        said = row.get(flag, "")
+        if said.lower() not in ("", "yes"):
+            raise InputError(
+                f"{path}: row {number}: {shown(said)} is no answer of a rater's page; save the page again, "
+                "and do not change the table."
+            )
+        if said:
+            yield flag

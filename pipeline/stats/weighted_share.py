@@ -20,6 +20,8 @@ Integers = NDArray[np.int64]
 FEWEST_CLUSTERS = 5
 """With fewer, the next smaller unit is the cluster."""
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class WeightedShare:
@@ -71,7 +73,8 @@ class Sample:
         single = _variance(parts[parts != 0])
         variance = _variance(np.bincount(cluster, parts).astype(np.float64))
         kish = float(weights.sum() ** 2 / (weights**2).sum())
-        effective = value * (1 - value) / variance if variance > 0 else kish
+        # a variance of rounding errors: within each stratum, all observations are the same
+        effective = value * (1 - value) / variance if variance > _ROUNDING else kish
         low, high = _wilson(value, effective, clusters)
         return WeightedShare(value, low, high, n, effective, over, clusters, _more(single, variance))
 

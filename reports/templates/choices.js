@@ -39,6 +39,13 @@ function keepChoices(key, valid, show, words) {
     kept.choices = JSON.parse(before.pop());
     after(words.undone);
   }
+  // the page is open in another tab, which has stored a choice
+  addEventListener("storage", (event) => {
+    if (event.key !== key) return;
+    kept.choices = valid(JSON.parse(event.newValue) ?? {});
+    before.length = 0; // undoing would take back the other tab's choices
+    show();
+  });
   document.getElementById("undo").addEventListener("click", undo);
   document.getElementById("clear").addEventListener("click", () =>
     change(() => {

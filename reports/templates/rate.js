@@ -92,8 +92,11 @@
       }
     }
     const tell = (text) => (byId("said").textContent = text);
+    // A button that was clicked earlier would take the next Enter for itself, and change an answer.
+    const letGo = () => document.activeElement.closest(".choices button")?.blur();
     function go(to) {
       place = to;
+      letGo();
       tell("");
       show();
       byId("judge").scrollIntoView();
@@ -138,13 +141,15 @@
       // by the place of the key: French keyboards write digits with the shift key
       const digit = /^(?:Digit|Numpad)([0-9])$/.exec(event.code)?.[1] ?? event.key;
       const answer = all("[data-code]").find((button) => button.querySelector("kbd").textContent === digit);
-      const flag = all("[data-flag]").find((button) => button.dataset.key === event.key);
+      const letter = event.key.toLowerCase(); // also with caps lock
+      const flag = all("[data-flag]").find((button) => button.dataset.key === letter);
       const onButton = event.target.closest("button");
+      if (answer || flag || letter === "i" || letter === "u") letGo();
       if (answer) setCode(answer.dataset.code);
       else if (flag) toggle(flag.dataset.flag);
-      else if (event.key === "i") nextIntensity();
-      else if (event.key === "u") undo();
-      else if (event.key === "p") video.paused ? video.play() : video.pause();
+      else if (letter === "i") nextIntensity();
+      else if (letter === "u") undo();
+      else if (letter === "p") video.paused ? video.play() : video.pause();
       else if (event.key === "ArrowLeft" && event.target !== video) back();
       else if (event.key === "ArrowRight" && event.target !== video) leave();
       // on a button that is pressed already, Enter means to go on

@@ -1,7 +1,9 @@
 """Agreement on drawn clips recovers what is true of the whole study."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from made_ratings import intervals_that_hold
 from timelines import THIRTY_SECONDS, make_timeline, put
@@ -92,3 +94,14 @@ def test_intervals_hold_the_truth(stops_after: float) -> None:
     found = intervals_that_hold(runs, 90, stops_after)
     least = 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)
     assert min(share for share, _ in found.values()) > least, found
+
+
+def test_a_clip_of_two_draws_is_one_observation() -> None:
+    clips = [clip(number, 4.0 * number) for number in range(8)]
+    once, twice = sample_of(clips), sample_of([*clips, *(replace(one, draw="d2") for one in clips)])
+    so = np.arange(8) < 4
+    alone, both = once.share(so, np.ones(8, bool)), twice.share(np.tile(so, 2), np.ones(16, bool))
+    assert alone is not None
+    assert both is not None
+    assert (both.over, both.clusters) == ("clips", 8)
+    assert both.high - both.low == pytest.approx(alone.high - alone.low, rel=0.1)

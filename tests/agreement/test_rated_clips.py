@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.agreement.clip_sampling import write_clips
+from pipeline.agreement.clip_sampling import DrawSettings, write_clips
 from pipeline.agreement.rated_clips import (
     RATED_COLUMNS,
     Clip,
@@ -116,3 +116,48 @@ def test_a_changed_table_is_refused_with_its_row(tmp_path: Path, changed: str, w
     path = table(tmp_path / "a.csv", line(2), changed)
     with pytest.raises(InputError, match=f"a.csv: row 3: .*{wrong}"):
         read_rated_clips([path], BY_KEY)
+
+
+def test_of_two_answers_the_later_one_counts_however_a_spreadsheet_writes_its_time(tmp_path: Path) -> None:
+    page = table(tmp_path / "a.csv", line(1, saved_at="2026-05-01T10:00:00"), line(2))
+    later = table(tmp_path / "b.csv", line(1, "sad", saved_at="2026-05-01 11:00"), line(2))
+    for paths in ((page, later), (later, page)):
+        found, notes = read_rated_clips(paths, BY_KEY)
+        assert {one.clip.clip: one.code for one in found} == {1: "sad", 2: "happy"}
+        assert [note.partition(",")[0] for note in notes] == ["anna: 1 clip answered twice and differently"]
+
+
+def test_two_answers_without_a_readable_time_are_refused(tmp_path: Path) -> None:
+    page = table(tmp_path / "a.csv", line(1))
+    changed = table(tmp_path / "b.csv", line(1, "sad", saved_at="01/05/2026 11:00"))
+    assert codes(changed) == {(1, "anna"): "sad"}
+    with pytest.raises(InputError, match="does not tell when; keep only the newest table"):
+        codes(page, changed)
+
+
+def test_rows_that_were_mixed_up_are_refused(tmp_path: Path) -> None:
+    other = Clip("d1a2b", 4, "P2", "S1", "calm", 0.0, 4.0, "happy", 0.9, 2.5, ("anna",))
+    cells = {"draw": "d1a2b", "clip": "1", "rater": "anna", "code": "sad", "session_id": "S1"}
+    for patient, wrong in (("P2", True), ("P1", False), ("1", False)):  # a spreadsheet may change an id
+        row = ";".join({**cells, "patient_id": patient}.get(name, "") for name in RATED_COLUMNS)
+        path = table(tmp_path / "a.csv", row)
+        if wrong:
+            with pytest.raises(InputError, match="clip 1 is of P1 S1, not of P2 S1; the rows were mixed up"):
+                read_rated_clips([path], {**BY_KEY, other.key: other})
+        else:
+            assert read_rated_clips([path], {**BY_KEY, other.key: other})[0][0].code == "sad"
+
+
+@pytest.mark.parametrize(("said", "flags"), [("yes", {"asleep"}), ("YES", {"asleep"}), ("", set())])
+def test_a_flag_is_yes_or_empty(tmp_path: Path, said: str, flags: set[str]) -> None:
+    cells = {"draw": "d1a2b", "clip": "1", "rater": "anna", "code": "sad", "asleep": said}
+    row = ";".join(cells.get(name, "") for name in RATED_COLUMNS)
+    assert read_rated_clips([table(tmp_path / "a.csv", row)], BY_KEY)[0][0].flags == flags
+    with pytest.raises(InputError, match="'oui' is no answer"):
+        codes(table(tmp_path / "a.csv", row.replace(said, "oui") if said else row[:-1] + "oui;"))
+
+
+def test_no_rater_has_the_machines_name(tmp_path: Path) -> None:
+    assert codes(table(tmp_path / "a.csv", line(1, rater="machine"))) == {(1, "rater machine"): "happy"}
+    with pytest.raises(InputError, match="stands for the machine"):
+        DrawSettings(raters=("Machine",))

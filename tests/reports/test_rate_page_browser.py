@@ -129,6 +129,36 @@ def test_a_pressed_button_lets_enter_go_on(visit: Visit) -> None:
     assert text(visit, "#progress").startswith("Clip 2 ")
 
 
+def test_a_button_that_was_clicked_before_does_not_take_enter(visit: Visit) -> None:
+    visit.page.locator("[data-code=happy]").click()
+    press(visit, "Enter", "3", "Enter")  # clip 2: neutral
+    assert text(visit, "#progress") == "Clip 3 of 3, 2 answered"
+    press(visit, "ArrowLeft")
+    assert pressed(visit) == {"3 Neutral"}
+    visit.page.locator("[data-intensity=slight]").click()
+    press(visit, "i", "Enter", "ArrowLeft")
+    assert pressed(visit) == {"3 Neutral", "Moderate"}
+
+
+def test_letters_work_with_caps_lock(visit: Visit) -> None:
+    press(visit, "1", "C", "I")
+    assert pressed(visit) == {"1 Happy", "Slight", "c Face partly covered"}
+
+
+def test_two_tabs_keep_the_answers_of_both(visit: Visit) -> None:
+    other = visit.page.context.new_page()
+    other.goto(visit.page.url)
+    press(visit, "1", "Enter", "2", "Enter")
+    other.locator("#progress", has_text="2 answered").wait_for()
+    other.locator("[data-code=sad]").click()  # it follows: clip 2
+    visit.page.reload()
+    assert text(visit, "#progress") == "Clip 3 of 3, 2 answered"
+    press(visit, "ArrowLeft")
+    assert pressed(visit) == {"4 Sad"}
+    press(visit, "ArrowLeft")
+    assert pressed(visit) == {"1 Happy"}
+
+
 def test_answers_are_kept_and_deleted(visit: Visit) -> None:
     press(visit, "1", "Enter", "2", "i")
     visit.page.reload()

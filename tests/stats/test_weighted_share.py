@@ -48,6 +48,16 @@ def test_where_all_agree_the_interval_still_has_a_width() -> None:
     assert (found.value, found.high) == (1.0, pytest.approx(1.0))
 
 
+@pytest.mark.parametrize("weight", [1.0, 1.1, 1.3, 2.7, 3.3])
+def test_strata_without_any_variance_do_not_make_it_certain(weight: float) -> None:
+    stratum = np.repeat([0, 1], [15, 10])
+    sample = Sample(np.where(stratum, 0.7, weight), stratum, [("clips", np.arange(25))])
+    found = share(sample, (1 - stratum).tolist())
+    weights = sample.weights
+    assert found.effective == pytest.approx(weights.sum() ** 2 / (weights**2).sum())  # Kish
+    assert found.high - found.low > 0.2
+
+
 def test_one_observation_says_nothing() -> None:
     found = share(alone(3), [1, 0, 0], [1, 0, 0])
     assert (found.low, found.high) == pytest.approx((0.0, 1.0), abs=0.2)

@@ -444,6 +444,30 @@ def a_changed_table_of_answers(kit: Kit) -> Steps:
     yield kit.run("agree", out)
 
 
+@remedy("differently, and the column saved_at does not tell when; keep only the newest table.")
+def two_tables_without_times(kit: Kit) -> Steps:
+    out = drawn_study(kit)
+    table = out / "ratings" / "rating_rater.csv"
+    older = table.with_name("older.csv")
+    older.write_text(table.read_text().replace("happy", "sad"))
+    yield kit.run("agree", out)
+    older.unlink()
+    yield kit.run("agree", out)
+
+
+@remedy("; the rows were mixed up: save the page again.")
+def a_table_with_a_sorted_column(kit: Kit) -> Steps:
+    out = drawn_study(kit)
+    table = out / "ratings" / "rating_rater.csv"
+    saved = table.read_text()
+    first, *_, last = sorted(read_clips(out), key=lambda clip: clip.ids)
+    row = f"{first.draw};{first.clip};rater;happy;{last.patient_id};{last.session_id}"
+    table.write_text(f"draw;clip;rater;code;patient_id;session_id\n{row}\n")
+    yield kit.run("agree", out)
+    table.write_text(saved)
+    yield kit.run("agree", out)
+
+
 @remedy("--new, for a further draw")
 def a_further_draw(kit: Kit) -> Steps:
     out = drawn_study(kit)
