@@ -10,9 +10,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
+from pipeline.agreement.clip_sampling import shows_same
 from pipeline.agreement.rated_clips import Clip, RatedClip, is_clip_table, read_clips, read_rated_clips
 from pipeline.analysis.adaptation import Adaptation
 from pipeline.analysis.baseline_correction import SMALLEST
@@ -102,7 +104,7 @@ def clip_tables(out: Path, ratings: Sequence[Path]) -> list[Path]:
     if not found:
         where = ", ".join(map(str, ratings or [out / "ratings"]))
         raise InputError(
-            f"{where}: no table of rated clips; draw clips with `emonext rate {out}`, and save the raters' "
+            f"{where}: no table of rated clips; draw clips with `emonext rate {quote(str(out))}`, and save the raters' "
             "tables there."
         )
     return list({path.resolve(): path for path in found}.values())
@@ -128,7 +130,9 @@ def read_rated_study(out: Path, tables: Sequence[Path]) -> RatedStudy:
         "only answered by “can't tell”": {one.clip.key for one in rated} - {one.clip.key for one in usable},
         "of sessions without a timeline": gone,
         "read with other weights": {one.clip.key for one, sha256 in found if sha256 != used},
-        "without a readable face": {one.clip.key for one, _ in found if not len(one.seconds)},
+        "without a readable face, or of a person who is not the patient any more": {
+            one.clip.key for one, _ in found if not len(one.seconds)
+        },
     }
     told = [f"{len(keys)} clips {why} are left out" for why, keys in left_out.items() if keys]
     return RatedStudy(clips, used, (*notes, *told))
@@ -144,13 +148,15 @@ def _with_samples(out: Path, rated: Sequence[RatedClip]) -> Iterator[tuple[ClipS
             sha256 = str(timeline.metadata["weights"]["sha256"])
         samples = observed(timeline)
         for _, of_clip in groupby(of_session, key=lambda one: one.clip.key):
-            yield _clip_samples(list(of_clip), samples), sha256
+            answers = list(of_clip)
+            yield _clip_samples(answers, samples, shows_same(answers[0].clip, timeline)), sha256
 
 
-def _clip_samples(rated: Sequence[RatedClip], samples: Observed) -> ClipSamples:
+def _clip_samples(rated: Sequence[RatedClip], samples: Observed, is_same: bool) -> ClipSamples:
+    """:param is_same: whether the machine still reads the person whom the raters saw."""
     clip = rated[0].clip
     seconds = np.minimum(samples.end_s, clip.end_s) - np.maximum(samples.start_s, clip.start_s)
-    inside = seconds > 1e-6
+    inside = (seconds > 1e-6) & is_same
     return ClipSamples(
         clip,
         Counter(one.code for one in rated),

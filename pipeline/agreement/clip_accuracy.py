@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.agreement.clip_sampling import UNSURE, machine_answers
+from pipeline.agreement.clip_sampling import UNSURE, machine_answers, shows_same
 from pipeline.agreement.machine_coding import MachineCoder
 from pipeline.agreement.rated_clips import FLAGS, Clip, RatedClip
 from pipeline.agreement.results import ClipAgreement, ClipComparison, ClipLabel, ClipRater
@@ -24,6 +24,7 @@ from pipeline.exchange.code_map import COARSE_LABELS, GROUP_OF, UNRATEABLE
 from pipeline.records import EMOTIONS, Ids
 from pipeline.stats.reliability import Floats, kappa
 from pipeline.stats.weighted_share import Sample, WeightedShare
+from pipeline.store.counts import number_of
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline, written_sessions
 
@@ -48,7 +49,10 @@ def compare_clips(
         raise InputError(f"{out}: no clip was rated; there is nothing to compare.")
     judged = {one.clip.key: one.clip for one in rated}
     machine, gone = _machine(out, list(judged.values()), on_session)
-    unread = f"{gone} of the rated clips can't be read by the machine any more, and are left out"
+    unread = (
+        f"{number_of(gone, 'rated clip')} left out: the machine reads no face there any more, or the patient "
+        "is another person than when the clips were drawn"
+    )
     return replace(compare_answers(drawn, rated, machine), notes=(*notes, *([unread] if gone else [])))
 
 
@@ -73,8 +77,10 @@ def compare_answers(
         for level in LABELS
         if (comparison := _compare(said, first, second, level))
     ]
+    first = [clip.weight for clip in drawn if clip.draw == drawn[0].draw]
     return ClipAgreement(
         len(drawn),
+        round(sum(first)),
         max(clip.end_s - clip.start_s for clip in drawn),
         tuple(_rater(rater, drawn, rated) for rater in raters),
         tuple(found),
@@ -95,9 +101,12 @@ def _machine(
         if ids not in there:
             gone += len(own)
             continue
-        readings = coder.samples(ids, read_timeline(timeline_path(out, *ids)))
+        timeline = read_timeline(timeline_path(out, *ids))
+        readings = coder.samples(ids, timeline)
+        same = [clip for clip in own if shows_same(clip, timeline)]
+        gone += len(own) - len(same)
         for reading, samples in readings.items():
-            for clip in own:
+            for clip in same:
                 seconds = clip.end_s - clip.start_s
                 (answer,), _ = machine_answers(samples, np.array([clip.start_s]), seconds)
                 if answer >= 0:

@@ -10,7 +10,7 @@ clip, one over its chance, is the number of clips for which it stands (Horvitz &
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 
@@ -164,7 +164,7 @@ def machine_answers(samples: Observed, start_s: Floats, seconds: float) -> tuple
 def draw(frame: Frame, settings: DrawSettings, earlier: int = 0) -> list[Clip]:
     """Draw clips.
 
-    :param earlier: number of earlier draws of this study: each takes other clips.
+    :param earlier: number of earlier draws of this study: each is drawn anew from all clips.
     :raises InputError: there is no clip.
     """
     rows = frame.rows
@@ -255,6 +255,40 @@ def _name(drawn: pl.DataFrame, settings: DrawSettings) -> str:
     """The same for the same clips and raters; starts with a letter, so that no spreadsheet reads a number."""
     text = repr((drawn.rows(), settings))
     return "d" + hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def with_faces(out: Path, clips: Sequence[Clip]) -> list[Clip]:
+    """The clips with the place of the patient's face.
+
+    :raises TimelineError: a timeline can't be read.
+    """
+    faces: dict[tuple[str, int], tuple[float, float, float] | None] = {}
+    for ids in sorted({clip.ids for clip in clips}):
+        timeline = read_timeline(timeline_path(out, *ids))
+        faces |= {clip.key: _face(timeline, clip) for clip in clips if clip.ids == ids}
+    placed = ((clip, faces[clip.key]) for clip in clips)
+    return [replace(clip, x=face[0], y=face[1], face_px=face[2]) if face else clip for clip, face in placed]
+
+
+def shows_same(clip: Clip, timeline: Timeline) -> bool:
+    """Whether the patient's face is still where it was when the clip was drawn.
+
+    It is not after another person became the patient: then raters judged somebody else.
+    """
+    face = _face(timeline, clip)
+    if clip.x is None or clip.y is None or clip.face_px is None or face is None:
+        return True
+    return float(np.hypot(clip.x - face[0], clip.y - face[1])) <= clip.face_px
+
+
+def _face(timeline: Timeline, clip: Clip) -> tuple[float, float, float] | None:
+    """Middle and longer side of the patient's face, px, medians of the clip; ``None`` without a face."""
+    inside = pl.col("time_s").is_between(clip.start_s, clip.end_s, closed="left")
+    boxes = timeline.rows.filter(inside).select("x1", "y1", "x2", "y2").drop_nulls().to_numpy()
+    if not len(boxes):
+        return None
+    x, y = np.median((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
+    return float(x), float(y), float(np.median((boxes[:, 2:] - boxes[:, :2]).max(axis=1)))
 
 
 def write_clips(out: Path, clips: Sequence[Clip]) -> Path:

@@ -48,6 +48,9 @@ CLIPS_SCHEMA = pa.schema(
         column("certainty", pa.float64(), "mean probability of that expression", "0…1"),
         column("weight", pa.float64(), "number of clips of the study for which this one stands"),
         column("raters", pa.list_(pa.string()), "who rates it"),
+        column("x", pa.float64(), "middle of the patient's face, median of the clip", "px", nullable=True),
+        column("y", pa.float64(), "likewise, from the top", "px", nullable=True),
+        column("face_px", pa.float64(), "longer side of the face, median of the clip", "px", nullable=True),
     ]
 )
 """Columns of ``rating/clips.parquet``."""
@@ -74,6 +77,9 @@ class Clip:
     certainty: float
     weight: float
     raters: tuple[str, ...]
+    x: float | None = None
+    y: float | None = None
+    face_px: float | None = None
 
     @property
     def ids(self) -> Ids:

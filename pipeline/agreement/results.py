@@ -187,10 +187,12 @@ class ClipRater:
 class ClipAgreement:
     """All results of rated clips.
 
-    :param drawn: number of clips that were drawn. ``seconds``: their length, s.
+    :param drawn: number of clips that were drawn. ``of``: number of clips in the study, about.
+    :param seconds: length of a clip, s.
     """
 
     drawn: int
+    of: int
     seconds: float
     raters: tuple[ClipRater, ...]
     comparisons: tuple[ClipComparison, ...]

@@ -54,6 +54,7 @@ def rate(
     """
     from pipeline.agreement.clip_sampling import DrawSettings
     from pipeline.agreement.rated_clips import clips_path
+    from pipeline.errors import InputError
     from pipeline.results.derive import update_derived
     from pipeline.review.rating_clips import cut_clips, draw_clips
     from pipeline.store.encryption import key_file, new_password, use_key
@@ -74,21 +75,25 @@ def rate(
         with progress_bar("Looking for clips") as update:
             drawn = draw_clips(directory, settings, again=new, on_session=update)
         with progress_bar("Cutting clips") as update:
-            films = cut_clips(directory, drawn.clips, update)
+            films, unshown = cut_clips(directory, drawn.clips, update)
         pages = {}
-        for name in dict.fromkeys(name for clip in drawn.clips for name in clip.raters):
-            own = [clip for clip in drawn.clips if name in clip.raters]
+        clips_shown = [clip for clip in drawn.clips if clip.key in films]
+        for name in sorted({name for clip in clips_shown for name in clip.raters}):
+            own = [clip for clip in clips_shown if name in clip.raters]
             password = new_password() if key_file() else None
-            path = directory / "rating" / f"{name}.html"
+            path = directory / "rating" / f"{name}_{own[0].draw}.html"
             pages[write_rate_page(own, films, name, path, spoken, password)] = len(own), password
     tell_left_out(problems)
-    for ids, why in list(drawn.left_out.items())[:_NAMED]:
+    left_out = {**drawn.left_out, **unshown}
+    for ids, why in list(left_out.items())[:_NAMED]:
         err_console.print(f"Left out: {' '.join(ids)}: {why}", markup=False, soft_wrap=True)
-    if len(drawn.left_out) > _NAMED:
-        say(f"Left out: {len(drawn.left_out) - _NAMED} more sessions.")
-    patients = number_of(len({clip.patient_id for clip in drawn.clips}), "patient")
+    if len(left_out) > _NAMED:
+        say(f"Left out: {len(left_out) - _NAMED} more sessions.")
+    if not clips_shown:
+        raise InputError(f"{directory}: no clip can be shown; put the recordings back where they were.")
+    patients = number_of(len({clip.patient_id for clip in clips_shown}), "patient")
     source = "drawn earlier" if drawn.of is None else f"drawn from {drawn.of:,}"
-    say(f"{number_of(len(drawn.clips), 'clip')} of {patients}, {source}.")
+    say(f"{number_of(len(clips_shown), 'clip')} of {patients}, {source}.")
     for path, (count, password) in pages.items():
         say(f"{path}: {number_of(count, 'clip')}" + (f", password {password}" if password else ""))
     say(f"Put the tables that raters save into {directory / 'ratings'}, then run: emonext agree {directory}")

@@ -237,6 +237,7 @@ def agree(
     from pipeline.agreement.compare import agree as compare
     from pipeline.agreement.rated_clips import is_clip_table, read_clips, read_rated_clips
     from pipeline.agreement.results import Agreement, write_disagreements, write_figures
+    from pipeline.errors import InputError
     from pipeline.exchange.code_map import read_codes
     from pipeline.exchange.coded import session_names
     from pipeline.exchange.ratings import Ratings, rating_files, read_ratings, read_span
@@ -245,6 +246,10 @@ def agree(
     from reports.pages.agreement import lead, rated_lines, write_agreement_page
 
     use_key(key)
+    if not ratings and not (directory / "ratings").exists():
+        raise InputError(
+            f"{directory / 'ratings'}: not there; put the tables of raters in, or name their files."
+        )
     files = rating_files(ratings or [directory / "ratings"])
     tables = [path for path in files if is_clip_table(path)]
     coded = [path for path in files if path not in tables]

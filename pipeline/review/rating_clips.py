@@ -15,14 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.agreement.clip_sampling import DrawSettings, draw, find_frame, write_clips
+from pipeline.agreement.clip_sampling import (
+    DrawSettings,
+    draw,
+    find_frame,
+    shows_same,
+    with_faces,
+    write_clips,
+)
 from pipeline.agreement.rated_clips import Clip, clips_path, read_clips
 from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import PipelineError
 from pipeline.records import Ids, OnProgress
 from pipeline.review.annotated_video import Material, open_material
-from pipeline.review.anonymise import face_tracks, hold_time, pixelate
+from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
 from pipeline.store.timeline import written_sessions
+
+Floats = NDArray[np.float64]
 
 MAX_PX = 480
 """Largest length of a clip's longer side, px."""
@@ -32,7 +41,16 @@ _AROUND = 0.8
 
 _MOST_FPS = 25.0
 
+_SAME_FACE = 0.3
+"""Least overlap (IoU) of two detections of one face."""
+
 _TIME_BASE = Fraction(1, 90_000)
+
+
+UNAVAILABLE = "its recording is not where it was, or can't be read"
+"""Why nothing of a session can be shown."""
+
+CHANGED = "the patient is another person than when the clips were drawn"
 
 
 @dataclass(frozen=True)
@@ -68,7 +86,7 @@ def draw_clips(
     frame = find_frame(
         out, read_sessions(out), settings.seconds, lambda ids: why_unavailable(out, ids), on_session
     )
-    clips = draw(frame, settings, len(draws))
+    clips = with_faces(out, draw(frame, settings, len(draws)))
     write_clips(out, [*earlier, *clips])
     return Drawn(tuple(clips), frame.rows.height, frame.left_out)
 
@@ -77,28 +95,32 @@ def why_unavailable(out: Path, ids: Ids) -> str:
     """Why a session's recording can't be shown; an empty text if it can."""
     try:
         open_material(out, *ids)
-    except PipelineError as error:
-        return str(error)
+    except PipelineError:
+        return UNAVAILABLE
     return ""
 
 
 def cut_clips(
     out: Path, clips: Sequence[Clip], on_clip: OnProgress = lambda done, total: None
-) -> dict[tuple[str, int], bytes]:
-    """Clip, by its key → an MP4 file (H.264).
-
-    :raises PipelineError: a recording is not available any more.
-    """
+) -> tuple[dict[tuple[str, int], bytes], dict[Ids, str]]:
+    """Clip, by its key → an MP4 file (H.264); and session → why clips of it can't be shown any more."""
     by_session: defaultdict[Ids, list[Clip]] = defaultdict(list)
     for clip in clips:
         by_session[clip.ids].append(clip)
     found: dict[tuple[str, int], bytes] = {}
+    left_out: dict[Ids, str] = {}
     for ids, own in sorted(by_session.items()):
-        material = open_material(out, *ids)
-        for clip in own:
-            found[clip.key] = cut_clip(material, clip.start_s, clip.end_s)
-            on_clip(len(found), len(clips))
-    return found
+        try:
+            material = open_material(out, *ids)
+            for clip in own:
+                if shows_same(clip, material.timeline):
+                    found[clip.key] = cut_clip(material, clip.start_s, clip.end_s)
+                else:
+                    left_out[ids] = CHANGED
+                on_clip(len(found), len(clips))
+        except PipelineError:
+            left_out[ids] = UNAVAILABLE
+    return found, left_out
 
 
 def cut_clip(material: Material, start_s: float, end_s: float) -> bytes:
@@ -130,16 +152,32 @@ def _pictures(material: Material, start_s: float, end_s: float) -> Iterator[tupl
     recording = material.recording
     frames = _frames(recording.time_s, start_s, end_s)
     hold_s = hold_time(material.timeline.metadata)
-    others = [track for track in face_tracks(material.faces) if track.role != "patient"]
+    tracks = face_tracks(material.faces)
+    patient = [track for track in tracks if track.role == "patient"]
+    others = [track for track in tracks if track.role != "patient"]
     pictures = recording.pictures(frames, (recording.width, recording.height))
     for time_s, picture in zip(recording.time_s[frames].tolist(), pictures, strict=True):
         if picture is None:
             continue
         shown = Image.fromarray(picture)
+        faces = [one.box_at(time_s) for one in patient if _is_near(one, time_s, hold_s)]
         for track in others:
-            if track.time_s[0] - hold_s <= time_s <= track.time_s[-1] + hold_s:
+            # a second detection of the patient's own face would hide the face that is to be judged
+            is_own = any(_iou(track.box_at(time_s), face) > _SAME_FACE for face in faces)
+            if _is_near(track, time_s, hold_s) and not is_own:
                 pixelate(shown, track.region_at(time_s))
         yield time_s, shown
+
+
+def _is_near(track: FaceTrack, time_s: float, hold_s: float) -> bool:
+    return bool(track.time_s[0] - hold_s <= time_s <= track.time_s[-1] + hold_s)
+
+
+def _iou(one: Floats, other: Floats) -> float:
+    """Intersection over union of two boxes, (4,) each."""
+    shared = np.prod(np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None))
+    whole = np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared
+    return float(shared / whole)
 
 
 def _frames(time_s: NDArray[np.float64], start_s: float, end_s: float) -> NDArray[np.int64]:

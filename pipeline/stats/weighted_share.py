@@ -17,6 +17,10 @@ from pipeline.stats.level import LEVEL
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+MOST_GAINED = 2.0
+"""Most by which strata may multiply the number of observations: where few observations happen to agree within
+their strata, the estimated variance is nearly zero, and the interval would be much too narrow."""
+
 FEWEST_CLUSTERS = 5
 """With fewer, the next smaller unit is the cluster."""
 
@@ -74,7 +78,7 @@ class Sample:
         variance = _variance(np.bincount(cluster, parts).astype(np.float64))
         kish = float(weights.sum() ** 2 / (weights**2).sum())
         # a variance of rounding errors: within each stratum, all observations are the same
-        effective = value * (1 - value) / variance if variance > _ROUNDING else kish
+        effective = min(value * (1 - value) / variance, MOST_GAINED * n) if variance > _ROUNDING else kish
         low, high = _wilson(value, effective, clusters)
         return WeightedShare(value, low, high, n, effective, over, clusters, _more(single, variance))
 

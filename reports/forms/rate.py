@@ -63,7 +63,7 @@ def rate_page(
         flags=[(flag, FLAG_KEYS[flag], language.word(FLAG_WORDS[flag])) for flag in FLAGS],
         count=language.ngettext("%(count)s\u00a0clip", "%(count)s\u00a0clips", len(clips)),
         rater=rater,
-        file=_file(rater),
+        file=_file(clips, rater),
         locked=password is not None,
         data={
             "key": choices_key("rate", {"rater": rater, "draws": sorted({clip.draw for clip in clips})}),
@@ -80,8 +80,9 @@ def rate_page(
     )
 
 
-def _file(rater: str) -> str:
-    return f"rating_{rater}.csv"
+def _file(clips: Sequence[Clip], rater: str) -> str:
+    """Another name for another draw, so that one table does not replace the other."""
+    return f"rating_{rater}_{clips[0].draw}.csv"
 
 
 def _data(clips: Sequence[Clip], films: Mapping[tuple[str, int], bytes], rater: str) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def _data(clips: Sequence[Clip], films: Mapping[tuple[str, int], bytes], rater: 
         for clip in clips
     ]
     return {
-        "file": _file(rater),
+        "file": _file(clips, rater),
         "columns": RATED_COLUMNS,
         "rows": [[row.get(name, "") for name in RATED_COLUMNS] for row in cells],
         "films": [base64.b64encode(films[clip.key]).decode() for clip in clips],

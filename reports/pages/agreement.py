@@ -1,6 +1,7 @@
 """The page of agreement between raters and the machine, with links to disagreements."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -75,7 +76,7 @@ def agreement_page(found: Agreement, review: Path) -> Markup:
             (title, [one for one in found.clips.comparisons if one.level == level] if found.clips else [])
             for level, title in LEVEL_TITLES.items()
         ],
-        more_clips=_more_clips,
+        more_clips=partial(_more_clips, found.clips),
         ends=_ends,
         cluster_words=ENGLISH.listed(_clusters(found.clips)),
         several=found.several,
@@ -142,11 +143,13 @@ def _ends(one: WeightedShare) -> str:
     return f"{100 * one.low:.0f} to {_percent(one.high)}"
 
 
-def _more_clips(one: ClipComparison) -> str:
+def _more_clips(clips: ClipAgreement | None, one: ClipComparison) -> str:
     """How many more clips halve the interval of the same answers."""
     if one.same.more is None:
         return f"More clips would not halve the interval, because the {one.same.over} differ from each other."
     more = max(round((one.same.more - 1) * one.clips / 10) * 10, 10)
+    if clips and clips.drawn + more > clips.of:
+        return f"The study’s {clips.of:,} clips are too few to halve the interval."
     return f"About {more:,} more clips would halve the interval of the same answers."
 
 

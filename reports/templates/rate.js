@@ -159,6 +159,7 @@
     });
 
     for (const hidden of all(".bar, #judge, .clear")) hidden.hidden = false;
+    document.querySelector(".how").open = answered() === 0;
     place = Math.max(ids.findIndex((_, at) => !isAnswered(at)), 0);
     show();
   }

@@ -78,10 +78,11 @@ def test_the_machine_is_read_from_the_timelines(tmp_path) -> None:  # type: igno
     rated = [RatedClip(one, "anna", "happy") for one in clips]
     found = compare_clips(tmp_path, clips, rated, ["read"])
     assert of(found, "machine", "anna").same.value == pytest.approx(0.5)
-    assert found.notes == (
-        "read",
-        "1 of the rated clips can't be read by the machine any more, and are left out",
+    unread = (
+        "1 rated clip left out: the machine reads no face there any more, or the patient is another person "
+        "than when the clips were drawn"
     )
+    assert found.notes == ("read", unread)
     gone = [Clip(**{**vars(one), "session_id": "S9"}) for one in clips]
     with_gone = compare_clips(tmp_path, clips + gone, [*rated, RatedClip(gone[0], "anna", "sad")])
     assert of(with_gone, "machine", "anna").same.n == 2

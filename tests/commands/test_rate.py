@@ -4,10 +4,13 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
+import polars as pl
+import pyarrow.compute as pc
 import pytest
 from command_line import BAD_INPUT, DONE, Emonext, Ended
 from rating_study import make_rating_study
@@ -18,6 +21,9 @@ from pipeline.processing.session import Networks
 from pipeline.review.annotated_video import open_material
 from pipeline.review.rating_clips import _pictures, cut_clips
 from pipeline.store.encryption import is_encrypted, use_key, use_no_key
+from pipeline.store.parquet import read_metadata, read_table, write_table
+from pipeline.store.paths import timeline_path
+from pipeline.store.status import read_outcomes
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +69,24 @@ def answer(out: Path, rater: str, code: str = "happy") -> Path:
     return path
 
 
+def draw_of(out: Path, key: Path) -> str:
+    """The newest draw of an encrypted folder."""
+    use_key(key)
+    return read_clips(out)[-1].draw
+
+
 def test_each_rater_gets_a_page(rated: Path) -> None:
     clips = read_clips(rated)
     assert len(clips) == 6
     assert {clip.patient_id for clip in clips} == {"P1", "P2"}  # P3's seat is not known
     assert sum(len(clip.raters) == 2 for clip in clips) == 2
     for rater in ("anna", "ben"):
-        page = (rated / "rating" / f"{rater}.html").read_text(encoding="utf-8")
+        path = rated / "rating" / f"{rater}_{clips[0].draw}.html"
+        page = path.read_text(encoding="utf-8")
         data = json.loads(re.search(r'id="rate-data">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
         kept = json.loads(data["clips"])
         assert len(kept["films"]) == sum(rater in clip.raters for clip in clips) == 4
-        assert oct((rated / "rating" / f"{rater}.html").stat().st_mode)[-2:] == "00"
+        assert oct(path.stat().st_mode)[-2:] == "00"
 
 
 def test_what_was_left_out_is_said_and_a_second_run_draws_nothing_new(
@@ -94,7 +107,9 @@ def test_what_was_left_out_is_said_and_a_second_run_draws_nothing_new(
 
 def test_a_film_shows_the_patient_for_the_clip(rated: Path) -> None:
     clips = [clip for clip in read_clips(rated) if clip.patient_id == "P2"]
-    for film in cut_clips(rated, clips).values():
+    films, left_out = cut_clips(rated, clips)
+    assert (len(films), left_out) == (len(clips), {})
+    for film in films.values():
         with av.open(io.BytesIO(film)) as container:
             assert not container.streams.audio
             pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -174,7 +189,7 @@ def test_with_a_key_pages_have_passwords_and_clips_are_encrypted(
         said = run("rate", rated, "--new", "--clips", 2, "--rater", "anna", "--key", key).out
         word = re.search(r"password (\S+)", said)
         assert word
-        page = (rated / "rating" / "anna.html").read_text(encoding="utf-8")
+        page = (rated / "rating" / f"anna_{draw_of(rated, key)}.html").read_text(encoding="utf-8")
         assert '"P1' not in page
         assert '"P2' not in page
         assert word[1] not in page
@@ -183,3 +198,51 @@ def test_with_a_key_pages_have_passwords_and_clips_are_encrypted(
         assert len(read_clips(rated)) == 8
     finally:
         use_no_key()
+
+
+def test_a_recording_that_is_gone_leaves_its_clips_out(rated: Path, run: Emonext, emonext: Emonext) -> None:
+    recordings = Path(read_outcomes(rated)["P2", "S1"].videos[0]).parent
+    away = recordings.rename(recordings.with_name("away"))
+    try:
+        ended = emonext("rate", rated)
+        assert ended.code == BAD_INPUT
+        assert "Left out: P1 S1: its recording is not where it was" in ended.err
+        assert "put the recordings back" in ended.err
+        recordings.mkdir()
+        shutil.copy(away / "P2_S1.mp4", recordings)
+        assert "clips of 1 patient" in run("rate", rated).out
+    finally:
+        shutil.rmtree(recordings, ignore_errors=True)
+        away.rename(recordings)
+
+
+def test_after_another_person_became_the_patient_their_clips_do_not_count(rated: Path, run: Emonext) -> None:
+    answer(rated, "anna")
+    path = timeline_path(rated, "P1", "S1")
+    table = read_table(path)
+    moved = pc.add(table["x1"], 200.0), pc.add(table["x2"], 200.0)
+    for name, values in zip(("x1", "x2"), moved, strict=True):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(name), values.cast(table.schema.field(name).type))
+    write_table(path, table, read_metadata(path))
+    own = sum(clip.ids == ("P1", "S1") for clip in read_clips(rated))
+    run("agree", rated)
+    assert "left out: the machine reads no face there any more, or the patient" in (
+        rated / "reports" / "agreement.html"
+    ).read_text(encoding="utf-8")
+    again = run("rate", rated)
+    assert "Left out: P1 S1: the patient is another person" in again.err
+    assert f"{len(read_clips(rated)) - own} clips of" in again.out
+
+
+def test_a_second_detection_of_the_patient_does_not_hide_the_face(rated: Path) -> None:
+    material = open_material(rated, "P2", "S1")
+    faces = material.faces.rows
+    twice = faces.slice(10, 1).with_columns(
+        track=pl.lit(99, faces.schema["track"]), role=pl.lit("other").cast(faces.schema["role"])
+    )
+    doubled = replace(material, faces=replace(material.faces, rows=pl.concat([faces, twice])))
+    time_s = float(twice["time_s"][0])
+    _, picture = next(_pictures(doubled, time_s, time_s + 1))
+    _, right = next(_pictures(material, time_s, time_s + 1))
+    assert np.array_equal(np.asarray(picture), np.asarray(right))

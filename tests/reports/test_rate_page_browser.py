@@ -49,7 +49,7 @@ def save(visit: Visit, path: Path) -> dict[int, tuple[str, str, frozenset[str]]]
     """Clip → what the program reads of the saved table."""
     with visit.page.expect_download() as download:
         visit.page.locator("#save").click()
-    assert download.value.suggested_filename == "rating_anna.csv"
+    assert download.value.suggested_filename == "rating_anna_dfeed.csv"
     download.value.save_as(path)
     found, notes = read_rated_clips([path], {clip.key: clip for clip in CLIPS})
     assert notes == []
@@ -63,7 +63,6 @@ def test_the_page_is_whole_and_without_a_violation(
     browser: Any, pages: Path, name: str, viewport: dict[str, int]
 ) -> None:
     visit = Visit(browser, pages / f"{name}.html", viewport)
-    visit.unfold()
     assert [url for url in visit.requests if not url.startswith("data:")] == [visit.page.url]
     assert visit.overflow_px() == 0
     press(visit, "1", "i", "s")
@@ -86,7 +85,7 @@ def test_all_clips_are_judged_by_keys_and_saved(visit: Visit, tmp_path: Path) ->
         2: ("sad", "", frozenset()),
         3: ("?", "", frozenset({"asleep"})),
     }
-    assert text(visit, "#said").startswith("Saved as rating_anna.csv: 3 of 3 clips.")
+    assert text(visit, "#said").startswith("Saved as rating_anna_dfeed.csv: 3 of 3 clips.")
 
 
 def test_the_clip_plays_and_the_machines_answer_is_not_in_the_page(visit: Visit, pages: Path) -> None:

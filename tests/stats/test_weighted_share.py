@@ -84,13 +84,18 @@ def test_a_doubled_sample_of_the_same_clusters_says_no_more() -> None:
     assert share(twice, so * 2).low == pytest.approx(share(once, so).low, abs=0.01)
 
 
-def test_strata_that_explain_all_make_it_sure() -> None:
+def test_strata_that_explain_all_make_it_surer_but_not_certain() -> None:
     stratum = np.repeat([0, 1], 20)
     so = stratum.tolist()
     plain = Sample(np.ones(40), np.zeros(40, np.int64), [("clips", np.arange(40))])
     known = Sample(np.ones(40), stratum, [("clips", np.arange(40))])
-    assert share(plain, so).high - share(plain, so).low > 0.25
-    assert share(known, [*so[:-1], 0]).high - share(known, [*so[:-1], 0]).low < 0.15
+    assert share(plain, so).high - share(plain, so).low > 0.29
+    surer = share(known, [*so[:-1], 0])
+    assert surer.effective == 2 * 40
+    t = student.ppf(0.975, 39)
+    assert surer.high - surer.low == pytest.approx(
+        2 * t * np.sqrt(0.25 / 80) / np.sqrt(1 + t**2 / 80), rel=0.01
+    )
 
 
 def test_few_patients_are_not_the_clusters() -> None:

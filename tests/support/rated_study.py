@@ -57,7 +57,7 @@ def draw_clips(out: Path, count: int, seed: int = 0, patients: Collection[str] =
             break
     write_table(
         clips_path(out),
-        pa.table({name: [row[name] for row in rows] for name in CLIPS_SCHEMA.names}, CLIPS_SCHEMA),
+        pa.table({name: [row.get(name) for row in rows] for name in CLIPS_SCHEMA.names}, CLIPS_SCHEMA),
         {},
     )
     return rows

@@ -468,6 +468,26 @@ def a_table_with_a_sorted_column(kit: Kit) -> Steps:
     yield kit.run("agree", out)
 
 
+@remedy(": no clip can be shown; put the recordings back where they were.")
+def clips_whose_recordings_were_moved(kit: Kit) -> Steps:
+    out = drawn_study(kit)
+    recordings = kit.folder / "recordings"
+    recordings.rename(kit.folder / "elsewhere")
+    yield kit.run("rate", out)
+    (kit.folder / "elsewhere").rename(recordings)
+    yield kit.run("rate", out)
+
+
+@remedy(": not there; put the tables of raters in, or name their files.")
+def no_tables_of_raters(kit: Kit) -> Steps:
+    out = drawn_study(kit)
+    (out / "ratings").rename(kit.folder / "saved")
+    yield kit.run("agree", out)
+    yield kit.run("agree", out, kit.folder / "saved")
+    (kit.folder / "saved").rename(out / "ratings")
+    yield kit.run("agree", out)
+
+
 @remedy("--new, for a further draw")
 def a_further_draw(kit: Kit) -> Steps:
     out = drawn_study(kit)
