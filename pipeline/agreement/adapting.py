@@ -104,8 +104,8 @@ def clip_tables(out: Path, ratings: Sequence[Path]) -> list[Path]:
     if not found:
         where = ", ".join(map(str, ratings or [out / "ratings"]))
         raise InputError(
-            f"{where}: no table of rated clips; draw clips with `emonext rate {quote(str(out))}`, and save the raters' "
-            "tables there."
+            f"{where}: no table of rated clips; draw clips with `emonext rate {quote(str(out))}`, and save "
+            "the raters' tables there."
         )
     return list({path.resolve(): path for path in found}.values())
 
@@ -130,7 +130,7 @@ def read_rated_study(out: Path, tables: Sequence[Path]) -> RatedStudy:
         "only answered by “can't tell”": {one.clip.key for one in rated} - {one.clip.key for one in usable},
         "of sessions without a timeline": gone,
         "read with other weights": {one.clip.key for one, sha256 in found if sha256 != used},
-        "without a readable face, or of a person who is not the patient any more": {
+        "without a readable face of the same person": {
             one.clip.key for one, _ in found if not len(one.seconds)
         },
     }
