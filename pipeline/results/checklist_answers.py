@@ -179,6 +179,7 @@ def validation(facts: Facts) -> str:
         if one["first"]["name"] == "machine" and one["first"]["kind"] == "samples"
         if one["first"]["reading"] == "raw" and (text := _kappa(one, facts))
     ]
+    told += _clips(facts, lambda one: one["first"] == "machine")
     if not told:
         return "Not validated on this study's patients: the comparison with raters is of no expression."
     return f"{'; '.join(told)}.{_old(facts)}"
@@ -192,22 +193,25 @@ def between_raters(facts: Facts) -> str:
         for one in facts.agreement["comparisons"]
         if one["first"]["kind"] == "person" and (text := _kappa(one, facts))
     ]
+    told += _clips(facts, lambda one: not one["first"].startswith("machine"))
     if not told:
-        return "Not known: no two raters coded expressions of the same session."
+        return "Not known: no two raters judged expressions of the same session or clip."
     return f"{'; '.join(told)}.{_old(facts)}"
 
 
 def raters(facts: Facts) -> str | None:
     if facts.agreement is None:
         return None
-    return (
-        "; ".join(
-            f"{_coder(one['rater'], facts)}: {one['rated_s']:,.0f} s of {_sessions(one['sessions'])} rated "
-            f"({'stated' if one['is_stated'] else 'assumed from the first code to the last'})"
-            for one in facts.agreement["rated"]
-        )
-        + f".{_old(facts)}"
-    )
+    told = [
+        f"{_coder(one['rater'], facts)}: {one['rated_s']:,.0f} s of {_sessions(one['sessions'])} rated "
+        f"({'stated' if one['is_stated'] else 'assumed from the first code to the last'})"
+        for one in facts.agreement["rated"]
+    ]
+    told += [
+        f"{_coder(one['rater'], facts)}: {one['clips']} of {one['asked']} clips"
+        for one in (facts.agreement.get("clips") or {"raters": ()})["raters"]
+    ]
+    return f"{'; '.join(told)}.{_old(facts)}"
 
 
 def _kappa(one: Mapping[str, Any], facts: Facts) -> str:
@@ -230,9 +234,24 @@ def _kappa(one: Mapping[str, Any], facts: Facts) -> str:
     return f"{both}, labels {labels}: {kappa}, {one['seconds']:,.0f} s of {_sessions(one['sessions'])}"
 
 
+def _clips(facts: Facts, is_wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[str]:
+    """Of comparisons of clips that were drawn from the study, at the level of groups."""
+    clips = (facts.agreement or {}).get("clips")
+    for one in (one for one in clips["comparisons"] if is_wanted(one)) if clips else ():
+        if one["level"] == "groups":
+            same, both = one["same"], " and ".join(_coder(one[side], facts) for side in ("first", "second"))
+            yield (
+                f"{both}, {one['clips']} of {clips['drawn']} drawn clips of {clips['seconds']:g} s, weighted to "
+                f"all readable time: the same of positive, neutral, negative and surprise in "
+                f"{100 * same['value']:.0f} % (95 % interval {100 * same['low']:.0f} to {100 * same['high']:.0f} %)"
+            )
+
+
 def _coder(name: str, facts: Facts) -> str:
     """Raters by number: their names may be those of people."""
-    people = list((facts.agreement or {}).get("people", ()))
+    agreement = facts.agreement or {}
+    judged = [one["rater"] for one in (agreement.get("clips") or {"raters": ()})["raters"]]
+    people = list(dict.fromkeys([*agreement.get("people", ()), *judged]))
     return f"rater {people.index(name) + 1}" if name in people else name
 
 

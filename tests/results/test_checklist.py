@@ -288,6 +288,31 @@ def test_agreement_with_raters_is_given_with_its_interval_and_without_names(out:
     assert "anna" not in text
 
 
+def test_rated_clips_validate_too_and_raters_stay_unnamed(out: Path) -> None:
+    same = {"value": 0.68, "low": 0.55, "high": 0.79}
+    shared = {"level": "groups", "clips": 38, "same": same}
+    clips = {
+        "drawn": 60,
+        "seconds": 4.0,
+        "raters": [{"rater": "anna", "clips": 40, "asked": 40}, {"rater": "carl", "clips": 30, "asked": 40}],
+        "comparisons": [
+            {"first": "machine", "second": "carl", **shared},
+            {"first": "machine", "second": "carl", **shared, "level": "emotions"},
+            {"first": "machine, corrected", "second": "carl", **shared},
+            {"first": "anna", "second": "carl", **shared, "clips": 12},
+        ],
+    }
+    agreed(out, comparisons=[], rated=[], people=[], clips=clips)
+    facts = read_facts(out, {})
+    told = (
+        "drawn clips of 4 s, weighted to all readable time: the same of positive, neutral, negative and "
+        "surprise in 68 % (95 % interval 55 to 79 %)."
+    )
+    assert answers.validation(facts) == f"machine and rater 2, 38 of 60 {told}"
+    assert answers.between_raters(facts) == f"rater 1 and rater 2, 12 of 60 {told}"
+    assert answers.raters(facts) == "rater 1: 40 of 40 clips; rater 2: 30 of 40 clips."
+
+
 def test_what_can_t_be_computed_is_no_agreement(out: Path) -> None:
     figures = json.loads(agreed(out).read_text("utf-8"))
     first, *_ = figures["comparisons"]
