@@ -236,14 +236,15 @@ def _kappa(one: Mapping[str, Any], facts: Facts) -> str:
 
 def _clips(facts: Facts, is_wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[str]:
     """Of comparisons of clips that were drawn from the study, at the level of groups."""
-    clips = (facts.agreement or {}).get("clips")
-    for one in (one for one in clips["comparisons"] if is_wanted(one)) if clips else ():
-        if one["level"] == "groups":
-            same, both = one["same"], " and ".join(_coder(one[side], facts) for side in ("first", "second"))
+    clips = (facts.agreement or {}).get("clips") or {"comparisons": ()}
+    for one in clips["comparisons"]:
+        if one["level"] == "groups" and is_wanted(one):
+            both = " and ".join(_coder(one[side], facts) for side in ("first", "second"))
+            value, low, high = (100 * one["same"][name] for name in ("value", "low", "high"))
             yield (
-                f"{both}, {one['clips']} of {clips['drawn']} drawn clips of {clips['seconds']:g} s, weighted to "
-                f"all readable time: the same of positive, neutral, negative and surprise in "
-                f"{100 * same['value']:.0f} % (95 % interval {100 * same['low']:.0f} to {100 * same['high']:.0f} %)"
+                f"{both}, {one['clips']} of {clips['drawn']} drawn clips of {clips['seconds']:g} s, weighted "
+                "to all readable time: the same of positive, neutral, negative and surprise in "
+                f"{value:.0f} % (95 % interval {low:.0f} to {high:.0f} %)"
             )
 
 
