@@ -163,10 +163,10 @@ def test_a_multiverse_is_told_in_a_sentence_and_removed_with_the_tables_it_is_of
     emonext: Emonext, tmp_path: Path
 ) -> None:
     out = make_small(tmp_path / "study", patients=3, smiles_with_music=4.0)
-    assert emonext("summarize", out).out.count("\n") == 2
+    assert emonext("summarize", out).out.count("\n") == 3
     ended = emonext("summarize", out, "--multiverse")
     assert (ended.code, ended.err) == (DONE, "")
-    garden, music = ended.out.splitlines()[2:]
+    garden, music = ended.out.splitlines()[3:]
     assert garden.startswith("garden − baseline: The sign holds in ")
     sentence = (
         r"music − baseline: The sign holds in (\d+) of \1 analyses; the interval excludes zero in \d+\."
@@ -176,7 +176,7 @@ def test_a_multiverse_is_told_in_a_sentence_and_removed_with_the_tables_it_is_of
     assert music.partition(": ")[2] in (out / "reports" / "study.html").read_text()
     ended = emonext("summarize", out)
     table = out / "summaries" / "multiverse.parquet"
-    assert ended.out.splitlines()[2:] == [
+    assert ended.out.splitlines()[3:] == [
         f"{table}: removed, as it was of the earlier tables; --multiverse writes it again."
     ]
     assert not table.exists()

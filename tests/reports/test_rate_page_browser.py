@@ -147,7 +147,9 @@ def test_letters_work_with_caps_lock(visit: Visit) -> None:
 def test_two_tabs_keep_the_answers_of_both(visit: Visit) -> None:
     other = visit.page.context.new_page()
     other.goto(visit.page.url)
+    visit.page.bring_to_front()  # a browser may drop keys of a page that is behind another
     press(visit, "1", "Enter", "2", "Enter")
+    assert text(visit, "#progress") == "Clip 3 of 3, 2 answered"
     other.locator("#progress", has_text="2 answered").wait_for()
     other.locator("[data-code=sad]").click()  # it follows: clip 2
     visit.page.reload()

@@ -98,7 +98,7 @@ def _row(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
 def _means(row: Mapping[str, Any], name: str, end: str, language: Language) -> dict[str, str]:
     weighted = row[f"weighted_mean{end}"]
     return {
-        "name": row[name],
+        "name": language.gettext("Reference") if name == "reference" else language.gettext("Condition"),
         "seen": _percent(row[f"mean{end}"], language),
         "weighted": "–" if weighted is None else _percent(weighted, language),
         "none": _percent(row[f"mean{end}_none"], language),
