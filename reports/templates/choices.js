@@ -3,49 +3,63 @@
 
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
-// `valid` takes what was kept, and returns what still holds; `show` is called after each change.
+// `valid` takes what was kept, and returns what still holds; `show` is called after each change, and is told
+// whether the change was an undo.
 function keepChoices(key, valid, show, words) {
   const said = document.getElementById("said");
   const before = [];
   const kept = { choices: {}, canUndo: () => before.length > 0, change, undo };
-  const tell = () => (document.getElementById("not-kept").hidden = false);
-  try {
-    kept.choices = valid(JSON.parse(localStorage.getItem(key)) ?? {});
-  } catch {
-    tell();
+  let stored = null;
+  let keeps = true;
+  function tell() {
+    keeps = false;
+    document.getElementById("not-kept").hidden = false;
+  }
+  // Take over what is kept; returns whether another tab of this page has changed it.
+  function follow() {
+    if (!keeps) return false; // what is kept is older than what this page knows
+    try {
+      const now = localStorage.getItem(key);
+      if (now === stored) return false;
+      stored = now;
+      kept.choices = valid(JSON.parse(now) ?? {});
+      before.length = 0; // undoing would take back the other tab's choices
+      return true;
+    } catch {
+      tell();
+      return false;
+    }
   }
   function store() {
     try {
-      if (Object.keys(kept.choices).length) localStorage.setItem(key, JSON.stringify(kept.choices));
-      else localStorage.removeItem(key);
+      stored = Object.keys(kept.choices).length ? JSON.stringify(kept.choices) : null;
+      if (stored === null) localStorage.removeItem(key);
+      else localStorage.setItem(key, stored);
     } catch {
       tell();
     }
   }
-  function after(text) {
+  function after(text, undone = false) {
     store();
-    show();
+    show(undone);
     said.textContent = text;
   }
   // A change that can be undone; what it returns is announced.
   function change(make) {
+    follow();
     const earlier = JSON.stringify(kept.choices);
     const text = make() ?? "";
     if (JSON.stringify(kept.choices) !== earlier) before.push(earlier);
     after(text);
   }
   function undo() {
+    if (follow()) show(false);
     if (!before.length) return;
     kept.choices = JSON.parse(before.pop());
-    after(words.undone);
+    after(words.undone, true);
   }
-  // the page is open in another tab, which has stored a choice
-  addEventListener("storage", (event) => {
-    if (event.key !== key) return;
-    kept.choices = valid(JSON.parse(event.newValue) ?? {});
-    before.length = 0; // undoing would take back the other tab's choices
-    show();
-  });
+  follow();
+  addEventListener("storage", () => follow() && show(false));
   document.getElementById("undo").addEventListener("click", undo);
   document.getElementById("clear").addEventListener("click", () =>
     change(() => {

@@ -35,7 +35,7 @@
             also.every((flag) => flags.includes(flag)),
         ),
       );
-    const kept = keepChoices(key, valid, () => show(), words);
+    const kept = keepChoices(key, valid, (undone) => show(undone), words);
     const { change, undo } = kept;
     let before = JSON.stringify(kept.choices);
     const choiceOf = (at) => kept.choices[ids[at]] ?? {};
@@ -70,8 +70,9 @@
       return changed.length === 0 || changed.includes(place) ? place : changed[0];
     }
 
-    function show() {
-      place = changedPlace();
+    function show(undone = false) {
+      const changed = changedPlace();
+      if (undone) place = changed;
       const { code, intensity, flags: also = [] } = choiceOf(place);
       const press = (button, is) => button.setAttribute("aria-pressed", String(is));
       for (const button of all("[data-code]")) press(button, button.dataset.code === code);
