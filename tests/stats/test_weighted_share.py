@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
-from pipeline.stats.weighted_share import Sample, WeightedShare
+from pipeline.stats.weighted_share import MOST_GAINED, Sample, WeightedShare
 
 
 def alone(n: int, weights: list[float] | None = None) -> Sample:
@@ -91,10 +91,10 @@ def test_strata_that_explain_all_make_it_surer_but_not_certain() -> None:
     known = Sample(np.ones(40), stratum, [("clips", np.arange(40))])
     assert share(plain, so).high - share(plain, so).low > 0.29
     surer = share(known, [*so[:-1], 0])
-    assert surer.effective == 2 * 40
+    assert surer.effective == MOST_GAINED * 40
     t = student.ppf(0.975, 39)
     assert surer.high - surer.low == pytest.approx(
-        2 * t * np.sqrt(0.25 / 80) / np.sqrt(1 + t**2 / 80), rel=0.01
+        2 * t * np.sqrt(0.25 / 120) / np.sqrt(1 + t**2 / 120), rel=0.01
     )
 
 
