@@ -22,6 +22,7 @@ from pipeline.exchange.code_map import COARSE_LABELS, GROUP_OF
 from pipeline.records import EMOTIONS, OnProgress
 from pipeline.stats.misreading import Confusion, Floats, adjusted_with_interval, columns
 from pipeline.stats.recalibration import clip_answers, unchanged
+from pipeline.store.counts import percent
 from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import plain, read_table, write_rows
 from pipeline.store.timeline import read_timeline, written_sessions
@@ -217,13 +218,9 @@ def _read(row: dict[str, str]) -> AdjustedShare:
 def lines(shares: Sequence[AdjustedShare]) -> Iterator[str]:
     """A line for each share of the whole study."""
     for one in (one for one in shares if one.condition == ALL):
-        read = f"read {_percent(one.read)} [{_percent(one.read_low)}, {_percent(one.read_high)}]"
+        read = f"read {percent(one.read)} [{percent(one.read_low)}, {percent(one.read_high)}]"
         if one.share is None or one.low is None or one.high is None:
             yield f"{one.of.capitalize()}: {read}; not adjusted for misreading: {one.reason}."
         else:
-            ends = f"{_percent(one.low)}, {_percent(one.high)}"
-            yield f"{one.of.capitalize()}: {read}; adjusted for misreading: {_percent(one.share)} [{ends}]."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+            ends = f"{percent(one.low)}, {percent(one.high)}"
+            yield f"{one.of.capitalize()}: {read}; adjusted for misreading: {percent(one.share)} [{ends}]."

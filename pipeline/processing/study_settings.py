@@ -11,6 +11,7 @@ from pipeline.processing.session import QualityLimits, Settings
 from pipeline.store.spreadsheet import (
     did_you_mean,
     read_toml,
+    setting,
     shown,
 )
 
@@ -69,11 +70,4 @@ _WANTED = {
 def _setting(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, type]) -> Any:
     if key not in kinds:
         raise InputError(f"{path}: {shown(table + key)} is no setting{did_you_mean(key, kinds)}")
-    kind = kinds[key]
-    # in Python, bool is an int; and 5 is no float, but users write 5 for 5.0
-    fits = type(value) is kind or (kind is float and type(value) is int)
-    if fits and kind in (int, float):
-        fits = (1 if kind is int else 0) <= value <= 1e9
-    if not fits:
-        raise InputError(f"{path}: {table}{key}: give {_WANTED[kind]}.")
-    return kind(value)
+    return setting(path, table, key, value, kinds[key], _WANTED)

@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline.records import UNSURE
 from pipeline.results.checklist_facts import Facts, ModelCard
-from pipeline.store.counts import number_of
+from pipeline.store.counts import number_of, percent
 from pipeline.study.plan_text import plan_paragraph
 
 _WITHOUT_CONSENT = ("no_consent", "withdrawn")
@@ -67,7 +67,7 @@ def coverage(facts: Facts) -> str:
     if not len(sessions):
         return told
     shares = [sessions["coverage"].quantile(q, "midpoint") for q in (0.5, 0.0, 1.0)]
-    middle, lowest, highest = (_percent(share or 0.0) for share in shares)
+    middle, lowest, highest = (percent(share or 0.0) for share in shares)
     return (
         f"{told} Coverage (face read, or eyes shut for long): median {middle}, lowest {lowest}, highest "
         f"{highest}."
@@ -80,7 +80,7 @@ def missing_data(facts: Facts) -> str:
     told = (
         "Time without a readable face counts as unobserved, and shares are of the observed time; nothing is "
         f"imputed, but an episode may last over {analysis['episodes.max_unobserved_s']} s without a face. "
-        f"Sessions with a coverage below {_percent(float(analysis['min_coverage']))} or with less than "
+        f"Sessions with a coverage below {percent(float(analysis['min_coverage']))} or with less than "
         f"{analysis['min_observed_s']} s observed get no numbers ({_sessions(few)})."
     )
     seen = facts.comparisons.filter(measure="coverage")["difference"].count()
@@ -379,7 +379,3 @@ def _sessions(count: int) -> str:
 
 def _patients(rows: pl.DataFrame) -> str:
     return number_of(rows["patient_id"].n_unique(), "patient")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

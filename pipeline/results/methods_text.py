@@ -21,7 +21,7 @@ from pipeline.robustness.missing_compared import missing_methods
 from pipeline.robustness.multiverse import read_multiverse
 from pipeline.robustness.multiverse_results import multiverse_methods
 from pipeline.stats.block_bootstrap import BLOCKS
-from pipeline.store.counts import number_of
+from pipeline.store.counts import number_of, percent
 from pipeline.store.files import atomic
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
@@ -130,7 +130,7 @@ def _episodes(path: Path, sessions: pl.DataFrame) -> str:
         episodes = settings["episodes"]
         enough = int(sessions["enough"].sum())
         return (
-            f"Sessions of which at least {_percent(settings['min_coverage'])} and "
+            f"Sessions of which at least {percent(settings['min_coverage'])} and "
             f"{settings['min_observed_s']:g} s were observed were evaluated ({enough} of {len(sessions)}). "
             f"Probabilities were averaged over a moving window of {episodes['smoothing_s']:g} s; an "
             f"episode begins where a smoothed probability reaches {episodes['enter']:g} and ends where it "
@@ -245,7 +245,7 @@ def _events(settings: Mapping[str, Any]) -> str:
     return (
         f"Expression around events, in the raw reading only, was averaged from {settings['before_s']:g} s "
         f"before to {settings['after_s']:g} s after, in steps of {settings['bin_s']:g} s; a step counts "
-        f"where at least {_percent(settings['min_observed'])} of it was observed. Each event was compared "
+        f"where at least {percent(settings['min_observed'])} of it was observed. Each event was compared "
         f"with up to {number_of(settings['matched'], 'moment')} drawn at random from the same session (where "
         "it had none, from the same patient's sessions of the same condition) around which no event was "
         "near; averages are of the events that have such moments, where there are any. Intervals come from "
@@ -269,7 +269,7 @@ def _scale(scale: Mapping[str, Any]) -> str:
         f"The {scale['name']} ({scale['source']}) was filled in by the program, not by a person, in "
         f"windows of {minutes:g} {'minute' if minutes == 1 else 'minutes'}: {items}. Durations of episodes "
         f"were summed for each reading and window and rated {bands}; the code {scale['not_in_view']}, not in "
-        f"view, stands where less than {_percent(scale['min_coverage'])} of the window was observed. A "
+        f"view, stands where less than {percent(scale['min_coverage'])} of the window was observed. A "
         "window of which less than half was recorded was not rated."
         + (f" Not assessed: {missing}." if missing else "")
         + (f" The time with open eyes stood for {proxy}, of which it is one sign." if proxy else "")
@@ -297,7 +297,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, str]:
         "patients": str(row["patients"]),
         "sessions": str(row["sessions"]),
         "reference sessions": str(row["sessions_reference"]),
-        "coverage": "" if row["coverage"] is None else _percent(row["coverage"]),
+        "coverage": "" if row["coverage"] is None else percent(row["coverage"]),
         "mean (95 % CI)": _interval(row, "mean", digits, unit),
         "reference mean (95 % CI)": _interval(row, "mean_reference", digits, unit),
         "difference (95 % CI)": _interval(row, "difference", digits, points),
@@ -339,10 +339,6 @@ def _line(cells: Sequence[str]) -> str:
 
 
 # --- words
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.0f} %"
 
 
 def _listed(texts: Sequence[str]) -> str:

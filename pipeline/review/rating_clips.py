@@ -26,6 +26,7 @@ from pipeline.agreement.clip_sampling import (
 from pipeline.agreement.rated_clips import Clip, clips_path, read_clips
 from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import PipelineError
+from pipeline.faces.detection import iou
 from pipeline.records import Ids, OnProgress
 from pipeline.review.annotated_video import Material, open_material
 from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
@@ -160,10 +161,11 @@ def _pictures(material: Material, start_s: float, end_s: float) -> Iterator[tupl
         if picture is None:
             continue
         shown = Image.fromarray(picture)
-        faces = [one.box_at(time_s) for one in patient if _is_near(one, time_s, hold_s)]
+        near = [one.box_at(time_s) for one in patient if _is_near(one, time_s, hold_s)]
+        faces = np.array(near).reshape(-1, 4)
         for track in others:
             # a second detection of the patient's own face would hide the face that is to be judged
-            is_own = any(_iou(track.box_at(time_s), face) > _SAME_FACE for face in faces)
+            is_own = (iou(np.broadcast_to(track.box_at(time_s), faces.shape), faces) > _SAME_FACE).any()
             if _is_near(track, time_s, hold_s) and not is_own:
                 pixelate(shown, track.region_at(time_s))
         yield time_s, shown
@@ -171,13 +173,6 @@ def _pictures(material: Material, start_s: float, end_s: float) -> Iterator[tupl
 
 def _is_near(track: FaceTrack, time_s: float, hold_s: float) -> bool:
     return bool(track.time_s[0] - hold_s <= time_s <= track.time_s[-1] + hold_s)
-
-
-def _iou(one: Floats, other: Floats) -> float:
-    """Intersection over union of two boxes, (4,) each."""
-    shared = np.prod(np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None))
-    whole = np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared
-    return float(shared / whole)
 
 
 def _frames(time_s: NDArray[np.float64], start_s: float, end_s: float) -> NDArray[np.int64]:

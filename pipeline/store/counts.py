@@ -15,3 +15,8 @@ def clock(time_s: float, digits: int = 0) -> str:
     minutes, left = divmod(round(scale * time_s), 60 * scale)
     seconds = f"{left / scale:0{3 + digits if digits else 2}.{digits}f}"
     return f"{minutes // 60}:{minutes % 60:02}:{seconds}" if minutes >= 60 else f"{minutes}:{seconds}"
+
+
+def percent(share: float) -> str:
+    """Such as ``71 %``."""
+    return f"{100 * share:.0f} %"

@@ -101,6 +101,23 @@ def read_toml(path: Path, like: str) -> dict[str, Any]:
         raise InputError(f"{path}: not TOML ({error}); a line is like: {like}") from error
 
 
+def setting(path: Path, table: str, key: str, value: Any, kind: type, wanted: Mapping[type, str]) -> Any:
+    """The value of a TOML file's setting, as a text, a truth value, a number, a table or texts (``tuple``).
+
+    :param table: of the setting, with a dot at the end, or empty. ``wanted``: what to give of each kind.
+    :raises InputError: the value is of another kind, or the number is out of range.
+    """
+    if kind is tuple:
+        fits = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    else:  # in Python, bool is an int; and 5 is no float, but users write 5 for 5.0
+        fits = type(value) is kind or (kind is float and type(value) is int)
+    if fits and kind in (int, float):
+        fits = (1 if kind is int else 0) <= value <= 1e9
+    if not fits:
+        raise InputError(f"{path}: {table}{key}: give {wanted[kind]}.")
+    return kind(value)
+
+
 def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") -> list[Row]:
     """(row, cells) of the first line, and of each other line that is not empty.
 

@@ -11,7 +11,7 @@ from pipeline.analysis.measures import measure_names
 from pipeline.analysis.summaries import RAW, SummarySettings
 from pipeline.errors import InputError
 from pipeline.store.files import atomic
-from pipeline.store.spreadsheet import did_you_mean, read_toml, shown
+from pipeline.store.spreadsheet import did_you_mean, read_toml, setting, shown
 from pipeline.study.session_rows import SESSION_MEASURES, ComparisonSettings
 
 PLAN_FILE = "plan.toml"
@@ -180,16 +180,7 @@ _WANTED = {
 def _value(path: Path, table: str, key: str, value: Any, kinds: Mapping[str, type]) -> Any:
     if key not in kinds:
         raise InputError(f"{path}: {shown(table + key)} is no setting of a plan{did_you_mean(key, kinds)}")
-    kind = kinds[key]
-    if kind is tuple:
-        fits = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    else:  # in Python, bool is an int; and 5 is no float, but users write 5 for 5.0
-        fits = type(value) is kind or (kind is float and type(value) is int)
-    if fits and kind in (int, float):
-        fits = (1 if kind is int else 0) <= value <= 1e9
-    if not fits:
-        raise InputError(f"{path}: {table}{key}: give {_WANTED[kind]}.")
-    return kind(value)
+    return setting(path, table, key, value, kinds[key], _WANTED)
 
 
 def _checked(path: Path, plan: AnalysisPlan) -> AnalysisPlan:
