@@ -5,11 +5,14 @@ whole row (value, intercept, covariates and design of the random effects) by √
 variances and the same parameters, as with ``weights`` in R's lme4 (Pinheiro & Bates, *Mixed-Effects Models in
 S and S-PLUS*, 2000, § 5.1). This is exact.
 
-The likelihood (REML) is that of statsmodels' ``MixedLM``. The optimiser is not: ``MixedLM.fit`` has no
-bounds, and fails if a variance is near zero, which is common with few patients.
+The likelihood (REML) is that of statsmodels' ``MixedLM``, computed in the same steps but each of them once,
+which takes a third of the time. The optimiser is another: ``MixedLM.fit`` has no bounds, and fails if a
+variance is near zero, which is common with few patients.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +20,6 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import OptimizeResult, minimize
 from scipy.stats import t as student
 from statsmodels.regression.linear_model import OLS, WLS
-from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.errors import NotEnoughError
 from pipeline.stats.level import LEVEL
@@ -124,12 +126,10 @@ def fit_study(
     spread = design[:, slope] - design[:, slope].mean()
     random = np.column_stack([root, root * spread / spread.std()])
     values_w, design_w = values * root, design * root[:, None]
-    model = MixedLM(values_w, design_w, patients, exog_re=random)
-    variances = _most_likely(model)
+    of_each = _rows_of_each(patients)
+    variances = _most_likely(Likelihood(values_w, design_w, random, of_each))
     rows = np.column_stack([values_w, design_w])
-    independent = np.concatenate(
-        [_whitened(rows[own], random[own], variances) for own in _rows_of_each(patients)]
-    )
+    independent = np.concatenate([_whitened(rows[own], random[own], variances) for own in of_each])
     found = OLS(independent[:, 0], independent[:, 1:]).fit()
     residual_sd = _residual_sd(found.scale, values)
     # a variance at the lower bound is zero
@@ -148,12 +148,63 @@ def fit_study(
     )
 
 
-def _most_likely(model: MixedLM) -> Floats:
+class Likelihood:
+    """Restricted likelihood of the variances of the random effects; all else has its most likely value."""
+
+    def __init__(
+        self, values: Floats, design: Floats, random: Floats, of_each: Sequence[NDArray[np.intp]]
+    ) -> None:
+        """:param values: (n,); ``design``: (n, k); ``random``: (n, 2), design of the random effects.
+        :param of_each: rows of each patient.
+        """
+        self._values, self._design = values, design
+        both = np.column_stack([design, values])
+        self._patients = [(own, random[own], design[own], both[own]) for own in of_each]
+        self._squares = np.stack([part.T @ part for _, part, _, _ in self._patients])
+        # patients differ in their number of rows; rows of zeros change no other
+        most = max(map(len, of_each))
+        self._padded = np.zeros((len(of_each), 2, most))
+        for place, (own, part, _, _) in enumerate(self._patients):
+            self._padded[place, :, : len(own)] = part.T
+
+    def __call__(self, variances: Floats) -> float:
+        """:param variances: (2,) of the random effects ÷ residual variance; above 0.
+        :returns: the logarithm of the likelihood.
+        """
+        covariance = np.diag(variances)
+        within = self._squares + np.linalg.inv(covariance)
+        # Woodbury's identity: (I + A B Aᵀ)⁻¹ = I − A (B⁻¹ + Aᵀ A)⁻¹ Aᵀ
+        solved = np.linalg.solve(within, self._padded)
+        patients = [
+            (*patient, inner[:, : len(patient[0])])
+            for patient, inner in zip(self._patients, solved, strict=True)
+        ]
+        xtxy: Any = 0.0
+        for _, part, design, both, inner in patients:
+            xtxy += design.T @ (both - part @ (inner @ both))
+        left = self._values - self._design @ np.linalg.solve(xtxy[:, :-1], xtxy[:, -1])
+        xvx: Any = 0.0
+        squares = 0.0
+        for own, part, design, _, inner in patients:
+            xvx += design.T @ (design - part @ (inner @ design))
+            residual = left[own]
+            squares += residual @ (residual - part @ (inner @ residual))
+        found = 0.0
+        for determinant in np.linalg.slogdet(covariance)[1] + np.linalg.slogdet(within)[1]:
+            found -= determinant / 2
+        free = len(self._values) - self._design.shape[1]
+        found -= free * np.log(squares) / 2
+        found -= np.linalg.slogdet(xvx)[1] / 2
+        found -= free * np.log(2 * np.pi) / 2
+        found += free * np.log(free) / 2
+        return float(found - free / 2)
+
+
+def _most_likely(likelihood: Likelihood) -> Floats:
     """(2,) variances of the random effects ÷ residual variance, with the highest likelihood."""
 
     def lack(variances: Floats) -> float:
-        parameters = MixedLMParams.from_components(cov_re=np.diag(variances))
-        return -float(model.loglike(parameters, profile_fe=True))
+        return -likelihood(variances)
 
     def search(start: tuple[float, float]) -> OptimizeResult:
         # over logarithms first, as variances may be a thousandth or a hundred times the residual one; there
@@ -164,8 +215,6 @@ def _most_likely(model: MixedLM) -> Floats:
         return minimize(lack, np.exp(near.x), method="L-BFGS-B", bounds=bounds, options=_TIGHT)
 
     bounds = [(_LEAST, _MOST)] * 2
-    # as set by MixedLM.fit before its optimisation
-    model.reml, model.cov_pen, model.fe_pen = True, None, None
     # twice, because an optimisation can stop early on a plateau
     best = min(map(search, _STARTS), key=lambda one: one.fun if np.isfinite(one.fun) else np.inf)
     if not np.isfinite(best.fun) or (best.x >= 0.999 * _MOST).any():
