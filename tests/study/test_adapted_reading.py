@@ -31,7 +31,7 @@ from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three patients of the made study, one of whom looks sad at rest; with an adaptation."""
-    out = make_small_study(tmp_path_factory.mktemp("made"), 3, seed=3)
+    out = make_small_study(tmp_path_factory.mktemp("made"), 3, LENGTH_S=600.0)
     write_adaptation(adaptation_path(out), make_adaptation(temperature=1.0))
     assert derive(out) == ()
     return out
@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def study(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "study")
+    return shutil.copytree(made, tmp_path / made.name)  # under another name, tables would be made again
 
 
 def sad(out: Path, reading: str) -> float:
