@@ -44,6 +44,14 @@ def _quiet_decord() -> None:
     decord.logging.set_level(decord.logging.QUIET)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """What a test writes need not outlive a power cut; each of thousands of waits takes milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # still fails for what is no open file
+        yield
+
+
 @pytest.fixture(scope="session")
 def fake_networks() -> Networks:
     """Plain functions: squares are faces, light is happiness."""
