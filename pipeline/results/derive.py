@@ -74,7 +74,7 @@ def add_multiverse(out: Path, on_progress: OnProgress = lambda done, total: None
     problems = update_derived(out)
     settings, _ = _settings_of_last_time(out)
     sources = _state(_sources(out))
-    write_multiverse(out, settings, on_progress)
+    write_multiverse(out, settings, comparison_settings(out, settings.baseline_condition), on_progress)
     write_methods(out)
     _write_stamp(out, sources, problems)
 
