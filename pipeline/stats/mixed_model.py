@@ -5,10 +5,12 @@ whole row (value, intercept, covariates and design of the random effects) by √
 variances and the same parameters, as with ``weights`` in R's lme4 (Pinheiro & Bates, *Mixed-Effects Models in
 S and S-PLUS*, 2000, § 5.1). This is exact.
 
-The likelihood (REML) is that of statsmodels' ``MixedLM``. The optimiser is not: ``MixedLM.fit`` has no
-bounds, and fails if a variance is near zero, which is common with few patients.
+The likelihood (REML) is that of statsmodels' ``MixedLM``, computed for all patients at once, which makes it
+hundreds of times faster. The optimiser is another: ``MixedLM.fit`` has no bounds, and fails if a variance is
+near zero, which is common with few patients.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +19,6 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import OptimizeResult, minimize
 from scipy.stats import t as student
 from statsmodels.regression.linear_model import OLS, WLS
-from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.errors import NotEnoughError
 from pipeline.stats.level import LEVEL
@@ -27,7 +28,7 @@ Floats = NDArray[np.float64]
 RANDOM_EFFECTS = "mixed model: random intercept and slope for each patient"
 ONE_PATIENT = "linear model"
 
-# Bounds of the variances of random effects, in residual variances. MixedLM does not accept zero.
+# Bounds of the variances of random effects, in residual variances. The logarithm needs one above zero.
 _LEAST, _MOST = 1e-8, 1e6
 _STARTS = ((0.5, 0.1), (5.0, 5.0))
 _TIGHT = {"ftol": 1e-13, "gtol": 1e-8}
@@ -124,12 +125,10 @@ def fit_study(
     spread = design[:, slope] - design[:, slope].mean()
     random = np.column_stack([root, root * spread / spread.std()])
     values_w, design_w = values * root, design * root[:, None]
-    model = MixedLM(values_w, design_w, patients, exog_re=random)
-    variances = _most_likely(model)
     rows = np.column_stack([values_w, design_w])
-    independent = np.concatenate(
-        [_whitened(rows[own], random[own], variances) for own in _rows_of_each(patients)]
-    )
+    own_rows = _rows_of_each(patients)
+    variances = _most_likely(_Products.of(rows, random, own_rows))
+    independent = np.concatenate([_whitened(rows[own], random[own], variances) for own in own_rows])
     found = OLS(independent[:, 0], independent[:, 1:]).fit()
     residual_sd = _residual_sd(found.scale, values)
     # a variance at the lower bound is zero
@@ -148,24 +147,73 @@ def fit_study(
     )
 
 
-def _most_likely(model: MixedLM) -> Floats:
+@dataclass(frozen=True, eq=False)
+class _Products:
+    """Sums of products within each patient: all that the likelihood needs of the sessions.
+
+    :param random: (p, 2, 2) of the random effects' design with itself. ``mixed``: (p, 2, 1 + k) of it with
+        value and design. ``fixed``: (1 + k, 1 + k) of value and design with themselves, of all patients.
+    :param left: sessions less columns of the design.
+    """
+
+    random: Floats
+    mixed: Floats
+    fixed: Floats
+    left: int
+
+    @classmethod
+    def of(cls, rows: Floats, random: Floats, own_rows: Sequence[NDArray[np.intp]]) -> "_Products":
+        """:param rows: (n, 1 + k) value and design. ``random``: (n, 2). ``own_rows``: of each patient."""
+        return cls(
+            random=np.stack([random[own].T @ random[own] for own in own_rows]),
+            mixed=np.stack([random[own].T @ rows[own] for own in own_rows]),
+            fixed=rows.T @ rows,
+            left=len(rows) - (rows.shape[1] - 1),
+        )
+
+    def lack(self, variances: Floats) -> tuple[float, Floats]:
+        """Minus the restricted log-likelihood but for a constant, at its maximum over the other parameters;
+        and its gradient, (2,).
+
+        Each patient's covariance is inverted and its determinant taken by the Woodbury identity.
+
+        :param variances: (2,) of the random effects ÷ residual variance. Pinheiro & Bates 2000, § 2.2.
+        """
+        inner = np.eye(2) + self.random * variances
+        solved = np.linalg.solve(inner, np.concatenate([self.random, self.mixed], axis=2))
+        random, mixed = solved[:, :, :2], solved[:, :, 2:]
+        whitened = self.fixed - np.einsum("pri,r,prj->ij", self.mixed, variances, mixed)
+        of_design = whitened[1:, 1:]
+        residuals = np.concatenate([[1.0], -np.linalg.solve(of_design, whitened[1:, 0])])
+        residual = float(residuals @ whitened @ residuals)
+        if not residual > 0:
+            return np.inf, np.zeros(2)  # by rounding
+        logs = np.linalg.slogdet(inner)[1].sum() + np.linalg.slogdet(of_design)[1]
+        changes = np.einsum("pri,prj->rij", mixed, mixed)
+        gradient = (
+            np.einsum("prr->r", random)
+            - np.einsum("ij,rji->r", np.linalg.inv(of_design), changes[:, 1:, 1:])
+            - self.left / residual * (residuals @ changes @ residuals)
+        )
+        return 0.5 * float(logs + self.left * np.log(residual)), 0.5 * gradient
+
+
+def _most_likely(products: _Products) -> Floats:
     """(2,) variances of the random effects ÷ residual variance, with the highest likelihood."""
 
-    def lack(variances: Floats) -> float:
-        parameters = MixedLMParams.from_components(cov_re=np.diag(variances))
-        return -float(model.loglike(parameters, profile_fe=True))
+    def lack_of_logs(logs: Floats) -> tuple[float, Floats]:
+        lack, gradient = products.lack(np.exp(logs))
+        return lack, gradient * np.exp(logs)
 
     def search(start: tuple[float, float]) -> OptimizeResult:
         # over logarithms first, as variances may be a thousandth or a hundred times the residual one; there
         # zero is never reached
-        near = minimize(
-            lambda logs: lack(np.exp(logs)), np.log(start), method="L-BFGS-B", bounds=np.log(bounds)
+        near = minimize(lack_of_logs, np.log(start), jac=True, method="L-BFGS-B", bounds=np.log(bounds))
+        return minimize(
+            products.lack, np.exp(near.x), jac=True, method="L-BFGS-B", bounds=bounds, options=_TIGHT
         )
-        return minimize(lack, np.exp(near.x), method="L-BFGS-B", bounds=bounds, options=_TIGHT)
 
     bounds = [(_LEAST, _MOST)] * 2
-    # as set by MixedLM.fit before its optimisation
-    model.reml, model.cov_pen, model.fe_pen = True, None, None
     # twice, because an optimisation can stop early on a plateau
     best = min(map(search, _STARTS), key=lambda one: one.fun if np.isfinite(one.fun) else np.inf)
     if not np.isfinite(best.fun) or (best.x >= 0.999 * _MOST).any():
