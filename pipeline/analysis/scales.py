@@ -7,7 +7,7 @@ name in the results folder. Time is counted from the session's begin. An episode
 counts in both windows with its parts. A last window shorter than half of a window is not rated.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from pipeline.analysis.measures import GROUP_MEMBERS
 from pipeline.analysis.summaries import read_episodes, read_sessions
 from pipeline.errors import InputError
 from pipeline.faces.states import EYES_SHUT
-from pipeline.records import EMOTIONS
+from pipeline.records import EMOTIONS, Ids
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
-from pipeline.store.result_tables import column, read_derived, write_derived
+from pipeline.store.result_tables import column, has_settings, read_derived, rewrite_sessions
 from pipeline.store.spreadsheet import read_toml, shown
 from pipeline.store.timeline import Timeline, read_timeline
 
@@ -33,8 +33,7 @@ SCALES_FILE = "scales.toml"
 
 ITEM, BESIDE, NOT_ASSESSED, BUDGET = "item", "beside", "not assessed", "time budget"
 """Kinds of rows: a rated item of the scale; an expression without an item; an item that a face cannot show;
-and
-the time of positive, neutral and negative expression."""
+and the time of positive, neutral and negative expression."""
 
 NOT_IN_VIEW = "not in view"
 """Words for a window with too little observed time; its score is the form's code for "not in view"."""
@@ -129,30 +128,35 @@ SCALES_SCHEMA = pa.schema(
 """Columns of ``summaries/scales.parquet``."""
 
 
-def write_scales(out: Path) -> pl.DataFrame:
+def write_scales(out: Path, unchanged: Collection[Ids] = frozenset()) -> pl.DataFrame:
     """Rate every session from its episodes.
 
+    :param unchanged: sessions whose rows of the table are kept, if it is of the same scales.
     :returns: the table.
     :raises InputError: the study's own ``scales.toml`` can't be used.
     :raises TimelineError: a table is missing or damaged. :raises OutputError: the table can't be written.
     """
     scales = read_scales(out)
-    rows: list[dict[str, Any]] = []
-    for patient_id, session_id in read_sessions(out).select("patient_id", "session_id").iter_rows():
-        path = timeline_path(out, patient_id, session_id)
-        timeline = read_timeline(path)
-        episodes = read_episodes(out, patient_id, session_id)
-        readings = ["raw", *sorted(set(episodes["reading"]) - {"raw"})]
-        with malformed_as_timeline_error(path):
-            for scale in scales.scales:
-                windows = list(_windows(timeline, scale))
-                for reading in readings:
-                    of_reading = episodes.filter(reading=reading)
-                    for window in windows:
-                        named = {"patient_id": patient_id, "session_id": session_id, "reading": reading}
-                        rows += [{**named, **row} for row in _rate(scale, window, of_reading)]
-    write_derived(_path(out), SCALES_SCHEMA, rows, scales)
+    kept = unchanged if has_settings(_path(out), scales) else frozenset()
+    ids = read_sessions(out).select("patient_id", "session_id").rows()
+    fresh = {}
+    for both in ids:
+        if both not in kept:
+            with malformed_as_timeline_error(timeline_path(out, *both)):
+                fresh[both] = list(_rate_session(out, both, scales))
+    rewrite_sessions(_path(out), SCALES_SCHEMA, ids, fresh, scales)
     return read_ratings(out)
+
+
+def _rate_session(out: Path, ids: Ids, scales: Scales) -> Iterator[dict[str, Any]]:
+    timeline, episodes = read_timeline(timeline_path(out, *ids)), read_episodes(out, *ids)
+    named = dict(zip(("patient_id", "session_id"), ids, strict=True))
+    for scale in scales.scales:
+        windows = list(_windows(timeline, scale))
+        for reading in ("raw", *sorted(set(episodes["reading"]) - {"raw"})):
+            of_reading = episodes.filter(reading=reading)
+            for window in windows:
+                yield from ({**named, "reading": reading, **row} for row in _rate(scale, window, of_reading))
 
 
 def read_ratings(out: Path) -> pl.DataFrame:

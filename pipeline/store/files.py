@@ -1,7 +1,8 @@
 """Write files atomically, readable only by the owner."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -32,6 +33,16 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def state_of_files(paths: Iterable[Path]) -> str:
+    """A state that differs if a file was added, removed, changed, or replaced by an older one."""
+    rows = []
+    for path in paths:
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            rows.append((path.parent.name, path.name, found.st_size, found.st_mtime_ns))
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def remove_partials(folder: Path) -> None:

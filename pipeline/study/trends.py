@@ -1,19 +1,22 @@
 """Estimate change per week: per patient, and for the study."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
 from pipeline.errors import NotEnoughError
 from pipeline.stats.permutation import permutation_test
-from pipeline.study.comparison_tables import STUDY, Trend
+from pipeline.study.comparison_tables import STUDY, RowKey, Trend
 from pipeline.study.session_rows import (
     ComparisonSettings,
     by_measure,
     codes_of,
     fit_model,
     holm_by_family,
+    key_of_measure,
     mean_of,
     names_of,
     of_patient,
@@ -22,13 +25,21 @@ from pipeline.study.session_rows import (
 
 
 def find_trends(
-    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
+    sessions: pl.DataFrame,
+    measures: pl.DataFrame,
+    settings: ComparisonSettings,
+    kept: Mapping[RowKey, Trend] = MappingProxyType({}),
 ) -> tuple[Trend, ...]:
-    """Estimate change per week: the study, then each patient, for each reading and measure."""
+    """Estimate change per week: the study, then each patient, for each reading and measure.
+
+    :param kept: trends that need not be computed again.
+    """
     found: list[Trend] = []
     for rows in by_measure(sessions, measures, settings):
+        measure = key_of_measure(rows)
         found += [
-            _trend(of_patient(rows, patient_id), patient_id, settings) for patient_id in patients_of(rows)
+            kept.get((*measure, patient_id, "")) or _trend(of_patient(rows, patient_id), patient_id, settings)
+            for patient_id in patients_of(rows)
         ]
     return holm_by_family(found)
 

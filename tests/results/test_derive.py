@@ -143,7 +143,7 @@ def test_a_file_of_another_kind_stops_nothing(out: Path, name: str) -> None:
 def test_what_was_broken_off_is_made(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     derive(out)
 
-    def fail(out: Path) -> None:
+    def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
