@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.agreement.rated_clips import CANT_TELL, FLAGS, INTENSITIES, RATED_COLUMNS, Clip
+from pipeline.agreement.rated_clips import CANT_TELL, FLAGS, GRADED, INTENSITIES, RATED_COLUMNS, Clip
 from pipeline.store.encryption import seal_with_password
 from reports.forms.drawing import choices_key
 from reports.render import content_policy, own_script, render, style, write_page
@@ -68,6 +68,7 @@ def rate_page(
         data={
             "key": choices_key("rate", {"rater": rater, "draws": sorted({clip.draw for clip in clips})}),
             "answers": [answer["code"] for answer in answers],
+            "graded": GRADED,
             "intensities": INTENSITIES,
             "flags": FLAGS,
             "words": in_words(SCRIPT_WORDS, language),

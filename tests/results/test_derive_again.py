@@ -1,4 +1,4 @@
-"""results.derive: what unchanged sessions say is kept, and the files are the same as if all were made again."""
+"""results.derive: the rows of unchanged sessions are kept; the files are the same as if all were made again."""
 
 import shutil
 from collections.abc import Callable
