@@ -1,4 +1,4 @@
-"""results.derive: the rows of unchanged sessions are kept; the files are the same as if all were made again."""
+"""results.derive: rows of unchanged sessions are kept; the files are those that a full run writes."""
 
 import shutil
 from collections.abc import Callable
