@@ -85,7 +85,7 @@ def emonext(command: str) -> int:
 def give_consent() -> None:
     """What people do with a list that was begun."""
     path = Path("recordings/sessions.csv")
-    first, *rows = csv.reader(path.read_text("utf-8-sig").splitlines(), delimiter=";")
+    first, *rows = csv.reader(path.read_text("utf-8-sig").splitlines())
     for row in rows:
         row[first.index("consent")] = "yes"
     write_csv(path, [tuple(row) for row in (first, *rows)])

@@ -125,8 +125,8 @@ def _as_cells(column: pl.Series) -> pl.Series:
     if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
         return column
     texts = column.cast(pl.String)
-    kept = {text: keep_text(text) for text in texts.unique().drop_nulls()}
-    return texts.replace(kept) if any(text != cell for text, cell in kept.items()) else texts
+    kept = {text: keep_text(text) or None for text in texts.unique().drop_nulls()}
+    return texts.replace(kept) if kept else texts
 
 
 def write_xlsx(tables: list[NamedTable], path: Path, *, by_rows: bool = False) -> Path:

@@ -157,7 +157,7 @@ def misread(out: Path) -> None:
     (out / "truth").mkdir()
     rows = [(f"P{p}", "S1", 4 * k, 4 * k + 4, one) for p in range(1, 7) for k, one in enumerate(shown)]
     names = ["patient_id", "session_id", "start_s", "end_s", "code"]
-    pl.DataFrame(rows, names, orient="row").write_csv(out / "truth" / "episodes.csv", separator=";")
+    pl.DataFrame(rows, names, orient="row").write_csv(out / "truth" / "episodes.csv", separator=",")
 
 
 def test_shares_are_those_that_raters_would_have_named(
@@ -211,6 +211,6 @@ def test_shares_older_than_a_timeline_are_not_shown(tmp_path: Path) -> None:
     write_adjusted_shares(tmp_path, [])
     assert read_adjusted_shares(tmp_path) == []
     path = tmp_path / "agreement" / "adjusted_shares.csv"
-    path.write_text(path.read_text("utf-8-sig") + ";neutral;many;0;0;0;;;;\n")
+    path.write_text(path.read_text("utf-8-sig") + ",neutral,many,0,0,0,,,,\n")
     with pytest.raises(InputError, match="not as `adapt` wrote it"):
         read_adjusted_shares(tmp_path)

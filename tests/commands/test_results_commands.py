@@ -102,7 +102,7 @@ def test_a_wrong_file_of_the_face_embedder_ends_before_roles_are_applied(
 ) -> None:
     assert emonext("people", two).code == DONE
     table = two / "people.csv"
-    table.write_text(table.read_text(encoding="utf-8-sig").replace(";patient;", ";other;"), encoding="utf-8")
+    table.write_text(table.read_text(encoding="utf-8-sig").replace(",patient,", ",other,"), encoding="utf-8")
     before = {path: path.read_bytes() for path in two.rglob("*.parquet")}
     missing = tmp_path / "faces.pt"
     for arguments in (["people", two], ["people", two, "--apply", table]):

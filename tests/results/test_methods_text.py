@@ -80,7 +80,7 @@ def test_what_was_not_done_is_not_told(made_study: Path, tmp_path: Path) -> None
 
 def test_the_table_is_the_studys_comparisons(told: Path) -> None:
     with (told / "summaries" / "table.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
+        rows = list(csv.DictReader(file, delimiter=","))
     assert rows == paper_table(told)
     comparisons = read_conditions(told).filter(patient_id=STUDY)
     assert len(rows) == len(comparisons) == 8

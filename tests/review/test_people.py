@@ -195,10 +195,10 @@ def test_what_is_wrong_in_the_table_is_told_by_row(
 ) -> None:
     table = write_people(find_people(out, None), out)
     with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
+        rows = list(csv.DictReader(file, delimiter=","))
     rows[2] |= change
     with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=",")
         writer.writeheader()
         writer.writerows(rows)
     _, problems = read_people(out, table)
