@@ -34,6 +34,7 @@ NOT_RUN = {
     r"emonext weights convert ": "needs a published checkpoint; tests/emonext/test_published.py makes one",
     r"emonext (adapt|summarize study --adapt)": "needs raters; tests/commands/test_adapt_command.py",
     r"emonext demo": "runs for a minute; tests/checks/ runs both demos",
+    r"emonext notebooks study$": "starts JupyterLab; tests/commands/test_machine_commands.py",
     r"emonext bench ": "measures for a minute; tests/checks/test_benchmark.py runs it",
 }
 """What a line begins with that is not run → why not."""

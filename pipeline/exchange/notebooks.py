@@ -22,7 +22,6 @@ ORIGINALS = Path(__file__).parents[2] / FOLDER
 
 _FIND = "find_results()"
 _FIRST = "Run `emonext demo --study` first, or set `EMONEXT_OUT` to the results folder of your own study."
-_PATIENT = '"P03"  # of the made study: looks sad at rest. Name one of your own'
 
 
 @dataclass(frozen=True)
@@ -40,18 +39,15 @@ def copy_notebooks(out: Path) -> Copied:
     :raises InputError: the folder has no timeline, or the program came without its notebooks.
     :raises OutputError: a notebook can't be written.
     """
-    patients = list(dict.fromkeys(patient for patient, _ in written_sessions(out)))
-    if not patients:
+    if not written_sessions(out):
         raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
     originals = sorted(ORIGINALS.glob("*.ipynb"))
     if not originals:
         raise InputError(f"{ORIGINALS}: no notebooks; install the program again.")
     place = str(out.resolve())
-    patient = "P03" if "P03" in patients else patients[0]
     filled = {
         _FIND: f"find_results({json.dumps(place, ensure_ascii=not is_text(place))})",
         _FIRST: "The results of the folder above this one.",
-        _PATIENT: _PATIENT if patient == "P03" else f"{json.dumps(patient)}  # or another one",
     }
     written, changed = [], []
     for original in originals:
