@@ -67,9 +67,9 @@ def study_init(
     width = max(len(column.name) for column in COLUMNS)
     for column in COLUMNS:
         say(f"{column.name:{width}}  {column.how}")
-    say(f"Fill in: {path}")
     if chosen == "point" and decimal is None:
         say("All in one column of the spreadsheet? Delete the list, and run this again with --decimal comma.")
+    say(f"Fill in: {path}")
 
 
 @study_app.command("check")

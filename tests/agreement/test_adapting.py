@@ -20,6 +20,7 @@ from pipeline.agreement.adapting import (
 )
 from pipeline.agreement.adjusted_shares import (
     ALL,
+    AdjustedShare,
     adjusted_shares,
     lines,
     read_adjusted_shares,
@@ -31,6 +32,7 @@ from pipeline.records import EMOTIONS
 from pipeline.stats.recalibration import clip_answers, unchanged
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.paths import timeline_path
+from pipeline.store.spreadsheet import DECIMALS, Decimal, keep_decimal
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +205,17 @@ def test_raters_who_guess_give_no_shares(study: Path) -> None:
     found = adjusted_shares(study, read_rated_study(study, clip_tables(study, [])))
     assert {one.share for one in found} == {None}
     assert "tells the groups apart too badly" in next(one.reason for one in found if one.of == "neutral")
+
+
+@pytest.mark.parametrize("decimal", DECIMALS)
+def test_shares_are_read_back_with_either_decimal_mark(decimal: Decimal, tmp_path: Path) -> None:
+    keep_decimal(tmp_path, decimal)
+    shares = [
+        AdjustedShare("", "positive", 12, 0.25, 0.125, 0.5, 0.3, 0.2, 0.45),
+        AdjustedShare("music", "negative", 3, 0.5, 0.25, 0.75, reason="too few; of it, really"),
+    ]
+    write_adjusted_shares(tmp_path, shares)
+    assert read_adjusted_shares(tmp_path) == shares
 
 
 def test_shares_older_than_a_timeline_are_not_shown(tmp_path: Path) -> None:
