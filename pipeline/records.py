@@ -52,17 +52,17 @@ class Person:
         """Of the patient and the session."""
         return self.patient_id, self.session_id
 
-    def cells(self) -> dict[str, str]:
+    def cells(self) -> dict[str, str | int | float]:
         """The person's row of the table that a coordinator corrects, by :data:`PEOPLE_COLUMNS`."""
         return {
             "patient_id": self.patient_id,
             "session_id": self.session_id,
-            "person": str(self.number),
+            "person": self.number,
             "role": self.role,
             "alike": self.alike,
-            "seconds": f"{self.seconds:.0f}",
-            "first_s": f"{self.first_s:.1f}",
-            "last_s": f"{self.last_s:.1f}",
+            "seconds": round(self.seconds),
+            "first_s": round(self.first_s, 1),
+            "last_s": round(self.last_s, 1),
             "patient_region": "",
             "approved": "",
             "chosen_by": self.chosen_by,

@@ -34,6 +34,7 @@ NOT_RUN = {
     r"emonext weights convert ": "needs a published checkpoint; tests/emonext/test_published.py makes one",
     r"emonext (adapt|summarize study --adapt)": "needs raters; tests/commands/test_adapt_command.py",
     r"emonext demo": "runs for a minute; tests/checks/ runs both demos",
+    r"emonext notebooks study$": "starts JupyterLab; tests/commands/test_machine_commands.py",
     r"emonext bench ": "measures for a minute; tests/checks/test_benchmark.py runs it",
 }
 """What a line begins with that is not run → why not."""
@@ -85,7 +86,7 @@ def emonext(command: str) -> int:
 def give_consent() -> None:
     """What people do with a list that was begun."""
     path = Path("recordings/sessions.csv")
-    first, *rows = csv.reader(path.read_text("utf-8-sig").splitlines(), delimiter=";")
+    first, *rows = csv.reader(path.read_text("utf-8-sig").splitlines())
     for row in rows:
         row[first.index("consent")] = "yes"
     write_csv(path, [tuple(row) for row in (first, *rows)])

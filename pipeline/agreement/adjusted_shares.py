@@ -24,7 +24,7 @@ from pipeline.stats.misreading import Confusion, Floats, adjusted_with_interval,
 from pipeline.stats.recalibration import clip_answers, unchanged
 from pipeline.store.counts import percent
 from pipeline.store.paths import timeline_path
-from pipeline.store.spreadsheet import plain, read_table, write_rows
+from pipeline.store.spreadsheet import Cell, as_float, plain, read_decimal, read_table, write_rows
 from pipeline.store.timeline import read_timeline, written_sessions
 
 MIN_RATED = 10
@@ -185,11 +185,11 @@ def _path(out: Path) -> Path:
 def write_adjusted_shares(out: Path, shares: Sequence[AdjustedShare]) -> Path:
     """:raises OutputError: the file can't be written."""
     rows = ({name: _cell(value) for name, value in asdict(one).items()} for one in shares)
-    return write_rows(_path(out), [field.name for field in fields(AdjustedShare)], rows)
+    return write_rows(_path(out), [field.name for field in fields(AdjustedShare)], rows, read_decimal(out))
 
 
-def _cell(value: str | float | None) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+def _cell(value: Cell) -> Cell:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def read_adjusted_shares(out: Path) -> list[AdjustedShare]:
@@ -202,7 +202,7 @@ def read_adjusted_shares(out: Path) -> list[AdjustedShare]:
     written_ns = _path(out).stat().st_mtime_ns
     if any(timeline_path(out, *ids).stat().st_mtime_ns > written_ns for ids in written_sessions(out)):
         return []
-    (_, header), *lines = read_table(_path(out), delimiters=";")
+    (_, header), *lines = read_table(_path(out))
     try:
         return [_read(dict(zip(header, map(plain, cells), strict=True))) for _, cells in lines]
     except (ValueError, TypeError, KeyError) as error:
@@ -211,7 +211,7 @@ def read_adjusted_shares(out: Path) -> list[AdjustedShare]:
 
 def _read(row: dict[str, str]) -> AdjustedShare:
     texts = {name: row.pop(name) for name in ("condition", "of", "reason")}
-    numbers = {name: float(cell) if cell else None for name, cell in row.items() if name != "clips"}
+    numbers = {name: as_float(cell) if cell else None for name, cell in row.items() if name != "clips"}
     return AdjustedShare(**texts, clips=int(row["clips"]), **numbers)  # type: ignore[arg-type]
 
 

@@ -65,6 +65,7 @@ def preflight(
     from pipeline.checks.snapshots import write_pictures
     from pipeline.checks.trial_recordings import check_trial, find_trial, listed_seats, worst_first
     from pipeline.faces.upright import UprightCascade
+    from pipeline.processing.study_settings import list_decimal
 
     if page is None:
         refuse_given(context, "--page", "lang")
@@ -75,6 +76,7 @@ def preflight(
         check_page_path(page)
         spoken = language(lang)
     trial = find_trial(path)
+    decimal = list_decimal(trial.folder)
     share_processor()
     detect = UprightCascade(SMALLEST_FACE_PX, choose_device()).at_any_angle
     crop_spec = crop_of(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
@@ -95,7 +97,7 @@ def preflight(
         advice = "they show faces: delete them after you have looked at them"
         say(f"Pictures: {pictures} ({len(written)}; {advice})")
     if page:
-        write_seats_page(listed_seats(trial, checked), page, trial.folder, trial.listed, spoken)
+        write_seats_page(listed_seats(trial, checked), page, trial.folder, trial.listed, spoken, decimal)
         say(f"Seats: {page} (shows faces: delete the page when the seats are in the list)")
     if any(one.problem or overall(one.findings) == "will not work" for one in checked):
         raise typer.Exit(EXIT_INCOMPLETE)

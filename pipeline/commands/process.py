@@ -105,6 +105,7 @@ def process(
     from pipeline.processing.batch import check_ids, process_sessions
     from pipeline.processing.session import QualityLimits, Settings
     from pipeline.store.encryption import key_file, use_key
+    from pipeline.store.spreadsheet import keep_decimal
     from pipeline.store.timeline import unencrypted_tables, written_sessions
     from reports import own_text, update_reports, write_reports
 
@@ -129,6 +130,7 @@ def process(
         # an option that was typed overrides study.toml; a default does not
         if name not in chosen or is_given(context, option):
             chosen[name] = value
+    decimal = chosen.pop("decimal", None)
     model, device, jobs = chosen.pop("model"), chosen.pop("device"), chosen.pop("jobs")
     network = find_identity_file(chosen["identity"])
     chosen["identity"] = network[1] if network else "dlib"
@@ -146,6 +148,8 @@ def process(
     set_aside: dict[tuple[str, str], SetAside] = {}
 
     def write_pages(out: Path) -> None:
+        if decimal:
+            keep_decimal(out, decimal)
         use_adaptation(out, adapt)
         # the pages depend on the adaptation, also where no session was processed
         write = update_reports if adapt is None else write_reports

@@ -58,6 +58,7 @@ def rate(
     from pipeline.results.derive import update_derived
     from pipeline.review.rating_clips import cut_clips, draw_clips
     from pipeline.store.encryption import key_file, new_password, use_key
+    from pipeline.store.spreadsheet import read_decimal
     from reports.forms.rate import write_rate_page
     from reports.options import last_options
     from reports.words.language import language
@@ -82,7 +83,8 @@ def rate(
             own = [clip for clip in clips_shown if name in clip.raters]
             password = new_password() if key_file() else None
             path = directory / "rating" / f"{name}_{own[0].draw}.html"
-            pages[write_rate_page(own, films, name, path, spoken, password)] = len(own), password
+            page = write_rate_page(own, films, name, path, spoken, password, read_decimal(directory))
+            pages[page] = len(own), password
     tell_left_out(problems)
     left_out = {**drawn.left_out, **unshown}
     for ids, why in list(left_out.items())[:_NAMED]:

@@ -243,6 +243,7 @@ def agree(
     from pipeline.exchange.ratings import Ratings, rating_files, read_ratings, read_span
     from pipeline.results.derive import update_derived
     from pipeline.store.encryption import use_key
+    from pipeline.store.spreadsheet import read_decimal
     from reports.pages.agreement import lead, rated_lines, write_agreement_page
 
     use_key(key)
@@ -270,7 +271,8 @@ def agree(
             with progress_bar("Comparing clips") as update:
                 found = replace(found, clips=compare_clips(directory, drawn, answers, notes, update))
         write_figures(found, directory / "agreement" / "figures.json")
-        table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
+        path = directory / "agreement" / "disagreements.csv"
+        table = write_disagreements(found, path, read_decimal(directory))
         page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
     tell_left_out(problems)
     for line in rated_lines(found):
@@ -293,6 +295,17 @@ def export(
         Literal["raw", "corrected", "adapted"],
         typer.Option(help="Episodes for elan and boris: raw, baseline-corrected, or adapted to raters."),
     ] = "raw",
+    samples: Annotated[
+        bool,
+        typer.Option("--samples", help="csv, xlsx: also every sample, in a file for each session."),
+    ] = False,
+    decimal: Annotated[
+        Literal["point", "comma"] | None,
+        typer.Option(
+            help="Decimal mark of all tables of DIR from now on. point: cells separated by a comma, for R, "
+            "Python and SPSS; comma: by a semicolon, for a double click in Excel in French or German."
+        ),
+    ] = None,
     key: KeyFile = None,
 ) -> None:
     """Write results for other programs: tables with a data dictionary, ELAN or BORIS files, or BIDS.
@@ -301,19 +314,30 @@ def export(
     of an earlier export. ELAN and BORIS files are never replaced, because a rater may have edited them; they
     link to the videos. For a recording in several files, ELAN shows the first file and BORIS all of them.
 
-    Example: emonext export study --format elan
+    Example: emonext export study --format csv --samples
     """
     from pipeline.exchange.export import export as write
     from pipeline.results.derive import update_derived
+    from pipeline.results.methods_text import write_paper_table
+    from pipeline.store.spreadsheet import keep_decimal, read_decimal
 
     if kind not in ("elan", "boris"):
         refuse_given(context, "--format elan and boris", "reading")
+    if kind not in ("csv", "xlsx"):
+        refuse_given(context, "--format csv and xlsx", "samples")
+    if kind != "csv":
+        refuse_given(context, "--format csv", "decimal")
     folder = out or directory / "exports" / kind
     with work_in(directory, "export", key, options={"format": kind}):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, update)
+        if decimal and decimal != read_decimal(directory):
+            keep_decimal(directory, decimal)
+            write_paper_table(directory)
         with progress_bar("Exporting") as update:
-            written = write(directory, kind, folder, reading, update)
+            written = write(directory, kind, folder, reading, samples=samples, on_progress=update)
     tell_left_out(problems)
     place = written[0] if len(written) == 1 else folder
     say(f"{number_of(len(written), 'file')}: {place}")
+    if kind in ("csv", "xlsx") and not samples:
+        say("Without the samples of the sessions; --samples adds them.")

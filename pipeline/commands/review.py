@@ -47,6 +47,7 @@ def people(
     from pipeline.review.people_table import read_people, write_people
     from pipeline.review.stills import find_stills
     from pipeline.store.encryption import use_key
+    from pipeline.store.spreadsheet import read_decimal
     from reports import write_reports
     from reports.forms.people import write_people_page
     from reports.options import last_options
@@ -72,7 +73,8 @@ def people(
         with progress_bar("Looking for seats") as update:
             stills = find_stills(directory, found, update)
         spoken = language(last_options(directory).language)
-        page = write_people_page(found, table, directory / "people.html", spoken, stills)
+        decimal = read_decimal(directory)
+        page = write_people_page(found, table, directory / "people.html", spoken, stills, decimal)
     say(f"Look at: {page}")
     say(f"Correct: {table}")
 

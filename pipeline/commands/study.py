@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.box import SIMPLE
@@ -48,15 +48,27 @@ Begin the names of your own columns with x_.""",
 )
 def study_init(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
+    decimal: Annotated[
+        Literal["point", "comma"] | None,
+        typer.Option(
+            help="Decimal mark of all tables of the study, kept in FOLDER/study.toml. comma: opens by double "
+            "click in Excel in French or German; point: in Excel in English."
+        ),
+    ] = None,
 ) -> None:
     from pipeline.processing.recordings_folder import find_videos
     from pipeline.processing.sessions_list import write_sessions_list
+    from pipeline.processing.study_settings import choose_decimal, keep_list_decimal
 
-    path = write_sessions_list(folder)
+    chosen = choose_decimal(folder, decimal)
+    path = write_sessions_list(folder, chosen)
+    keep_list_decimal(folder, chosen)
     warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be read")
     width = max(len(column.name) for column in COLUMNS)
     for column in COLUMNS:
         say(f"{column.name:{width}}  {column.how}")
+    if chosen == "point" and decimal is None:
+        say("All in one column of the spreadsheet? Delete the list, and run this again with --decimal comma.")
     say(f"Fill in: {path}")
 
 
@@ -141,7 +153,7 @@ def status(
     """
     from pipeline.records import UNSURE
     from pipeline.store.lock import is_held
-    from pipeline.store.spreadsheet import write_rows
+    from pipeline.store.spreadsheet import read_decimal, write_rows
     from pipeline.store.status import STATE_REASONS, is_damaged, overview
 
     if is_damaged(directory):
@@ -172,8 +184,7 @@ def status(
     if unsure:
         tell_to_check(unsure, directory)
     if csv:
-        texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
-        write_rows(csv, found.columns, texts)
+        write_rows(csv, found.columns, rows, read_decimal(directory))
     if html:
         from reports.pages.status import write_status_page  # takes a second
 

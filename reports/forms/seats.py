@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.records import ListedSeat, Seat
 from pipeline.store.counts import clock
 from pipeline.store.folders import SESSIONS_FILE
-from pipeline.store.spreadsheet import protect
+from pipeline.store.spreadsheet import Decimal, as_text, separator
 from reports.assets import INLINE
 from reports.forms.drawing import DRAWING_FILES, choices_key, command_line, picture, proposal, region_text
 from reports.render import render, write_page
@@ -38,19 +38,29 @@ def check_page_path(path: Path) -> None:
 
 
 def write_seats_page(
-    rows: Sequence[ListedSeat], path: Path, folder: Path, listed: Path | None, language: Language = ENGLISH
+    rows: Sequence[ListedSeat],
+    path: Path,
+    folder: Path,
+    listed: Path | None,
+    language: Language = ENGLISH,
+    decimal: Decimal = "point",
 ) -> Path:
     """Write the page; return its path.
 
     :param folder: of the recordings. ``listed``: its list, if there is one.
+    :param decimal: of the table that the page saves.
     :raises pipeline.errors.OutputError: the page can't be written.
     """
     named = listed.name if listed else None
-    return write_page(path, seats_page(rows, folder.resolve().name, named, language))
+    return write_page(path, seats_page(rows, folder.resolve().name, named, language, decimal))
 
 
 def seats_page(
-    rows: Sequence[ListedSeat], folder: str, listed: str | None = None, language: Language = ENGLISH
+    rows: Sequence[ListedSeat],
+    folder: str,
+    listed: str | None = None,
+    language: Language = ENGLISH,
+    decimal: Decimal = "point",
 ) -> Markup:
     """The page as HTML, in the order of the rows.
 
@@ -65,7 +75,7 @@ def seats_page(
         listed=listed,
         file=file,
         command=command_line("emonext", "study", "check", folder),
-        data=_data(rows, file, _COLUMNS if listed else _NEW_COLUMNS, language),
+        data=_data(rows, file, _COLUMNS if listed else _NEW_COLUMNS, language, decimal),
         **INLINE.of_page(with_figures=False, own=(*DRAWING_FILES, SCRIPT_FILE)),
     )
 
@@ -99,15 +109,20 @@ def _place(place: int, seat: Seat, language: Language) -> dict[str, Any]:
 
 
 def _data(
-    rows: Sequence[ListedSeat], file: str, columns: Sequence[str], language: Language
+    rows: Sequence[ListedSeat], file: str, columns: Sequence[str], language: Language, decimal: Decimal
 ) -> dict[str, Any]:
     """What the script needs. ``key`` changes with anything that the rectangles are about."""
     about: dict[str, Any] = {
         "file": file,
         "columns": columns,
-        "rows": [[protect(_cells(row).get(name, "")) for name in columns] for row in rows],
+        "rows": [[as_text(_cells(row).get(name, "")) for name in columns] for row in rows],
     }
-    return {**about, "key": choices_key("seats", about), "words": in_words(SCRIPT_WORDS, language)}
+    return {
+        **about,
+        "separator": separator(decimal),
+        "key": choices_key("seats", about),
+        "words": in_words(SCRIPT_WORDS, language),
+    }
 
 
 def _cells(row: ListedSeat) -> dict[str, str]:

@@ -16,7 +16,7 @@
     return JSON.parse(new TextDecoder().decode(clear));
   }
 
-  function start({ file, columns, rows, films }) {
+  function start({ file, separator, columns, rows, films }) {
     const video = document.querySelector("video");
     const numbers = rows.map((row) => row[columns.indexOf("clip")]);
     const idOf = (place) => `${rows[place][columns.indexOf("draw")]} ${numbers[place]}`;
@@ -131,7 +131,7 @@
         for (const flag of flags) line[at(flag)] = also.includes(flag) ? "yes" : "";
         return [line];
       });
-      downloadTable(file, [columns, ...lines]);
+      downloadTable(file, separator, [columns, ...lines]);
       tell(fill(words.saved, { file, answered: answered(), all: ids.length }));
     }
 

@@ -1,6 +1,6 @@
 "use strict";
 {
-  const { key, file, columns, rows, words } = JSON.parse(document.getElementById("seats-data").textContent);
+  const { key, file, separator, columns, rows, words } = JSON.parse(document.getElementById("seats-data").textContent);
   const SEAT = columns.indexOf("patient_region");
   const said = document.getElementById("said");
   const articles = [...document.querySelectorAll("article.seat")];
@@ -56,7 +56,7 @@
     const lines = rows.map((row, place) =>
       row.map((text, column) => (column === SEAT ? (seatOf(place) ?? "") : text)),
     );
-    downloadTable(file, [columns, ...lines]);
+    downloadTable(file, separator, [columns, ...lines]);
     said.textContent = fill(words.saved, { file });
   }
 

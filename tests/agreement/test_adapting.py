@@ -20,6 +20,7 @@ from pipeline.agreement.adapting import (
 )
 from pipeline.agreement.adjusted_shares import (
     ALL,
+    AdjustedShare,
     adjusted_shares,
     lines,
     read_adjusted_shares,
@@ -31,6 +32,7 @@ from pipeline.records import EMOTIONS
 from pipeline.stats.recalibration import clip_answers, unchanged
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.paths import timeline_path
+from pipeline.store.spreadsheet import DECIMALS, Decimal, keep_decimal
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +159,7 @@ def misread(out: Path) -> None:
     (out / "truth").mkdir()
     rows = [(f"P{p}", "S1", 4 * k, 4 * k + 4, one) for p in range(1, 7) for k, one in enumerate(shown)]
     names = ["patient_id", "session_id", "start_s", "end_s", "code"]
-    pl.DataFrame(rows, names, orient="row").write_csv(out / "truth" / "episodes.csv", separator=";")
+    pl.DataFrame(rows, names, orient="row").write_csv(out / "truth" / "episodes.csv", separator=",")
 
 
 def test_shares_are_those_that_raters_would_have_named(
@@ -205,12 +207,23 @@ def test_raters_who_guess_give_no_shares(study: Path) -> None:
     assert "tells the groups apart too badly" in next(one.reason for one in found if one.of == "neutral")
 
 
+@pytest.mark.parametrize("decimal", DECIMALS)
+def test_shares_are_read_back_with_either_decimal_mark(decimal: Decimal, tmp_path: Path) -> None:
+    keep_decimal(tmp_path, decimal)
+    shares = [
+        AdjustedShare("", "positive", 12, 0.25, 0.125, 0.5, 0.3, 0.2, 0.45),
+        AdjustedShare("music", "negative", 3, 0.5, 0.25, 0.75, reason="too few; of it, really"),
+    ]
+    write_adjusted_shares(tmp_path, shares)
+    assert read_adjusted_shares(tmp_path) == shares
+
+
 def test_shares_older_than_a_timeline_are_not_shown(tmp_path: Path) -> None:
     put(tmp_path, make_timeline([("happy", 20)]))
     assert read_adjusted_shares(tmp_path) == []
     write_adjusted_shares(tmp_path, [])
     assert read_adjusted_shares(tmp_path) == []
     path = tmp_path / "agreement" / "adjusted_shares.csv"
-    path.write_text(path.read_text("utf-8-sig") + ";neutral;many;0;0;0;;;;\n")
+    path.write_text(path.read_text("utf-8-sig") + ",neutral,many,0,0,0,,,,\n")
     with pytest.raises(InputError, match="not as `adapt` wrote it"):
         read_adjusted_shares(tmp_path)

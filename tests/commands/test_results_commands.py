@@ -14,6 +14,7 @@ from rich.console import Console
 from pipeline.store.audit import IDS_FILE, read_runs
 from pipeline.store.encryption import use_no_key
 from pipeline.store.lock import folder_lock
+from pipeline.store.spreadsheet import read_decimal
 
 # --- the other commands
 
@@ -102,7 +103,7 @@ def test_a_wrong_file_of_the_face_embedder_ends_before_roles_are_applied(
 ) -> None:
     assert emonext("people", two).code == DONE
     table = two / "people.csv"
-    table.write_text(table.read_text(encoding="utf-8-sig").replace(";patient;", ";other;"), encoding="utf-8")
+    table.write_text(table.read_text(encoding="utf-8-sig").replace(",patient,", ",other,"), encoding="utf-8")
     before = {path: path.read_bytes() for path in two.rglob("*.parquet")}
     missing = tmp_path / "faces.pt"
     for arguments in (["people", two], ["people", two, "--apply", table]):
@@ -249,3 +250,45 @@ def test_options_without_a_value_are_the_library_s_defaults() -> None:
         settings.min_coverage,
         settings.baseline_condition,
     )
+
+
+def test_the_decimal_mark_of_a_folder_is_chosen_once(emonext: Emonext, two: Path, tmp_path: Path) -> None:
+    assert emonext("export", two, "--format", "csv", "--samples").code == DONE
+    sample = two / "exports" / "csv" / "timelines" / "P1_S1.csv"
+    assert sample.read_text("utf-8").startswith("patient_id,session_id,condition,clock,sample,time_s,")
+    ended = emonext("export", two, "--format", "csv", "--decimal", "comma")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert "--samples adds them" in ended.out
+    assert not sample.exists(), "an export holds what the last command asked for"
+    path = tmp_path / "status.csv"
+    assert emonext("status", two, "--csv", path).code == DONE
+    assert emonext("people", two).code == DONE
+    written = [
+        two / "exports" / "csv" / "sessions.csv",
+        two / "summaries" / "table.csv",
+        path,
+        two / "people.csv",
+    ]
+    for table in written:
+        first = table.read_text("utf-8-sig").splitlines()[0]
+        assert ";" in first, table
+        assert "," not in first, table
+    assert re.search(r'"separator": ?";"', (two / "people.html").read_text())
+    ended = emonext("export", two, "--format", "bids", "--decimal", "point")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "--decimal: only valid with --format csv")
+
+
+def test_a_study_hands_its_decimal_mark_to_its_results(
+    emonext: Emonext, video: Path, model: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    video.rename(folder / video.name)
+    assert emonext("study", "init", folder, "--decimal", "comma").code == DONE
+    listed = folder / "sessions.csv"
+    text = listed.read_text("utf-8-sig")
+    assert text.startswith("patient_id;session_id;video;")
+    listed.write_text(text.replace(";;;;;;;;;;", ";;;;;;;;;yes;"), "utf-8-sig")
+    assert emonext("process", folder, "--out", tmp_path / "out", *model).code in (DONE, INCOMPLETE)
+    assert read_decimal(tmp_path / "out") == "comma"

@@ -69,7 +69,7 @@ def test_a_list_is_begun_and_checked(emonext: Emonext, video: Path, tmp_path: Pa
     shutil.copy(video, folder / "P012_S01.mp4")
     assert emonext("study", "init", folder).code == DONE
     path = folder / "sessions.csv"
-    path.write_text(path.read_text("utf-8-sig").replace("P012_S01.mp4;;;;;;;;;", "P012_S01.mp4;;;;;;;;;yes"))
+    path.write_text(path.read_text("utf-8-sig").replace("P012_S01.mp4,,,,,,,,,", "P012_S01.mp4,,,,,,,,,yes"))
     ended = emonext("study", "check", path)
     assert (ended.code, ended.err) == (DONE, "")
     assert "1 session, 1 patient, no errors." in ended.out

@@ -200,7 +200,7 @@ def test_every_answer_has_a_row_as_the_program_writes_it(visit: Visit, tmp_path:
     assert save(visit, tmp_path / "a.csv").keys() == {1, 2, 3}
     lines = (tmp_path / "a.csv").read_bytes().decode("utf-8-sig").splitlines()
     wanted = saved_table("anna", {1: "happy", 2: "sad", 3: "?"}).splitlines()
-    assert [line.rpartition(";")[0] for line in lines] == [line.rpartition(";")[0] for line in wanted]
+    assert [line.rpartition(",")[0] for line in lines] == [line.rpartition(",")[0] for line in wanted]
 
 
 def test_a_locked_page_opens_only_with_its_password(browser: Any, pages: Path, tmp_path: Path) -> None:

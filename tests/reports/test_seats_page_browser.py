@@ -78,7 +78,7 @@ def test_a_drawn_seat_is_saved_as_a_list_that_is_accepted(
     try:
         download.value.save_as(path)
         assert [problem.column for problem in read_study(path).problems] == ["consent", "consent"]
-        path.write_text(path.read_text("utf-8-sig").replace(";\n", ";yes\n"), "utf-8")
+        path.write_text(path.read_text("utf-8-sig").replace(",\n", ",yes\n"), "utf-8")
         study = read_study(path)
         assert study.problems == ()
         one, other = study.sessions
@@ -100,7 +100,7 @@ def test_a_proposal_is_shown_and_saved_only_when_it_is_taken(visit: Visit, tmp_p
         visit.page.locator("#save").click()
     download.value.save_as(tmp_path / "saved.csv")
     with (tmp_path / "saved.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
+        rows = list(csv.DictReader(file, delimiter=","))
     assert [row["patient_region"] for row in rows] == [first, ""]
     visit.page.locator("#undo").click()
     assert progress(visit) == "0 of 2 recordings with a seat"

@@ -284,7 +284,7 @@ def test_a_planted_effect_is_positive_in_all_analyses(with_effect: Path) -> None
     assert 46 <= music.height <= 138
     assert set(music["reason"]) == {""}
     assert (music["difference_low"] > 0).all()
-    truth = pl.read_csv(with_effect / "truth" / "episodes.csv", separator=";").filter(code="happy")
+    truth = pl.read_csv(with_effect / "truth" / "episodes.csv", separator=",").filter(code="happy")
     seconds = truth.group_by("patient_id", "session_id").agg(s=(pl.col("end_s") - pl.col("start_s")).sum())
     sessions = read_sessions(with_effect).join(seconds, on=["patient_id", "session_id"], how="left")
     shown = sessions.with_columns(percent=100 * pl.col("s").fill_null(0) / pl.col("duration_s"))

@@ -174,9 +174,9 @@ def a_table_of_people_of_an_earlier_run(kit: Kit) -> Steps:
 def a_role_that_is_none(kit: Kit) -> Steps:
     table = roles(kit)
     text = table.read_text("utf-8")
-    table.write_text(text.replace(";patient;", ";nurse;"), encoding="utf-8")
+    table.write_text(text.replace(",patient,", ",nurse,"), encoding="utf-8")
     yield kit.run("people", kit.out, "--apply", table)
-    table.write_text(text.replace(";patient;", ";caregiver;"), encoding="utf-8")
+    table.write_text(text.replace(",patient,", ",caregiver,"), encoding="utf-8")
     yield kit.run("people", kit.out, "--apply", table)
 
 
@@ -184,9 +184,9 @@ def a_role_that_is_none(kit: Kit) -> Steps:
 def tracks_that_are_none(kit: Kit) -> Steps:
     table = roles(kit)
     lines = table.read_text("utf-8").splitlines()
-    parts = lines[1].split(";")
-    parts[-2] = "1,5"
-    table.write_text("\n".join([lines[0], ";".join(parts), *lines[2:]]), encoding="utf-8")
+    parts = lines[1].split(",")
+    parts[-2] = "1;5"
+    table.write_text("\n".join([lines[0], ",".join(parts), *lines[2:]]), encoding="utf-8")
     yield kit.run("people", kit.out, "--apply", table)
     assert kit.run("people", kit.out).code == 0
     yield kit.run("people", kit.out, "--apply", table)
@@ -213,11 +213,11 @@ def a_recording_without_consent(kit: Kit) -> Steps:
 def drawn(kit: Kit, *rows: dict[str, str]) -> Ended:
     """Apply the table with these cells in its first rows."""
     table = roles(kit)
-    head, *lines = [line.split(";") for line in table.read_text("utf-8").splitlines()]
+    head, *lines = [line.split(",") for line in table.read_text("utf-8").splitlines()]
     for line, cells in zip(lines, rows, strict=False):
         for name, cell in cells.items():
             line[[column.lstrip("\ufeff") for column in head].index(name)] = cell
-    table.write_text("\n".join(";".join(line) for line in (head, *lines)), encoding="utf-8")
+    table.write_text("\n".join(",".join(line) for line in (head, *lines)), encoding="utf-8")
     return kit.run("people", kit.out, "--apply", table)
 
 
