@@ -133,7 +133,9 @@ def _tell_counts(study: "Study") -> None:
 def status(
     directory: Directory,
     csv: Annotated[Path | None, typer.Option(help="Also write the overview as CSV.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write the overview as HTML.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write the page of all sessions, with what has to be done.")
+    ] = None,
 ) -> None:
     """Show the state of every session of a folder.
 
@@ -151,7 +153,8 @@ def status(
             markup=False,
             soft_wrap=True,
         )
-    found = overview(directory, running=is_held(directory)).drop("reasons")
+    running = is_held(directory)
+    found = overview(directory, running=running).drop("reasons")
     table = Table("patient", "session", "state", "seen", "identity", "× real time", box=SIMPLE)
     rows = found.to_dicts()
     for row in rows:
@@ -175,6 +178,6 @@ def status(
         texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
         write_rows(csv, found.columns, texts)
     if html:
-        from reports.pages.status import write_status_page  # takes a second
+        from reports.write import write_status_page  # takes a second
 
-        write_status_page(found, html)
+        write_status_page(directory, html, running=running)

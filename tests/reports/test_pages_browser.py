@@ -117,7 +117,7 @@ def search(visit: Visit, text: str) -> str:
     """What is announced."""
     visit.page.get_by_role("searchbox").fill(text)
     visit.page.wait_for_timeout(250)
-    return str(visit.page.locator("#search-count").text_content())
+    return str(visit.page.locator("#found").text_content())
 
 
 def test_the_index_finds_patients_sessions_and_states(index: Visit) -> None:
@@ -125,7 +125,7 @@ def test_the_index_finds_patients_sessions_and_states(index: Visit) -> None:
     assert search(index, "p03") == "8 sessions found, of 1 patient"
     assert shown(index) == ["Patient P03"]
     assert search(index, "p03 s02") == "1 session found"
-    assert index.page.locator("tr[data-words]:visible").count() == 1
+    assert index.page.locator(".patient tbody tr:visible").count() == 1
     assert search(index, "failed") == "Nothing found"
     assert shown(index) == []
     assert search(index, "done s08") == "4 sessions found, of 4 patients"
@@ -147,8 +147,8 @@ def test_without_scripts_everything_is_listed(browser: Any, pages_in: Callable[[
     page = browser.new_context(offline=True, java_script_enabled=False).new_page()
     page.goto((pages_in("en") / "index.html").as_uri())
     assert page.locator(".patient").count() == 4
-    assert page.locator("tr[data-words]").count() == 32
-    assert page.locator("#search").is_hidden()
+    assert page.locator(".patient tbody tr").count() == 32
+    assert page.locator("#filter").is_hidden()
 
 
 def test_pages_share_their_assets(browser: Any, made: Path, pages_in: Callable[[str], Path]) -> None:
