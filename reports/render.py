@@ -72,7 +72,7 @@ def render(template: str, language: Language, **values: Any) -> Markup:
     try:
         # Jinja has escaped the values
         html = environment(language).get_template(template).render(**values)
-        return Markup(_STACKED.sub(_with_labels, html))  # noqa: S704
+        return Markup(with_labels(html))  # noqa: S704
     except UndefinedError as error:
         raise ValueError(f"{template}: {error}") from error
 
@@ -83,11 +83,16 @@ _CELL = re.compile(r"<(?P<tag>t[hd])(?P<attributes>\b[^>]*)>(?P<content>.*?)(?=<
 _SPAN = re.compile(r'\bcolspan="(\d+)"')
 
 
-def _with_labels(table: re.Match[str]) -> str:
-    """A table whose cells name their column in ``data-label``: on narrow screens they stand below each other.
+def with_labels(html: str) -> str:
+    """The page; cells of tables of the class ``stacks`` name their column in ``data-label``.
 
-    A cell over several columns, and one that has a label, stay as they are.
+    On narrow screens these cells stand below each other. A cell over several columns, and one that has a
+    label, stay as they are.
     """
+    return _STACKED.sub(_labelled, html)
+
+
+def _labelled(table: re.Match[str]) -> str:
     head, end, body = table[0].partition("</thead>")
     labels = [
         _label(cell["content"])

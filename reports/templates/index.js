@@ -4,6 +4,7 @@
   const form = document.getElementById("filter");
   const { text, patient, condition, state } = form.elements;
   const found = document.getElementById("found");
+  const clear = form.querySelector("[type=reset]");
   const patients = [...document.querySelectorAll(".patient")].map((element) => {
     const details = element.querySelector("details");
     const rows = [...element.querySelectorAll("tbody tr")].map((row) => {
@@ -45,6 +46,7 @@
     }
     const { one, same, many, nothing } = found.dataset;
     const said = sessions === 0 ? nothing : sessions === 1 ? one : people === 1 ? same : many;
+    clear.hidden = !isFiltered;
     found.textContent = isFiltered ? said.replace("{sessions}", sessions).replace("{patients}", people) : "";
   };
 
