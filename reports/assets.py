@@ -18,10 +18,10 @@ from reports.render import PLOTLY_FILE, content_policy, own_script, scripts, sty
 
 FOLDER = "assets"
 _STYLE_FILE, _DRAW_FILE = "style.css", "draw.js"
-MARKS_FILE, SEARCH_FILE = "marks.js", "search.js"
-"""Scripts that link a figure's marks to pages, and that search the index."""
+MARKS_FILE, INDEX_FILE = "marks.js", "index.js"
+"""Scripts that link a figure's marks to pages, and that filter the index."""
 
-_FILES = (PLOTLY_FILE, _DRAW_FILE, MARKS_FILE, SEARCH_FILE, _STYLE_FILE)
+_FILES = (PLOTLY_FILE, _DRAW_FILE, MARKS_FILE, INDEX_FILE, _STYLE_FILE)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def write_assets(reports: Path) -> None:
 
     :raises pipeline.errors.OutputError: a file can't be written.
     """
-    own = (own_script(name) for name in (MARKS_FILE, SEARCH_FILE))
+    own = (own_script(name) for name in (MARKS_FILE, INDEX_FILE))
     for name, text in zip(_FILES, (*scripts(), *own, style()), strict=True):
         with atomic(reports / FOLDER / name) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")

@@ -1,28 +1,33 @@
 """Write the pages of a folder: one per timeline, patient and study, and the index."""
 
+import os
 from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from pipeline.analysis.longitudinal import PatientHistory, histories
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
-from pipeline.analysis.summaries import read_measures
-from pipeline.reasons import Reason, read_reasons
+from pipeline.analysis.summaries import read_measures, read_sessions
+from pipeline.errors import PipelineError
+from pipeline.reasons import read_reasons
 from pipeline.records import OnProgress
 from pipeline.results.checklist import CHECKLIST_FILES, FOR_AUTHORS, Answered, in_topics, preface
 from pipeline.results.derive import update_derived
 from pipeline.store.coverage import Summary, summarize
+from pipeline.store.encryption import is_encrypted
 from pipeline.store.ids import check_id
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
-from pipeline.store.status import WITHOUT_CONSENT, read_status, state_of, stored_reasons
+from pipeline.store.status import WITHOUT_CONSENT, identity_of, overview, state_of, stored_reasons
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 from reports.assets import INLINE, remove_assets, write_assets
 from reports.errors import ReportError
+from reports.index_data import Commands, IndexEntry, Overview
 from reports.options import ReportOptions, last_options, write_options
-from reports.pages.index import IndexEntry, index_page
+from reports.pages.index import index_page
 from reports.pages.patient import patient_page
 from reports.pages.session import session_page
 from reports.pages.study import study_page
@@ -31,16 +36,8 @@ from reports.session_data import Pictures, SessionMaterial
 from reports.study_data import Study, read_study
 from reports.words.language import ENGLISH, language
 
-
-@dataclass(frozen=True)
-class _Status:
-    """A row of ``status.parquet``."""
-
-    state: str
-    reasons: tuple[Reason, ...]
-
-
-_Statuses = dict[tuple[str, str], _Status]
+_Statuses = dict[tuple[str, str], IndexEntry]
+"""What the status says of each session."""
 
 
 TakePictures = Callable[[str, str, Sequence[float]], Mapping[float, bytes]]
@@ -119,8 +116,47 @@ def write_reports(
     write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
     (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
     write_options(out, options)
-    index = out / "reports" / "index.html"
-    return write_page(index, index_page(entries, spoken, assets, patients, has_study=True))
+    about = Overview(_commands(out), patients, study="study.html")
+    return write_page(out / "reports" / "index.html", index_page(entries, spoken, assets, about))
+
+
+def write_status_page(out: Path, path: Path, *, running: bool) -> Path:
+    """Write the index from the status alone, for the coordinator: before, during and after processing.
+
+    It is in the language of the last reports, and leads to pages that exist. Conditions are known where the
+    summaries can be read.
+
+    :param running: as in :func:`pipeline.store.status.overview`.
+    :raises pipeline.errors.OutputError: it can't be written.
+    """
+    conditions = _known_conditions(out)
+    entries = [
+        replace(entry, link=_relative(page_path(out, *ids), path), condition=conditions.get(ids, ""))
+        for ids, entry in _read_statuses(out, running=running).items()
+    ]
+    about = Overview(_commands(out), study=_relative(out / "reports" / "study.html", path), is_status=True)
+    return write_page(path, index_page(entries, language(last_options(out).language), INLINE, about))
+
+
+def _commands(out: Path) -> Commands:
+    first = next(iter(written_sessions(out)), None)
+    return Commands(out.absolute().name, first is not None and is_encrypted(timeline_path(out, *first)))
+
+
+def _known_conditions(out: Path) -> dict[tuple[str, str], str]:
+    """Patient and session → condition; empty without summaries, or if they are encrypted."""
+    with suppress(PipelineError):
+        rows = read_sessions(out).select("patient_id", "session_id", "condition").rows()
+        return {(patient, session): condition for patient, session, condition in rows}
+    return {}
+
+
+def _relative(page: Path, start: Path) -> str | None:
+    """The link from a page to another; ``None`` if that does not exist or is on another drive."""
+    with suppress(ValueError):
+        if page.is_file():
+            return quote(os.path.relpath(page, start.absolute().parent).replace(os.sep, "/"))
+    return None
 
 
 def update_reports(out: Path, progress: OnProgress | None = None) -> Path:
@@ -142,17 +178,20 @@ def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
         summary = summarize(timeline)
         material, options = folder.material(timeline, summary), folder.options
         page = session_page(material, language(options.language), options.assets_of(1))
-        status = statuses.get((patient_id, session_id)) or _status_of(timeline)
-    write_page(folder.out / "reports" / patient_id / f"{session_id}.html", page)
-    return IndexEntry(
-        patient_id=patient_id,
-        session_id=session_id,
-        state=status.state,
-        reasons=status.reasons,
+        entry = statuses.get((patient_id, session_id)) or _entry_of(timeline, patient_id, session_id)
+    write_page(page_path(folder.out, patient_id, session_id), page)
+    return replace(
+        entry,
         summary=material.told,
         link=f"{quote(patient_id)}/{quote(session_id)}.html",
         enough=material.enough,
+        condition=material.condition,
     )
+
+
+def page_path(out: Path, patient_id: str, session_id: str) -> Path:
+    """The page of a session."""
+    return out / "reports" / patient_id / f"{session_id}.html"
 
 
 def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
@@ -175,8 +214,10 @@ def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
             (folder / "index.html").unlink(missing_ok=True)
 
 
-def _status_of(timeline: Timeline) -> _Status:
-    return _Status(state_of(timeline.metadata), read_reasons(timeline.metadata["warnings"]))
+def _entry_of(timeline: Timeline, patient_id: str, session_id: str) -> IndexEntry:
+    about = timeline.metadata
+    reasons = read_reasons(about["warnings"])
+    return IndexEntry(patient_id, session_id, state_of(about), reasons, identity=identity_of(about))
 
 
 def _methods(out: Path) -> str:
@@ -188,17 +229,21 @@ def _methods(out: Path) -> str:
     return text.partition("## Results")[0].replace("## Methods", "")
 
 
-def _read_statuses(out: Path) -> _Statuses:
-    rows = read_status(out).select("patient_id", "session_id", "state", "reasons").rows()
-    return {(one, two): _Status(state, stored_reasons(cell)) for one, two, state, cell in rows}
+def _read_statuses(out: Path, *, running: bool = False) -> _Statuses:
+    names = ("patient_id", "session_id", "state", "coverage", "video_s", "identity")
+    rows = overview(out, running=running).select(*names, "reasons").rows(named=True)
+    return {
+        (row["patient_id"], row["session_id"]): IndexEntry(
+            **{name: row[name] for name in names}, reasons=stored_reasons(row["reasons"])
+        )
+        for row in rows
+    }
 
 
 def _without_timeline(statuses: _Statuses, entries: list[IndexEntry]) -> list[IndexEntry]:
     written = {(entry.patient_id, entry.session_id) for entry in entries}
     return [
-        IndexEntry(patient_id, session_id, status.state, status.reasons, None, None)
-        for (patient_id, session_id), status in statuses.items()
-        if (patient_id, session_id) not in written and status.state not in WITHOUT_CONSENT
+        entry for ids, entry in statuses.items() if ids not in written and entry.state not in WITHOUT_CONSENT
     ]
 
 

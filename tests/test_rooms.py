@@ -40,6 +40,7 @@ ORDER_OF_REPORTS = [
         "reports.session_data",
         "reports.study_data",
         "reports.words",
+        "reports.index_data",
         "reports.figures",
         "reports.render",
     ),

@@ -145,7 +145,9 @@ def _tell_counts(study: "Study") -> None:
 def status(
     directory: Directory,
     csv: Annotated[Path | None, typer.Option(help="Also write the overview as CSV.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write the overview as HTML.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write the page of all sessions, with what has to be done.")
+    ] = None,
 ) -> None:
     """Show the state of every session of a folder.
 
@@ -163,7 +165,8 @@ def status(
             markup=False,
             soft_wrap=True,
         )
-    found = overview(directory, running=is_held(directory)).drop("reasons")
+    running = is_held(directory)
+    found = overview(directory, running=running).drop("reasons")
     table = Table("patient", "session", "state", "seen", "identity", "× real time", box=SIMPLE)
     rows = found.to_dicts()
     for row in rows:
@@ -186,6 +189,6 @@ def status(
     if csv:
         write_rows(csv, found.columns, rows, read_decimal(directory))
     if html:
-        from reports.pages.status import write_status_page  # takes a second
+        from reports.write import write_status_page  # takes a second
 
-        write_status_page(found, html)
+        write_status_page(directory, html, running=running)

@@ -3,9 +3,6 @@
 import base64
 import hashlib
 import json
-import os
-import shlex
-import subprocess
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -52,11 +49,6 @@ def choices_key(page: str, about: Mapping[str, Any]) -> str:
     """The name under which the browser keeps choices; another one if they are about something else."""
     digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
     return f"emonext-{page}-{digest[:32]}"
-
-
-def command_line(*words: str) -> str:
-    """A command to copy, quoted for this system's command line."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def data_uri(jpeg: bytes) -> str:

@@ -15,9 +15,9 @@ from pipeline.store.counts import clock
 from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.spreadsheet import Decimal, as_text, separator
 from reports.assets import INLINE
-from reports.forms.drawing import DRAWING_FILES, choices_key, command_line, picture, proposal, region_text
+from reports.forms.drawing import DRAWING_FILES, choices_key, picture, proposal, region_text
 from reports.render import render, write_page
-from reports.words.formatting import share_text
+from reports.words.formatting import command_line, share_text
 from reports.words.labels import in_words
 from reports.words.language import ENGLISH, Language
 from reports.words.seats import SCRIPT_WORDS

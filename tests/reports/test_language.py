@@ -19,8 +19,8 @@ from pipeline.store.coverage import summarize
 from reports import ReportError, ReportOptions, write_reports
 from reports.figures.resampling import cut
 from reports.figures.session import valence_figure
+from reports.index_data import IndexEntry
 from reports.options import last_options
-from reports.pages.index import IndexEntry
 from reports.session_data import Pictures, SessionMaterial
 from reports.words.formatting import seconds_text, share_text, signed
 from reports.words.language import ENGLISH, LOCALES, SOURCE, language
