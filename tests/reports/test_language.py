@@ -23,10 +23,10 @@ from reports.options import last_options
 from reports.pages.index import IndexEntry
 from reports.session_data import Pictures, SessionMaterial
 from reports.words.formatting import seconds_text, share_text, signed
-from reports.words.language import ENGLISH, LOCALES, SOURCE, language
+from reports.words.language import ENGLISH, SOURCE, language, languages
 from reports.words.reasons import reason_text, reasons_text
 
-OTHERS = [name for name in LOCALES if name != SOURCE]
+OTHERS = [name for name in languages() if name != SOURCE]
 
 
 def test_there_are_texts() -> None:
