@@ -45,7 +45,7 @@ def permutation_test(
     groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
     possible = math.prod(_count(covariate[group]) for group in groups)
     if possible == 1:
-        raise NotEnoughError("nothing that could have been otherwise within a patient")
+        raise NotEnoughError.of("not_otherwise")
     if possible <= draws:
         others = _all(covariate, groups)
     else:
