@@ -1,6 +1,6 @@
 "use strict";
 {
-  const { films, sample_ms, said } = JSON.parse(document.getElementById("review-data").textContent);
+  const { films, sample_ms, said, words } = JSON.parse(document.getElementById("review-data").textContent);
   const video = document.querySelector("video");
   const figure = document.querySelector(".figure");
   const cursor = document.querySelector(".cursor");
@@ -43,7 +43,7 @@
   function show() {
     const ms = now();
     const sample = lastUntil(sample_ms, ms);
-    readout.textContent = clock(Math.floor(ms / 10) * 10 + 5) + (sample < 0 ? "" : ` · sample ${sample} · ${said[sample]}`);
+    readout.textContent = clock(Math.floor(ms / 10) * 10 + 5) + (sample < 0 ? "" : ` · ${words.sample.replace("{number}", sample)} · ${said[sample]}`);
     const row = lastUntil(starts, ms);
     rows.forEach((one, place) => {
       const here = place === row && ms < Number(one.dataset.end);
