@@ -7,7 +7,7 @@ from typing import Literal
 
 from pipeline.store.files import atomic
 from reports.assets import FOLDER, INLINE, Assets
-from reports.words.language import SOURCE, languages
+from reports.words.language import SOURCE, Language, language, languages
 
 _FILE = "options.json"
 
@@ -44,6 +44,15 @@ def last_options(out: Path) -> ReportOptions:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         pass
     return ReportOptions()
+
+
+def language_of(out: Path, name: str | None) -> Language:
+    """The language of a new page of the folder.
+
+    :param name: ``None``: that of the last pages.
+    :raises reports.errors.ReportError: there is none of that name.
+    """
+    return language(name or last_options(out).language)
 
 
 def write_options(out: Path, options: ReportOptions) -> None:

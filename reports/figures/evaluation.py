@@ -31,7 +31,7 @@ def reliability_figure(readings: Sequence[Values], language: Language) -> dict[s
     for reading, look in zip(readings, cycle(READING_LOOKS), strict=False):
         figure.add_trace(_bins(reading["reliability"], *look, language))
     figure.update_xaxes(_percent_axis(language.gettext("confidence"), [0, 101]))
-    figure.update_yaxes(_percent_axis(language.gettext("right"), [0, 103]))
+    figure.update_yaxes(_percent_axis(language.gettext("right answers"), [0, 103]))
     return plain(figure)
 
 
@@ -44,7 +44,7 @@ def abstaining_figure(readings: Sequence[Values], key: Values, language: Languag
     for reading, look in zip(readings, cycle(READING_LOOKS), strict=False):
         figure.add_trace(_answers(reading["abstaining"], *look, language, written=reading is key))
     figure.update_xaxes(_percent_axis(language.gettext("faces answered"), [-2, 104]))
-    figure.update_yaxes(_percent_axis(language.gettext("right"), None))
+    figure.update_yaxes(_percent_axis(language.gettext("right answers"), None))
     return plain(figure)
 
 

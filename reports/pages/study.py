@@ -28,7 +28,7 @@ from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.adaptation import adaptation_words
 from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, in_words
-from reports.words.language import Language, marked
+from reports.words.language import SOURCE, Language, marked
 from reports.words.multiverse import (
     CHOICE_TITLES,
     condition_text,
@@ -39,7 +39,7 @@ from reports.words.multiverse import (
 )
 from reports.words.plan import plan_values
 from reports.words.reasons import reason_text, reasons_text, result_reason
-from reports.words.study import interval
+from reports.words.study import interval, methods_summary
 
 URGENT = ("failed", "to_check", "interrupted", "partial", "skipped", "waiting", "running")
 """States that need a reason, in this order."""
@@ -268,10 +268,13 @@ def _adapted(study: Study, language: Language) -> Mapping[str, Any] | None:
     return adaptation_words(study.adaptation, study.adjusted, language)
 
 
-def _methods(study: Study, _: Language) -> Mapping[str, Any]:
+def _methods(study: Study, language: Language) -> Mapping[str, Any]:
     """The paragraphs alone: what the results are stands above."""
     told = (study.methods or "").partition("## Results")[0].split("\n\n")
-    return {"paragraphs": [text.strip() for text in told if text.strip() and not text.startswith("#")]}
+    return {
+        "summary": [] if language.name == SOURCE else methods_summary(study, language),
+        "paragraphs": [text.strip() for text in told if text.strip() and not text.startswith("#")],
+    }
 
 
 def _details(study: Study, language: Language) -> Mapping[str, Any]:
