@@ -88,6 +88,7 @@ def _confusion(found: Values, language: Language) -> dict[str, Any]:
         ],
         "order": EMOTION_ORDER,
         "percent": Format(language).percent,
+        "faces_text": Format(language).faces,
     }
 
 
@@ -132,6 +133,7 @@ def _groups(found: Values, language: Language) -> dict[str, Any]:
         "order": EMOTION_ORDER,
         "percent": Format(language).percent,
         "interval": Format(language).interval,
+        "number": Format(language).number,
     }
 
 

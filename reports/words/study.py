@@ -56,7 +56,7 @@ def p_text(p: float | None, language: Language) -> str:
 
 
 def methods_summary(study: Study, language: Language) -> list[str]:
-    """For pages that are not in English, because the whole text is for papers: how the sessions were read, which were evaluated, and how conditions were compared."""
+    """How sessions were read and conditions compared; the whole text is for papers, in English."""
     return [" ".join([_read(study, language), *_compared(study, language)]), _limits(language)]
 
 

@@ -50,7 +50,7 @@ def test_figures_stand_with_their_time_coverage_and_sessions(tmp_path: Path) -> 
     assert (
         f"{kappa.value:.2f} ({kappa.low:.2f} to {kappa.high:.2f}) between the machine (raw) and anna" in said
     )
-    assert "150 s of 1\u00a0session, 83\u00a0% of their time" in said
+    assert "150\u00a0s of 1\u00a0session, 83\u00a0% of their time" in said
     page = agreement_page(found, tmp_path / "review")
     assert f"{kappa.value:.2f}" in page
     assert "which says nothing about other sessions" in page
@@ -191,7 +191,7 @@ def test_agree_compares_only_the_time_that_somebody_looked_at(
         "anna: rated 7 s of 1\u00a0session (from the first code to the last where nothing says otherwise), "
         "coded 5 s"
     ) in told.out
-    assert "Compared were 7 s of" in told.out
+    assert "Compared were 7\u00a0s of" in told.out
     assert note in (out / "reports" / "agreement.html").read_text(encoding="utf-8")
 
 
