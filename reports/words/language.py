@@ -23,7 +23,7 @@ from babel.lists import format_list
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, get_decimal_symbol
+from babel.numbers import format_decimal, get_decimal_symbol, get_group_symbol
 
 from reports.errors import ReportError
 
@@ -72,6 +72,11 @@ class Language:
     def plain(self, value: float) -> str:
         """At most two decimals, and none that is zero: ``29.97``, ``5``."""
         return format_decimal(value, "#,##0.##", self.locale)
+
+    @property
+    def separators(self) -> str:
+        """The decimal mark and the mark of thousands, as Plotly takes them: ``.,``."""
+        return get_decimal_symbol(self.locale) + get_group_symbol(self.locale)
 
     def listed(self, parts: Sequence[str]) -> str:
         """``happy, sad and afraid``."""

@@ -94,6 +94,17 @@ def test_no_french_page_holds_english(french_pages: dict[str, str]) -> None:
     assert {name: texts for name, texts in found.items() if texts} == {}
 
 
+def test_numbers_have_the_decimal_comma(french_pages: dict[str, str]) -> None:
+    """Settings are in <code>, as one writes them."""
+    point = re.compile(r"(?<![\w.-])\d+\.\d+(?![\w.-])")
+    found = {
+        name: [p for p in VisibleText(html).parts if point.search(p)] for name, html in french_pages.items()
+    }
+    assert {name: texts for name, texts in found.items() if texts} == {}
+    for html in french_pages.values():
+        assert 'data-separators=",\u202f"' in html
+
+
 @pytest.mark.parametrize(
     "planted",
     [

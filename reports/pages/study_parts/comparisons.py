@@ -44,13 +44,7 @@ def _compared(study: Study, rows: pl.DataFrame, language: Language) -> dict[str,
             if not row["reason"]
         ],
         "not_compared": by_reason(
-            (
-                (
-                    row["reason"],
-                    f"{measure_label(row['measure'], row['of'], language)} ({_conditions_of(row)})",
-                )
-                for row in found
-            ),
+            ((row["reason"], f"{_measure(row, language)} ({_conditions_of(row)})") for row in found),
             language,
         ),
         "forest": _forest(rows, language),
