@@ -3,11 +3,57 @@
 ``reports/words/reasons.py`` makes the sentences of other languages.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Union
 
 Value = Union[str, int, float, "Reason"]
+
+RESULT_TEXTS = {
+    # why conditions are not compared
+    "few_patients_or_sessions": "too few patients or sessions",
+    "few_sessions": "too few sessions",
+    "few_with_both": "%(patients)s of the %(wanted)s patients it takes have %(sessions)s sessions of both "
+    "conditions in which enough was seen",
+    "few_of_one": "fewer than %(sessions)s sessions of one of the conditions in which enough was seen",
+    "few_weighted": "too few sessions have weighted shares",
+    "no_other_condition": "no session with another condition than %(reference)s",
+    "no_condition": "no session with the condition %(condition)s",
+    "no_measure": "no session has the measure %(measure)s",
+    "other_reference": "conditions were compared with %(used)s, not with %(reference)s",
+    # why there is no change per week
+    "few_with_dates": "%(patients)s of the %(wanted)s patients it takes have %(sessions)s dated sessions, "
+    "over a week or longer, in which enough was seen",
+    "few_dates": "fewer than %(sessions)s dated sessions, over a week or longer, in which enough was seen",
+    # why patients are not compared by what is known of them
+    "no_value": "%(column)s of the compared patients: no value",
+    "one_value": "%(column)s of the compared patients: one value only",
+    "all_different": "%(column)s of the compared patients: as many categories as patients",
+    "small_group": "%(column)s %(group)s: %(patients)s of the %(wanted)s patients a group takes",
+    "few_for_parameters": "%(patients)s of the %(wanted)s patients that %(parameters)s parameters take",
+    # why a model gives no number
+    "not_converged": "the model did not converge",
+    "not_apart": "the sessions do not tell the effects apart",
+    "no_variation": "no variation between sessions",
+    "not_otherwise": "nothing that could have been otherwise within a patient",
+    # why shares are not adjusted for misreading
+    "few_rated_of": "too few rated clips of %(groups)s",
+    "misread": "the machine tells the groups apart too badly (condition number %(condition_number)s)",
+    "few_rated": "%(clips)s rated clips of %(patients)s patients, of %(wanted)s of %(wanted_patients)s that "
+    "it takes",
+    "few_surprised": "%(clips)s rated clips of %(patients)s patients, of %(wanted)s of %(wanted_patients)s "
+    "that it takes; other adjusted shares are of the time without it",
+    # why there is no agreement, or no interval of it
+    "one_class": "undefined: all of it is one class",
+    "only_one": "undefined: one of them always says the same",
+    "nothing_compared": "nothing to compare",
+    "same_everywhere": "the same in every session",
+    "fewer_rated": "fewer than %(sessions)s sessions",
+    "unsure": "too little to say how sure",
+}
+"""Code → English sentence of a missing result. Tables store the sentence: :func:`from_sentence` reads it."""
 
 TEXTS = {
     # who the patient is
@@ -60,6 +106,13 @@ TEXTS = {
     "late": "the picture begins %(seconds)s s after the sound",
     "holes": "no picture for %(seconds)s s between the first and the last",
     "early_end": "the picture ends %(seconds)s s before the sound",
+    # a session that can't be processed
+    "nothing_left": "nothing is left of its %(seconds)s s after start_s, end_s and exclude.",
+    "no_such_track": "`patient_track` %(track)s: this video has %(count)s tracks, and none of that number.",
+    "photo": "the photo: %(reason)s",
+    "no_photo": "can't be read as a picture; save it again as JPEG or PNG.",
+    "faces_in_photo": "shows %(count)s faces; give a photo with the patient's face alone.",
+    "not_written": "%(path)s: can't be written (%(error)s).",
     # a video that can't be processed
     "not_found": "not found.",
     "empty_file": "the file is empty.",
@@ -67,6 +120,13 @@ TEXTS = {
     "unreadable": "can't be read (%(error)s).",
     "unreadable_now": "can't be read any more (%(error)s).",
     "no_picture_stream": "holds no video, only %(streams)s.",
+    "both": "%(one)s and %(other)s",
+    "sound_stream": "audio",
+    "cover_stream": "a cover picture",
+    "subtitle_stream": "subtitle",
+    "data_stream": "data",
+    "attachment_stream": "attachment",
+    "no_known_stream": "nothing that is known",
     "no_picture_header": "its header does not describe the picture; it may be cut off.",
     "impossible_size": "its header says %(width)s × %(height)s px, which no camera records; "
     "it may be damaged.",
@@ -88,12 +148,16 @@ TEXTS = {
     "status_lost": "the status was lost; the next run checks this session",
     "no_consent": "there is no consent: nothing is processed",
     "withdrawn": "consent was withdrawn: earlier results are set aside until they are purged",
-    # a message of the operating system, of FFmpeg, or of an error; in English only
+    # a message of the operating system, of FFmpeg, or of an error
     "text": "%(text)s",
+    **RESULT_TEXTS,
 }
 """Code → English sentence."""
 
-SINGULAR = {"lost": "1 frame of the file could not be decoded"}
+SINGULAR = {
+    "lost": "1 frame of the file could not be decoded",
+    "no_such_track": "`patient_track` %(track)s: this video has 1 track, and none of that number.",
+}
 """Code → English sentence if the value ``count`` is 1."""
 
 DECIMALS = {"seconds": 1, "far": 2, "further": 2, "most": 2, "least": 2}
@@ -143,8 +207,29 @@ class Reason:
 
 
 def free_text(text: object) -> Reason:
-    """A text that is in English only."""
+    """A message that this program did not write."""
     return Reason.of("text", text=str(text))
+
+
+def from_sentence(text: str) -> Reason:
+    """The reason of a missing result whose sentence a table stores; :func:`free_text` if it is none."""
+    for code, pattern in _patterns().items():
+        if found := pattern.fullmatch(text):
+            return Reason(code, found.groupdict())
+    return free_text(text)
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    """Those with most words of their own come first: the others may fit too."""
+    parts = {code: re.split(r"%\((\w+)\)s", text) for code, text in RESULT_TEXTS.items()}
+    longest = sorted(parts, key=lambda code: -sum(map(len, parts[code][::2])))
+    return {code: re.compile("".join(map(_gap, enumerate(parts[code])))) for code in longest}
+
+
+def _gap(part: tuple[int, str]) -> str:
+    place, text = part
+    return f"(?P<{text}>.+)" if place % 2 else re.escape(text)
 
 
 def write_reason(reason: Reason | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pipeline.store.files import atomic
 from reports.assets import FOLDER, INLINE, Assets
-from reports.words.language import LOCALES, SOURCE
+from reports.words.language import SOURCE, Language, language, languages
 
 _FILE = "options.json"
 
@@ -16,7 +16,7 @@ _FILE = "options.json"
 class ReportOptions:
     """Options of the pages.
 
-    :param language: a key of :data:`reports.words.language.LOCALES`.
+    :param language: one of :func:`reports.words.language.languages`.
     :param assets: scripts and style in each page, or once in ``reports/assets/``.
     :param thumbnails: small pictures of moments: none, with all faces blurred, or with the patient's face
         shown.
@@ -39,11 +39,20 @@ def last_options(out: Path) -> ReportOptions:
     try:
         stored = json.loads((out / "reports" / _FILE).read_text("utf-8"))
         language, assets = stored["language"], stored["assets"]
-        if language in LOCALES and assets in ("inline", "shared"):
+        if language in languages() and assets in ("inline", "shared"):
             return ReportOptions(language, assets)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         pass
     return ReportOptions()
+
+
+def language_of(out: Path, name: str | None) -> Language:
+    """The language of a new page of the folder.
+
+    :param name: ``None``: that of the last pages.
+    :raises reports.errors.ReportError: there is none of that name.
+    """
+    return language(name or last_options(out).language)
 
 
 def write_options(out: Path, options: ReportOptions) -> None:

@@ -34,7 +34,7 @@ from reports.pages.study import study_page
 from reports.render import render, write_page
 from reports.session_data import Pictures, SessionMaterial
 from reports.study_data import Study, read_study
-from reports.words.language import ENGLISH, language
+from reports.words.language import language
 
 _Statuses = dict[tuple[str, str], IndexEntry]
 """What the status says of each session."""
@@ -248,12 +248,19 @@ def _without_timeline(statuses: _Statuses, entries: list[IndexEntry]) -> list[In
 
 
 def write_checklist_page(out: Path, items: Sequence[Answered]) -> Path:
-    """Write ``summaries/checklist.html``, the checklist for a word processor; in English.
+    """Write ``summaries/checklist.html``, the checklist for a word processor.
+
+    Its items and answers are in English; a page in another language says so.
 
     :raises pipeline.errors.OutputError: it can't be written.
     """
     topics, assets = in_topics(items), INLINE.of_page(with_figures=False)
     page = render(
-        "checklist.html", ENGLISH, topics=topics, preface=preface(items), for_authors=FOR_AUTHORS, **assets
+        "checklist.html",
+        language(last_options(out).language),
+        topics=topics,
+        preface=preface(items),
+        for_authors=FOR_AUTHORS,
+        **assets,
     )
     return write_page(out / "summaries" / CHECKLIST_FILES[1], page)

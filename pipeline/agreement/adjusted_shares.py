@@ -19,6 +19,7 @@ from pipeline.agreement.time_grid import MIN_READ
 from pipeline.analysis.episodes import Observed, observed
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import COARSE_LABELS, GROUP_OF
+from pipeline.reasons import Reason
 from pipeline.records import EMOTIONS, OnProgress
 from pipeline.stats.misreading import Confusion, Floats, adjusted_with_interval, columns
 from pipeline.stats.recalibration import clip_answers, unchanged
@@ -165,17 +166,18 @@ def _of_condition(
 def _why_not(rare: set[str], rated: Floats) -> str:
     """Why no share can be adjusted; surprise alone may be too rare."""
     if missing := rare - {"surprise"}:
-        return f"too few rated clips of {', '.join(sorted(missing))}"
+        return str(Reason.of("few_rated_of", groups=", ".join(sorted(missing))))
     condition = float(np.linalg.cond(columns(rated)))
     if condition > MAX_CONDITION:
-        return f"the machine tells the groups apart too badly (condition number {condition:.0f})"
+        return str(Reason.of("misread", condition_number=round(condition)))
     return ""
 
 
 def _too_rare(group: str, counts: dict[str, tuple[int, int]]) -> str:
     clips, people = counts[group]
-    few = f"{clips} rated clips of {people} patients, of {MIN_RATED} of {MIN_PEOPLE} that it takes"
-    return f"{few}; other adjusted shares are of the time without it" if group == "surprise" else few
+    code = "few_surprised" if group == "surprise" else "few_rated"
+    values = {"clips": clips, "patients": people, "wanted": MIN_RATED, "wanted_patients": MIN_PEOPLE}
+    return str(Reason(code, values))
 
 
 def _path(out: Path) -> Path:

@@ -49,4 +49,11 @@ Adapt = Annotated[
     ),
 ]
 KeyFile = Annotated[Path | None, typer.Option("--key", help="Key file, if the results are encrypted.")]
+_LOCALE = Path(__file__).parents[2] / "reports" / "locale"
+LANGUAGES = " or ".join(["en", *sorted(folder.name for folder in _LOCALE.iterdir())])
+"""As :func:`reports.words.language.languages`, which takes a second to import."""
+
+Lang = Annotated[
+    str | None, typer.Option(help=f"Language of the page: {LANGUAGES}; default: as in the last reports.")
+]
 DEFAULT_MODEL = "atto"

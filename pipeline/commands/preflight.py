@@ -22,7 +22,7 @@ from pipeline.commands.console import (
     warn_of,
 )
 from pipeline.commands.networks import crop_of, share_processor
-from pipeline.commands.options import DEFAULT_MODEL
+from pipeline.commands.options import DEFAULT_MODEL, LANGUAGES
 from pipeline.store.counts import clock, number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
@@ -48,7 +48,7 @@ def preflight(
             help="Write a page (.html) on which to draw the patient's seat in each recording. It shows faces."
         ),
     ] = None,
-    lang: Annotated[str, typer.Option(help="Language of the page: en or fr.")] = "en",
+    lang: Annotated[str, typer.Option(help=f"Language of the page: {LANGUAGES}.")] = "en",
 ) -> None:
     """Check a camera set-up before a study, and name what to change; takes seconds for each recording.
 

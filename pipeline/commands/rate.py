@@ -15,7 +15,7 @@ from pipeline.commands.console import (
     say,
     tell_left_out,
 )
-from pipeline.commands.options import Directory, KeyFile
+from pipeline.commands.options import Directory, KeyFile, Lang
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
@@ -40,7 +40,7 @@ def rate(
     new: Annotated[
         bool, typer.Option("--new", help="Draw further clips; those of earlier draws still count.")
     ] = False,
-    lang: Annotated[str | None, typer.Option(help="en or fr; default: as in the last reports.")] = None,
+    lang: Lang = None,
     key: KeyFile = None,
 ) -> None:
     """Draw short clips from the study, and write a page for each rater to judge them (it shows faces).
@@ -60,8 +60,7 @@ def rate(
     from pipeline.store.encryption import key_file, new_password, use_key
     from pipeline.store.spreadsheet import read_decimal
     from reports.forms.rate import write_rate_page
-    from reports.options import last_options
-    from reports.words.language import language
+    from reports.options import language_of
 
     use_key(key)
     raters = tuple(rater or ["rater"])
@@ -69,7 +68,7 @@ def rate(
     settings = DrawSettings(clips, seconds, raters, shared, seed)
     if clips_path(directory).exists() and not new:
         refuse_given(context, "--new, for a further draw", "clips", "seconds", "rater", "overlap", "seed")
-    spoken = language(lang or last_options(directory).language)
+    spoken = language_of(directory, lang)
     with work_in(directory, "rate", key, options={"clips": clips, "new": new}):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, update)

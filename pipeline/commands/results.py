@@ -17,7 +17,7 @@ from pipeline.commands.console import (
     tell_left_out,
     warn,
 )
-from pipeline.commands.options import Adapt, Directory, KeyFile
+from pipeline.commands.options import Adapt, Directory, KeyFile, Lang
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @app.command(rich_help_panel=SESSIONS)
 def report(
     directory: Directory,
-    lang: Annotated[str | None, typer.Option(help="en or fr; default: as in the last reports.")] = None,
+    lang: Lang = None,
     assets: Annotated[
         Literal["inline", "shared"] | None,
         typer.Option(help="Scripts and style in each page, or in one shared folder; default: as last."),
@@ -222,6 +222,7 @@ def agree(
             metavar="FROM-TO",
         ),
     ] = None,
+    lang: Lang = None,
     key: KeyFile = None,
 ) -> None:
     """Measure the agreement between human raters and the machine, and between raters.
@@ -244,9 +245,13 @@ def agree(
     from pipeline.results.derive import update_derived
     from pipeline.store.encryption import use_key
     from pipeline.store.spreadsheet import read_decimal
-    from reports.pages.agreement import lead, rated_lines, write_agreement_page
+    from reports.options import language_of
+    from reports.pages.agreement import rated_lines, write_agreement_page
+    from reports.words.agreement import lead
+    from reports.words.language import ENGLISH
 
     use_key(key)
+    spoken = language_of(directory, lang)
     if not ratings and not (directory / "ratings").exists():
         raise InputError(
             f"{directory / 'ratings'}: not there; put the tables of raters in, or name their files."
@@ -273,11 +278,12 @@ def agree(
         write_figures(found, directory / "agreement" / "figures.json")
         path = directory / "agreement" / "disagreements.csv"
         table = write_disagreements(found, path, read_decimal(directory))
-        page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
+        path = directory / "reports" / "agreement.html"
+        page = write_agreement_page(found, path, directory / "review", spoken)
     tell_left_out(problems)
     for line in rated_lines(found):
         say(line)
-    say(lead(found))
+    say(lead(found, ENGLISH))
     say(f"Disagreements: {table}")
     say(f"Report: {page}")
 

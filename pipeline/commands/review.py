@@ -16,7 +16,7 @@ from pipeline.commands.console import (
     tell_problems,
 )
 from pipeline.commands.networks import find_identity_file, make_embedder
-from pipeline.commands.options import Directory, Identity, KeyFile
+from pipeline.commands.options import Directory, Identity, KeyFile, Lang
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel=SESSIONS)
 def people(
+    context: typer.Context,
     directory: Directory,
     apply: Annotated[
         Path | None, typer.Option(help="Table with corrected roles; rewrites the timelines.")
     ] = None,
     identity: Identity = "dlib",
+    lang: Lang = None,
     key: KeyFile = None,
 ) -> None:
     """List the people in each session: a page on which to click who is who (it shows faces), and a table.
@@ -50,11 +52,12 @@ def people(
     from pipeline.store.spreadsheet import read_decimal
     from reports import write_reports
     from reports.forms.people import write_people_page
-    from reports.options import last_options
-    from reports.words.language import language
+    from reports.options import language_of
 
     use_key(key)
+    spoken = language_of(directory, lang)
     if apply is not None:
+        refuse_given(context, "a new page, not with --apply", "lang")
         roles, problems = read_people(directory, apply)
         if problems:
             tell_problems(apply, problems)
@@ -72,7 +75,6 @@ def people(
         table = write_people(found, directory)
         with progress_bar("Looking for seats") as update:
             stills = find_stills(directory, found, update)
-        spoken = language(last_options(directory).language)
         decimal = read_decimal(directory)
         page = write_people_page(found, table, directory / "people.html", spoken, stills, decimal)
     say(f"Look at: {page}")
@@ -116,6 +118,7 @@ def review(
     original: Annotated[
         bool, typer.Option("--original", help="Link the original recording, which shows all faces.")
     ] = False,
+    lang: Lang = None,
     key: KeyFile = None,
 ) -> None:
     """Write a page to check one session: the video with detections drawn in, beside the timeline.
@@ -128,11 +131,13 @@ def review(
     from pipeline.store.encryption import use_key
     from pipeline.store.lock import folder_lock
     from pipeline.store.status import sessions_in
+    from reports.options import language_of
     from reports.pages.review import Film, write_review_page
 
     if no_video:
         refuse_given(context, "a new copy of the video, not with --no-video", "blur")
     use_key(key)
+    spoken = language_of(directory, lang)
     sessions_in(directory)  # raises if there is no session, before the folder is locked
     shown = {"blur": blur, "video": not no_video, "original": original}
     with folder_lock(directory):
@@ -152,5 +157,6 @@ def review(
                 blur=blur_of_copy(copy, material.timeline),
                 face_threshold=FACE_THRESHOLD,
                 recording=films,
+                language=spoken,
             )
     say(f"Review: {page}")

@@ -119,7 +119,7 @@ def fit_study(
     left = _check(values, design)
     df = len(np.unique(patients)) - 1 - covariates
     if df < 1 or left <= df:
-        raise NotEnoughError("too few patients or sessions")
+        raise NotEnoughError.of("few_patients_or_sessions")
     _check_variation(values, design, patients)
     root = np.sqrt(_of_mean_one(weights))
     spread = design[:, slope] - design[:, slope].mean()
@@ -217,7 +217,7 @@ def _most_likely(products: _Products) -> Floats:
     # twice, because an optimisation can stop early on a plateau
     best = min(map(search, _STARTS), key=lambda one: one.fun if np.isfinite(one.fun) else np.inf)
     if not np.isfinite(best.fun) or (best.x >= 0.999 * _MOST).any():
-        raise NotEnoughError("the model did not converge")
+        raise NotEnoughError.of("not_converged")
     found: Floats = best.x
     return found
 
@@ -241,9 +241,9 @@ def _check(values: Floats, design: Floats) -> int:
     """Residual degrees of freedom."""
     rank = int(np.linalg.matrix_rank(design)) if len(values) else 0
     if rank < design.shape[1]:
-        raise NotEnoughError("the sessions do not tell the effects apart")
+        raise NotEnoughError.of("not_apart")
     if len(values) <= rank:
-        raise NotEnoughError("too few sessions")
+        raise NotEnoughError.of("few_sessions")
     return len(values) - rank
 
 
@@ -263,5 +263,5 @@ def _of_mean_one(weights: Floats) -> Floats:
 def _residual_sd(variance: float, values: Floats) -> float:
     sd = float(np.sqrt(variance))
     if not sd > _NO_VARIATION * float(np.abs(values).max()):
-        raise NotEnoughError("no variation between sessions")
+        raise NotEnoughError.of("no_variation")
     return sd

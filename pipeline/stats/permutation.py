@@ -51,7 +51,7 @@ def permutation_test(
     ]
     possible = math.prod(_count(group.covariate) for group in groups)
     if possible == 1:
-        raise NotEnoughError("nothing that could have been otherwise within a patient")
+        raise NotEnoughError.of("not_otherwise")
     observed = abs(_slopes([group.parts(group.covariate[None, :]) for group in groups])[0])
     if possible <= draws:
         others = _slopes(_combined([group.parts(_orders(group.covariate)) for group in groups]))

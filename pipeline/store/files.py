@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from pipeline.errors import OutputError
+from pipeline.reasons import free_text
 
 
 @contextmanager
@@ -29,7 +30,8 @@ def atomic(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())  # without fsync, a power cut can leave an empty file with the final name
         os.replace(partial, path)
     except OSError as error:
-        raise OutputError(f"{path}: can't be written ({error.strerror or error}).") from error
+        message = free_text(error.strerror or error)
+        raise OutputError.of("not_written", path=str(path), error=message) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

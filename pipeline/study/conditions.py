@@ -194,19 +194,19 @@ def check_conditions(
 ) -> None:
     """:raises NotEnoughError: with the reason."""
     if not condition:
-        raise NotEnoughError(f"no session with another condition than {settings.reference}")
+        raise NotEnoughError.of("no_other_condition", reference=settings.reference)
     if settings.reference not in set(both["condition"]):
-        raise NotEnoughError(f"no session with the condition {settings.reference}")
+        raise NotEnoughError.of("no_condition", condition=settings.reference)
     patients = compared["patient_id"].n_unique()
     if patient_id == STUDY and patients < settings.min_patients:
-        raise NotEnoughError(
-            f"{patients} of the {settings.min_patients} patients it takes have {settings.min_sessions} "
-            "sessions of both conditions in which enough was seen"
+        raise NotEnoughError.of(
+            "few_with_both",
+            patients=patients,
+            wanted=settings.min_patients,
+            sessions=settings.min_sessions,
         )
     if not patients:
-        raise NotEnoughError(
-            f"fewer than {settings.min_sessions} sessions of one of the conditions in which enough was seen"
-        )
+        raise NotEnoughError.of("few_of_one", sessions=settings.min_sessions)
 
 
 def _compared(blank: Comparison, rows: pl.DataFrame) -> Comparison:

@@ -68,11 +68,12 @@ def _trend(rows: pl.DataFrame, patient_id: str, settings: ComparisonSettings) ->
 
 def _check_weeks(patients: int, patient_id: str, least: int, settings: ComparisonSettings) -> None:
     """:raises NotEnoughError: with the reason."""
-    wanted = f"{least} dated sessions, over a week or longer, in which enough was seen"
     if patient_id == STUDY and patients < settings.min_patients:
-        raise NotEnoughError(f"{patients} of the {settings.min_patients} patients it takes have {wanted}")
+        raise NotEnoughError.of(
+            "few_with_dates", patients=patients, wanted=settings.min_patients, sessions=least
+        )
     if not patients:
-        raise NotEnoughError(f"fewer than {wanted}")
+        raise NotEnoughError.of("few_dates", sessions=least)
 
 
 def _followed(blank: Trend, rows: pl.DataFrame, settings: ComparisonSettings) -> Trend:

@@ -4,7 +4,7 @@ It plays the annotated copy. The recording itself shows all people, and its path
 page contains the path only on request.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -19,8 +19,9 @@ from reports.errors import ReportError
 from reports.figures.resampling import FIGURE_STEPS_S, MAX_FIGURE_STEPS, cut, step_length
 from reports.figures.session import expression_figure
 from reports.render import content_policy, render, review_script, scripts, style, write_page
-from reports.words.labels import EMOTION_WORDS, STATUS_WORDS
-from reports.words.language import ENGLISH
+from reports.words import formatting as words
+from reports.words.labels import EMOTION_WORDS, STATUS_WORDS, in_words
+from reports.words.language import ENGLISH, Language, marked
 
 MIN_STRETCH_S = 2.0
 """Shorter ones are not listed."""
@@ -48,6 +49,7 @@ def write_review_page(
     blur: str | None,
     face_threshold: float,
     recording: Sequence[Film] = (),
+    language: Language = ENGLISH,
 ) -> Path:
     """Writes the page; returns its path.
 
@@ -63,11 +65,15 @@ def write_review_page(
             f"{path.parent}: holds no annotated copy of this timeline; leave out --no-video, "
             "or add --original to play the recording itself, which shows everybody."
         )
-    return write_page(path, review_page(timeline, blur, face_threshold, recording))
+    return write_page(path, review_page(timeline, blur, face_threshold, recording, language))
 
 
 def review_page(
-    timeline: Timeline, blur: str | None, face_threshold: float, recording: Sequence[Film]
+    timeline: Timeline,
+    blur: str | None,
+    face_threshold: float,
+    recording: Sequence[Film],
+    language: Language = ENGLISH,
 ) -> Markup:
     """The page as HTML."""
     summary = summarize(timeline)
@@ -75,12 +81,12 @@ def review_page(
     films = [copy] if blur else recording
     duration_s = float(timeline.metadata["video"]["duration_s"])
     step_s = step_length(duration_s, FIGURE_STEPS_S, MAX_FIGURE_STEPS)
-    expression = expression_figure(cut(timeline, step_s), ENGLISH)
+    expression = expression_figure(cut(timeline, step_s), language)
     expression["layout"]["height"] = _FIGURE_PX
     page_scripts = (*scripts(), review_script())
     return render(
         "review.html",
-        ENGLISH,
+        language,
         summary=summary,
         blur=blur,
         face_threshold=face_threshold,
@@ -91,7 +97,7 @@ def review_page(
         min_stretch_s=MIN_STRETCH_S,
         step_s=step_s,
         expression=expression,
-        data=_data(timeline, films),
+        data=_data(timeline, films, language),
         software_version=timeline.metadata["software_version"],
         policy=content_policy(page_scripts, "'self' file:"),
         style=style(),
@@ -109,21 +115,35 @@ def _moment(span: Span) -> dict[str, Any]:
     return {"span": span, "start_ms": _milliseconds(span.start_s), "end_ms": _milliseconds(span.end_s)}
 
 
-def _data(timeline: Timeline, films: Sequence[Film]) -> dict[str, Any]:
+def _data(timeline: Timeline, films: Sequence[Film], language: Language) -> dict[str, Any]:
     """What the script needs: the files, and of each sample its time and what is said of it."""
-    rows = timeline.rows
+    rows, looks = timeline.rows, {kind: in_words(table, language) for kind, table in _LOOKS.items()}
     return {
         "films": [{"url": film.url, "start_ms": _milliseconds(film.start_s)} for film in films],
         "sample_ms": [_milliseconds(time_s) for time_s in rows["time_s"]],
-        "said": [_said(row) for row in rows.iter_rows(named=True)],
+        "said": [_said(row, looks, language) for row in rows.iter_rows(named=True)],
+        "words": in_words(SCRIPT_WORDS, language),
     }
 
 
-def _said(row: dict[str, Any]) -> str:
+SCRIPT_WORDS = {"sample": marked("sample {number}")}
+"""What the page's script shows; it replaces the names in braces."""
+
+_LOOKS = {
+    "status": STATUS_WORDS,
+    "emotion": EMOTION_WORDS,
+    "moving": {"speaking": marked("speaking"), "chewing": marked("chewing")},
+}
+
+
+def _said(row: dict[str, Any], looks: Mapping[str, Mapping[str, str]], language: Language) -> str:
     if row["emotion"] is None:
-        return STATUS_WORDS[row["status"]]
-    said = f"{EMOTION_WORDS[row['emotion']].capitalize()} {100 * row['p_' + row['emotion']]:.0f} %"
-    return ", ".join([said, *(state for state in ("speaking", "chewing") if (row[state] or 0) >= LIKELY)])
+        return looks["status"][row["status"]]
+    sure = words.share_text(row[f"p_{row['emotion']}"], 1.0, language)
+    said = f"{words.sentence(looks['emotion'][row['emotion']])} {sure}"
+    return ", ".join(
+        [said, *(word for state, word in looks["moving"].items() if (row[state] or 0) >= LIKELY)]
+    )
 
 
 def _milliseconds(time_s: float) -> int:

@@ -1,6 +1,6 @@
 "use strict";
 {
-  const { films, sample_ms, said } = JSON.parse(document.getElementById("review-data").textContent);
+  const { films, sample_ms, said, words } = JSON.parse(document.getElementById("review-data").textContent);
   const video = document.querySelector("video");
   const figure = document.querySelector(".figure");
   const cursor = document.querySelector(".cursor");
@@ -34,16 +34,17 @@
     video.currentTime = Math.max(0, ms - films[film].start_ms) / 1000;
   }
 
+  const mark = document.documentElement.dataset.separators[0];
   const clock = (ms) => {
     const [hours, minutes] = [Math.floor(ms / 3600000), Math.floor(ms / 60000) % 60];
-    const seconds = ((ms % 60000) / 1000 - 0.005).toFixed(2).replace("-", "").padStart(5, "0");
+    const seconds = ((ms % 60000) / 1000 - 0.005).toFixed(2).replace("-", "").replace(".", mark).padStart(5, "0");
     return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${seconds}` : `${minutes}:${seconds}`;
   };
 
   function show() {
     const ms = now();
     const sample = lastUntil(sample_ms, ms);
-    readout.textContent = clock(Math.floor(ms / 10) * 10 + 5) + (sample < 0 ? "" : ` · sample ${sample} · ${said[sample]}`);
+    readout.textContent = clock(Math.floor(ms / 10) * 10 + 5) + (sample < 0 ? "" : ` · ${words.sample.replace("{number}", sample)} · ${said[sample]}`);
     const row = lastUntil(starts, ms);
     rows.forEach((one, place) => {
       const here = place === row && ms < Number(one.dataset.end);

@@ -8,6 +8,7 @@ from pipeline.analysis.adaptation import Adaptation
 from reports.words import formatting as words
 from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, GROUP_WORDS
 from reports.words.language import Language
+from reports.words.reasons import result_reason
 
 
 def adaptation_words(
@@ -71,7 +72,7 @@ def _row(one: AdjustedShare, language: Language) -> dict[str, Any]:
         "clips": one.clips,
         "read": _share(one.read, one.read_low, one.read_high, language),
         "share": _share(one.share, one.low, one.high, language),
-        "reason": one.reason if one.share is None else "",
+        "reason": result_reason(one.reason, language) if one.share is None else "",
     }
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from every_page import LANGUAGES, Pages, write_every_page
+from page_types import LANGUAGES, Pages, write_every_page
 from visits import Visit
 
 WIDTHS = (1280, 390)

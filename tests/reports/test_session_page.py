@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from page_text import Page
-from session_pages import GOOD, corrected, facts, jpeg, material, rated, spaced
+from session_pages import GOOD, HARD, corrected, facts, jpeg, material, rated, spaced
 from timelines import HOSTILE, TWENTY_SECONDS, Runs, chosen, make_timeline, put
 from written_pages import write_session_report
 
@@ -22,7 +22,7 @@ from pipeline.records import EMOTIONS
 from reports import ReportOptions, last_options, write_reports
 from reports.assets import Assets
 from reports.session_data import Pictures, SessionMaterial
-from reports.words.dates import in_session
+from reports.words.dates import Clock
 from reports.words.language import ENGLISH, language
 from reports.words.session import answer, in_short
 
@@ -52,7 +52,9 @@ def test_a_nap_is_told_with_its_times_and_is_no_expression(tmp_path: Path) -> No
     said = spaced(answer(made, ENGLISH))
     assert "the face could be read for 40 s (36 %)" in said
     assert said.endswith("The eyes were closed for 1 min 12 s (asleep or resting).")
-    assert told(made)["Closed eyes"] == "Asleep or resting from 14:00 to 14:01 and around 14:02."
+    assert told(replace(made, facts=None)) == {
+        "Closed eyes": "Asleep or resting from 14:00 to 14:01 and around 14:02."
+    }
     text = spaced(page_of(made, tmp_path).text)
     assert "Time with closed eyes counts as neither neutral nor sad." in text
     assert "Eyes closed: asleep or resting" in text
@@ -101,11 +103,12 @@ def test_shares_are_drawn_with_and_without_speech(tmp_path: Path) -> None:
 
 
 def test_moments_are_told_by_the_time_of_day() -> None:
-    made = material(recorded_at="2026-03-02T14:00:30", facts=facts())
+    sad = replace(HARD[0], start_s=190.0, end_s=200.0, peak_s=195.0)
+    made = material(recorded_at="2026-03-02T14:00:30", facts=facts(hard=(sad, HARD[1])))
     assert told(made) == {
         "Moments that looked happy": "The expression looked happy around 14:00 and 14:01.",
         "Moments that looked sad, afraid, angry or disgusted": (
-            "The expression looked sad around 14:00 and angry around 14:02."
+            "The expression looked sad around 14:03 and angry around 14:02."
         ),
         "Different from usual": "Nothing stood out beside this person’s 7 other sessions.",
     }
@@ -279,7 +282,7 @@ def test_moments_are_listed_with_how_clear_they_are(tmp_path: Path) -> None:
     assert "0:10 happy 4 s very clear 1:01 happy 2 s less clear" in text
     assert "0:16 sad 4 s clear 2:10 angry 1 s less clear" in text
     timed = material(recorded_at="2026-03-02T14:00:30", facts=facts())
-    assert "14:00 0:10 happy 4 s very clear" in page_of(timed, tmp_path).text
+    assert "14:00:40 0:10 happy 4 s very clear" in page_of(timed, tmp_path).text
 
 
 def test_no_moments_are_no_table(tmp_path: Path) -> None:
@@ -426,7 +429,7 @@ def test_thumbnails_are_taken_only_where_they_were_asked_for(tmp_path: Path) -> 
 def test_the_materials_times() -> None:
     made = material(recorded_at="2026-03-02T14:05:00")
     assert made.recorded_at == datetime(2026, 3, 2, 14, 5)
-    assert in_session(3600, made.recorded_at, ENGLISH) == "15:05"
+    assert Clock(made.recorded_at, ENGLISH)(3600) == "15:05"
     assert replace(made, facts=facts()).emotion_s["happy"] == pytest.approx(3.6)
 
 

@@ -39,7 +39,7 @@ def test_speech_and_closed_eyes_are_said_at_their_samples(tmp_path: Path) -> Non
     page = page_of(Timeline(talks, timeline.metadata), tmp_path)
     assert "0:03–0:06 3 s Eyes closed: asleep or resting" in page.text
     html = (tmp_path / "S1.html").read_text("utf-8")
-    assert html.count('"Happy 70 %, speaking"') == 15
+    assert html.count('"Happy 70\u00a0%, speaking"') == 15
     assert html.count('"Eyes closed: asleep or resting"') == 15
 
 

@@ -1,196 +1,395 @@
-"""Every type of page, with nearly all that it can show, from made data."""
+"""Every page in a language, with everything that can be missing, fail or be in doubt."""
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
+import numpy as np
+import polars as pl
 from adaptations import make_adaptation
-from coloured_people import ByColour, make_mixed_study
 from evaluations import make_evaluation
-from fakes import FAKE_WEIGHTS, find_squares, judge_by_light
 from made_clips import CLIPS, FILMS
-from multiverses import analysis, table_of
-from plans import frozen
-from rated_study import rate_truly
-from session_pages import corrected, jpeg, material, rated
-from summary_tables import make_small_study
-from timelines import TWENTY_SECONDS, make_timeline
-from videos import encode, with_faces
-from written_pages import write_session_report
+from session_pages import corrected, facts, jpeg, material, rated
+from timelines import TWENTY_SECONDS, chosen, make_timeline
+from written_pages import write_index
 
-from pipeline.agreement.clip_accuracy import compare_clips
-from pipeline.agreement.compare import agree
-from pipeline.agreement.rated_clips import read_clips, read_rated_clips
-from pipeline.analysis.adaptation import adaptation_path, write_adaptation
+from pipeline.agreement.adjusted_shares import AdjustedShare
+from pipeline.agreement.episode_matching import Matched, MatchRate
+from pipeline.agreement.results import (
+    Agreement,
+    ClipAgreement,
+    ClipComparison,
+    ClipLabel,
+    ClipRater,
+    Comparison,
+    Disagreement,
+    OneClass,
+    RatedTime,
+    Several,
+    StateComparison,
+)
+from pipeline.agreement.time_grid import Coder
 from pipeline.analysis.events import Event
+from pipeline.analysis.longitudinal import histories
 from pipeline.analysis.session_results import Unusual
-from pipeline.checks.trial_recordings import check_trial, find_trial, listed_seats
-from pipeline.exchange.code_map import read_codes
-from pipeline.exchange.coded import session_names
-from pipeline.exchange.ratings import read_ratings
-from pipeline.faces.detection import CropSpec
-from pipeline.processing.session import Networks
-from pipeline.reasons import Reason
-from pipeline.results.checklist import answer_items
-from pipeline.results.checklist_facts import read_facts
-from pipeline.results.derive import derive
-from pipeline.review.people import find_people
-from pipeline.review.people_table import write_people
-from pipeline.review.stills import find_stills
-from pipeline.store.status import Outcome, State, record
-from pipeline.study.planned import summary_settings
-from reports import ReportOptions, write_reports
-from reports.forms.people import write_people_page
-from reports.forms.rate import write_rate_page
-from reports.forms.seats import write_seats_page
-from reports.pages.agreement import write_agreement_page
-from reports.pages.evaluation import write_evaluation_page
-from reports.pages.review import write_review_page
+from pipeline.analysis.summaries import read_measures
+from pipeline.exchange.code_map import COARSE_LABELS
+from pipeline.reasons import DECIMALS, RESULT_TEXTS, SINGULAR, TEXTS, Reason, free_text
+from pipeline.records import STATES, IdentityState, ListedSeat, Person, Seat, Still
+from pipeline.results.checklist import ITEMS, Answered
+from pipeline.stats.reliability import Correlation, Figure
+from pipeline.stats.weighted_share import WeightedShare
+from pipeline.store.coverage import summarize
+from pipeline.store.status import State
+from pipeline.study.frozen_plans import Fault, FaultCode, FrozenPlans
+from reports.forms.people import people_page
+from reports.forms.rate import rate_page
+from reports.forms.seats import seats_page
+from reports.options import ReportOptions, write_options
+from reports.pages.agreement import agreement_page
+from reports.pages.evaluation import evaluation_page
+from reports.pages.index import IndexEntry
+from reports.pages.patient import patient_page
+from reports.pages.review import Film, review_page
+from reports.pages.session import session_page
 from reports.pages.study import study_page
-from reports.render import write_page
 from reports.session_data import Pictures
-from reports.study_data import read_study
-from reports.words.language import language
+from reports.study_data import Study, read_study
+from reports.words.language import Language
 from reports.write import write_checklist_page
 
-LANGUAGES = ("en", "fr")
-LONG = "a_file_name_that_nobody_ever_breaks_into_parts_because_it_has_no_spaces"
 
-Pages = dict[tuple[str, str], Path]
-"""Type of page and language → the page."""
+def every_reason() -> list[Reason]:
+    """One reason of each code, in both forms where there are two, and messages of other programs."""
+    found = [_reason(code, 7) for code in TEXTS if code != "text"]
+    found += [_reason(code, 1) for code in SINGULAR]
+    within = Reason.of("unexpected", error="OSError", reason=free_text("No space left on device"))
+    return [*found, within, Reason.of("unreadable", error=free_text("zorgleblub 42"))]
 
 
-def write_every_page(raw_study: Path, folder: Path) -> Pages:
-    """:param raw_study: the made study, which is copied."""
-    for name in ("evaluation", "review", "mixed", "recordings"):
-        folder.joinpath(name).mkdir()
-    pages: Pages = {}
-    pages |= _of_a_study(raw_study, folder / "study")
-    pages |= _of_a_session(folder)
-    pages |= _forms(folder)
-    found = json.loads(json.dumps(make_evaluation().to_dict()))
-    pages["evaluation", "en"] = folder / "evaluation" / "evaluation.html"
-    write_evaluation_page(found, pages["evaluation", "en"])
+def _reason(code: str, count: int) -> Reason:
+    names = re.findall(r"%\((\w+)\)s", TEXTS[code])
+    return Reason(code, {name: 7.0 if name in DECIMALS else count for name in names})
+
+
+def every_page(made_study: Path, folder: Path, language: Language) -> dict[str, str]:
+    """Name → HTML.
+
+    :param made_study: the made study with its summaries. ``folder``: an empty one, for pages that are files.
+    """
+    pages = {f"session {name}": page for name, page in _sessions(language)}
+    pages |= {f"study {name}": page for name, page in _studies(read_study(made_study), language)}
+    pages |= {f"patient {name}": page for name, page in _patients(made_study, language)}
+    pages |= {f"review {name}": page for name, page in _reviews(language)}
+    pages |= {f"agreement {name}": page for name, page in _agreements(folder, language)}
+    pages |= {f"evaluation {name}": page for name, page in _evaluations(language)}
+    pages["index"] = _index(folder, language)
+    pages["people"] = str(people_page(_people(), "people.csv", language, "study", _STILLS))
+    rows = [ListedSeat("P1", "S1", "P1_S1.mp4", None, _STILLS["P1", "S1"]), ListedSeat("", "", "IMG_1.mp4")]
+    pages["seats"] = str(seats_page(rows, "recordings", "sessions.csv", language))
+    pages["seats of a new list"] = str(seats_page(rows[:1], "recordings", None, language))
+    pages["rate"] = str(rate_page(CLIPS, FILMS, "anna", language))
+    pages["rate, locked"] = str(rate_page(CLIPS, FILMS, "anna", language, "abcd-efgh"))
+    write_options(folder, ReportOptions(language.name))
+    items = [Answered(ITEMS[0], "From 2025-01-06 to 2025-02-24."), Answered(ITEMS[1], None)]
+    pages["checklist"] = write_checklist_page(folder, items).read_text("utf-8")
     return pages
 
 
-def _of_a_study(raw_study: Path, out: Path) -> Pages:
-    """Index, study, patient, session, agreement and checklist."""
-    frozen(out, conditions=("music", "singing"), hypothesis="Music moves faces.")
-    make_small_study(raw_study, out)
-    frozen(out, conditions=("music", "singing", "garden"), min_coverage=0.3)
-    write_adaptation(adaptation_path(out), make_adaptation())
-    derive(out, replace(summary_settings(out), min_coverage=0.1))
-    record(out, *_unfinished())
-    rate_truly(out, 60)
-    tables = [out / "ratings" / "anna_clips.csv"]
-    clips = read_clips(out)
-    answers, notes = read_rated_clips(tables, {clip.key: clip for clip in clips})
-    files = [out / "ratings" / f"rater_{name}.csv" for name in "ab"]
-    coded = read_ratings(files, session_names(out), read_codes(None))
-    agreement = replace(
-        agree(out, coded), clips=compare_clips(out, clips, answers, notes, lambda done, total: None)
+# --- sessions and patients
+
+
+_GAPS = [("happy", 50), ("no_face", 9), ("sad", 60), ("other_person", 50), ("low_quality", 20), ("gap", 9)]
+_METHODS = "Each video was read in English."
+
+
+def _sessions(language: Language) -> Iterator[tuple[str, str]]:
+    unusual = [Unusual(of, value, 0.2, 0.4) for of in ("positive", "negative", "") for value in (0.1, 0.5)]
+    known = corrected(
+        still=True,
+        unusual=tuple(unusual),
+        events=(Event("P1", "S1", 3.0, "chanson"),),
+        rated=rated()[:1] + rated("corrected")[:1],
     )
-    pages: Pages = {}
-    pages["checklist", "en"] = write_checklist_page(out, answer_items(read_facts(out, {})))
-    rows = table_of(
-        analysis(3.0, own=True),
-        analysis(0.5, counted="samples", smoothing_s=3.0),
-        analysis(2.5, counted="episodes", smoothing_s=1.0, enter=0.6, leave=0.5, min_duration_s=2.0),
-        analysis(-2.0, without_speech=True, every=5),
-        analysis(min_coverage=0.8, reason="too few sessions"),
-        analysis(-1.0, half=2.0, own=True, condition="garden"),
-    )
-    for name in LANGUAGES:
-        index = write_reports(out, options=ReportOptions(name))
-        kept = index.parent.rename(out / f"reports-{name}")
-        study = read_study(out)
-        write_page(
-            kept / "study.html",
-            study_page(replace(study, tables={**study.tables, "multiverse": rows}), language(name)),
+    for faces in ("plain", "blur", None):
+        pictures = Pictures({12.0: jpeg()}, faces) if faces else Pictures({}, "blur")  # type: ignore[arg-type]
+        for recorded_at in ("2026-03-02T14:05:00", None):
+            made = material(
+                TWENTY_SECONDS,
+                recorded_at,
+                facts=known,
+                pictures=pictures,
+                review="../a.html",
+                methods=_METHODS,
+            )
+            yield f"with everything, {faces} {recorded_at}", str(session_page(made, language))
+    for name, less in (("no moment", facts(good=(), hard=())), ("few", facts(others=2)), ("usual", facts())):
+        yield name, str(session_page(material(facts=less), language))
+    for runs in ([("no_face", 50)], [("happy", 3), ("no_face", 97)], [("happy", 100)], [("eyes_shut", 200)]):
+        yield f"{runs}", str(session_page(material(runs, facts=facts(enough=False)), language))
+        yield f"{runs} alone", str(session_page(material(runs), language))
+    warnings = [reason.write() for reason in every_reason()]
+    for by in ("longest", "largest", "hand", "photo", "gallery", "region", "3"):
+        for identity in get_args(IdentityState):
+            patient = chosen(by, 1 if identity in ("confirmed", "recognised") else None, 2)
+            patient |= {"identity": identity, "reason": {"code": "no_clear_face"}}
+            timeline = make_timeline(_GAPS, patient=patient, warnings=warnings, seconds_lost=0.6)
+            made = replace(material(), timeline=timeline, summary=summarize(timeline))
+            yield f"{by} {identity}", str(session_page(made, language))
+
+
+def _patients(made_study: Path, language: Language) -> Iterator[tuple[str, str]]:
+    study = read_study(made_study)
+    measures = read_measures(made_study)
+    found = histories(study.sessions, measures, "baseline")
+    never = pl.lit(None, study.sessions.schema["recorded_at"])
+    unseen = study.sessions.with_columns(enough=False, identity=pl.lit("to_check"), recorded_at=never)
+    found = [*found[:2], histories(unseen, measures, "baseline")[0]]
+    for name, history in zip(("one", "another", "unseen"), found, strict=True):
+        yield name, str(patient_page(history, language, study.about, study.tables.get("conditions")))
+
+
+def _index(folder: Path, language: Language) -> str:
+    summaries = [summarize(make_timeline(runs)) for runs in (TWENTY_SECONDS, [("no_face", 9)])]
+    reasons = tuple(every_reason())
+    entries = [
+        IndexEntry(
+            "P1", f"S{k}", state, reasons if k == 0 else (), summaries[k % 2], f"P1/S{k}.html", k % 2 == 0
         )
-        pages["index", name] = kept / "index.html"
-        pages["study", name] = kept / "study.html"
-        pages["patient", name] = kept / "P03" / "index.html"
-        pages["session", name] = kept / "P03" / "S02.html"
-    page = out / "reports-en" / "agreement.html"
-    pages["agreement", "en"] = write_agreement_page(agreement, page, out / "review")
-    return pages
-
-
-def _unfinished() -> list[Outcome]:
-    """Sessions that failed, are partial, to check, waiting or were interrupted."""
-    rows: list[tuple[str, str, State, str | None, Reason]] = [
-        ("P01", "S02", "partial", "confirmed", Reason.of("undecoded", seconds=61.2)),
-        ("P02", "S03", "to_check", "to_check", Reason.of("still_face")),
-        ("P09", "S01", "failed", None, Reason.of("no_video_file", error=f"Invalid data {LONG}")),
-        ("P09", "S02", "failed", None, Reason.of("killed")),
-        ("P09", "S03", "waiting", None, Reason.of("status_lost")),
-        ("P09", "S04", "running", None, Reason.of("status_lost")),
+        for k, state in enumerate((*get_args(State), "interrupted"))
     ]
-    return [
-        Outcome(
-            patient,
-            session,
-            state,
-            (reason,),
-            0.5 if identity else None,
-            0.0,
-            600.0,
-            9.0,
-            "2026-03-02T14:05:00",
-            identity,
-        )
-        for patient, session, state, identity, reason in rows
+    entries.append(IndexEntry("P2", "S1", "failed", reasons, None, None))
+    return write_index(entries, folder / "index.html", language).read_text("utf-8")
+
+
+# --- the study
+
+
+def _studies(study: Study, language: Language) -> Iterator[tuple[str, str]]:
+    adjusted = [
+        AdjustedShare("", of, 12, 0.2, 0.1, 0.3, *((0.2, 0.1, 0.3) if not reason else ()), reason=reason)
+        for of, reason in zip(COARSE_LABELS, ("", *_adjusted_reasons()), strict=False)
     ]
+    adapted = replace(study, adaptation=make_adaptation(), adjusted=tuple(adjusted), has_agreement=True)
+    yield "as made", str(study_page(adapted, language))
+    yield "without tables", str(study_page(replace(study, tables={}, methods=None), language))
+    yield "that failed", str(study_page(_failed(study), language))
+    for code in get_args(FaultCode):
+        assert study.planned
+        planned = replace(study.planned, frozen=FrozenPlans((), faults=(Fault(code, 2),)))
+        yield f"with a plan: {code}", str(study_page(replace(study, planned=planned, tables={}), language))
 
 
-def _of_a_session(folder: Path) -> Pages:
-    """A session of which all is known, and its review."""
-    unusual = [Unusual(of, value, 0.2, 0.4) for of, value in (("positive", 0.5), ("", 0.1))]
-    events = (Event("P1", "S1", 3.0, "song"), Event("P1", "S1", 12.0, LONG))
-    known = corrected(still=True, unusual=tuple(unusual), events=events, rated=rated() + rated("corrected"))
-    made = material(
-        recorded_at="2026-03-02T14:05:00",
-        facts=known,
-        pictures=Pictures({12.0: jpeg()}, "blur"),
-        review="../../review/P1/S1.html",
-        methods="# Methods\n\nAs it was done.",
+def _adjusted_reasons() -> list[str]:
+    rare = str(Reason.of("few_rated_of", groups="negative, surprise"))
+    return [rare, *(str(_reason(code, 7)) for code in ("misread", "few_rated", "few_surprised"))]
+
+
+def _failed(study: Study) -> Study:
+    """Each state with each reason, and each table with each reason in place of a result."""
+    reasons = every_reason()
+    states = [*get_args(State), "interrupted"]
+    stored = [json.dumps([reason.write()]) for reason in reasons]
+    rows = [
+        {"patient_id": "P1", "session_id": f"S{k}", "state": states[k % len(states)], "reasons": cell}
+        for k, cell in enumerate([*stored, *stored, "[]"])
+    ]
+    status = pl.DataFrame(rows).with_columns(seconds_lost=pl.lit(0.6))
+    texts = [str(_reason(code, 7)) for code in RESULT_TEXTS]
+    tables = {}
+    for name, table in study.tables.items():
+        for column in {"reason", "weighted_reason"} & set(table.columns):
+            if name != "characteristics":
+                many = pl.concat([table] * (len(texts) // max(table.height, 1) + 1))
+                cells = pl.Series(column, (texts * many.height)[: many.height])
+                table = many.with_columns(cells)
+        tables[name] = table
+    return replace(
+        study,
+        status=status,
+        tables=tables,
+        warnings=tuple(("P1", f"S{k}", reason) for k, reason in enumerate([*reasons, *reasons[:9]])),
+        problems=("events.csv, row 3: no such session.",),
     )
-    pages: Pages = {
-        ("session, all known", name): write_session_report(
-            made, folder / f"session-{name}.html", language(name)
+
+
+# --- forms
+
+
+_STILLS = {("P1", "S1"): Still(jpeg(), 12.0, {1: Seat((0.0, 0.1, 0.555, 1.0), 0.98, (2,))})}
+
+
+def _people() -> list[Person]:
+    blank = Person(
+        patient_id="P1",
+        session_id="S1",
+        number=1,
+        tracks=(1,),
+        role="patient",
+        seconds=65.0,
+        first_s=3.0,
+        last_s=70.0,
+        chosen_by="longest",
+        identity="to_check",
+        portraits=(jpeg(),),
+        embeddings=np.zeros((0, 0), np.float32),
+        source="0123456789ab",
+        portrait_s=(42.0,),
+        reason=Reason.of("several_people", count=2),
+        seen_with=(2,),
+    )
+    found = [
+        replace(blank, number=k, role="patient" if k == 1 else "unknown", note=reason, reason=reason)
+        for k, reason in enumerate(every_reason(), start=1)
+    ]
+    by = ("hand", "photo", "gallery", "region", "largest", "3")
+    found += [
+        replace(blank, session_id=f"S{k}", chosen_by=how, identity=identity, alike="A")
+        for k, (how, identity) in enumerate(
+            ((how, identity) for how in by for identity in get_args(IdentityState)), start=2
         )
-        for name in LANGUAGES
+    ]
+    return [*found, replace(blank, session_id="S99", role="unknown", portraits=(), portrait_s=())]
+
+
+def _reviews(language: Language) -> Iterator[tuple[str, str]]:
+    timeline = make_timeline(_GAPS)
+    short = make_timeline([("happy", 3)])
+    films = [Film("file:///a.mp4", 0.0), Film("file:///b.mp4", 9.0)]
+    for blur in ("others", "all", "none", None):
+        for recording in (films, films[:1]):
+            yield f"{blur} {len(recording)}", str(review_page(timeline, blur, 0.9, recording, language))
+    yield "short", str(review_page(short, "others", 0.9, (), language))
+
+
+# --- evaluation and agreement
+
+
+def _evaluations(language: Language) -> Iterator[tuple[str, str]]:
+    full: dict[str, Any] = json.loads(json.dumps(make_evaluation().to_dict()))
+    yield "full", str(evaluation_page(full, language))
+    yield "of nothing", str(evaluation_page({}, language))
+    labels = {**full, "readings": [one for one in full["readings"] if one["head"] == "labels"]}
+    yield "of labels", str(evaluation_page(labels, language))
+
+
+_WHYS = [
+    str(_reason(code, 3)) for code in ("one_class", "only_one", "nothing_compared", "fewer_rated", "unsure")
+]
+
+
+def _agreements(folder: Path, language: Language) -> Iterator[tuple[str, str]]:
+    found = _agreement()
+    yield "full", str(agreement_page(found, folder / "review", language))
+    yield "of clips", str(agreement_page(replace(Agreement.empty(1.0), clips=found.clips), folder, language))
+    one_clip = replace(found.clips, comparisons=(), drawn=1) if found.clips else None
+    yield "of one clip", str(agreement_page(replace(Agreement.empty(1.0), clips=one_clip), folder, language))
+    yield "of nothing", str(agreement_page(Agreement.empty(1.0), folder / "review", language))
+
+
+def _agreement() -> Agreement:
+    number = Figure(0.5, 0.4, 0.6)
+    unknown = [Figure(None, why=why) for why in _WHYS]
+    machine = [
+        Coder(name + end, kind, reading)
+        for name, reading in (
+            ("machine", "raw"),
+            ("machine, corrected", "corrected"),
+            ("machine, adapted", "adapted"),
+        )
+        for end, kind in (("", "samples"), (", episodes", "episodes"))
+    ]
+    anna, bo = Coder("anna", "person"), Coder("bo", "person")
+    pairs = [*((coder, anna) for coder in machine), (anna, bo)]
+    levels = {
+        "groups": (*COARSE_LABELS, "none"),
+        "emotions": ("happy", "surprise", "neutral", "sad", "fear", "angry", "disgust", "none"),
     }
-    review = folder / "review"
-    encode(review / "S1.mp4", [with_faces([])] * 20, rate=10)
-    pages["review", "en"] = write_review_page(
-        make_timeline(TWENTY_SECONDS), review / "S1.html", blur="others", face_threshold=0.9
+    comparisons = tuple(
+        _comparison(*pair, level, labels, unknown[place % len(unknown)] if place % 2 else number)
+        for level, labels in levels.items()
+        for place, pair in enumerate(pairs)
     )
-    return pages
+    states = tuple(
+        StateComparison(state, first, "anna", 6, 900.0, 90.0, 80.0, "sessions", number, number)
+        for state in STATES
+        for first in ("machine", "bo")
+    )
+    return Agreement(
+        step_s=1.0,
+        people=("anna", "bo"),
+        rated=(
+            RatedTime("anna", 6, 1200.0, 340.0, is_stated=True, unusable=1),
+            RatedTime("bo", 2, 1200.0, 340.0, is_stated=False, unusable=0),
+            RatedTime("cy", 0, 0.0, 0.0, is_stated=True, unusable=2),
+        ),
+        sessions=tuple(("P1", f"S{k}", 0.5) for k in range(6)),
+        comparisons=comparisons,
+        states=states,
+        several=(Several(("anna", "bo", "machine"), "groups", 6, 900.0, "sessions", number),),
+        disagreements=tuple(
+            Disagreement("P1", "S1", first, "anna", 3.0 * k, 3.0 * k + 2, *labels)
+            for first in ("machine", "bo")
+            for k, labels in enumerate(
+                [("happy", "none"), *((state, f"not {state}") for state in STATES)] * 15
+            )
+        ),
+        notes=("bo.csv: a note in English.",),
+        clips=_clips(number, unknown),
+    )
 
 
-def _forms(folder: Path) -> Pages:
-    """People, seats and a rater's page."""
-    pages: Pages = {}
-    networks = Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
-    mixed = make_mixed_study(folder / "mixed", networks)
-    people = find_people(mixed, ByColour())
-    table, stills = write_people(people, mixed), find_stills(mixed, people)
-    recordings = folder / "recordings"
-    encode(recordings / "P1_S1.mp4", [with_faces([(40, 60), (220, 60)])] * 20, rate=10)
-    encode(recordings / f"P1_{LONG[:50]}.mp4", [with_faces([])] * 20, rate=10)
-    trial = find_trial(recordings)
-    seats = listed_seats(trial, list(check_trial(trial, find_squares, CropSpec())))
-    for name in LANGUAGES:
-        spoken = language(name)
-        pages["people", name] = write_people_page(
-            people, table, mixed / f"people-{name}.html", spoken, stills
+def _comparison(
+    first: Coder, second: Coder, level: str, labels: tuple[str, ...], kappa: Figure
+) -> Comparison:
+    rate = MatchRate(7, Figure(0.5, 0.4, 0.6), Figure(0.7))
+    return Comparison(
+        first=first,
+        second=second,
+        level=level,
+        labels=labels,
+        sessions=6,
+        seconds=900.0,
+        coverage=0.5,
+        over="sessions",
+        same=kappa,
+        kappa=kappa,
+        weighted=kappa if level == "groups" else None,
+        weighted_s=500.0,
+        classes=tuple(OneClass(label, 90.0, 80.0, kappa, Correlation(kappa, kappa)) for label in labels),
+        matrix=tuple(tuple(20.0 for _ in labels) for _ in labels),
+        episodes=(Matched("", rate, rate), Matched("happy", rate, rate)) if first.kind == "episodes" else (),
+    )
+
+
+def _clips(number: Figure, unknown: list[Figure]) -> ClipAgreement:
+    share = WeightedShare(0.6, 0.5, 0.7, 40, 30.0, "patients", 6, 3.0)
+    comparisons = tuple(
+        ClipComparison(
+            first=first,
+            second="anna",
+            level=level,
+            clips=40,
+            patients=6,
+            same=replace(share, over=over, more=more),
+            kappa=unknown[0] if first == "bo" else number,
+            labels=(
+                ClipLabel("happy", share, share, share, None),
+                ClipLabel("positive", share, None, None, share),
+            ),
+            by_patient=(("P1", share), ("P2", share)),
+            by_condition=(("music", share), ("", share)),
         )
-        write_seats_page(seats, folder / f"seats-{name}.html", recordings, None, spoken)
-        write_rate_page(CLIPS, FILMS, "anna", folder / f"rate-{name}.html", spoken, None)
-        write_rate_page(CLIPS, FILMS, "anna", folder / f"locked-{name}.html", spoken, "abcd-efgh-jkmn-pqrs")
-        for kind in ("seats", "rate", "locked"):
-            pages[kind, name] = folder / f"{kind}-{name}.html"
-    return pages
+        for level in ("groups", "emotions")
+        for first, over, more in (
+            ("machine", "patients", 3.0),
+            ("machine, corrected", "sessions", None),
+            ("machine, adapted", "clips", 900.0),
+            ("bo", "clips", 3.0),
+        )
+    )
+    flags = (("covered", share), ("speaking", share), ("asleep", None))
+    return ClipAgreement(40, 900, 4.0, (ClipRater("anna", 40, 60, share, flags),), comparisons, ("A note.",))
