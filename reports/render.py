@@ -2,6 +2,11 @@
 
 import base64
 import hashlib
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -20,7 +25,10 @@ PLOTLY_FILE = "plotly-basic.min.js"
 """Plotly's own smallest bundle (MIT licence, beside it), of the version that plotly.py is made for."""
 
 
-_SMALL_SCRIPTS = ("marks.js", "search.js", "choices.js", "seat.js", "people.js", "seats.js", "rate.js")
+_SMALL_SCRIPTS = (
+    *("marks.js", "search.js", "choices.js", "seat.js", "people.js", "seats.js", "rate.js"),
+    *("player.js", "markers.js"),
+)
 
 
 @cache
@@ -42,6 +50,7 @@ def environment(language: Language) -> Environment:
     translations = language.translations
     templates.install_gettext_callables(translations.gettext, translations.ngettext, newstyle=True)  # type: ignore[attr-defined]
     templates.filters |= {
+        "ms": words.milliseconds,
         "seconds": partial(words.seconds_text, language=language),
         "clock": clock,
         "count": words.count_text,
@@ -90,14 +99,8 @@ def scripts() -> tuple[Markup, ...]:
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
     small = map(own_script, _SMALL_SCRIPTS)
-    texts = (*scripts(), review_script(), *small, style())
+    texts = (*scripts(), *small, style())
     return tuple(str(text).encode() for text in texts)
-
-
-@cache
-def review_script() -> Markup:
-    """The one that joins a video to its timeline; it comes after :func:`scripts`."""
-    return _trusted("templates/review.js")
 
 
 @cache
@@ -141,3 +144,14 @@ def _trusted(file: str) -> Markup:
 
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def choices_key(page: str, about: Mapping[str, Any]) -> str:
+    """The name under which the browser keeps choices; another one if they are about something else."""
+    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    return f"emonext-{page}-{digest[:32]}"
+
+
+def command_line(*words: str) -> str:
+    """A command to copy, quoted for this system's command line."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)

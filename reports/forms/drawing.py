@@ -1,12 +1,6 @@
 """Pages on which a person chooses or draws: pictures, proposals, and what their scripts need."""
 
 import base64
-import hashlib
-import json
-import os
-import shlex
-import subprocess
-from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -46,17 +40,6 @@ def proposal(number: int, seat: Seat, name: str, share: str, others: str) -> dic
 def region_text(region: Region) -> str:
     """As ``patient_region`` of a list: ``0,10,55.5,100``, in % of the picture."""
     return ",".join(f"{100 * edge:.1f}".removesuffix(".0") for edge in region)
-
-
-def choices_key(page: str, about: Mapping[str, Any]) -> str:
-    """The name under which the browser keeps choices; another one if they are about something else."""
-    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-    return f"emonext-{page}-{digest[:32]}"
-
-
-def command_line(*words: str) -> str:
-    """A command to copy, quoted for this system's command line."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def data_uri(jpeg: bytes) -> str:

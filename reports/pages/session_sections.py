@@ -149,7 +149,7 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "spoke": bool(steps.moving_s.any()),
         "slots": [_slot(slots, index) for index in range(len(slots.seen_s))],
         "events": [
-            (in_session(event.time_s, material.recorded_at, language), event.what)
+            (in_session(event.time_s, material.recorded_at, language), event.what, event.time_s)
             for event in material.events
         ],
     }

@@ -57,3 +57,8 @@ def count_text(number: int, thing: str) -> str:
 def sentence(text: str) -> str:
     """The text with a capital letter; what follows stays as it is."""
     return text[:1].upper() + text[1:]
+
+
+def milliseconds(time_s: float) -> int:
+    """As the scripts count, rounded up: a hair before its time a video still shows the picture before."""
+    return math.ceil(round(1000 * time_s, 3))
