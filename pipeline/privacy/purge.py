@@ -21,7 +21,7 @@ from pipeline.privacy.shared_outputs import SHARED, made_by_commands
 from pipeline.records import Ids
 from pipeline.store.audit import audited, forget, read_ids
 from pipeline.store.counts import number_of
-from pipeline.store.files import remove_partials
+from pipeline.store.files import BACKUP_SUFFIX, remove_partials
 from pipeline.store.folders import BY_SESSION
 from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_id
 from pipeline.store.lock import folder_lock
@@ -103,6 +103,9 @@ def plan_purge(
             files.append(path)
         elif path.is_symlink():
             continue
+        elif path == out / f"{EVENTS_FILE}{BACKUP_SUFFIX}":
+            if mentions(path, words, own_text, path.relative_to(out)):
+                files.append(path)
         elif kind == "summaries" and patient in (None, patient_id):
             pages.append(path)
         elif of_several and (count := count_rows(path, words)):
