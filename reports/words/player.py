@@ -30,7 +30,7 @@ SCRIPT_WORDS = {
     "no_code_kept": marked("This browser keeps nothing, so it can’t keep this word."),
     "open": marked("{word} has no end yet (since {time}). Go to its end, mark it there, and save again."),
     "nothing": marked("There is nothing to save yet: mark something first."),
-    "saved": marked("Saved as {file}, with {count} markers. Below: what to do with the file."),
+    "saved": marked("Saved as {file} (markers: {count}). Below: what to do with the file."),
     "undone": DRAWING_WORDS["undone"],
     "deleted": DRAWING_WORDS["deleted"],
 }
