@@ -28,7 +28,7 @@ from pipeline.store.lock import folder_lock
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata, read_table, write_table
 from pipeline.store.paths import faces_path
 from pipeline.store.refusals import set_aside_path
-from pipeline.store.status import read_status, repair_status
+from pipeline.store.status import Outcome, read_outcomes, read_status, repair_status
 from pipeline.store.timeline import check_key, stored_timelines, written_sessions
 
 # The program's output; nothing else is ever deleted.
@@ -194,11 +194,21 @@ def _recording(timeline: Path) -> set[str]:
 
 def _with_faces(out: Path, sessions: Sequence[Ids]) -> Iterator[str]:
     """Files that contain or show the faces of all people."""
+    outcomes = read_outcomes(out)
     for ids in sessions:
         faces, copy = faces_path(out, *ids), out / "review" / ids[0] / f"{ids[1]}.mp4"
         for path in (faces, set_aside_path(out, *ids, faces), copy):
             if path.exists():
                 yield str(path.relative_to(out))
+        page = out / "reports" / ids[0] / f"{ids[1]}.html"
+        if page.exists() and _plays_recording(page, outcomes.get(ids)):
+            yield str(page.relative_to(out))
+
+
+def _plays_recording(page: Path, outcome: Outcome | None) -> bool:
+    """Whether a page plays the recording itself, as `report --video original` asks for."""
+    content = page.read_bytes()
+    return any(Path(video).as_uri().encode() in content for video in (outcome.videos if outcome else ()))
 
 
 def _known(out: Path) -> dict[str, set[str]]:
