@@ -1,7 +1,9 @@
 """The records that pass from one stage to the next."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -78,6 +80,39 @@ PEOPLE_COLUMNS = (
     *("patient_region", "approved", "chosen_by", "identity", "note", "tracks", "source"),
 )
 """Of the table of people: ``emonext people`` writes it, its page saves it, and ``--apply`` reads it."""
+
+MARKER_CODES = ("eating", "speaking", "care", "visitor", "asleep", "exclude")
+"""What a person can mark beside a video with one key; time with the last one does not count."""
+
+EXCLUDE = MARKER_CODES[-1]
+
+MARKER_COLUMNS = ("patient_id", "session_id", "recording", "code", "start_s", "end_s", "saved_at")
+"""Of the table of markers that a page saves and ``emonext events`` reads; ``end_s`` is empty for a moment."""
+
+MAX_CODE = 64
+"""Characters of a code of one's own; it becomes ``what`` in ``events.csv``."""
+
+
+@dataclass(frozen=True)
+class SessionVideo:
+    """What the page of a session plays.
+
+    :param files: each file, and the recording's time at which it begins, s; in order of time. Empty: the
+        recording is not where it was, or another file has taken its place.
+    :param blur: whose faces are blurred: of ``others``, of ``all``, or of ``none`` in the recording itself.
+    """
+
+    files: tuple[tuple[Path, float], ...]
+    blur: Literal["others", "all", "none"]
+
+
+def recording_id(sha256s: Sequence[str]) -> str:
+    """The name of a recording in a table of markers: times count from its start.
+
+    :param sha256s: of its files, in order.
+    """
+    return hashlib.sha256(" ".join(sha256s).encode()).hexdigest()[:16]
+
 
 Region = tuple[float, float, float, float]
 """x1, y1, x2, y2 of a part of the picture, as shares of its width and height, 0…1."""

@@ -20,11 +20,14 @@ class ReportOptions:
     :param assets: scripts and style in each page, or once in ``reports/assets/``.
     :param thumbnails: small pictures of moments: none, with all faces blurred, or with the patient's face
         shown.
+    :param video: what pages of sessions play: a blurred copy of ``review``, where there is one; the recording
+        itself, with everybody's face and voice; or nothing.
     """
 
     language: str = SOURCE
     assets: Literal["inline", "shared"] = "inline"
     thumbnails: Literal["off", "blur", "plain"] = "off"
+    video: Literal["copy", "original", "off"] = "copy"
 
     def assets_of(self, folders_up: int) -> Assets:
         """The assets of a page this many folders below ``reports/``."""
@@ -38,9 +41,10 @@ def last_options(out: Path) -> ReportOptions:
     """
     try:
         stored = json.loads((out / "reports" / _FILE).read_text("utf-8"))
-        language, assets = stored["language"], stored["assets"]
-        if language in languages() and assets in ("inline", "shared"):
-            return ReportOptions(language, assets)
+        language, assets, video = stored["language"], stored["assets"], stored.get("video", "copy")
+        is_known = assets in ("inline", "shared") and video in ("copy", "original", "off")
+        if is_known and language in languages():
+            return ReportOptions(language, assets, video=video)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         pass
     return ReportOptions()
@@ -60,5 +64,6 @@ def write_options(out: Path, options: ReportOptions) -> None:
 
     :raises pipeline.errors.OutputError: the file can't be written.
     """
+    lasting = {"language": options.language, "assets": options.assets, "video": options.video}
     with atomic(out / "reports" / _FILE) as partial:
-        partial.write_text(json.dumps({"language": options.language, "assets": options.assets}), "utf-8")
+        partial.write_text(json.dumps(lasting), "utf-8")

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -21,7 +23,10 @@ PLOTLY_FILE = "plotly-basic.min.js"
 """Plotly's own smallest bundle (MIT licence, beside it), of the version that plotly.py is made for."""
 
 
-_SMALL_SCRIPTS = ("marks.js", "index.js", "choices.js", "seat.js", "people.js", "seats.js", "rate.js")
+_SMALL_SCRIPTS = (
+    *("marks.js", "index.js", "choices.js", "seat.js", "people.js", "seats.js", "rate.js"),
+    *("player.js", "markers.js"),
+)
 
 
 @cache
@@ -43,6 +48,7 @@ def environment(language: Language) -> Environment:
     translations = language.translations
     templates.install_gettext_callables(translations.gettext, translations.ngettext, newstyle=True)  # type: ignore[attr-defined]
     templates.filters |= {
+        "ms": words.milliseconds,
         "seconds": partial(words.seconds_text, language=language),
         "clock": clock,
         "count": words.count_text,
@@ -140,14 +146,8 @@ def scripts() -> tuple[Markup, ...]:
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
     small = map(own_script, _SMALL_SCRIPTS)
-    texts = (*scripts(), review_script(), *small, style())
+    texts = (*scripts(), *small, style())
     return tuple(str(text).encode() for text in texts)
-
-
-@cache
-def review_script() -> Markup:
-    """The one that joins a video to its timeline; it comes after :func:`scripts`."""
-    return _trusted("templates/review.js")
 
 
 @cache
@@ -191,3 +191,9 @@ def _trusted(file: str) -> Markup:
 
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def choices_key(page: str, about: Mapping[str, Any]) -> str:
+    """The name under which the browser keeps choices; another one if they are about something else."""
+    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    return f"emonext-{page}-{digest[:32]}"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pipeline.analysis.events import Event, why_outside
@@ -11,6 +12,9 @@ from pipeline.analysis.summaries import has_time
 from pipeline.records import EMOTIONS, NEGATIVE, UNSURE
 from pipeline.store.coverage import Summary, seen_too_little
 from pipeline.store.timeline import Timeline
+
+# What browsers play of the others depends on the codec: the page says so if it fails.
+_UNPLAYABLE = (".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,38 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Film:
+    """A file that a page plays or leads to.
+
+    :param url: relative to the page, or absolute.
+    :param start_s: the recording's time at which it begins.
+    """
+
+    url: str
+    start_s: float
+
+
+@dataclass(frozen=True)
+class PlayedVideo:
+    """What a session's page plays.
+
+    :param films: in order of time; empty: the recording is not where it was.
+    :param blur: whose faces are blurred: ``others``, ``all``, or ``none`` in the recording itself.
+    :param folder: of the results, as commands on the page name it.
+    """
+
+    films: Sequence[Film]
+    blur: str
+    folder: str
+
+    @property
+    def unplayable_format(self) -> str:
+        """The format of a file that no browser plays, such as ``AVI``; empty if all may be played."""
+        suffixes = (PurePosixPath(film.url).suffix.lower() for film in self.films)
+        return next((suffix[1:].upper() for suffix in suffixes if suffix in _UNPLAYABLE), "")
+
+
+@dataclass(frozen=True)
 class SessionMaterial:
     """One session, for :func:`reports.pages.session.session_page`.
 
@@ -33,6 +69,7 @@ class SessionMaterial:
     :param pictures: none where they were not asked for.
     :param review: the page on which it can be checked by eye, relative to this one; none where there is none.
     :param methods: the folder's methods text, in English; empty where there is none.
+    :param video: none where the page plays nothing.
     """
 
     timeline: Timeline
@@ -41,6 +78,12 @@ class SessionMaterial:
     pictures: Pictures | None = None
     review: str | None = None
     methods: str = ""
+    video: PlayedVideo | None = None
+
+    @property
+    def playable(self) -> bool:
+        """Whether the page has a video to play."""
+        return self.video is not None and bool(self.video.films) and not self.video.unplayable_format
 
     @property
     def events(self) -> Sequence[Event]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from pipeline.analysis.longitudinal import PatientHistory, histories
@@ -12,7 +13,7 @@ from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.analysis.summaries import read_measures, read_sessions
 from pipeline.errors import PipelineError
 from pipeline.reasons import read_reasons
-from pipeline.records import OnProgress
+from pipeline.records import OnProgress, SessionVideo
 from pipeline.results.checklist import CHECKLIST_FILES, FOR_AUTHORS, Answered, in_topics, preface
 from pipeline.results.derive import update_derived
 from pipeline.store.coverage import Summary, summarize
@@ -32,7 +33,7 @@ from reports.pages.patient import patient_page
 from reports.pages.session import session_page
 from reports.pages.study import study_page
 from reports.render import render, write_page
-from reports.session_data import Pictures, SessionMaterial
+from reports.session_data import Film, Pictures, PlayedVideo, SessionMaterial
 from reports.study_data import Study, read_study
 from reports.words.language import language
 
@@ -44,6 +45,14 @@ TakePictures = Callable[[str, str, Sequence[float]], Mapping[float, bytes]]
 """Patient, session and times in s → small pictures, JPEG, of those times that can be had."""
 
 
+class FindVideo(Protocol):
+    """Finds what the page of a session plays, such as :func:`pipeline.review.films.find_video`."""
+
+    def __call__(
+        self, out: Path, patient_id: str, session_id: str, timeline: Timeline, *, original: bool
+    ) -> SessionVideo | None: ...
+
+
 @dataclass(frozen=True)
 class _Folder:
     """What the pages of a folder have in common."""
@@ -53,6 +62,7 @@ class _Folder:
     methods: str
     options: ReportOptions
     take_pictures: TakePictures | None
+    find_video: FindVideo | None
 
     def material(self, timeline: Timeline, summary: Summary) -> SessionMaterial:
         ids = summary.patient_id, summary.session_id
@@ -66,7 +76,26 @@ class _Folder:
             pictures=self._pictures(ids, facts),
             review=f"../../review/{patient}/{session}.html" if is_reviewed else None,
             methods=self.methods,
+            video=self._video(timeline, ids),
         )
+
+    def _video(self, timeline: Timeline, ids: tuple[str, str]) -> PlayedVideo | None:
+        if self.find_video is None or self.options.video == "off":
+            return None
+        found = self.find_video(self.out, *ids, timeline, original=self.options.video == "original")
+        if found is None:
+            return None
+        return PlayedVideo(
+            [Film(self._url(path), start_s) for path, start_s in found.files],
+            found.blur,
+            self.out.resolve().name,
+        )
+
+    def _url(self, path: Path) -> str:
+        """From a session's page; of a file elsewhere, absolute."""
+        if path.is_relative_to(self.out / "review"):
+            return "../../" + quote(path.relative_to(self.out).as_posix())
+        return path.resolve().as_uri()
 
     def _pictures(self, ids: tuple[str, str], facts: SessionFacts | None) -> Pictures | None:
         if self.take_pictures is None or self.options.thumbnails == "off" or facts is None:
@@ -80,6 +109,7 @@ def write_reports(
     progress: OnProgress | None = None,
     options: ReportOptions | None = None,
     take_pictures: TakePictures | None = None,
+    find_video: FindVideo | None = None,
 ) -> Path:
     """Write the pages of a folder to ``out/reports/``.
 
@@ -88,6 +118,7 @@ def write_reports(
 
     :param options: default: the last options.
     :param take_pictures: takes pictures of notable moments, if the options request them.
+    :param find_video: finds what the pages of sessions play; without it they play nothing.
 
     Sessions without a timeline are in the index with the reason that ``status.parquet`` gives.
 
@@ -101,7 +132,7 @@ def write_reports(
         raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
     problems = update_derived(out, progress or (lambda done, total: None))
     options = options or last_options(out)
-    folder = _Folder(out, FolderFacts(out), _methods(out), options, take_pictures)
+    folder = _Folder(out, FolderFacts(out), _methods(out), options, take_pictures, find_video)
     statuses = _read_statuses(out)
     entries = []
     for done, path in enumerate(paths, start=1):
@@ -159,7 +190,25 @@ def _relative(page: Path, start: Path) -> str | None:
     return None
 
 
-def update_reports(out: Path, progress: OnProgress | None = None) -> Path:
+def update_session_page(out: Path, patient_id: str, session_id: str, find_video: FindVideo) -> None:
+    """Write the page of one session again, if it is there, when its review was made: it leads to the review.
+
+    :raises pipeline.errors.TimelineError: the timeline can't be read.
+    :raises pipeline.errors.OutputError: the page can't be written.
+    """
+    if not (out / "reports" / patient_id / f"{session_id}.html").is_file():
+        return
+    update_derived(out)
+    options = last_options(out)
+    if options.assets == "shared":
+        write_assets(out / "reports")
+    folder = _Folder(out, FolderFacts(out), _methods(out), options, None, find_video)
+    _write_one(timeline_path(out, patient_id, session_id), folder, {})
+
+
+def update_reports(
+    out: Path, progress: OnProgress | None = None, find_video: FindVideo | None = None
+) -> Path:
     """Like :func:`write_reports`, but do nothing if the index (written last) is newer than the status.
 
     The status changes whenever a session is processed; a run that was killed while writing pages left an
@@ -168,7 +217,7 @@ def update_reports(out: Path, progress: OnProgress | None = None) -> Path:
     index, status = out / "reports" / "index.html", out / "status.parquet"
     if index.exists() and status.exists() and index.stat().st_mtime_ns > status.stat().st_mtime_ns:
         return index
-    return write_reports(out, progress)
+    return write_reports(out, progress, find_video=find_video)
 
 
 def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:

@@ -13,6 +13,7 @@ import remedies_of_adaptations
 import remedies_of_commands
 import remedies_of_consent
 import remedies_of_lists
+import remedies_of_markers
 import remedies_of_patients
 import remedies_of_plans
 import remedies_of_ratings
@@ -35,6 +36,7 @@ AREAS = (
     remedies_of_reviews,
     remedies_of_consent,
     remedies_of_lists,
+    remedies_of_markers,
     remedies_of_plans,
     remedies_of_patients,
     remedies_of_ratings,
@@ -82,6 +84,10 @@ EXCEPTIONS = {
     "Put the tables that raters save into {}, then run: emonext agree {}": "a result: test_rate runs it",
     ": no table of rated clips; draw clips with `emonext rate {}`": "raters' answers: test_adapt_command",
     "stays in use ({}); to remove it: emonext summarize {} --adapt none": "a result: test_adapt_command",
+    "Next: emonext process {} --out {}": "a result: test_events_command runs it",
+    "Next: emonext report {}": "a result: test_events_command runs it",
+    "Go to its end, mark it there, and save again.": "a page: test_player_browser",
+    "Delete {word}, {span}": "a button of a page",
     # no advice, but like it
     "--engine ray": "part of a message: only valid with",
     ": will be written again": "a result",
@@ -115,7 +121,7 @@ def _quick(fake_networks: Networks, small_weights: Path) -> Iterator[None]:
     engine = in_this_process(replace(fake_networks, weights=weights, make_embedder=ByLight))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.commands.process._on_this_machine", lambda make, jobs, sessions: engine)
-        patch.setattr(reports, "update_reports", lambda out, on_progress: None)
+        patch.setattr(reports, "update_reports", lambda out, on_progress, find_video: None)
         yield
 
 

@@ -104,6 +104,7 @@ def process(
     from pipeline.analysis.adaptation import check_given, use_adaptation
     from pipeline.processing.batch import check_ids, process_sessions
     from pipeline.processing.session import QualityLimits, Settings
+    from pipeline.review.films import find_video
     from pipeline.store.encryption import key_file, use_key
     from pipeline.store.spreadsheet import keep_decimal
     from pipeline.store.timeline import unencrypted_tables, written_sessions
@@ -153,7 +154,7 @@ def process(
         use_adaptation(out, adapt)
         # the pages depend on the adaptation, also where no session was processed
         write = update_reports if adapt is None else write_reports
-        write(out, lambda done, total: update(done, total, "reports"))
+        write(out, lambda done, total: update(done, total, "reports"), find_video=find_video)
 
     with progress_bar("Processing") as update:
         outcomes = process_sessions(

@@ -40,28 +40,41 @@ def report(
             help="Small pictures of moments: none; all detected faces blurred; or the patient's face shown."
         ),
     ] = "off",
+    video: Annotated[
+        Literal["copy", "original", "off"] | None,
+        typer.Option(
+            help="What pages of sessions play: the blurred copy of `review`, if there is one; the recording "
+            "itself, which shows everybody; nothing. Default: as last, or else copy."
+        ),
+    ] = None,
     key: KeyFile = None,
 ) -> None:
     """Write the HTML reports again from the timelines. Needs no model, and videos only for small pictures.
 
-    Small pictures show people: protect such reports as carefully as the recordings.
+    Small pictures show people: protect such reports as carefully as the recordings. A video is not in the
+    page: the page plays the file where it lies.
 
     Example: emonext report study --lang fr
     """
     from pipeline.results.derive import update_derived
+    from pipeline.review.films import find_video
     from pipeline.review.thumbnails import Thumbnails
     from reports import last_options, write_reports
 
     options = last_options(directory)
     options = replace(
-        options, language=lang or options.language, assets=assets or options.assets, thumbnails=thumbnails
+        options,
+        language=lang or options.language,
+        assets=assets or options.assets,
+        thumbnails=thumbnails,
+        video=video or options.video,
     )
     take_pictures = None if thumbnails == "off" else Thumbnails(directory, thumbnails)
-    with work_in(directory, "report", key, options={"thumbnails": thumbnails}):
+    with work_in(directory, "report", key, options={"thumbnails": thumbnails, "video": options.video}):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, update)
         with progress_bar("Reports") as update:
-            index = write_reports(directory, update, options, take_pictures)
+            index = write_reports(directory, update, options, take_pictures, find_video)
     tell_left_out(problems)
     say(f"Report: {index}")
 

@@ -1,5 +1,6 @@
 """The commands `people` and `review`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -45,6 +46,7 @@ def people(
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
     from pipeline.review.apply_people import apply_people
+    from pipeline.review.films import find_video
     from pipeline.review.people import find_people
     from pipeline.review.people_table import read_people, write_people
     from pipeline.review.stills import find_stills
@@ -63,8 +65,9 @@ def people(
             tell_problems(apply, problems)
             raise typer.Exit(EXIT_BAD_INPUT)
         embed = _embedder(identity, "the patients' other sessions are not compared")
+        write_pages = partial(write_reports, find_video=find_video)
         with progress_bar("Applying") as update:
-            applied, recognised = apply_people(directory, roles, write_reports, embed, update)
+            applied, recognised = apply_people(directory, roles, write_pages, embed, update)
         say(f"{number_of(len(applied), 'timeline')} rewritten; {len(recognised)} other sessions recognised.")
         say(f"Report: {directory / 'reports' / 'index.html'}")
         return
@@ -127,12 +130,14 @@ def review(
     """
     from pipeline.faces.detection import FACE_THRESHOLD
     from pipeline.review.annotated_video import blur_of_copy, open_material, review_folder, write_copy
+    from pipeline.review.films import find_video
     from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
     from pipeline.store.lock import folder_lock
     from pipeline.store.status import sessions_in
     from reports.options import language_of
     from reports.pages.review import Film, write_review_page
+    from reports.write import update_session_page
 
     if no_video:
         refuse_given(context, "a new copy of the video, not with --no-video", "blur")
@@ -159,4 +164,5 @@ def review(
                 recording=films,
                 language=spoken,
             )
+            update_session_page(directory, patient, session, find_video)
     say(f"Review: {page}")

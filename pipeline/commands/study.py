@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -22,7 +22,7 @@ from pipeline.commands.console import (
     tell_to_check,
     warn_of,
 )
-from pipeline.commands.options import Directory
+from pipeline.commands.options import Directory, KeyFile
 from pipeline.commands.process import is_folder, warn_of_unlisted
 from pipeline.processing.list_columns import COLUMNS
 from pipeline.store.counts import number_of
@@ -30,6 +30,7 @@ from pipeline.store.counts import number_of
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
     from pipeline.processing.sessions_list import Study
+    from pipeline.review.markers import Change
 
 COLUMN_HELP = "\n".join(f"- **{column.name}**: {column.how}" for column in COLUMNS)
 
@@ -139,6 +140,81 @@ def _tell_counts(study: "Study") -> None:
         if session.continued:
             files = ", ".join(video.name for video in session.videos)
             say(f"In several files: {' '.join(session.ids)} ({files})")
+
+
+@app.command(rich_help_panel=SESSIONS)
+def events(
+    directory: Directory,
+    files: Annotated[
+        list[Path], typer.Argument(help="Tables of markers that pages with a video saved.", metavar="FILE…")
+    ],
+    apply: Annotated[bool, typer.Option("--apply", help="Write the changes.")] = False,
+    sessions_list: Annotated[
+        Path | None,
+        typer.Option("--list", help="List of sessions; default: the one that names the recordings."),
+    ] = None,
+    key: KeyFile = None,
+) -> None:
+    """Show what markers of a video would change, or add them: events to DIR/events.csv, excluded time to the
+    list of sessions.
+
+    The page of a session that plays a video, and the page of `review`, save the markers. Nothing is ever
+    removed: to take an event or an excluded interval back, edit the file. The previous file stays beside the
+    new one as *.bak.
+
+    Example: emonext events study markers_P012_S01.csv --apply
+    """
+    from pipeline.review.apply_markers import apply_markers
+    from pipeline.review.markers import plan_changes, read_markers
+    from pipeline.store.encryption import use_key
+
+    use_key(key)
+    markers, problems = read_markers(directory, files)
+    for path, found in problems.items():
+        tell_problems(path, found)
+    if problems:
+        raise typer.Exit(EXIT_BAD_INPUT)
+    written: dict[Path, Path | None] = {}
+    if apply:
+        changes, written = apply_markers(directory, markers, sessions_list)
+    else:
+        changes = plan_changes(directory, markers, sessions_list)
+    for change in changes:
+        say(_changed(change))
+    lists = dict.fromkeys(
+        change.listed.path for change in changes if change.listed and change.exclude is not None
+    )
+    if not any(change.is_new for change in changes):
+        say("Nothing to add.")
+        return
+    if not apply:
+        words = ["emonext", "events", str(directory), *map(str, files)]
+        words += ["--list", str(sessions_list)] if sessions_list else []
+        say(f"Nothing is written yet. To add this: {join([*words, '--apply'])}")
+        return
+    for path, backup in written.items():
+        say(f"Written: {path}" + (f" (before: {backup})" if backup else ""))
+    for path in lists:
+        say(f"Next: emonext process {quote(str(path))} --out {quote(str(directory))}")
+    if not lists:
+        say(f"Next: emonext report {quote(str(directory))}")
+
+
+def _changed(change: "Change") -> str:
+    """What the markers of a session change, on one line."""
+    from pipeline.review.apply_markers import exclude_cell
+
+    told = [f"{number_of(len(change.events), 'event')} to add"]
+    if change.events:
+        told[0] += f" ({', '.join(f'{code} {count}' for code, count in change.kinds.items())})"
+    if change.known:
+        told.append(f"{change.known} there already")
+    if change.outside:
+        told.append(f"{change.outside} left out, in time that does not count")
+    if change.listed and change.exclude is not None:
+        before = exclude_cell(change.listed.session.exclude) or "nothing"
+        told.append(f"exclude {exclude_cell(change.exclude)} s, before {before} ({change.listed.path})")
+    return f"{' '.join(change.ids)}: {'; '.join(told)}"
 
 
 @app.command(rich_help_panel=SESSIONS)

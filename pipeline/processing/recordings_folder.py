@@ -134,6 +134,14 @@ def without_consent(videos: Iterable[Path]) -> dict[Path, Path]:
     }
 
 
+def naming_lists(videos: Iterable[Path]) -> list[Path]:
+    """Lists of the videos' folders and of their parents that name a video; the nearest first.
+
+    :raises InputError: a list in a video's folder can't be read.
+    """
+    return list(dict.fromkeys(path for _, path, _ in _listings(videos)))
+
+
 def process_command(path: Path, patient_id: str = "", session_id: str = "") -> str:
     """The command to process a list, or some of its sessions."""
     options = (("--patient", patient_id), ("--session", session_id))

@@ -73,10 +73,21 @@ def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[
             f"{out}: consent to {' '.join(session.ids)} was withdrawn or never given; nothing of it is shown."
         )
     timeline, faces = read_tables(out, *session.ids)
+    return Material(timeline, faces, open_recording(find_recording(out, session, timeline, videos)))
+
+
+def find_recording(
+    out: Path, session: Session, timeline: Timeline, videos: Sequence[Path] = ()
+) -> Sequence[Path]:
+    """The recording's files, checked to be those that were processed; parameters as for `open_material`.
+
+    :raises InputError: a file is not there, or is another one.
+    :raises VideoError: a file can't be read.
+    """
     before = read_outcomes(out).get(session.ids)
     videos = videos or _processed(out, session, before)
-    _check_videos(videos, _sha256s(timeline), before)
-    return Material(timeline, faces, open_recording(videos))
+    _check_videos(videos, sha256s(timeline), before)
+    return videos
 
 
 def _processed(out: Path, session: Session, before: Outcome | None) -> list[Path]:
@@ -90,16 +101,16 @@ def _processed(out: Path, session: Session, before: Outcome | None) -> list[Path
     return [Path(video) for video in found]
 
 
-def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcome | None) -> None:
+def _check_videos(videos: Sequence[Path], known: Sequence[str], before: Outcome | None) -> None:
     """Check the videos; compute a sha256 only if size or modification time have changed."""
-    if len(videos) != len(sha256s):
+    if len(videos) != len(known):
         raise InputError(
-            f"{videos[0]}: the session's recording has {number_of(len(sha256s), 'file')}, not {len(videos)}; "
+            f"{videos[0]}: the session's recording has {number_of(len(known), 'file')}, not {len(videos)}; "
             "give `videos` for each of them, in their order."
         )
-    if before is not None and (before.video_stamp, before.video_sha256) == (stamp(videos), joined(sha256s)):
+    if before is not None and (before.video_stamp, before.video_sha256) == (stamp(videos), joined(known)):
         return
-    for video, sha256 in zip(videos, sha256s, strict=True):
+    for video, sha256 in zip(videos, known, strict=True):
         if sha256_of(video) != sha256:
             raise InputError(
                 f"{video}: not the video that was processed (it has another sha256); "
@@ -107,7 +118,8 @@ def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcom
             )
 
 
-def _sha256s(timeline: Timeline) -> list[str]:
+def sha256s(timeline: Timeline) -> list[str]:
+    """Of the recording's files, in order of time."""
     return [file["sha256"] for file in timeline.metadata["video"]["files"]]
 
 
@@ -160,7 +172,7 @@ def blur_of_copy(path: Path, timeline: Timeline) -> str | None:
 
 
 def _made_from(timeline: Timeline) -> dict[str, Any]:
-    return {"processed": timeline.metadata["created_at"], "sha256": _sha256s(timeline)}
+    return {"processed": timeline.metadata["created_at"], "sha256": sha256s(timeline)}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,6 +46,26 @@ def state_of_files(paths: Iterable[Path]) -> str:
             found = path.stat()
             rows.append((path.parent.name, path.name, found.st_size, found.st_mtime_ns))
     return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+BACKUP_SUFFIX = ".bak"
+"""Of the previous version of a file that people keep; no search for lists finds it."""
+
+
+def replace_file(path: Path, content: bytes) -> Path:
+    """Write the changed list; the previous one stays beside it. Both keep the permissions.
+
+    :returns: the path of the previous file.
+    :raises OutputError: a file can't be written.
+    """
+    path = path.resolve()  # a link stays a link
+    mode = stat.S_IMODE(path.stat().st_mode)
+    backup = path.with_name(path.name + BACKUP_SUFFIX)
+    for target, data in ((backup, path.read_bytes()), (path, content)):
+        with atomic(target) as partial:
+            partial.write_bytes(data)
+            partial.chmod(mode)
+    return backup
 
 
 def remove_partials(folder: Path) -> None:

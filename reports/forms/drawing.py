@@ -1,9 +1,6 @@
 """Pages on which a person chooses or draws: pictures, proposals, and what their scripts need."""
 
 import base64
-import hashlib
-import json
-from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -43,12 +40,6 @@ def proposal(number: int, seat: Seat, name: str, share: str, others: str) -> dic
 def region_text(region: Region) -> str:
     """As ``patient_region`` of a list: ``0,10,55.5,100``, in % of the picture."""
     return ",".join(f"{100 * edge:.1f}".removesuffix(".0") for edge in region)
-
-
-def choices_key(page: str, about: Mapping[str, Any]) -> str:
-    """The name under which the browser keeps choices; another one if they are about something else."""
-    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-    return f"emonext-{page}-{digest[:32]}"
 
 
 def data_uri(jpeg: bytes) -> str:

@@ -15,8 +15,7 @@ from markupsafe import Markup
 from pipeline.agreement.rated_clips import CANT_TELL, FLAGS, GRADED, INTENSITIES, RATED_COLUMNS, Clip
 from pipeline.store.encryption import seal_with_password
 from pipeline.store.spreadsheet import Cell, Decimal, as_text, separator
-from reports.forms.drawing import choices_key
-from reports.render import content_policy, own_script, render, style, write_page
+from reports.render import choices_key, content_policy, own_script, render, style, write_page
 from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, in_words
 from reports.words.language import ENGLISH, Language
 from reports.words.rate import FLAG_KEYS, FLAG_WORDS, INTENSITY_WORDS, SCRIPT_WORDS

@@ -15,8 +15,8 @@ from pipeline.store.counts import clock
 from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.spreadsheet import Decimal, as_text, separator
 from reports.assets import INLINE
-from reports.forms.drawing import DRAWING_FILES, choices_key, picture, proposal, region_text
-from reports.render import render, write_page
+from reports.forms.drawing import DRAWING_FILES, picture, proposal, region_text
+from reports.render import choices_key, render, write_page
 from reports.words.formatting import command_line, share_text
 from reports.words.labels import in_words
 from reports.words.language import ENGLISH, Language

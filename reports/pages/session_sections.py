@@ -150,7 +150,7 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "order": EMOTION_ORDER,
         "spoke": bool(steps.moving_s.any()),
         "slots": [_slot(slots, index) for index in range(len(slots.seen_s))],
-        "events": [(tell(time_s), what) for what, time_s in events],
+        "events": [(tell(time_s), what, time_s) for what, time_s in events],
     }
 
 

@@ -65,3 +65,8 @@ def sentence(text: str) -> str:
 def command_line(*words: str) -> str:
     """A command to copy, quoted for this system's command line."""
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def milliseconds(time_s: float) -> int:
+    """As the scripts count, rounded up: a hair before its time a video still shows the picture before."""
+    return math.ceil(round(1000 * time_s, 3))

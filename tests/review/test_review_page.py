@@ -85,5 +85,5 @@ def test_the_review_is_escaped(tmp_path: Path) -> None:
     )
     page = page_of(hostile, tmp_path, recording=[Film(HOSTILE, 0.0)])
     assert page.count("img") == 0
-    assert page.count("script") == 5  # Plotly, the ones that draw and play, and the data of each
+    assert page.count("script") == 8  # Plotly, the ones that draw, play and mark, and the data of three
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
