@@ -46,6 +46,8 @@ COLUMNS = {
     "condition": marked("Kind"),
     "length": marked("Recorded"),
     "read": marked("Face could be read"),
+    # coverage, all that the status knows, counts closed eyes
+    "seen": marked("Face could be seen"),
     "identity": marked("Is it the patient?"),
     "shares": marked("Positive"),
     "state": marked("State"),
@@ -102,13 +104,15 @@ def index_page(
 
 def _columns(entries: Sequence[IndexEntry], language: Language) -> dict[str, str]:
     """Names of the columns that are not empty, by what they hold."""
+    has_results = any(entry.summary for entry in entries)
     known = {
         "session": True,
         "condition": any(entry.condition for entry in entries),
         "length": True,
-        "read": True,
+        "read": has_results,
+        "seen": not has_results,
         "identity": any(entry.identity for entry in entries),
-        "shares": any(entry.summary for entry in entries),
+        "shares": has_results,
         "state": True,
     }
     return {name: language.word(COLUMNS[name]) for name, is_known in known.items() if is_known}
@@ -116,9 +120,8 @@ def _columns(entries: Sequence[IndexEntry], language: Language) -> dict[str, str
 
 def _labels(columns: Mapping[str, str], language: Language) -> dict[str, str]:
     """CSS place of a cell → the name of its column, for narrow screens."""
-    named = {
-        f".{name}": columns[name] for name in ("condition", "length", "read", "identity") if name in columns
-    }
+    of_one = ("condition", "length", "read", "seen", "identity")
+    named = {f".{name}": columns[name] for name in of_one if name in columns}
     shares = map(language.word, ("Positive", "Neutral", "Negative"))
     return named | {f".number:nth-last-child({4 - k})": word for k, word in enumerate(shares)}
 
@@ -181,11 +184,10 @@ def _picture(history: PatientHistory, language: Language) -> Picture | None:
 
 def _read(rows: Sequence[IndexEntry], language: Language) -> str:
     """How much of a patient's sessions could be read."""
-    found = [(row.read_share, row.duration_s) for row in rows]
-    known = [(share, length) for share, length in found if share is not None and length is not None]
-    if not known:
+    found = [row.summary for row in rows if row.summary is not None]
+    if not found:
         return ""
-    share = words.share_text(sum(s * t for s, t in known), sum(t for _, t in known), language)
+    share = words.share_text(sum(s.observed_s for s in found), sum(s.duration_s for s in found), language)
     return language.gettext("Face could be read for %(share)s of the time", share=share)
 
 

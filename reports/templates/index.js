@@ -21,7 +21,8 @@
 
   const find = () => {
     const wanted = text.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const isFiltered = wanted.length || [patient, condition, state].some((field) => field?.value);
+    const isChosen = [patient, condition, state].some((field) => field?.value);
+    const isFiltered = isChosen || wanted.length > 0;
     let people = 0;
     let sessions = 0;
     for (const { element, details, open, id, rows } of patients) {
@@ -40,9 +41,7 @@
       people += hits > 0;
       sessions += hits;
       // Whoever looks for sessions wants to see them, and whoever searches for a patient does not.
-      const looksForSessions = isFiltered && !(wanted.every((word) => name.includes(word)) && wanted.length);
-      const isChosen = condition?.value || state.value || patient.value || looksForSessions;
-      details.open = hits && isFiltered && isChosen ? true : open;
+      details.open = open || Boolean(hits && (isChosen || !wanted.every((word) => name.includes(word))));
     }
     const { one, same, many, nothing } = found.dataset;
     const said = sessions === 0 ? nothing : sessions === 1 ? one : people === 1 ? same : many;
