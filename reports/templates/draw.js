@@ -5,7 +5,7 @@
   const closed = [...document.querySelectorAll("details:not([open])")];
   // A finger that scrolls the page must not zoom a figure by accident.
   const dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
-  const { separators } = document.documentElement.dataset;
+  const { separators } = document.body.dataset;
   for (const figure of figures) {
     const { data, layout } = JSON.parse(document.getElementById(figure.dataset.figure).textContent);
     layout.xaxis.nticks = Math.max(2, Math.floor(figure.clientWidth / 110));

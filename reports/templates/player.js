@@ -44,7 +44,7 @@ const player = (() => {
     seek(ms);
   }
 
-  const mark = document.documentElement.dataset.separators[0];
+  const mark = document.body.dataset.separators[0];
   const clock = (ms) => {
     const [hours, minutes] = [Math.floor(ms / 3600000), Math.floor(ms / 60000) % 60];
     const seconds = ((ms % 60000) / 1000 - 0.005).toFixed(2).replace("-", "").replace(".", mark).padStart(5, "0");

@@ -123,6 +123,31 @@ def test_the_page_of_people_has_the_language_of_the_reports(emonext: Emonext, tw
     assert str(two) not in page
 
 
+def test_pages_of_commands_have_the_language_of_the_reports_or_their_own(emonext: Emonext, two: Path) -> None:
+    pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
+    pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")
+    rating = two.parent / "P1_S1.csv"
+    rating.write_text("patient_id;session_id;start_s;end_s;code\nP1;S1;0;1;happy\n")
+    review = ["review", two, "P1", "S1"]
+    pages = {
+        two / "people.html": ["people", two],
+        two / "review" / "P1" / "S1.html": review,
+        two / "reports" / "agreement.html": ["agree", two, rating],
+    }
+    assert emonext("report", two, "--lang", "fr").code == DONE
+    for page, command in pages.items():
+        assert emonext(*command).code == DONE
+        assert '<html lang="fr">' in page.read_text()
+        assert emonext(*command, "--lang", "en").code == DONE
+        assert '<html lang="en">' in page.read_text()
+        ended = emonext(*command, "--lang", "xx")
+        assert ended.code == BAD_INPUT
+        assert_one_line_naming(ended, "--lang xx: there is no such language; choose en or fr.")
+    ended = emonext("people", two, "--apply", two / "people.csv", "--lang", "fr")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "--lang")
+
+
 @pytest.mark.parametrize("command", [["people"], ["review"]])
 def test_where_there_is_no_folder_nothing_is_held(
     emonext: Emonext, tmp_path: Path, command: list[str]

@@ -17,7 +17,7 @@ from reports.forms.seats import check_page_path
 
 
 @remedy(
-    ": can't be read as a picture; save it again as JPEG or PNG.",
+    "can't be read as a picture; save it again as JPEG or PNG.",
     "can't be read as a picture; save it again, as .jpg or .png.",
 )
 def a_damaged_photo(kit: Kit) -> Steps:
@@ -37,7 +37,7 @@ def a_damaged_photo_in_a_list(kit: Kit) -> Steps:
     yield kit.run("study", "check", listed)
 
 
-@remedy(": shows {}; give a photo with the patient's face alone.")
+@remedy("shows {} faces; give a photo with the patient's face alone.")
 def a_photo_of_two(kit: Kit) -> Steps:
     listed, photo = with_photo(kit)
     picture([(40, 40), (200, 40)]).save(photo)
@@ -144,6 +144,14 @@ def blurring_without_a_copy(kit: Kit) -> Steps:
 
 
 # --- people
+
+
+@remedy("a new page, not with --apply")
+def a_language_of_applied_roles(kit: Kit) -> Steps:
+    table = roles(kit)
+    yield kit.run("people", kit.out, "--apply", table, "--lang", "fr")
+    yield kit.run("people", kit.out, "--apply", table)
+    yield kit.run("people", kit.out, "--lang", "fr")
 
 
 def roles(kit: Kit) -> Path:
