@@ -15,7 +15,8 @@ from pipeline.analysis.adaptation import Adaptation, adaptation_path, read_adapt
 from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.events import EVENTS_FILE
 from pipeline.analysis.patients import PATIENTS_FILE
-from pipeline.analysis.scales import SCALES_FILE, write_scales
+from pipeline.analysis.scales import write_scales
+from pipeline.analysis.scales_file import SCALES_FILE
 from pipeline.analysis.summaries import SummarySettings, read_sessions, summarize_folder
 from pipeline.errors import InputError, TimelineError
 from pipeline.records import OnProgress
@@ -90,7 +91,7 @@ def _derive(
         lambda: write_conditions(out, comparison),
         lambda: write_missing(out),
         lambda: write_missing_compared(out, comparison),
-        lambda: problems.extend(_write_scales(out)),
+        lambda: problems.extend(_write_scales(out, sha256)),
         lambda: problems.extend(_write_events(out)),
         lambda: problems.extend(_write_patients(out, settings)),
         lambda: write_methods(out),
@@ -128,9 +129,9 @@ def _not_adapted(out: Path, adaptation: Adaptation | None) -> list[str]:
     ]
 
 
-def _write_scales(out: Path) -> list[str]:
+def _write_scales(out: Path, adaptation_sha256: str) -> list[str]:
     try:
-        write_scales(out)
+        write_scales(out, adaptation_sha256)
     except InputError as error:
         _scales(out).unlink(missing_ok=True)  # left by another scales.toml
         return [str(error)]

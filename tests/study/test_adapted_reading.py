@@ -63,7 +63,7 @@ def test_every_session_has_the_reading_beside_the_raw_one(made: Path) -> None:
 
 def test_every_table_names_it(made: Path) -> None:
     sha256 = read_adaptation(made).sha256
-    for name in ("sessions", "measures", "conditions", "trends"):
+    for name in ("sessions", "measures", "conditions", "trends", "scales"):
         metadata = read_metadata(made / "summaries" / f"{name}.parquet")
         assert metadata["settings"]["adaptation_sha256"] == sha256
     metadata = read_metadata(made / "episodes" / "patient_id=P01" / "S01.parquet")
