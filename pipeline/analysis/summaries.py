@@ -323,7 +323,7 @@ def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline
 
 
 def readings_of(
-    timeline: Timeline, baseline: OwnBaseline | None, adaptation: Adaptation | None
+    timeline: Timeline, baseline: OwnBaseline | None, adaptation: Adaptation | None, patient_id: str
 ) -> dict[str, Observed]:
     """The readable samples of a timeline in each reading that it has."""
     samples = observed(timeline)
@@ -331,7 +331,7 @@ def readings_of(
     if baseline:
         readings[CORRECTED] = corrected(samples, baseline)
     if adaptation and timeline.metadata["weights"]["sha256"] == adaptation.weights_sha256:
-        readings[ADAPTED] = with_adaptation(samples, adaptation)
+        readings[ADAPTED] = with_adaptation(samples, adaptation, patient_id)
     return readings
 
 
@@ -346,7 +346,7 @@ def _summarize(
     enough = 0 < summary.observed_s >= settings.min_observed_s and summary.coverage >= settings.min_coverage
     ids = {"patient_id": summary.patient_id, "session_id": summary.session_id}
     attention = measure_attention(timeline)
-    readings = readings_of(timeline, baseline, adaptation)
+    readings = readings_of(timeline, baseline, adaptation, summary.patient_id)
     measures: list[dict[str, Any]] = []
     episodes: list[dict[str, Any]] = []
     expressive: float | None = None

@@ -113,7 +113,8 @@ def process(
     if engine != "ray":
         refuse_given(context, "--engine ray", "ray_address")
     use_key(encrypt)
-    check_given(adapt)
+    if note := check_given(adapt, out):
+        err_console.print(note, markup=False, soft_wrap=True)
     options = {
         "sample_fps": ("fps", fps),
         "min_face_px": ("min_face", min_face),

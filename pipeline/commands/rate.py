@@ -114,13 +114,14 @@ def adapt(
     """Calibrate the expressions of a study by its raters' answers to drawn clips (see `rate`).
 
     Estimates a temperature and an offset per expression, tests them on patients that were left out, and
-    writes DIR/adaptation.json only if they help there. All tables then also hold the reading `adapted`; the
+    writes DIR/adaptation.json only if they help there. With enough clips, patients also get offsets of their
+    own, if these help on sessions that were left out. All tables then also hold the reading `adapted`; the
     raw reading and the weights stay as they are. Exit code 1: it did not help, and no adaptation was
     written. Also writes the study's shares, adjusted for misreading, to agreement/adjusted_shares.csv.
 
     Example: emonext adapt study
     """
-    from pipeline.agreement.adapting import clip_tables, estimate, read_rated_study, told
+    from pipeline.agreement.adapting import clip_tables, estimate, read_rated_study, told, told_of_own
     from pipeline.agreement.adjusted_shares import adjusted_shares, lines, write_adjusted_shares
     from pipeline.analysis.adaptation import adaptation_path, read_adaptation, write_adaptation
     from pipeline.results.derive import update_derived
@@ -147,6 +148,8 @@ def adapt(
         f"{number_of(found.raters, 'person', 'people')}."
     )
     say(told(found))
+    if found.test.helps:
+        say(told_of_own(found))
     for line in lines(shares):
         say(line)
     say(f"Adjusted shares: {table}")

@@ -140,7 +140,8 @@ def summarize(
         {field: value for name, (field, value) in of_episodes.items() if is_given(context, name)},
         {field: value for name, (field, value) in others.items() if is_given(context, name)},
     )
-    check_given(adapt)
+    if note := check_given(adapt, directory):
+        err_console.print(note, markup=False, soft_wrap=True)
     table = multiverse_path(directory)
     was_there = table.exists()
     with work_in(directory, "summarize", key):

@@ -147,7 +147,7 @@ def _probabilities(timeline: Timeline, sources: _Sources, ids: Ids) -> Mapping[s
         found[CORRECTED] = corrected(samples, baseline)
     adaptation = sources.adaptation
     if adaptation and timeline.metadata["weights"]["sha256"] == adaptation.weights_sha256:
-        found[ADAPTED] = with_adaptation(samples, adaptation)
+        found[ADAPTED] = with_adaptation(samples, adaptation, ids[0])
     whole = {}
     for reading, observed in found.items():
         whole[reading] = np.full_like(raw, np.nan)

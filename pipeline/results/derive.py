@@ -14,7 +14,8 @@ from pipeline.analysis.adaptation import Adaptation, adaptation_path, read_adapt
 from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.events import EVENTS_FILE
 from pipeline.analysis.patients import PATIENTS_FILE
-from pipeline.analysis.scales import SCALES_FILE, write_scales
+from pipeline.analysis.scales import write_scales
+from pipeline.analysis.scales_file import SCALES_FILE
 from pipeline.analysis.summaries import Source, SummarySettings, read_sessions, summarize_folder
 from pipeline.errors import InputError, TimelineError
 from pipeline.records import Ids, OnProgress
@@ -103,7 +104,7 @@ def _derive(
         lambda: write_conditions(out, comparison, patients),
         lambda: write_missing(out, unchanged=kept),
         lambda: write_missing_compared(out, comparison),
-        lambda: problems.extend(_write_scales(out, kept)),
+        lambda: problems.extend(_write_scales(out, sha256, kept)),
         lambda: problems.extend(_write_events(out)),
         lambda: problems.extend(_write_patients(out, settings)),
         lambda: write_methods(out),
@@ -157,9 +158,9 @@ def _not_adapted(out: Path, adaptation: Adaptation | None) -> list[str]:
     ]
 
 
-def _write_scales(out: Path, unchanged: Collection[Ids]) -> list[str]:
+def _write_scales(out: Path, adaptation_sha256: str, unchanged: Collection[Ids]) -> list[str]:
     try:
-        write_scales(out, unchanged)
+        write_scales(out, adaptation_sha256, unchanged)
     except InputError as error:
         _scales(out).unlink(missing_ok=True)  # left by another scales.toml
         return [str(error)]

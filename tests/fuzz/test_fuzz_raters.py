@@ -93,7 +93,7 @@ def test_files_of_raters(fuzz: Fuzz, tmp_path: Path, kind: str) -> None:
 def test_scales_of_a_study(fuzz: Fuzz, tmp_path: Path) -> None:
     from importlib import resources
 
-    from pipeline.analysis.scales import read_scales
+    from pipeline.analysis.scales_file import read_scales
 
     path = tmp_path / "scales.toml"
     good = (resources.files("pipeline.analysis") / "scales.toml").read_bytes()

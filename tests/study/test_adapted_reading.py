@@ -63,7 +63,7 @@ def test_every_session_has_the_reading_beside_the_raw_one(made: Path) -> None:
 
 def test_every_table_names_it(made: Path) -> None:
     sha256 = read_adaptation(made).sha256
-    for name in ("sessions", "measures", "conditions", "trends"):
+    for name in ("sessions", "measures", "conditions", "trends", "scales"):
         metadata = read_metadata(made / "summaries" / f"{name}.parquet")
         assert metadata["settings"]["adaptation_sha256"] == sha256
     metadata = read_metadata(made / "episodes" / "patient_id=P01" / "S01.parquet")
@@ -145,8 +145,9 @@ def test_the_reading_is_exported(made: Path, study: Path, tmp_path: Path) -> Non
 def test_the_methods_tell_of_it(made: Path, study: Path) -> None:
     text = " ".join(methods(made))
     for part in (
-        "a temperature of 1.00 and an offset for each expression (angry 0.00,",
+        "an offset for each expression (angry 0.00,",
         "sad −1.20",
+        "a temperature did not help",
         "2 raters to 100 clips of 12 patients",
         "leaving out one patient at a time (12 patients)",
         "from 71 % to 78 % (difference +7.0 percentage points, 95 % interval −1.0 to +15.0)",
