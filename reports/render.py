@@ -20,7 +20,7 @@ PLOTLY_FILE = "plotly-basic.min.js"
 """Plotly's own smallest bundle (MIT licence, beside it), of the version that plotly.py is made for."""
 
 
-_SMALL_SCRIPTS = ("marks.js", "search.js", "choices.js", "seat.js", "people.js", "seats.js", "rate.js")
+_SMALL_SCRIPTS = ("marks.js", "search.js", "choices.js", "seat.js", "people.js", "preflight.js", "rate.js")
 
 
 @cache

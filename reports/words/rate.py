@@ -1,7 +1,7 @@
 """Words of the page on which a rater judges clips, and those that its script shows."""
 
 from reports.words.language import marked
-from reports.words.seats import DRAWING_WORDS
+from reports.words.preflight import DRAWING_WORDS
 
 INTENSITY_WORDS = {"slight": marked("slight"), "moderate": marked("moderate"), "strong": marked("strong")}
 """Of :data:`pipeline.agreement.rated_clips.INTENSITIES`."""

@@ -1,4 +1,4 @@
-"""Reasons of a session's state in the page's language.
+"""Reasons of a session's state, and findings about a recording, in the page's language.
 
 Messages of the operating system and of FFmpeg stay in English, and the page marks them as English.
 """
@@ -41,4 +41,7 @@ def _translated(reason: Reason, language: Language) -> Markup:
 def _written(name: str, value: Value, language: Language) -> str:
     if isinstance(value, Reason):
         return _translated(value, language)
-    return language.number(value, DECIMALS[name]) if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return language.word(value) if name == "fault" and isinstance(value, str) else str(value)
+    decimals = DECIMALS[name]
+    return language.plain(value) if decimals is None else language.number(value, decimals)

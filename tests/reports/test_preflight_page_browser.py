@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from drawing import drag, edges
 from fakes import find_squares
+from reports.forms.seats import write_seats_page
 from videos import encode, with_faces
 from visits import PHONE, SCREEN, Visit
 
 from pipeline.checks.trial_recordings import check_trial, find_trial, listed_seats
 from pipeline.faces.detection import CropSpec
 from pipeline.processing.sessions_list import read_study
-from reports.forms.seats import write_seats_page
 from reports.words.language import language
 
 
