@@ -104,7 +104,8 @@ def write_answers(applied: Applied) -> Path | None:
 
     :raises OutputError: a file can't be written.
     """
-    added = [{"video": c.recording, **c.filled} for c in applied.changes if c.row is None]
+    new = sorted((c for c in applied.changes if c.row is None), key=lambda change: change.recording)
+    added = [{"video": change.recording, **change.filled} for change in new]
     if applied.is_new:
         write_rows(applied.listed, READERS, added)
         return None

@@ -22,8 +22,8 @@ _SILENT_DB = -90.3
 
 # A piece with so many samples near full scale is cut off. Compression blurs the cut: of a voice
 # (tests/support/voice.ogg) of which 12 % were cut off, AAC leaves 0.4 % above 0.999, and 11 % above 0.9; of
-# the same voice just not cut off, 0.02 %. Cut off to 12 %, the voice was found for 7 % less time; to 32 %, for
-# 22 %.
+# the same voice just not cut off, 0.02 %. Cut off to 12 %, the voice was found for 7 % less time; to 32 %,
+# for 22 %.
 _NEAR_FULL_SCALE, _CUT_SHARE = 0.9, 0.1
 
 Floats = NDArray[np.float64]

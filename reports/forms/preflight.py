@@ -163,6 +163,7 @@ def _row(number: int, row: ListedRow, limit: int, language: Language) -> dict[st
     return found | {
         "still": picture(smaller(still, limit), f"{alt}. {faces}"),
         "caption": f"{alt}. {faces}",
+        "has_poor": any(face.faults for face in still.faces),
         "proposals": [_place(place, seat, language) for place, seat in sorted(still.seats.items())],
         "faces": [
             {
