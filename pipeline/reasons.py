@@ -1,4 +1,6 @@
-"""Reasons of a session's state: a code and its values. :data:`TEXTS` holds the English sentences.
+"""Reasons of a session's state, and findings about a recording: a code and its values.
+
+:data:`TEXTS` holds the English sentences.
 
 ``reports/words/reasons.py`` makes the sentences of other languages.
 """
@@ -135,6 +137,76 @@ TEXTS = {
     "no_decoded_frame": "no frame can be decoded.",
     "other_size": "%(width)s × %(height)s px, but the session's first file has "
     "%(first_width)s × %(first_height)s; give it as a session of its own.",
+    "none_decoded": "none of %(count)s pictures can be decoded; record it again.",
+    # what preflight measures in a recording
+    "seen": "in view in %(in_view)s%%, readable in %(readable)s%%",
+    "seen_except": "in view in %(in_view)s%%, readable in %(readable)s%%; not from %(start)s to %(end)s",
+    "face_size": "%(face)s px in %(width)s × %(height)s",
+    "face_light": "face at %(light)s%% of white",
+    "face_burnt": "face at %(light)s%% of white, %(burnt)s%% burnt out",
+    "backlight": "picture %(ratio)s times as bright as the face",
+    "sharpness": "%(sharpness)s (variance of the Laplacian)",
+    "turned": "face turned %(degrees)s° away",
+    "points_up": "face points %(degrees)s° up",
+    "points_down": "face points %(degrees)s° down",
+    "askew": "head askew by %(degrees)s°",
+    "often_two": "two or more faces in %(share)s%%, at most %(people)s",
+    "sometimes_two": "two or more faces in %(share)s%%",
+    "never_two": "never two faces at once",
+    "picture_size": "%(width)s × %(height)s",
+    "constant_rate": "%(rate)s, constant",
+    "variable_rate": "%(rate)s, variable, which does no harm",
+    "no_sound": "none in the file",
+    "sound_clock": "its clock restarts, so it can't be matched with the picture",
+    "silent": "silent throughout",
+    "silent_in": "silent in %(share)s%%",
+    "silent_from": "silent in %(share)s%%, from %(start)s to %(end)s",
+    "sound_cut": "cut off in %(share)s%%, because it is too loud",
+    "loudest": "−%(level)s dB where it is loudest",
+    "whole": "%(duration)s, nothing missing",
+    "time_missing": "%(duration)s, %(seconds)s s missing",
+    "damaged": "%(duration)s, %(broken)s of %(count)s pictures damaged",
+    "missing_and_damaged": "%(duration)s, %(seconds)s s missing and %(broken)s of %(count)s pictures damaged",
+    # what to change
+    "make_readable": "Make the face readable: where it is in view it is mostly %(fault)s.",
+    "aim": "Aim the camera at the patient's chair, and film while the patient sits there.",
+    "nearly_black": "Switch on the light and uncover the lens: the picture is nearly black.",
+    "nobody_visible": "Point the camera at the patient's face from the front, with the picture upright: "
+    "no face is visible at %(pixels)s px or more.",
+    "nearer": "Move the camera to %(tens)s %% of its distance or zoom in: "
+    "faces are %(face)s px, %(pixels)s px or more are needed.",
+    "nearer_or_larger": "Move the camera to %(tens)s %% of its distance or zoom in, or choose "
+    "%(width)s × %(height)s: faces are %(face)s px, %(pixels)s px or more are needed.",
+    "dim": "Dim the lamp or draw the curtain: the face is too bright to show its lines.",
+    "more_light": "Put more light on the face, from the front: %(light)s%% or more are needed.",
+    "window": "Turn chair or camera until the window is behind the camera, or draw the curtain.",
+    "sharpen": "Clean the lens, focus on the face, and give more light: %(sharpness)s or more is sharp.",
+    "to_the_right": "Move the camera to its right, to where the patient looks; "
+    "%(degrees)s° or less are needed.",
+    "to_the_left": "Move the camera to its left, to where the patient looks; "
+    "%(degrees)s° or less are needed.",
+    "both_sides": "Put the camera where the patient looks most: the head turns to both sides; "
+    "%(degrees)s° or less are needed.",
+    "raise": "Raise the camera to the height of the eyes; %(degrees)s° or less are needed.",
+    "lower": "Lower the camera to the height of the eyes; %(degrees)s° or less are needed.",
+    "set_level": "Set the camera level with the patient's eyes; %(degrees)s° or less is best.",
+    "film_alone": "Film the patient alone, or give a photo of the patient (patient_face) in sessions.csv, "
+    "to tell who is who.",
+    "film_alone_or_seat": "Film the patient alone, or give where the patient sits (patient_region) or a "
+    "photo of the patient (patient_face) in sessions.csv, to tell who is who.",
+    "larger_picture": "Choose 1280 × 720 or more on the camera.",
+    "higher_rate": "Record 15 pictures per second or more: %(rate)s are used.",
+    "record_sound": "Switch on the microphone: without sound, it is not known when somebody speaks, and a "
+    "face that speaks may be read as an emotion.",
+    "joined_sound": "Give each recording a file of its own: without its sound, it is not known when somebody "
+    "speaks, and a face that speaks may be read as an emotion.",
+    "unmute": "Leave the microphone on: where it is silent, it is not known when somebody speaks, and a "
+    "face that speaks may be read as an emotion.",
+    "softer": "Lower the microphone's level: in sound that is cut off, voices are missed.",
+    "louder": "If somebody spoke in this recording, bring the microphone nearer: below −%(level)s dB, voices "
+    "are missed.",
+    "let_finish": "Let the recorder finish before it is switched off, try another card, and copy the file "
+    "again.",
     # how a session's process ended
     "stalled": "no progress for %(seconds)s s; it was ended",
     "killed": "its process was killed, perhaps because memory ran out; try again with fewer `jobs`",
@@ -157,16 +229,19 @@ TEXTS = {
 SINGULAR = {
     "lost": "1 frame of the file could not be decoded",
     "no_such_track": "`patient_track` %(track)s: this video has 1 track, and none of that number.",
+    "none_decoded": "none of 1 picture can be decoded; record it again.",
+    "damaged": "%(duration)s, %(broken)s of 1 picture damaged",
+    "missing_and_damaged": "%(duration)s, %(seconds)s s missing and %(broken)s of 1 picture damaged",
 }
 """Code → English sentence if the value ``count`` is 1."""
 
-DECIMALS = {"seconds": 1, "far": 2, "further": 2, "most": 2, "least": 2}
-"""Name of a value that is no whole number → its decimals."""
+DECIMALS = {"seconds": 1, "ratio": 1, "far": 2, "further": 2, "most": 2, "least": 2, "rate": None}
+"""Name of a value that is no whole number → its decimals; ``None``: as many as it needs, at most two."""
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a session has its state; ``str`` gives the English sentence.
+    """Why a session has its state, or what was found; ``str`` gives the English sentence.
 
     :param code: a key of :data:`TEXTS`.
     :param values: what the sentence names.
@@ -252,7 +327,10 @@ def sentence(reasons: Iterable[Reason]) -> str:
 
 
 def _shown(name: str, value: Value) -> str:
-    return f"{value:.{DECIMALS[name]}f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    decimals = DECIMALS[name]
+    return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
 
 
 def _read(value: Any) -> Value:

@@ -132,34 +132,98 @@ class Seat:
     others: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class SeenFace:
+    """A face on a still picture.
+
+    :param box: as shares of the picture; may reach beyond its edges.
+    :param face_px: size in the recording, px.
+    :param faults: of :data:`FAULTS`, why it can't be read; empty if it can.
+    """
+
+    box: Region
+    face_px: float
+    faults: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Still:
     """One picture of a session, with as many of its people as can be seen at once.
 
     :param jpeg: at most 480 px wide, or none where the video is not there any more.
     :param seats: by the number of the person, or of the place.
+    :param faces: the faces of this picture, where they were looked for.
     """
 
     jpeg: bytes | None
     time_s: float
     seats: Mapping[int, Seat]
+    faces: tuple[SeenFace, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class ListedSeat:
-    """A row of a list, and the picture on which its seat is drawn.
+class ListedRow:
+    """A row of a list of sessions, existing or proposed, and the picture on which its seat is drawn.
 
-    :param video: path from the list's folder. ``patient_id``, ``session_id``: empty where they are not known.
-    :param region: as the list has it; ``None`` without one.
+    :param patient_id, session_id, condition: as written in the list, or else ids as far as the file's name
+        shows them; empty where they are not known.
+    :param from_name: the ids are those that the file's name shows.
+    :param consent: as the list states it; ``None`` where it states nothing.
+    :param region: where the patient sits; ``None`` without one.
     :param still: ``None`` where no picture was taken.
     """
 
-    patient_id: str
-    session_id: str
-    video: str
+    patient_id: str = ""
+    session_id: str = ""
+    condition: str = ""
+    consent: bool | None = None
     region: Region | None = None
     still: Still | None = None
+    from_name: bool = False
 
+
+Verdict = Literal["good", "could be better", "will not work"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Result of one check of a recording.
+
+    :param name: of the check, in English.
+    :param measured: the measured value.
+    :param advice: one thing to change; ``None`` if the verdict is good.
+    """
+
+    name: str
+    verdict: Verdict
+    measured: Reason
+    advice: Reason | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedRecording:
+    """A recording of a folder, and its rows in the list of sessions.
+
+    :param video: as the list writes it, or else its path from the folder, with / between folders.
+    :param size_bytes: of the file: a sign that a table is about this recording.
+    :param findings: empty where the recording was not opened, or can't be read.
+    :param problem: why it can't be read.
+    :param refused: it was not opened, because a list states no consent.
+    """
+
+    video: str
+    size_bytes: int
+    rows: tuple[ListedRow, ...]
+    findings: tuple[Finding, ...] = ()
+    problem: Reason | None = None
+    refused: bool = False
+
+
+ANSWER_COLUMNS = (
+    *("recording", "bytes", "patient_id", "session_id", "condition", "consent", "patient_region"),
+)
+"""Of the table that the page of ``emonext preflight`` saves, and ``emonext study apply`` reads. It has no
+column ``video``: beside the recordings it must not be taken for a second list."""
 
 Ids = tuple[str, str]
 """Patient id and session id."""

@@ -24,7 +24,7 @@ PLOTLY_FILE = "plotly-basic.min.js"
 
 
 _SMALL_SCRIPTS = (
-    *("marks.js", "index.js", "choices.js", "seat.js", "people.js", "seats.js", "rate.js"),
+    *("marks.js", "index.js", "choices.js", "seat.js", "people.js", "preflight.js", "rate.js"),
     *("player.js", "markers.js"),
 )
 

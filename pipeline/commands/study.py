@@ -73,6 +73,54 @@ def study_init(
     say(f"Fill in: {path}")
 
 
+@study_app.command("apply")
+def study_apply(
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
+    saved: Annotated[Path, typer.Argument(help="Table that the page's “Save” downloaded.", metavar="SAVED")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also replace cells of the list that hold another value.")
+    ] = False,
+) -> None:
+    """Put what was filled in on the page of `preflight` into the folder's list, and check the list.
+
+    Without a list, FOLDER/sessions.csv is written. Of a list (CSV), only these cells change; the list as it
+    was stays beside it as sessions.csv.bak. If cells hold another value, they are shown and nothing is
+    changed, unless --replace is given. An empty cell of the table empties no cell of the list. Exit code 2:
+    nothing was changed, or the list has errors.
+
+    Example: emonext study apply recordings/ ~/Downloads/recordings-answers.csv
+    """
+    from pipeline.errors import InputError
+    from pipeline.processing.recordings_folder import process_command
+    from pipeline.processing.saved_answers import compare_answers, write_answers
+
+    saved = saved.expanduser()  # only some shells replace the ~
+    applied = compare_answers(saved, folder)
+    if applied.problems:
+        tell_problems(saved, applied.problems)
+        raise typer.Exit(EXIT_BAD_INPUT)
+    for line in applied.replaced:
+        err_console.print(f"{applied.listed}: {line}", markup=False, soft_wrap=True)
+    if applied.replaced and not replace:
+        raise InputError(
+            f"{applied.listed}: {number_of(len(applied.replaced), 'cell')} would be replaced; nothing was "
+            "done. Give --replace to replace them, or correct them on the page and save again."
+        )
+    for change in applied.changes:
+        cells = ", ".join(f"{name} {cell}" for name, cell in change.filled.items())
+        if cells or change.row is None:
+            say(f"{'new row' if change.row is None else f'row {change.row}'} ({change.recording}): {cells}")
+    if applied.kept:
+        say(f"Not emptied: {number_of(applied.kept, 'cell')} of the list that the table leaves empty.")
+    if applied.changes:
+        backup = write_answers(applied)
+        say(f"Written: {applied.listed}" + (f" (as it was: {backup})" if backup else ""))
+    else:
+        say(f"{applied.listed}: holds all of this already; nothing was changed.")
+    study_check(applied.listed)
+    say(f"Next: {process_command(folder)}")
+
+
 @study_app.command("check")
 def study_check(
     path: Annotated[Path, typer.Argument(help="List (.csv, .xlsx), or its folder.", metavar="LIST")],

@@ -170,19 +170,25 @@ def _rows(path: Path, delimiters: str) -> Iterable[Row]:
 
 
 def _parse(text: str, delimiters: str, path: Path = Path()) -> Iterator[Row]:
-    separator = SEPARATOR_LINE.match(text)
-    with io.StringIO(text[separator.end() :] if separator else text, newline="") as lines:
-        header = lines.readline()
-        lines.seek(0)
-        delimiter = separator[1] if separator else max(delimiters, key=header.count)
+    first, delimiter = csv_form(text, delimiters)
+    with io.StringIO(text[len(first) :], newline="") as lines:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
             yield from enumerate(reader, start=1)
         except csv.Error as error:
-            line = reader.line_num + (separator is not None)
+            line = reader.line_num + bool(first)
             raise InputError(
                 f"{path}, line {line}: can't be read ({error}); is a quote (\") not closed?"
             ) from error
+
+
+def csv_form(text: str, delimiters: str = ";,") -> tuple[str, str]:
+    """A first line such as ``sep=;``, or nothing; and the delimiter."""
+    separator = SEPARATOR_LINE.match(text)
+    if separator:
+        return separator[0], separator[1]
+    with io.StringIO(text, newline="") as lines:
+        return "", max(delimiters, key=lines.readline().count)
 
 
 def write_rows(

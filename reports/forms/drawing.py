@@ -1,12 +1,15 @@
 """Pages on which a person chooses or draws: pictures, proposals, and what their scripts need."""
 
 import base64
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
 from PIL import Image
 
 from pipeline.records import Region, Seat, Still
+
+_SMALLEST_PX = 160
 
 DRAWING_FILES = ("choices.js", "seat.js")
 """Scripts of a page with pictures to draw on; they come before the page's own."""
@@ -18,6 +21,18 @@ def picture(still: Still, alt: str) -> dict[str, Any] | None:
     with Image.open(BytesIO(still.jpeg)) as opened:
         width, height = opened.size
     return {"uri": data_uri(still.jpeg), "alt": alt, "width": width, "height": height}
+
+
+def smaller(still: Still, limit: int) -> Still:
+    """The still with a picture that takes at most about so many bytes of a page, or a very small one."""
+    jpeg, width = still.jpeg, 480
+    while jpeg is not None and len(data_uri(jpeg)) > limit and width > _SMALLEST_PX:
+        width = max(_SMALLEST_PX, round(0.8 * width))
+        with Image.open(BytesIO(jpeg)) as opened, BytesIO() as file:
+            opened.thumbnail((width, width))
+            opened.save(file, "JPEG", quality=75)
+            jpeg = file.getvalue()
+    return replace(still, jpeg=jpeg)
 
 
 def proposal(number: int, seat: Seat, name: str, share: str, others: str) -> dict[str, Any]:

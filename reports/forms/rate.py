@@ -18,7 +18,7 @@ from pipeline.store.spreadsheet import Cell, Decimal, as_text, separator
 from reports.render import choices_key, content_policy, own_script, render, style, write_page
 from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, in_words
 from reports.words.language import ENGLISH, Language
-from reports.words.rate import FLAG_KEYS, FLAG_WORDS, INTENSITY_WORDS, SCRIPT_WORDS
+from reports.words.watching import FLAG_KEYS, FLAG_WORDS, INTENSITY_WORDS, RATE_SCRIPT_WORDS
 
 SCRIPT_FILES = ("choices.js", "rate.js")
 
@@ -74,7 +74,7 @@ def rate_page(
             "graded": GRADED,
             "intensities": INTENSITIES,
             "flags": FLAGS,
-            "words": in_words(SCRIPT_WORDS, language),
+            "words": in_words(RATE_SCRIPT_WORDS, language),
             "clips": None if password else clear,
             "sealed": seal_with_password(clear.encode(), password) if password else None,
         },

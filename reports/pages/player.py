@@ -11,7 +11,7 @@ from reports.session_data import Film, SessionMaterial
 from reports.words.formatting import command_line, milliseconds
 from reports.words.labels import EMOTION_WORDS, STATUS_WORDS, in_words
 from reports.words.language import Language
-from reports.words.player import CODE_KEYS, CODE_WORDS, PLAYER_WORDS, SCRIPT_WORDS
+from reports.words.watching import CODE_KEYS, CODE_WORDS, MARKER_SCRIPT_WORDS, PLAYER_SCRIPT_WORDS
 
 _STEP_MS = 5000
 
@@ -47,7 +47,7 @@ def marker_values(timeline: Timeline, folder: str, language: Language) -> dict[s
             "codes": [{"code": code, "key": CODE_KEYS[code], "word": words[code]} for code in CODE_WORDS],
             "columns": MARKER_COLUMNS,
             "exclude": EXCLUDE,
-            "words": in_words(SCRIPT_WORDS, language),
+            "words": in_words(MARKER_SCRIPT_WORDS, language),
         },
     }
 
@@ -71,7 +71,7 @@ def video(material: SessionMaterial, language: Language) -> dict[str, Any] | Non
             "stops_ms": stops_ms,
             "step_ms": _STEP_MS,
             "plays": True,
-            "words": in_words(PLAYER_WORDS, language),
+            "words": in_words(PLAYER_SCRIPT_WORDS, language),
             **_said(material, language),
         },
     }

@@ -143,7 +143,7 @@
       const cells = { ...session, code, start_s: String(start), end_s: end === null ? "" : String(end), saved_at };
       return columns.map((name) => cells[name]);
     });
-    downloadTable(file, [columns, ...lines]);
+    downloadTable(file, ",", [columns, ...lines]);
     tell(fill(words.saved, { file, count: lines.length }));
   }
 

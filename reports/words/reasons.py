@@ -1,4 +1,4 @@
-"""Reasons in the page's language: of a session's state, and of a missing result.
+"""Reasons in the page's language: of a session's state, of a missing result, and findings on a recording.
 
 Frequent messages of the operating system and of FFmpeg are translated. Others are shown as they are, and the
 page marks them as English.
@@ -92,7 +92,10 @@ def _written(name: str, value: Value, language: Language) -> str:
     if isinstance(value, Reason):
         return _translated(value, language)
     if isinstance(value, float):
-        return language.number(value, DECIMALS[name])
+        decimals = DECIMALS[name]
+        return language.plain(value) if decimals is None else language.number(value, decimals)
+    if name == "fault":
+        return language.word(str(value))
     if name == "groups":
         return language.listed(
             [language.word(GROUP_WORDS.get(of, of)).lower() for of in str(value).split(", ")]

@@ -11,7 +11,7 @@ import pipeline.processing.jobs
 from pipeline.checks.trial_recordings import find_trial
 from pipeline.exchange.exported import sessions_to_export
 from pipeline.exchange.tables import derived_tables
-from reports.forms.seats import check_page_path
+from reports.forms.preflight import check_page_path
 
 # --- photos of the patient
 
@@ -206,7 +206,7 @@ def tracks_that_are_none(kit: Kit) -> Steps:
 @remedy("{}: no page; give a name that ends with .html.")
 def a_page_in_the_place_of_a_video(kit: Kit) -> Steps:
     yield kit.call(check_page_path, kit.folder / "trial.mp4")
-    yield kit.call(check_page_path, kit.folder / "seats.html")
+    yield kit.call(check_page_path, kit.folder / "recordings.html")
 
 
 @remedy("{}: not opened: {} states no consent; write yes there if there is consent.")
