@@ -55,12 +55,12 @@ class Thumbnails:
         picture = material.recording.picture_at(row["frame"])
         if picture is None:
             return None
-        shown = Image.fromarray(picture)
+        shown = np.array(picture)
         for track in _near(material, row["time_s"]):
             if self._faces == "blur" or track.role != "patient":
                 pixelate(shown, track.region_at(row["time_s"]))
         box = np.array([row[edge] for edge in ("x1", "y1", "x2", "y2")])
-        return _jpeg(_cut(shown, box, _MARGIN[self._faces]))
+        return _jpeg(_cut(Image.fromarray(shown), box, _MARGIN[self._faces]))
 
 
 def _near(material: Material, time_s: float) -> list[FaceTrack]:

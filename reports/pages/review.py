@@ -48,6 +48,7 @@ def write_review_page(
     blur: str | None,
     face_threshold: float,
     recording: Sequence[Film] = (),
+    sound: bool = False,
 ) -> Path:
     """Writes the page; returns its path.
 
@@ -55,6 +56,7 @@ def write_review_page(
     :param blur: whose faces are blurred in the copy: ``others``, ``all`` or ``none``; without a copy, none.
     :param face_threshold: what the detector was less sure of is no face to it, 0…1.
     :param recording: the recording's own files, where the page may lead to them.
+    :param sound: whether the copy has the recording's sound.
     :raises ReportError: there is nothing to play.
     :raises pipeline.errors.OutputError: it can't be written.
     """
@@ -63,11 +65,16 @@ def write_review_page(
             f"{path.parent}: holds no annotated copy of this timeline; leave out --no-video, "
             "or add --original to play the recording itself, which shows everybody."
         )
-    return write_page(path, review_page(timeline, blur, face_threshold, recording))
+    return write_page(path, review_page(timeline, blur, face_threshold, recording, sound=sound))
 
 
 def review_page(
-    timeline: Timeline, blur: str | None, face_threshold: float, recording: Sequence[Film]
+    timeline: Timeline,
+    blur: str | None,
+    face_threshold: float,
+    recording: Sequence[Film],
+    *,
+    sound: bool = False,
 ) -> Markup:
     """The page as HTML."""
     summary = summarize(timeline)
@@ -87,6 +94,7 @@ def review_page(
         settings=timeline.metadata["settings"],
         films=films,
         recording=recording,
+        sound=sound,
         stretches=[_moment(span) for span in spans(timeline) if _is_long(span)],
         min_stretch_s=MIN_STRETCH_S,
         step_s=step_s,
