@@ -43,8 +43,8 @@ class _Status:
 _Statuses = dict[tuple[str, str], _Status]
 
 
-TakePictures = Callable[[str, str, Sequence[float]], Mapping[float, bytes]]
-"""Patient, session and times in s → small pictures, JPEG, of those times that can be had."""
+TakePictures = Callable[[str, str, Sequence[float]], Mapping[float, bytes | None]]
+"""Patient, session and times in s → as :attr:`reports.session_data.Pictures.jpegs`."""
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,9 @@ def pixelate(picture: NDArray[np.uint8], region_xyxy: NDArray[np.float64]) -> No
     size = (right - left, bottom - top)
     across, down = (max(1, round(length / cell_px)) for length in size)
     hidden = Image.fromarray(picture[top:bottom, left:right])
-    few = np.asarray(hidden.resize((across, down), Image.Resampling.BOX)) // _LEVEL * _LEVEL + _LEVEL // 2
+    few = np.asarray(hidden.resize((across, down), Image.Resampling.BOX)).astype(np.uint16)
+    # to the nearest level: grey, 128 in planes of colour, stays grey
+    few = np.minimum((few + _LEVEL // 2) // _LEVEL * _LEVEL, 255).astype(np.uint8)
     shown = Image.fromarray(few).resize(size, Image.Resampling.BILINEAR)
     picture[top:bottom, left:right] = np.asarray(shown)
 

@@ -1,6 +1,7 @@
 """The sound of the annotated copy: at the recording's times, and silent outside the session's parts."""
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -40,7 +41,7 @@ class CopySound:
         """The sound up to a picture, so that players find both close together in the file."""
         while self._written < time_s * _RATE and (piece := next(self._pieces, None)) is not None:
             sound = av.AudioFrame.from_ndarray(piece[None], format="flt", layout="mono")
-            sound.sample_rate, sound.pts, sound.time_base = _RATE, self._written, self._stream.time_base
+            sound.sample_rate, sound.pts, sound.time_base = _RATE, self._written, Fraction(1, _RATE)
             self._container.mux(self._stream.encode(sound))
             self._written += len(piece)
 
