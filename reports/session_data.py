@@ -21,11 +21,12 @@ _UNPLAYABLE = (".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv")
 class Pictures:
     """Small pictures of moments.
 
-    :param jpegs: by the moment's peak, s; empty where the recording is not to be had any more.
+    :param jpegs: by the moment's peak, s; ``None`` where nothing but blurred faces would be seen; empty where
+        the recording is not to be had any more.
     :param faces: whether the patient's face can be recognised in them.
     """
 
-    jpegs: Mapping[float, bytes]
+    jpegs: Mapping[float, bytes | None]
     faces: Literal["blur", "plain"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.errors import InputError, VideoError
 from pipeline.processing.session import Session
 from pipeline.records import SessionVideo
-from pipeline.review.annotated_video import blur_of_copy, find_recording, review_folder
+from pipeline.review.annotated_video import find_recording, options_of_copy, review_folder
 from pipeline.store.timeline import Timeline
 
 
@@ -23,11 +23,9 @@ def find_video(
     if recording is not None:
         return recording
     copy = review_folder(out, patient_id) / f"{session_id}.mp4"
-    match blur_of_copy(copy, timeline):
-        case "others":
-            return SessionVideo(((copy, 0.0),), "others")
-        case "all":
-            return SessionVideo(((copy, 0.0),), "all")
+    shown = options_of_copy(copy, timeline)
+    if shown and shown.blur != "none":
+        return SessionVideo(((copy, 0.0),), shown.blur)
     return SessionVideo((), "none") if original else None
 
 
