@@ -44,7 +44,7 @@ class IndexEntry:
 
     @property
     def read_share(self) -> float | None:
-        """Share of the session in which the face could be read, 0…1; without a summary, also with eyes shut."""
+        """Share of the session with a readable face, 0…1; without a summary, also with eyes shut."""
         if self.summary is None:
             return self.coverage
         return self.summary.observed_s / self.summary.duration_s if self.summary.duration_s else 0.0
