@@ -367,3 +367,32 @@ def a_scale_that_is_none(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
     path.write_text(text, encoding="utf-8")
     yield kit.run("report", kit.out)
+
+
+# --- decimal marks
+
+
+toml(
+    ': decimal: write decimal = "comma", or "point".',
+    'decimal = ","',
+    'decimal = "comma"',
+    'decimal = "point"',
+)
+
+
+@remedy(': exists; write decimal = "{}" as its first line, then run this again.')
+def a_decimal_mark_beside_other_settings(kit: Kit) -> Steps:
+    kit.video()
+    path = kit.folder / "study.toml"
+    path.write_text("[quality]\nmax_yaw = 50\n")
+    yield kit.run("study", "init", kit.folder, "--decimal", "comma")
+    path.write_text('decimal = "comma"\n' + path.read_text())
+    yield kit.run("study", "init", kit.folder, "--decimal", "comma")
+
+
+@remedy("All in one column of the spreadsheet? Delete the list, and run this again with --decimal comma.")
+def a_list_in_one_column(kit: Kit) -> Steps:
+    kit.video()
+    yield kit.run("study", "init", kit.folder)
+    (kit.folder / "sessions.csv").unlink()
+    yield kit.run("study", "init", kit.folder, "--decimal", "comma")
