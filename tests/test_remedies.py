@@ -48,6 +48,8 @@ AREAS = (
 EXCEPTIONS = {
     # another machine, or another program
     "; install the same versions.": "needs a second machine",
+    ": no notebooks; install the program again.": "needs a damaged installation",
+    ": a text is longer than Excel takes; export as csv.": "no column holds such a text: test_samples",
     ". Start one with `ray start`; this machine must": "a cluster: test_ray_cluster",
     "--engine ray: Ray can't be started on this machine": "no advice",
     "with `emonext weights convert`": "test_published converts one",
@@ -93,6 +95,9 @@ EXCEPTIONS = {
     "Delete {word}, {span}": "a button of a page",
     # no advice, but like it
     "--engine ray": "part of a message: only valid with",
+    "--format csv": "part of a message: only valid with",
+    "Run `emonext demo --study` first, or set `EMONEXT_OUT`": "words of a notebook",
+    "time that the sample stands for; add it up for shares of time": "what a column means",
     ": will be written again": "a result",
     "; run the same command to continue.": "runs for minutes: test_batch and test_training continue runs",
     "Delete this data of {}? This can't be undone.": "a question",

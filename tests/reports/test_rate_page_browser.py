@@ -107,7 +107,7 @@ def test_the_clip_plays_and_the_machines_answer_is_not_in_the_page(visit: Visit,
     assert video.evaluate("video => [video.videoWidth, video.muted, video.loop]") == [64, True, True]
     data = json.loads(visit.page.locator("#rate-data").text_content())
     kept = json.loads(data["clips"])
-    assert set(kept) == {"file", "columns", "rows", "films"}
+    assert set(kept) == {"file", "separator", "columns", "rows", "films"}
     code = kept["columns"].index("code")
     assert {row[code] for row in kept["rows"]} == {""}
     assert "0.9" not in json.dumps(kept["rows"])  # its certainty

@@ -453,3 +453,32 @@ def a_workbook_as_list(kit: Kit) -> Steps:
     book.rename(kit.folder.parent / "sessions.xlsx")
     kit.sessions("P1;S1;P1_S1.mp4;")
     yield kit.run("study", "apply", kit.folder, saved)
+
+
+# --- decimal marks
+
+
+toml(
+    ': decimal: write decimal = "comma", or "point".',
+    'decimal = ","',
+    'decimal = "comma"',
+    'decimal = "point"',
+)
+
+
+@remedy(': exists; write decimal = "{}" as its first line, then run this again.')
+def a_decimal_mark_beside_other_settings(kit: Kit) -> Steps:
+    kit.video()
+    path = kit.folder / "study.toml"
+    path.write_text("[quality]\nmax_yaw = 50\n")
+    yield kit.run("study", "init", kit.folder, "--decimal", "comma")
+    path.write_text('decimal = "comma"\n' + path.read_text())
+    yield kit.run("study", "init", kit.folder, "--decimal", "comma")
+
+
+@remedy("All in one column of the spreadsheet? Delete the list, and run this again with --decimal comma.")
+def a_list_in_one_column(kit: Kit) -> Steps:
+    kit.video()
+    yield kit.run("study", "init", kit.folder)
+    (kit.folder / "sessions.csv").unlink()
+    yield kit.run("study", "init", kit.folder, "--decimal", "comma")

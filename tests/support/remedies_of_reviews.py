@@ -331,6 +331,33 @@ def a_table_that_is_too_long_for_excel(kit: Kit) -> Steps:
     yield kit.run("export", kit.out, "--format", "csv")
 
 
+@remedy(': decimal: write {}, or "point".')
+def a_decimal_mark_that_is_none(kit: Kit) -> Steps:
+    kit.study()
+    path = kit.out / "tables.toml"
+    for text in ('decimal = ","', 'decimal = "comma"', 'decimal = "point"'):
+        path.write_text(text)
+        yield kit.run("export", kit.out, "--format", "csv")
+
+
+@remedy("Without the samples of the sessions; --samples adds them.")
+def an_export_without_samples(kit: Kit) -> Steps:
+    kit.study()
+    yield kit.run("export", kit.out, "--format", "csv")
+    yield kit.run("export", kit.out, "--format", "csv", "--samples")
+
+
+@remedy(": kept as it is, and differs from the original; rename or delete it to get the original.")
+def a_notebook_that_was_changed(kit: Kit) -> Steps:
+    kit.study()
+    path = kit.out / "notebooks" / "1_first_look.ipynb"
+    assert kit.run("notebooks", kit.out, "--no-open").code == 0
+    path.write_text("{}")
+    yield kit.run("notebooks", kit.out, "--no-open")
+    path.rename(path.with_name("mine.ipynb"))
+    yield kit.run("notebooks", kit.out, "--no-open")
+
+
 @remedy(": holds no summaries; run `emonext summarize {}` first.")
 def tables_without_summaries(kit: Kit) -> Steps:
     kit.study()
