@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -76,8 +77,18 @@ def library(room: str) -> list[Path]:
     return [path for path in modules(room) if COMMANDS not in path.parents]
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -139,17 +150,24 @@ def test_reports_know_results_and_not_how_they_are_made() -> None:
     assert {room_of(name) for name in known} <= FOR_REPORTS
 
 
+@pytest.fixture(scope="module")
+def loaded_with() -> dict[str, list[str]]:
+    """Each of them, and which packages are there after it; one process, as torch takes seconds to import."""
+    lines = ["import sys"]
+    for name in FRAME_LEVEL:
+        path = name.replace(".", "/")
+        paths = [ROOT / f"{path}.py"] if name.count(".") > 1 else modules(path)
+        found = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+        lines.append(f"import {', '.join(found)}")
+        lines.append(f"print('{name}', *sys.modules.keys() & {{'polars', 'plotly'}})")
+    command = [sys.executable, "-c", "\n".join(lines)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name: there for name, *there in map(str.split, ended.stdout.splitlines())}
+
+
 @pytest.mark.parametrize("name", FRAME_LEVEL)
-def test_frames_are_read_without_tables_and_figures(name: str) -> None:
-    paths = (
-        [ROOT / f"{name.replace('.', '/')}.py"] if name.count(".") > 1 else modules(name.replace(".", "/"))
-    )
-    found = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
-    program = f"import {', '.join(found)}, sys; print(*sys.modules.keys() & {{'polars', 'plotly'}})"
-    ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert ended.stdout.split() == []
+def test_frames_are_read_without_tables_and_figures(loaded_with: dict[str, list[str]], name: str) -> None:
+    assert loaded_with[name] == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +186,7 @@ def test_modules_are_short(room: str) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_only_the_command_line_prints_exits_and_sets_up_logging(room: str) -> None:
-    nodes = [node for path in library(room) for node in ast.walk(ast.parse(path.read_text()))]
+    nodes = [node for path in library(room) for node in nodes_of(path)]
     calls = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     assert not calls & FOR_THE_COMMAND_LINE
 
@@ -176,9 +194,7 @@ def test_only_the_command_line_prints_exits_and_sets_up_logging(room: str) -> No
 @pytest.mark.parametrize("room", [*ROOMS, "cli.py"])
 def test_text_files_are_utf_8_whatever_the_locale(room: str) -> None:
     paths = modules(room) if room in ROOMS else [ROOT / room]
-    calls = [
-        node for path in paths for node in ast.walk(ast.parse(path.read_text("utf-8"))) if is_text_io(node)
-    ]
+    calls = [node for path in paths for node in nodes_of(path) if is_text_io(node)]
     assert [ast.unparse(call) for call in calls if not names_encoding(call)] == []
 
 

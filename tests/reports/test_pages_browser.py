@@ -15,7 +15,7 @@ PAGES = ("index", "study", "P03/index")
 
 @pytest.fixture(scope="module")
 def made(derived_small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(derived_small_study, tmp_path_factory.mktemp("study") / "out")
+    return shutil.copytree(derived_small_study, tmp_path_factory.mktemp("study") / derived_small_study.name)
 
 
 @pytest.fixture(scope="module")

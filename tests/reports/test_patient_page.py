@@ -192,7 +192,7 @@ def test_a_french_patient_holds_no_english(sessions: int, tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def study(derived_small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study with a session that failed; its reports."""
-    out = shutil.copytree(derived_small_study, tmp_path_factory.mktemp("study") / "out")
+    out = shutil.copytree(derived_small_study, tmp_path_factory.mktemp("study") / derived_small_study.name)
     failed = {"coverage": None, "seconds_lost": None, "video_s": None, "took_s": 1.0, "finished_at": ""}
     record(out, Outcome("P01", "S09", "failed", (free_text("the file is <cut> off"),), **failed))
     return write_reports(out).parent

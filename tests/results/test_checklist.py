@@ -48,7 +48,7 @@ def facts(folder: Path) -> Facts:
 
 @pytest.fixture
 def out(folder: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(folder, tmp_path / "out")
+    return shutil.copytree(folder, tmp_path / folder.name)  # under another name, tables would be made again
 
 
 def with_columns(facts: Facts, **columns: Any) -> Facts:

@@ -31,7 +31,7 @@ from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three patients of the made study, one of whom looks sad at rest; with an adaptation."""
-    out = make_small_study(tmp_path_factory.mktemp("made"), 3, seed=3)
+    out = make_small_study(tmp_path_factory.mktemp("made"), 3, LENGTH_S=600.0)
     write_adaptation(adaptation_path(out), make_adaptation(temperature=1.0))
     assert derive(out) == ()
     return out
@@ -39,7 +39,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def study(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "study")
+    return shutil.copytree(made, tmp_path / made.name)  # under another name, tables would be made again
+
+
+@pytest.fixture(scope="module")
+def unadapted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after the adaptation was removed."""
+    out = shutil.copytree(made, tmp_path_factory.mktemp("unadapted") / made.name)
+    use_adaptation(out, NONE)
+    update_derived(out)
+    return out
 
 
 def sad(out: Path, reading: str) -> float:
@@ -66,15 +75,13 @@ def test_every_table_names_it(made: Path) -> None:
     assert metadata["settings"]["adaptation_sha256"] == sha256
 
 
-def test_the_raw_numbers_stay_as_they_are(study: Path) -> None:
-    raw = read_measures(study).filter(pl.col("reading") != "adapted")
-    conditions = read_conditions(study).filter(reading="raw")
-    use_adaptation(study, NONE)
-    update_derived(study)
-    assert read_measures(study).equals(raw)
-    assert read_conditions(study).equals(conditions)
-    assert not read_sessions(study)["adapted"].any()
-    assert read_metadata(study / "summaries" / "sessions.parquet")["settings"]["adaptation_sha256"] == ""
+def test_the_raw_numbers_stay_as_they_are(made: Path, unadapted: Path) -> None:
+    raw = read_measures(made).filter(pl.col("reading") != "adapted")
+    conditions = read_conditions(made).filter(reading="raw")
+    assert read_measures(unadapted).equals(raw)
+    assert read_conditions(unadapted).equals(conditions)
+    assert not read_sessions(unadapted)["adapted"].any()
+    assert read_metadata(unadapted / "summaries" / "sessions.parquet")["settings"]["adaptation_sha256"] == ""
 
 
 def test_a_new_file_refreshes_the_tables(study: Path) -> None:
@@ -116,11 +123,9 @@ def test_a_damaged_file_is_told_and_left_out(study: Path) -> None:
     assert set(read_measures(study)["reading"]) == {"raw", "corrected"}
 
 
-def test_pages_for_carers_keep_their_reading(made: Path, study: Path) -> None:
-    use_adaptation(study, NONE)
-    update_derived(study)
+def test_pages_for_carers_keep_their_reading(made: Path, unadapted: Path) -> None:
     for session in ("S01", "S02"):
-        found, without = FolderFacts(made).of("P03", session), FolderFacts(study).of("P03", session)
+        found, without = FolderFacts(made).of("P03", session), FolderFacts(unadapted).of("P03", session)
         assert (found.reading, found.still, found.rated) == (without.reading, without.still, without.rated)
         assert (found.good, found.hard, found.unusual) == (without.good, without.hard, without.unusual)
 
@@ -133,12 +138,12 @@ def test_raters_are_held_against_it_too(made: Path) -> None:
     assert {coder.name for coder in reads} >= {"machine", "machine, adapted", "machine, adapted, episodes"}
 
 
-def test_the_reading_is_exported(made: Path, study: Path, tmp_path: Path) -> None:
+def test_the_reading_is_exported(made: Path, tmp_path: Path) -> None:
     assert export(made, "boris", tmp_path / "boris", "adapted")
     assert "adapted" in export(made, "csv", tmp_path / "csv")[0].parent.joinpath("sessions.csv").read_text()
 
 
-def test_the_methods_tell_of_it(made: Path, study: Path) -> None:
+def test_the_methods_tell_of_it(made: Path, unadapted: Path) -> None:
     text = " ".join(methods(made))
     for part in (
         "an offset for each expression (angry 0.00,",
@@ -150,6 +155,4 @@ def test_the_methods_tell_of_it(made: Path, study: Path) -> None:
         "in the raw and the adapted reading only, because",
     ):
         assert part in text
-    use_adaptation(study, NONE)
-    update_derived(study)
-    assert "adapted" not in " ".join(methods(study))
+    assert "adapted" not in " ".join(methods(unadapted))

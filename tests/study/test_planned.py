@@ -249,7 +249,7 @@ def test_a_plan_after_results_says_so_and_buys_no_smaller_p(unplanned: Path, tmp
 
 
 def test_a_new_plan_is_taken_up_without_a_changed_timeline(unplanned: Path, tmp_path: Path) -> None:
-    out = shutil.copytree(unplanned, tmp_path / "late")
+    out = shutil.copytree(unplanned, tmp_path / unplanned.name)
     update_derived(out)
     stamp = (out / "summaries" / "made.json").stat().st_mtime_ns
     update_derived(out)
