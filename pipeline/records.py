@@ -93,6 +93,10 @@ MAX_CODE = 64
 """Characters of a code of one's own; it becomes ``what`` in ``events.csv``."""
 
 
+UNPLAYABLE_SUFFIXES = (".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv")
+"""Formats that no browser plays; what a browser plays of the others depends on the codec."""
+
+
 @dataclass(frozen=True)
 class SessionVideo:
     """What the page of a session plays.

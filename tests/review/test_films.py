@@ -74,3 +74,14 @@ def test_where_the_recording_is_gone_a_blurred_copy_is_played(out: Path, files: 
     path = copy(out, "all")
     files[0].unlink()
     assert found(out, original=True) == SessionVideo(((path, 0.0),), "all")
+
+
+def test_a_format_that_no_browser_plays_is_played_as_a_copy(tmp_path: Path, fake_networks: Networks) -> None:
+    folder = tmp_path / "out"
+    video = encode(tmp_path / "a.avi", [with_faces([(40, 60)])] * 10, rate=5, codec="mpeg4")
+    process_sessions(
+        [Session("P1", "S1", video)], folder, Settings(), in_this_process(fake_networks), "0" * 64
+    )
+    assert found(folder, original=True) == SessionVideo(((video, 0.0),), "none")
+    path = copy(folder, "others")
+    assert found(folder, original=True) == SessionVideo(((path, 0.0),), "others")
