@@ -18,11 +18,12 @@ from pipeline.store.timeline import Timeline
 class Pictures:
     """Small pictures of moments.
 
-    :param jpegs: by the moment's peak, s; empty where the recording is not to be had any more.
+    :param jpegs: by the moment's peak, s; ``None`` where nothing but blurred faces would be seen; empty where
+        the recording is not to be had any more.
     :param faces: whether the patient's face can be recognised in them.
     """
 
-    jpegs: Mapping[float, bytes]
+    jpegs: Mapping[float, bytes | None]
     faces: Literal["blur", "plain"]
 
 
@@ -44,12 +45,14 @@ class PlayedVideo:
 
     :param films: in order of time; empty: the recording is not where it was.
     :param blur: whose faces are blurred: ``others``, ``all``, or ``none`` in the recording itself.
+    :param sound: whether a copy has the recording's sound: voices identify people.
     :param folder: of the results, as commands on the page name it.
     """
 
     films: Sequence[Film]
     blur: str
     folder: str
+    sound: bool = False
 
     @property
     def unplayable_format(self) -> str:

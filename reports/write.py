@@ -1,7 +1,7 @@
 """Write the pages of a folder: one per timeline, patient and study, and the index."""
 
 import os
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from pipeline.analysis.session_results import FolderFacts, SessionFacts
 from pipeline.analysis.summaries import read_measures, read_sessions
 from pipeline.errors import PipelineError
 from pipeline.reasons import read_reasons
-from pipeline.records import OnProgress, SessionVideo
+from pipeline.records import Ids, OnProgress, SessionVideo
 from pipeline.results.checklist import CHECKLIST_FILES, FOR_AUTHORS, Answered, in_topics, preface
 from pipeline.results.derive import update_derived
 from pipeline.store.coverage import Summary, summarize
@@ -41,8 +41,8 @@ _Statuses = dict[tuple[str, str], IndexEntry]
 """What the status says of each session."""
 
 
-TakePictures = Callable[[str, str, Sequence[float]], Mapping[float, bytes]]
-"""Patient, session and times in s → small pictures, JPEG, of those times that can be had."""
+TakePictures = Callable[[str, str, Sequence[float]], Mapping[float, bytes | None]]
+"""Patient, session and times in s → as :attr:`reports.session_data.Pictures.jpegs`."""
 
 
 class FindVideo(Protocol):
@@ -89,6 +89,7 @@ class _Folder:
             [Film(self._url(path), start_s) for path, start_s in found.files],
             found.blur,
             self.out.resolve().name,
+            found.sound,
         )
 
     def _url(self, path: Path) -> str:
@@ -190,20 +191,22 @@ def _relative(page: Path, start: Path) -> str | None:
     return None
 
 
-def update_session_page(out: Path, patient_id: str, session_id: str, find_video: FindVideo) -> None:
-    """Write the page of one session again, if it is there, when its review was made: it leads to the review.
+def update_session_pages(out: Path, sessions: Iterable[Ids], find_video: FindVideo) -> None:
+    """Write the pages of these sessions again, if they are there: they lead to new reviews.
 
-    :raises pipeline.errors.TimelineError: the timeline can't be read.
-    :raises pipeline.errors.OutputError: the page can't be written.
+    :raises pipeline.errors.TimelineError: a timeline can't be read.
+    :raises pipeline.errors.OutputError: a page can't be written.
     """
-    if not (out / "reports" / patient_id / f"{session_id}.html").is_file():
+    there = [ids for ids in sessions if page_path(out, *ids).is_file()]
+    if not there:
         return
     update_derived(out)
     options = last_options(out)
     if options.assets == "shared":
         write_assets(out / "reports")
     folder = _Folder(out, FolderFacts(out), _methods(out), options, None, find_video)
-    _write_one(timeline_path(out, patient_id, session_id), folder, {})
+    for ids in there:
+        _write_one(timeline_path(out, *ids), folder, {})
 
 
 def update_reports(

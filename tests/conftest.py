@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fakes import FAKE_WEIGHTS, LANDMARKS, find_squares, judge_by_light
 from filelock import FileLock
+from small_studies import make_small_study
 from videos import encode, with_faces
 
 from pipeline.faces.detection import CropSpec
@@ -163,13 +164,26 @@ def raw_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def made_study(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with all that follows from it; to be read only."""
+    return made_once(tmp_path_factory, "made-study", lambda out: derive_copy(raw_study, out))
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Timelines and lists of four patients, eight sessions of four minutes each; to be copied."""
+    return made_once(tmp_path_factory, "small-study", make_small_study)
+
+
+@pytest.fixture(scope="session")
+def derived_small_study(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with all that follows from it; to be read or copied."""
+    return made_once(tmp_path_factory, "derived-small-study", lambda out: derive_copy(small_study, out))
+
+
+def derive_copy(study: Path, out: Path) -> None:
     from pipeline.results.derive import derive
 
-    def make(out: Path) -> None:
-        shutil.copytree(raw_study, out, dirs_exist_ok=True)
-        derive(out)
-
-    return made_once(tmp_path_factory, "made-study", make)
+    shutil.copytree(study, out, dirs_exist_ok=True)
+    derive(out)
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.errors import InputError, VideoError
 from pipeline.processing.session import Session
 from pipeline.records import UNPLAYABLE_SUFFIXES, SessionVideo
-from pipeline.review.annotated_video import blur_of_copy, find_recording, review_folder
+from pipeline.review.annotated_video import find_recording, options_of_copy, review_folder
 from pipeline.store.timeline import Timeline
 
 
@@ -23,11 +23,9 @@ def find_video(
     if recording and not any(path.suffix.lower() in UNPLAYABLE_SUFFIXES for path, _ in recording.files):
         return recording
     copy = review_folder(out, patient_id) / f"{session_id}.mp4"
-    match blur_of_copy(copy, timeline):
-        case "others":
-            return SessionVideo(((copy, 0.0),), "others")
-        case "all":
-            return SessionVideo(((copy, 0.0),), "all")
+    shown = options_of_copy(copy, timeline)
+    if shown and shown.blur != "none":
+        return SessionVideo(((copy, 0.0),), shown.blur, sound=shown.sound)
     return (recording or SessionVideo((), "none")) if original else None
 
 

@@ -29,7 +29,7 @@ from pipeline.errors import PipelineError
 from pipeline.faces.detection import iou
 from pipeline.records import Ids, OnProgress
 from pipeline.review.annotated_video import Material, open_material
-from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
+from pipeline.review.anonymise import face_tracks, hold_time, pixelate
 from pipeline.store.timeline import written_sessions
 
 Floats = NDArray[np.float64]
@@ -160,19 +160,15 @@ def _pictures(material: Material, start_s: float, end_s: float) -> Iterator[tupl
     for time_s, picture in zip(recording.time_s[frames].tolist(), pictures, strict=True):
         if picture is None:
             continue
-        shown = Image.fromarray(picture)
-        near = [one.box_at(time_s) for one in patient if _is_near(one, time_s, hold_s)]
+        shown = np.array(picture)
+        near = [one.box_at(time_s) for one in patient if one.is_near(time_s, hold_s)]
         faces = np.array(near).reshape(-1, 4)
         for track in others:
             # a second detection of the patient's own face would hide the face that is to be judged
             is_own = (iou(np.broadcast_to(track.box_at(time_s), faces.shape), faces) > _SAME_FACE).any()
-            if _is_near(track, time_s, hold_s) and not is_own:
+            if track.is_near(time_s, hold_s) and not is_own:
                 pixelate(shown, track.region_at(time_s))
-        yield time_s, shown
-
-
-def _is_near(track: FaceTrack, time_s: float, hold_s: float) -> bool:
-    return bool(track.time_s[0] - hold_s <= time_s <= track.time_s[-1] + hold_s)
+        yield time_s, Image.fromarray(shown)
 
 
 def _frames(time_s: NDArray[np.float64], start_s: float, end_s: float) -> NDArray[np.int64]:

@@ -127,7 +127,7 @@ def fit_study(
     values_w, design_w = values * root, design * root[:, None]
     rows = np.column_stack([values_w, design_w])
     own_rows = _rows_of_each(patients)
-    variances = _most_likely(_Products.of(rows, random, own_rows))
+    variances = _most_likely(Likelihood.of(rows, random, own_rows))
     independent = np.concatenate([_whitened(rows[own], random[own], variances) for own in own_rows])
     found = OLS(independent[:, 0], independent[:, 1:]).fit()
     residual_sd = _residual_sd(found.scale, values)
@@ -148,8 +148,8 @@ def fit_study(
 
 
 @dataclass(frozen=True, eq=False)
-class _Products:
-    """Sums of products within each patient: all that the likelihood needs of the sessions.
+class Likelihood:
+    """Restricted likelihood of the variances, from sums of products within each patient.
 
     :param random: (p, 2, 2) of the random effects' design with itself. ``mixed``: (p, 2, 1 + k) of it with
         value and design. ``fixed``: (1 + k, 1 + k) of value and design with themselves, of all patients.
@@ -162,7 +162,7 @@ class _Products:
     left: int
 
     @classmethod
-    def of(cls, rows: Floats, random: Floats, own_rows: Sequence[NDArray[np.intp]]) -> "_Products":
+    def of(cls, rows: Floats, random: Floats, own_rows: Sequence[NDArray[np.intp]]) -> "Likelihood":
         """:param rows: (n, 1 + k) value and design. ``random``: (n, 2). ``own_rows``: of each patient."""
         return cls(
             random=np.stack([random[own].T @ random[own] for own in own_rows]),
@@ -198,7 +198,7 @@ class _Products:
         return 0.5 * float(logs + self.left * np.log(residual)), 0.5 * gradient
 
 
-def _most_likely(products: _Products) -> Floats:
+def _most_likely(products: Likelihood) -> Floats:
     """(2,) variances of the random effects ÷ residual variance, with the highest likelihood."""
 
     def lack_of_logs(logs: Floats) -> tuple[float, Floats]:

@@ -40,6 +40,7 @@ def write_review_page(
     face_threshold: float,
     recording: Sequence[Film] = (),
     language: Language = ENGLISH,
+    sound: bool = False,
 ) -> Path:
     """Writes the page; returns its path.
 
@@ -47,6 +48,7 @@ def write_review_page(
     :param blur: whose faces are blurred in the copy: ``others``, ``all`` or ``none``; without a copy, none.
     :param face_threshold: what the detector was less sure of is no face to it, 0…1.
     :param recording: the recording's own files, where the page may lead to them.
+    :param sound: whether the copy has the recording's sound.
     :raises ReportError: there is nothing to play.
     :raises pipeline.errors.OutputError: it can't be written.
     """
@@ -57,7 +59,9 @@ def write_review_page(
         )
     # DIR/review/PATIENT/SESSION.html
     folder = path.resolve().parents[2].name
-    return write_page(path, review_page(timeline, blur, face_threshold, recording, folder, language))
+    return write_page(
+        path, review_page(timeline, blur, face_threshold, recording, folder, language, sound=sound)
+    )
 
 
 def review_page(
@@ -67,6 +71,8 @@ def review_page(
     recording: Sequence[Film],
     folder: str,
     language: Language = ENGLISH,
+    *,
+    sound: bool = False,
 ) -> Markup:
     """The page as HTML.
 
@@ -89,6 +95,7 @@ def review_page(
         settings=timeline.metadata["settings"],
         films=films,
         recording=recording,
+        sound=sound,
         stretches=stretches,
         min_stretch_s=MIN_STRETCH_S,
         step_s=step_s,

@@ -122,7 +122,8 @@ def moments(material: SessionMaterial, language: Language) -> dict[str, Any] | N
 
 
 def _moment(moment: Moment, material: SessionMaterial, language: Language) -> dict[str, Any]:
-    jpeg = material.pictures.jpegs.get(moment.peak_s) if material.pictures else None
+    jpegs = material.pictures.jpegs if material.pictures else {}
+    jpeg = jpegs.get(moment.peak_s)
     return {
         "emotion": moment.emotion,
         "start_s": moment.start_s,
@@ -130,6 +131,7 @@ def _moment(moment: Moment, material: SessionMaterial, language: Language) -> di
         "spoken": Clock(material.recorded_at, language, "second")(moment.start_s),
         "sure": language.word(next(word for least, word in _SURE if moment.mean_p >= least)),
         "picture": jpeg and f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}",
+        "is_all_blurred": moment.peak_s in jpegs and jpeg is None,
     }
 
 

@@ -17,25 +17,25 @@ def table(path: Path) -> pl.DataFrame:
     return pl.read_csv(path, separator=",")
 
 
-def test_every_session_is_a_timeline_of_this_program(made_study: Path) -> None:
-    assert len(written_sessions(made_study)) == 96
-    assert set(read_status(made_study)["state"]) == {"done"}
-    timeline = read_timeline(timeline_path(made_study, "P03", "S02"))
+def test_every_session_is_a_timeline_of_this_program(raw_study: Path) -> None:
+    assert len(written_sessions(raw_study)) == 96
+    assert set(read_status(raw_study)["state"]) == {"done"}
+    timeline = read_timeline(timeline_path(raw_study, "P03", "S02"))
     assert timeline.rows.height == 3000
     assert set(timeline.rows["status"].cast(pl.String)) <= set(STATUSES)
     assert timeline.metadata["session"]["condition"] == CONDITIONS[1]
 
 
-def test_the_truth_is_episodes_in_order_and_apart(made_study: Path) -> None:
-    for _, episodes in table(made_study / "truth" / "episodes.csv").group_by("patient_id", "session_id"):
+def test_the_truth_is_episodes_in_order_and_apart(raw_study: Path) -> None:
+    for _, episodes in table(raw_study / "truth" / "episodes.csv").group_by("patient_id", "session_id"):
         assert (episodes["end_s"] > episodes["start_s"]).all()
         assert (episodes["start_s"][1:] >= episodes["end_s"][:-1]).all()
         assert episodes["end_s"].max() <= LENGTH_S  # type: ignore[operator]
         assert set(episodes["code"]) <= set(EMOTIONS) - {"neutral"}
 
 
-def test_music_brings_smiles_and_the_garden_none(made_study: Path) -> None:
-    episodes = table(made_study / "truth" / "episodes.csv").filter(pl.col("code") == "happy")
+def test_music_brings_smiles_and_the_garden_none(raw_study: Path) -> None:
+    episodes = table(raw_study / "truth" / "episodes.csv").filter(pl.col("code") == "happy")
     condition = {f"S{number:02}": name for number, name in enumerate(CONDITIONS, start=1)}
     per_session = {
         name: episodes.filter(pl.col("session_id").replace(condition) == name).height / CONDITIONS.count(name)
@@ -45,8 +45,8 @@ def test_music_brings_smiles_and_the_garden_none(made_study: Path) -> None:
     assert per_session["garden"] == pytest.approx(per_session["baseline"], rel=0.2)
 
 
-def test_raters_are_not_quite_of_one_mind(made_study: Path) -> None:
-    first, second = (table(made_study / "ratings" / f"rater_{name}.csv") for name in "ab")
+def test_raters_are_not_quite_of_one_mind(raw_study: Path) -> None:
+    first, second = (table(raw_study / "ratings" / f"rater_{name}.csv") for name in "ab")
     assert set(first["session_id"]) == set(second["session_id"]) == {"S02"}
     assert first.height > second.height > 0.7 * first.height
 

@@ -7,21 +7,16 @@ import pytest
 from adaptations import make_adaptation
 from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
 from rated_study import rate_as_the_machine_expects, rate_truly
+from small_studies import make_small_study
 
 from pipeline.analysis.adaptation import adaptation_path, read_adaptation, write_adaptation
 from pipeline.analysis.summaries import read_sessions
-from pipeline.checks import demo_study
-from pipeline.checks.demo_study import make_study
 from pipeline.store.audit import read_runs
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_study, "PATIENTS", 6)
-        make_study(out)
-    return out
+    return make_small_study(tmp_path_factory.mktemp("made"), 6)
 
 
 @pytest.fixture
@@ -70,14 +65,13 @@ def test_one_that_does_not_help_is_refused_and_an_older_one_stays(emonext: Emone
     assert not adaptation_path(study).exists()
 
 
-def test_another_studys_adaptation_is_copied_and_removed(
-    emonext: Emonext, study: Path, tmp_path: Path
-) -> None:
+def test_another_studys_adaptation_is_copied_and_removed(emonext: Emonext, tmp_path: Path) -> None:
+    study = make_small_study(tmp_path / "one patient", 1)
     other = tmp_path / "other.json"
     write_adaptation(other, make_adaptation())
     ended = emonext("summarize", study, "--adapt", other)
     assert (ended.code, ended.err) == (DONE, "")
-    assert "48 adapted to raters" in ended.out
+    assert "8 adapted to raters" in ended.out
     assert adaptation_path(study).read_bytes() == other.read_bytes()
     assert emonext("summarize", study).code == DONE
     assert read_sessions(study)["adapted"].all()

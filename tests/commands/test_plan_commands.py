@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
 from plans import PLAN, frozen
-from summary_tables import make_small_study
+from small_studies import make_small_study
 
 from emonext.weight_files import SHIPPED
 from pipeline.commands.plan import _cards
@@ -19,9 +19,15 @@ from pipeline.study.plan_file import read_plan, write_plan
 
 
 @pytest.fixture
-def study(raw_study: Path, tmp_path: Path) -> Path:
+def study(small_study: Path, tmp_path: Path) -> Path:
     """Results of four patients."""
-    return make_small_study(raw_study, tmp_path / "results")
+    return shutil.copytree(small_study, tmp_path / "results")
+
+
+@pytest.fixture
+def two_patients(tmp_path: Path) -> Path:
+    """Less to be made again after a purge."""
+    return make_small_study(tmp_path / "results", 2)
 
 
 def fill_in(out: Path) -> None:
@@ -205,8 +211,9 @@ def test_an_empty_folder_has_no_checklist_and_a_planned_one_neither(emonext: Emo
 
 
 def test_a_purge_finds_a_patient_in_a_plan_and_leaves_the_plan(
-    emonext: Emonext, study: Path, tmp_path: Path
+    emonext: Emonext, two_patients: Path, tmp_path: Path
 ) -> None:
+    study = two_patients
     frozen(study, hypothesis="P01 will smile more.")
     emonext("study", "checklist", study)
     copy = (study / "plans" / "1.toml").read_bytes()
@@ -220,13 +227,13 @@ def test_a_purge_finds_a_patient_in_a_plan_and_leaves_the_plan(
     assert not (study / "summaries" / "checklist.html").exists()
 
 
-def test_a_plan_that_names_nobody_is_no_mention(emonext: Emonext, study: Path) -> None:
-    frozen(study)
-    emonext("study", "checklist", study)
-    assert "nothing of P99 in this folder" in emonext("purge", study, "--patient", "P99", "--yes").err
-    assert (study / "summaries" / "checklist.md").exists()
-    ended = emonext("purge", study, "--patient", "P01", "--yes")
+def test_a_plan_that_names_nobody_is_no_mention(emonext: Emonext, two_patients: Path) -> None:
+    frozen(two_patients)
+    emonext("study", "checklist", two_patients)
+    assert "nothing of P99 in this folder" in emonext("purge", two_patients, "--patient", "P99", "--yes").err
+    assert (two_patients / "summaries" / "checklist.md").exists()
+    ended = emonext("purge", two_patients, "--patient", "P01", "--yes")
     assert ended.code == DONE, ended.err
-    assert read_frozen(study).faults == ()
-    assert len(read_frozen(study).plans) == 1
-    shutil.rmtree(study)
+    assert read_frozen(two_patients).faults == ()
+    assert len(read_frozen(two_patients).plans) == 1
+    shutil.rmtree(two_patients)

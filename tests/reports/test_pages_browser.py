@@ -1,11 +1,11 @@
 """Pages of several sessions in a real browser: drawing, clicks, keyboard, accessibility."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from summary_tables import make_small_study
 from visits import PHONE, SCREEN, Visit
 
 from reports import ReportOptions, write_reports
@@ -14,8 +14,8 @@ PAGES = ("index", "study", "P03/index")
 
 
 @pytest.fixture(scope="module")
-def made(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_small_study(raw_study, tmp_path_factory.mktemp("study"))
+def made(derived_small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(derived_small_study, tmp_path_factory.mktemp("study") / "out")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Pages of several sessions: sentences and omissions, in both languages."""
 
+import shutil
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from french import FRENCH, NBSP, assert_no_english
 from page_text import Page
 from session_pages import spaced
-from summary_tables import PATIENTS, made, make_small_study, measure_rows, session_row, tables
+from small_studies import PATIENTS
+from summary_tables import made, measure_rows, session_row, tables
 from timelines import TWENTY_SECONDS, make_timeline, put
 
 from pipeline.analysis.longitudinal import PatientHistory, histories
@@ -188,9 +190,9 @@ def test_a_french_patient_holds_no_english(sessions: int, tmp_path: Path) -> Non
 
 
 @pytest.fixture(scope="module")
-def study(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study(derived_small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study with a session that failed; its reports."""
-    out = make_small_study(raw_study, tmp_path_factory.mktemp("study"))
+    out = shutil.copytree(derived_small_study, tmp_path_factory.mktemp("study") / "out")
     failed = {"coverage": None, "seconds_lost": None, "video_s": None, "took_s": 1.0, "finished_at": ""}
     record(out, Outcome("P01", "S09", "failed", (free_text("the file is <cut> off"),), **failed))
     return write_reports(out).parent

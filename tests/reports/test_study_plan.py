@@ -1,5 +1,6 @@
 """reports.pages.study: what was planned, and what was not."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import pytest
 from french import FRENCH, assert_no_english
 from page_text import Page
 from plans import frozen
-from summary_tables import make_small_study
 
 from pipeline.results.derive import derive
 from pipeline.study.frozen_plans import Fault, FrozenPlans
@@ -21,11 +21,11 @@ HYPOTHESIS = "Music <b>moves</b> faces."
 
 
 @pytest.fixture(scope="module")
-def study(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+def study(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A plan before results, an amendment after, and another setting."""
     out = tmp_path_factory.mktemp("planned") / "out"
     frozen(out, conditions=("music", "singing"), hypothesis=HYPOTHESIS, exclusions="Visits of relatives.")
-    make_small_study(raw_study, out)
+    shutil.copytree(small_study, out, dirs_exist_ok=True)
     frozen(out, conditions=("music", "singing", "garden"), min_coverage=0.3)
     derive(out, replace(summary_settings(out), min_coverage=0.1))
     return read_study(out)

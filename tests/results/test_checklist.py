@@ -11,7 +11,6 @@ from typing import Any
 import polars as pl
 import pytest
 from plans import MADE, frozen
-from summary_tables import make_small_study
 
 from pipeline.errors import InputError, TimelineError
 from pipeline.results import checklist_answers as answers
@@ -37,11 +36,9 @@ CARD = ModelCard(
 
 
 @pytest.fixture(scope="module")
-def folder(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(derived_small_study: Path) -> Path:
     """Four patients; to be copied."""
-    out = make_small_study(raw_study, tmp_path_factory.mktemp("checklist"))
-    derive(out)
-    return out
+    return derived_small_study
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +164,7 @@ def test_conditions(facts: Facts) -> None:
 
 def test_coverage(facts: Facts) -> None:
     hours = facts.sessions["observed_s"].sum() / 3600
-    assert answers.coverage(facts).startswith(f"5.3 h recorded; the expression was read in {hours:.1f} h.")
+    assert answers.coverage(facts).startswith(f"2.1 h recorded; the expression was read in {hours:.1f} h.")
     same = with_columns(facts, coverage=0.5, duration_s=3600.0, observed_s=900.0)
     assert answers.coverage(same) == (
         "32.0 h recorded; the expression was read in 8.0 h. Coverage (face read, or eyes shut for long): "

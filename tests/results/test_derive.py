@@ -6,22 +6,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from small_studies import make_small_study
 
 from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.scales import read_ratings
 from pipeline.analysis.summaries import SummarySettings
-from pipeline.checks import demo_study
-from pipeline.checks.demo_study import make_study
 from pipeline.errors import InputError
 from pipeline.results.derive import as_settings, derive, update_derived
 from pipeline.store.parquet import read_metadata
 
 
 @pytest.fixture
-def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(demo_study, "PATIENTS", 1)
-    make_study(tmp_path)
-    return tmp_path
+def out(tmp_path: Path) -> Path:
+    return make_small_study(tmp_path, 1)
 
 
 def made(out: Path) -> dict[str, int]:

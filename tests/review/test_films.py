@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from looks import LOOK
 from videos import encode, with_faces
 
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.records import SessionVideo
-from pipeline.review.annotated_video import Blur, open_material, write_copy
+from pipeline.review.annotated_video import Blur, CopyOptions, open_material, write_copy
 from pipeline.review.films import find_video
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline
@@ -40,7 +41,7 @@ def found(out: Path, *, original: bool = False) -> SessionVideo | None:
 
 def copy(out: Path, blur: Blur) -> Path:
     path = out / "review" / "P1" / "S1.mp4"
-    write_copy(open_material(out, "P1", "S1"), path, blur)
+    write_copy(open_material(out, "P1", "S1"), path, LOOK, CopyOptions(blur))
     return path
 
 

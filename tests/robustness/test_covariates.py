@@ -13,11 +13,11 @@ import statsmodels.api as sm
 from made_sessions import Made, as_tables, made
 from scipy.stats import t as student
 from scipy.stats import ttest_ind
+from small_studies import make_small_study
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.analysis.patients import ONE_VALUE, PatientColumn
 from pipeline.analysis.summaries import SummarySettings
-from pipeline.checks import demo_study
 from pipeline.errors import InputError
 from pipeline.results.derive import derive, update_derived
 from pipeline.robustness.covariate_tables import (
@@ -284,18 +284,14 @@ def test_without_an_interaction_the_interval_seldom_leaves_out_zero() -> None:
 
 
 @pytest.fixture
-def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(demo_study, "PATIENTS", 6)
-    demo_study.make_study(tmp_path)
-    return tmp_path
+def out(tmp_path: Path) -> Path:
+    return make_small_study(tmp_path, 6)
 
 
 @pytest.fixture
-def single(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def single(tmp_path: Path) -> Path:
     """One patient, in whom nothing is compared."""
-    monkeypatch.setattr(demo_study, "PATIENTS", 1)
-    demo_study.make_study(tmp_path)
-    return tmp_path
+    return make_small_study(tmp_path, 1)
 
 
 def known(out: Path) -> Mapping[str, Any]:

@@ -10,11 +10,10 @@ import pytest
 from lost_faces import Loss, lose
 from purging import do_purge, paths_with
 from scipy.stats import norm
+from small_studies import make_small_study
 from timelines import TWENTY_SECONDS, Runs, make_timeline, put
 
 from pipeline.analysis.summaries import SummarySettings, read_measures, read_sessions, summarize_folder
-from pipeline.checks import demo_study
-from pipeline.checks.demo_study import make_study
 from pipeline.errors import InputError, TimelineError
 from pipeline.results.derive import derive
 from pipeline.robustness.missing_compared import read_missing_compared
@@ -139,13 +138,12 @@ def test_the_interval_of_a_weighted_share_allows_for_autocorrelation(loss: Loss,
 
 
 @pytest.fixture
-def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(demo_study, "PATIENTS", 2)
-    make_study(tmp_path / "out")
-    return tmp_path / "out"
+def out(tmp_path: Path) -> Path:
+    return make_small_study(tmp_path / "out", 2)
 
 
-def test_the_table_is_of_every_session_and_agrees_with_the_measures(out: Path) -> None:
+def test_the_table_is_of_every_session_and_agrees_with_the_measures(tmp_path: Path) -> None:
+    out = make_small_study(tmp_path, 2, LENGTH_S=600.0)  # in less time, fewer sessions have weights
     summarize_folder(out)
     found = write_missing(out)
     assert found.columns == MISSING_SCHEMA.names
@@ -170,8 +168,8 @@ def key(tmp_path: Path) -> Iterator[None]:
     use_no_key()
 
 
-def test_with_a_key_both_tables_are_encrypted(out: Path, key: None, tmp_path: Path) -> None:
-    make_study(tmp_path / "encrypted")
+def test_with_a_key_both_tables_are_encrypted(key: None, tmp_path: Path) -> None:
+    make_small_study(tmp_path / "encrypted", 2)
     derive(tmp_path / "encrypted")
     for name in ("missing", "missing_compared"):
         assert is_encrypted(tmp_path / "encrypted" / "summaries" / f"{name}.parquet")

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from made_sessions import Made, made
+from scipy.optimize import approx_fprime
 from scipy.stats import binom, ttest_rel
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.errors import NotEnoughError
-from pipeline.stats.mixed_model import Fit, fit_patient, fit_study
+from pipeline.stats.mixed_model import Fit, Likelihood, fit_patient, fit_study
 
 # With EMONEXT_TRIALS=1000, twenty minutes.
 TRIALS = int(os.environ.get("EMONEXT_TRIALS", "0"))
@@ -106,6 +107,34 @@ def test_a_study_is_as_statsmodels_own_fit_where_that_converges() -> None:
         assert ours.coefficients == pytest.approx(theirs.fe_params, rel=1e-4)
         assert np.sqrt(np.diag(ours.covariance)) == pytest.approx(theirs.bse_fe, rel=1e-3)
         assert ours.residual_sd == pytest.approx(np.sqrt(theirs.scale), rel=1e-3)
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_the_likelihood_is_that_of_statsmodels(others: int) -> None:
+    """Also with patients who have one session, and with further columns of the design."""
+    study = made(np.random.default_rng(5), patients=9, effect_sd=5)
+    random = np.random.default_rng(6)
+    kept = random.permutation([0, *range(10, 72)])
+    patients = study.patients[kept]
+    assert np.unique(patients, return_counts=True)[1].tolist() == [1, 6, *[8] * 7]
+    root = np.sqrt(study.weights[kept])
+    effects = np.column_stack([root, root * (study.other[kept] - 0.5)])
+    more = random.normal(size=(len(kept), others))
+    design = np.column_stack([study.design[kept], more]) * root[:, None]
+    theirs = MixedLM(study.values[kept] * root, design, patients, exog_re=effects)
+    theirs.reml, theirs.cov_pen, theirs.fe_pen = True, None, None
+    of_each = [np.flatnonzero(patients == patient) for patient in np.unique(patients)]
+    ours = Likelihood.of(np.column_stack([study.values[kept] * root, design]), effects, of_each)
+    points = np.exp(random.uniform(np.log(1e-8), np.log(1e6), (50, 2)))
+    expected = np.array(
+        [theirs.loglike(MixedLMParams.from_components(cov_re=np.diag(point))) for point in points]
+    )
+    lacks = np.array([ours.lack(point)[0] for point in points])
+    # but for a constant
+    assert lacks - lacks[0] == pytest.approx(expected[0] - expected, rel=1e-8, abs=1e-8)
+    for point in points:
+        slope = approx_fprime(np.log(point), lambda logs: ours.lack(np.exp(logs))[0], 1e-6)
+        assert point * ours.lack(point)[1] == pytest.approx(slope, rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.parametrize("effect_sd", [8.0, 24.0])

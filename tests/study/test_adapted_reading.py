@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from adaptations import make_adaptation
+from small_studies import make_small_study
 
 from pipeline.agreement.machine_coding import MachineCoder
 from pipeline.analysis.adaptation import (
@@ -18,8 +19,6 @@ from pipeline.analysis.adaptation import (
 from pipeline.analysis.scales import read_ratings
 from pipeline.analysis.session_results import FolderFacts
 from pipeline.analysis.summaries import read_episodes, read_measures, read_sessions
-from pipeline.checks import demo_study
-from pipeline.checks.demo_study import make_study
 from pipeline.exchange.export import export
 from pipeline.results.derive import derive, update_derived
 from pipeline.results.methods_text import methods
@@ -32,10 +31,7 @@ from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three patients of the made study, one of whom looks sad at rest; with an adaptation."""
-    out = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_study, "PATIENTS", 3)
-        make_study(out)
+    out = make_small_study(tmp_path_factory.mktemp("made"), 3, seed=3)
     write_adaptation(adaptation_path(out), make_adaptation(temperature=1.0))
     assert derive(out) == ()
     return out

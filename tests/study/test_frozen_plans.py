@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from plans import PLAN, frozen
-from summary_tables import make_small_study
 
 from pipeline.errors import InputError
 from pipeline.store.audit import HEAD_FILE, LOG_FILE, audited, forget, read_runs, verify
@@ -152,8 +151,8 @@ def test_a_freeze_that_was_cut_off_froze_nothing(out: Path, monkeypatch: pytest.
 # --- how many sessions had results
 
 
-def test_sessions_with_a_timeline_had_results(raw_study: Path, out: Path) -> None:
-    make_small_study(raw_study, out)
+def test_sessions_with_a_timeline_had_results(small_study: Path, out: Path) -> None:
+    shutil.copytree(small_study, out, dirs_exist_ok=True)
     assert frozen(out).sessions == 32
     found = read_frozen(out)
     assert found.last == PLAN
@@ -184,10 +183,10 @@ def test_failed_sessions_and_those_without_consent_had_none(out: Path) -> None:
     assert frozen(out).sessions == 0
 
 
-def test_a_plan_before_results_stays_the_measure_of_what_was_planned(raw_study: Path, out: Path) -> None:
+def test_a_plan_before_results_stays_the_measure_of_what_was_planned(small_study: Path, out: Path) -> None:
     frozen(out)
     frozen(out, conditions=("garden",))
-    make_small_study(raw_study, out)
+    shutil.copytree(small_study, out, dirs_exist_ok=True)
     frozen(out, conditions=("garden", "music"))
     found = read_frozen(out)
     assert [one.sessions for one in found.plans] == [0, 0, 32]

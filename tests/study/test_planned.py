@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from plans import PLAN, frozen, without_setting
 from statsmodels.stats.multitest import multipletests
-from summary_tables import make_small_study
 
 from pipeline.analysis.summaries import SummarySettings
 from pipeline.results.derive import derive, update_derived
 from pipeline.results.methods_text import methods, paper_table
 from pipeline.study.comparison_tables import STUDY, Comparison, correct_planned, read_conditions
+from pipeline.study.conditions import write_conditions
 from pipeline.study.frozen_plans import freeze
 from pipeline.study.plan_file import write_plan
 from pipeline.study.planned import Planned, comparison_settings, read_planned, summary_settings
@@ -25,23 +25,39 @@ Make = Callable[..., Path]
 
 
 @pytest.fixture
-def planned_before(raw_study: Path, tmp_path: Path) -> Make:
+def planned_before(small_study: Path, tmp_path: Path) -> Make:
     """A study of four patients whose plan was frozen before there were results."""
 
     def make(**changes: Any) -> Path:
         out = tmp_path / "out"
         frozen(out, **changes)
-        return make_small_study(raw_study, out)
+        return shutil.copytree(small_study, out, dirs_exist_ok=True)
 
     return make
 
 
-@pytest.fixture(scope="module")
-def unplanned(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same without a plan; to be copied."""
-    out = make_small_study(raw_study, tmp_path_factory.mktemp("unplanned"))
-    derive(out)
-    return out
+@pytest.fixture
+def compared_as_planned(derived_small_study: Path, tmp_path: Path) -> Make:
+    """The same with tables, of which those that the plan changes are written again, as `derive` does."""
+
+    def make(**changes: Any) -> Path:
+        out = tmp_path / "out"
+        frozen(out, **changes)
+        shutil.copytree(derived_small_study, out, dirs_exist_ok=True)
+        compare_again(out)
+        return out
+
+    return make
+
+
+def compare_again(out: Path) -> None:
+    write_conditions(out, comparison_settings(out, SummarySettings().baseline_condition))
+
+
+@pytest.fixture
+def unplanned(derived_small_study: Path) -> Path:
+    """The same without a plan, and with its tables; to be copied."""
+    return derived_small_study
 
 
 def marks(out: Path) -> dict[tuple[str, str], str]:
@@ -102,9 +118,8 @@ def test_planned_comparisons_are_marked_and_the_others_are_exploratory(planned_b
         ]
 
 
-def test_holm_is_over_the_planned_tests_alone(planned_before: Make) -> None:
-    out = planned_before(conditions=("music", "garden"))
-    derive(out)
+def test_holm_is_over_the_planned_tests_alone(compared_as_planned: Make) -> None:
+    out = compared_as_planned(conditions=("music", "garden"))
     rows = of_study(out)
     is_planned = (pl.col("measure") == "share") & (pl.col("of") == "positive")
     own = rows.filter(is_planned)
@@ -120,9 +135,8 @@ def test_holm_is_over_the_planned_tests_alone(planned_before: Make) -> None:
     )
 
 
-def test_a_planned_test_that_can_t_be_computed_makes_no_other_p_smaller(planned_before: Make) -> None:
-    out = planned_before(conditions=("music", "garden", "singing"))
-    derive(out)
+def test_a_planned_test_that_can_t_be_computed_makes_no_other_p_smaller(compared_as_planned: Make) -> None:
+    out = compared_as_planned(conditions=("music", "garden", "singing"))
     own = of_study(out).filter(measure="share", of="positive")
     expected = multipletests([*own["p"].to_list(), 1.0], method="holm")[1][:2]
     assert own["p_holm"].to_list() == pytest.approx(expected.tolist())
@@ -175,16 +189,14 @@ def test_another_reference_is_another_comparison(planned_before: Make) -> None:
     assert rows["p_holm"].to_list() == pytest.approx(multipletests(rows["p"].to_numpy(), method="holm")[1])
 
 
-def test_too_few_patients_is_the_reason_of_the_table(planned_before: Make) -> None:
-    out = planned_before(min_patients=5)
-    derive(out)
+def test_too_few_patients_is_the_reason_of_the_table(compared_as_planned: Make) -> None:
+    out = compared_as_planned(min_patients=5)
     ((condition, reason),) = missing(read_planned(out))
     assert (condition, reason.split(" have")[0]) == ("music", "4 of the 5 patients it takes")
 
 
-def test_processing_that_differs_is_told_with_its_sessions(planned_before: Make) -> None:
-    out = planned_before(sample_fps=10.0, weights="atto", weights_sha256="ab" * 32)
-    derive(out)
+def test_processing_that_differs_is_told_with_its_sessions(compared_as_planned: Make) -> None:
+    out = compared_as_planned(sample_fps=10.0, weights="atto", weights_sha256="ab" * 32)
     found = {one.setting: one for one in read_planned(out).deviations}
     assert (found["sample_fps"].planned, found["sample_fps"].used, found["sample_fps"].sessions) == (
         "10",
@@ -196,9 +208,8 @@ def test_processing_that_differs_is_told_with_its_sessions(planned_before: Make)
     assert "sample_fps 5 instead of 10 (32 sessions)" in plan_of(out)
 
 
-def test_a_further_measure_is_computed_and_planned(planned_before: Make) -> None:
-    out = planned_before(measures=("expressivity", "share_without_speech positive"))
-    derive(out)
+def test_a_further_measure_is_computed_and_planned(compared_as_planned: Make) -> None:
+    out = compared_as_planned(measures=("expressivity", "share_without_speech positive"))
     found = marks(out)
     assert found["expressivity", "music"] == found["share_without_speech positive", "music"] == "planned"
     rows = read_conditions(out).filter(patient_id=STUDY, condition="music", measure="share_without_speech")
@@ -208,12 +219,11 @@ def test_a_further_measure_is_computed_and_planned(planned_before: Make) -> None
 # --- amendments
 
 
-def test_what_an_amendment_adds_after_results_is_no_plan_before_results(planned_before: Make) -> None:
-    out = planned_before()
-    derive(out)
+def test_what_an_amendment_adds_after_results_is_no_plan_before_results(compared_as_planned: Make) -> None:
+    out = compared_as_planned()
     before = of_study(out)
     frozen(out, conditions=("garden",), measures=("valence",), hypothesis="Gardens calm.")
-    derive(out)
+    compare_again(out)
     found = marks(out)
     assert found["share positive", "music"] == "planned", "an amendment can't take back a plan"
     assert found["valence", "garden"] == "planned after results"
@@ -253,8 +263,9 @@ def test_a_new_plan_is_taken_up_without_a_changed_timeline(unplanned: Path, tmp_
 
 
 @pytest.mark.parametrize("how", ["copy", "log"])
-def test_a_changed_plan_or_log_leaves_nothing_planned(planned_before: Make, how: str) -> None:
-    out = planned_before()
+def test_a_changed_plan_or_log_leaves_nothing_planned(compared_as_planned: Make, how: str) -> None:
+    out = compared_as_planned()
+    assert set(marks(out).values()) == {"planned", "not planned"}
     path = out / "plans" / "1.toml" if how == "copy" else out / "audit.jsonl"
     if how == "copy":
         path.write_text(path.read_text("utf-8").replace("music", "garden"), "utf-8")
@@ -263,7 +274,7 @@ def test_a_changed_plan_or_log_leaves_nothing_planned(planned_before: Make, how:
         freeze(out)
         lines = path.read_text("utf-8").splitlines(keepends=True)
         path.write_text("".join(lines[2:]), "utf-8")  # without the first plan
-    derive(out)
+    compare_again(out)
     assert set(marks(out).values()) == {"unknown: plan or log changed"}
     rows = of_study(out)
     assert rows["p_holm"].to_list() == pytest.approx(multipletests(rows["p"].to_numpy(), method="holm")[1])

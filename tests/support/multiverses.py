@@ -4,24 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
+from small_studies import make_small_study
 
-from pipeline.checks import demo_study
 from pipeline.robustness.multiverse import MULTIVERSE_SCHEMA
 from pipeline.store.parquet import as_frame, to_table
 
-MINUTES = 4
-
 
 def make_small(out: Path, *, patients: int, smiles_with_music: float, seed: int = 0) -> Path:
-    """Eight sessions of four minutes for each patient; songs change nothing by themselves."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_study, "PATIENTS", patients)
-        patch.setattr(demo_study, "LENGTH_S", 60.0 * MINUTES)
-        patch.setattr(demo_study, "SMILES_WITH_MUSIC", smiles_with_music)
-        patch.setattr(demo_study, "_SONG_CHANCE", 0.0)
-        demo_study.make_study(out, seed=seed)
-    return out
+    """Songs change nothing by themselves."""
+    changes = {"SMILES_WITH_MUSIC": smiles_with_music, "_SONG_CHANCE": 0.0}
+    return make_small_study(out, patients, seed=seed, **changes)
 
 
 BLANK: dict[str, Any] = {

@@ -1,18 +1,11 @@
 """Hand-made summary tables, in the format of ``emonext summarize``."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-
-from pipeline.store.status import read_outcomes, record
-
-PATIENTS = 4
-"""Of the small study."""
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 NEGATIVE = ("angry", "disgust", "fear", "sad")
@@ -123,20 +116,3 @@ def made(
             if row["corrected"]:
                 measures += measure_rows(row, positive, 0.5 * negative, "corrected")
     return tables(rows, measures)
-
-
-def make_small_study(raw_study: Path, out: Path) -> Path:
-    """The first patients of the made study, eight sessions each."""
-    shutil.copytree(raw_study, out, dirs_exist_ok=True)
-    ids = [f"P{number:02}" for number in range(1, PATIENTS + 1)]
-    for folder in out.glob("timelines/*"):
-        if folder.name.removeprefix("patient_id=") not in ids:
-            shutil.rmtree(folder)
-    outcomes = [outcome for outcome in read_outcomes(out).values() if outcome.patient_id in ids]
-    (out / "status.parquet").unlink()
-    record(out, *outcomes)
-    header, *events = (out / "events.csv").read_text().splitlines(keepends=True)
-    (out / "events.csv").write_text(
-        "".join([header, *(line for line in events if line.startswith(tuple(ids)))])
-    )
-    return out
