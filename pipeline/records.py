@@ -93,6 +93,10 @@ MAX_CODE = 64
 """Characters of a code of one's own; it becomes ``what`` in ``events.csv``."""
 
 
+UNPLAYABLE_SUFFIXES = (".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv")
+"""Formats that no browser plays; what a browser plays of the others depends on the codec."""
+
+
 @dataclass(frozen=True)
 class SessionVideo:
     """What the page of a session plays.
@@ -100,10 +104,12 @@ class SessionVideo:
     :param files: each file, and the recording's time at which it begins, s; in order of time. Empty: the
         recording is not where it was, or another file has taken its place.
     :param blur: whose faces are blurred: of ``others``, of ``all``, or of ``none`` in the recording itself.
+    :param sound: whether a copy has the recording's sound.
     """
 
     files: tuple[tuple[Path, float], ...]
     blur: Literal["others", "all", "none"]
+    sound: bool = False
 
 
 def recording_id(sha256s: Sequence[str]) -> str:

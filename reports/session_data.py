@@ -9,12 +9,9 @@ from typing import Literal
 from pipeline.analysis.events import Event, why_outside
 from pipeline.analysis.session_results import SessionFacts
 from pipeline.analysis.summaries import has_time
-from pipeline.records import EMOTIONS, NEGATIVE, UNSURE
+from pipeline.records import EMOTIONS, NEGATIVE, UNPLAYABLE_SUFFIXES, UNSURE
 from pipeline.store.coverage import Summary, seen_too_little
 from pipeline.store.timeline import Timeline
-
-# What browsers play of the others depends on the codec: the page says so if it fails.
-_UNPLAYABLE = (".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv")
 
 
 @dataclass(frozen=True)
@@ -48,18 +45,20 @@ class PlayedVideo:
 
     :param films: in order of time; empty: the recording is not where it was.
     :param blur: whose faces are blurred: ``others``, ``all``, or ``none`` in the recording itself.
+    :param sound: whether a copy has the recording's sound: voices identify people.
     :param folder: of the results, as commands on the page name it.
     """
 
     films: Sequence[Film]
     blur: str
     folder: str
+    sound: bool = False
 
     @property
     def unplayable_format(self) -> str:
         """The format of a file that no browser plays, such as ``AVI``; empty if all may be played."""
         suffixes = (PurePosixPath(film.url).suffix.lower() for film in self.films)
-        return next((suffix[1:].upper() for suffix in suffixes if suffix in _UNPLAYABLE), "")
+        return next((suffix[1:].upper() for suffix in suffixes if suffix in UNPLAYABLE_SUFFIXES), "")
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ class _Folder:
             [Film(self._url(path), start_s) for path, start_s in found.files],
             found.blur,
             self.out.resolve().name,
+            found.sound,
         )
 
     def _url(self, path: Path) -> str:

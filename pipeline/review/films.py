@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError, VideoError
 from pipeline.processing.session import Session
-from pipeline.records import SessionVideo
+from pipeline.records import UNPLAYABLE_SUFFIXES, SessionVideo
 from pipeline.review.annotated_video import find_recording, options_of_copy, review_folder
 from pipeline.store.timeline import Timeline
 
@@ -16,17 +16,17 @@ def find_video(
 
     A copy in which nobody is blurred is played only by the page of ``review``.
 
-    :param original: the recording itself, with the face and voice of everybody in it; a blurred copy, if it
-        is not there. Else only a blurred copy.
+    :param original: the recording itself, with the face and voice of everybody in it; a blurred copy, if the
+        recording is not there or no browser plays its format. Else only a blurred copy.
     """
     recording = _recording(out, patient_id, session_id, timeline) if original else None
-    if recording is not None:
+    if recording and not any(path.suffix.lower() in UNPLAYABLE_SUFFIXES for path, _ in recording.files):
         return recording
     copy = review_folder(out, patient_id) / f"{session_id}.mp4"
     shown = options_of_copy(copy, timeline)
     if shown and shown.blur != "none":
-        return SessionVideo(((copy, 0.0),), shown.blur)
-    return SessionVideo((), "none") if original else None
+        return SessionVideo(((copy, 0.0),), shown.blur, sound=shown.sound)
+    return (recording or SessionVideo((), "none")) if original else None
 
 
 def _recording(out: Path, patient_id: str, session_id: str, timeline: Timeline) -> SessionVideo | None:

@@ -64,6 +64,9 @@ def video(material: SessionMaterial, language: Language) -> dict[str, Any] | Non
         "films": shown.films,
         "format": shown.unplayable_format,
         "command": command_line("emonext", "review", shown.folder, summary.patient_id, summary.session_id),
+        "report": command_line("emonext", "report", shown.folder, "--video", "copy")
+        if shown.blur == "none"
+        else "",
         "stops": stops_ms,
         "review": material.review,
         "data": {

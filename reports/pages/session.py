@@ -42,6 +42,7 @@ def session_page(material: SessionMaterial, language: Language, assets: Assets =
         **({"beside": ("video", "timeline")} if material.playable else {}),
         playable=material.playable,
         blur=material.video.blur if material.video else "",
+        voices=material.video is not None and material.video.sound,
         sections=render_sections(SECTIONS, "section", material, language, playable=material.playable),
         software_version=material.timeline.metadata["software_version"],
         **assets.of_page(

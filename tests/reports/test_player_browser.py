@@ -16,7 +16,7 @@ from pipeline.records import SessionVideo
 from pipeline.review.apply_markers import apply_markers
 from pipeline.review.markers import read_markers
 from pipeline.store.timeline import Timeline
-from reports import write_reports
+from reports import ReportOptions, write_reports
 from reports.pages.review import write_review_page
 from reports.session_data import Film, PlayedVideo
 from reports.words.language import language
@@ -346,3 +346,13 @@ def test_markers_become_events_of_the_study(browser: Any, study: Path, page: str
     assert "4 events" in str(title.text_content()).replace("\u00a0", " ")
     session = Visit(browser, study / "reports" / "P1" / "S1.html", SCREEN)
     assert session.page.locator(".events li").all_inner_texts() == ["0:20 song", "1:00 song"]
+
+
+def test_scripts_beside_the_pages_play_it_too(browser: Any, study: Path) -> None:
+    write_reports(study, options=ReportOptions(assets="shared"), find_video=find)
+    visit = ready(Visit(browser, study / "reports" / "P1" / "S1.html", SCREEN))
+    visit.page.get_by_role("button", name="0:20", exact=True).first.click()
+    wait_until(visit, "document.querySelector('video').currentTime > 20")
+    assert not paused(visit)
+    assert visit.complaints == []
+    assert (study / "reports" / "P1" / "S1.html").stat().st_size < 0.3e6

@@ -43,6 +43,8 @@ def test_a_page_with_a_video_says_whom_it_shows(tmp_path: Path) -> None:
     assert [a["src"] for tag, a in page.tags if tag == "video"] == ["../../review/P1/S1.mp4"]
     assert "it shows the patient’s face; other people’s faces are blurred where they were found" in page.text
     assert "all faces that were found are blurred" in page_of(tmp_path, replace(COPY, blur="all")).text
+    assert "voices" not in page_of(tmp_path, COPY).text
+    assert "voices can be recognised" in page_of(tmp_path, replace(COPY, sound=True)).text
     itself = replace(COPY, films=[Film("file:///a.mp4", 0.0)], blur="none")
     assert (
         "plays the recording itself, with the face and voice of everybody" in page_of(tmp_path, itself).text

@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from looks import LOOK
 from videos import encode, with_faces
 
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.records import SessionVideo
-from pipeline.review.annotated_video import Blur, open_material, write_copy
+from pipeline.review.annotated_video import Blur, CopyOptions, open_material, write_copy
 from pipeline.review.films import find_video
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline
@@ -40,7 +41,7 @@ def found(out: Path, *, original: bool = False) -> SessionVideo | None:
 
 def copy(out: Path, blur: Blur) -> Path:
     path = out / "review" / "P1" / "S1.mp4"
-    write_copy(open_material(out, "P1", "S1"), path, blur)
+    write_copy(open_material(out, "P1", "S1"), path, LOOK, CopyOptions(blur))
     return path
 
 
@@ -74,3 +75,14 @@ def test_where_the_recording_is_gone_a_blurred_copy_is_played(out: Path, files: 
     path = copy(out, "all")
     files[0].unlink()
     assert found(out, original=True) == SessionVideo(((path, 0.0),), "all")
+
+
+def test_a_format_that_no_browser_plays_is_played_as_a_copy(tmp_path: Path, fake_networks: Networks) -> None:
+    folder = tmp_path / "out"
+    video = encode(tmp_path / "a.avi", [with_faces([(40, 60)])] * 10, rate=5, codec="mpeg4")
+    process_sessions(
+        [Session("P1", "S1", video)], folder, Settings(), in_this_process(fake_networks), "0" * 64
+    )
+    assert found(folder, original=True) == SessionVideo(((video, 0.0),), "none")
+    path = copy(folder, "others")
+    assert found(folder, original=True) == SessionVideo(((path, 0.0),), "others")
