@@ -1,6 +1,7 @@
 """Every command and Python line of the documents runs; generated documents are up to date."""
 
 import csv
+import json
 import re
 import shlex
 import shutil
@@ -97,7 +98,19 @@ def fill_in_plan() -> None:
     path.write_text(path.read_text("utf-8").replace("conditions = []", 'conditions = ["music"]'), "utf-8")
 
 
+def fill_in_page() -> None:
+    """As the page's script saves it."""
+    found = re.search(r'id="preflight-data">(.*?)</script>', Path("recordings.html").read_text("utf-8"))
+    assert found
+    data = json.loads(found[1])
+    consent = data["columns"].index("consent")
+    rows = [tuple([*row[:consent], "yes", *row[consent + 1 :]]) for row in data["rows"]]
+    Path("Downloads").mkdir(exist_ok=True)
+    write_csv(Path("Downloads") / data["file"], [tuple(data["columns"]), *rows])
+
+
 AFTERWARDS = {
+    "emonext preflight recordings/ --page recordings.html": fill_in_page,
     "emonext study init recordings/": give_consent,
     "emonext study plan study": fill_in_plan,
 }
@@ -159,6 +172,8 @@ def place(folder: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest
     shutil.copy(small_weights, place / "runs" / "tiny" / "weights.safetensors")
     shutil.copy(small_weights, place / "mine.safetensors")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(place))
     monkeypatch.chdir(place)
     return place
 
