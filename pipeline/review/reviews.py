@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from pipeline.errors import InputError
 from pipeline.records import Ids, OnProgress
@@ -59,7 +60,9 @@ def sessions_to_review(out: Path, patient_id: str | None, session_id: str | None
     found = [ids for ids in written_sessions(out) if patient_id in (None, ids[0])]
     if not found:
         whose = f" of {patient_id}" if patient_id else ""
-        raise InputError(f"{out}: no session{whose} with a timeline; look with `emonext status {out}`.")
+        raise InputError(
+            f"{out}: no session{whose} with a timeline; look with `emonext status {quote(str(out))}`."
+        )
     return found
 
 

@@ -312,7 +312,10 @@ def test_pictures_are_shown_and_what_they_show_is_said(tmp_path: Path) -> None:
     assert "The pictures show the patient’s face." in page.text
     assert "no picture 1:01" in page.text
     blurred = page_of(material(facts=facts(), pictures=Pictures(some, "blur")), tmp_path)
-    assert "All faces that were found are blurred in the pictures." in blurred.text
+    assert "around the patient; all faces that were found are blurred." in blurred.text
+    close = page_of(material(facts=facts(), pictures=Pictures({12.0: None}, "blur")), tmp_path)
+    assert close.count("img") == 0
+    assert close.text.count("Too close: without the faces nothing would be seen.") == 1
     gone = page_of(material(facts=facts(), pictures=Pictures({}, "plain")), tmp_path)
     assert "There are no pictures" in gone.text
     assert gone.count("img") == 0

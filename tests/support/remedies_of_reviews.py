@@ -135,6 +135,37 @@ def a_review_without_a_copy(kit: Kit) -> Steps:
     yield kit.run(*command)
 
 
+@remedy("The copy of the video is up to date. Use --overwrite to draw it again.")
+def a_review_that_is_up_to_date(kit: Kit) -> Steps:
+    kit.study()
+    kit.run("review", kit.out, *REVIEW)
+    yield kit.run("review", kit.out, *REVIEW)
+    copy = kit.out / "review/P1/S1.mp4"
+    before = copy.stat().st_mtime_ns
+    ended = kit.run("review", kit.out, *REVIEW, "--overwrite")
+    assert copy.stat().st_mtime_ns > before
+    yield ended
+
+
+@remedy("Where a recording has moved: emonext review {} --video FILE")
+def reviews_of_which_one_recording_was_moved(kit: Kit) -> Steps:
+    one, two = kit.video(), kit.video("P1_S2.mp4")
+    kit.process(one, two)
+    moved = one.rename(kit.folder / "moved.mp4")
+    command = ("review", kit.out, "--blur", "all")
+    yield kit.run(*command)
+    assert kit.run("review", kit.out, *REVIEW, "--video", moved).code == 0
+    yield kit.run(*command)
+
+
+@remedy(": no session{} with a timeline; look with `emonext status {}`.")
+def reviews_of_an_unknown_patient(kit: Kit) -> Steps:
+    kit.study()
+    said = kit.run("review", kit.out, "P9")
+    yield said
+    yield works(kit.named(said), kit.run("review", kit.out, "P1", "--blur", "all"))
+
+
 @remedy("a new copy of the video, not with --no-video")
 def blurring_without_a_copy(kit: Kit) -> Steps:
     kit.study()
