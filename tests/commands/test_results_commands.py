@@ -124,15 +124,9 @@ def test_the_page_of_people_has_the_language_of_the_reports(emonext: Emonext, tw
 
 
 def test_pages_of_commands_have_the_language_of_the_reports_or_their_own(emonext: Emonext, two: Path) -> None:
-    pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
-    pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")
-    rating = two.parent / "P1_S1.csv"
-    rating.write_text("patient_id;session_id;start_s;end_s;code\nP1;S1;0;1;happy\n")
-    review = ["review", two, "P1", "S1"]
     pages = {
         two / "people.html": ["people", two],
-        two / "review" / "P1" / "S1.html": review,
-        two / "reports" / "agreement.html": ["agree", two, rating],
+        two / "review" / "P1" / "S1.html": ["review", two, "P1", "S1"],
     }
     assert emonext("report", two, "--lang", "fr").code == DONE
     for page, command in pages.items():

@@ -192,7 +192,12 @@ def test_agree_compares_only_the_time_that_somebody_looked_at(
         "coded 5 s"
     ) in told.out
     assert "Compared were 7\u00a0s of" in told.out
-    assert note in (out / "reports" / "agreement.html").read_text(encoding="utf-8")
+    page = out / "reports" / "agreement.html"
+    assert note in page.read_text(encoding="utf-8")
+    assert run(monkeypatch, "agree", out, "--codes", "smile=happy,none=neutral", "--lang", "fr") == 0
+    french = page.read_text(encoding="utf-8")
+    assert '<html lang="fr">' in french
+    assert f'<ul lang="en"><li>{note}</li>' in french
 
 
 def test_agree_names_unknown_codes_in_one_line(

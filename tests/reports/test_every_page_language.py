@@ -17,7 +17,17 @@ from reports.words.language import Language, language, languages
 # What the pages show of the data: ids, conditions, columns, settings and their values, names of people and
 # models. Put what a new page shows of its data here, or into <code>.
 DATA = (
-    *("Emonext Care", "Observed Emotion Rating Scale", "sha256", "ECE", "IMG_1.mp4", "anna", "atto", "tiny"),
+    *(
+        "Emonext Care",
+        "Observed Emotion Rating Scale",
+        "sha256",
+        "ECE",
+        "IMG_1.mp4",
+        "IMG_2.mp4",
+        "anna",
+        "atto",
+        "tiny",
+    ),
     *("65 and over", "under 40", "age", "sex", "mmse", "group", "care home", "nursing home", "day care"),
     *(
         "baseline",
@@ -119,13 +129,15 @@ def test_numbers_have_the_decimal_comma(french_pages: dict[str, str]) -> None:
     ],
 )
 def test_a_planted_english_text_is_found(french_pages: dict[str, str], planted: str) -> None:
-    html = french_pages["index"]
+    html = french_pages["index with a study"]
     assert english_in(html) == []
     assert english_in(html.replace("</main>", f"{planted}</main>"))
 
 
 def test_what_is_said_to_be_english_may_be(french_pages: dict[str, str]) -> None:
-    html = french_pages["index"].replace("</main>", '<p lang="en">The text <b>of</b> a paper.</p></main>')
+    html = french_pages["index with a study"].replace(
+        "</main>", '<p lang="en">The text <b>of</b> a paper.</p></main>'
+    )
     assert english_in(html) == []
 
 
@@ -199,7 +211,7 @@ def test_a_language_is_a_folder(own_language: Language, made_study: Path, tmp_pa
     found = {name: not_translated(html) for name, html in pages.items()}
     assert {name: words for name, words in found.items() if words} == {}
     assert "2 mars 2026" in pages["session with everything, blur 2026-03-02T14:05:00"]
-    assert not_translated(pages["index"].replace("</main>", "<p>Hello world</p></main>")) == [
+    assert not_translated(pages["index with a study"].replace("</main>", "<p>Hello world</p></main>")) == [
         "Hello",
         "world",
     ]

@@ -9,12 +9,11 @@ from typing import Any, get_args
 
 import numpy as np
 import polars as pl
-from adaptations import make_adaptation
+from adaptations import make_adaptation, make_own_offsets
 from evaluations import make_evaluation
 from made_clips import CLIPS, FILMS
 from session_pages import corrected, facts, jpeg, material, rated
 from timelines import TWENTY_SECONDS, chosen, make_timeline
-from written_pages import write_index
 
 from pipeline.agreement.adjusted_shares import AdjustedShare
 from pipeline.agreement.episode_matching import Matched, MatchRate
@@ -38,27 +37,42 @@ from pipeline.analysis.session_results import Unusual
 from pipeline.analysis.summaries import read_measures
 from pipeline.exchange.code_map import COARSE_LABELS
 from pipeline.reasons import DECIMALS, RESULT_TEXTS, SINGULAR, TEXTS, Reason, free_text
-from pipeline.records import STATES, IdentityState, ListedSeat, Person, Seat, Still
+from pipeline.records import (
+    FAULTS,
+    STATES,
+    CheckedRecording,
+    Finding,
+    IdentityState,
+    ListedRow,
+    Person,
+    Seat,
+    SeenFace,
+    Still,
+    Verdict,
+)
 from pipeline.results.checklist import ITEMS, Answered
 from pipeline.stats.reliability import Correlation, Figure
 from pipeline.stats.weighted_share import WeightedShare
 from pipeline.store.coverage import summarize
 from pipeline.store.status import State
 from pipeline.study.frozen_plans import Fault, FaultCode, FrozenPlans
+from reports.assets import INLINE
 from reports.forms.people import people_page
+from reports.forms.preflight import preflight_page
 from reports.forms.rate import rate_page
-from reports.forms.seats import seats_page
+from reports.index_data import IndexEntry, Overview
 from reports.options import ReportOptions, write_options
 from reports.pages.agreement import agreement_page
 from reports.pages.evaluation import evaluation_page
-from reports.pages.index import IndexEntry
+from reports.pages.index import index_page
 from reports.pages.patient import patient_page
-from reports.pages.review import Film, review_page
+from reports.pages.review import review_page
 from reports.pages.session import session_page
 from reports.pages.study import study_page
-from reports.session_data import Pictures
+from reports.session_data import Film, Pictures, PlayedVideo
 from reports.study_data import Study, read_study
 from reports.words.language import Language
+from reports.words.preflight import CHECK_WORDS
 from reports.write import write_checklist_page
 
 
@@ -86,11 +100,10 @@ def every_page(made_study: Path, folder: Path, language: Language) -> dict[str, 
     pages |= {f"review {name}": page for name, page in _reviews(language)}
     pages |= {f"agreement {name}": page for name, page in _agreements(folder, language)}
     pages |= {f"evaluation {name}": page for name, page in _evaluations(language)}
-    pages["index"] = _index(folder, language)
+    pages |= {f"index {name}": page for name, page in _indexes(language)}
     pages["people"] = str(people_page(_people(), "people.csv", language, "study", _STILLS))
-    rows = [ListedSeat("P1", "S1", "P1_S1.mp4", None, _STILLS["P1", "S1"]), ListedSeat("", "", "IMG_1.mp4")]
-    pages["seats"] = str(seats_page(rows, "recordings", "sessions.csv", language))
-    pages["seats of a new list"] = str(seats_page(rows[:1], "recordings", None, language))
+    pages["preflight"] = str(preflight_page(_recordings(), "recordings", "sessions.csv", language))
+    pages["preflight of a new list"] = str(preflight_page(_recordings()[:1], "recordings", None, language))
     pages["rate"] = str(rate_page(CLIPS, FILMS, "anna", language))
     pages["rate, locked"] = str(rate_page(CLIPS, FILMS, "anna", language, "abcd-efgh"))
     write_options(folder, ReportOptions(language.name))
@@ -131,6 +144,13 @@ def _sessions(language: Language) -> Iterator[tuple[str, str]]:
     for runs in ([("no_face", 50)], [("happy", 3), ("no_face", 97)], [("happy", 100)], [("eyes_shut", 200)]):
         yield f"{runs}", str(session_page(material(runs, facts=facts(enough=False)), language))
         yield f"{runs} alone", str(session_page(material(runs), language))
+    for video in (
+        PlayedVideo(films, blur, "study")
+        for films in ((Film("a.mp4", 0.0), Film("b.mp4", 9.0)), (Film("a.avi", 0.0),), ())
+        for blur in ("others", "all", "none")
+    ):
+        played = str(session_page(material(facts=known, video=video), language))
+        yield f"with {len(video.films)} films, {video.blur} {video.unplayable_format}", played
     warnings = [reason.write() for reason in every_reason()]
     for by in ("longest", "largest", "hand", "photo", "gallery", "region", "3"):
         for identity in get_args(IdentityState):
@@ -152,17 +172,32 @@ def _patients(made_study: Path, language: Language) -> Iterator[tuple[str, str]]
         yield name, str(patient_page(history, language, study.about, study.tables.get("conditions")))
 
 
-def _index(folder: Path, language: Language) -> str:
+def _indexes(language: Language) -> Iterator[tuple[str, str]]:
     summaries = [summarize(make_timeline(runs)) for runs in (TWENTY_SECONDS, [("no_face", 9)])]
-    reasons = tuple(every_reason())
+    states = (*get_args(State), "interrupted")
+    reasons = every_reason()
     entries = [
         IndexEntry(
-            "P1", f"S{k}", state, reasons if k == 0 else (), summaries[k % 2], f"P1/S{k}.html", k % 2 == 0
+            "P1",
+            f"S{k}",
+            states[k % len(states)],
+            (reason,),
+            None if k % 3 == 2 else summaries[k % 3],
+            f"P1/S{k}.html",
+            k % 3 == 0,
+            "music",
+            coverage=0.5,
+            video_s=60.0,
+            identity=(*get_args(IdentityState), None)[k % 5],
         )
-        for k, state in enumerate((*get_args(State), "interrupted"))
+        for k, reason in enumerate([*reasons, *reasons])
     ]
-    entries.append(IndexEntry("P2", "S1", "failed", reasons, None, None))
-    return write_index(entries, folder / "index.html", language).read_text("utf-8")
+    entries += [IndexEntry("P2", "S1", state) for state in states]
+    yield "with a study", str(index_page(entries, language, INLINE, Overview(study="study.html")))
+    yield "as the status", str(index_page(entries, language, INLINE, Overview(is_status=True)))
+    yield "of nothing", str(index_page([], language, INLINE))
+    done = IndexEntry("P1", "S1", "done", summary=summaries[0], enough=True)
+    yield "all done", str(index_page([done], language, INLINE))
 
 
 # --- the study
@@ -175,6 +210,12 @@ def _studies(study: Study, language: Language) -> Iterator[tuple[str, str]]:
     ]
     adapted = replace(study, adaptation=make_adaptation(), adjusted=tuple(adjusted), has_agreement=True)
     yield "as made", str(study_page(adapted, language))
+    for name, own in (
+        ("own offsets", make_own_offsets("P01", "P02")),
+        ("no own offsets", make_own_offsets()),
+    ):
+        offsets = make_adaptation(own=own)
+        yield name, str(study_page(replace(adapted, adaptation=offsets), language))
     yield "without tables", str(study_page(replace(study, tables={}, methods=None), language))
     yield "that failed", str(study_page(_failed(study), language))
     for code in get_args(FaultCode):
@@ -255,14 +296,33 @@ def _people() -> list[Person]:
     return [*found, replace(blank, session_id="S99", role="unknown", portraits=(), portrait_s=())]
 
 
+def _recordings() -> list[CheckedRecording]:
+    """Each check with each verdict, each reason as what was measured and to be changed, and each fault."""
+    reasons, verdicts = every_reason(), get_args(Verdict)
+    findings = [
+        Finding(list(CHECK_WORDS)[k % len(CHECK_WORDS)], verdicts[k % len(verdicts)], reason, reason)
+        for k, reason in enumerate(reasons)
+    ]
+    faces = tuple(SeenFace((0.1, 0.1, 0.3, 0.4), 31.2, (fault,)) for fault in FAULTS)
+    seats = {1: Seat((0.0, 0.1, 0.555, 1.0), 0.98, (2,)), 2: Seat((0.5, 0, 1, 1), 0.4)}
+    row = ListedRow("P1", "S1", "music", consent=True, still=Still(jpeg(), 12.0, seats, faces))
+    found = [CheckedRecording("P1_S1.mp4", 10, (row, ListedRow("P2", "S1")), tuple(findings))]
+    found += [CheckedRecording(f"{k}.mp4", 10, (row,), (one,)) for k, one in enumerate(findings[:9])]
+    found += [CheckedRecording("IMG_1.mp4", 9, (ListedRow(),), problem=reason) for reason in reasons[:99]]
+    return [*found, CheckedRecording("IMG_2.mp4", 30, (ListedRow(),), refused=True)]
+
+
 def _reviews(language: Language) -> Iterator[tuple[str, str]]:
     timeline = make_timeline(_GAPS)
     short = make_timeline([("happy", 3)])
     films = [Film("file:///a.mp4", 0.0), Film("file:///b.mp4", 9.0)]
     for blur in ("others", "all", "none", None):
         for recording in (films, films[:1]):
-            yield f"{blur} {len(recording)}", str(review_page(timeline, blur, 0.9, recording, language))
-    yield "short", str(review_page(short, "others", 0.9, (), language))
+            yield (
+                f"{blur} {len(recording)}",
+                str(review_page(timeline, blur, 0.9, recording, "study", language, sound=True)),
+            )
+    yield "short", str(review_page(short, "others", 0.9, (), "study", language))
 
 
 # --- evaluation and agreement

@@ -12,6 +12,7 @@ from made_clips import CLIPS, FILMS
 from multiverses import analysis, table_of
 from plans import frozen
 from rated_study import rate_truly
+from reports.forms.seats import write_seats_page
 from session_pages import corrected, jpeg, material, rated
 from summary_tables import make_small_study
 from timelines import TWENTY_SECONDS, make_timeline
@@ -42,7 +43,6 @@ from pipeline.study.planned import summary_settings
 from reports import ReportOptions, write_reports
 from reports.forms.people import write_people_page
 from reports.forms.rate import write_rate_page
-from reports.forms.seats import write_seats_page
 from reports.pages.agreement import write_agreement_page
 from reports.pages.evaluation import write_evaluation_page
 from reports.pages.review import write_review_page
