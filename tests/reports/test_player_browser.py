@@ -192,7 +192,7 @@ def test_the_page_keeps_its_keys_while_nobody_works_with_the_video(visit: Visit)
     press(visit, " ", "ArrowRight", "e")
     assert paused(visit)
     assert played_s(visit) == 0
-    assert visit.page.evaluate("scrollY") > 0
+    wait_until(visit, "scrollY > 0")
     assert marked(visit) == []
 
 
