@@ -10,7 +10,7 @@ from visits import Visit
 WIDTHS = (1280, 390)
 
 KINDS = (
-    *("index", "study", "patient", "session", "session, all known", "people", "seats", "rate", "locked"),
+    *("index", "study", "patient", "session", "session, all known", "people", "preflight", "rate", "locked"),
     *("agreement", "checklist", "evaluation", "review"),
 )
 
@@ -30,8 +30,8 @@ TOO_WIDE = """
 
 
 @pytest.fixture(scope="module")
-def pages(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Pages:
-    return write_every_page(raw_study, tmp_path_factory.mktemp("pages"))
+def pages(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    return write_every_page(small_study, tmp_path_factory.mktemp("pages"))
 
 
 @pytest.mark.timeout(600)

@@ -1,6 +1,7 @@
 """Every type of page, with nearly all that it can show, from made data."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,7 @@ from made_clips import CLIPS, FILMS
 from multiverses import analysis, table_of
 from plans import frozen
 from rated_study import rate_truly
-from reports.forms.seats import write_seats_page
 from session_pages import corrected, jpeg, material, rated
-from summary_tables import make_small_study
 from timelines import TWENTY_SECONDS, make_timeline
 from videos import encode, with_faces
 from written_pages import write_session_report
@@ -25,7 +24,7 @@ from pipeline.agreement.rated_clips import read_clips, read_rated_clips
 from pipeline.analysis.adaptation import adaptation_path, write_adaptation
 from pipeline.analysis.events import Event
 from pipeline.analysis.session_results import Unusual
-from pipeline.checks.trial_recordings import check_trial, find_trial, listed_seats
+from pipeline.checks.trial_recordings import check_trial, checked_recordings, find_trial
 from pipeline.exchange.code_map import read_codes
 from pipeline.exchange.coded import session_names
 from pipeline.exchange.ratings import read_ratings
@@ -42,6 +41,7 @@ from pipeline.store.status import Outcome, State, record
 from pipeline.study.planned import summary_settings
 from reports import ReportOptions, write_reports
 from reports.forms.people import write_people_page
+from reports.forms.preflight import write_preflight_page
 from reports.forms.rate import write_rate_page
 from reports.pages.agreement import write_agreement_page
 from reports.pages.evaluation import write_evaluation_page
@@ -60,24 +60,25 @@ Pages = dict[tuple[str, str], Path]
 """Type of page and language → the page."""
 
 
-def write_every_page(raw_study: Path, folder: Path) -> Pages:
-    """:param raw_study: the made study, which is copied."""
+def write_every_page(small_study: Path, folder: Path) -> Pages:
+    """:param small_study: it is copied."""
     for name in ("evaluation", "review", "mixed", "recordings"):
         folder.joinpath(name).mkdir()
     pages: Pages = {}
-    pages |= _of_a_study(raw_study, folder / "study")
+    pages |= _of_a_study(small_study, folder / "study")
     pages |= _of_a_session(folder)
     pages |= _forms(folder)
     found = json.loads(json.dumps(make_evaluation().to_dict()))
-    pages["evaluation", "en"] = folder / "evaluation" / "evaluation.html"
-    write_evaluation_page(found, pages["evaluation", "en"])
+    for name in LANGUAGES:
+        pages["evaluation", name] = folder / "evaluation" / f"evaluation-{name}.html"
+        write_evaluation_page(found, pages["evaluation", name], language=language(name))
     return pages
 
 
-def _of_a_study(raw_study: Path, out: Path) -> Pages:
+def _of_a_study(small_study: Path, out: Path) -> Pages:
     """Index, study, patient, session, agreement and checklist."""
     frozen(out, conditions=("music", "singing"), hypothesis="Music moves faces.")
-    make_small_study(raw_study, out)
+    shutil.copytree(small_study, out, dirs_exist_ok=True)
     frozen(out, conditions=("music", "singing", "garden"), min_coverage=0.3)
     write_adaptation(adaptation_path(out), make_adaptation())
     derive(out, replace(summary_settings(out), min_coverage=0.1))
@@ -113,8 +114,9 @@ def _of_a_study(raw_study: Path, out: Path) -> Pages:
         pages["study", name] = kept / "study.html"
         pages["patient", name] = kept / "P03" / "index.html"
         pages["session", name] = kept / "P03" / "S02.html"
-    page = out / "reports-en" / "agreement.html"
-    pages["agreement", "en"] = write_agreement_page(agreement, page, out / "review")
+    for name in LANGUAGES:
+        page = out / f"reports-{name}" / "agreement.html"
+        pages["agreement", name] = write_agreement_page(agreement, page, out / "review", language(name))
     return pages
 
 
@@ -165,14 +167,19 @@ def _of_a_session(folder: Path) -> Pages:
     }
     review = folder / "review"
     encode(review / "S1.mp4", [with_faces([])] * 20, rate=10)
-    pages["review", "en"] = write_review_page(
-        make_timeline(TWENTY_SECONDS), review / "S1.html", blur="others", face_threshold=0.9
-    )
+    for name in LANGUAGES:
+        pages["review", name] = write_review_page(
+            make_timeline(TWENTY_SECONDS),
+            review / f"S1-{name}.html",
+            blur="others",
+            face_threshold=0.9,
+            language=language(name),
+        )
     return pages
 
 
 def _forms(folder: Path) -> Pages:
-    """People, seats and a rater's page."""
+    """People, recordings and a rater's page."""
     pages: Pages = {}
     networks = Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
     mixed = make_mixed_study(folder / "mixed", networks)
@@ -182,15 +189,15 @@ def _forms(folder: Path) -> Pages:
     encode(recordings / "P1_S1.mp4", [with_faces([(40, 60), (220, 60)])] * 20, rate=10)
     encode(recordings / f"P1_{LONG[:50]}.mp4", [with_faces([])] * 20, rate=10)
     trial = find_trial(recordings)
-    seats = listed_seats(trial, list(check_trial(trial, find_squares, CropSpec())))
+    checked = checked_recordings(trial, list(check_trial(trial, find_squares, CropSpec())))
     for name in LANGUAGES:
         spoken = language(name)
         pages["people", name] = write_people_page(
             people, table, mixed / f"people-{name}.html", spoken, stills
         )
-        write_seats_page(seats, folder / f"seats-{name}.html", recordings, None, spoken)
+        write_preflight_page(checked, folder / f"preflight-{name}.html", recordings, None, spoken)
         write_rate_page(CLIPS, FILMS, "anna", folder / f"rate-{name}.html", spoken, None)
         write_rate_page(CLIPS, FILMS, "anna", folder / f"locked-{name}.html", spoken, "abcd-efgh-jkmn-pqrs")
-        for kind in ("seats", "rate", "locked"):
+        for kind in ("preflight", "rate", "locked"):
             pages[kind, name] = folder / f"{kind}-{name}.html"
     return pages
