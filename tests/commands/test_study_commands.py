@@ -45,7 +45,7 @@ def test_a_study_is_processed_from_its_list(
     page = (tmp_path / "status.html").read_text()
     assert "1 done" in page
     assert "1 without consent" in page
-    assert "There is no consent: nothing is processed" in page
+    assert "there is no consent: nothing is processed" in page
     assert str(tmp_path) not in page
     assert all(word in told.out for word in ("P1", "done", "P2", "no consent"))
     assert (tmp_path / "status.csv").read_text().count("\n") == 3

@@ -188,7 +188,7 @@ def test_the_status_page_says_why_and_not_that_it_failed(study: Study) -> None:
     study.process("no")
     page = write_status_page(study.out, study.folder / "status.html", running=False).read_text()
     assert "1 with consent withdrawn" in page
-    assert "Consent was withdrawn: earlier results are set aside until they are purged" in page
+    assert "consent was withdrawn: earlier results are set aside until they are purged" in page
     assert "failed" not in page.partition("<table")[2]
 
 
