@@ -162,6 +162,18 @@ def raw_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def summarized_study(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the tables of sessions, measures and episodes; to be read only."""
+    from pipeline.analysis.summaries import summarize_folder
+
+    def make(out: Path) -> None:
+        shutil.copytree(raw_study, out, dirs_exist_ok=True)
+        summarize_folder(out)
+
+    return made_once(tmp_path_factory, "summarized-study", make)
+
+
+@pytest.fixture(scope="session")
 def made_study(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with all that follows from it; to be read only."""
     return made_once(tmp_path_factory, "made-study", lambda out: derive_copy(raw_study, out))

@@ -198,11 +198,13 @@ def test_windows_begin_with_the_part_that_counts(tmp_path: Path) -> None:
     assert rated(tmp_path, "pleasure", "coverage") == pytest.approx([1])
 
 
-def test_readings_are_rated_apart(made_study: Path, tmp_path: Path) -> None:
+def test_readings_are_rated_apart(summarized_study: Path, tmp_path: Path) -> None:
     for name in ("timelines", "episodes"):
-        (tmp_path / name).symlink_to(made_study / name)
+        (tmp_path / name).symlink_to(summarized_study / name)
     (tmp_path / "summaries").mkdir()
-    (tmp_path / "summaries" / "sessions.parquet").symlink_to(made_study / "summaries" / "sessions.parquet")
+    (tmp_path / "summaries" / "sessions.parquet").symlink_to(
+        summarized_study / "summaries" / "sessions.parquet"
+    )
     found = write_scales(tmp_path).filter(patient_id="P03", session_id="S02", item="sadness")
     assert found["reading"].to_list() == ["raw", "corrected"]
     # this patient's face looks sad at rest

@@ -141,9 +141,9 @@ def test_a_reading_that_no_session_has_is_refused(out: Path) -> None:
     assert not (out / "x").exists()
 
 
-def test_the_corrected_reading(made_study: Path, tmp_path: Path) -> None:
-    assert len(export(made_study, "elan", tmp_path, "corrected")) == 96
-    own = read_episodes(made_study, "P03", "S01").filter(pl.col("reading") == "corrected")
+def test_the_corrected_reading(derived_small_study: Path, tmp_path: Path) -> None:
+    assert len(export(derived_small_study, "elan", tmp_path, "corrected")) == 32
+    own = read_episodes(derived_small_study, "P03", "S01").filter(pl.col("reading") == "corrected")
     root = etree.parse(tmp_path / "P03_S01.eaf").getroot()
     assert [one.text for one in root.iterfind("TIER/ANNOTATION/*/ANNOTATION_VALUE")] == own[
         "emotion"

@@ -124,8 +124,8 @@ def test_a_single_analysis_has_a_figure_without_choices() -> None:
 
 
 @pytest.fixture(scope="module")
-def study(made_study: Path) -> Study:
-    return read_study(made_study)
+def study(derived_small_study: Path) -> Study:
+    return read_study(derived_small_study)
 
 
 def page(study: Study, language: Language = ENGLISH, **tables: pl.DataFrame) -> str:

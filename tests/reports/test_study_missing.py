@@ -19,8 +19,8 @@ CAVEAT = "More was seen under one condition"
 
 
 @pytest.fixture(scope="module")
-def study(made_study: Path) -> Study:
-    return read_study(made_study)
+def study(derived_small_study: Path) -> Study:
+    return read_study(derived_small_study)
 
 
 def changed(study: Study, **columns: Any) -> Study:
@@ -52,8 +52,8 @@ def test_every_share_stands_with_its_bounds(study: Study) -> None:
     (music,) = study.tables["missing_compared"].filter(of="positive", condition="music").to_dicts()
     assert len(rows) == 6
     assert [row["measure"] for row in rows[::2]] == ["Positive share", "Neutral share", "Negative share"]
-    low, high = (f"{abs(music[name]):.1f}" for name in ("bound_low", "bound_high"))
-    assert rows[1]["bounds"].startswith(f"−{low} to +{high} (−")
+    low, high = (f"{music[name]:+.1f}".replace("-", "−") for name in ("bound_low", "bound_high"))
+    assert rows[1]["bounds"].startswith(f"{low} to {high} (−")
     assert rows[1]["difference"].startswith(f"+{music['difference']:.1f} (")
     assert rows[1]["means"][1]["none"] == f"{music['mean_none']:.1f}{NBSP}%"
 

@@ -19,23 +19,23 @@ from pipeline.study.session_rows import ComparisonSettings
 COMPARISONS = ComparisonSettings(measures=(("share", "positive"), ("valence", "")), permutations=333, seed=7)
 
 
-def summarized(made_study: Path, out: Path) -> Path:
+def summarized(summarized_study: Path, out: Path) -> Path:
     """The made study with summaries alone."""
     for name in ("timelines", "episodes"):
-        (out / name).symlink_to(made_study / name)
+        (out / name).symlink_to(summarized_study / name)
     (out / "summaries").mkdir()
     for name in ("sessions.parquet", "measures.parquet"):
-        (out / "summaries" / name).symlink_to(made_study / "summaries" / name)
+        (out / "summaries" / name).symlink_to(summarized_study / "summaries" / name)
     return out
 
 
 @pytest.fixture(scope="module")
-def told(made_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def told(summarized_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with all tables, and the methods."""
-    out = summarized(made_study, tmp_path_factory.mktemp("told"))
+    out = summarized(summarized_study, tmp_path_factory.mktemp("told"))
     write_conditions(out, COMPARISONS)
     events = EventSettings(before_s=4, after_s=6, matched=3, resamples=99)
-    assert write_events(out, made_study / "events.csv", events) == ()
+    assert write_events(out, summarized_study / "events.csv", events) == ()
     write_scales(out)
     write_methods(out)
     return out
@@ -73,8 +73,8 @@ def test_every_setting_is_filled_in(told: Path) -> None:
     assert not {"None", "{", "  "} & {part for part in ("None", "{", "  ") if part in text}
 
 
-def test_what_was_not_done_is_not_told(made_study: Path, tmp_path: Path) -> None:
-    found = methods(summarized(made_study, tmp_path))
+def test_what_was_not_done_is_not_told(summarized_study: Path, tmp_path: Path) -> None:
+    found = methods(summarized(summarized_study, tmp_path))
     assert len(found) == 3
     assert not any(word in " ".join(found) for word in ("mixed model", "events", "Rating Scale"))
 
@@ -111,8 +111,8 @@ def test_the_markdown_has_both(told: Path) -> None:
     assert text.startswith("## Methods\n\n96 video sessions")
 
 
-def test_too_little_is_told_as_such(made_study: Path, tmp_path: Path) -> None:
-    out = summarized(made_study, tmp_path)
+def test_too_little_is_told_as_such(summarized_study: Path, tmp_path: Path) -> None:
+    out = summarized(summarized_study, tmp_path)
     write_conditions(out, ComparisonSettings(reference="rest|room", permutations=99))
     write_methods(out)
     rows = paper_table(out)
@@ -127,8 +127,8 @@ def test_too_little_is_told_as_such(made_study: Path, tmp_path: Path) -> None:
     )
 
 
-def test_what_single_patients_alone_have_is_no_mixed_model(made_study: Path, tmp_path: Path) -> None:
-    out = summarized(made_study, tmp_path)
+def test_what_single_patients_alone_have_is_no_mixed_model(summarized_study: Path, tmp_path: Path) -> None:
+    out = summarized(summarized_study, tmp_path)
     write_conditions(out, ComparisonSettings(min_patients=13, permutations=99))
     text = " ".join(methods(out))
     for nothing in ("comparison of conditions", "estimate of change per week"):

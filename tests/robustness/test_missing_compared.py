@@ -205,14 +205,14 @@ def test_bounds_hold_the_true_difference_and_weights_help_where_they_can(loss: L
         assert off_weighted < off
 
 
-def test_the_table_is_read_as_it_was_written(made_study: Path) -> None:
-    found = read_missing_compared(made_study)
+def test_the_table_is_read_as_it_was_written(derived_small_study: Path) -> None:
+    found = read_missing_compared(derived_small_study)
     assert found.columns == MISSING_COMPARED_SCHEMA.names == list(MissingComparison.__dataclass_fields__)
     assert found.select("of", "condition").rows() == [
         (of, condition) for of in ("positive", "neutral", "negative") for condition in ("garden", "music")
     ]
     (music,) = found.filter(of="positive", condition="music").to_dicts()
-    theirs = read_conditions(made_study).filter(
+    theirs = read_conditions(derived_small_study).filter(
         measure="share", of="positive", condition="music", patient_id=""
     )
     assert music["difference"] == theirs["difference"].item()

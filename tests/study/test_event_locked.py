@@ -250,11 +250,11 @@ def test_settings_that_make_no_bins_are_refused(wrong: dict[str, Any]) -> None:
 # --- a folder
 
 
-def test_songs_of_the_made_study_bring_smiles(made_study: Path, tmp_path: Path) -> None:
+def test_songs_of_the_made_study_bring_smiles(raw_study: Path, tmp_path: Path) -> None:
     """They were made likelier for eight seconds, from a second after the song's begin on."""
     out = tmp_path
-    (out / "timelines").symlink_to(made_study / "timelines")
-    assert write_events(out, made_study / "events.csv") == ()
+    (out / "timelines").symlink_to(raw_study / "timelines")
+    assert write_events(out, raw_study / "events.csv") == ()
     found = read_event_averages(out).filter(measure="share", of="positive")
     assert found["what"].unique().to_list() == ["song begins"]
     before = found.filter(pl.col("to_s") <= 0)
@@ -266,10 +266,10 @@ def test_songs_of_the_made_study_bring_smiles(made_study: Path, tmp_path: Path) 
     assert (found["events"] <= 108).all()
 
 
-def test_a_list_with_problems_writes_nothing(made_study: Path, tmp_path: Path) -> None:
+def test_a_list_with_problems_writes_nothing(raw_study: Path, tmp_path: Path) -> None:
     listed = tmp_path / "events.csv"
     listed.write_text("session_id;time_s;what\nS01;10;song\n")
-    (tmp_path / "timelines").symlink_to(made_study / "timelines")
+    (tmp_path / "timelines").symlink_to(raw_study / "timelines")
     problems = write_events(tmp_path, listed)
     assert [str(problem) for problem in problems] == [
         "row 2, session_id: 12 patients have a session 'S01'; name one."
@@ -277,9 +277,9 @@ def test_a_list_with_problems_writes_nothing(made_study: Path, tmp_path: Path) -
     assert not (tmp_path / "summaries").exists()
 
 
-def test_rows_without_a_fault_are_used(made_study: Path, tmp_path: Path) -> None:
-    listed, whole = tmp_path / "events.csv", (made_study / "events.csv").read_text(encoding="utf-8")
-    (tmp_path / "timelines").symlink_to(made_study / "timelines")
+def test_rows_without_a_fault_are_used(raw_study: Path, tmp_path: Path) -> None:
+    listed, whole = tmp_path / "events.csv", (raw_study / "events.csv").read_text(encoding="utf-8")
+    (tmp_path / "timelines").symlink_to(raw_study / "timelines")
     listed.write_text(whole, encoding="utf-8")
     assert write_events(tmp_path, listed) == ()
     right = read_event_averages(tmp_path)
@@ -289,18 +289,18 @@ def test_rows_without_a_fault_are_used(made_study: Path, tmp_path: Path) -> None
     assert read_event_averages(tmp_path).equals(right)
 
 
-def test_a_header_with_a_fault_is_one_of_every_row(made_study: Path, tmp_path: Path) -> None:
+def test_a_header_with_a_fault_is_one_of_every_row(raw_study: Path, tmp_path: Path) -> None:
     listed = tmp_path / "events.csv"
     listed.write_text("patient_id;session_id;time_s;what;time\nP01;S01;10;song;20\n", encoding="utf-8")
-    (tmp_path / "timelines").symlink_to(made_study / "timelines")
+    (tmp_path / "timelines").symlink_to(raw_study / "timelines")
     (problem,) = write_events(tmp_path, listed)
     assert problem.row == 1
     assert not (tmp_path / "summaries").exists()
 
 
-def test_values_are_those_of_the_timeline(made_study: Path) -> None:
+def test_values_are_those_of_the_timeline(raw_study: Path) -> None:
     """Probability, share and valence of one bin, from the columns of the timeline itself."""
-    timeline = read_timeline(timeline_path(made_study, "P01", "S01"))
+    timeline = read_timeline(timeline_path(raw_study, "P01", "S01"))
     ok = timeline.rows.filter(pl.col("p_happy").is_not_null())
     time_s = float(ok["time_s"][200])
     event, recorded = at("P01", time_s, session_id="S01"), recorded_of(timeline)
