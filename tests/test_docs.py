@@ -103,7 +103,7 @@ def fill_in_page() -> None:
     assert found
     data = json.loads(found[1])
     consent = data["columns"].index("consent")
-    rows = [tuple([*row[:consent], "yes", *row[consent + 1 :]]) for row in data["rows"]]
+    rows = [(*row[:consent], "yes", *row[consent + 1 :]) for row in data["rows"]]
     Path("Downloads").mkdir(exist_ok=True)
     write_csv(Path("Downloads") / data["file"], [tuple(data["columns"]), *rows])
 
