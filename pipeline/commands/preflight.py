@@ -137,7 +137,8 @@ def _tell_trial(trial: "Trial", checked: "Sequence[Checked]") -> None:
         if advice := [str(one.problem)] if one.problem else [*map(str, one.advice)]:
             out_console.print(_bullets(advice))
     warn_of([*trial.refused], "recording", f"{trial.folder}: not opened, because a list states no consent")
-    say(", ".join(f"{number_of(counts[verdict], 'recording')} {verdict}" for verdict in counts))
+    if counts:
+        say(", ".join(f"{number_of(counts[verdict], 'recording')} {verdict}" for verdict in counts))
 
 
 def _bullets(lines: "Iterable[str]") -> Table:

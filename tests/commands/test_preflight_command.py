@@ -87,6 +87,20 @@ def test_preflight_writes_the_page_on_request(emonext: Emonext, folder: Path, tm
     assert page.stat().st_mode & 0o077 == 0
 
 
+def test_a_page_states_consent_where_a_list_states_none_yet(
+    emonext: Emonext, folder: Path, tmp_path: Path
+) -> None:
+    """After `study init`, nothing may be opened; the page asks for the consent."""
+    assert emonext("study", "init", folder).code == DONE
+    assert emonext("preflight", folder).code == BAD_INPUT
+    ended = emonext("preflight", folder, "--page", tmp_path / "recordings.html")
+    assert ended.code == DONE
+    assert ended.out.splitlines()[0] == f"{folder}: 0 recordings checked, the worst first"
+    text = (tmp_path / "recordings.html").read_text("utf-8")
+    assert "3 recordings: 3 were not opened." in text
+    assert "data:image/jpeg" not in text
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
