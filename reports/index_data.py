@@ -1,7 +1,7 @@
 """The data of the index page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from pipeline.analysis.longitudinal import PatientHistory
 from pipeline.reasons import Reason
@@ -10,6 +10,21 @@ from reports.words.formatting import command_line
 
 RECORDINGS, RECORDING, TRIAL, KEY = "RECORDINGS", "RECORDING", "TRIAL", "KEY"
 """Placeholders in commands: a folder or list, a video, a trial video, and the file of a key."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the index shows of a session; fields as in :class:`pipeline.store.coverage.Summary`."""
+
+    duration_s: float
+    observed_s: float
+    positive_s: float
+    neutral_s: float
+    negative_s: float
+
+    @classmethod
+    def of(cls, summary: Summary) -> "Seen":
+        return cls(**{field.name: getattr(summary, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class IndexEntry:
     session_id: str
     state: str
     reasons: tuple[Reason, ...] = ()
-    summary: Summary | None = None
+    summary: Summary | Seen | None = None
     link: str | None = None
     enough: bool = False
     condition: str = ""

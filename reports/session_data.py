@@ -68,7 +68,6 @@ class SessionMaterial:
     :param facts: from its derived tables; none where there are none.
     :param pictures: none where they were not asked for.
     :param review: the page on which it can be checked by eye, relative to this one; none where there is none.
-    :param methods: the folder's methods text, in English; empty where there is none.
     :param video: none where the page plays nothing.
     """
 
@@ -77,7 +76,6 @@ class SessionMaterial:
     facts: SessionFacts | None = None
     pictures: Pictures | None = None
     review: str | None = None
-    methods: str = ""
     video: PlayedVideo | None = None
 
     @property

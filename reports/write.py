@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pipeline.analysis.longitudinal import PatientHistory, histories
 from pipeline.analysis.session_results import FolderFacts, SessionFacts
-from pipeline.analysis.summaries import read_measures, read_sessions
+from pipeline.analysis.summaries import episodes_path, read_measures, read_sessions
 from pipeline.errors import PipelineError
 from pipeline.reasons import read_reasons
 from pipeline.records import Ids, OnProgress, SessionVideo
@@ -18,15 +18,24 @@ from pipeline.results.checklist import CHECKLIST_FILES, FOR_AUTHORS, Answered, i
 from pipeline.results.derive import update_derived
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.encryption import is_encrypted
+from pipeline.store.files import state_of_files
 from pipeline.store.ids import check_id
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
-from pipeline.store.status import WITHOUT_CONSENT, identity_of, overview, state_of, stored_reasons
+from pipeline.store.status import (
+    WITHOUT_CONSENT,
+    identity_of,
+    overview,
+    read_status,
+    state_of,
+    stored_reasons,
+)
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 from reports.assets import INLINE, remove_assets, write_assets
 from reports.errors import ReportError
-from reports.index_data import Commands, IndexEntry, Overview
+from reports.index_data import Commands, IndexEntry, Overview, Seen
+from reports.made_pages import MadePage, MadePages, page_key, read_made_pages
 from reports.options import ReportOptions, last_options, write_options
 from reports.pages.index import index_page
 from reports.pages.patient import patient_page
@@ -59,10 +68,22 @@ class _Folder:
 
     out: Path
     facts: FolderFacts
-    methods: str
     options: ReportOptions
     take_pictures: TakePictures | None
     find_video: FindVideo | None
+    pages: MadePages
+
+    def key(self, ids: Ids, videos: Iterable[str]) -> str:
+        """Of the page of a session.
+
+        :param videos: paths of its recording.
+        """
+        review = self.out / "review" / ids[0] / ids[1]
+        shown = (review.with_suffix(suffix) for suffix in (".html", ".mp4"))
+        recording = map(Path, videos if self.options.video == "original" else ())
+        files = (timeline_path(self.out, *ids), episodes_path(self.out, *ids), *shown, *recording)
+        facts = self.facts.state_of(*ids)
+        return page_key((facts, self.options, state_of_files(files), bool(self.find_video)))
 
     def material(self, timeline: Timeline, summary: Summary) -> SessionMaterial:
         ids = summary.patient_id, summary.session_id
@@ -75,7 +96,6 @@ class _Folder:
             facts=facts,
             pictures=self._pictures(ids, facts),
             review=f"../../review/{patient}/{session}.html" if is_reviewed else None,
-            methods=self.methods,
             video=self._video(timeline, ids),
         )
 
@@ -111,6 +131,8 @@ def write_reports(
     options: ReportOptions | None = None,
     take_pictures: TakePictures | None = None,
     find_video: FindVideo | None = None,
+    *,
+    only_changed: bool = False,
 ) -> Path:
     """Write the pages of a folder to ``out/reports/``.
 
@@ -120,6 +142,7 @@ def write_reports(
     :param options: default: the last options.
     :param take_pictures: takes pictures of notable moments, if the options request them.
     :param find_video: finds what the pages of sessions play; without it they play nothing.
+    :param only_changed: keep the pages of sessions and patients that would show the same.
 
     Sessions without a timeline are in the index with the reason that ``status.parquet`` gives.
 
@@ -128,18 +151,21 @@ def write_reports(
     :raises pipeline.errors.TimelineError: a timeline can't be read.
     :raises pipeline.errors.OutputError: a page can't be written.
     """
-    paths = [timeline_path(out, *ids) for ids in written_sessions(out)]
-    if not paths:
+    written = written_sessions(out)
+    if not written:
         raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
     problems = update_derived(out, progress or (lambda done, total: None))
     options = options or last_options(out)
-    folder = _Folder(out, FolderFacts(out), _methods(out), options, take_pictures, find_video)
-    statuses = _read_statuses(out)
+    pages = read_made_pages(out / "reports")
+    if not only_changed:
+        pages = replace(pages, earlier={})
+    folder = _Folder(out, FolderFacts(out), options, take_pictures, find_video, pages)
+    statuses, videos = _read_statuses(out), _videos(out)
     entries = []
-    for done, path in enumerate(paths, start=1):
-        entries.append(_write_one(path, folder, statuses))
+    for done, ids in enumerate(written, start=1):
+        entries.append(_write_one(ids, folder, statuses, videos.get(ids, ())))
         if progress is not None:
-            progress(done, len(paths))
+            progress(done, len(written))
     entries += _without_timeline(statuses, entries)
     study = replace(read_study(out), problems=problems)
     patients = _write_patients(folder, study)
@@ -148,6 +174,7 @@ def write_reports(
     write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
     (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
     write_options(out, options)
+    pages.write()
     about = Overview(_commands(out), patients, study="study.html")
     return write_page(out / "reports" / "index.html", index_page(entries, spoken, assets, about))
 
@@ -204,15 +231,17 @@ def update_session_pages(out: Path, sessions: Iterable[Ids], find_video: FindVid
     options = last_options(out)
     if options.assets == "shared":
         write_assets(out / "reports")
-    folder = _Folder(out, FolderFacts(out), _methods(out), options, None, find_video)
+    pages = replace(read_made_pages(out / "reports"), earlier={})
+    folder = _Folder(out, FolderFacts(out), options, None, find_video, pages)
     for ids in there:
-        _write_one(timeline_path(out, *ids), folder, {})
+        _write_one(ids, folder, {}, ())
 
 
 def update_reports(
     out: Path, progress: OnProgress | None = None, find_video: FindVideo | None = None
 ) -> Path:
-    """Like :func:`write_reports`, but do nothing if the index (written last) is newer than the status.
+    """Write the pages that would show something else; nothing if the index (written last) is newer than the
+    status.
 
     The status changes whenever a session is processed; a run that was killed while writing pages left an
     older index.
@@ -220,25 +249,31 @@ def update_reports(
     index, status = out / "reports" / "index.html", out / "status.parquet"
     if index.exists() and status.exists() and index.stat().st_mtime_ns > status.stat().st_mtime_ns:
         return index
-    return write_reports(out, progress, find_video=find_video)
+    return write_reports(out, progress, find_video=find_video, only_changed=True)
 
 
-def _write_one(path: Path, folder: _Folder, statuses: _Statuses) -> IndexEntry:
-    timeline = read_timeline(path)
-    patient_id, session_id = ids_of(path, timeline)
-    with malformed_as_timeline_error(path):
-        summary = summarize(timeline)
-        material, options = folder.material(timeline, summary), folder.options
-        page = session_page(material, language(options.language), options.assets_of(1))
-        entry = statuses.get((patient_id, session_id)) or _entry_of(timeline, patient_id, session_id)
-    write_page(page_path(folder.out, patient_id, session_id), page)
-    return replace(
-        entry,
-        summary=material.told,
-        link=f"{quote(patient_id)}/{quote(session_id)}.html",
-        enough=material.enough,
-        condition=material.condition,
-    )
+def _write_one(ids: Ids, folder: _Folder, statuses: _Statuses, videos: Sequence[str]) -> IndexEntry:
+    """:param videos: paths of the session's recording."""
+    path, page, key = timeline_path(folder.out, *ids), page_path(folder.out, *ids), folder.key(ids, videos)
+    entry, made = statuses.get(ids), folder.pages.unchanged(page, key)
+    if entry is None or made is None:
+        timeline = read_timeline(path)
+        ids_of(path, timeline)
+        with malformed_as_timeline_error(path):
+            material, options = folder.material(timeline, summarize(timeline)), folder.options
+            html = session_page(material, language(options.language), options.assets_of(1))
+            entry = entry or _entry_of(timeline, *ids)
+        write_page(page, html)
+        made = MadePage(key, Seen.of(material.told), material.enough, material.condition)
+        folder.pages.add(page, made)
+    link = "/".join(map(quote, (ids[0], f"{ids[1]}.html")))
+    return replace(entry, summary=made.seen, link=link, enough=made.enough, condition=made.condition)
+
+
+def _videos(out: Path) -> dict[Ids, Sequence[str]]:
+    """Session → paths of its recording."""
+    rows = read_status(out).select("patient_id", "session_id", "videos").rows()
+    return {(patient_id, session_id): videos for patient_id, session_id, videos in rows}
 
 
 def page_path(out: Path, patient_id: str, session_id: str) -> Path:
@@ -251,9 +286,14 @@ def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
     reference = study.about["settings"]["baseline_condition"]
     found = histories(study.sessions, read_measures(folder.out), reference)
     spoken, assets = language(folder.options.language), folder.options.assets_of(1)
+    compared = study.tables.get("conditions")
     for history in found:
-        page = patient_page(history, spoken, study.about, study.tables.get("conditions"), assets)
-        write_page(folder.out / "reports" / check_id("`patient_id`", history.patient_id) / "index.html", page)
+        page = folder.out / "reports" / check_id("`patient_id`", history.patient_id) / "index.html"
+        own = () if compared is None else compared.filter(patient_id=history.patient_id).rows()
+        key = page_key((history, study.about, own, folder.options))
+        if not folder.pages.unchanged(page, key):
+            write_page(page, patient_page(history, spoken, study.about, compared, assets))
+            folder.pages.add(page, MadePage(key))
     return {history.patient_id: history for history in found}
 
 
@@ -270,15 +310,6 @@ def _entry_of(timeline: Timeline, patient_id: str, session_id: str) -> IndexEntr
     about = timeline.metadata
     reasons = read_reasons(about["warnings"])
     return IndexEntry(patient_id, session_id, state_of(about), reasons, identity=identity_of(about))
-
-
-def _methods(out: Path) -> str:
-    """The methods of the folder's summaries, without results; empty if unknown."""
-    path = out / "summaries" / "methods.md"
-    if not path.is_file():
-        return ""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return text.partition("## Results")[0].replace("## Methods", "")
 
 
 def _read_statuses(out: Path, *, running: bool = False) -> _Statuses:

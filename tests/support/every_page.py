@@ -116,7 +116,6 @@ def every_page(made_study: Path, folder: Path, language: Language) -> dict[str, 
 
 
 _GAPS = [("happy", 50), ("no_face", 9), ("sad", 60), ("other_person", 50), ("low_quality", 20), ("gap", 9)]
-_METHODS = "Each video was read in English."
 
 
 def _sessions(language: Language) -> Iterator[tuple[str, str]]:
@@ -136,7 +135,6 @@ def _sessions(language: Language) -> Iterator[tuple[str, str]]:
                 facts=known,
                 pictures=pictures,
                 review="../a.html",
-                methods=_METHODS,
             )
             yield f"with everything, {faces} {recorded_at}", str(session_page(made, language))
     for name, less in (("no moment", facts(good=(), hard=())), ("few", facts(others=2)), ("usual", facts())):

@@ -157,7 +157,6 @@ def _of_a_session(folder: Path) -> Pages:
         facts=known,
         pictures=Pictures({12.0: jpeg()}, "blur"),
         review="../../review/P1/S1.html",
-        methods="# Methods\n\nAs it was done.",
     )
     pages: Pages = {
         ("session, all known", name): write_session_report(
