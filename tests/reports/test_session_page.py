@@ -297,6 +297,7 @@ def test_a_moment_leads_to_its_review_only_where_there_is_one(tmp_path: Path) ->
         "../index.html",
         "index.html",
         "#about",
+        "../study.html#methods",
     ]
     page = page_of(material(facts=facts(), review="../../review/P1/S1.html"), tmp_path)
     links = [a["href"] for tag, a in page.tags if tag == "a"]

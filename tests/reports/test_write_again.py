@@ -41,7 +41,9 @@ def written(before: dict[str, tuple[int, bytes]], out: Path) -> set[str]:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    return {name: content for name, (_, content) in pages(out).items()}
+    """The pages, in whatever folder; problems of the study's files name it."""
+    place = str(out).encode()
+    return {name: content.replace(place, b"OUT") for name, (_, content) in pages(out).items()}
 
 
 def touch_status(out: Path) -> None:
