@@ -44,6 +44,7 @@ ORDER_OF_REPORTS = [
         "reports.index_data",
         "reports.figures",
         "reports.render",
+        "reports.made_pages",
     ),
     *("reports.assets", "reports.options", "reports.pages", "reports.forms", "reports.write"),
 ]

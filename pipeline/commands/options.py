@@ -44,7 +44,8 @@ Directory = Annotated[
 Adapt = Annotated[
     str | None,
     typer.Option(
-        help="adaptation.json of `adapt`, also of another study, to copy into the results; none: remove it.",
+        help="adaptation.json of `adapt`, also of another study, to copy into the results, without "
+        "patients' own offsets; none: remove it.",
         metavar="FILE",
     ),
 ]

@@ -25,8 +25,6 @@ def _paragraph(one: Adaptation) -> str:
     model = f"a temperature of {one.temperature:.2f} and an offset for each expression ({offsets})"
     if not any(one.offsets.values()):
         model = f"a temperature of {one.temperature:.2f} (offsets of single expressions did not help)"
-    elif one.temperature == 1:
-        model = f"an offset for each expression ({offsets}; a temperature did not help)"
     whose = "the same for all patients and conditions"
     if one.own_patients:
         whose = "the same for all conditions, and for all patients but those below"

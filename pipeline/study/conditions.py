@@ -13,7 +13,7 @@ Each estimate has a 95 % interval (:mod:`pipeline.stats.mixed_model`). P-values
 and conditions of one reading. Raw and corrected readings are never mixed.
 
 Conditions are compared in the raw reading, and in the adapted one if there is one: its parameters are the
-same for all conditions. The corrected reading is computed from the reference's own
+same for all conditions of a patient. The corrected reading is computed from the reference's own
 sessions, which biases these sessions towards neutral and looks like an effect (p < 0.05 in up to 24 % of
 simulated studies without an effect). A comparison within patients needs no correction.
 """

@@ -17,6 +17,7 @@ from pipeline.agreement.adapting import (
     estimate,
     read_rated_study,
     told,
+    told_of_own,
 )
 from pipeline.agreement.adjusted_shares import (
     ALL,
@@ -29,7 +30,7 @@ from pipeline.agreement.adjusted_shares import (
 from pipeline.checks.demo_study import make_study
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
-from pipeline.stats.recalibration import clip_answers, unchanged
+from pipeline.stats.recalibration import Change, HeldOutTest, clip_answers, unchanged
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import DECIMALS, Decimal, keep_decimal
@@ -124,6 +125,36 @@ def test_truth_about_an_unsure_machine_helps_unseen_patients(study: Path) -> Non
     assert sum(found.offsets.values()) == pytest.approx(0, abs=1e-9)
     assert told(found).startswith("On patients that it had not seen, agreement went from 9")
     assert estimate(rated) == found
+    assert found.own.test.helps
+    counts = {name: sum(one.clip.patient_id == name for one in rated.clips) for name in rated.patients}
+    assert {name: one.clips for name, one in found.own_patients.items()} == {
+        name: count for name, count in counts.items() if count >= 10
+    }
+    assert told_of_own(found).startswith(
+        f"For {len(found.own_patients)} of 12 patients, own offsets. On sess"
+    )
+
+
+def test_own_offsets_that_do_not_help_are_given_to_nobody(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worse = HeldOutTest(11, 140, Change(0.8, 0.8, 0, -0.1, 0.1, -0.1), Change(0.7, 0.8, 0.1, -0.1, 0.3, -0.2))
+    monkeypatch.setattr("pipeline.agreement.adapting.session_test", lambda *_: worse)
+    found = estimate(read_rated_study(study, clip_tables(study, [])))
+    assert found.test.helps
+    assert found.own.test == worse
+    assert not found.own_patients
+    assert told_of_own(found).startswith(
+        "No patient has own offsets: of 11 with enough clips, they are no impr"
+    )
+
+
+def test_too_few_clips_of_a_patient_are_told(study: Path, made: Path) -> None:
+    clips = draw_clips(study, 60)
+    write_answers(study, clips, [shown_in(made, clip) for clip in clips])
+    found = estimate(read_rated_study(study, clip_tables(study, [])))
+    assert found.own is None
+    assert "these need 5 patients with 10 clips each, of 2 sessions" in told_of_own(found)
 
 
 def test_with_few_patients_sessions_are_left_out_and_it_says_so(study: Path, made: Path) -> None:

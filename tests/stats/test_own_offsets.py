@@ -9,7 +9,7 @@ from rated_samples import Distortion, rated_samples
 from pipeline.records import EMOTIONS
 from pipeline.stats import own_offsets as module
 from pipeline.stats.own_offsets import own_offsets, patients_with_enough, session_test
-from pipeline.stats.recalibration import Free, Shift, clip_scores, fit_shift, unchanged
+from pipeline.stats.recalibration import Shift, clip_scores, fit_shift, unchanged
 
 SAD = EMOTIONS.index("sad")
 
@@ -59,7 +59,7 @@ def test_a_session_is_judged_by_parameters_from_the_others() -> None:
         of_study = fit_shift(rated.only(~out))
         own = fit_shift(
             rated.only(~out & (rated.cluster == session // 2)).shifted(of_study),
-            Free(temperature=False),
+            with_temperature=False,
             prior_offset=module.PRIOR_OWN,
         )
         both = Shift(of_study.temperature, of_study.offsets + own.offsets)
