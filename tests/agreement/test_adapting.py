@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from rated_study import draw_clips, rate_truly, shown_in, write_answers
+from simulated_raters import draw_clips, rate_truly, shown_in, write_answers
 from timelines import make_timeline, put
 
 from pipeline.agreement.adapting import (
@@ -27,7 +27,6 @@ from pipeline.agreement.adjusted_shares import (
     read_adjusted_shares,
     write_adjusted_shares,
 )
-from pipeline.checks.demo_study import make_study
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
 from pipeline.stats.recalibration import Change, HeldOutTest, clip_answers, unchanged
@@ -37,10 +36,9 @@ from pipeline.store.spreadsheet import DECIMALS, Decimal, keep_decimal
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(raw_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made study, rated truly: the machine is less sure than it could be, and four faces look sad."""
-    out = tmp_path_factory.mktemp("made")
-    make_study(out)
+    out = shutil.copytree(raw_study, tmp_path_factory.mktemp("made") / "out")
     rate_truly(out, 160)
     return out
 
@@ -197,7 +195,7 @@ def test_shares_are_those_that_raters_would_have_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     misread(tmp_path)
-    monkeypatch.setattr("rated_study.SESSION_S", 400.0)
+    monkeypatch.setattr("simulated_raters.SESSION_S", 400.0)
     rate_truly(tmp_path, 240)
     rated = read_rated_study(tmp_path, clip_tables(tmp_path, []))
     found = adjusted_shares(tmp_path, rated)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from adaptations import make_adaptation, make_own_offsets
 from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
-from rated_study import rate_as_the_machine_expects, rate_truly
+from simulated_raters import rate_as_the_machine_expects, rate_truly
 from small_studies import make_small_study
 
 from pipeline.analysis.adaptation import adaptation_path, read_adaptation, write_adaptation

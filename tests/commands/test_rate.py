@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow.compute as pc
 import pytest
 from command_line import BAD_INPUT, DONE, Emonext, Ended
-from rating_study import make_rating_study
+from recorded_study import make_recorded_study
 
 from pipeline.agreement.rated_clips import RATED_COLUMNS, clips_path, read_clips
 from pipeline.privacy.consent import leave_out
@@ -33,7 +33,7 @@ def processed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipeline.faces.detection import CropSpec
 
     networks = Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
-    return make_rating_study(tmp_path_factory.mktemp("rate") / "rec", networks)
+    return make_recorded_study(tmp_path_factory.mktemp("rate") / "rec", networks)
 
 
 @pytest.fixture

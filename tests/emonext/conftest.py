@@ -15,10 +15,15 @@ from emonext.evaluation import evaluate
 from emonext.results import Evaluation
 from emonext.training import run as training_module
 
+FEW_RESAMPLES = 50
+"""1,000 resamples of every figure take a second."""
 
-@pytest.fixture
+
+@pytest.fixture(scope="session")
 def found() -> Evaluation:
-    return evaluate(weights(TWO_HEADS), DATA, CPU)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", FEW_RESAMPLES)
+        return evaluate(weights(TWO_HEADS), DATA, CPU)
 
 
 @pytest.fixture
@@ -36,8 +41,7 @@ def path(tmp_path: Path, model: EmoNeXt) -> Path:
 
 @pytest.fixture
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 resamples of every figure take a second."""
-    monkeypatch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", 50)
+    monkeypatch.setattr(evaluation_module, "BOOTSTRAP_RESAMPLES", FEW_RESAMPLES)
 
 
 @pytest.fixture

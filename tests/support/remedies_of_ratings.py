@@ -8,7 +8,7 @@ from zipfile import ZipFile
 import pyarrow.parquet as pq
 from fakes import FAKE_WEIGHTS, find_squares, judge_by_light
 from rating_files import aligned, boris, eaf, medium, referring, tier
-from rating_study import make_rating_study
+from recorded_study import make_recorded_study
 from remedies import Ended, Kit, Steps, remedy, workbook
 
 from pipeline.agreement.rated_clips import clips_path, read_clips
@@ -402,7 +402,7 @@ def a_damaged_workbook(kit: Kit) -> Steps:
 def drawn_study(kit: Kit) -> Path:
     """A study with three drawn clips, all answered."""
     networks = Networks(find_squares, judge_by_light, CropSpec(), FAKE_WEIGHTS, "cpu")
-    out = make_rating_study(kit.folder / "recordings", networks).rename(kit.out)
+    out = make_recorded_study(kit.folder / "recordings", networks).rename(kit.out)
     kit.run("rate", out)
     lines = [f"{clip.draw};{clip.clip};rater;happy" for clip in read_clips(out)]
     kit.table("rating_rater.csv", "draw;clip;rater;code", *lines, folder=out / "ratings")

@@ -1,4 +1,4 @@
-"""A processed study of drawn faces from which clips are drawn."""
+"""Recordings of drawn people, processed: a study from which clips can be drawn."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SEATED_LEFT = (0.0, 0.0, 0.6, 1.0)
 SEATED_ANYWHERE = (0.0, 0.0, 1.0, 1.0)
 
 
-def make_rating_study(folder: Path, networks: Networks) -> Path:
+def make_recorded_study(folder: Path, networks: Networks) -> Path:
     """P1 with a carer (blue) beside, P2 alone, and P3 whose seat is not known: 12 s each; P1 twice."""
     folder.mkdir(exist_ok=True)
     # a face that never moves could be a picture on a wall

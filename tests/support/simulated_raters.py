@@ -1,4 +1,4 @@
-"""The made study with drawn and rated clips, in place of raters' pages; without the program's own code."""
+"""Clips drawn from a simulated study, and raters who code them; without the program's own code."""
 
 from collections.abc import Collection
 from pathlib import Path
