@@ -69,6 +69,7 @@ class SessionMaterial:
     :param pictures: none where they were not asked for.
     :param review: the page on which it can be checked by eye, relative to this one; none where there is none.
     :param video: none where the page plays nothing.
+    :param alone: whether the page is to be sent away: it leads to no other file.
     """
 
     timeline: Timeline
@@ -77,6 +78,12 @@ class SessionMaterial:
     pictures: Pictures | None = None
     review: str | None = None
     video: PlayedVideo | None = None
+    alone: bool = False
+
+    @property
+    def in_folder(self) -> bool:
+        """Whether the pages of the study and the patient lie beside the page."""
+        return self.facts is not None and not self.alone
 
     @property
     def playable(self) -> bool:

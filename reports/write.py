@@ -155,7 +155,8 @@ def write_reports(
     if not written:
         raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
     problems = update_derived(out, progress or (lambda done, total: None))
-    options = options or last_options(out)
+    chosen = options or last_options(out)
+    options = chosen.of_folder(len(written))
     pages = read_made_pages(out / "reports")
     if not only_changed:
         pages = replace(pages, earlier={})
@@ -173,7 +174,7 @@ def write_reports(
     spoken, assets = language(options.language), options.assets_of(0)
     write_page(out / "reports" / "study.html", study_page(study, spoken, assets))
     (write_assets if options.assets == "shared" else remove_assets)(out / "reports")
-    write_options(out, options)
+    write_options(out, chosen)
     pages.write()
     about = Overview(_commands(out), patients, study="study.html")
     return write_page(out / "reports" / "index.html", index_page(entries, spoken, assets, about))
@@ -228,13 +229,27 @@ def update_session_pages(out: Path, sessions: Iterable[Ids], find_video: FindVid
     if not there:
         return
     update_derived(out)
-    options = last_options(out)
+    options = last_options(out).of_folder(len(written_sessions(out)))
     if options.assets == "shared":
         write_assets(out / "reports")
     pages = replace(read_made_pages(out / "reports"), earlier={})
     folder = _Folder(out, FolderFacts(out), options, None, find_video, pages)
     for ids in there:
         _write_one(ids, folder, {}, ())
+
+
+def write_single_page(out: Path, ids: Ids, path: Path, name: str) -> Path:
+    """Write the page of one session as a file of its own, to be sent away.
+
+    :param name: of the language.
+    :raises pipeline.errors.InputError: an id can't be used.
+    :raises pipeline.errors.TimelineError: there is no usable timeline.
+    :raises pipeline.errors.OutputError: the page can't be written.
+    """
+    update_derived(out)
+    timeline = read_timeline(timeline_path(out, *ids))
+    material = SessionMaterial(timeline, summarize(timeline), FolderFacts(out).of(*ids), alone=True)
+    return write_page(path, session_page(material, language(name)))
 
 
 def update_reports(

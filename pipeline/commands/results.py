@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel=SESSIONS)
 def report(
+    context: typer.Context,
     directory: Directory,
     lang: Lang = None,
     assets: Annotated[
         Literal["inline", "shared"] | None,
-        typer.Option(help="Scripts and style in each page, or in one shared folder; default: as last."),
+        typer.Option(
+            help="Scripts and style in each page, or in one shared folder; default: as last, or else shared "
+            "for more than 20 sessions."
+        ),
     ] = None,
     thumbnails: Annotated[
         Literal["off", "blur", "plain"],
@@ -47,19 +51,29 @@ def report(
             "itself, which shows everybody; nothing. Default: as last, or else copy."
         ),
     ] = None,
+    one: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            help="Only the page of this session, to send away: PATIENT_SESSION.html in this folder.",
+            metavar="PATIENT SESSION",
+        ),
+    ] = None,
     key: KeyFile = None,
 ) -> None:
     """Write the HTML reports again from the timelines. Needs no model, and videos only for small pictures.
 
     Small pictures show people: protect such reports as carefully as the recordings. A video is not in the
-    page: the page plays the file where it lies.
+    page: the page plays the file where it lies. A page written with --one needs no other file, and has no
+    pictures and no video; `purge` does not find it.
 
-    Example: emonext report study --lang fr
+    Example: emonext report study --lang fr, or emonext report study --one P012 S01
     """
     from pipeline.results.derive import update_derived
     from pipeline.review.films import find_video
+    from pipeline.review.reviews import find_written
     from pipeline.review.thumbnails import Thumbnails
-    from reports import last_options, write_reports
+    from pipeline.store.encryption import use_key
+    from reports import last_options, write_reports, write_single_page
 
     options = last_options(directory)
     options = replace(
@@ -69,6 +83,14 @@ def report(
         thumbnails=thumbnails,
         video=video or options.video,
     )
+    if one is not None:
+        refuse_given(context, "all pages, not with --one", "assets", "thumbnails", "video")
+        use_key(key)
+        find_written(directory, *one)  # an unknown session is not logged
+        with work_in(directory, "report", key, sessions=[one]):
+            page = write_single_page(directory, one, Path(f"{'_'.join(one)}.html"), options.language)
+        say(f"Page to send: {page}")
+        return
     take_pictures = None if thumbnails == "off" else Thumbnails(directory, thumbnails)
     with work_in(directory, "report", key, options={"thumbnails": thumbnails, "video": options.video}):
         with progress_bar("Summaries") as update:

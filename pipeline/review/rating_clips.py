@@ -27,8 +27,9 @@ from pipeline.agreement.rated_clips import Clip, clips_path, read_clips
 from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import PipelineError
 from pipeline.faces.detection import iou
+from pipeline.processing.session import Session
 from pipeline.records import Ids, OnProgress
-from pipeline.review.annotated_video import Material, open_material
+from pipeline.review.annotated_video import Material, find_recording, open_material, read_consented
 from pipeline.review.anonymise import face_tracks, hold_time, pixelate
 from pipeline.store.timeline import written_sessions
 
@@ -93,9 +94,13 @@ def draw_clips(
 
 
 def why_unavailable(out: Path, ids: Ids) -> str:
-    """Why a session's recording can't be shown; an empty text if it can."""
+    """Why a session's recording can't be shown; an empty text if it is where it was.
+
+    It is not opened, which takes seconds for a long one: :func:`cut_clips` finds out whether it can be read.
+    """
     try:
-        open_material(out, *ids)
+        timeline, _ = read_consented(out, *ids)
+        find_recording(out, Session(*ids, Path()), timeline)
     except PipelineError:
         return UNAVAILABLE
     return ""

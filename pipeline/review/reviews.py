@@ -57,9 +57,19 @@ def sessions_to_review(out: Path, patient_id: str | None, session_id: str | None
     if patient_id is not None and session_id is not None:
         read_consented(out, patient_id, session_id)
         return [(patient_id, session_id)]
-    found = [ids for ids in written_sessions(out) if patient_id in (None, ids[0])]
+    return find_written(out, patient_id)
+
+
+def find_written(out: Path, patient_id: str | None, session_id: str | None = None) -> list[Ids]:
+    """The sessions with a timeline, of all patients or of one, or the one session.
+
+    :raises InputError: there is none.
+    """
+    found = [
+        ids for ids in written_sessions(out) if patient_id in (None, ids[0]) and session_id in (None, ids[1])
+    ]
     if not found:
-        whose = f" of {patient_id}" if patient_id else ""
+        whose = " ".join(["", "of", patient_id, session_id or ""]).rstrip() if patient_id else ""
         raise InputError(
             f"{out}: no session{whose} with a timeline; look with `emonext status {quote(str(out))}`."
         )

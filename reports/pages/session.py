@@ -38,7 +38,7 @@ def session_page(material: SessionMaterial, language: Language, assets: Assets =
         short=in_short(material, language),
         recorded=moment(material.recorded_at, language) if material.recorded_at else "",
         condition=condition_word(material.condition, language),
-        in_folder=material.facts is not None,
+        in_folder=material.in_folder,
         **({"beside": ("video", "timeline")} if material.playable else {}),
         playable=material.playable,
         blur=material.video.blur if material.video else "",

@@ -297,5 +297,5 @@ def details(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "samples": material.timeline.rows.height,
         "warnings": [reason_text(reason, language) for reason in read_reasons(metadata["warnings"])],
         "reason": reason_text(read_reason(metadata["patient"]["reason"]), language),
-        "in_folder": material.facts is not None,
+        "in_folder": material.in_folder,
     }

@@ -40,6 +40,24 @@ def test_reports_are_made_again_without_video_and_model(
     assert (out / "reports/P1/S1.html").is_file()
 
 
+def test_a_page_to_send_needs_no_other_file(
+    emonext: Emonext, derived_small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = shutil.copytree(derived_small_study, tmp_path / "study")
+    monkeypatch.chdir(tmp_path)
+    ended = emonext("report", study, "--one", "P02", "S03", "--lang", "fr")
+    assert (ended.code, ended.err, ended.out) == (DONE, "", "Page to send: P02_S03.html\n")
+    page = (tmp_path / "P02_S03.html").read_text("utf-8")
+    assert '<html lang="fr">' in page
+    assert re.findall(r'href="[^"]*\.html', page) == []
+    assert not (study / "reports").exists()
+    unknown = emonext("report", study, "--one", "P02", "S99")
+    assert unknown.code == BAD_INPUT
+    assert_one_line_naming(unknown, "no session of P02 S99 with a timeline")
+    both = emonext("report", study, "--one", "P02", "S03", "--thumbnails", "blur")
+    assert both.code == BAD_INPUT
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty", "damaged"])
 def test_a_folder_without_timelines_is_told(emonext: Emonext, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "study"

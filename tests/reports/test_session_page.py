@@ -394,6 +394,8 @@ def test_shared_scripts_and_style_are_written_once_and_named_by_the_pages(tmp_pa
         assert named
         assert all((path.parent / str(name)).is_file() for name in named)
     assert last_options(tmp_path) == ReportOptions(assets="shared")
+    assert [ReportOptions().of_folder(n).assets for n in (20, 21)] == ["inline", "shared"]
+    assert ReportOptions(assets="inline").of_folder(500).assets == "inline"
     write_reports(tmp_path)
     assert assets.is_dir(), "pages that are made anew stay as they were"
     (assets / "own.txt").write_text("of somebody else")
