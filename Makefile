@@ -8,9 +8,8 @@ demo: .venv/ready  ## Process the sample session and say where the timeline and 
 	$(BIN)/emonext demo
 
 notebooks: .venv/ready  ## Open the notebooks, on the results of a made study
-	$(BIN)/pip install --quiet --constraint constraints.txt jupyterlab
 	test -d demo-study || $(BIN)/emonext demo --study
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/emonext notebooks demo-study
 
 bench: .venv/ready  ## Measure what a minute of 1920×1080 video costs on this machine
 	$(BIN)/python -c "import pathlib, pipeline.checks.demo_video as d; d.make_demo_video(pathlib.Path('demo/1080p.mp4'), scale=2)"

@@ -28,7 +28,17 @@ class PipelineError(Exception):
     def about(cls, path: Path, code: str, **values: Value) -> Self:
         """The error with a :class:`pipeline.reasons.Reason`."""
         reason = Reason.of(code, **values)
-        error = cls(f"{path}: {reason}")
+        return cls._with(f"{path}: {reason}", reason)
+
+    @classmethod
+    def of(cls, code: str, **values: Value) -> Self:
+        """As :meth:`about`, where no file is at fault."""
+        reason = Reason.of(code, **values)
+        return cls._with(str(reason), reason)
+
+    @classmethod
+    def _with(cls, message: str, reason: Reason) -> Self:
+        error = cls(message)
         error.reason = reason
         return error
 

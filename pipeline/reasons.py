@@ -1,13 +1,61 @@
-"""Reasons of a session's state: a code and its values. :data:`TEXTS` holds the English sentences.
+"""Reasons of a session's state, and findings about a recording: a code and its values.
+
+:data:`TEXTS` holds the English sentences.
 
 ``reports/words/reasons.py`` makes the sentences of other languages.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Union
 
 Value = Union[str, int, float, "Reason"]
+
+RESULT_TEXTS = {
+    # why conditions are not compared
+    "few_patients_or_sessions": "too few patients or sessions",
+    "few_sessions": "too few sessions",
+    "few_with_both": "%(patients)s of the %(wanted)s patients it takes have %(sessions)s sessions of both "
+    "conditions in which enough was seen",
+    "few_of_one": "fewer than %(sessions)s sessions of one of the conditions in which enough was seen",
+    "few_weighted": "too few sessions have weighted shares",
+    "no_other_condition": "no session with another condition than %(reference)s",
+    "no_condition": "no session with the condition %(condition)s",
+    "no_measure": "no session has the measure %(measure)s",
+    "other_reference": "conditions were compared with %(used)s, not with %(reference)s",
+    # why there is no change per week
+    "few_with_dates": "%(patients)s of the %(wanted)s patients it takes have %(sessions)s dated sessions, "
+    "over a week or longer, in which enough was seen",
+    "few_dates": "fewer than %(sessions)s dated sessions, over a week or longer, in which enough was seen",
+    # why patients are not compared by what is known of them
+    "no_value": "%(column)s of the compared patients: no value",
+    "one_value": "%(column)s of the compared patients: one value only",
+    "all_different": "%(column)s of the compared patients: as many categories as patients",
+    "small_group": "%(column)s %(group)s: %(patients)s of the %(wanted)s patients a group takes",
+    "few_for_parameters": "%(patients)s of the %(wanted)s patients that %(parameters)s parameters take",
+    # why a model gives no number
+    "not_converged": "the model did not converge",
+    "not_apart": "the sessions do not tell the effects apart",
+    "no_variation": "no variation between sessions",
+    "not_otherwise": "nothing that could have been otherwise within a patient",
+    # why shares are not adjusted for misreading
+    "few_rated_of": "too few rated clips of %(groups)s",
+    "misread": "the machine tells the groups apart too badly (condition number %(condition_number)s)",
+    "few_rated": "%(clips)s rated clips of %(patients)s patients, of %(wanted)s of %(wanted_patients)s that "
+    "it takes",
+    "few_surprised": "%(clips)s rated clips of %(patients)s patients, of %(wanted)s of %(wanted_patients)s "
+    "that it takes; other adjusted shares are of the time without it",
+    # why there is no agreement, or no interval of it
+    "one_class": "undefined: all of it is one class",
+    "only_one": "undefined: one of them always says the same",
+    "nothing_compared": "nothing to compare",
+    "same_everywhere": "the same in every session",
+    "fewer_rated": "fewer than %(sessions)s sessions",
+    "unsure": "too little to say how sure",
+}
+"""Code → English sentence of a missing result. Tables store the sentence: :func:`from_sentence` reads it."""
 
 TEXTS = {
     # who the patient is
@@ -60,6 +108,13 @@ TEXTS = {
     "late": "the picture begins %(seconds)s s after the sound",
     "holes": "no picture for %(seconds)s s between the first and the last",
     "early_end": "the picture ends %(seconds)s s before the sound",
+    # a session that can't be processed
+    "nothing_left": "nothing is left of its %(seconds)s s after start_s, end_s and exclude.",
+    "no_such_track": "`patient_track` %(track)s: this video has %(count)s tracks, and none of that number.",
+    "photo": "the photo: %(reason)s",
+    "no_photo": "can't be read as a picture; save it again as JPEG or PNG.",
+    "faces_in_photo": "shows %(count)s faces; give a photo with the patient's face alone.",
+    "not_written": "%(path)s: can't be written (%(error)s).",
     # a video that can't be processed
     "not_found": "not found.",
     "empty_file": "the file is empty.",
@@ -67,6 +122,13 @@ TEXTS = {
     "unreadable": "can't be read (%(error)s).",
     "unreadable_now": "can't be read any more (%(error)s).",
     "no_picture_stream": "holds no video, only %(streams)s.",
+    "both": "%(one)s and %(other)s",
+    "sound_stream": "audio",
+    "cover_stream": "a cover picture",
+    "subtitle_stream": "subtitle",
+    "data_stream": "data",
+    "attachment_stream": "attachment",
+    "no_known_stream": "nothing that is known",
     "no_picture_header": "its header does not describe the picture; it may be cut off.",
     "impossible_size": "its header says %(width)s × %(height)s px, which no camera records; "
     "it may be damaged.",
@@ -75,6 +137,76 @@ TEXTS = {
     "no_decoded_frame": "no frame can be decoded.",
     "other_size": "%(width)s × %(height)s px, but the session's first file has "
     "%(first_width)s × %(first_height)s; give it as a session of its own.",
+    "none_decoded": "none of %(count)s pictures can be decoded; record it again.",
+    # what preflight measures in a recording
+    "seen": "in view in %(in_view)s%%, readable in %(readable)s%%",
+    "seen_except": "in view in %(in_view)s%%, readable in %(readable)s%%; not from %(start)s to %(end)s",
+    "face_size": "%(face)s px in %(width)s × %(height)s",
+    "face_light": "face at %(light)s%% of white",
+    "face_burnt": "face at %(light)s%% of white, %(burnt)s%% burnt out",
+    "backlight": "picture %(ratio)s times as bright as the face",
+    "sharpness": "%(sharpness)s (variance of the Laplacian)",
+    "turned": "face turned %(degrees)s° away",
+    "points_up": "face points %(degrees)s° up",
+    "points_down": "face points %(degrees)s° down",
+    "askew": "head askew by %(degrees)s°",
+    "often_two": "two or more faces in %(share)s%%, at most %(people)s",
+    "sometimes_two": "two or more faces in %(share)s%%",
+    "never_two": "never two faces at once",
+    "picture_size": "%(width)s × %(height)s",
+    "constant_rate": "%(rate)s, constant",
+    "variable_rate": "%(rate)s, variable, which does no harm",
+    "no_sound": "none in the file",
+    "sound_clock": "its clock restarts, so it can't be matched with the picture",
+    "silent": "silent throughout",
+    "silent_in": "silent in %(share)s%%",
+    "silent_from": "silent in %(share)s%%, from %(start)s to %(end)s",
+    "sound_cut": "cut off in %(share)s%%, because it is too loud",
+    "loudest": "−%(level)s dB where it is loudest",
+    "whole": "%(duration)s, nothing missing",
+    "time_missing": "%(duration)s, %(seconds)s s missing",
+    "damaged": "%(duration)s, %(broken)s of %(count)s pictures damaged",
+    "missing_and_damaged": "%(duration)s, %(seconds)s s missing and %(broken)s of %(count)s pictures damaged",
+    # what to change
+    "make_readable": "Make the face readable: where it is in view it is mostly %(fault)s.",
+    "aim": "Aim the camera at the patient's chair, and film while the patient sits there.",
+    "nearly_black": "Switch on the light and uncover the lens: the picture is nearly black.",
+    "nobody_visible": "Point the camera at the patient's face from the front, with the picture upright: "
+    "no face is visible at %(pixels)s px or more.",
+    "nearer": "Move the camera to %(tens)s %% of its distance or zoom in: "
+    "faces are %(face)s px, %(pixels)s px or more are needed.",
+    "nearer_or_larger": "Move the camera to %(tens)s %% of its distance or zoom in, or choose "
+    "%(width)s × %(height)s: faces are %(face)s px, %(pixels)s px or more are needed.",
+    "dim": "Dim the lamp or draw the curtain: the face is too bright to show its lines.",
+    "more_light": "Put more light on the face, from the front: %(light)s%% or more are needed.",
+    "window": "Turn chair or camera until the window is behind the camera, or draw the curtain.",
+    "sharpen": "Clean the lens, focus on the face, and give more light: %(sharpness)s or more is sharp.",
+    "to_the_right": "Move the camera to its right, to where the patient looks; "
+    "%(degrees)s° or less are needed.",
+    "to_the_left": "Move the camera to its left, to where the patient looks; "
+    "%(degrees)s° or less are needed.",
+    "both_sides": "Put the camera where the patient looks most: the head turns to both sides; "
+    "%(degrees)s° or less are needed.",
+    "raise": "Raise the camera to the height of the eyes; %(degrees)s° or less are needed.",
+    "lower": "Lower the camera to the height of the eyes; %(degrees)s° or less are needed.",
+    "set_level": "Set the camera level with the patient's eyes; %(degrees)s° or less is best.",
+    "film_alone": "Film the patient alone, or give a photo of the patient (patient_face) in sessions.csv, "
+    "to tell who is who.",
+    "film_alone_or_seat": "Film the patient alone, or give where the patient sits (patient_region) or a "
+    "photo of the patient (patient_face) in sessions.csv, to tell who is who.",
+    "larger_picture": "Choose 1280 × 720 or more on the camera.",
+    "higher_rate": "Record 15 pictures per second or more: %(rate)s are used.",
+    "record_sound": "Switch on the microphone: without sound, it is not known when somebody speaks, and a "
+    "face that speaks may be read as an emotion.",
+    "joined_sound": "Give each recording a file of its own: without its sound, it is not known when somebody "
+    "speaks, and a face that speaks may be read as an emotion.",
+    "unmute": "Leave the microphone on: where it is silent, it is not known when somebody speaks, and a "
+    "face that speaks may be read as an emotion.",
+    "softer": "Lower the microphone's level: in sound that is cut off, voices are missed.",
+    "louder": "If somebody spoke in this recording, bring the microphone nearer: below −%(level)s dB, voices "
+    "are missed.",
+    "let_finish": "Let the recorder finish before it is switched off, try another card, and copy the file "
+    "again.",
     # how a session's process ended
     "stalled": "no progress for %(seconds)s s; it was ended",
     "killed": "its process was killed, perhaps because memory ran out; try again with fewer `jobs`",
@@ -88,21 +220,28 @@ TEXTS = {
     "status_lost": "the status was lost; the next run checks this session",
     "no_consent": "there is no consent: nothing is processed",
     "withdrawn": "consent was withdrawn: earlier results are set aside until they are purged",
-    # a message of the operating system, of FFmpeg, or of an error; in English only
+    # a message of the operating system, of FFmpeg, or of an error
     "text": "%(text)s",
+    **RESULT_TEXTS,
 }
 """Code → English sentence."""
 
-SINGULAR = {"lost": "1 frame of the file could not be decoded"}
+SINGULAR = {
+    "lost": "1 frame of the file could not be decoded",
+    "no_such_track": "`patient_track` %(track)s: this video has 1 track, and none of that number.",
+    "none_decoded": "none of 1 picture can be decoded; record it again.",
+    "damaged": "%(duration)s, %(broken)s of 1 picture damaged",
+    "missing_and_damaged": "%(duration)s, %(seconds)s s missing and %(broken)s of 1 picture damaged",
+}
 """Code → English sentence if the value ``count`` is 1."""
 
-DECIMALS = {"seconds": 1, "far": 2, "further": 2, "most": 2, "least": 2}
-"""Name of a value that is no whole number → its decimals."""
+DECIMALS = {"seconds": 1, "ratio": 1, "far": 2, "further": 2, "most": 2, "least": 2, "rate": None}
+"""Name of a value that is no whole number → its decimals; ``None``: as many as it needs, at most two."""
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a session has its state; ``str`` gives the English sentence.
+    """Why a session has its state, or what was found; ``str`` gives the English sentence.
 
     :param code: a key of :data:`TEXTS`.
     :param values: what the sentence names.
@@ -143,8 +282,29 @@ class Reason:
 
 
 def free_text(text: object) -> Reason:
-    """A text that is in English only."""
+    """A message that this program did not write."""
     return Reason.of("text", text=str(text))
+
+
+def from_sentence(text: str) -> Reason:
+    """The reason of a missing result whose sentence a table stores; :func:`free_text` if it is none."""
+    for code, pattern in _patterns().items():
+        if found := pattern.fullmatch(text):
+            return Reason(code, found.groupdict())
+    return free_text(text)
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    """Those with most words of their own come first: the others may fit too."""
+    parts = {code: re.split(r"%\((\w+)\)s", text) for code, text in RESULT_TEXTS.items()}
+    longest = sorted(parts, key=lambda code: -sum(map(len, parts[code][::2])))
+    return {code: re.compile("".join(map(_gap, enumerate(parts[code])))) for code in longest}
+
+
+def _gap(part: tuple[int, str]) -> str:
+    place, text = part
+    return f"(?P<{text}>.+)" if place % 2 else re.escape(text)
 
 
 def write_reason(reason: Reason | None) -> dict[str, Any] | None:
@@ -167,7 +327,10 @@ def sentence(reasons: Iterable[Reason]) -> str:
 
 
 def _shown(name: str, value: Value) -> str:
-    return f"{value:.{DECIMALS[name]}f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    decimals = DECIMALS[name]
+    return f"{value:g}" if decimals is None else f"{value:.{decimals}f}"
 
 
 def _read(value: Any) -> Value:

@@ -1,7 +1,9 @@
 """The records that pass from one stage to the next."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -52,17 +54,17 @@ class Person:
         """Of the patient and the session."""
         return self.patient_id, self.session_id
 
-    def cells(self) -> dict[str, str]:
+    def cells(self) -> dict[str, str | int | float]:
         """The person's row of the table that a coordinator corrects, by :data:`PEOPLE_COLUMNS`."""
         return {
             "patient_id": self.patient_id,
             "session_id": self.session_id,
-            "person": str(self.number),
+            "person": self.number,
             "role": self.role,
             "alike": self.alike,
-            "seconds": f"{self.seconds:.0f}",
-            "first_s": f"{self.first_s:.1f}",
-            "last_s": f"{self.last_s:.1f}",
+            "seconds": round(self.seconds),
+            "first_s": round(self.first_s, 1),
+            "last_s": round(self.last_s, 1),
             "patient_region": "",
             "approved": "",
             "chosen_by": self.chosen_by,
@@ -78,6 +80,45 @@ PEOPLE_COLUMNS = (
     *("patient_region", "approved", "chosen_by", "identity", "note", "tracks", "source"),
 )
 """Of the table of people: ``emonext people`` writes it, its page saves it, and ``--apply`` reads it."""
+
+MARKER_CODES = ("eating", "speaking", "care", "visitor", "asleep", "exclude")
+"""What a person can mark beside a video with one key; time with the last one does not count."""
+
+EXCLUDE = MARKER_CODES[-1]
+
+MARKER_COLUMNS = ("patient_id", "session_id", "recording", "code", "start_s", "end_s", "saved_at")
+"""Of the table of markers that a page saves and ``emonext events`` reads; ``end_s`` is empty for a moment."""
+
+MAX_CODE = 64
+"""Characters of a code of one's own; it becomes ``what`` in ``events.csv``."""
+
+
+UNPLAYABLE_SUFFIXES = (".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".flv")
+"""Formats that no browser plays; what a browser plays of the others depends on the codec."""
+
+
+@dataclass(frozen=True)
+class SessionVideo:
+    """What the page of a session plays.
+
+    :param files: each file, and the recording's time at which it begins, s; in order of time. Empty: the
+        recording is not where it was, or another file has taken its place.
+    :param blur: whose faces are blurred: of ``others``, of ``all``, or of ``none`` in the recording itself.
+    :param sound: whether a copy has the recording's sound.
+    """
+
+    files: tuple[tuple[Path, float], ...]
+    blur: Literal["others", "all", "none"]
+    sound: bool = False
+
+
+def recording_id(sha256s: Sequence[str]) -> str:
+    """The name of a recording in a table of markers: times count from its start.
+
+    :param sha256s: of its files, in order.
+    """
+    return hashlib.sha256(" ".join(sha256s).encode()).hexdigest()[:16]
+
 
 Region = tuple[float, float, float, float]
 """x1, y1, x2, y2 of a part of the picture, as shares of its width and height, 0…1."""
@@ -97,34 +138,98 @@ class Seat:
     others: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class SeenFace:
+    """A face on a still picture.
+
+    :param box: as shares of the picture; may reach beyond its edges.
+    :param face_px: size in the recording, px.
+    :param faults: of :data:`FAULTS`, why it can't be read; empty if it can.
+    """
+
+    box: Region
+    face_px: float
+    faults: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Still:
     """One picture of a session, with as many of its people as can be seen at once.
 
     :param jpeg: at most 480 px wide, or none where the video is not there any more.
     :param seats: by the number of the person, or of the place.
+    :param faces: the faces of this picture, where they were looked for.
     """
 
     jpeg: bytes | None
     time_s: float
     seats: Mapping[int, Seat]
+    faces: tuple[SeenFace, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class ListedSeat:
-    """A row of a list, and the picture on which its seat is drawn.
+class ListedRow:
+    """A row of a list of sessions, existing or proposed, and the picture on which its seat is drawn.
 
-    :param video: path from the list's folder. ``patient_id``, ``session_id``: empty where they are not known.
-    :param region: as the list has it; ``None`` without one.
+    :param patient_id, session_id, condition: as written in the list, or else ids as far as the file's name
+        shows them; empty where they are not known.
+    :param from_name: the ids are those that the file's name shows.
+    :param consent: as the list states it; ``None`` where it states nothing.
+    :param region: where the patient sits; ``None`` without one.
     :param still: ``None`` where no picture was taken.
     """
 
-    patient_id: str
-    session_id: str
-    video: str
+    patient_id: str = ""
+    session_id: str = ""
+    condition: str = ""
+    consent: bool | None = None
     region: Region | None = None
     still: Still | None = None
+    from_name: bool = False
 
+
+Verdict = Literal["good", "could be better", "will not work"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Result of one check of a recording.
+
+    :param name: of the check, in English.
+    :param measured: the measured value.
+    :param advice: one thing to change; ``None`` if the verdict is good.
+    """
+
+    name: str
+    verdict: Verdict
+    measured: Reason
+    advice: Reason | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedRecording:
+    """A recording of a folder, and its rows in the list of sessions.
+
+    :param video: as the list writes it, or else its path from the folder, with / between folders.
+    :param size_bytes: of the file: a sign that a table is about this recording.
+    :param findings: empty where the recording was not opened, or can't be read.
+    :param problem: why it can't be read.
+    :param refused: it was not opened, because a list states no consent.
+    """
+
+    video: str
+    size_bytes: int
+    rows: tuple[ListedRow, ...]
+    findings: tuple[Finding, ...] = ()
+    problem: Reason | None = None
+    refused: bool = False
+
+
+ANSWER_COLUMNS = (
+    *("recording", "bytes", "patient_id", "session_id", "condition", "consent", "patient_region"),
+)
+"""Of the table that the page of ``emonext preflight`` saves, and ``emonext study apply`` reads. It has no
+column ``video``: beside the recordings it must not be taken for a second list."""
 
 Ids = tuple[str, str]
 """Patient id and session id."""

@@ -18,10 +18,19 @@ from reports.render import PLOTLY_FILE, content_policy, own_script, scripts, sty
 
 FOLDER = "assets"
 _STYLE_FILE, _DRAW_FILE = "style.css", "draw.js"
-MARKS_FILE, SEARCH_FILE = "marks.js", "search.js"
-"""Scripts that link a figure's marks to pages, and that search the index."""
+MARKS_FILE, INDEX_FILE = "marks.js", "index.js"
+"""Scripts that link a figure's marks to pages, and that filter the index."""
 
-_FILES = (PLOTLY_FILE, _DRAW_FILE, MARKS_FILE, SEARCH_FILE, _STYLE_FILE)
+
+PLAYER_FILES = ("player.js", "choices.js", "markers.js")
+"""Scripts of a page with a video: they play it beside the timeline, and keep what a person marks there."""
+
+NO_MEDIA = "'none'"
+MEDIA = "'self' file:"
+"""Where a page's videos may come from: nowhere, or files of this computer."""
+
+_OWN = (MARKS_FILE, INDEX_FILE, *PLAYER_FILES)
+_FILES = (PLOTLY_FILE, _DRAW_FILE, *_OWN, _STYLE_FILE)
 
 
 @dataclass(frozen=True)
@@ -33,18 +42,21 @@ class Assets:
 
     folder: str | None = None
 
-    def of_page(self, *, with_figures: bool, own: Sequence[str] = ()) -> dict[str, Any]:
+    def of_page(
+        self, *, with_figures: bool, own: Sequence[str] = (), media: str = NO_MEDIA
+    ) -> dict[str, Any]:
         """Values for ``page.html``.
 
         :param own: the page's own scripts, such as :data:`MARKS_FILE`.
+        :param media: where the page's videos may come from.
         """
         if self.folder is None:
             within = (*(scripts() if with_figures else ()), *map(own_script, own))
-            return {"policy": content_policy(within), "style": style(), "scripts": within}
+            return {"policy": content_policy(within, media), "style": style(), "scripts": within}
         names = (*((PLOTLY_FILE, _DRAW_FILE) if with_figures else ()), *own)
         nonce = secrets.token_urlsafe(16)
         return {
-            "policy": content_policy(nonce=nonce),
+            "policy": content_policy(media=media, nonce=nonce),
             "style": Markup(),
             "style_file": f"{self.folder}/{_STYLE_FILE}",
             "script_files": [f"{self.folder}/{name}" for name in names],
@@ -60,7 +72,7 @@ def write_assets(reports: Path) -> None:
 
     :raises pipeline.errors.OutputError: a file can't be written.
     """
-    own = (own_script(name) for name in (MARKS_FILE, SEARCH_FILE))
+    own = map(own_script, _OWN)
     for name, text in zip(_FILES, (*scripts(), *own, style()), strict=True):
         with atomic(reports / FOLDER / name) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")

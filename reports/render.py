@@ -2,13 +2,16 @@
 
 import base64
 import hashlib
+import json
+import re
+from collections.abc import Mapping
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pipeline.store.counts import clock
 from pipeline.store.files import atomic
@@ -20,7 +23,10 @@ PLOTLY_FILE = "plotly-basic.min.js"
 """Plotly's own smallest bundle (MIT licence, beside it), of the version that plotly.py is made for."""
 
 
-_SMALL_SCRIPTS = ("marks.js", "search.js", "choices.js", "seat.js", "people.js", "seats.js", "rate.js")
+_SMALL_SCRIPTS = (
+    *("marks.js", "index.js", "choices.js", "seat.js", "people.js", "preflight.js", "rate.js"),
+    *("player.js", "markers.js"),
+)
 
 
 @cache
@@ -42,6 +48,7 @@ def environment(language: Language) -> Environment:
     translations = language.translations
     templates.install_gettext_callables(translations.gettext, translations.ngettext, newstyle=True)  # type: ignore[attr-defined]
     templates.filters |= {
+        "ms": words.milliseconds,
         "seconds": partial(words.seconds_text, language=language),
         "clock": clock,
         "count": words.count_text,
@@ -70,9 +77,58 @@ def render(template: str, language: Language, **values: Any) -> Markup:
     """
     try:
         # Jinja has escaped the values
-        return Markup(environment(language).get_template(template).render(**values))  # noqa: S704
+        html = environment(language).get_template(template).render(**values)
+        return Markup(with_labels(html))  # noqa: S704
     except UndefinedError as error:
         raise ValueError(f"{template}: {error}") from error
+
+
+_STACKED = re.compile(r'<table class="stacks\b.*?</table>', re.DOTALL)
+_ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
+_CELL = re.compile(r"<(?P<tag>t[hd])(?P<attributes>\b[^>]*)>(?P<content>.*?)(?=</?t[hdr]\b)", re.DOTALL)
+_SPAN = re.compile(r'\bcolspan="(\d+)"')
+
+
+def with_labels(html: str) -> str:
+    """The page; cells of tables of the class ``stacks`` name their column in ``data-label``.
+
+    On narrow screens these cells stand below each other. A cell over several columns, and one that has a
+    label, stay as they are.
+    """
+    return _STACKED.sub(_labelled, html)
+
+
+def _labelled(table: re.Match[str]) -> str:
+    head, end, body = table[0].partition("</thead>")
+    labels = [
+        _label(cell["content"])
+        for cell in _CELL.finditer(head.rpartition("<tr")[2])
+        for _ in range(_columns(cell))
+    ]
+
+    def label_row(row: re.Match[str]) -> str:
+        column = 0
+
+        def label_cell(cell: re.Match[str]) -> str:
+            nonlocal column
+            first, column = column, column + _columns(cell)
+            label = labels[first] if first < len(labels) and _columns(cell) == 1 else ""
+            if cell["tag"] == "th" or not label or "data-label=" in cell["attributes"]:
+                return cell[0]
+            return f'<td data-label="{label}"{cell["attributes"]}>{cell["content"]}'
+
+        return _CELL.sub(label_cell, row[0])
+
+    return head + end + _ROW.sub(label_row, body)
+
+
+def _columns(cell: re.Match[str]) -> int:
+    found = _SPAN.search(cell["attributes"])
+    return int(found[1]) if found else 1
+
+
+def _label(content: str) -> str:
+    return str(escape(Markup(content).striptags()))  # noqa: S704 — escaped already
 
 
 @cache
@@ -90,14 +146,8 @@ def scripts() -> tuple[Markup, ...]:
 def own_text() -> tuple[bytes, ...]:
     """What pages bring along that is the same for everybody: scripts and style sheet."""
     small = map(own_script, _SMALL_SCRIPTS)
-    texts = (*scripts(), review_script(), *small, style())
+    texts = (*scripts(), *small, style())
     return tuple(str(text).encode() for text in texts)
-
-
-@cache
-def review_script() -> Markup:
-    """The one that joins a video to its timeline; it comes after :func:`scripts`."""
-    return _trusted("templates/review.js")
 
 
 @cache
@@ -141,3 +191,9 @@ def _trusted(file: str) -> Markup:
 
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def choices_key(page: str, about: Mapping[str, Any]) -> str:
+    """The name under which the browser keeps choices; another one if they are about something else."""
+    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    return f"emonext-{page}-{digest[:32]}"

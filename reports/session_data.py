@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pipeline.analysis.events import Event, why_outside
 from pipeline.analysis.session_results import SessionFacts
 from pipeline.analysis.summaries import has_time
-from pipeline.records import EMOTIONS, NEGATIVE, UNSURE
+from pipeline.records import EMOTIONS, NEGATIVE, UNPLAYABLE_SUFFIXES, UNSURE
 from pipeline.store.coverage import Summary, seen_too_little
 from pipeline.store.timeline import Timeline
 
@@ -17,12 +18,47 @@ from pipeline.store.timeline import Timeline
 class Pictures:
     """Small pictures of moments.
 
-    :param jpegs: by the moment's peak, s; empty where the recording is not to be had any more.
+    :param jpegs: by the moment's peak, s; ``None`` where nothing but blurred faces would be seen; empty where
+        the recording is not to be had any more.
     :param faces: whether the patient's face can be recognised in them.
     """
 
-    jpegs: Mapping[float, bytes]
+    jpegs: Mapping[float, bytes | None]
     faces: Literal["blur", "plain"]
+
+
+@dataclass(frozen=True)
+class Film:
+    """A file that a page plays or leads to.
+
+    :param url: relative to the page, or absolute.
+    :param start_s: the recording's time at which it begins.
+    """
+
+    url: str
+    start_s: float
+
+
+@dataclass(frozen=True)
+class PlayedVideo:
+    """What a session's page plays.
+
+    :param films: in order of time; empty: the recording is not where it was.
+    :param blur: whose faces are blurred: ``others``, ``all``, or ``none`` in the recording itself.
+    :param sound: whether a copy has the recording's sound: voices identify people.
+    :param folder: of the results, as commands on the page name it.
+    """
+
+    films: Sequence[Film]
+    blur: str
+    folder: str
+    sound: bool = False
+
+    @property
+    def unplayable_format(self) -> str:
+        """The format of a file that no browser plays, such as ``AVI``; empty if all may be played."""
+        suffixes = (PurePosixPath(film.url).suffix.lower() for film in self.films)
+        return next((suffix[1:].upper() for suffix in suffixes if suffix in UNPLAYABLE_SUFFIXES), "")
 
 
 @dataclass(frozen=True)
@@ -32,7 +68,8 @@ class SessionMaterial:
     :param facts: from its derived tables; none where there are none.
     :param pictures: none where they were not asked for.
     :param review: the page on which it can be checked by eye, relative to this one; none where there is none.
-    :param methods: the folder's methods text, in English; empty where there is none.
+    :param video: none where the page plays nothing.
+    :param alone: whether the page is to be sent away: it leads to no other file.
     """
 
     timeline: Timeline
@@ -40,7 +77,18 @@ class SessionMaterial:
     facts: SessionFacts | None = None
     pictures: Pictures | None = None
     review: str | None = None
-    methods: str = ""
+    video: PlayedVideo | None = None
+    alone: bool = False
+
+    @property
+    def in_folder(self) -> bool:
+        """Whether the pages of the study and the patient lie beside the page."""
+        return self.facts is not None and not self.alone
+
+    @property
+    def playable(self) -> bool:
+        """Whether the page has a video to play."""
+        return self.video is not None and bool(self.video.films) and not self.video.unplayable_format
 
     @property
     def events(self) -> Sequence[Event]:

@@ -1,6 +1,7 @@
 """Every command and Python line of the documents runs; generated documents are up to date."""
 
 import csv
+import json
 import re
 import shlex
 import shutil
@@ -34,6 +35,7 @@ NOT_RUN = {
     r"emonext weights convert ": "needs a published checkpoint; tests/emonext/test_published.py makes one",
     r"emonext (adapt|summarize study --adapt)": "needs raters; tests/commands/test_adapt_command.py",
     r"emonext demo": "runs for a minute; tests/checks/ runs both demos",
+    r"emonext notebooks study$": "starts JupyterLab; tests/commands/test_machine_commands.py",
     r"emonext bench ": "measures for a minute; tests/checks/test_benchmark.py runs it",
 }
 """What a line begins with that is not run → why not."""
@@ -85,7 +87,7 @@ def emonext(command: str) -> int:
 def give_consent() -> None:
     """What people do with a list that was begun."""
     path = Path("recordings/sessions.csv")
-    first, *rows = csv.reader(path.read_text("utf-8-sig").splitlines(), delimiter=";")
+    first, *rows = csv.reader(path.read_text("utf-8-sig").splitlines())
     for row in rows:
         row[first.index("consent")] = "yes"
     write_csv(path, [tuple(row) for row in (first, *rows)])
@@ -96,7 +98,19 @@ def fill_in_plan() -> None:
     path.write_text(path.read_text("utf-8").replace("conditions = []", 'conditions = ["music"]'), "utf-8")
 
 
+def fill_in_page() -> None:
+    """As the page's script saves it."""
+    found = re.search(r'id="preflight-data">(.*?)</script>', Path("recordings.html").read_text("utf-8"))
+    assert found
+    data = json.loads(found[1])
+    consent = data["columns"].index("consent")
+    rows = [(*row[:consent], "yes", *row[consent + 1 :]) for row in data["rows"]]
+    Path("Downloads").mkdir(exist_ok=True)
+    write_csv(Path("Downloads") / data["file"], [tuple(data["columns"]), *rows])
+
+
 AFTERWARDS = {
+    "emonext preflight recordings/ --page recordings.html": fill_in_page,
     "emonext study init recordings/": give_consent,
     "emonext study plan study": fill_in_plan,
 }
@@ -158,6 +172,8 @@ def place(folder: Path, small_weights: Path, tmp_path: Path, monkeypatch: pytest
     shutil.copy(small_weights, place / "runs" / "tiny" / "weights.safetensors")
     shutil.copy(small_weights, place / "mine.safetensors")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(place))
     monkeypatch.chdir(place)
     return place
 

@@ -21,7 +21,7 @@ def test_is_committed_without_outputs(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_shows_patients_says_that_no_purge_looks_there(path):
+def test_what_shows_patients_says_what_a_purge_finds(path):
     first, *rest = nbformat.read(path, as_version=4).cells
     if any("find_results()" in cell.source for cell in rest):
         assert "clear them afterwards" in first.source

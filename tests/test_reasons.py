@@ -1,6 +1,7 @@
 """reasons: a code and values, their English sentence, and their JSON."""
 
 import ast
+import itertools
 import json
 import pickle
 import re
@@ -10,8 +11,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import VideoError
-from pipeline.reasons import TEXTS, Reason, free_text, read_reason, sentence, write_reason
+from pipeline.errors import NotEnoughError, VideoError
+from pipeline.reasons import (
+    RESULT_TEXTS,
+    TEXTS,
+    Reason,
+    free_text,
+    from_sentence,
+    read_reason,
+    sentence,
+    write_reason,
+)
 
 PIPELINE = Path(__file__).parents[1] / "pipeline"
 
@@ -70,6 +80,29 @@ def test_an_error_keeps_its_reason_in_another_process() -> None:
     assert VideoError("a.mp4: not like that").reason is None
 
 
+@pytest.mark.parametrize("code", RESULT_TEXTS)
+def test_the_sentence_of_a_missing_result_tells_its_reason(code: str) -> None:
+    names = re.findall(r"%\((\w+)\)s", RESULT_TEXTS[code])
+    reason = Reason(code, dict(zip(names, map(str, range(2, 9)), strict=False)))
+    assert from_sentence(str(reason)) == reason
+    assert from_sentence(str(reason)).values == reason.values
+    # names of columns and conditions, in which words of the sentence may stand
+    odd = Reason(code, dict(zip(names, itertools.cycle(["a (b)", "of 3", "music, é"]), strict=False)))
+    assert (from_sentence(str(odd)).code, str(from_sentence(str(odd)))) == (code, str(odd))
+
+
+@pytest.mark.parametrize("text", ["", "too few", "too few sessions.", "a\nb", "%(x)s"])
+def test_another_sentence_stays_as_it_is(text: str) -> None:
+    assert from_sentence(text) == free_text(text)
+    assert str(from_sentence(text)) == text
+
+
+def test_an_error_without_a_file_keeps_its_reason() -> None:
+    error = NotEnoughError.of("few_of_one", sessions=2)
+    assert error.reason == Reason.of("few_of_one", sessions=2)
+    assert str(error) == "fewer than 2 sessions of one of the conditions in which enough was seen"
+
+
 def literals() -> Iterator[str]:
     for path in PIPELINE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -85,7 +118,9 @@ def calls() -> Iterator[tuple[str, set[str]]]:
     """Code and names of the values of each call that names all values."""
     for path in PIPELINE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("Reason.of", "Error.about")):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
+                ("Reason.of", "Error.about", "Error.of")
+            ):
                 code = node.args["about" in ast.unparse(node.func)] if node.args else None
                 if isinstance(code, ast.Constant):
                     yield code.value, {str(keyword.arg) for keyword in node.keywords}

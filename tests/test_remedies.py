@@ -13,6 +13,7 @@ import remedies_of_adaptations
 import remedies_of_commands
 import remedies_of_consent
 import remedies_of_lists
+import remedies_of_markers
 import remedies_of_patients
 import remedies_of_plans
 import remedies_of_ratings
@@ -35,6 +36,7 @@ AREAS = (
     remedies_of_reviews,
     remedies_of_consent,
     remedies_of_lists,
+    remedies_of_markers,
     remedies_of_plans,
     remedies_of_patients,
     remedies_of_ratings,
@@ -46,6 +48,8 @@ AREAS = (
 EXCEPTIONS = {
     # another machine, or another program
     "; install the same versions.": "needs a second machine",
+    ": no notebooks; install the program again.": "needs a damaged installation",
+    ": a text is longer than Excel takes; export as csv.": "no column holds such a text: test_samples",
     ". Start one with `ray start`; this machine must": "a cluster: test_ray_cluster",
     "--engine ray: Ray can't be started on this machine": "no advice",
     "with `emonext weights convert`": "test_published converts one",
@@ -61,9 +65,10 @@ EXCEPTIONS = {
     "--editable '{}[{}]'": "needs a registry of packages; the extras exist",
     # a camera, or somebody who knows
     "Clean the lens, focus on the face, and give more light": "needs a camera: test_preflight",
-    "Film the patient alone, or give {}{} in sessions.csv": "needs a camera: test_preflight",
+    "Film the patient alone, or give": "needs a camera: test_preflight",
+    "Give each recording a file of its own": "needs a camera: test_preflight",
     "try another card, and copy the file again.": "needs a camera: test_preflight",
-    "pictures can be decoded; record it again.": "needs a camera: test_preflight",
+    "can be decoded; record it again.": "needs a camera: test_preflight",
     "{}: keep one region for a session.": "two people of one session: test_drawn_seats",
     "shows more than one person: give the session a photo of the patient": "real faces: test_people",
     "they come from different networks. Make the references again": "the library's; test_clustering",
@@ -72,18 +77,27 @@ EXCEPTIONS = {
     "who gave no consent; make sure that the recording may be processed.": "a person's decision",
     "is nearly {} of row {}; make sure that both are correct.": "a person's decision",
     "keep a copy in a safe place; without the key the results cannot be read.": "about the future",
-    "(shows faces: delete the page when the seats are in the list)": "any way of deleting will do",
+    "(shows faces: delete the page when the list is complete)": "any way of deleting will do",
     "they show faces: delete them after you have looked at them": "any way of deleting will do",
     ": it was replaced, or is another": "names what may have happened",
     ": a run was cut off then, or is writing now": "names what may have happened",
     "Saved as {file}. Now run the command at the end of this page.": "a page: test_people_page_browser",
+    "You can go on later, and save again.": "a page: test_preflight_page_browser",
+    "Not saved: correct the marked field first.": "a page: test_preflight_page_browser",
     "To approve, say who the patient is, or who everybody is": "a page: test_people_page_browser",
     "the patient is not confirmed; run `emonext people`": "a person's decision",
     "Put the tables that raters save into {}, then run: emonext agree {}": "a result: test_rate runs it",
     ": no table of rated clips; draw clips with `emonext rate {}`": "raters' answers: test_adapt_command",
     "stays in use ({}); to remove it: emonext summarize {} --adapt none": "a result: test_adapt_command",
+    "Next: emonext process {} --out {}": "a result: test_events_command runs it",
+    "Next: emonext report {}": "a result: test_events_command runs it",
+    "Go to its end, mark it there, and save again.": "a page: test_player_browser",
+    "Delete {word}, {span}": "a button of a page",
     # no advice, but like it
     "--engine ray": "part of a message: only valid with",
+    "--format csv": "part of a message: only valid with",
+    "Run `emonext demo --study` first, or set `EMONEXT_OUT`": "words of a notebook",
+    "time that the sample stands for; add it up for shares of time": "what a column means",
     ": will be written again": "a result",
     "; run the same command to continue.": "runs for minutes: test_batch and test_training continue runs",
     "Delete this data of {}? This can't be undone.": "a question",
@@ -115,7 +129,7 @@ def _quick(fake_networks: Networks, small_weights: Path) -> Iterator[None]:
     engine = in_this_process(replace(fake_networks, weights=weights, make_embedder=ByLight))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.commands.process._on_this_machine", lambda make, jobs, sessions: engine)
-        patch.setattr(reports, "update_reports", lambda out, on_progress: None)
+        patch.setattr(reports, "update_reports", lambda out, on_progress, find_video: None)
         yield
 
 

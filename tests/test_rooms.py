@@ -41,8 +41,10 @@ ORDER_OF_REPORTS = [
         "reports.session_data",
         "reports.study_data",
         "reports.words",
+        "reports.index_data",
         "reports.figures",
         "reports.render",
+        "reports.made_pages",
     ),
     *("reports.assets", "reports.options", "reports.pages", "reports.forms", "reports.write"),
 ]

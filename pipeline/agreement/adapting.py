@@ -2,7 +2,8 @@
 
 The model and its test are in :mod:`pipeline.stats.recalibration`. The test leaves out one patient at a time;
 with fewer than :data:`MIN_PATIENTS`, one session at a time, which tells less. An adaptation is only accepted
-if the test says that it helps.
+if the test says that it helps. With more clips, an accepted one is refined by offsets of single patients
+(:mod:`pipeline.stats.own_offsets`), if these help on sessions that were left out.
 """
 
 from collections import Counter
@@ -16,19 +17,32 @@ import numpy as np
 
 from pipeline.agreement.clip_sampling import shows_same
 from pipeline.agreement.rated_clips import Clip, RatedClip, is_clip_table, read_clips, read_rated_clips
-from pipeline.analysis.adaptation import Adaptation
+from pipeline.analysis.adaptation import Adaptation, OwnOffsets, PatientOffsets
 from pipeline.analysis.baseline_correction import SMALLEST
 from pipeline.analysis.episodes import Observed, observed
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import UNRATEABLE
 from pipeline.records import EMOTIONS, Ids
+from pipeline.stats.own_offsets import (
+    MIN_OWN_CLIPS,
+    MIN_OWN_PATIENTS,
+    MIN_OWN_SESSIONS,
+    PRIOR_OWN,
+    own_offsets,
+    patients_with_enough,
+    session_test,
+)
 from pipeline.stats.recalibration import (
     PRIOR_LOG_T,
     PRIOR_OFFSET,
     Floats,
+    HeldOutTest,
+    Places,
     RatedSamples,
+    Shift,
     helpful_shift,
 )
+from pipeline.store.counts import number_of
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline, written_sessions
@@ -184,7 +198,7 @@ def estimate(study: RatedStudy) -> Adaptation:
     shift, test = helpful_shift(rated)
     return Adaptation(
         temperature=shift.temperature,
-        offsets=dict(zip(EMOTIONS, map(float, shift.offsets), strict=True)),
+        offsets=_by_name(shift.offsets),
         weights_sha256=study.weights_sha256,
         clips=len(study.clips),
         raters=len(study.raters),
@@ -194,12 +208,35 @@ def estimate(study: RatedStudy) -> Adaptation:
         prior_offset=PRIOR_OFFSET,
         unit=unit,
         test=test,
+        own=_estimate_own(study, rated, shift) if test.helps and unit == PATIENTS else None,
     )
 
 
+def _estimate_own(study: RatedStudy, rated: RatedSamples, shift: Shift) -> PatientOffsets | None:
+    """Own offsets of all patients with enough clips, or of none if they do not help.
+
+    :param shift: of the study. :returns: ``None`` if too few patients have enough clips for a test.
+    """
+    enough = patients_with_enough(rated)
+    if len(enough) < MIN_OWN_PATIENTS:
+        return None
+    test = session_test(rated, shift, enough)
+    names = sorted(study.patients)
+    patients = {}
+    for patient in enough if test.helps else ():
+        sessions = rated.session[rated.cluster == patient]
+        offsets = _by_name(own_offsets(rated, shift, patient))
+        patients[names[patient]] = OwnOffsets(offsets, len(sessions), len(np.unique(sessions)))
+    return PatientOffsets(patients, PRIOR_OWN, test)
+
+
+def _by_name(offsets: Floats) -> dict[str, float]:
+    return dict(zip(EMOTIONS, map(float, offsets), strict=True))
+
+
 def as_rated_samples(clips: Collection[ClipSamples], unit: str) -> RatedSamples:
-    """The arrays of the clips; clusters are patients, or sessions."""
-    names = [one.clip.patient_id if unit == PATIENTS else "/".join(one.clip.ids) for one in clips]
+    """The arrays of the clips; clusters are patients, or sessions, in order of their names."""
+    patients, sessions = [one.clip.patient_id for one in clips], ["/".join(one.clip.ids) for one in clips]
     lengths = [len(one.seconds) for one in clips]
     return RatedSamples(
         np.concatenate([one.logs for one in clips]),
@@ -207,8 +244,13 @@ def as_rated_samples(clips: Collection[ClipSamples], unit: str) -> RatedSamples:
         np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
         np.stack([one.votes for one in clips]),
         np.array([one.clip.weight for one in clips]),
-        np.unique(names, return_inverse=True)[1].astype(np.int64),
+        _numbered(patients if unit == PATIENTS else sessions),
+        _numbered(sessions),
     )
+
+
+def _numbered(names: Sequence[str]) -> Places:
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 # --- words
@@ -216,14 +258,35 @@ def as_rated_samples(clips: Collection[ClipSamples], unit: str) -> RatedSamples:
 
 def told(adaptation: Adaptation) -> str:
     """What the test found, in one sentence."""
-    agreement, loss = adaptation.test.agreement, adaptation.test.log_loss
     whom = (
         "On patients that it had not seen"
         if adaptation.unit == PATIENTS
         else "On other sessions of the same patients (too few patients to leave one out)"
     )
+    return f"{whom}, {_changes(adaptation.test)}"
+
+
+def told_of_own(adaptation: Adaptation) -> str:
+    """Whether patients have own offsets, and why, of an adaptation that helps."""
+    own, count = adaptation.own, len(adaptation.own_patients)
+    if own is None:
+        return (
+            f"No patient has own offsets: these need {MIN_OWN_PATIENTS} patients with {MIN_OWN_CLIPS} clips "
+            f"each, of {MIN_OWN_SESSIONS} sessions."
+        )
+    seen = f"On sessions that it had not seen, {_changes(own.test)}"
+    if count:
+        return f"For {count} of {number_of(adaptation.patients, 'patient')}, own offsets. {seen}"
     return (
-        f"{whom}, agreement went from {agreement.before:.0%} to {agreement.after:.0%} "
+        f"No patient has own offsets: of {own.test.clusters} with enough clips, they are no improvement "
+        f"beyond chance. {seen}"
+    )
+
+
+def _changes(test: HeldOutTest) -> str:
+    agreement, loss = test.agreement, test.log_loss
+    return (
+        f"agreement went from {agreement.before:.0%} to {agreement.after:.0%} "
         f"({_points(agreement.difference)} percentage points [{_points(agreement.low)}, "
         f"{_points(agreement.high)}]), log loss from {loss.before:.3f} to {loss.after:.3f} "
         f"({_signed(loss.difference)} [{_signed(loss.low)}, {_signed(loss.high)}]; less is better)."

@@ -19,12 +19,13 @@ from pipeline.agreement.time_grid import MIN_READ
 from pipeline.analysis.episodes import Observed, observed
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import COARSE_LABELS, GROUP_OF
+from pipeline.reasons import Reason
 from pipeline.records import EMOTIONS, OnProgress
 from pipeline.stats.misreading import Confusion, Floats, adjusted_with_interval, columns
 from pipeline.stats.recalibration import clip_answers, unchanged
 from pipeline.store.counts import percent
 from pipeline.store.paths import timeline_path
-from pipeline.store.spreadsheet import plain, read_table, write_rows
+from pipeline.store.spreadsheet import Cell, as_float, plain, read_decimal, read_table, write_rows
 from pipeline.store.timeline import read_timeline, written_sessions
 
 MIN_RATED = 10
@@ -165,17 +166,18 @@ def _of_condition(
 def _why_not(rare: set[str], rated: Floats) -> str:
     """Why no share can be adjusted; surprise alone may be too rare."""
     if missing := rare - {"surprise"}:
-        return f"too few rated clips of {', '.join(sorted(missing))}"
+        return str(Reason.of("few_rated_of", groups=", ".join(sorted(missing))))
     condition = float(np.linalg.cond(columns(rated)))
     if condition > MAX_CONDITION:
-        return f"the machine tells the groups apart too badly (condition number {condition:.0f})"
+        return str(Reason.of("misread", condition_number=round(condition)))
     return ""
 
 
 def _too_rare(group: str, counts: dict[str, tuple[int, int]]) -> str:
     clips, people = counts[group]
-    few = f"{clips} rated clips of {people} patients, of {MIN_RATED} of {MIN_PEOPLE} that it takes"
-    return f"{few}; other adjusted shares are of the time without it" if group == "surprise" else few
+    code = "few_surprised" if group == "surprise" else "few_rated"
+    values = {"clips": clips, "patients": people, "wanted": MIN_RATED, "wanted_patients": MIN_PEOPLE}
+    return str(Reason(code, values))
 
 
 def _path(out: Path) -> Path:
@@ -185,11 +187,11 @@ def _path(out: Path) -> Path:
 def write_adjusted_shares(out: Path, shares: Sequence[AdjustedShare]) -> Path:
     """:raises OutputError: the file can't be written."""
     rows = ({name: _cell(value) for name, value in asdict(one).items()} for one in shares)
-    return write_rows(_path(out), [field.name for field in fields(AdjustedShare)], rows)
+    return write_rows(_path(out), [field.name for field in fields(AdjustedShare)], rows, read_decimal(out))
 
 
-def _cell(value: str | float | None) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+def _cell(value: Cell) -> Cell:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def read_adjusted_shares(out: Path) -> list[AdjustedShare]:
@@ -202,7 +204,7 @@ def read_adjusted_shares(out: Path) -> list[AdjustedShare]:
     written_ns = _path(out).stat().st_mtime_ns
     if any(timeline_path(out, *ids).stat().st_mtime_ns > written_ns for ids in written_sessions(out)):
         return []
-    (_, header), *lines = read_table(_path(out), delimiters=";")
+    (_, header), *lines = read_table(_path(out))
     try:
         return [_read(dict(zip(header, map(plain, cells), strict=True))) for _, cells in lines]
     except (ValueError, TypeError, KeyError) as error:
@@ -211,7 +213,7 @@ def read_adjusted_shares(out: Path) -> list[AdjustedShare]:
 
 def _read(row: dict[str, str]) -> AdjustedShare:
     texts = {name: row.pop(name) for name in ("condition", "of", "reason")}
-    numbers = {name: float(cell) if cell else None for name, cell in row.items() if name != "clips"}
+    numbers = {name: as_float(cell) if cell else None for name, cell in row.items() if name != "clips"}
     return AdjustedShare(**texts, clips=int(row["clips"]), **numbers)  # type: ignore[arg-type]
 
 

@@ -51,7 +51,7 @@ class MachineCoder:
 
     def _readings(self, ids: tuple[str, str], timeline: Timeline) -> dict[str, Observed]:
         baseline = self._baseline(ids[0]) if ids in self._corrected else None
-        return readings_of(timeline, baseline, self._adaptation)
+        return readings_of(timeline, baseline, self._adaptation, ids[0])
 
     def _find_baseline(self, patient_id: str) -> OwnBaseline | None:
         own = [ids for ids in written_sessions(self._out) if ids[0] == patient_id]

@@ -30,6 +30,9 @@ CANT_TELL = UNRATEABLE
 ANSWERS = (*EMOTIONS, CANT_TELL)
 """What a rater can say of a clip."""
 
+GRADED = tuple(name for name in EMOTIONS if name != "neutral")
+"""Answers that have an intensity."""
+
 INTENSITIES = ("slight", "moderate", "strong")
 
 FLAGS = ("covered", "speaking", "asleep")
@@ -95,7 +98,7 @@ class RatedClip:
     """One rater's answer to one clip.
 
     :param code: one of :data:`ANSWERS`.
-    :param intensity: one of :data:`INTENSITIES`, or empty.
+    :param intensity: one of :data:`INTENSITIES`, or empty; of :data:`GRADED` answers only.
     :param flags: some of :data:`FLAGS`.
     """
 
@@ -223,7 +226,8 @@ def _rated(path: Path, number: int, row: Mapping[str, str], clip: Clip) -> Rated
         )
     # as for other codes, no rater has the machine's name
     rater = f"rater {rater}" if rater.lower().startswith("machine") else rater
-    return RatedClip(clip, rater, code, intensity, frozenset(_flags(path, number, row)))
+    strength = intensity if code in GRADED else ""
+    return RatedClip(clip, rater, code, strength, frozenset(_flags(path, number, row)))
 
 
 def _flags(path: Path, number: int, row: Mapping[str, str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from pipeline.stats.reliability import (
 )
 from pipeline.stats.weighted_share import WeightedShare
 from pipeline.store.files import atomic
-from pipeline.store.spreadsheet import write_rows
+from pipeline.store.spreadsheet import Decimal, write_rows
 
 
 @dataclass(frozen=True)
@@ -228,17 +228,12 @@ class Agreement:
 DISAGREEMENT_COLUMNS = tuple(Disagreement.__dataclass_fields__)
 
 
-def write_disagreements(found: Agreement, path: Path) -> Path:
+def write_disagreements(found: Agreement, path: Path, decimal: Decimal = "point") -> Path:
     """Write all disagreements as a table.
 
     :raises OutputError: it can't be written.
     """
-    rows = ({name: _cell(value) for name, value in asdict(one).items()} for one in found.disagreements)
-    return write_rows(path, DISAGREEMENT_COLUMNS, rows)
-
-
-def _cell(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.10g}"
+    return write_rows(path, DISAGREEMENT_COLUMNS, map(asdict, found.disagreements), decimal)
 
 
 def write_figures(found: Agreement, path: Path) -> Path:

@@ -3,6 +3,7 @@
 Tables that are missing, or older than the session's timeline, are left out.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -139,6 +140,23 @@ class FolderFacts:
             rated=tuple(self._scales.get(ids, ())),
             scale_names=self._scale_names,
         )
+
+    def state_of(self, patient_id: str, session_id: str) -> str:
+        """A state that differs if the facts of the session may differ; no file of the session is read."""
+        ids = patient_id, session_id
+        known = self._states.get(patient_id), is_current(self._out, *ids)
+        return repr((known, self._events.get(ids), sorted(self._scale_names.items())))
+
+    @cached_property
+    def _states(self) -> dict[str, str]:
+        """Patient → state of the patient's rows in the tables."""
+        found: dict[str, list[bytes]] = {}
+        readers = {"sessions": read_sessions, "measures": read_measures, "scales": read_ratings}
+        for name, read in readers.items():
+            if (self._out / "summaries" / f"{name}.parquet").exists():
+                for (patient_id,), rows in read(self._out).partition_by("patient_id", as_dict=True).items():
+                    found.setdefault(str(patient_id), []).append(rows.hash_rows().to_numpy().tobytes())
+        return {patient_id: hashlib.sha256(b"|".join(rows)).hexdigest() for patient_id, rows in found.items()}
 
     def _unusual(self, numbers: Mapping[Key, Number], reading: str, others: Sequence[Ids]) -> list[Unusual]:
         unusual = []

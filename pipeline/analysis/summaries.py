@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 import polars as pl
@@ -25,11 +26,12 @@ from pipeline.analysis.episodes import Episode, EpisodeSettings, Observed, find_
 from pipeline.analysis.measures import measure_attention, measure_session
 from pipeline.errors import InputError
 from pipeline.faces.states import FACINGS
-from pipeline.records import IdentityState
+from pipeline.records import IdentityState, Ids
 from pipeline.store.coverage import summarize
+from pipeline.store.files import state_of_files
 from pipeline.store.parquet import DICTIONARY, malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
-from pipeline.store.result_tables import column, read_derived, write_derived
+from pipeline.store.result_tables import column, read_derived, rewrite_sessions, write_derived
 from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
 
 RAW, CORRECTED, ADAPTED = READINGS = ("raw", "corrected", "adapted")
@@ -179,17 +181,31 @@ def has_time(recorded_at: datetime | None) -> bool:
     return recorded_at is not None and recorded_at.time() != time.min
 
 
+@dataclass(frozen=True)
+class Source:
+    """What the rows of a session were computed from, apart from the settings.
+
+    :param files: state of its timeline and of its episodes. ``baseline``: of the patient's own baseline.
+    """
+
+    files: str
+    baseline: str
+
+
 def summarize_folder(
     out: Path,
     settings: SummarySettings | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     adaptation: Adaptation | None = None,
-) -> pl.DataFrame:
+    earlier: Mapping[Ids, Source] = MappingProxyType({}),
+) -> dict[Ids, Source]:
     """Write ``episodes/`` and ``summaries/`` from all timelines.
 
     :param on_progress: called with (sessions done, sessions in all).
     :param adaptation: for the adapted reading of sessions with its weights.
-    :returns: the table of sessions.
+    :param earlier: sources of the rows that the tables hold now, with the same settings and adaptation; the
+        rows of sessions with the same sources are kept.
+    :returns: the sources of all sessions.
     :raises InputError: there is no timeline.
     :raises TimelineError: a timeline can't be read. :raises OutputError: a file can't be written.
     """
@@ -199,27 +215,48 @@ def summarize_folder(
     ids = written_sessions(out)
     if not ids:
         raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
-    sessions: list[dict[str, Any]] = []
-    measures: list[dict[str, Any]] = []
-    for _, of_patient in groupby(ids, key=lambda both: both[0]):
-        paths = [timeline_path(out, *both) for both in of_patient]
-        baseline = baseline_of(paths, settings)
-        for path in paths:
-            timeline = read_timeline(path)
-            ids_of(path, timeline)
-            with malformed_as_timeline_error(path):
-                found = _summarize(timeline, baseline, adaptation, settings)
-            sessions.append(found.session)
-            measures += found.measures
-            write_derived(episodes_path(out, *found.ids), EPISODES_SCHEMA, found.episodes, settings)
-            on_progress(len(sessions), len(ids))
+    by_patient: dict[str, dict[Ids, Source]] = {}
+    for both, source in earlier.items():
+        by_patient.setdefault(both[0], {})[both] = source
+    sources: dict[Ids, Source] = {}
+    sessions: dict[Ids, list[dict[str, Any]]] = {}
+    measures: dict[Ids, list[dict[str, Any]]] = {}
+    for patient_id, of_patient in groupby(ids, key=lambda both: both[0]):
+        own = list(of_patient)
+        files = {both: _files(out, both) for both in own}
+        before = by_patient.get(patient_id, {})
+        if files == {both: source.files for both, source in before.items()}:
+            sources |= before
+            on_progress(len(sources), len(ids))
+            continue
+        baseline = baseline_of([timeline_path(out, *both) for both in own], settings)
+        state = "" if baseline is None else repr((baseline.shift.tolist(), baseline.rest_s))
+        for both in own:
+            sources[both] = Source(files[both], state)
+            if sources[both] != before.get(both):
+                path = timeline_path(out, *both)
+                timeline = read_timeline(path)
+                ids_of(path, timeline)
+                with malformed_as_timeline_error(path):
+                    found = _summarize(timeline, baseline, adaptation, settings)
+                sessions[both], measures[both] = [found.session], found.measures
+                write_derived(episodes_path(out, *both), EPISODES_SCHEMA, found.episodes, settings)
+                sources[both] = Source(_files(out, both), state)
+            on_progress(len(sources), len(ids))
     for gone in set(out.glob("episodes/patient_id=*/*.parquet")) - {
         episodes_path(out, *both) for both in ids
     }:
         gone.unlink()
-    write_derived(out / "summaries" / "measures.parquet", MEASURES_SCHEMA, measures, settings)
-    write_derived(out / "summaries" / "sessions.parquet", SESSIONS_SCHEMA, sessions, settings)
-    return read_sessions(out)
+    for name, schema, fresh in (
+        ("measures", MEASURES_SCHEMA, measures),
+        ("sessions", SESSIONS_SCHEMA, sessions),
+    ):
+        rewrite_sessions(out / "summaries" / f"{name}.parquet", schema, ids, fresh, settings)
+    return sources
+
+
+def _files(out: Path, ids: Ids) -> str:
+    return state_of_files([timeline_path(out, *ids), episodes_path(out, *ids)])
 
 
 def read_sessions(out: Path) -> pl.DataFrame:
@@ -286,7 +323,7 @@ def baseline_of(paths: Sequence[Path], settings: SummarySettings) -> OwnBaseline
 
 
 def readings_of(
-    timeline: Timeline, baseline: OwnBaseline | None, adaptation: Adaptation | None
+    timeline: Timeline, baseline: OwnBaseline | None, adaptation: Adaptation | None, patient_id: str
 ) -> dict[str, Observed]:
     """The readable samples of a timeline in each reading that it has."""
     samples = observed(timeline)
@@ -294,7 +331,7 @@ def readings_of(
     if baseline:
         readings[CORRECTED] = corrected(samples, baseline)
     if adaptation and timeline.metadata["weights"]["sha256"] == adaptation.weights_sha256:
-        readings[ADAPTED] = with_adaptation(samples, adaptation)
+        readings[ADAPTED] = with_adaptation(samples, adaptation, patient_id)
     return readings
 
 
@@ -309,7 +346,7 @@ def _summarize(
     enough = 0 < summary.observed_s >= settings.min_observed_s and summary.coverage >= settings.min_coverage
     ids = {"patient_id": summary.patient_id, "session_id": summary.session_id}
     attention = measure_attention(timeline)
-    readings = readings_of(timeline, baseline, adaptation)
+    readings = readings_of(timeline, baseline, adaptation, summary.patient_id)
     measures: list[dict[str, Any]] = []
     episodes: list[dict[str, Any]] = []
     expressive: float | None = None

@@ -24,7 +24,7 @@ from pipeline.records import EMOTIONS, valence
 from pipeline.store.files import make_private_folder
 from pipeline.store.parquet import to_table, write_table
 from pipeline.store.paths import timeline_path
-from pipeline.store.spreadsheet import write_rows
+from pipeline.store.spreadsheet import Cell, write_rows
 from pipeline.store.status import Outcome, record
 from pipeline.store.timeline import SCHEMA_VERSION, TIMELINE_SCHEMA
 
@@ -111,10 +111,10 @@ def make_study(
     """
     random = np.random.default_rng(seed)
     outcomes: list[Outcome] = []
-    truth: list[dict[str, str]] = []
-    events: list[dict[str, str]] = []
-    ratings: tuple[list[dict[str, str]], ...] = ([], [])
-    rated = {"rated_from_s": "0", "rated_to_s": f"{LENGTH_S:g}"}
+    truth: list[dict[str, Cell]] = []
+    events: list[dict[str, Cell]] = []
+    ratings: tuple[list[dict[str, Cell]], ...] = ([], [])
+    rated: dict[str, Cell] = {"rated_from_s": 0, "rated_to_s": LENGTH_S}
     for number, patient in enumerate(_patients(random)):
         for session, condition in enumerate(CONDITIONS, start=1):
             ids = {"patient_id": patient.patient_id, "session_id": f"S{session:02}"}
@@ -123,11 +123,11 @@ def make_study(
             outcomes.append(
                 _write(out, ids, patient, condition, _recorded_at(number, session, random), shown, random)
             )
-            truth += [ids | _row(episode) for episode in shown]
-            events += [ids | {"time_s": f"{song:.1f}", "what": "song begins"} for song in songs]
+            truth += [{**ids, **_row(episode)} for episode in shown]
+            events += [{**ids, "time_s": round(song, 1), "what": "song begins"} for song in songs]
             if session == 2:
                 for rater, rows in enumerate(ratings, start=1):
-                    rows += [ids | _row(episode) | rated for episode in _as_rated(shown, rater, random)]
+                    rows += [{**ids, **_row(episode), **rated} for episode in _as_rated(shown, rater, random)]
             on_progress(number * SESSIONS + session, PATIENTS * SESSIONS)
     columns = ("patient_id", "session_id", "start_s", "end_s", "code")
     record(out, *outcomes)
@@ -138,22 +138,26 @@ def make_study(
         write_rows(out / "ratings" / f"{name}.csv", (*columns, *rated), rows)
 
 
-def _row(episode: Shown) -> dict[str, str]:
-    return {"start_s": f"{episode.start_s:.2f}", "end_s": f"{episode.end_s:.2f}", "code": episode.emotion}
+def _row(episode: Shown) -> dict[str, Cell]:
+    return {
+        "start_s": round(float(episode.start_s), 2),
+        "end_s": round(float(episode.end_s), 2),
+        "code": episode.emotion,
+    }
 
 
-def _known_of_patients(seed: int) -> Iterator[dict[str, str]]:
+def _known_of_patients(seed: int) -> Iterator[dict[str, Cell]]:
     """What the study knows of the patients; it has no influence on their expression. One MMSE is missing."""
     random = np.random.default_rng(
         [seed, PATIENTS]
     )  # its own, so that it changes no other number of the study
     for number in range(1, PATIENTS + 1):
-        mmse = f"{random.integers(6, 25)}"
+        mmse = int(random.integers(6, 25))
         yield {
             "patient_id": f"P{number:02}",
-            "age": f"{np.clip(random.normal(83, 6), 65, 98):.0f}",
+            "age": round(float(np.clip(random.normal(83, 6), 65, 98))),
             "sex": "f" if random.random() < 0.65 else "m",
-            "mmse": "" if number == _WITHOUT_MMSE else mmse,
+            "mmse": None if number == _WITHOUT_MMSE else mmse,
             "group": "day care" if number % 2 else "nursing home",
         }
 

@@ -9,20 +9,17 @@ Accuracies below are those of earlier weights on degraded pictures, of 86.6 % on
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.checks.snapshots import Snapshot
 from pipeline.processing.session import QualityLimits, Settings
-from pipeline.records import Face
-from pipeline.store.counts import clock, number_of
+from pipeline.reasons import Reason, Value
+from pipeline.records import Face, Finding, Verdict
+from pipeline.sound.level import SoundLevel
+from pipeline.store.counts import clock
 from pipeline.video.container import VideoInfo
-
-Verdict = Literal["good", "could be better", "will not work"]
-
 
 # Smallest face for this detector. It also finds smaller faces: in four real clips, scaled down, all faces of
 # 30 px and three quarters of those of 24 px.
@@ -59,22 +56,12 @@ USABLE_RATE = 2.0
 # A loss of a tenth is more than an accident.
 USABLE_LOST = 0.1
 
+# A voice whose loudest parts are at −41 dB is found as often as a loud one, and a fifth less often at −47 dB
+# (tests/support/voice.ogg, without and with noise). Of the pieces, the loudest tenth is a voice, if any is.
+QUIET_DB, LOUDEST_PERCENTILE, MOSTLY_CUT = -42.0, 90, 0.5
+
 GOOD_HEIGHT_PX = 720
 _STANDARD_SIZES = ((1280, 720), (1920, 1080), (3840, 2160))
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Result of one check.
-
-    :param measured: measured value, with its unit.
-    :param advice: one thing to change; empty if the verdict is good.
-    """
-
-    name: str
-    verdict: Verdict
-    measured: str
-    advice: str = ""
 
 
 def overall(findings: Sequence[Finding]) -> Verdict:
@@ -86,7 +73,7 @@ def overall(findings: Sequence[Finding]) -> Verdict:
 _WORST_FIRST: tuple[Verdict, ...] = ("will not work", "could be better")
 
 
-def judge(looks: Sequence[Snapshot], info: VideoInfo) -> tuple[Finding, ...]:
+def judge(looks: Sequence[Snapshot], info: VideoInfo, sound: SoundLevel) -> tuple[Finding, ...]:
     """Run all checks; of the faces, only the largest of each picture is judged.
 
     :param looks: at least one decoded picture.
@@ -97,6 +84,7 @@ def judge(looks: Sequence[Snapshot], info: VideoInfo) -> tuple[Finding, ...]:
         _readable(seen),
         *(_of_faces(faces, seen, info) if faces else [_resolution(info)]),
         _people(seen),
+        _sound(sound, info),
         _rate(info),
         _recording(looks, info),
     )
@@ -107,38 +95,36 @@ def _readable(looks: Sequence[Snapshot]) -> Finding:
     readable = np.array([any(limits.accept(face) for face in look.sample.faces) for look in looks])
     in_view = float(np.mean([bool(look.sample.faces) for look in looks]))
     share = float(readable.mean())
-    measured = f"in view in {in_view:.0%}, readable in {share:.0%}"
+    percents = {"in_view": _percent(in_view), "readable": _percent(share)}
+    measured = Reason("seen", percents)
     verdict = _graded(share, GOOD_READABLE, USABLE_READABLE)
-    if verdict != "good":
-        measured += _longest_without(readable, looks)
+    if verdict != "good" and (gap := _longest_run(~readable, [look.sample.time_s for look in looks])):
+        measured = Reason("seen_except", {**percents, **gap})
     faults = Counter(fault for look in looks if look.face for fault in limits.faults(look.face))
     if not in_view:
         advice = _why_nobody(looks)
     elif faults and in_view - share > 1 - in_view:
-        advice = f"Make the face readable: where it is in view it is mostly {faults.most_common(1)[0][0]}."
+        advice = Reason.of("make_readable", fault=faults.most_common(1)[0][0])
     else:
-        advice = "Aim the camera at the patient's chair, and film while the patient sits there."
+        advice = Reason.of("aim")
     return _finding("face", verdict, measured, advice)
 
 
-def _longest_without(readable: NDArray[np.bool_], looks: Sequence[Snapshot]) -> str:
-    """The longest gap without a readable face, if it has a tenth of the pictures or more."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], readable, [True]]).astype(int)))
+def _longest_run(there: NDArray[np.bool_], time_s: Sequence[float]) -> dict[str, str]:
+    """``start`` and ``end`` of the longest run, if it has a tenth of the places or more, and not all."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]]).astype(int)))
     starts, ends = edges[::2], edges[1::2]
     longest = int(np.argmax(ends - starts))
     start, end = int(starts[longest]), int(ends[longest])
-    if end - start < max(2, len(looks) / 10) or end - start == len(looks):
-        return ""
-    return f"; not from {clock(looks[start].sample.time_s)} to {clock(looks[end - 1].sample.time_s)}"
+    if end - start < max(2, len(there) / 10) or end - start == len(there):
+        return {}
+    return {"start": clock(time_s[start]), "end": clock(time_s[end - 1])}
 
 
-def _why_nobody(looks: Sequence[Snapshot]) -> str:
+def _why_nobody(looks: Sequence[Snapshot]) -> Reason:
     if np.median([look.brightness for look in looks]) < QualityLimits().min_brightness:
-        return "Switch on the light and uncover the lens: the picture is nearly black."
-    return (
-        "Point the camera at the patient's face from the front, with the picture upright: "
-        f"no face is visible at {USABLE_FACE_PX:.0f} px or more."
-    )
+        return Reason.of("nearly_black")
+    return Reason.of("nobody_visible", pixels=round(USABLE_FACE_PX))
 
 
 def _of_faces(faces: Sequence[Face], looks: Sequence[Snapshot], info: VideoInfo) -> list[Finding]:
@@ -148,14 +134,16 @@ def _of_faces(faces: Sequence[Face], looks: Sequence[Snapshot], info: VideoInfo)
 
 def _face_size(faces: Sequence[Face], info: VideoInfo) -> Finding:
     face_px = _median(faces, lambda face: face.face_px)
-    nearer = f"Move the camera to {_tens(face_px / GOOD_FACE_PX)} of its distance or zoom in"
     height_px = min(info.width, info.height) * GOOD_FACE_PX / face_px
-    larger = next((f", or choose {w} × {h}" for w, h in _STANDARD_SIZES if h >= height_px), "")
+    larger = next((size for size in _STANDARD_SIZES if size[1] >= height_px), None)
+    values = {"tens": _tens(face_px / GOOD_FACE_PX), "face": round(face_px), "pixels": round(GOOD_FACE_PX)}
     return _finding(
         "face size",
         _graded(face_px, GOOD_FACE_PX, USABLE_FACE_PX),
-        f"{face_px:.0f} px in {info.width} × {info.height}",
-        f"{nearer}{larger}: faces are {face_px:.0f} px, {GOOD_FACE_PX:.0f} px or more are needed.",
+        Reason.of("face_size", face=round(face_px), width=info.width, height=info.height),
+        Reason("nearer_or_larger", {**values, "width": larger[0], "height": larger[1]})
+        if larger
+        else Reason("nearer", values),
     )
 
 
@@ -163,16 +151,15 @@ def _light(faces: Sequence[Face]) -> Finding:
     limits = QualityLimits()
     light = _median(faces, lambda face: face.brightness)
     burnt = _median(faces, lambda face: float((face.crop >= BURNT_LEVEL).mean()))
-    measured = f"face at {light:.0%} of white"
     if light > TOO_BRIGHT or burnt > BURNT_SHARE:
         verdict: Verdict = "could be better" if light <= limits.max_brightness else "will not work"
-        advice = "Dim the lamp or draw the curtain: the face is too bright to show its lines."
-        return Finding("light on the face", verdict, f"{measured}, {burnt:.0%} burnt out", advice)
+        measured = Reason.of("face_burnt", light=_percent(light), burnt=_percent(burnt))
+        return Finding("light on the face", verdict, measured, Reason.of("dim"))
     return _finding(
         "light on the face",
         _graded(light, GOOD_BRIGHTNESS, limits.min_brightness),
-        measured,
-        f"Put more light on the face, from the front: {GOOD_BRIGHTNESS:.0%} or more are needed.",
+        Reason.of("face_light", light=_percent(light)),
+        Reason.of("more_light", light=_percent(GOOD_BRIGHTNESS)),
     )
 
 
@@ -183,8 +170,8 @@ def _backlight(looks: Sequence[Snapshot]) -> Finding:
     return _finding(
         "light from behind",
         "could be better" if shaded and ratio > BACKLIGHT else "good",
-        f"picture {ratio:.1f} times as bright as the face",
-        "Turn chair or camera until the window is behind the camera, or draw the curtain.",
+        Reason.of("backlight", ratio=ratio),
+        Reason.of("window"),
     )
 
 
@@ -193,34 +180,32 @@ def _sharpness(faces: Sequence[Face]) -> Finding:
     return _finding(
         "sharpness",
         _graded(sharpness, GOOD_SHARPNESS, QualityLimits().min_sharpness),
-        f"{sharpness:.0f} (variance of the Laplacian)",
-        f"Clean the lens, focus on the face, and give more light: {GOOD_SHARPNESS:.0f} or more is sharp.",
+        Reason.of("sharpness", sharpness=round(sharpness)),
+        Reason.of("sharpen", sharpness=round(GOOD_SHARPNESS)),
     )
 
 
 def _side(faces: Sequence[Face]) -> Finding:
     turned, towards = _median(faces, lambda face: abs(face.yaw)), _median(faces, lambda face: face.yaw)
-    if abs(towards) > turned / 2:
-        advice = f"Move the camera to its {'right' if towards > 0 else 'left'}, to where the patient looks"
-    else:
-        advice = "Put the camera where the patient looks most: the head turns to both sides"
+    one_way = "to_the_right" if towards > 0 else "to_the_left"
+    way = one_way if abs(towards) > turned / 2 else "both_sides"
     return _finding(
         "camera to the side",
         _graded(-turned, -GOOD_YAW, -QualityLimits().max_yaw),
-        f"face turned {turned:.0f}° away",
-        f"{advice}; {GOOD_YAW:.0f}° or less are needed.",
+        Reason.of("turned", degrees=round(turned)),
+        Reason(way, {"degrees": round(GOOD_YAW)}),
     )
 
 
 def _height(faces: Sequence[Face]) -> Finding:
     """At worst "could be better": a high camera and a patient who reads look alike."""
     pitch = _median(faces, lambda face: face.pitch)
-    way, move = ("up", "Raise") if pitch > 0 else ("down", "Lower")
+    points, move = ("points_up", "raise") if pitch > 0 else ("points_down", "lower")
     return _finding(
         "camera height",
         "good" if abs(pitch) <= GOOD_PITCH else "could be better",
-        f"face points {abs(pitch):.0f}° {way}",
-        f"{move} the camera to the height of the eyes; {GOOD_PITCH:.0f}° or less are needed.",
+        Reason(points, {"degrees": round(abs(pitch))}),
+        Reason(move, {"degrees": round(GOOD_PITCH)}),
     )
 
 
@@ -229,8 +214,8 @@ def _tilt(faces: Sequence[Face]) -> Finding:
     return _finding(
         "camera level",
         _graded(-roll, -GOOD_ROLL, -USABLE_ROLL),
-        f"head askew by {roll:.0f}°",
-        f"Set the camera level with the patient's eyes; {GOOD_ROLL:.0f}° or less is best.",
+        Reason.of("askew", degrees=round(roll)),
+        Reason.of("set_level", degrees=round(GOOD_ROLL)),
     )
 
 
@@ -238,16 +223,14 @@ def _people(looks: Sequence[Snapshot]) -> Finding:
     counts = np.array([len(look.sample.faces) for look in looks])
     share = float((counts > 1).mean())
     if share <= OTHERS_SHARE:
-        measured = f"two or more faces in {share:.0%}" if share else "never two faces at once"
+        measured = Reason.of("sometimes_two", share=_percent(share)) if share else Reason.of("never_two")
         return Finding("other people", "good", measured)
     apart = _sit_apart([look for look in looks if len(look.sample.faces) > 1])
-    photo = "a photo of the patient (patient_face)"
-    seat = "where the patient sits (patient_region) or " if apart else ""
     return Finding(
         "other people",
         "could be better",
-        f"two or more faces in {share:.0%}, at most {counts.max()}",
-        f"Film the patient alone, or give {seat}{photo} in sessions.csv, to tell who is who.",
+        Reason.of("often_two", share=_percent(share), people=int(counts.max())),
+        Reason.of("film_alone_or_seat") if apart else Reason.of("film_alone"),
     )
 
 
@@ -271,19 +254,46 @@ def _resolution(info: VideoInfo) -> Finding:
     return _finding(
         "picture size",
         "good" if height_px >= GOOD_HEIGHT_PX else "could be better",
-        f"{info.width} × {info.height}",
-        "Choose 1280 × 720 or more on the camera.",
+        Reason.of("picture_size", width=info.width, height=info.height),
+        Reason.of("larger_picture"),
+    )
+
+
+def _sound(sound: SoundLevel, info: VideoInfo) -> Finding:
+    """At worst "could be better": the emotions are read without sound."""
+    silent = sound.is_silent
+    if not len(silent):
+        return Finding("sound", "could be better", Reason.of("no_sound"), Reason.of("record_sound"))
+    if info.sound_zero_s is None:
+        return Finding("sound", "could be better", Reason.of("sound_clock"), Reason.of("joined_sound"))
+    if silent.all():
+        return Finding("sound", "could be better", Reason.of("silent"), Reason.of("record_sound"))
+    if silent.mean() > USABLE_LOST:
+        share = {"share": _percent(float(silent.mean()))}
+        gap = _longest_run(silent, sound.time_s.tolist())
+        measured = Reason("silent_from", {**share, **gap}) if gap else Reason("silent_in", share)
+        return Finding("sound", "could be better", measured, Reason.of("unmute"))
+    if sound.is_cut.mean() > MOSTLY_CUT:
+        measured = Reason.of("sound_cut", share=_percent(float(sound.is_cut.mean())))
+        return Finding("sound", "could be better", measured, Reason.of("softer"))
+    loudest_db = float(np.percentile(sound.level_db[~silent], LOUDEST_PERCENTILE))
+    return _finding(
+        "sound",
+        "good" if loudest_db >= QUIET_DB else "could be better",
+        Reason.of("loudest", level=-round(loudest_db)),
+        Reason.of("louder", level=-round(QUIET_DB)),
     )
 
 
 def _rate(info: VideoInfo) -> Finding:
     wanted = Settings().sample_fps
-    kind = "constant" if info.constant_rate else "variable, which does no harm"
+    # three digits: 29.97 pictures per second are 30 to a reader
+    rate = {"rate": float(f"{info.frame_rate:.3g}")}
     return _finding(
         "pictures per second",
         _graded(info.frame_rate, wanted, USABLE_RATE),
-        f"{info.frame_rate:.3g}, {kind}",
-        f"Record 15 pictures per second or more: {wanted:g} are used.",
+        Reason("constant_rate" if info.constant_rate else "variable_rate", rate),
+        Reason.of("higher_rate", rate=wanted),
     )
 
 
@@ -292,18 +302,21 @@ def _recording(looks: Sequence[Snapshot], info: VideoInfo) -> Finding:
     missing_s = info.missing_s + info.without_picture_s
     broken = sum(not look.sample.decoded for look in looks)
     lost = max(missing_s / info.duration_s, broken / len(looks))
-    losses = [f"{missing_s:.1f} s missing"] if missing_s else []
-    losses += [f"{broken} of {number_of(len(looks), 'picture')} damaged"] if broken else []
+    values: dict[str, Value] = {"duration": clock(info.duration_s)}
+    values |= {"seconds": float(missing_s)} if missing_s else {}
+    values |= {"broken": broken, "count": len(looks)} if broken else {}
+    codes = {(False, False): "whole", (True, False): "time_missing", (False, True): "damaged"}
+    code = codes.get((bool(missing_s), bool(broken)), "missing_and_damaged")
     return _finding(
         "recording",
         "good" if not lost else _graded(-lost, 0.0, -USABLE_LOST),
-        f"{clock(info.duration_s)}, {' and '.join(losses) or 'nothing missing'}",
-        "Let the recorder finish before it is switched off, try another card, and copy the file again.",
+        Reason(code, values),
+        Reason.of("let_finish"),
     )
 
 
-def _finding(name: str, verdict: Verdict, measured: str, advice: str) -> Finding:
-    return Finding(name, verdict, measured, "" if verdict == "good" else advice)
+def _finding(name: str, verdict: Verdict, measured: Reason, advice: Reason) -> Finding:
+    return Finding(name, verdict, measured, None if verdict == "good" else advice)
 
 
 def _graded(value: float, good: float, usable: float) -> Verdict:
@@ -315,6 +328,10 @@ def _median(faces: Sequence[Face], measure: Callable[[Face], float]) -> float:
     return float(np.median([measure(face) for face in faces]))
 
 
-def _tens(share: float) -> str:
+def _percent(share: float) -> int:
+    return round(100 * share)
+
+
+def _tens(share: float) -> int:
     """A share in steps of ten per cent, precise enough to move a camera."""
-    return f"{max(10, int(share * 10) * 10)} %"
+    return max(10, int(share * 10) * 10)

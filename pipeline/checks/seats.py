@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from pipeline.checks.snapshots import Snapshot
-from pipeline.records import Seat, Still
+from pipeline.processing.session import QualityLimits
+from pipeline.records import FrameFaces, Seat, SeenFace, Still
 from pipeline.review.stills import seats_of, small_jpeg
 from pipeline.video.container import VideoInfo
 from pipeline.video.decoding import picture_at
@@ -40,7 +41,17 @@ def find_seats(looks: Sequence[Snapshot], info: VideoInfo) -> Still:
     kinds = [len({*place[picture_of == number].tolist()} - {0}) for number in range(len(seen))]
     chosen = seen[int(np.argmax(kinds)) if any(kinds) else len(seen) // 2]
     picture = picture_at(info, chosen.frame)
-    return Still(None if picture is None else small_jpeg(picture), chosen.time_s, seats)
+    jpeg = None if picture is None else small_jpeg(picture)
+    return Still(jpeg, chosen.time_s, seats, _seen_faces(chosen, info))
+
+
+def _seen_faces(sample: FrameFaces, info: VideoInfo) -> tuple[SeenFace, ...]:
+    limits, found = QualityLimits(), []
+    for face in sample.faces:
+        x1, y1, x2, y2 = (float(edge) for edge in face.box_xyxy)
+        box = x1 / info.width, y1 / info.height, x2 / info.width, y2 / info.height
+        found.append(SeenFace(box, face.face_px, tuple(limits.faults(face))))
+    return tuple(found)
 
 
 def _places(box_xyxy: NDArray[np.float64], picture_of: NDArray[np.int64], pictures: int) -> NDArray[np.int64]:

@@ -84,7 +84,7 @@ def inspect(
             looks.append(Snapshot(sample, float(np.asarray(grey).mean() / 255)))
             on_progress(len(looks), len(index))
     if not any(look.sample.decoded for look in looks):
-        raise VideoError(f"{info.path}: none of {len(looks)} pictures can be decoded; record it again.")
+        raise VideoError.about(info.path, "none_decoded", count=len(looks))
     return looks
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from pipeline.commands.app import CLASSIFIER, app, data_app, weights_app
 from pipeline.commands.console import needing_extra, out_console, progress_bar, say, show_table
 from pipeline.commands.networks import recut_with_pipeline
-from pipeline.commands.options import Device, LabelMap, Votes
+from pipeline.commands.options import LANGUAGES, Device, LabelMap, Votes
 from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
@@ -113,6 +113,7 @@ def evaluate(
     ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the results as an HTML page.")] = None,
+    lang: Annotated[str, typer.Option(help=f"Language of the page: {LANGUAGES}.")] = "en",
     card: Annotated[Path | None, typer.Option(help="Write the model card to this file (.md).")] = None,
     further: Annotated[
         Path | None, typer.Option(help="A second data set, such as older faces, for the model card.")
@@ -131,6 +132,9 @@ def evaluate(
 
         if html:
             from reports.pages.evaluation import write_evaluation_page
+            from reports.words.language import language
+
+            spoken = language(lang)
         if card:
             from emonext.model_card import model_card
         if as_used:
@@ -164,7 +168,7 @@ def evaluate(
     if json_file:
         json_file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", "utf-8")
     if html:
-        write_evaluation_page(found.to_dict(), html)
+        write_evaluation_page(found.to_dict(), html, spoken)
     drawn = draw_evaluation(found, pictures) if pictures else []
     if card:
         described = f"{data.stem}, {split} split, {number_of(len(faces), 'face')}"

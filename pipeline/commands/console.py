@@ -135,6 +135,7 @@ FLAGS = {field: f"--{field.replace('_', '-')}" for field in _FIELDS} | {
     "min_face_px": "--min-face",
     "patient_id": "--patient",
     "sample_fps": "--fps",
+    "sessions_list": "--list",
     "session_id": "--session",
     "smoothing_s": "--smoothing",
     "step_s": "--step",

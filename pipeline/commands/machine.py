@@ -1,14 +1,18 @@
-"""The commands `info`, `demo`, `bench` and `doctor`."""
+"""The commands `info`, `demo`, `notebooks`, `bench` and `doctor`."""
 
 import json
 import os
+import subprocess
+import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.commands.app import MACHINE, app
+from pipeline.commands.app import MACHINE, SESSIONS, app
 from pipeline.commands.console import (
     needing_extra,
     own_requirement,
@@ -18,8 +22,18 @@ from pipeline.commands.console import (
     say,
 )
 from pipeline.commands.networks import make_networks
-from pipeline.commands.options import DEFAULT_MODEL, BatchSize, Device, MinFace, Model, SampleFps
+from pipeline.commands.options import (
+    DEFAULT_MODEL,
+    BatchSize,
+    Device,
+    Directory,
+    KeyFile,
+    MinFace,
+    Model,
+    SampleFps,
+)
 from pipeline.commands.process import tell_outcomes
+from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
@@ -118,6 +132,49 @@ def _demo_study(out: Path) -> None:
     say(f"Report:  {index}")
 
 
+@app.command(rich_help_panel=SESSIONS)
+def notebooks(
+    directory: Directory,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Only copy the notebooks: do not start JupyterLab.")
+    ] = False,
+    key: KeyFile = None,
+) -> None:
+    """Copy the notebooks to DIR/notebooks, with the study's folder filled in, and open them in JupyterLab.
+
+    A notebook that is there already stays as it is; to get the original again, rename or delete yours.
+    Saved outputs show your patients: `purge` searches them, and names notebooks that mention the patient.
+
+    Example: emonext notebooks study
+    """
+    from pipeline.exchange.notebooks import copy_notebooks
+
+    with work_in(directory, "notebooks", key):
+        copied = copy_notebooks(directory)
+    new = f" ({len(copied.written)} new)" if copied.written else ""
+    say(f"Notebooks: {copied.folder}{new}")
+    for path in copied.changed:
+        say(f"{path}: kept as it is, and differs from the original; rename or delete it to get the original.")
+    if no_open:
+        say(f"Open them where you like, or with: {sys.executable} -m jupyterlab {quote(str(copied.folder))}")
+        return
+    with needing_extra("notebooks"):
+        import_module("jupyterlab")
+    say("Stop JupyterLab with Ctrl-C.")
+    raise typer.Exit(_run_to_its_end([sys.executable, "-m", "jupyterlab", str(copied.folder.resolve())]))
+
+
+def _run_to_its_end(command: list[str]) -> int:
+    """Run a program with the key in use; JupyterLab itself asks what Ctrl-C shall mean."""
+    from pipeline.store.encryption import key_file, use_key
+
+    use_key(key_file())  # an absolute path: notebooks have another working folder
+    with subprocess.Popen(command) as process:  # noqa: S603  # the program itself, and a folder
+        while True:
+            with suppress(KeyboardInterrupt):
+                return process.wait()
+
+
 @app.command(rich_help_panel=MACHINE)
 def bench(
     video: Annotated[Path, typer.Argument(help="A video.", metavar="VIDEO")],
@@ -208,7 +265,7 @@ OPTIONAL = {
     "agreement": ("pympi", "comparison with human raters; ELAN files"),
     "ray": ("ray", "several machines"),
     "demo": ("skimage", "the sample session"),
-    "notebooks": ("ipykernel", "the notebooks"),
+    "notebooks": ("jupyterlab", "the notebooks"),
     "train": ("sklearn", "training and evaluation"),
 }
 """Extra → a module that it installs, and its purpose."""

@@ -44,9 +44,17 @@ Directory = Annotated[
 Adapt = Annotated[
     str | None,
     typer.Option(
-        help="adaptation.json of `adapt`, also of another study, to copy into the results; none: remove it.",
+        help="adaptation.json of `adapt`, also of another study, to copy into the results, without "
+        "patients' own offsets; none: remove it.",
         metavar="FILE",
     ),
 ]
 KeyFile = Annotated[Path | None, typer.Option("--key", help="Key file, if the results are encrypted.")]
+_LOCALE = Path(__file__).parents[2] / "reports" / "locale"
+LANGUAGES = " or ".join(["en", *sorted(folder.name for folder in _LOCALE.iterdir())])
+"""As :func:`reports.words.language.languages`, which takes a second to import."""
+
+Lang = Annotated[
+    str | None, typer.Option(help=f"Language of the page: {LANGUAGES}; default: as in the last reports.")
+]
 DEFAULT_MODEL = "atto"

@@ -1,7 +1,7 @@
 """The command `preflight`."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +22,7 @@ from pipeline.commands.console import (
     warn_of,
 )
 from pipeline.commands.networks import crop_of, share_processor
-from pipeline.commands.options import DEFAULT_MODEL
+from pipeline.commands.options import DEFAULT_MODEL, LANGUAGES
 from pipeline.store.counts import clock, number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
@@ -45,36 +45,40 @@ def preflight(
     page: Annotated[
         Path | None,
         typer.Option(
-            help="Write a page (.html) on which to draw the patient's seat in each recording. It shows faces."
+            help="Write a page (.html) with the result and a picture of each recording, on which to fill in "
+            "the list of sessions. It shows faces."
         ),
     ] = None,
-    lang: Annotated[str, typer.Option(help="Language of the page: en or fr.")] = "en",
+    lang: Annotated[str, typer.Option(help=f"Language of the page: {LANGUAGES}.")] = "en",
 ) -> None:
     """Check a camera set-up before a study, and name what to change; takes seconds for each recording.
 
     Film a person in the patient's chair for some minutes, as in the study. Of a folder, every recording is
     checked, and the worst comes first; a recording without consent in the folder's list is not opened. Exit
-    code 1: a set-up will not work, or a recording can't be read.
+    code 1: a set-up will not work, or a recording can't be read. On the page, somebody states the ids, the
+    condition, the consent and the patient's seat of each recording; `study apply` writes them into the list.
 
-    Example: emonext preflight trial.mp4, or emonext preflight recordings/ --page seats.html
+    Example: emonext preflight trial.mp4, or emonext preflight recordings/ --page recordings.html
     """
     from emonext.checkpoint import read_card
     from emonext.device import choose_device
     from emonext.weight_files import find_weights
     from pipeline.checks.preflight import SMALLEST_FACE_PX, overall
     from pipeline.checks.snapshots import write_pictures
-    from pipeline.checks.trial_recordings import check_trial, find_trial, listed_seats, worst_first
+    from pipeline.checks.trial_recordings import check_trial, checked_recordings, find_trial, worst_first
     from pipeline.faces.upright import UprightCascade
+    from pipeline.processing.study_settings import list_decimal
 
     if page is None:
         refuse_given(context, "--page", "lang")
     else:
-        from reports.forms.seats import check_page_path, write_seats_page
+        from reports.forms.preflight import check_page_path, write_preflight_page
         from reports.words.language import language
 
         check_page_path(page)
         spoken = language(lang)
-    trial = find_trial(path)
+    trial = find_trial(path, may_open_none=page is not None)
+    decimal = list_decimal(trial.folder)
     share_processor()
     detect = UprightCascade(SMALLEST_FACE_PX, choose_device()).at_any_angle
     crop_spec = crop_of(read_card(find_weights(DEFAULT_MODEL)).preprocessing)
@@ -95,8 +99,9 @@ def preflight(
         advice = "they show faces: delete them after you have looked at them"
         say(f"Pictures: {pictures} ({len(written)}; {advice})")
     if page:
-        write_seats_page(listed_seats(trial, checked), page, trial.folder, trial.listed, spoken)
-        say(f"Seats: {page} (shows faces: delete the page when the seats are in the list)")
+        recordings = checked_recordings(trial, checked)
+        write_preflight_page(recordings, page, trial.folder, trial.listed, spoken, decimal)
+        say(f"Page: {page} (shows faces: delete the page when the list is complete)")
     if any(one.problem or overall(one.findings) == "will not work" for one in checked):
         raise typer.Exit(EXIT_INCOMPLETE)
 
@@ -111,10 +116,10 @@ def _tell_one(checked: "Checked") -> None:
     table = Table(show_header=False, box=SIMPLE)
     for finding in checked.findings:
         colour = _VERDICT_COLOURS[finding.verdict]
-        table.add_row(finding.name, f"[{colour}]{finding.verdict}[/]", escape(finding.measured))
+        table.add_row(finding.name, f"[{colour}]{finding.verdict}[/]", escape(str(finding.measured)))
     show_table(table)
     if checked.advice:
-        out_console.print("[bold]What to change[/]", _bullets(checked.advice), "", sep="\n")
+        out_console.print("[bold]What to change[/]", _bullets(map(str, checked.advice)), "", sep="\n")
     verdict = overall(checked.findings)
     out_console.print(f"[bold {_VERDICT_COLOURS[verdict]}]{_VERDICTS[verdict]}[/]")
 
@@ -129,13 +134,14 @@ def _tell_trial(trial: "Trial", checked: "Sequence[Checked]") -> None:
         verdict = _UNREAD if one.problem else overall(one.findings)
         name = on_screen(str(one.video.relative_to(trial.folder)))
         out_console.print(f"[bold {_VERDICT_COLOURS[verdict]}]{verdict}[/]: {name}", soft_wrap=True)
-        if advice := [one.problem] if one.problem else one.advice:
+        if advice := [str(one.problem)] if one.problem else [*map(str, one.advice)]:
             out_console.print(_bullets(advice))
     warn_of([*trial.refused], "recording", f"{trial.folder}: not opened, because a list states no consent")
-    say(", ".join(f"{number_of(counts[verdict], 'recording')} {verdict}" for verdict in counts))
+    if counts:
+        say(", ".join(f"{number_of(counts[verdict], 'recording')} {verdict}" for verdict in counts))
 
 
-def _bullets(lines: "Sequence[str]") -> Table:
+def _bullets(lines: "Iterable[str]") -> Table:
     found = Table.grid(padding=(0, 1))
     for line in lines:
         found.add_row(" •", escape(line))

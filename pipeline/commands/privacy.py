@@ -58,6 +58,7 @@ def purge(
     from pipeline.privacy.purge import plan_purge
     from pipeline.privacy.purge import purge as carry_out
     from pipeline.results.derive import update_derived
+    from pipeline.review.films import find_video
     from pipeline.store.encryption import use_key
     from reports import own_text, write_reports
 
@@ -87,7 +88,7 @@ def purge(
     problems: list[str] = []
 
     def write_pages(out: Path) -> None:
-        write_reports(out)
+        write_reports(out, find_video=find_video)
         problems.extend(update_derived(out))
 
     found = carry_out(directory, patient, session, write_pages, own_text())

@@ -104,14 +104,17 @@ def process(
     from pipeline.analysis.adaptation import check_given, use_adaptation
     from pipeline.processing.batch import check_ids, process_sessions
     from pipeline.processing.session import QualityLimits, Settings
+    from pipeline.review.films import find_video
     from pipeline.store.encryption import key_file, use_key
+    from pipeline.store.spreadsheet import keep_decimal
     from pipeline.store.timeline import unencrypted_tables, written_sessions
     from reports import own_text, update_reports, write_reports
 
     if engine != "ray":
         refuse_given(context, "--engine ray", "ray_address")
     use_key(encrypt)
-    check_given(adapt)
+    if note := check_given(adapt, out):
+        err_console.print(note, markup=False, soft_wrap=True)
     options = {
         "sample_fps": ("fps", fps),
         "min_face_px": ("min_face", min_face),
@@ -129,6 +132,7 @@ def process(
         # an option that was typed overrides study.toml; a default does not
         if name not in chosen or is_given(context, option):
             chosen[name] = value
+    decimal = chosen.pop("decimal", None)
     model, device, jobs = chosen.pop("model"), chosen.pop("device"), chosen.pop("jobs")
     network = find_identity_file(chosen["identity"])
     chosen["identity"] = network[1] if network else "dlib"
@@ -146,10 +150,12 @@ def process(
     set_aside: dict[tuple[str, str], SetAside] = {}
 
     def write_pages(out: Path) -> None:
+        if decimal:
+            keep_decimal(out, decimal)
         use_adaptation(out, adapt)
         # the pages depend on the adaptation, also where no session was processed
         write = update_reports if adapt is None else write_reports
-        write(out, lambda done, total: update(done, total, "reports"))
+        write(out, lambda done, total: update(done, total, "reports"), find_video=find_video)
 
     with progress_bar("Processing") as update:
         outcomes = process_sessions(

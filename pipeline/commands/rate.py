@@ -15,7 +15,7 @@ from pipeline.commands.console import (
     say,
     tell_left_out,
 )
-from pipeline.commands.options import Directory, KeyFile
+from pipeline.commands.options import Directory, KeyFile, Lang
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
@@ -40,7 +40,7 @@ def rate(
     new: Annotated[
         bool, typer.Option("--new", help="Draw further clips; those of earlier draws still count.")
     ] = False,
-    lang: Annotated[str | None, typer.Option(help="en or fr; default: as in the last reports.")] = None,
+    lang: Lang = None,
     key: KeyFile = None,
 ) -> None:
     """Draw short clips from the study, and write a page for each rater to judge them (it shows faces).
@@ -58,9 +58,9 @@ def rate(
     from pipeline.results.derive import update_derived
     from pipeline.review.rating_clips import cut_clips, draw_clips
     from pipeline.store.encryption import key_file, new_password, use_key
+    from pipeline.store.spreadsheet import read_decimal
     from reports.forms.rate import write_rate_page
-    from reports.options import last_options
-    from reports.words.language import language
+    from reports.options import language_of
 
     use_key(key)
     raters = tuple(rater or ["rater"])
@@ -68,7 +68,7 @@ def rate(
     settings = DrawSettings(clips, seconds, raters, shared, seed)
     if clips_path(directory).exists() and not new:
         refuse_given(context, "--new, for a further draw", "clips", "seconds", "rater", "overlap", "seed")
-    spoken = language(lang or last_options(directory).language)
+    spoken = language_of(directory, lang)
     with work_in(directory, "rate", key, options={"clips": clips, "new": new}):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, update)
@@ -82,7 +82,8 @@ def rate(
             own = [clip for clip in clips_shown if name in clip.raters]
             password = new_password() if key_file() else None
             path = directory / "rating" / f"{name}_{own[0].draw}.html"
-            pages[write_rate_page(own, films, name, path, spoken, password)] = len(own), password
+            page = write_rate_page(own, films, name, path, spoken, password, read_decimal(directory))
+            pages[page] = len(own), password
     tell_left_out(problems)
     left_out = {**drawn.left_out, **unshown}
     for ids, why in list(left_out.items())[:_NAMED]:
@@ -113,13 +114,14 @@ def adapt(
     """Calibrate the expressions of a study by its raters' answers to drawn clips (see `rate`).
 
     Estimates a temperature and an offset per expression, tests them on patients that were left out, and
-    writes DIR/adaptation.json only if they help there. All tables then also hold the reading `adapted`; the
+    writes DIR/adaptation.json only if they help there. With enough clips, patients also get offsets of their
+    own, if these help on sessions that were left out. All tables then also hold the reading `adapted`; the
     raw reading and the weights stay as they are. Exit code 1: it did not help, and no adaptation was
     written. Also writes the study's shares, adjusted for misreading, to agreement/adjusted_shares.csv.
 
     Example: emonext adapt study
     """
-    from pipeline.agreement.adapting import clip_tables, estimate, read_rated_study, told
+    from pipeline.agreement.adapting import clip_tables, estimate, read_rated_study, told, told_of_own
     from pipeline.agreement.adjusted_shares import adjusted_shares, lines, write_adjusted_shares
     from pipeline.analysis.adaptation import adaptation_path, read_adaptation, write_adaptation
     from pipeline.results.derive import update_derived
@@ -146,6 +148,8 @@ def adapt(
         f"{number_of(found.raters, 'person', 'people')}."
     )
     say(told(found))
+    if found.test.helps:
+        say(told_of_own(found))
     for line in lines(shares):
         say(line)
     say(f"Adjusted shares: {table}")

@@ -17,7 +17,7 @@ from pipeline.commands.console import (
     tell_left_out,
     warn,
 )
-from pipeline.commands.options import Adapt, Directory, KeyFile
+from pipeline.commands.options import Adapt, Directory, KeyFile, Lang
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel=SESSIONS)
 def report(
+    context: typer.Context,
     directory: Directory,
-    lang: Annotated[str | None, typer.Option(help="en or fr; default: as in the last reports.")] = None,
+    lang: Lang = None,
     assets: Annotated[
         Literal["inline", "shared"] | None,
-        typer.Option(help="Scripts and style in each page, or in one shared folder; default: as last."),
+        typer.Option(
+            help="Scripts and style in each page, or in one shared folder; default: as last, or else shared "
+            "for more than 20 sessions."
+        ),
     ] = None,
     thumbnails: Annotated[
         Literal["off", "blur", "plain"],
@@ -40,28 +44,59 @@ def report(
             help="Small pictures of moments: none; all detected faces blurred; or the patient's face shown."
         ),
     ] = "off",
+    video: Annotated[
+        Literal["copy", "original", "off"] | None,
+        typer.Option(
+            help="What pages of sessions play: the blurred copy of `review`, if there is one; the recording "
+            "itself, which shows everybody; nothing. Default: as last, or else copy."
+        ),
+    ] = None,
+    one: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            help="Only the page of this session, to send away: PATIENT_SESSION.html in this folder.",
+            metavar="PATIENT SESSION",
+        ),
+    ] = None,
     key: KeyFile = None,
 ) -> None:
     """Write the HTML reports again from the timelines. Needs no model, and videos only for small pictures.
 
-    Small pictures show people: protect such reports as carefully as the recordings.
+    Small pictures show people: protect such reports as carefully as the recordings. A video is not in the
+    page: the page plays the file where it lies. A page written with --one needs no other file, and has no
+    pictures and no video; `purge` does not find it.
 
-    Example: emonext report study --lang fr
+    Example: emonext report study --lang fr, or emonext report study --one P012 S01
     """
     from pipeline.results.derive import update_derived
+    from pipeline.review.films import find_video
+    from pipeline.review.reviews import find_written
     from pipeline.review.thumbnails import Thumbnails
-    from reports import last_options, write_reports
+    from pipeline.store.encryption import use_key
+    from reports import last_options, write_reports, write_single_page
 
     options = last_options(directory)
     options = replace(
-        options, language=lang or options.language, assets=assets or options.assets, thumbnails=thumbnails
+        options,
+        language=lang or options.language,
+        assets=assets or options.assets,
+        thumbnails=thumbnails,
+        video=video or options.video,
     )
+    if one is not None:
+        refuse_given(context, "all pages, not with --one", "assets", "thumbnails", "video")
+        use_key(key)
+        find_written(directory, *one)  # an unknown session is not logged
+        with work_in(directory, "report", key, sessions=[one]):
+            page = write_single_page(directory, one, Path(f"{'_'.join(one)}.html"), options.language)
+        say(f"Page to send: {page}")
+        return
     take_pictures = None if thumbnails == "off" else Thumbnails(directory, thumbnails)
-    with work_in(directory, "report", key, options={"thumbnails": thumbnails}):
+    with work_in(directory, "report", key, options={"thumbnails": thumbnails, "video": options.video}):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, update)
         with progress_bar("Reports") as update:
-            index = write_reports(directory, update, options, take_pictures)
+            index = write_reports(directory, update, options, take_pictures, find_video)
     tell_left_out(problems)
     say(f"Report: {index}")
 
@@ -127,7 +162,8 @@ def summarize(
         {field: value for name, (field, value) in of_episodes.items() if is_given(context, name)},
         {field: value for name, (field, value) in others.items() if is_given(context, name)},
     )
-    check_given(adapt)
+    if note := check_given(adapt, directory):
+        err_console.print(note, markup=False, soft_wrap=True)
     table = multiverse_path(directory)
     was_there = table.exists()
     with work_in(directory, "summarize", key):
@@ -222,6 +258,7 @@ def agree(
             metavar="FROM-TO",
         ),
     ] = None,
+    lang: Lang = None,
     key: KeyFile = None,
 ) -> None:
     """Measure the agreement between human raters and the machine, and between raters.
@@ -243,9 +280,14 @@ def agree(
     from pipeline.exchange.ratings import Ratings, rating_files, read_ratings, read_span
     from pipeline.results.derive import update_derived
     from pipeline.store.encryption import use_key
-    from reports.pages.agreement import lead, rated_lines, write_agreement_page
+    from pipeline.store.spreadsheet import read_decimal
+    from reports.options import language_of
+    from reports.pages.agreement import rated_lines, write_agreement_page
+    from reports.words.agreement import lead
+    from reports.words.language import ENGLISH
 
     use_key(key)
+    spoken = language_of(directory, lang)
     if not ratings and not (directory / "ratings").exists():
         raise InputError(
             f"{directory / 'ratings'}: not there; put the tables of raters in, or name their files."
@@ -270,12 +312,14 @@ def agree(
             with progress_bar("Comparing clips") as update:
                 found = replace(found, clips=compare_clips(directory, drawn, answers, notes, update))
         write_figures(found, directory / "agreement" / "figures.json")
-        table = write_disagreements(found, directory / "agreement" / "disagreements.csv")
-        page = write_agreement_page(found, directory / "reports" / "agreement.html", directory / "review")
+        path = directory / "agreement" / "disagreements.csv"
+        table = write_disagreements(found, path, read_decimal(directory))
+        path = directory / "reports" / "agreement.html"
+        page = write_agreement_page(found, path, directory / "review", spoken)
     tell_left_out(problems)
     for line in rated_lines(found):
         say(line)
-    say(lead(found))
+    say(lead(found, ENGLISH))
     say(f"Disagreements: {table}")
     say(f"Report: {page}")
 
@@ -293,6 +337,17 @@ def export(
         Literal["raw", "corrected", "adapted"],
         typer.Option(help="Episodes for elan and boris: raw, baseline-corrected, or adapted to raters."),
     ] = "raw",
+    samples: Annotated[
+        bool,
+        typer.Option("--samples", help="csv, xlsx: also every sample, in a file for each session."),
+    ] = False,
+    decimal: Annotated[
+        Literal["point", "comma"] | None,
+        typer.Option(
+            help="Decimal mark of all tables of DIR from now on. point: cells separated by a comma, for R, "
+            "Python and SPSS; comma: by a semicolon, for a double click in Excel in French or German."
+        ),
+    ] = None,
     key: KeyFile = None,
 ) -> None:
     """Write results for other programs: tables with a data dictionary, ELAN or BORIS files, or BIDS.
@@ -301,19 +356,30 @@ def export(
     of an earlier export. ELAN and BORIS files are never replaced, because a rater may have edited them; they
     link to the videos. For a recording in several files, ELAN shows the first file and BORIS all of them.
 
-    Example: emonext export study --format elan
+    Example: emonext export study --format csv --samples
     """
     from pipeline.exchange.export import export as write
     from pipeline.results.derive import update_derived
+    from pipeline.results.methods_text import write_paper_table
+    from pipeline.store.spreadsheet import keep_decimal, read_decimal
 
     if kind not in ("elan", "boris"):
         refuse_given(context, "--format elan and boris", "reading")
+    if kind not in ("csv", "xlsx"):
+        refuse_given(context, "--format csv and xlsx", "samples")
+    if kind != "csv":
+        refuse_given(context, "--format csv", "decimal")
     folder = out or directory / "exports" / kind
     with work_in(directory, "export", key, options={"format": kind}):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, update)
+        if decimal and decimal != read_decimal(directory):
+            keep_decimal(directory, decimal)
+            write_paper_table(directory)
         with progress_bar("Exporting") as update:
-            written = write(directory, kind, folder, reading, update)
+            written = write(directory, kind, folder, reading, samples=samples, on_progress=update)
     tell_left_out(problems)
     place = written[0] if len(written) == 1 else folder
     say(f"{number_of(len(written), 'file')}: {place}")
+    if kind in ("csv", "xlsx") and not samples:
+        say("Without the samples of the sessions; --samples adds them.")

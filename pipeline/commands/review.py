@@ -1,6 +1,10 @@
 """The commands `people` and `review`."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -9,28 +13,40 @@ from rich.markup import escape
 from pipeline.commands.app import SESSIONS, app
 from pipeline.commands.console import (
     EXIT_BAD_INPUT,
+    EXIT_INCOMPLETE,
     err_console,
+    overall_progress,
     progress_bar,
     refuse_given,
     say,
     tell_problems,
+    warn,
+    with_flags,
 )
 from pipeline.commands.networks import find_identity_file, make_embedder
-from pipeline.commands.options import Directory, Identity, KeyFile
+from pipeline.commands.options import Directory, Identity, KeyFile, Lang
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
 if TYPE_CHECKING:
     from pipeline.identity.embedding import Embedder
+    from pipeline.records import Ids
+    from pipeline.review.annotated_video import CopyOptions
+    from pipeline.review.reviews import Request, Review
+    from pipeline.store.timeline import Timeline
+    from pipeline.video.recording import Recording
+    from reports.words.language import Language
 
 
 @app.command(rich_help_panel=SESSIONS)
 def people(
+    context: typer.Context,
     directory: Directory,
     apply: Annotated[
         Path | None, typer.Option(help="Table with corrected roles; rewrites the timelines.")
     ] = None,
     identity: Identity = "dlib",
+    lang: Lang = None,
     key: KeyFile = None,
 ) -> None:
     """List the people in each session: a page on which to click who is who (it shows faces), and a table.
@@ -43,24 +59,28 @@ def people(
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
     from pipeline.review.apply_people import apply_people
+    from pipeline.review.films import find_video
     from pipeline.review.people import find_people
     from pipeline.review.people_table import read_people, write_people
     from pipeline.review.stills import find_stills
     from pipeline.store.encryption import use_key
+    from pipeline.store.spreadsheet import read_decimal
     from reports import write_reports
     from reports.forms.people import write_people_page
-    from reports.options import last_options
-    from reports.words.language import language
+    from reports.options import language_of
 
     use_key(key)
+    spoken = language_of(directory, lang)
     if apply is not None:
+        refuse_given(context, "a new page, not with --apply", "lang")
         roles, problems = read_people(directory, apply)
         if problems:
             tell_problems(apply, problems)
             raise typer.Exit(EXIT_BAD_INPUT)
         embed = _embedder(identity, "the patients' other sessions are not compared")
+        write_pages = partial(write_reports, find_video=find_video)
         with progress_bar("Applying") as update:
-            applied, recognised = apply_people(directory, roles, write_reports, embed, update)
+            applied, recognised = apply_people(directory, roles, write_pages, embed, update)
         say(f"{number_of(len(applied), 'timeline')} rewritten; {len(recognised)} other sessions recognised.")
         say(f"Report: {directory / 'reports' / 'index.html'}")
         return
@@ -71,8 +91,8 @@ def people(
         table = write_people(found, directory)
         with progress_bar("Looking for seats") as update:
             stills = find_stills(directory, found, update)
-        spoken = language(last_options(directory).language)
-        page = write_people_page(found, table, directory / "people.html", spoken, stills)
+        decimal = read_decimal(directory)
+        page = write_people_page(found, table, directory / "people.html", spoken, stills, decimal)
     say(f"Look at: {page}")
     say(f"Correct: {table}")
 
@@ -99,56 +119,154 @@ def _embedder(identity: str, without: str) -> "Embedder | None":
 def review(
     context: typer.Context,
     directory: Directory,
-    patient: Annotated[str, typer.Argument(help="Its patient_id.", metavar="PATIENT")],
-    session: Annotated[str, typer.Argument(help="Its session_id.", metavar="SESSION")],
+    patient: Annotated[
+        str | None, typer.Argument(help="A patient_id; default: all patients.", metavar="[PATIENT]")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Argument(help="A session_id; default: all of the patient.", metavar="[SESSION]")
+    ] = None,
     blur: Annotated[
         Literal["others", "all", "none"],
         typer.Option(help="Faces to blur: others (all but the patient's), all, none."),
     ] = "others",
+    ribbon: Annotated[
+        bool,
+        typer.Option("--ribbon", help="For a talk: draw the session's emotions below the picture."),
+    ] = False,
+    sound: Annotated[
+        bool, typer.Option("--sound", help="Keep the sound; voices identify people. Default: no sound.")
+    ] = False,
     no_video: Annotated[
         bool, typer.Option("--no-video", help="Write only the page; it plays the existing copy of the video.")
     ] = False,
     video: Annotated[
-        list[Path] | None, typer.Option(help="New path of the recording; repeat for each of its files.")
+        list[Path] | None,
+        typer.Option(help="New path of the session's recording; repeat for each of its files."),
     ] = None,
     original: Annotated[
         bool, typer.Option("--original", help="Link the original recording, which shows all faces.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Also draw copies of videos that are up to date.")
+    ] = False,
+    lang: Lang = None,
     key: KeyFile = None,
 ) -> None:
-    """Write a page to check one session: the video with detections drawn in, beside the timeline.
+    """Write a page to check a session: the video with detections drawn in, beside the timeline.
+
+    Without SESSION, a page for each session. A copy of the video that is up to date is kept. For a talk, give
+    --ribbon and --blur all, and take the video from DIR/review. Exit code 1: one of several sessions failed.
 
     Example: emonext review study P012 S01
     """
-    from pipeline.faces.detection import FACE_THRESHOLD
-    from pipeline.review.annotated_video import blur_of_copy, open_material, review_folder, write_copy
+    from pipeline.review.annotated_video import CopyOptions
+    from pipeline.review.films import find_video
+    from pipeline.review.reviews import Request, sessions_to_review
     from pipeline.store.audit import audited
     from pipeline.store.encryption import use_key
+    from pipeline.store.files import remove_partials
     from pipeline.store.lock import folder_lock
     from pipeline.store.status import sessions_in
-    from reports.pages.review import Film, write_review_page
+    from reports.options import language_of
+    from reports.write import update_session_pages
 
     if no_video:
-        refuse_given(context, "a new copy of the video, not with --no-video", "blur")
+        new = ("blur", "ribbon", "sound", "overwrite")
+        refuse_given(context, "a new copy of the video, not with --no-video", *new)
+    if session is None:
+        refuse_given(context, "PATIENT and SESSION", "video")
     use_key(key)
+    spoken = language_of(directory, lang)
     sessions_in(directory)  # raises if there is no session, before the folder is locked
-    shown = {"blur": blur, "video": not no_video, "original": original}
+    copy = CopyOptions(blur, sound=sound, ribbon=ribbon)
+    request = Request(None if no_video else copy, video or (), original=original, overwrite=overwrite)
+    shown = asdict(copy) | {"video": not no_video, "original": original}
     with folder_lock(directory):
-        # before the audit log: an unknown session is not logged
-        material = open_material(directory, patient, session, video or ())
-        with audited(directory, "review", [(patient, session)], shown):
-            folder = review_folder(directory, patient)
-            copy = folder / f"{session}.mp4"
-            if not no_video:
-                with progress_bar("Drawing") as update:
-                    write_copy(material, copy, blur, update)
-            files = zip(material.recording.files, material.recording.starts, strict=True)
-            films = [Film(info.path.resolve().as_uri(), start_s) for info, (start_s, _) in files if original]
-            page = write_review_page(
-                material.timeline,
-                folder / f"{session}.html",
-                blur=blur_of_copy(copy, material.timeline),
-                face_threshold=FACE_THRESHOLD,
-                recording=films,
-            )
-    say(f"Review: {page}")
+        chosen = sessions_to_review(directory, patient, session)  # an unknown session is not logged
+        remove_partials(directory / "review")
+        with audited(directory, "review", chosen, shown) as ending:
+            written, failed = _review(directory, chosen, request, spoken, alone=session is not None)
+            update_session_pages(directory, written, find_video)
+            ending.states.update({ids: "failed" if ids in failed else "done" for ids in chosen})
+    silent = [" ".join(ids) for ids, one in written.items() if sound and one.shown and not one.shown.sound]
+    if silent:
+        warn(f"the recording has no sound: {', '.join(silent)}.")
+    if session is not None:
+        (one,) = written.values()
+        if not (one.drawn or no_video):
+            say("The copy of the video is up to date. Use --overwrite to draw it again.")
+        say(f"Review: {one.page}")
+    else:
+        _tell_reviews(directory, written, failed)
+
+
+def _review(
+    directory: Path, chosen: "Sequence[Ids]", request: "Request", language: "Language", *, alone: bool
+) -> "tuple[dict[Ids, Review], dict[Ids, str]]":
+    """The review of each session, and why the others failed.
+
+    :param alone: whether there is one session, whose error is raised.
+    """
+    from pipeline.errors import PipelineError
+    from pipeline.processing.session import Session
+    from pipeline.review.drawing import Look
+    from pipeline.review.reviews import write_review
+    from reports.errors import ReportError
+    from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS
+
+    look = Look({name: EMOTION_WORDS[name] for name in EMOTION_ORDER}, EMOTION_COLOURS)
+    write_page = partial(_write_page, language=language)
+    written: dict[Ids, Review] = {}
+    failed: dict[Ids, str] = {}
+    with progress_bar("Drawing") as update:
+        on_session = overall_progress(update, len(chosen))
+        for ids in chosen:
+            on_picture = partial(on_session, Session(*ids, Path()))
+            try:
+                written[ids] = write_review(directory, ids, look, write_page, request, on_picture)
+            except (PipelineError, ReportError) as error:
+                if alone:
+                    raise
+                failed[ids] = str(error)
+                on_picture(1, 1)
+    return written, failed
+
+
+def _write_page(
+    timeline: "Timeline",
+    path: Path,
+    shown: "CopyOptions | None",
+    recording: "Recording | None",
+    language: "Language",
+) -> Path:
+    from pipeline.faces.detection import FACE_THRESHOLD
+    from reports.pages.review import write_review_page
+    from reports.session_data import Film
+
+    films = []
+    if recording is not None:
+        files = zip(recording.files, recording.starts, strict=True)
+        films = [Film(info.path.resolve().as_uri(), start_s) for info, (start_s, _) in files]
+    return write_review_page(
+        timeline,
+        path,
+        blur=shown.blur if shown else None,
+        face_threshold=FACE_THRESHOLD,
+        recording=films,
+        sound=shown is not None and shown.sound,
+        language=language,
+    )
+
+
+def _tell_reviews(directory: Path, written: "dict[Ids, Review]", failed: "dict[Ids, str]") -> None:
+    """Print a line for each failed session and a summary; exit 1 if a session failed."""
+    for ids, error in failed.items():
+        line = f"{' '.join(ids)}: failed: {with_flags(error)}"
+        err_console.print(line, markup=False, soft_wrap=True)
+    kept = sum(not one.drawn for one in written.values())
+    say(f"{len(written)} done ({kept} with a video that was up to date), {len(failed)} failed")
+    say(f"Reviews: {directory / 'review'}")
+    if failed:
+        one = " ".join(map(quote, (str(directory), *next(iter(failed)))))
+        say(f"Where a recording has moved: emonext review {one} --video FILE")
+        raise typer.Exit(EXIT_INCOMPLETE)

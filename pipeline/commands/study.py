@@ -2,8 +2,8 @@
 
 from collections import Counter
 from pathlib import Path
-from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from shlex import join, quote
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.box import SIMPLE
@@ -22,7 +22,7 @@ from pipeline.commands.console import (
     tell_to_check,
     warn_of,
 )
-from pipeline.commands.options import Directory
+from pipeline.commands.options import Directory, KeyFile
 from pipeline.commands.process import is_folder, warn_of_unlisted
 from pipeline.processing.list_columns import COLUMNS
 from pipeline.store.counts import number_of
@@ -30,6 +30,7 @@ from pipeline.store.counts import number_of
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
     from pipeline.processing.sessions_list import Study
+    from pipeline.review.markers import Change
 
 COLUMN_HELP = "\n".join(f"- **{column.name}**: {column.how}" for column in COLUMNS)
 
@@ -48,16 +49,76 @@ Begin the names of your own columns with x_.""",
 )
 def study_init(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
+    decimal: Annotated[
+        Literal["point", "comma"] | None,
+        typer.Option(
+            help="Decimal mark of all tables of the study, kept in FOLDER/study.toml. comma: opens by double "
+            "click in Excel in French or German; point: in Excel in English."
+        ),
+    ] = None,
 ) -> None:
     from pipeline.processing.recordings_folder import find_videos
     from pipeline.processing.sessions_list import write_sessions_list
+    from pipeline.processing.study_settings import choose_decimal, keep_list_decimal
 
-    path = write_sessions_list(folder)
+    chosen = choose_decimal(folder, decimal)
+    path = write_sessions_list(folder, chosen)
+    keep_list_decimal(folder, chosen)
     warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be read")
     width = max(len(column.name) for column in COLUMNS)
     for column in COLUMNS:
         say(f"{column.name:{width}}  {column.how}")
+    if chosen == "point" and decimal is None:
+        say("All in one column of the spreadsheet? Delete the list, and run this again with --decimal comma.")
     say(f"Fill in: {path}")
+
+
+@study_app.command("apply")
+def study_apply(
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")],
+    saved: Annotated[Path, typer.Argument(help="Table that the page's “Save” downloaded.", metavar="SAVED")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also replace cells of the list that hold another value.")
+    ] = False,
+) -> None:
+    """Put what was filled in on the page of `preflight` into the folder's list, and check the list.
+
+    Without a list, FOLDER/sessions.csv is written. Of a list (CSV), only these cells change; the list as it
+    was stays beside it as sessions.csv.bak. If cells hold another value, they are shown and nothing is
+    changed, unless --replace is given. An empty cell of the table empties no cell of the list. Exit code 2:
+    nothing was changed, or the list has errors.
+
+    Example: emonext study apply recordings/ ~/Downloads/recordings-answers.csv
+    """
+    from pipeline.errors import InputError
+    from pipeline.processing.recordings_folder import process_command
+    from pipeline.processing.saved_answers import compare_answers, write_answers
+
+    saved = saved.expanduser()  # only some shells replace the ~
+    applied = compare_answers(saved, folder)
+    if applied.problems:
+        tell_problems(saved, applied.problems)
+        raise typer.Exit(EXIT_BAD_INPUT)
+    for line in applied.replaced:
+        err_console.print(f"{applied.listed}: {line}", markup=False, soft_wrap=True)
+    if applied.replaced and not replace:
+        raise InputError(
+            f"{applied.listed}: {number_of(len(applied.replaced), 'cell')} would be replaced; nothing was "
+            "done. Give --replace to replace them, or correct them on the page and save again."
+        )
+    for change in applied.changes:
+        cells = ", ".join(f"{name} {cell}" for name, cell in change.filled.items())
+        if cells or change.row is None:
+            say(f"{'new row' if change.row is None else f'row {change.row}'} ({change.recording}): {cells}")
+    if applied.kept:
+        say(f"Not emptied: {number_of(applied.kept, 'cell')} of the list that the table leaves empty.")
+    if applied.changes:
+        backup = write_answers(applied)
+        say(f"Written: {applied.listed}" + (f" (as it was: {backup})" if backup else ""))
+    else:
+        say(f"{applied.listed}: holds all of this already; nothing was changed.")
+    study_check(applied.listed)
+    say(f"Next: {process_command(folder)}")
 
 
 @study_app.command("check")
@@ -130,10 +191,87 @@ def _tell_counts(study: "Study") -> None:
 
 
 @app.command(rich_help_panel=SESSIONS)
+def events(
+    directory: Directory,
+    files: Annotated[
+        list[Path], typer.Argument(help="Tables of markers that pages with a video saved.", metavar="FILE…")
+    ],
+    apply: Annotated[bool, typer.Option("--apply", help="Write the changes.")] = False,
+    sessions_list: Annotated[
+        Path | None,
+        typer.Option("--list", help="List of sessions; default: the one that names the recordings."),
+    ] = None,
+    key: KeyFile = None,
+) -> None:
+    """Show what markers of a video would change, or add them: events to DIR/events.csv, excluded time to the
+    list of sessions.
+
+    The page of a session that plays a video, and the page of `review`, save the markers. Nothing is ever
+    removed: to take an event or an excluded interval back, edit the file. The previous file stays beside the
+    new one as *.bak.
+
+    Example: emonext events study markers_P012_S01.csv --apply
+    """
+    from pipeline.review.apply_markers import apply_markers
+    from pipeline.review.markers import plan_changes, read_markers
+    from pipeline.store.encryption import use_key
+
+    use_key(key)
+    markers, problems = read_markers(directory, files)
+    for path, found in problems.items():
+        tell_problems(path, found)
+    if problems:
+        raise typer.Exit(EXIT_BAD_INPUT)
+    written: dict[Path, Path | None] = {}
+    if apply:
+        changes, written = apply_markers(directory, markers, sessions_list)
+    else:
+        changes = plan_changes(directory, markers, sessions_list)
+    for change in changes:
+        say(_changed(change))
+    lists = dict.fromkeys(
+        change.listed.path for change in changes if change.listed and change.exclude is not None
+    )
+    if not any(change.is_new for change in changes):
+        say("Nothing to add.")
+        return
+    if not apply:
+        words = ["emonext", "events", str(directory), *map(str, files)]
+        words += ["--list", str(sessions_list)] if sessions_list else []
+        say(f"Nothing is written yet. To add this: {join([*words, '--apply'])}")
+        return
+    for path, backup in written.items():
+        say(f"Written: {path}" + (f" (before: {backup})" if backup else ""))
+    for path in lists:
+        say(f"Next: emonext process {quote(str(path))} --out {quote(str(directory))}")
+    if not lists:
+        say(f"Next: emonext report {quote(str(directory))}")
+
+
+def _changed(change: "Change") -> str:
+    """What the markers of a session change, on one line."""
+    from pipeline.review.apply_markers import exclude_cell
+
+    told = [f"{number_of(len(change.events), 'event')} to add"]
+    if change.events:
+        told[0] += f" ({', '.join(f'{code} {count}' for code, count in change.kinds.items())})"
+    if change.known:
+        told.append(f"{change.known} there already")
+    if change.outside:
+        told.append(f"{change.outside} left out, in time that does not count")
+    if change.listed and change.exclude is not None:
+        before = exclude_cell(change.listed.session.exclude) or "nothing"
+        told.append(f"exclude {exclude_cell(change.exclude)} s, before {before} ({change.listed.path})")
+    return f"{' '.join(change.ids)}: {'; '.join(told)}"
+
+
+@app.command(rich_help_panel=SESSIONS)
 def status(
     directory: Directory,
     csv: Annotated[Path | None, typer.Option(help="Also write the overview as CSV.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write the overview as HTML.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write the page of all sessions, with what has to be done.")
+    ] = None,
 ) -> None:
     """Show the state of every session of a folder.
 
@@ -141,7 +279,7 @@ def status(
     """
     from pipeline.records import UNSURE
     from pipeline.store.lock import is_held
-    from pipeline.store.spreadsheet import write_rows
+    from pipeline.store.spreadsheet import read_decimal, write_rows
     from pipeline.store.status import STATE_REASONS, is_damaged, overview
 
     if is_damaged(directory):
@@ -151,7 +289,8 @@ def status(
             markup=False,
             soft_wrap=True,
         )
-    found = overview(directory, running=is_held(directory)).drop("reasons")
+    running = is_held(directory)
+    found = overview(directory, running=running).drop("reasons")
     table = Table("patient", "session", "state", "seen", "identity", "× real time", box=SIMPLE)
     rows = found.to_dicts()
     for row in rows:
@@ -172,9 +311,8 @@ def status(
     if unsure:
         tell_to_check(unsure, directory)
     if csv:
-        texts = ({name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows)
-        write_rows(csv, found.columns, texts)
+        write_rows(csv, found.columns, rows, read_decimal(directory))
     if html:
-        from reports.pages.status import write_status_page  # takes a second
+        from reports.write import write_status_page  # takes a second
 
-        write_status_page(found, html)
+        write_status_page(directory, html, running=running)

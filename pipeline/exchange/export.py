@@ -7,9 +7,10 @@ from typing import Literal, get_args
 from pipeline.analysis.summaries import RAW
 from pipeline.errors import InputError, OutputError
 from pipeline.exchange.exported import sessions_to_export
-from pipeline.exchange.manifest import replace_export
+from pipeline.exchange.manifest import Files, replace_export
 from pipeline.records import OnProgress
 from pipeline.store.ids import find_clashes
+from pipeline.store.spreadsheet import read_decimal
 
 Format = Literal["csv", "xlsx", "elan", "boris", "bids"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -20,12 +21,15 @@ def export(
     kind: Format,
     folder: Path,
     reading: str = RAW,
+    *,
+    samples: bool = False,
     on_progress: OnProgress = lambda done, total: None,
 ) -> list[Path]:
     """Write a folder's results for another program; replaces the files of an earlier export.
 
     :param folder: output folder; created if missing.
     :param reading: reading of the episodes for ELAN and BORIS; other formats contain all readings.
+    :param samples: csv and xlsx: also the samples of each session.
     :returns: the written files.
     :raises InputError: no session has this reading, or two sessions would get the same name.
     :raises TimelineError: results can't be read.
@@ -33,11 +37,7 @@ def export(
         edited it.
     """
     if kind in ("csv", "xlsx"):
-        from pipeline.exchange.tables import csv_files, derived_tables, write_xlsx
-
-        tables = derived_tables(out)
-        book = {"emonext-care.xlsx": partial(write_xlsx, tables)}
-        return replace_export(folder, kind, csv_files(tables) if kind == "csv" else book)
+        return replace_export(folder, kind, _tables(out, kind, samples), on_progress)
     sessions = sessions_to_export(out, on_progress)
     if kind == "bids":
         from pipeline.exchange.bids import bids_files
@@ -61,6 +61,18 @@ def export(
 
     paths = [_new(folder / f"{one.name}.eaf") for one in rateable]
     return [write_elan(one, path, reading) for one, path in zip(rateable, paths, strict=True)]
+
+
+def _tables(out: Path, kind: str, samples: bool) -> Files:
+    from pipeline.exchange.samples import sample_files
+    from pipeline.exchange.tables import csv_files, derived_tables, described, write_xlsx
+
+    tables, decimal = derived_tables(out), read_decimal(out)
+    columns, of_sessions = sample_files(out, kind, decimal) if samples else (None, {})
+    dictionary = described([*tables, columns] if columns else tables)
+    if kind == "csv":
+        return {**csv_files([*tables, dictionary], decimal), **of_sessions}
+    return {"emonext-care.xlsx": partial(write_xlsx, [*tables, dictionary]), **of_sessions}
 
 
 def _new(path: Path) -> Path:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import OutputError
+from pipeline.records import OnProgress
 from pipeline.store.files import atomic
 
 LIST_FILE = ".exported.json"
@@ -26,7 +27,9 @@ def bids_label(one: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "", one)
 
 
-def replace_export(folder: Path, kind: str, files: Files) -> list[Path]:
+def replace_export(
+    folder: Path, kind: str, files: Files, on_progress: OnProgress = lambda done, total: None
+) -> list[Path]:
     """Write the files, then remove files of the last export of this kind that are not written again.
 
     :returns: the written files.
@@ -41,7 +44,10 @@ def replace_export(folder: Path, kind: str, files: Files) -> list[Path]:
     gone = [name for name in last if name not in files]
     # write the list first, so that an interrupted export can be replaced
     _write_list(folder, {**listed, kind: [*files, *gone]})
-    written = [write(folder / name) for name, write in files.items()]
+    written = []
+    for name, write in files.items():
+        written.append(write(folder / name))
+        on_progress(len(written), len(files))
     for path in (folder / name for name in gone):
         try:
             path.unlink(missing_ok=True)

@@ -1,32 +1,31 @@
 """Export all derived tables: CSV for statistics, a workbook for Excel, and a data dictionary.
 
-CSV uses commas, UTF-8 and decimal points, as R and pandas expect. In CSV, a text that a spreadsheet would run
-as a formula gets a leading apostrophe; in the workbook, texts are stored as texts.
+CSV is UTF-8. In CSV, a text that a spreadsheet would run as a formula or change into a number gets a leading
+apostrophe; in the workbook, texts are stored as texts.
 """
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from math import isfinite
 from pathlib import Path
 from shlex import quote
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from pipeline.errors import InputError, OutputError
 from pipeline.exchange.manifest import Files
 from pipeline.store.files import atomic
-from pipeline.store.parquet import read_table
-from pipeline.store.spreadsheet import protect
+from pipeline.store.parquet import as_frame, read_table
+from pipeline.store.spreadsheet import Decimal, keep_text, separator
 
 DICTIONARY = "dictionary"
 """Name of the data dictionary."""
-
-DICTIONARY_COLUMNS = ("table", "column", "type", "unit", "meaning")
 
 _MAX_EXCEL_ROWS = 2**20 - 1
 _MAX_SHEET_NAME = 31
@@ -39,9 +38,13 @@ class NamedTable:
     name: str
     table: pa.Table
 
+    def frame(self) -> pl.DataFrame:
+        return as_frame(self.table)
+
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        for batch in self.table.to_batches(max_chunksize=10_000):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        """For a workbook, whose numbers are double: 0.1 in single precision stays 0.1, not 0.1000000015."""
+        single = pl.col(pl.Float32)
+        yield from self.frame().with_columns(single.cast(pl.String).cast(pl.Float64)).iter_rows()
 
 
 def derived_tables(out: Path) -> list[NamedTable]:
@@ -75,6 +78,11 @@ def dictionary(tables: Iterable[NamedTable]) -> list[dict[str, str]]:
     ]
 
 
+def described(tables: Iterable[NamedTable]) -> NamedTable:
+    """The data dictionary as a table."""
+    return NamedTable(DICTIONARY, pl.DataFrame(dictionary(tables)).to_arrow())
+
+
 def _said(metadata: Mapping[bytes, bytes] | None, what: bytes) -> str:
     return (metadata or {}).get(what, b"").decode()
 
@@ -89,42 +97,44 @@ def _kind(kind: pa.DataType) -> str:
     return "whole number" if pa.types.is_integer(kind) else "number"
 
 
-def csv_files(tables: list[NamedTable]) -> Files:
-    """One file per table, and ``dictionary.csv``."""
-    rows = (tuple(row.values()) for row in dictionary(tables))
-    described = {f"{DICTIONARY}.csv": partial(_write_csv, DICTIONARY_COLUMNS, rows)}
-    return {
-        f"{one.name}.csv": partial(_write_csv, one.table.column_names, one.rows()) for one in tables
-    } | described
+def csv_files(tables: list[NamedTable], decimal: Decimal = "point") -> Files:
+    """One file per table."""
+    return {f"{one.name}.csv": partial(write_csv, one.frame(), decimal) for one in tables}
 
 
-def _write_csv(columns: Iterable[str], rows: Iterable[tuple[Any, ...]], path: Path) -> Path:
-    with (
-        atomic(path) as unfinished,
-        unfinished.open("w", encoding="utf-8", errors="replace", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows([_as_text(cell) for cell in row] for row in rows)
+def write_csv(rows: pl.DataFrame, decimal: Decimal, path: Path) -> Path:
+    """Write a table with all digits of its numbers; a byte order mark beside decimal commas only, for Excel.
+
+    :raises OutputError: the file can't be written.
+    """
+    with atomic(path) as unfinished:
+        rows.select(_as_cells(column) for column in rows).write_csv(
+            unfinished,
+            include_bom=decimal == "comma",
+            separator=separator(decimal),
+            decimal_comma=decimal == "comma",
+            datetime_format="%Y-%m-%d %H:%M:%S",  # spreadsheets read no T
+        )
     return path
 
 
-def _as_text(cell: Any) -> str:
-    if cell is None or (isinstance(cell, float) and not isfinite(cell)):
-        return ""
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if isinstance(cell, datetime):
-        return cell.isoformat(timespec="seconds")
-    if isinstance(cell, float):
-        return f"{cell:.10g}"
-    return protect(cell) if isinstance(cell, str) else str(cell)
+def _as_cells(column: pl.Series) -> pl.Series:
+    """The column without numbers that are none, and with texts that no spreadsheet changes."""
+    if column.dtype.is_float():
+        return column.set(~column.is_finite(), None)
+    if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return column
+    texts = column.cast(pl.String)
+    kept = {text: keep_text(text) or None for text in texts.unique().drop_nulls()}
+    return texts.replace(kept) if kept else texts
 
 
-def write_xlsx(tables: list[NamedTable], path: Path) -> Path:
-    """Write a workbook with one sheet per table, and the data dictionary.
+def write_xlsx(tables: list[NamedTable], path: Path, *, by_rows: bool = False) -> Path:
+    """Write a workbook with one sheet per table.
 
-    :raises OutputError: the file can't be written, or a table has more rows than a sheet allows.
+    :param by_rows: keep no more than a row in memory.
+    :raises OutputError: the file can't be written, or a table has more rows or a longer text than a sheet
+        allows.
     """
     import xlsxwriter
 
@@ -133,21 +143,30 @@ def write_xlsx(tables: list[NamedTable], path: Path) -> Path:
             raise OutputError(
                 f"{path}: {one.name} has {one.table.num_rows} rows, more than Excel takes; export as csv."
             )
-    # no temporary files outside the results folder; no texts interpreted as formulas or links
-    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    # texts are never interpreted as formulas or links
+    options = {"strings_to_formulas": False, "strings_to_urls": False}
     with (
         atomic(path) as unfinished,
+        _temporary_files(by_rows, path.parent) as place,
         _closing_errors_as_os_errors(),
-        xlsxwriter.Workbook(str(unfinished), options) as book,
+        xlsxwriter.Workbook(str(unfinished), options | place) as book,
     ):
         book.set_properties({"title": "Emonext Care", "comments": "Automated estimates of expression."})
         head = book.add_format({"bold": True, "text_wrap": True, "valign": "top"})
-        day = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        day = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         for one in tables:
             _add_sheet(book, one.name, one.table.column_names, one.rows(), head, day)
-        rows = (tuple(row.values()) for row in dictionary(tables))
-        _add_sheet(book, DICTIONARY, DICTIONARY_COLUMNS, rows, head, day)
     return path
+
+
+@contextmanager
+def _temporary_files(by_rows: bool, folder: Path) -> Iterator[dict[str, Any]]:
+    """The library's options for temporary files: none, or beside the workbook, never elsewhere."""
+    if not by_rows:
+        yield {"in_memory": True}
+        return
+    with TemporaryDirectory(dir=folder, prefix=".") as place:
+        yield {"constant_memory": True, "tmpdir": place}
 
 
 @contextmanager
@@ -174,7 +193,7 @@ def _add_sheet(
         for column, cell in enumerate(row):
             _write_cell(sheet, last, column, cell, day)
             if last <= 200:  # column widths from the first rows
-                widths[column] = max(widths[column], len(_as_text(cell)))
+                widths[column] = max(widths[column], len(str(cell)))
     sheet.autofilter(0, 0, last, len(widths) - 1)
     for column, width in enumerate(widths):
         sheet.set_column(column, column, min(width + 2, 80))
@@ -189,5 +208,5 @@ def _write_cell(sheet: Any, row: int, column: int, cell: Any, day: Any) -> None:
         sheet.write_datetime(row, column, cell, day)
     elif isinstance(cell, int | float):
         sheet.write_number(row, column, cell)
-    else:
-        sheet.write_string(row, column, str(cell))
+    elif sheet.write_string(row, column, cell):
+        raise OutputError(f"{sheet.name}: a text is longer than Excel takes; export as csv.")

@@ -19,7 +19,6 @@ from pipeline.identity.recognition import Recognition, in_region, recognise
 from pipeline.identity.session_people import SessionPeople
 from pipeline.reasons import Reason
 from pipeline.records import FrameFaces, IdentityState, Region
-from pipeline.store.counts import number_of
 from pipeline.video.recording import Recording
 
 _RULES = ("longest", "largest")
@@ -76,10 +75,7 @@ def by_rule(people: SessionPeople, wish: str, parts: Sequence[int] = ()) -> Pati
     person_of = people.person_of
     if wish.isdecimal():
         if int(wish) not in person_of:
-            raise InputError(
-                f"`patient_track` {wish}: this video has {number_of(len(person_of), 'track')}, "
-                "and none of that number."
-            )
+            raise InputError.of("no_such_track", track=wish, count=len(person_of))
         return Patient(frozenset([int(wish)]), wish, "recognised")
     seen = [
         {person_of[face.track]: face.face_px for face in sample.faces if face.track is not None}
@@ -196,13 +192,17 @@ def _face_of(photo: Path, detect: Detector) -> NDArray[np.uint8]:
         with Image.open(photo) as opened:
             upright = ImageOps.exif_transpose(opened).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{photo}: can't be read as a picture; save it again as JPEG or PNG.") from error
+        raise _photo_error(InputError.about(photo, "no_photo")) from error
     upright.thumbnail((_PHOTO_PX, _PHOTO_PX))
     picture = np.array(upright)
     (found,) = detect(picture[None])
     if len(found.landmarks) != 1:
-        raise InputError(
-            f"{photo}: shows {number_of(len(found.landmarks), 'face')}; "
-            "give a photo with the patient's face alone."
-        )
+        raise _photo_error(InputError.about(photo, "faces_in_photo", count=len(found.landmarks)))
     return align(picture, found.landmarks[0])
+
+
+def _photo_error(error: InputError) -> InputError:
+    """The error with a reason that names no file."""
+    assert error.reason
+    error.reason = Reason.of("photo", reason=error.reason)
+    return error

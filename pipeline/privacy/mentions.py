@@ -3,12 +3,15 @@
 Parquet, zip (also ``.npz``) and gzip files are unpacked, Parquet and ``.npz`` also decrypted with the key in
 use; text is also searched in UTF-16 and UTF-32. Ids are compared as words: ``P01`` is not in ``P012``, nor in
 ``P01-b`` if that is another patient. Pictures, sound and numbers contain short ids by chance, so only
-metadata of videos, names of pictures, pages without base64 data, and texts of arrays are searched.
+metadata of videos, names of pictures, pages and notebooks without base64 data, and texts of arrays are
+searched.
 """
 
 import errno
 import gzip
+import html
 import io
+import json
 import mmap
 import os
 import re
@@ -16,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -192,6 +196,12 @@ def _contents(path: Path, own_text: Sequence[bytes]) -> Iterator[Content]:
             return
         except _NOT_UNPACKED:
             pass  # search the raw bytes instead
+    if path.suffix == ".ipynb":
+        try:
+            yield from list(_notebook(path))
+            return
+        except (ValueError, RecursionError):
+            pass  # search the raw bytes instead
     if path.suffix == ".html":
         page = path.read_bytes()
         for text in own_text:
@@ -270,6 +280,39 @@ def _texts(content: bytes) -> bytes:
     except ValueError:
         return content
     return "\n".join(array.ravel()).encode() if array.dtype.kind == "U" else b""
+
+
+def _notebook(path: Path) -> Iterator[bytes]:
+    """The texts of a notebook, one by one: in JSON, an id after a line break would read as ``nP012``.
+
+    Of plotly's arrays and of pictures, base64 is left out. In tables, the ids of a session lie in two cells.
+    """
+    kept = (text for name, text in _strings(json.loads(path.read_bytes())) if not _IS_DATA.match(name))
+    texts = "\n".join(kept)
+    for found in (texts, re.sub(r"\s+", " ", html.unescape(_TAG.sub(" ", texts)))):
+        yield _BASE64.sub(rb"\1", found.encode(errors="replace"))
+
+
+_TAG = re.compile(r"<[^<>]*>")
+
+
+_IS_DATA = re.compile(r"image/(?!svg)|bdata$")
+
+
+def _strings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """The texts in a value of JSON, names included, each with the name under which it stands."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield "", key
+            yield from _strings(one, key)
+    elif isinstance(value, list):
+        if value and all(isinstance(one, str) for one in value):
+            yield name, "".join(value) if value[0].endswith("\n") else "\n".join(value)
+        else:
+            for one in value:
+                yield from _strings(one, name)
+    elif isinstance(value, str):
+        yield name, value
 
 
 def _gzip(path: Path) -> Iterator[bytes]:

@@ -21,14 +21,14 @@ from pipeline.privacy.shared_outputs import SHARED, made_by_commands
 from pipeline.records import Ids
 from pipeline.store.audit import audited, forget, read_ids
 from pipeline.store.counts import number_of
-from pipeline.store.files import remove_partials
+from pipeline.store.files import BACKUP_SUFFIX, remove_partials
 from pipeline.store.folders import BY_SESSION
 from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_id
 from pipeline.store.lock import folder_lock
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata, read_table, write_table
 from pipeline.store.paths import faces_path
 from pipeline.store.refusals import set_aside_path
-from pipeline.store.status import read_status, repair_status
+from pipeline.store.status import Outcome, read_outcomes, read_status, repair_status
 from pipeline.store.timeline import check_key, stored_timelines, written_sessions
 
 # The program's output; nothing else is ever deleted.
@@ -103,6 +103,9 @@ def plan_purge(
             files.append(path)
         elif path.is_symlink():
             continue
+        elif path == out / f"{EVENTS_FILE}{BACKUP_SUFFIX}":
+            if mentions(path, words, own_text, path.relative_to(out)):
+                files.append(path)
         elif kind == "summaries" and patient in (None, patient_id):
             pages.append(path)
         elif of_several and (count := count_rows(path, words)):
@@ -191,11 +194,21 @@ def _recording(timeline: Path) -> set[str]:
 
 def _with_faces(out: Path, sessions: Sequence[Ids]) -> Iterator[str]:
     """Files that contain or show the faces of all people."""
+    outcomes = read_outcomes(out)
     for ids in sessions:
         faces, copy = faces_path(out, *ids), out / "review" / ids[0] / f"{ids[1]}.mp4"
         for path in (faces, set_aside_path(out, *ids, faces), copy):
             if path.exists():
                 yield str(path.relative_to(out))
+        page = out / "reports" / ids[0] / f"{ids[1]}.html"
+        if page.exists() and _plays_recording(page, outcomes.get(ids)):
+            yield str(page.relative_to(out))
+
+
+def _plays_recording(page: Path, outcome: Outcome | None) -> bool:
+    """Whether a page plays the recording itself, as `report --video original` asks for."""
+    content = page.read_bytes()
+    return any(Path(video).as_uri().encode() in content for video in (outcome.videos if outcome else ()))
 
 
 def _known(out: Path) -> dict[str, set[str]]:

@@ -64,7 +64,7 @@ def made_by_commands(
     multiverse = out / "summaries" / "multiverse.parquet"
     if multiverse in there and words.patient_id in words.known:
         found[multiverse] = "summarize --multiverse"  # of all sessions, without ids
-    pages = {out / "people.html": "people", out / "seats.html": "preflight"}
+    pages = {out / "people.html": "people", out / "recordings.html": "preflight"}
     return found | {path: command for path, command in pages.items() if path in there and holds(path)}
 
 

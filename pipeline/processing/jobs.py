@@ -87,7 +87,9 @@ def attempt(job: Job, networks: Networks, on_progress: OnProgress) -> Outcome:
         outcome = failed(job, reason, lasting=_is_lasting(job, error))
     except Exception as error:  # noqa: BLE001 — whatever it is, the night's other sessions go on
         write_log(job, traceback.format_exc())
-        message = free_text(_without_paths(session, str(error)))
+        # the log has the file's name and the number of the error
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        message = free_text(_without_paths(session, text))
         outcome = failed(job, Reason.of("unexpected", error=type(error).__name__, reason=message))
     else:
         outcome = failed(job).with_result(timeline.metadata)

@@ -134,6 +134,14 @@ def without_consent(videos: Iterable[Path]) -> dict[Path, Path]:
     }
 
 
+def naming_lists(videos: Iterable[Path]) -> list[Path]:
+    """Lists of the videos' folders and of their parents that name a video; the nearest first.
+
+    :raises InputError: a list in a video's folder can't be read.
+    """
+    return list(dict.fromkeys(path for _, path, _ in _listings(videos)))
+
+
 def process_command(path: Path, patient_id: str = "", session_id: str = "") -> str:
     """The command to process a list, or some of its sessions."""
     options = (("--patient", patient_id), ("--session", session_id))
@@ -141,7 +149,7 @@ def process_command(path: Path, patient_id: str = "", session_id: str = "") -> s
     return f"{shlex.join(words)} --out DIR"
 
 
-_File = tuple[int, int]
+FileIdentity = tuple[int, int]
 """Device and inode of a file, independent of path and links."""
 
 
@@ -151,22 +159,24 @@ def _listings(videos: Iterable[Path]) -> Iterator[tuple[Path, Path, Sequence[Map
     for video in videos:
         for folder in video.absolute().parents:
             for path, rows in rows_in(folder, folder == video.absolute().parent).items():
-                if own := rows.get(_identity(video)):
+                if own := rows.get(file_identity(video)):
                     yield video, path, own
 
 
-def _rows_in(folder: Path, beside: bool) -> Mapping[Path, Mapping[_File | None, Sequence[Mapping[str, str]]]]:
+def _rows_in(
+    folder: Path, beside: bool
+) -> Mapping[Path, Mapping[FileIdentity | None, Sequence[Mapping[str, str]]]]:
     """List → file → rows of the list.
 
     :param beside: whether an unreadable list is an error; it is ignored in parent folders.
     """
-    found: dict[Path, Mapping[_File | None, list[Mapping[str, str]]]] = {}
+    found: dict[Path, Mapping[FileIdentity | None, list[Mapping[str, str]]]] = {}
     try:
         for path in lists_in(folder):
-            rows: dict[_File | None, list[Mapping[str, str]]] = defaultdict(list)
-            for row in _rows(path):
+            rows: dict[FileIdentity | None, list[Mapping[str, str]]] = defaultdict(list)
+            for row in rows_of(path):
                 if row["video"]:
-                    rows[_identity(path.parent / row["video"])].append(row)
+                    rows[file_identity(path.parent / row["video"])].append(row)
             found[path] = {file: own for file, own in rows.items() if file}
     except InputError:
         if beside:
@@ -179,8 +189,8 @@ def unlisted(path: Path) -> tuple[Path, ...]:
 
     :raises InputError: the list can't be read.
     """
-    named = {_identity(path.parent / row["video"]) for row in _rows(path) if row["video"]}
-    return tuple(video for video in find_videos(path.parent).all if _identity(video) not in named)
+    named = {file_identity(path.parent / row["video"]) for row in rows_of(path) if row["video"]}
+    return tuple(video for video in find_videos(path.parent).all if file_identity(video) not in named)
 
 
 def conditions_in(path: Path) -> set[str]:
@@ -188,7 +198,7 @@ def conditions_in(path: Path) -> set[str]:
 
     :raises InputError: the list can't be read.
     """
-    return {row.get("condition", "") for row in _rows(path)} - {""}
+    return {row.get("condition", "") for row in rows_of(path)} - {""}
 
 
 def _is_list(path: Path) -> bool:
@@ -197,7 +207,7 @@ def _is_list(path: Path) -> bool:
     return is_file(path) and {cell.strip().casefold() for cell in first_line(path)}.issuperset(REQUIRED)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def rows_of(path: Path) -> list[dict[str, str]]:
     """The cells of each row by column, whatever is wrong with them; ``video`` is one of them.
 
     :raises InputError: the list can't be read.
@@ -208,7 +218,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return [{**empty, **dict(zip(names, map(plain, cells), strict=False))} for _, cells in lines]
 
 
-def _identity(path: Path) -> _File | None:
+def file_identity(path: Path) -> FileIdentity | None:
     """Identity of a file; ``None`` if it does not exist."""
     try:
         found = path.stat()

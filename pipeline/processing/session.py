@@ -167,9 +167,7 @@ class Session:
         edges = [start, *(min(max(edge, start), end) for span in self.exclude for edge in span), end]
         parts = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
         if not parts:
-            raise InputError(
-                f"{self.video}: nothing is left of its {duration_s:.1f} s after start_s, end_s and exclude."
-            )
+            raise InputError.about(self.video, "nothing_left", seconds=duration_s)
         return parts
 
     def timeline_path(self, out: Path) -> Path:

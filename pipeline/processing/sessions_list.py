@@ -27,6 +27,7 @@ from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.ids import check_id, find_clashes, folded
 from pipeline.store.spreadsheet import (
     MAX_COLUMNS,
+    Decimal,
     Problem,
     closest,
     did_you_mean,
@@ -123,7 +124,7 @@ def choose_sessions(
     return chosen
 
 
-def write_sessions_list(folder: Path) -> Path:
+def write_sessions_list(folder: Path, decimal: Decimal = "point") -> Path:
     """Write a list of the folder's videos, for the coordinators to fill in.
 
     Ids are filled in from names like ``P012_S01.mp4``, unless two videos would get the same ids. Consent
@@ -145,7 +146,7 @@ def write_sessions_list(folder: Path) -> Path:
         {"patient_id": patient, "session_id": session, "video": video}
         for video, (patient, session) in zip(videos, ids_from_names(videos), strict=True)
     ]
-    return write_rows(path, READERS, rows)
+    return write_rows(path, READERS, rows, decimal)
 
 
 # --- the table

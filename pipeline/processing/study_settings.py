@@ -8,7 +8,10 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.processing.session import QualityLimits, Settings
+from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import (
+    DECIMALS,
+    Decimal,
     did_you_mean,
     read_toml,
     setting,
@@ -22,7 +25,7 @@ def read_settings(folder: Path) -> dict[str, object]:
     """Read the settings of ``study.toml``; empty without such a file.
 
     :returns: the given settings: fields of :class:`pipeline.processing.session.Settings`, ``model``,
-        ``device``, ``jobs``; and under ``quality`` fields of
+        ``device``, ``jobs``, ``decimal``; and under ``quality`` fields of
         :class:`pipeline.processing.session.QualityLimits`.
     :raises InputError: the file is no TOML, or a key or value is invalid.
     """
@@ -38,11 +41,39 @@ def read_settings(folder: Path) -> dict[str, object]:
             }
         else:
             settings[key] = _setting(path, "", key, value, _KINDS)
+    if settings.get("decimal", "point") not in DECIMALS:
+        raise InputError(f'{path}: decimal: write decimal = "comma", or "point".')
     try:
         Settings(**{name: settings[name] for name in _SESSION_KINDS if name in settings})
     except InputError as error:
         raise InputError(f"{path}: {str(error).replace('`', '')}") from error
     return settings
+
+
+def list_decimal(folder: Path) -> Decimal:
+    """Decimal mark of a study's tables, by the ``study.toml`` beside its list; errors as above."""
+    return "comma" if read_settings(folder).get("decimal") == "comma" else "point"
+
+
+def choose_decimal(folder: Path, given: Decimal | None) -> Decimal:
+    """The given mark, or else that of ``study.toml``.
+
+    :raises InputError: ``study.toml`` exists and does not state the given mark, or can't be read.
+    """
+    kept, path = list_decimal(folder), folder / SETTINGS_FILE
+    if given not in (None, kept) and os.path.lexists(path):
+        raise InputError(f'{path}: exists; write decimal = "{given}" as its first line, then run this again.')
+    return given or kept
+
+
+def keep_list_decimal(folder: Path, decimal: Decimal) -> None:
+    """Write a ``study.toml`` with the mark, unless it is the default or there is such a file.
+
+    :raises OutputError: the file can't be written.
+    """
+    if decimal != list_decimal(folder):
+        with atomic(folder / SETTINGS_FILE) as partial:
+            partial.write_text(f'decimal = "{decimal}"\n', encoding="utf-8")
 
 
 _SESSION_KINDS: Mapping[str, type] = {
@@ -55,7 +86,14 @@ _SESSION_KINDS: Mapping[str, type] = {
 _QUALITY_KINDS: Mapping[str, type] = {field.name: type(field.default) for field in fields(QualityLimits)}
 
 
-_KINDS: Mapping[str, type] = {**_SESSION_KINDS, "model": str, "device": str, "jobs": int, "quality": dict}
+_KINDS: Mapping[str, type] = {
+    **_SESSION_KINDS,
+    "model": str,
+    "device": str,
+    "jobs": int,
+    "quality": dict,
+    "decimal": str,
+}
 
 
 _WANTED = {

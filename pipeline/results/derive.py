@@ -3,10 +3,9 @@
 ``summaries/made.json`` records the source files, and the problems of the study's own files.
 """
 
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,20 @@ from pipeline.analysis.adaptation import Adaptation, adaptation_path, read_adapt
 from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.events import EVENTS_FILE
 from pipeline.analysis.patients import PATIENTS_FILE
-from pipeline.analysis.scales import SCALES_FILE, write_scales
-from pipeline.analysis.summaries import SummarySettings, read_sessions, summarize_folder
+from pipeline.analysis.scales import write_scales
+from pipeline.analysis.scales_file import SCALES_FILE
+from pipeline.analysis.summaries import Source, SummarySettings, read_sessions, summarize_folder
 from pipeline.errors import InputError, TimelineError
-from pipeline.records import OnProgress
+from pipeline.records import Ids, OnProgress
 from pipeline.results.methods_text import write_methods
 from pipeline.robustness.covariates import CovariateSettings, write_covariates
 from pipeline.robustness.missing_compared import write_missing_compared
 from pipeline.robustness.missing_faces import write_missing
 from pipeline.robustness.multiverse import multiverse_path, write_multiverse
-from pipeline.store.files import atomic
+from pipeline.store.files import atomic, state_of_files
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
+from pipeline.store.result_tables import has_settings
 from pipeline.store.timeline import written_sessions
 from pipeline.study.conditions import write_conditions
 from pipeline.study.event_locked import write_events
@@ -54,12 +55,15 @@ def derive(
 
 
 def update_derived(out: Path, on_progress: OnProgress = lambda done, total: None) -> tuple[str, ...]:
-    """Write all derived tables with the last settings, if a source file or a table has changed."""
+    """Write all derived tables with the last settings, if a source file or a table has changed.
+
+    What depends on unchanged sessions alone is kept; the tables are the same as by :func:`derive`.
+    """
     made = _read_stamp(out)
-    if made is not None and made == _stamp(out, _state(_sources(out)), made.problems):
+    if made is not None and made == _stamp(out, state_of_files(_sources(out)), made.problems, made.sessions):
         return made.problems
     settings, lost = _settings_of_last_time(out)
-    return _derive(out, settings, lost, on_progress)
+    return _derive(out, settings, lost, on_progress, made)
 
 
 def add_multiverse(out: Path, on_progress: OnProgress = lambda done, total: None) -> None:
@@ -73,24 +77,34 @@ def add_multiverse(out: Path, on_progress: OnProgress = lambda done, total: None
     """
     problems = update_derived(out)
     settings, _ = _settings_of_last_time(out)
-    sources = _state(_sources(out))
-    write_multiverse(out, settings, on_progress)
+    sources = state_of_files(_sources(out))
+    write_multiverse(out, settings, comparison_settings(out, settings.baseline_condition), on_progress)
     write_methods(out)
-    _write_stamp(out, sources, problems)
+    made = _read_stamp(out)
+    _write_stamp(out, sources, problems, made.sessions if made else {})
 
 
 def _derive(
-    out: Path, settings: SummarySettings, problems: list[str], on_progress: OnProgress
+    out: Path,
+    settings: SummarySettings,
+    problems: list[str],
+    on_progress: OnProgress,
+    made: "_Stamp | None" = None,
 ) -> tuple[str, ...]:
+    """:param made: of tables from which the rows of unchanged sessions are kept."""
     adaptation, unusable = _adaptation(out)
     sha256 = adaptation.sha256 if adaptation else ""
+    settings = replace(settings, adaptation_sha256=sha256)
     comparison = replace(comparison_settings(out, settings.baseline_condition), adaptation_sha256=sha256)
     problems = [*problems, *unusable]
+    earlier = _usable(out, made, settings)
+    kept: set[Ids] = set()
+    patients: set[str] = set()
     after: list[Callable[[], object]] = [
-        lambda: write_conditions(out, comparison),
-        lambda: write_missing(out),
+        lambda: write_conditions(out, comparison, patients),
+        lambda: write_missing(out, unchanged=kept),
         lambda: write_missing_compared(out, comparison),
-        lambda: problems.extend(_write_scales(out)),
+        lambda: problems.extend(_write_scales(out, sha256, kept)),
         lambda: problems.extend(_write_events(out)),
         lambda: problems.extend(_write_patients(out, settings)),
         lambda: write_methods(out),
@@ -98,14 +112,30 @@ def _derive(
     total = len(written_sessions(out)) + len(after)
     _stamp_path(out).unlink(missing_ok=True)
     multiverse_path(out).unlink(missing_ok=True)  # of the earlier tables
-    sources = _state(_sources(out))  # stamp the files before reading: later changes trigger the next update
-    summarize_folder(out, settings, lambda done, _: on_progress(done, total), adaptation)
+    sources = state_of_files(
+        _sources(out)
+    )  # stamp the files before reading: later changes trigger the next update
+    found = summarize_folder(out, settings, lambda done, _: on_progress(done, total), adaptation, earlier)
+    kept |= {ids for ids, source in found.items() if source == earlier.get(ids)}
+    changed = {patient_id for patient_id, _ in set(found) ^ kept | set(earlier) - kept}
+    patients |= {patient_id for patient_id, _ in kept} - changed
     problems += _not_adapted(out, adaptation)
     for left, make in zip(reversed(range(len(after))), after, strict=True):
         make()
         on_progress(total - left, total)
-    _write_stamp(out, sources, tuple(problems))  # last: this file marks the tables as complete
+    _write_stamp(out, sources, tuple(problems), found)  # last: this file marks the tables as complete
     return tuple(problems)
+
+
+def _usable(out: Path, made: "_Stamp | None", settings: SummarySettings) -> Mapping[Ids, Source]:
+    """The sources of the tables' rows; empty if the tables are of another version or other settings."""
+    is_usable = (
+        made is not None
+        and made.software_version == version("emonext-care")
+        and made.tables == state_of_files(_tables(out))
+        and has_settings(out / "summaries" / "sessions.parquet", settings)
+    )
+    return made.sessions if made and is_usable else {}
 
 
 def _adaptation(out: Path) -> tuple[Adaptation | None, list[str]]:
@@ -128,9 +158,9 @@ def _not_adapted(out: Path, adaptation: Adaptation | None) -> list[str]:
     ]
 
 
-def _write_scales(out: Path) -> list[str]:
+def _write_scales(out: Path, adaptation_sha256: str, unchanged: Collection[Ids]) -> list[str]:
     try:
-        write_scales(out)
+        write_scales(out, adaptation_sha256, unchanged)
     except InputError as error:
         _scales(out).unlink(missing_ok=True)  # left by another scales.toml
         return [str(error)]
@@ -196,27 +226,35 @@ def as_settings(stored: Mapping[str, Any]) -> SummarySettings:
 
 @dataclass(frozen=True)
 class _Stamp:
-    """:param sources, tables: :func:`_state` of the input files and of the output files."""
+    """What the tables were made of.
+
+    :param sources, tables: state of the input files, and of the output files.
+    :param sessions: what the rows of each session were computed from.
+    """
 
     software_version: str
     sources: str
     tables: str
     problems: tuple[str, ...]
+    sessions: Mapping[Ids, Source]
 
 
-def _stamp(out: Path, sources: str, problems: tuple[str, ...]) -> _Stamp:
-    return _Stamp(version("emonext-care"), sources, _state(_tables(out)), problems)
+def _stamp(out: Path, sources: str, problems: tuple[str, ...], sessions: Mapping[Ids, Source]) -> _Stamp:
+    return _Stamp(version("emonext-care"), sources, state_of_files(_tables(out)), problems, sessions)
 
 
-def _write_stamp(out: Path, sources: str, problems: tuple[str, ...]) -> None:
+def _write_stamp(out: Path, sources: str, problems: tuple[str, ...], sessions: Mapping[Ids, Source]) -> None:
+    stamp = _stamp(out, sources, problems, sessions)
+    stored = vars(stamp) | {"sessions": [[*ids, *vars(source).values()] for ids, source in sessions.items()]}
     with atomic(_stamp_path(out)) as partial:
-        partial.write_text(json.dumps(asdict(_stamp(out, sources, problems))), encoding="utf-8")
+        partial.write_text(json.dumps(stored), encoding="utf-8")
 
 
 def _read_stamp(out: Path) -> _Stamp | None:
     try:
         stored = json.loads(_stamp_path(out).read_text(encoding="utf-8"))
-        return _Stamp(**{**stored, "problems": tuple(stored["problems"])})
+        sessions = {(patient, session): Source(*source) for patient, session, *source in stored["sessions"]}
+        return _Stamp(**{**stored, "problems": tuple(stored["problems"]), "sessions": sessions})
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -236,13 +274,3 @@ def _tables(out: Path) -> list[Path]:
     compared = ("conditions", "trends", "missing", "missing_compared", "multiverse", *_OF_PATIENTS)
     names = ("sessions", "measures", *compared, "scales", "events")
     return [*(out / "summaries" / f"{name}.parquet" for name in names), out / "summaries" / "methods.md"]
-
-
-def _state(files: Iterable[Path]) -> str:
-    """A state that differs if a file was added, removed, changed, or replaced by an older one."""
-    rows = []
-    for path in files:
-        if path.exists():
-            found = path.stat()
-            rows.append((path.parent.name, path.name, found.st_size, found.st_mtime_ns))
-    return hashlib.sha256(repr(rows).encode()).hexdigest()

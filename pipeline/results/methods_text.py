@@ -6,7 +6,9 @@
 Every number comes from the tables' metadata, so that the text states the settings in use.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from pipeline.store.counts import number_of, percent
 from pipeline.store.files import atomic
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
-from pipeline.store.spreadsheet import write_rows
+from pipeline.store.spreadsheet import Cell, Decimal, read_decimal, write_rows
 from pipeline.store.timeline import written_sessions
 from pipeline.study.adaptation_text import adaptation_paragraph
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
@@ -40,6 +42,9 @@ _COLUMNS = (
     *("Hedges' g (95 % CI)", "p", "p (Holm)", "planned", "note"),
 )
 
+_WORDS = ("reading", "measure", "condition", "reference", "planned", "note")
+"""Columns without numbers."""
+
 
 def write_methods(out: Path) -> tuple[str, ...]:
     """Write both files from the tables in the folder.
@@ -50,7 +55,7 @@ def write_methods(out: Path) -> tuple[str, ...]:
     :raises OutputError: a file can't be written.
     """
     told, rows = methods(out), paper_table(out)
-    write_rows(out / "summaries" / "table.csv", _COLUMNS, rows)
+    write_paper_table(out)
     with atomic(out / "summaries" / "methods.md") as partial:
         partial.write_text("\n\n".join(["## Methods", *told, "## Results", _markdown(rows)]) + "\n", "utf-8")
     return told
@@ -80,6 +85,22 @@ def methods(out: Path) -> tuple[str, ...]:
             if name == "conditions":
                 told.append(plan_paragraph(read_planned(out)))
     return (*told, _LIMITS)
+
+
+def write_paper_table(out: Path) -> None:
+    """Write ``summaries/table.csv`` with the folder's decimal mark; errors as :func:`write_methods`."""
+    decimal = read_decimal(out)
+    rows = ({name: _cell(name, text, decimal) for name, text in row.items()} for row in paper_table(out))
+    write_rows(out / "summaries" / "table.csv", _COLUMNS, rows, decimal)
+
+
+def _cell(name: str, text: str, decimal: Decimal) -> Cell:
+    """A count or a p is a number; other texts hold numbers too, except words."""
+    if name in _WORDS:
+        return text
+    with suppress(ValueError):
+        return float(text)
+    return re.sub(r"(?<=\d)\.(?=\d)", ",", text) if decimal == "comma" else text
 
 
 def paper_table(out: Path) -> list[dict[str, str]]:

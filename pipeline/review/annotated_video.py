@@ -1,24 +1,26 @@
 """Write a copy of a session's video with the detections drawn in, for manual checks."""
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from av.video.reformatter import ColorRange
 
 from pipeline.errors import InputError
 from pipeline.processing.jobs import joined, stamp
 from pipeline.processing.session import Session
-from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
-from pipeline.store.counts import clock, number_of
-from pipeline.store.coverage import sample_seconds
+from pipeline.records import OnProgress
+from pipeline.review.copy_sound import CopySound, has_sound
+from pipeline.review.drawing import Look
+from pipeline.review.scene import Blur, Scene
+from pipeline.store.counts import number_of
 from pipeline.store.files import atomic
 from pipeline.store.ids import check_id
 from pipeline.store.refusals import refused_sessions
@@ -26,20 +28,18 @@ from pipeline.store.status import Outcome, read_outcomes
 from pipeline.store.timeline import Timeline, read_tables
 from pipeline.video.container import sha256_of
 from pipeline.video.decoding import sample_grid
+from pipeline.video.planes import Planes
 from pipeline.video.prefetch import read_ahead
 from pipeline.video.recording import Recording, open_recording, within
 
-Blur = Literal["others", "all", "none"]
-"""Faces to blur: all but the patient's, all, or none."""
+# Pictures per second of a copy for a check, if the recording has more; a copy for a talk has all.
+_PICTURES_PER_S = 15
 
-MAX_WIDTH, MAX_HEIGHT = 1280, 720
+# As slower presets do: files half as large at less cost.
+_LOOKING_AHEAD = "rc-lookahead=10:mbtree=1"
 
-# Height of the strip of text below the picture, as a share of the picture's height.
-_STRIP = 1 / 12
-_MIN_STRIP_PX = 24
-
-_INK, _PAPER, _EMPTY = "#1d2b36", "#ffffff", "#3a454e"
-_COLOURS = {"patient": "#ffd400", "caregiver": "#56b4e9", "other": "#56b4e9", "unknown": "#d5dade"}
+# Time between key frames, to which players jump, s.
+_KEY_S = 2.0
 
 # Time base of which the steps of common frame rates, and milliseconds, are whole multiples.
 _TIME_BASE = Fraction(1, 90_000)
@@ -67,16 +67,37 @@ def open_material(out: Path, patient_id: str, session_id: str, videos: Sequence[
     :raises TimelineError: the session has no usable timeline.
     :raises VideoError: a video can't be read.
     """
-    session = Session(check_id("PATIENT", patient_id), check_id("SESSION", session_id), Path())
-    if session.ids in refused_sessions(out):
-        raise InputError(
-            f"{out}: consent to {' '.join(session.ids)} was withdrawn or never given; nothing of it is shown."
-        )
-    timeline, faces = read_tables(out, *session.ids)
+    timeline, faces = read_consented(out, patient_id, session_id)
+    session = Session(patient_id, session_id, Path())
+    return Material(timeline, faces, open_recording(find_recording(out, session, timeline, videos)))
+
+
+def find_recording(
+    out: Path, session: Session, timeline: Timeline, videos: Sequence[Path] = ()
+) -> Sequence[Path]:
+    """The recording's files, checked to be those that were processed; parameters as for `open_material`.
+
+    :raises InputError: a file is not there, or is another one.
+    :raises VideoError: a file can't be read.
+    """
     before = read_outcomes(out).get(session.ids)
     videos = videos or _processed(out, session, before)
-    _check_videos(videos, _sha256s(timeline), before)
-    return Material(timeline, faces, open_recording(videos))
+    _check_videos(videos, sha256s(timeline), before)
+    return videos
+
+
+def read_consented(out: Path, patient_id: str, session_id: str) -> tuple[Timeline, Timeline]:
+    """A session's timeline and faces.
+
+    :raises InputError: an id can't be used, or consent was withdrawn.
+    :raises TimelineError: the session has no usable timeline.
+    """
+    ids = check_id("PATIENT", patient_id), check_id("SESSION", session_id)
+    if ids in refused_sessions(out):
+        raise InputError(
+            f"{out}: consent to {' '.join(ids)} was withdrawn or never given; nothing of it is shown."
+        )
+    return read_tables(out, *ids)
 
 
 def _processed(out: Path, session: Session, before: Outcome | None) -> list[Path]:
@@ -90,16 +111,16 @@ def _processed(out: Path, session: Session, before: Outcome | None) -> list[Path
     return [Path(video) for video in found]
 
 
-def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcome | None) -> None:
+def _check_videos(videos: Sequence[Path], known: Sequence[str], before: Outcome | None) -> None:
     """Check the videos; compute a sha256 only if size or modification time have changed."""
-    if len(videos) != len(sha256s):
+    if len(videos) != len(known):
         raise InputError(
-            f"{videos[0]}: the session's recording has {number_of(len(sha256s), 'file')}, not {len(videos)}; "
+            f"{videos[0]}: the session's recording has {number_of(len(known), 'file')}, not {len(videos)}; "
             "give `videos` for each of them, in their order."
         )
-    if before is not None and (before.video_stamp, before.video_sha256) == (stamp(videos), joined(sha256s)):
+    if before is not None and (before.video_stamp, before.video_sha256) == (stamp(videos), joined(known)):
         return
-    for video, sha256 in zip(videos, sha256s, strict=True):
+    for video, sha256 in zip(videos, known, strict=True):
         if sha256_of(video) != sha256:
             raise InputError(
                 f"{video}: not the video that was processed (it has another sha256); "
@@ -107,182 +128,149 @@ def _check_videos(videos: Sequence[Path], sha256s: Sequence[str], before: Outcom
             )
 
 
-def _sha256s(timeline: Timeline) -> list[str]:
+def sha256s(timeline: Timeline) -> list[str]:
+    """Of the recording's files, in order of time."""
     return [file["sha256"] for file in timeline.metadata["video"]["files"]]
 
 
 # --- the copy
 
 
+@dataclass(frozen=True)
+class CopyOptions:
+    """What an annotated copy shows.
+
+    :param blur: faces to blur.
+    :param sound: whether it has the recording's sound; voices identify people.
+    :param ribbon: whether the emotions of the whole session are below the picture, as for a talk.
+    """
+
+    blur: Blur = "others"
+    sound: bool = False
+    ribbon: bool = False
+
+
 def write_copy(
     material: Material,
     path: Path,
-    blur: Blur = "others",
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    look: Look,
+    options: CopyOptions = CopyOptions(),
+    on_progress: OnProgress = lambda done, total: None,
 ) -> None:
-    """Write the annotated copy: H.264, at most 1280×720, original picture times, no sound.
+    """Write the annotated copy: H.264, at most 1280×720, with the recording's times.
 
-    Sound could identify people. Parts that do not count are grey, because faces were not searched there.
+    It holds the picture of each sample, and about 15 pictures per second in all; with a ribbon, every one.
+    Parts that do not count are grey, because faces were not searched there.
 
     :param on_progress: called with (pictures done, pictures in all).
     :raises VideoError: a video can't be read any more.
     :raises OutputError: it can't be written.
     """
     recording = material.recording
-    layout = _layout(recording.width, recording.height)
-    options = {"movflags": "+faststart"}
-    with atomic(path) as partial, av.open(str(partial), "w", format="mp4", options=options) as container:
-        container.metadata["comment"] = json.dumps(_made_from(material.timeline) | {"blur": blur})
-        # without B-frames, times are correct also in players that ignore edit lists
-        quality = {"preset": "veryfast", "crf": "23", "bf": "0"}
-        stream = container.add_stream("libx264", rate=max(1, round(recording.frame_rate)), options=quality)
-        stream.width, stream.height, stream.pix_fmt = layout.width, layout.full_height, "yuv420p"
-        stream.time_base = stream.codec_context.time_base = _TIME_BASE
-        stream.gop_size = max(1, round(2 * recording.frame_rate))
+    scene = Scene(
+        material.timeline,
+        material.faces,
+        (recording.width, recording.height),
+        look,
+        options.blur,
+        ribbon=options.ribbon,
+    )
+    movflags = {"movflags": "+faststart"}
+    with atomic(path) as partial, av.open(str(partial), "w", format="mp4", options=movflags) as container:
+        container.metadata["comment"] = json.dumps(_made_from(material.timeline) | _made_as(options))
+        stream = _add_stream(container, recording.frame_rate, scene)
+        parts = material.timeline.metadata["session"]["parts"]
+        sound = CopySound(container, recording, parts) if options.sound and has_sound(recording) else None
         last = -1
-        for time_s, picture in _drawn(material, layout, blur, on_progress):
-            frame = av.VideoFrame.from_ndarray(picture)
+        for time_s, picture in _drawn(material, scene, every=options.ribbon, on_progress=on_progress):
+            if sound is not None:
+                sound.write_until(time_s)
+            frame = av.VideoFrame.from_ndarray(picture.stacked, format="yuv420p")
             frame.pts = last = max(round(time_s / _TIME_BASE), last + 1)
             frame.time_base = _TIME_BASE
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+        if sound is not None:
+            sound.end()
 
 
-def blur_of_copy(path: Path, timeline: Timeline) -> str | None:
-    """The blur of an annotated copy; ``None`` without a copy, or for a copy of another timeline."""
-    try:
-        with av.open(str(path)) as container:
-            made = json.loads(container.metadata.get("comment", ""))
-    except (OSError, ValueError, av.error.FFmpegError):
-        return None
-    blur = made.pop("blur", None)
-    return blur if made == _made_from(timeline) else None
-
-
-def _made_from(timeline: Timeline) -> dict[str, Any]:
-    return {"processed": timeline.metadata["created_at"], "sha256": _sha256s(timeline)}
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Sizes of the picture and the strip of text, px; all even, as the encoder requires."""
-
-    width: int
-    height: int
-    strip: int
-
-    @property
-    def full_height(self) -> int:
-        return self.height + self.strip
-
-
-def _layout(width: int, height: int) -> _Layout:
-    """:param width, height: of the recording's picture, px."""
-    scale = min(1.0, MAX_WIDTH / width, MAX_HEIGHT / (height * (1 + _STRIP)))
-    width, height = (max(2, int(length * scale) // 2 * 2) for length in (width, height))
-    return _Layout(width, height, max(_MIN_STRIP_PX, int(height * _STRIP) // 2 * 2))
-
-
-@dataclass(frozen=True)
-class _Samples:
-    """The text for the pictures from each sample to the next.
-
-    :param time_s, end_s: (n,) begin and end, s.
-    :param status, reading: such as ``no face``, and ``happy 72 %`` or nothing.
-    """
-
-    time_s: NDArray[np.float64]
-    end_s: NDArray[np.float64]
-    status: list[str]
-    reading: list[str]
-
-    def at(self, time_s: float) -> int | None:
-        row = int(np.searchsorted(self.time_s, time_s, side="right")) - 1
-        return row if row >= 0 and time_s < self.end_s[row] else None
-
-
-def _samples(timeline: Timeline) -> _Samples:
-    rows, time_s = timeline.rows, timeline.rows["time_s"].to_numpy()
-    reading = [
-        f"{row['emotion']} {100 * row['p_' + row['emotion']]:.0f} %" if row["emotion"] else ""
-        for row in rows.iter_rows(named=True)
-    ]
-    status = [str(status).replace("_", " ") for status in rows["status"]]
-    return _Samples(time_s, time_s + sample_seconds(timeline), status, reading)
+def _add_stream(container: av.container.OutputContainer, rate: float, scene: Scene) -> av.VideoStream:
+    # without B-frames, times are correct also in players that ignore edit lists
+    quality = {"preset": "superfast", "crf": "24", "bf": "0", "x264-params": _LOOKING_AHEAD}
+    stream = container.add_stream("libx264", rate=max(1, round(rate)), options=quality)
+    stream.width, stream.height, stream.pix_fmt = scene.layout.full_width, scene.layout.full_height, "yuv420p"
+    stream.time_base = stream.codec_context.time_base = _TIME_BASE
+    stream.gop_size = max(1, round(_KEY_S * min(rate, 2 * _PICTURES_PER_S)))
+    codec = stream.codec_context
+    codec.colorspace, codec.color_range = scene.colours, ColorRange.MPEG
+    return stream
 
 
 def _drawn(
-    material: Material, layout: _Layout, blur: Blur, on_progress: Callable[[int, int], None]
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """(time_s, (H, W, 3) uint8 RGB) of every picture that counts, and one per second of other parts."""
-    recording, metadata = material.recording, material.timeline.metadata
-    time_s, hold_s, samples = recording.time_s, hold_time(metadata), _samples(material.timeline)
-    tracks = face_tracks(material.faces, (layout.width / recording.width, layout.height / recording.height))
-    first_s = np.array([track.time_s[0] for track in tracks]) - hold_s
-    last_s = np.array([track.time_s[-1] for track in tracks]) + hold_s
-    counts = within(time_s, metadata["session"]["parts"])
-    frames = np.union1d(np.flatnonzero(counts), sample_grid(time_s, 1.0))
-    pictures = recording.pictures(frames[counts[frames]], (layout.width, layout.height))
-    ahead = read_ahead(pictures, depth=4)
+    material: Material, scene: Scene, *, every: bool, on_progress: OnProgress
+) -> Iterator[tuple[float, Planes]]:
+    """Time and picture of the frames that count, and one per second of other parts.
+
+    :param every: whether to draw every frame.
+    """
+    recording, time_s = material.recording, material.recording.time_s
+    counts = within(time_s, material.timeline.metadata["session"]["parts"])
+    chosen = np.ones(len(time_s), bool)
+    if not every:
+        chosen[:] = False
+        chosen[:: max(1, round(recording.frame_rate / _PICTURES_PER_S))] = True
+        chosen[material.timeline.rows["frame"].drop_nulls().to_numpy()] = True
+    frames = np.union1d(np.flatnonzero(chosen & counts), sample_grid(time_s, 1.0))
+    shown = frames[counts[frames]]
+    size = (scene.layout.width, scene.layout.height)
+    ahead = read_ahead(recording.planes(shown, size, scene.colours) if len(shown) else (), depth=4)
     for done, frame in enumerate(frames.tolist(), start=1):
-        moment, row = float(time_s[frame]), None
-        canvas = Image.new("RGB", (layout.width, layout.full_height), _EMPTY)
-        if not counts[frame]:
-            text = "not part of the session"
-        elif (picture := next(ahead)) is None:
-            text = "decode error"
+        moment = float(time_s[frame])
+        if counts[frame]:
+            yield moment, scene.draw(next(ahead), moment)
         else:
-            row = samples.at(moment)
-            text = "no sample" if row is None else f"{samples.status[row]}   {samples.reading[row]}"
-            shown = Image.fromarray(picture)
-            near = [tracks[k] for k in np.flatnonzero((first_s <= moment) & (moment <= last_s))]
-            _hide(shown, near, moment, blur)
-            if row is not None:
-                _frame(shown, near, moment, samples, row)
-            canvas.paste(shown)
-        _write_strip(canvas, layout, moment, text)
-        yield moment, np.asarray(canvas)
+            yield moment, scene.draw_outside(moment)
         on_progress(done, len(frames))
 
 
-def _hide(picture: Image.Image, tracks: Sequence[FaceTrack], time_s: float, blur: Blur) -> None:
-    for track in tracks:
-        if blur == "all" or (blur == "others" and track.role != "patient"):
-            pixelate(picture, track.region_at(time_s))
+def options_of_copy(path: Path, timeline: Timeline) -> CopyOptions | None:
+    """What an annotated copy shows; ``None`` without a copy, or for a copy of another timeline.
+
+    Its sound is what is heard: a recording can have none.
+    """
+    made, is_heard = _read_copy(path)
+    if not _made_from(timeline).items() <= made.items():
+        return None
+    return CopyOptions(made["blur"], sound=is_heard, ribbon=made["ribbon"])
 
 
-def _frame(
-    picture: Image.Image, tracks: Sequence[FaceTrack], time_s: float, samples: _Samples, row: int
-) -> None:
-    """Draw a box with the role for each face of the sample; the expression only for the patient."""
-    draw, font = ImageDraw.Draw(picture), _font(picture.height)
-    line = max(2, picture.height // 240)
-    for track in tracks:
-        if samples.time_s[row] not in track.time_s:
-            continue
-        left, top, right, bottom = track.box_at(time_s).round().astype(int).tolist()
-        colour = _COLOURS[track.role]
-        reading = samples.reading[row] if track.role == "patient" else ""
-        draw.rectangle((left - line, top - line, right + line, bottom + line), outline=_INK, width=3 * line)
-        draw.rectangle((left, top, right, bottom), outline=colour, width=line)
-        text = f" {track.role}{': ' if reading else ''}{reading} "
-        across, down = (round(length) for length in draw.textbbox((0, 0), text, font, anchor="lt")[2:])
-        x = min(max(left, 0), max(picture.width - across, 0))
-        # above the box, or at its lower edge if there is no room
-        y = top - line - 2 * down if top - line - 2 * down >= 0 else min(bottom, picture.height - 2 * down)
-        draw.rectangle((x, y, x + across, y + 2 * down), fill=colour)
-        draw.text((x, y + down), text, _INK, font, anchor="lm")
+def is_current(path: Path, timeline: Timeline, options: CopyOptions) -> bool:
+    """Whether a new copy with these options would be the same."""
+    return _read_copy(path)[0] == _made_from(timeline) | _made_as(options)
 
 
-def _write_strip(canvas: Image.Image, layout: _Layout, time_s: float, text: str) -> None:
-    draw, font = ImageDraw.Draw(canvas), _font(layout.height)
-    draw.rectangle((0, layout.height, layout.width, layout.full_height), fill=_INK)
-    middle, edge = layout.height + layout.strip / 2, layout.strip / 3
-    draw.text((edge, middle), clock(time_s, digits=2), _PAPER, font, anchor="lm")
-    draw.text((layout.width - edge, middle), text.strip(), _PAPER, font, anchor="rm")
+def _read_copy(path: Path) -> tuple[dict[str, Any], bool]:
+    """What a copy was made from, nothing if it can't be read; and whether it has sound."""
+    try:
+        with av.open(str(path)) as container:
+            made = json.loads(container.metadata.get("comment", ""))
+            is_heard = bool(container.streams.audio)
+    except (OSError, ValueError, av.error.FFmpegError):
+        return {}, False
+    is_ours = isinstance(made, dict) and made.keys() >= _made_as(CopyOptions()).keys()
+    return (made, is_heard) if is_ours else ({}, False)
 
 
-@cache
-def _font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's default font, readable at this picture height."""
-    return ImageFont.load_default(max(12, height // 28))
+def _made_from(timeline: Timeline) -> dict[str, Any]:
+    """What identifies the timeline: a corrected role changes only its patient."""
+    tracks = timeline.rows["track"].fill_null(-1).to_list()
+    patient = json.dumps([timeline.metadata["patient"], tracks], sort_keys=True)
+    return {
+        "processed": timeline.metadata["created_at"],
+        "sha256": sha256s(timeline),
+        "patient": hashlib.sha256(patient.encode()).hexdigest(),
+    }
+
+
+def _made_as(options: CopyOptions) -> dict[str, Any]:
+    return asdict(options) | {"software": version("emonext-care")}

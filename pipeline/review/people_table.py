@@ -15,7 +15,7 @@ from pipeline.records import PEOPLE_COLUMNS, ROLES, FrameFaces, Ids, Person
 from pipeline.review.people import read_session, sessions_with_timeline, tracks_digest
 from pipeline.store.folders import PEOPLE_FILE
 from pipeline.store.paths import faces_path
-from pipeline.store.spreadsheet import Problem, plain, read_table, shown, write_rows
+from pipeline.store.spreadsheet import Problem, plain, read_decimal, read_table, shown, write_rows
 
 # Digits of a track's number; an int32 has no more.
 _MAX_DIGITS = 10
@@ -29,7 +29,8 @@ def write_people(people: Sequence[Person], out: Path) -> Path:
 
     :raises OutputError: the file can't be written.
     """
-    return write_rows(out / PEOPLE_FILE, PEOPLE_COLUMNS, (person.cells() for person in people))
+    rows = (person.cells() for person in people)
+    return write_rows(out / PEOPLE_FILE, PEOPLE_COLUMNS, rows, read_decimal(out))
 
 
 def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list[Problem]]:

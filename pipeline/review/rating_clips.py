@@ -27,9 +27,10 @@ from pipeline.agreement.rated_clips import Clip, clips_path, read_clips
 from pipeline.analysis.summaries import read_sessions
 from pipeline.errors import PipelineError
 from pipeline.faces.detection import iou
+from pipeline.processing.session import Session
 from pipeline.records import Ids, OnProgress
-from pipeline.review.annotated_video import Material, open_material
-from pipeline.review.anonymise import FaceTrack, face_tracks, hold_time, pixelate
+from pipeline.review.annotated_video import Material, find_recording, open_material, read_consented
+from pipeline.review.anonymise import face_tracks, hold_time, pixelate
 from pipeline.store.timeline import written_sessions
 
 Floats = NDArray[np.float64]
@@ -93,9 +94,13 @@ def draw_clips(
 
 
 def why_unavailable(out: Path, ids: Ids) -> str:
-    """Why a session's recording can't be shown; an empty text if it can."""
+    """Why a session's recording can't be shown; an empty text if it is where it was.
+
+    It is not opened, which takes seconds for a long one: :func:`cut_clips` finds out whether it can be read.
+    """
     try:
-        open_material(out, *ids)
+        timeline, _ = read_consented(out, *ids)
+        find_recording(out, Session(*ids, Path()), timeline)
     except PipelineError:
         return UNAVAILABLE
     return ""
@@ -160,19 +165,15 @@ def _pictures(material: Material, start_s: float, end_s: float) -> Iterator[tupl
     for time_s, picture in zip(recording.time_s[frames].tolist(), pictures, strict=True):
         if picture is None:
             continue
-        shown = Image.fromarray(picture)
-        near = [one.box_at(time_s) for one in patient if _is_near(one, time_s, hold_s)]
+        shown = np.array(picture)
+        near = [one.box_at(time_s) for one in patient if one.is_near(time_s, hold_s)]
         faces = np.array(near).reshape(-1, 4)
         for track in others:
             # a second detection of the patient's own face would hide the face that is to be judged
             is_own = (iou(np.broadcast_to(track.box_at(time_s), faces.shape), faces) > _SAME_FACE).any()
-            if _is_near(track, time_s, hold_s) and not is_own:
+            if track.is_near(time_s, hold_s) and not is_own:
                 pixelate(shown, track.region_at(time_s))
-        yield time_s, shown
-
-
-def _is_near(track: FaceTrack, time_s: float, hold_s: float) -> bool:
-    return bool(track.time_s[0] - hold_s <= time_s <= track.time_s[-1] + hold_s)
+        yield time_s, Image.fromarray(shown)
 
 
 def _frames(time_s: NDArray[np.float64], start_s: float, end_s: float) -> NDArray[np.int64]:

@@ -29,7 +29,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline.analysis.patients import PATIENTS_FILE, PatientColumn, levels, read_patients
+from pipeline.analysis.patients import (
+    EMPTY,
+    ONE_VALUE,
+    PATIENTS_FILE,
+    SINGLE_OUT,
+    PatientColumn,
+    levels,
+    read_patients,
+)
 from pipeline.analysis.summaries import RAW, read_measures, read_sessions
 from pipeline.errors import NotEnoughError
 from pipeline.robustness.characteristics import describe_patients, rows_of_patients
@@ -233,16 +241,19 @@ def _check_patients(columns: Sequence[PatientColumn], patients: int, settings: C
     """:raises NotEnoughError: too few patients for the columns, with the reason."""
     for column in columns:
         if column.unusable:
-            raise NotEnoughError(f"{column.name} of the compared patients: {column.unusable}")
+            raise NotEnoughError.of(_UNUSABLE[column.unusable], column=column.name)
         smallest, least = levels(column)[-1], settings.min_group
         if column.kind == "category" and smallest[1] < least:
-            raise NotEnoughError(
-                f"{column.name} {smallest[0]}: {smallest[1]} of the {least} patients a group takes"
+            raise NotEnoughError.of(
+                "small_group", column=column.name, group=smallest[0], patients=smallest[1], wanted=least
             )
     parameters = sum(1 if column.kind == "number" else len(levels(column)) - 1 for column in columns)
     wanted = settings.patients_per_parameter * parameters
     if patients < wanted:
-        raise NotEnoughError(f"{patients} of the {wanted} patients that {parameters} parameters take")
+        raise NotEnoughError.of("few_for_parameters", patients=patients, wanted=wanted, parameters=parameters)
+
+
+_UNUSABLE = {EMPTY: "no_value", ONE_VALUE: "one_value", SINGLE_OUT: "all_different"}
 
 
 # --- the model

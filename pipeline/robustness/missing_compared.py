@@ -210,7 +210,7 @@ def _with_weights(
 ) -> MissingComparison:
     """:param same: the same sessions, with their shares without weights."""
     if weighted["patient_id"].n_unique() < settings.min_patients:
-        raise NotEnoughError("too few sessions have weighted shares")
+        raise NotEnoughError.of("few_weighted")
     fit = _fit(weighted, one.condition)[0]
     difference = fit.interval(0, 1)
     return replace(

@@ -14,7 +14,7 @@ The whole time is the session without the time asleep or resting, as far as that
 slept in the unseen time, the share of the time awake still lies within the bounds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from pipeline.analysis.episodes import observed
 from pipeline.analysis.measures import GROUP_MEMBERS
 from pipeline.analysis.summaries import read_sessions
-from pipeline.records import EMOTIONS, TIME_EPS_S, valence
+from pipeline.records import EMOTIONS, TIME_EPS_S, Ids, valence
 from pipeline.robustness.reading_weights import ReadingWeights, WeightSettings, weigh
 from pipeline.stats.block_bootstrap import effective_count, share_interval
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
-from pipeline.store.result_tables import column, read_derived, write_derived
+from pipeline.store.result_tables import column, has_settings, read_derived, rewrite_sessions
 from pipeline.store.timeline import Timeline, read_timeline
 
 GROUPS = ("positive", "neutral", "negative")
@@ -76,20 +76,27 @@ MISSING_SCHEMA = pa.schema(
 """Columns of ``summaries/missing.parquet``."""
 
 
-def write_missing(out: Path, settings: WeightSettings | None = None) -> pl.DataFrame:
+def write_missing(
+    out: Path, settings: WeightSettings | None = None, unchanged: Collection[Ids] = frozenset()
+) -> pl.DataFrame:
     """Write the table, from the timelines and the table of sessions.
 
+    :param unchanged: sessions whose rows of the table are kept, if it has the same settings.
     :raises TimelineError: a table or a timeline can't be read.
     :raises OutputError: the table can't be written.
     """
-    settings = settings or WeightSettings()
-    rows: list[dict[str, Any]] = []
+    settings, written = settings or WeightSettings(), out / "summaries" / "missing.parquet"
+    kept = unchanged if has_settings(written, settings) else frozenset()
+    ids: list[Ids] = []
+    fresh: dict[Ids, list[dict[str, Any]]] = {}
     for session in read_sessions(out).iter_rows(named=True):
-        path = timeline_path(out, session["patient_id"], session["session_id"])
-        timeline = read_timeline(path)
-        with malformed_as_timeline_error(path):
-            rows += missing_rows(timeline, session, settings)
-    write_derived(out / "summaries" / "missing.parquet", MISSING_SCHEMA, rows, settings)
+        ids.append((session["patient_id"], session["session_id"]))
+        if ids[-1] not in kept:
+            path = timeline_path(out, *ids[-1])
+            timeline = read_timeline(path)
+            with malformed_as_timeline_error(path):
+                fresh[ids[-1]] = list(missing_rows(timeline, session, settings))
+    rewrite_sessions(written, MISSING_SCHEMA, ids, fresh, settings)
     return read_missing(out)
 
 

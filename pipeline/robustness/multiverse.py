@@ -96,15 +96,19 @@ def read_multiverse(out: Path) -> pl.DataFrame:
 
 
 def write_multiverse(
-    out: Path, settings: SummarySettings, on_progress: OnProgress = lambda done, total: None
+    out: Path,
+    settings: SummarySettings,
+    comparison: ComparisonSettings,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> None:
     """Write the table from the timelines and ``summaries/sessions.parquet``.
 
     :param settings: of the study's own analysis; those of the table of sessions.
+    :param comparison: those of the table of conditions; of its measures, one is compared.
     :raises TimelineError: a timeline or the table of sessions can't be read.
     :raises OutputError: the table can't be written.
     """
-    comparison = ComparisonSettings(reference=settings.baseline_condition, measures=(("share", _OF),))
+    comparison = replace(comparison, measures=(("share", _OF),), planned=())
     rows = _rows(out, settings, comparison, on_progress)
     write_derived(multiverse_path(out), MULTIVERSE_SCHEMA, rows, MultiverseSettings(settings, comparison))
 

@@ -4,11 +4,6 @@ The network is Silero VAD 6.2 (Silero Team, MIT), converted from its TorchScript
 window after another; here a block's windows are run at once, with the same numbers, 300 times faster.
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
-
-import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.records import Voice
+from pipeline.sound.tracks import read_sound, track_count
 from pipeline.video.container import VideoInfo
-from pipeline.video.streams import demuxed, open_container
 from pipeline.weight_files import with_weights
 
 RATE = 16_000
@@ -76,9 +71,9 @@ class VoiceReader:
     def __call__(self, info: VideoInfo) -> Voice:
         """Of the first track that is not silent; empty without one, or if its clock is not the picture's."""
         voice = _NOTHING
-        for track in range(0 if info.sound_zero_s is None else _tracks(info.path)):
+        for track in range(0 if info.sound_zero_s is None else track_count(info.path)):
             heard = _Heard(self._net, self._device)
-            for begin_s, samples in _sound(info.path, track):
+            for begin_s, samples in read_sound(info.path, track, RATE):
                 heard.add(begin_s - (info.sound_zero_s or 0.0), samples)
             voice = heard.end()
             if len(voice.window):
@@ -153,35 +148,3 @@ class _Heard:
         self._is_silent &= bool(np.abs(sound[:whole]).max() < _SILENT)
         self._next += len(answers)
         self._before = heard[-_BEFORE:]
-
-
-def _tracks(path: Path) -> int:
-    """Number of tracks of sound."""
-    with suppress(av.error.FFmpegError, OSError), open_container(path) as container:
-        return len(container.streams.audio)
-    return 0
-
-
-def _sound(path: Path, track: int) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """A track's sound at :data:`RATE`, mono: begin of each piece on the container's clock, s, and (n,).
-
-    :param track: 0: the one that a player chooses; then the others, in their order.
-
-    What can't be decoded is a hole: a session is not lost for its sound.
-    """
-    with suppress(av.error.FFmpegError, OSError), open_container(path) as container:
-        best = container.streams.best("audio")
-        streams = sorted(container.streams.audio, key=lambda one: (one != best, one.index))
-        if track >= len(streams) or streams[track].codec_context is None:
-            return
-        stream = streams[track]
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-        for packet in demuxed(container, stream):
-            try:
-                frames = stream.decode(packet)
-                pieces = [piece for frame in frames for piece in resampler.resample(frame)]
-            except (av.error.FFmpegError, ValueError):
-                continue
-            for piece in pieces:
-                if piece.time is not None:
-                    yield float(piece.time), piece.to_ndarray()[0]

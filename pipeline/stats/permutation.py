@@ -1,10 +1,10 @@
 """A permutation test that respects the design: labels are permuted only within patients."""
 
-import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from pipeline.errors import NotEnoughError
 
 Floats = NDArray[np.float64]
+
+# Of a stratum with more orders than this, each draw is shuffled by itself.
+_MOST_ORDERS = 1000
 
 # Values that are equal up to rounding count as equally extreme.
 _ROUNDING = 1e-9
@@ -42,29 +45,72 @@ def permutation_test(
     :param values, covariate, strata, weights: (n,); weights above 0.
     :raises NotEnoughError: there is only one permutation, or all values are equal.
     """
-    groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    possible = math.prod(_count(covariate[group]) for group in groups)
+    groups = [
+        _Group.of(covariate[own], values[own], weights[own])
+        for own in (np.flatnonzero(strata == stratum) for stratum in np.unique(strata))
+    ]
+    possible = math.prod(_count(group.covariate) for group in groups)
     if possible == 1:
-        raise NotEnoughError("nothing that could have been otherwise within a patient")
+        raise NotEnoughError.of("not_otherwise")
+    observed = abs(_slopes([group.parts(group.covariate[None, :]) for group in groups])[0])
     if possible <= draws:
-        others = _all(covariate, groups)
+        others = _slopes(_combined([group.parts(_orders(group.covariate)) for group in groups]))
     else:
-        others = _drawn(covariate, groups, draws, np.random.default_rng(seed))
-    observed = abs(_slopes(covariate[None, :], values, groups, weights)[0])
-    as_far = int((np.abs(_slopes(others, values, groups, weights)) >= observed * (1 - _ROUNDING)).sum())
+        rng = np.random.default_rng(seed)
+        others = _slopes(group.drawn(draws, rng) for group in groups)
+    as_far = int((np.abs(others) >= observed * (1 - _ROUNDING)).sum())
     if possible <= draws:
         return Permutation(as_far / possible, possible, exact=True)
     return Permutation((as_far + 1) / (draws + 1), draws, exact=False)
 
 
-def _slopes(covariates: Floats, values: Floats, groups: list[NDArray[np.intp]], weights: Floats) -> Floats:
-    """(m,) weighted slopes within groups, for m permutations (m, n)."""
-    above, below = np.zeros(len(covariates)), np.zeros(len(covariates))
-    for group in groups:
-        x, y, w = covariates[:, group], values[group], weights[group]
-        above += x @ (w * (y - w @ y / w.sum()))
-        below += x**2 @ w - (x @ w) ** 2 / w.sum()
+_Parts = tuple[Floats, Floats]
+"""(m,) each: numerator and denominator of the slope, of m permutations."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """The sessions of one stratum.
+
+    :param covariate, weights: (k,). ``apart``: (k,) weighted distance of the values from their mean.
+    """
+
+    covariate: Floats
+    weights: Floats
+    apart: Floats
+
+    @classmethod
+    def of(cls, covariate: Floats, values: Floats, weights: Floats) -> "_Group":
+        return cls(covariate, weights, weights * (values - weights @ values / weights.sum()))
+
+    def parts(self, covariates: Floats) -> _Parts:
+        """:param covariates: (m, k), in m orders."""
+        above = covariates @ self.apart
+        below = covariates**2 @ self.weights - (covariates @ self.weights) ** 2 / self.weights.sum()
+        return above, below
+
+    def drawn(self, draws: int, rng: np.random.Generator) -> _Parts:
+        if _count(self.covariate) <= _MOST_ORDERS:
+            above, below = self.parts(_orders(self.covariate))
+            chosen = rng.integers(len(above), size=draws)
+            return above[chosen], below[chosen]
+        return self.parts(rng.permuted(np.tile(self.covariate, (draws, 1)), axis=1))
+
+
+def _slopes(parts: Iterable[_Parts]) -> Floats:
+    """(m,) weighted slopes within all groups."""
+    above, below = np.zeros(1), np.zeros(1)
+    for of_group in parts:
+        above, below = above + of_group[0], below + of_group[1]
     return above / below
+
+
+def _combined(parts: Sequence[_Parts]) -> Iterator[_Parts]:
+    """Each order of a group with each order of the others."""
+    left = np.arange(math.prod(len(above) for above, _ in parts))
+    for above, below in parts:
+        left, own = np.divmod(left, len(above))
+        yield above[own], below[own]
 
 
 def _count(values: Floats) -> int:
@@ -72,27 +118,19 @@ def _count(values: Floats) -> int:
     return math.factorial(len(values)) // math.prod(map(math.factorial, Counter(values.tolist()).values()))
 
 
-def _all(covariate: Floats, groups: list[NDArray[np.intp]]) -> Floats:
-    ways = [list(_orders(tuple(covariate[group].tolist()))) for group in groups]
-    places = np.concatenate(groups)
-    rows = np.array([list(itertools.chain(*parts)) for parts in itertools.product(*ways)])
-    arranged = np.empty_like(rows)
-    arranged[:, places] = rows
-    return arranged
+def _orders(values: Floats) -> Floats:
+    """(m, k) the different orders of (k,) values."""
+    levels, codes = np.unique(values, return_inverse=True)
+    return np.asarray(levels[np.array(_orders_of(tuple(sorted(codes.tolist()))))])
 
 
-def _orders(values: tuple[float, ...]) -> Iterator[tuple[float, ...]]:
+@lru_cache(maxsize=1000)
+def _orders_of(codes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """The different orders, each once."""
-    if not values:
-        yield ()
-    for first in sorted(set(values)):
-        place = values.index(first)
-        for rest in _orders(values[:place] + values[place + 1 :]):
-            yield first, *rest
-
-
-def _drawn(covariate: Floats, groups: list[NDArray[np.intp]], draws: int, rng: np.random.Generator) -> Floats:
-    arranged = np.tile(covariate, (draws, 1))
-    for group in groups:
-        arranged[:, group] = rng.permuted(arranged[:, group], axis=1)
-    return arranged
+    if not codes:
+        return ((),)
+    found = []
+    for first in sorted(set(codes)):
+        place = codes.index(first)
+        found += [(first, *rest) for rest in _orders_of(codes[:place] + codes[place + 1 :])]
+    return tuple(found)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
+from pipeline.reasons import Reason
 from pipeline.stats.cluster_bootstrap import widened_tail
 
 Floats = NDArray[np.float64]
@@ -31,9 +32,11 @@ FEWEST_UNITS = 5
 FEWEST_RATED = 3
 """Minimum number of sessions for an intraclass correlation."""
 
-ONE_CLASS = "undefined: all of it is one class"
-ONLY_ONE = "undefined: one of them always says the same"
-NOTHING = "nothing to compare"
+ONE_CLASS = str(Reason.of("one_class"))
+ONLY_ONE = str(Reason.of("only_one"))
+NOTHING = str(Reason.of("nothing_compared"))
+_SAME = str(Reason.of("same_everywhere"))
+_UNSURE = str(Reason.of("unsure"))
 
 
 @dataclass(frozen=True)
@@ -167,11 +170,11 @@ def correlation(shares: Floats) -> Correlation:
     """
     why = ""
     if len(shares) < FEWEST_RATED:
-        why = f"fewer than {FEWEST_RATED} sessions"
+        why = str(Reason.of("fewer_rated", sessions=FEWEST_RATED))
     elif not shares.any(axis=0).all():
         why = ONLY_ONE
     elif not (shares.max(axis=0) > shares.min(axis=0)).any():
-        why = "the same in every session"
+        why = _SAME
     if why:
         return Correlation(Figure(None, why=why), Figure(None, why=why))
     pandas, pingouin = library("pandas"), library("pingouin")
@@ -189,9 +192,9 @@ def _icc(rows: Any, *names: str) -> Figure:
     row = rows.loc[next(name for name in names if name in rows.index)]
     low, high = next(row[name] for name in ("CI95", "CI95%") if name in row.index)
     if not math.isfinite(row["ICC"]):
-        return Figure(None, why="the same in every session")
+        return Figure(None, why=_SAME)
     if not (math.isfinite(low) and math.isfinite(high)):
-        return Figure(float(row["ICC"]), why="too little to say how sure")
+        return Figure(float(row["ICC"]), why=_UNSURE)
     return Figure(float(row["ICC"]), float(low), float(high))
 
 
@@ -202,13 +205,13 @@ def _with_interval(value: float, tables: Counts | Floats, of: Callable[[Floats],
     tables = tables[tables.any(axis=(1, 2))]
     units = len(tables)
     if units < FEWEST_UNITS:
-        return Figure(value, why="too little to say how sure")
+        return Figure(value, why=_UNSURE)
     random = np.random.default_rng(0)  # fixed seed: the same data give the same interval
     drawn = random.multinomial(units, [1 / units] * units, RESAMPLES).astype(float)
     found = of((drawn @ tables.reshape(units, -1)).reshape(RESAMPLES, *tables.shape[1:]))
     found = found[np.isfinite(found)]
     if len(found) < 0.95 * RESAMPLES:
-        return Figure(value, why="too little to say how sure")
+        return Figure(value, why=_UNSURE)
     tail = widened_tail(units)
     low, high = np.quantile(found, [tail, 1 - tail])
     return Figure(value, float(low), float(high))

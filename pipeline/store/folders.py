@@ -38,20 +38,24 @@ def check_results(out: Path) -> Path:
     return out
 
 
-def find_results() -> Path:
+def find_results(known: str = "") -> Path:
     """Find the results folder for a notebook, independent of the notebook's working folder.
 
-    :returns: the folder of ``EMONEXT_OUT``; else the nearest ``demo-study`` in the working folder, above it,
-        or beside the program.
+    :param known: the folder that `emonext notebooks` filled in; the study may have been moved since.
+    :returns: the known folder; else that of ``EMONEXT_OUT``, unless a folder was known; else the nearest
+        results folder above the working folder, or ``demo-study`` there or beside the program.
     :raises InputError: there is none, or ``EMONEXT_OUT`` names no results folder.
     """
-    named = os.environ.get("EMONEXT_OUT")
+    if known and os.path.isdir(known):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
+        return check_results(Path(known))
+    named = "" if known else os.environ.get("EMONEXT_OUT")
     if named:
         return check_results(Path(named))
     here = Path.cwd()
     for folder in (here, *here.parents, Path(__file__).parents[2]):
-        if (folder / DEMO_FOLDER / "status.parquet").is_file():
-            return folder / DEMO_FOLDER
+        for found in (folder, folder / DEMO_FOLDER):
+            if (found / "status.parquet").is_file():
+                return found
     raise InputError(
         f"{here}: no {DEMO_FOLDER} here or above; run `emonext demo --study`, or let EMONEXT_OUT name your "
         "--out folder."

@@ -1,4 +1,4 @@
-"""Read files that people write: spreadsheet tables (Excel's CSV, .xlsx), and TOML."""
+"""Read and write files that people edit: spreadsheet tables (Excel's CSV, .xlsx), and TOML."""
 
 import csv
 import difflib
@@ -7,8 +7,9 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pipeline.errors import InputError
 from pipeline.store.files import atomic
@@ -34,6 +35,18 @@ _MAX_TOML = 10_000
 # prevents both; a text with apostrophes gets one more, so that removing one is always correct. The wide signs
 # are those of Japanese and Chinese keyboards.
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\s]")
+
+# A spreadsheet would change such an id into a number or a date: 007, 1e5, 1.10, 3-12, 20260301120000001.
+_LIKE_NUMBER = re.compile(r"'*(0[0-9]+|[0-9]{16,}|[0-9.,]+[eE][0-9]+|[0-9]+(,[0-9]+|([-/.:][0-9]+){1,3}))")
+
+Decimal = Literal["point", "comma"]
+"""Decimal mark of a folder's tables. Cells are separated by a comma; beside decimal commas, by ``;``."""
+
+DECIMALS: tuple[Decimal, ...] = get_args(Decimal)
+TABLES_FILE = "tables.toml"
+"""Keeps a results folder's choice."""
+
+Cell = str | int | float | None
 
 NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
@@ -157,26 +170,31 @@ def _rows(path: Path, delimiters: str) -> Iterable[Row]:
 
 
 def _parse(text: str, delimiters: str, path: Path = Path()) -> Iterator[Row]:
-    separator = SEPARATOR_LINE.match(text)
-    with io.StringIO(text[separator.end() :] if separator else text, newline="") as lines:
-        header = lines.readline()
-        lines.seek(0)
-        delimiter = separator[1] if separator else max(delimiters, key=header.count)
+    first, delimiter = csv_form(text, delimiters)
+    with io.StringIO(text[len(first) :], newline="") as lines:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
             yield from enumerate(reader, start=1)
         except csv.Error as error:
-            line = reader.line_num + (separator is not None)
+            line = reader.line_num + bool(first)
             raise InputError(
                 f"{path}, line {line}: can't be read ({error}); is a quote (\") not closed?"
             ) from error
 
 
-def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> Path:
-    """Write a table for a spreadsheet; missing cells stay empty.
+def csv_form(text: str, delimiters: str = ";,") -> tuple[str, str]:
+    """A first line such as ``sep=;``, or nothing; and the delimiter."""
+    separator = SEPARATOR_LINE.match(text)
+    if separator:
+        return separator[0], separator[1]
+    with io.StringIO(text, newline="") as lines:
+        return "", max(delimiters, key=lines.readline().count)
 
-    Uses ``;`` and a byte order mark, so that Excel shows columns and accents also in countries with a decimal
-    comma.
+
+def write_rows(
+    path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Cell]], decimal: Decimal = "point"
+) -> Path:
+    """Write a table for a spreadsheet, with a byte order mark for Excel; missing cells stay empty.
 
     :raises OutputError: the file can't be written.
     """
@@ -185,10 +203,46 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, s
         # invalid characters become question marks
         partial.open("w", encoding="utf-8-sig", errors="replace", newline="") as file,
     ):
-        writer = csv.DictWriter(file, list(columns), restval="", delimiter=";")
+        writer = csv.DictWriter(file, list(columns), restval="", delimiter=separator(decimal))
         writer.writeheader()
-        writer.writerows({name: protect(cell) for name, cell in row.items()} for row in rows)
+        writer.writerows({name: as_text(cell, decimal) for name, cell in row.items()} for row in rows)
     return path
+
+
+def separator(decimal: Decimal) -> str:
+    return ";" if decimal == "comma" else ","
+
+
+def as_text(cell: Cell, decimal: Decimal = "point") -> str:
+    """A cell of a CSV: a number with the decimal mark, a text so that no spreadsheet changes it."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float):
+        text = f"{cell:.10g}" if isfinite(cell) else ""
+        return text.replace(".", ",") if decimal == "comma" else text
+    return keep_text("" if cell is None else cell) if not isinstance(cell, int) else str(cell)
+
+
+def read_decimal(out: Path) -> Decimal:
+    """The choice of a results folder; point without one.
+
+    :raises InputError: its file can't be read.
+    """
+    path = out / TABLES_FILE
+    like = 'decimal = "comma"'
+    chosen = read_toml(path, like).get("decimal", "point") if is_file(path) else "point"
+    if chosen not in DECIMALS:
+        raise InputError(f'{path}: decimal: write {like}, or "point".')
+    return "comma" if chosen == "comma" else "point"
+
+
+def keep_decimal(out: Path, decimal: Decimal) -> None:
+    """Keep the choice for all tables that are written into the folder from now on.
+
+    :raises OutputError: the file can't be written.
+    """
+    with atomic(out / TABLES_FILE) as partial:
+        partial.write_text(f'decimal = "{decimal}"\n', encoding="utf-8")
 
 
 def is_text(name: str) -> bool:
@@ -206,11 +260,17 @@ def protect(cell: str) -> str:
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
+def keep_text(cell: str) -> str:
+    """As :func:`protect`; a text that a spreadsheet would make a number or a date stays a text too."""
+    return f"'{cell}" if _LIKE_NUMBER.fullmatch(cell.rstrip()) else protect(cell)
+
+
 def plain(cell: str) -> str:
-    """The cell without surrounding blanks and without :func:`protect`'s apostrophe."""
+    """The cell without surrounding blanks and without the apostrophe of :func:`keep_text`."""
     cell = cell.lstrip()
     # strip trailing blanks last: in a cell of blanks, the apostrophe protects the blanks
-    return (cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell).rstrip()
+    kept = cell.startswith("'") and (_FORMULA.match(cell) or _LIKE_NUMBER.fullmatch(cell.rstrip()))
+    return (cell[1:] if kept else cell).rstrip()
 
 
 def why_repeated(column: str, earlier: Sequence[str], header: Sequence[str] = ()) -> str:

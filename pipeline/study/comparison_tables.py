@@ -3,13 +3,17 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 import pyarrow as pa
 
 from pipeline.analysis.summaries import RAW
 from pipeline.stats.holm import holm
-from pipeline.store.result_tables import column, read_derived
+from pipeline.store.result_tables import column, has_settings, read_derived
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 STUDY = ""
 """Stands in place of a patient's id for all patients together."""
@@ -97,6 +101,10 @@ class Trend:
     permutations: int | None = None
     exact: bool | None = None
     model: str = ""
+
+
+RowKey = tuple[str, str, str, str, str]
+"""Reading, measure, emotion or group, patient, and condition; in a trend, no condition."""
 
 
 def correct_planned(
@@ -187,3 +195,24 @@ def read_conditions(out: Path) -> pl.DataFrame:
 def read_trends(out: Path) -> pl.DataFrame:
     """In :data:`TRENDS_SCHEMA`'s columns; errors as :func:`pipeline.store.result_tables.read_derived`."""
     return read_derived(out / "summaries" / "trends.parquet", TRENDS_SCHEMA)
+
+
+_Row = TypeVar("_Row", Comparison, Trend)
+
+
+def kept_rows(
+    path: Path,
+    schema: pa.Schema,
+    kind: type[_Row],
+    settings: "DataclassInstance",
+    patients: Collection[str],
+) -> dict[RowKey, _Row]:
+    """What a table with these settings holds of these patients, each alone; empty with other settings."""
+    if not patients or not has_settings(path, settings):
+        return {}
+    rows = read_derived(path, schema).filter(pl.col("patient_id").is_in(list(patients)))
+    found = {}
+    for row in rows.iter_rows(named=True):
+        key = (row["reading"], row["measure"], row["of"], row["patient_id"], row.get("condition", ""))
+        found[key] = kind(**row)
+    return found

@@ -13,13 +13,15 @@ Each estimate has a 95 % interval (:mod:`pipeline.stats.mixed_model`). P-values
 and conditions of one reading. Raw and corrected readings are never mixed.
 
 Conditions are compared in the raw reading, and in the adapted one if there is one: its parameters are the
-same for all conditions. The corrected reading is computed from the reference's own
+same for all conditions of a patient. The corrected reading is computed from the reference's own
 sessions, which biases these sessions towards neutral and looks like an effect (p < 0.05 in up to 24 % of
 simulated studies without an effect). A comparison within patients needs no correction.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -34,7 +36,10 @@ from pipeline.study.comparison_tables import (
     STUDY,
     TRENDS_SCHEMA,
     Comparison,
+    RowKey,
+    Trend,
     correct_planned,
+    kept_rows,
 )
 from pipeline.study.session_rows import (
     ComparisonSettings,
@@ -43,6 +48,7 @@ from pipeline.study.session_rows import (
     codes_of,
     fit_model,
     holm_by_family,
+    key_of_measure,
     mean_of,
     names_of,
     of_patient,
@@ -51,24 +57,33 @@ from pipeline.study.session_rows import (
 from pipeline.study.trends import find_trends
 
 
-def write_conditions(out: Path, settings: ComparisonSettings | None = None) -> tuple[Comparison, ...]:
+def write_conditions(
+    out: Path, settings: ComparisonSettings | None = None, unchanged: Collection[str] = frozenset()
+) -> tuple[Comparison, ...]:
     """Write both tables from the tables of ``emonext summarize``.
 
+    :param unchanged: patients whose sessions have not changed; what the tables hold of such a patient alone
+        is kept, if they have the same settings.
     :returns: the comparisons.
     :raises TimelineError: a table is missing or damaged. :raises OutputError: a table can't be written.
     """
     settings = settings or ComparisonSettings()
     sessions, measures = read_sessions(out), read_measures(out)
-    found = compare_conditions(sessions, measures, settings)
-    trends = find_trends(sessions, measures, settings)
-    folder = out / "summaries"
-    write_derived(folder / "conditions.parquet", CONDITIONS_SCHEMA, map(asdict, found), settings)
-    write_derived(folder / "trends.parquet", TRENDS_SCHEMA, map(asdict, trends), settings)
+    conditions, trends = (out / "summaries" / f"{name}.parquet" for name in ("conditions", "trends"))
+    of_conditions = kept_rows(conditions, CONDITIONS_SCHEMA, Comparison, settings, unchanged)
+    of_trends = kept_rows(trends, TRENDS_SCHEMA, Trend, settings, unchanged)
+    found = compare_conditions(sessions, measures, settings, of_conditions)
+    changes = find_trends(sessions, measures, settings, of_trends)
+    write_derived(conditions, CONDITIONS_SCHEMA, map(asdict, found), settings)
+    write_derived(trends, TRENDS_SCHEMA, map(asdict, changes), settings)
     return found
 
 
 def compare_conditions(
-    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
+    sessions: pl.DataFrame,
+    measures: pl.DataFrame,
+    settings: ComparisonSettings,
+    kept: Mapping[RowKey, Comparison] = MappingProxyType({}),
 ) -> tuple[Comparison, ...]:
     """Compare each condition with the reference: the study, then each patient, for each measure, in the raw
     and the adapted reading.
@@ -77,15 +92,16 @@ def compare_conditions(
     chews, and the coverage of all sessions. Where coverage differs, faces are not missing at random.
 
     :param sessions, measures: from :func:`pipeline.analysis.summaries.read_sessions` and ``read_measures``.
+    :param kept: comparisons that need not be computed again.
     """
     unbiased = measures.filter(pl.col("reading").is_in([RAW, ADAPTED]))
     shares = (of for measure, of in settings.measures if measure == "share")
     quiet = tuple(pair for of in shares if (pair := ("share_without_speech", of)) not in settings.measures)
-    tested = _compare_all(sessions, unbiased, settings, tested=True)
-    again = _compare_all(sessions, unbiased, replace(settings, measures=quiet), tested=False)
+    tested = _compare_all(sessions, unbiased, settings, kept, tested=True)
+    again = _compare_all(sessions, unbiased, replace(settings, measures=quiet), kept, tested=False)
     is_known = any(one.difference is not None for one in again)
     coverage = replace(settings, measures=(("coverage", ""),))
-    seen = _compare_all(sessions, as_measure(sessions), coverage, tested=False)
+    seen = _compare_all(sessions, as_measure(sessions), coverage, kept, tested=False)
     return (*correct_planned(holm_by_family(tested), settings.planned), *(again if is_known else []), *seen)
 
 
@@ -103,15 +119,23 @@ def sessions_compared(
 
 
 def _compare_all(
-    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings, *, tested: bool
+    sessions: pl.DataFrame,
+    measures: pl.DataFrame,
+    settings: ComparisonSettings,
+    kept: Mapping[RowKey, Comparison],
+    *,
+    tested: bool,
 ) -> list[Comparison]:
     """Every measure, for the study and each patient, and every condition."""
     found: list[Comparison] = []
     for rows in by_measure(sessions, measures, settings):
-        others = _others(rows, settings)
+        measure = key_of_measure(rows)
         for patient_id in patients_of(rows):
-            of_them = of_patient(rows, patient_id)
-            found += [_compare(of_them, patient_id, other, settings, tested=tested) for other in others]
+            for other in _others(rows, settings):
+                found.append(
+                    kept.get((*measure, patient_id, other))
+                    or _compare(of_patient(rows, patient_id), patient_id, other, settings, tested=tested)
+                )
     return found
 
 
@@ -170,19 +194,19 @@ def check_conditions(
 ) -> None:
     """:raises NotEnoughError: with the reason."""
     if not condition:
-        raise NotEnoughError(f"no session with another condition than {settings.reference}")
+        raise NotEnoughError.of("no_other_condition", reference=settings.reference)
     if settings.reference not in set(both["condition"]):
-        raise NotEnoughError(f"no session with the condition {settings.reference}")
+        raise NotEnoughError.of("no_condition", condition=settings.reference)
     patients = compared["patient_id"].n_unique()
     if patient_id == STUDY and patients < settings.min_patients:
-        raise NotEnoughError(
-            f"{patients} of the {settings.min_patients} patients it takes have {settings.min_sessions} "
-            "sessions of both conditions in which enough was seen"
+        raise NotEnoughError.of(
+            "few_with_both",
+            patients=patients,
+            wanted=settings.min_patients,
+            sessions=settings.min_sessions,
         )
     if not patients:
-        raise NotEnoughError(
-            f"fewer than {settings.min_sessions} sessions of one of the conditions in which enough was seen"
-        )
+        raise NotEnoughError.of("few_of_one", sessions=settings.min_sessions)
 
 
 def _compared(blank: Comparison, rows: pl.DataFrame) -> Comparison:

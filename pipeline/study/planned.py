@@ -10,6 +10,7 @@ from typing import Any, Literal
 import polars as pl
 
 from pipeline.analysis.summaries import RAW, SummarySettings, read_sessions
+from pipeline.reasons import Reason
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import written_sessions
@@ -135,10 +136,10 @@ class Planned:
             return "" if row["difference"] is not None else str(row["reason"])
         used = self.used.analysis["reference"]
         if used != reference:
-            return f"conditions were compared with {used}, not with {reference}"
+            return str(Reason.of("other_reference", used=used, reference=reference))
         if condition not in self.conditions:
-            return f"no session with the condition {condition}"
-        return f"no session has the measure {measure} {of}".strip()
+            return str(Reason.of("no_condition", condition=condition))
+        return str(Reason.of("no_measure", measure=f"{measure} {of}".strip()))
 
 
 def read_planned(out: Path) -> Planned:

@@ -82,6 +82,12 @@ def by_measure(
                 yield rows
 
 
+def key_of_measure(rows: pl.DataFrame) -> tuple[str, str, str]:
+    """Reading, measure, and emotion or group of the rows of one measure."""
+    reading, measure, of = rows.select("reading", "measure", "of").row(0)
+    return reading, measure, of
+
+
 def as_measure(sessions: pl.DataFrame) -> pl.DataFrame:
     """The coverage of every session, as a row of the measures."""
     fixed = {"reading": RAW, "measure": "coverage", "of": "", "unit": "0…1"}

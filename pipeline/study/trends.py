@@ -1,19 +1,22 @@
 """Estimate change per week: per patient, and for the study."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
 from pipeline.errors import NotEnoughError
 from pipeline.stats.permutation import permutation_test
-from pipeline.study.comparison_tables import STUDY, Trend
+from pipeline.study.comparison_tables import STUDY, RowKey, Trend
 from pipeline.study.session_rows import (
     ComparisonSettings,
     by_measure,
     codes_of,
     fit_model,
     holm_by_family,
+    key_of_measure,
     mean_of,
     names_of,
     of_patient,
@@ -22,13 +25,21 @@ from pipeline.study.session_rows import (
 
 
 def find_trends(
-    sessions: pl.DataFrame, measures: pl.DataFrame, settings: ComparisonSettings
+    sessions: pl.DataFrame,
+    measures: pl.DataFrame,
+    settings: ComparisonSettings,
+    kept: Mapping[RowKey, Trend] = MappingProxyType({}),
 ) -> tuple[Trend, ...]:
-    """Estimate change per week: the study, then each patient, for each reading and measure."""
+    """Estimate change per week: the study, then each patient, for each reading and measure.
+
+    :param kept: trends that need not be computed again.
+    """
     found: list[Trend] = []
     for rows in by_measure(sessions, measures, settings):
+        measure = key_of_measure(rows)
         found += [
-            _trend(of_patient(rows, patient_id), patient_id, settings) for patient_id in patients_of(rows)
+            kept.get((*measure, patient_id, "")) or _trend(of_patient(rows, patient_id), patient_id, settings)
+            for patient_id in patients_of(rows)
         ]
     return holm_by_family(found)
 
@@ -57,11 +68,12 @@ def _trend(rows: pl.DataFrame, patient_id: str, settings: ComparisonSettings) ->
 
 def _check_weeks(patients: int, patient_id: str, least: int, settings: ComparisonSettings) -> None:
     """:raises NotEnoughError: with the reason."""
-    wanted = f"{least} dated sessions, over a week or longer, in which enough was seen"
     if patient_id == STUDY and patients < settings.min_patients:
-        raise NotEnoughError(f"{patients} of the {settings.min_patients} patients it takes have {wanted}")
+        raise NotEnoughError.of(
+            "few_with_dates", patients=patients, wanted=settings.min_patients, sessions=least
+        )
     if not patients:
-        raise NotEnoughError(f"fewer than {wanted}")
+        raise NotEnoughError.of("few_dates", sessions=least)
 
 
 def _followed(blank: Trend, rows: pl.DataFrame, settings: ComparisonSettings) -> Trend:

@@ -97,13 +97,7 @@ def show(
     :param aspect: width ÷ height of a stored pixel.
     :param size: width and height in px of the result.
     """
-    own = shown_size(frame.width, frame.height, aspect, orientation)
-    scale = min(size[0] / own[0], size[1] / own[1])
-    fitted = tuple(
-        whole if abs(whole - scale * length) <= _ROUNDING_PX else max(1, round(scale * length))
-        for length, whole in zip(own, size, strict=True)
-    )
-    width, height = fitted[::-1] if orientation.sideways else fitted
+    fitted, (width, height) = fit(frame, aspect, orientation, size)
     stored: Any = frame.to_ndarray(format="rgb24", width=width, height=height)
     picture = orientation.upright(stored)
     if fitted == size:
@@ -112,3 +106,27 @@ def show(
     left, top = (size[0] - fitted[0]) // 2, (size[1] - fitted[1]) // 2
     whole[top : top + fitted[1], left : left + fitted[0]] = picture
     return whole
+
+
+def fit(
+    frame: av.VideoFrame,
+    aspect: float,
+    orientation: Orientation,
+    size: tuple[int, int],
+    *,
+    even: bool = False,
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Width and height in px of the largest picture that fits into ``size``, upright; and the same as stored.
+
+    :param even: whether the lengths must be even, as those of ``size`` are.
+    """
+    own = shown_size(frame.width, frame.height, aspect, orientation)
+    scale = min(size[0] / own[0], size[1] / own[1])
+    step = 2 if even else 1
+    width, height = (
+        whole
+        if abs(whole - scale * length) <= _ROUNDING_PX
+        else max(step, round(scale * length / step) * step)
+        for length, whole in zip(own, size, strict=True)
+    )
+    return (width, height), (height, width) if orientation.sideways else (width, height)

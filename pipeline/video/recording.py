@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pipeline.errors import VideoError
 from pipeline.reasons import Reason
 from pipeline.video.container import VideoInfo, probe
-from pipeline.video.decoding import SampledVideo, picture_at, pictures, sample_grid
+from pipeline.video.decoding import SampledVideo, picture_at, pictures, planes, sample_grid
+from pipeline.video.planes import Planes
 
 Span = tuple[float, float]
 """Start and end of an interval, s; the end is excluded."""
@@ -108,6 +109,13 @@ class Recording:
         """Frames by their numbers, ascending; as :func:`pipeline.video.decoding.pictures`."""
         for info, index, _, _ in self._by_file(frames):
             yield from pictures(info, index, size)
+
+    def planes(
+        self, frames: NDArray[np.int64], size: tuple[int, int], colours: int
+    ) -> Iterator[Planes | None]:
+        """Frames by their numbers, ascending; as :func:`pipeline.video.decoding.planes`."""
+        for info, index, _, _ in self._by_file(frames):
+            yield from planes(info, index, size, colours)
 
     def _by_file(
         self, frames: NDArray[np.int64]

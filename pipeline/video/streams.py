@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import av
 from av.stream import Disposition, Stream
 
 from pipeline.errors import VideoError
-from pipeline.reasons import free_text
+from pipeline.reasons import Reason
 from pipeline.video.frame_order import Packet, times_of
 
 # FFmpeg's names of the allowed formats. Others include playlists, which FFmpeg would follow to any file.
@@ -67,7 +68,7 @@ def usable_streams(path: Path, container: av.container.InputContainer) -> list[a
     """
     videos = [stream for stream in container.streams.video if not stream.disposition & _STILL]
     if not videos:
-        raise VideoError.about(path, "no_picture_stream", streams=free_text(_stream_kinds(container)))
+        raise VideoError.about(path, "no_picture_stream", streams=_stream_kinds(container))
     usable = [s for s in videos if s.codec_context is not None and s.time_base and s.width and s.height]
     if not usable:
         raise VideoError.about(path, "no_picture_header")
@@ -160,6 +161,18 @@ def _span_s(stream: av.VideoStream, packets: Sequence[Packet]) -> float:
     return float((max(times) - min(times)) * stream.time_base)
 
 
-def _stream_kinds(container: av.container.InputContainer) -> str:
-    kinds = {"a cover picture" if stream.type == "video" else stream.type for stream in container.streams}
-    return " and ".join(sorted(kinds)) or "nothing that is known"
+_KINDS = {
+    "audio": Reason.of("sound_stream"),
+    "video": Reason.of("cover_stream"),
+    "subtitle": Reason.of("subtitle_stream"),
+    "data": Reason.of("data_stream"),
+    "attachment": Reason.of("attachment_stream"),
+}
+
+
+def _stream_kinds(container: av.container.InputContainer) -> Reason:
+    there = {stream.type for stream in container.streams}
+    kinds = [reason for kind, reason in _KINDS.items() if kind in there]
+    if not kinds:
+        return Reason.of("no_known_stream")
+    return reduce(lambda one, other: Reason.of("both", one=one, other=other), kinds)

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from reports.figures.style import FONT, plain
-from reports.words import formatting as words
-from reports.words.evaluation import Values, number, percent
+from reports.words.evaluation import Format, Values
 from reports.words.labels import INK, PAPER, QUIET
+from reports.words.language import Language
 
 # Okabe & Ito (2008), as for the emotions; symbols also distinguish them
 READING_LOOKS = (("#0072b2", "circle"), ("#d55e00", "square"), ("#009e73", "triangle-up"))
@@ -24,31 +24,33 @@ FEW_THRESHOLDS = (0.5, 0.7, 0.9)
 """Thresholds with a label at their point."""
 
 
-def reliability_figure(readings: Sequence[Values]) -> dict[str, Any]:
+def reliability_figure(readings: Sequence[Values], language: Language) -> dict[str, Any]:
     """Reliability diagram: accuracy against confidence; area by number of faces."""
     figure = go.Figure(layout=_layout(440))
     figure.add_trace(_diagonal())
     for reading, look in zip(readings, cycle(READING_LOOKS), strict=False):
-        figure.add_trace(_bins(reading["reliability"], *look))
-    figure.update_xaxes(_percent_axis("confidence", [0, 101]))
-    figure.update_yaxes(_percent_axis("right", [0, 103]))
+        figure.add_trace(_bins(reading["reliability"], *look, language))
+    figure.update_xaxes(_percent_axis(language.gettext("confidence"), [0, 101]))
+    figure.update_yaxes(_percent_axis(language.gettext("right answers"), [0, 103]))
     return plain(figure)
 
 
-def abstaining_figure(readings: Sequence[Values], key: Values) -> dict[str, Any]:
+def abstaining_figure(readings: Sequence[Values], key: Values, language: Language) -> dict[str, Any]:
     """Accuracy of the remaining answers against their share, one point per threshold.
 
     :param key: the reading with labels at some thresholds.
     """
     figure = go.Figure(layout=_layout(380))
     for reading, look in zip(readings, cycle(READING_LOOKS), strict=False):
-        figure.add_trace(_answers(reading["abstaining"], *look, written=reading is key))
-    figure.update_xaxes(_percent_axis("faces answered", [-2, 104]))
-    figure.update_yaxes(_percent_axis("right", None))
+        figure.add_trace(_answers(reading["abstaining"], *look, language, written=reading is key))
+    figure.update_xaxes(_percent_axis(language.gettext("faces answered"), [-2, 104]))
+    figure.update_yaxes(_percent_axis(language.gettext("right answers"), None))
     return plain(figure)
 
 
-def robustness_figure(found: Sequence[Values], undisturbed: float | None) -> dict[str, Any]:
+def robustness_figure(
+    found: Sequence[Values], undisturbed: float | None, language: Language
+) -> dict[str, Any]:
     """One panel per corruption, from mild to severe; the line is the accuracy without corruption."""
     rows = math.ceil(len(found) / PANELS_A_ROW)
     figure = make_subplots(
@@ -57,14 +59,14 @@ def robustness_figure(found: Sequence[Values], undisturbed: float | None) -> dic
         shared_yaxes=True,
         horizontal_spacing=0.06,
         vertical_spacing=0.36 / rows,
-        subplot_titles=[f"<b>{escape(one['name'])}</b>" for one in found],
+        subplot_titles=[f"<b>{escape(Format(language).corruption(one['name']))}</b>" for one in found],
     )
     figure.update_layout(_layout(PANEL_PX * rows + 40))
     figure.update_layout(margin={"l": 56, "r": 12, "t": 32})
     for place, one in enumerate(found):
         row, column = divmod(place, PANELS_A_ROW)
-        figure.add_trace(_levels(one), row + 1, column + 1)
-        figure.update_xaxes(_level_axis(one), row=row + 1, col=column + 1)
+        figure.add_trace(_levels(one, language), row + 1, column + 1)
+        figure.update_xaxes(_level_axis(one, language), row=row + 1, col=column + 1)
     figure.update_yaxes(_percent_axis(None, [0, 105]) | {"fixedrange": True, "dtick": 25})
     if undisturbed is not None:
         line = {"color": INK, "width": 1, "dash": "dot"}
@@ -97,13 +99,17 @@ def _percent_axis(title: str | None, span: list[int] | None) -> dict[str, Any]:
     }
 
 
-def _level_axis(one: Values) -> dict[str, Any]:
+def _level_axis(one: Values, language: Language) -> dict[str, Any]:
     # levels are not evenly spaced, and a more severe level can be a lower number
     places = list(range(len(one["levels"])))
     return {
-        "title": {"text": escape(one["unit"]), "standoff": 4, "font": {"size": 13}},
+        "title": {
+            "text": escape(Format(language).corruption(one["unit"])),
+            "standoff": 4,
+            "font": {"size": 13},
+        },
         "tickvals": places,
-        "ticktext": [f"{level:g}" for level in one["levels"]],
+        "ticktext": [language.plain(level) for level in one["levels"]],
         "tickangle": 0,
         "tickfont": {"size": 12},
         "range": [-0.35, len(places) - 0.65],
@@ -119,14 +125,20 @@ def _diagonal() -> go.Scatter:
     return go.Scatter(x=[0, 100], y=[0, 100], mode="lines", line=line, hoverinfo="skip")
 
 
-def _bins(bins: Sequence[Values], colour: str, sign: str) -> go.Scatter:
+def _bins(bins: Sequence[Values], colour: str, sign: str, language: Language) -> go.Scatter:
+    shown = Format(language)
     fullest = max((one["count"] for one in bins), default=1)
     return go.Scatter(
         x=[100 * one["confidence"] for one in bins],
         y=[100 * one["accuracy"] for one in bins],
         hovertext=[
-            f"{words.count_text(one['count'], 'face')}<br>sure by {percent(one['confidence'])}<br>"
-            f"right in {percent(one['accuracy'])}"
+            "<br>".join(
+                [
+                    shown.faces(one["count"]),
+                    language.gettext("sure by %(share)s", share=shown.percent(one["confidence"])),
+                    language.gettext("right in %(share)s", share=shown.percent(one["accuracy"])),
+                ]
+            )
             for one in bins
         ],
         mode="lines+markers",
@@ -139,18 +151,31 @@ def _bins(bins: Sequence[Values], colour: str, sign: str) -> go.Scatter:
     )
 
 
-def _answers(found: Sequence[Values], colour: str, sign: str, written: bool) -> go.Scatter:
+def _answers(
+    found: Sequence[Values], colour: str, sign: str, language: Language, *, written: bool
+) -> go.Scatter:
     """Points of the figure; a threshold that no face reaches has no point."""
+    shown = Format(language)
     points = [one for one in found if one["accuracy"] is not None]
     few = [one["threshold"] in FEW_THRESHOLDS for one in points]
     return go.Scatter(
         x=[100 * one["answered"] for one in points],
         y=[100 * one["accuracy"] for one in points],
-        text=[f"≥ {one['threshold']:g}" if bold else "" for one, bold in zip(points, few, strict=True)],
+        text=[
+            f"≥ {language.plain(one['threshold'])}" if bold else ""
+            for one, bold in zip(points, few, strict=True)
+        ],
         textposition="top center",
         hovertext=[
-            f"from a confidence of {number(one['threshold'], 2)}<br>{percent(one['answered'])} answered<br>"
-            f"{percent(one['accuracy'])} of them right"
+            "<br>".join(
+                [
+                    language.gettext(
+                        "from a confidence of %(threshold)s", threshold=shown.number(one["threshold"], 2)
+                    ),
+                    language.gettext("%(share)s answered", share=shown.percent(one["answered"])),
+                    language.gettext("%(share)s of them right", share=shown.percent(one["accuracy"])),
+                ]
+            )
             for one in points
         ],
         mode="lines+markers+text" if written else "lines+markers",
@@ -159,13 +184,15 @@ def _answers(found: Sequence[Values], colour: str, sign: str, written: bool) -> 
     )
 
 
-def _levels(one: Values) -> go.Scatter:
+def _levels(one: Values, language: Language) -> go.Scatter:
+    shown = Format(language)
     colour, sign = READING_LOOKS[0]
     return go.Scatter(
         x=list(range(len(one["levels"]))),
         y=[100 * share for share in one["accuracy"]],
         hovertext=[
-            f"{level:g} {escape(one['unit'])}<br>{percent(share)} right"
+            f"{language.plain(level)} {escape(shown.corruption(one['unit']))}<br>"
+            + language.gettext("%(share)s right", share=shown.percent(share))
             for level, share in zip(one["levels"], one["accuracy"], strict=True)
         ],
         mode="lines+markers",

@@ -1,18 +1,15 @@
 """Pages on which a person chooses or draws: pictures, proposals, and what their scripts need."""
 
 import base64
-import hashlib
-import json
-import os
-import shlex
-import subprocess
-from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
 from PIL import Image
 
 from pipeline.records import Region, Seat, Still
+
+_SMALLEST_PX = 160
 
 DRAWING_FILES = ("choices.js", "seat.js")
 """Scripts of a page with pictures to draw on; they come before the page's own."""
@@ -24,6 +21,18 @@ def picture(still: Still, alt: str) -> dict[str, Any] | None:
     with Image.open(BytesIO(still.jpeg)) as opened:
         width, height = opened.size
     return {"uri": data_uri(still.jpeg), "alt": alt, "width": width, "height": height}
+
+
+def smaller(still: Still, limit: int) -> Still:
+    """The still with a picture that takes at most about so many bytes of a page, or a very small one."""
+    jpeg, width = still.jpeg, 480
+    while jpeg is not None and len(data_uri(jpeg)) > limit and width > _SMALLEST_PX:
+        width = max(_SMALLEST_PX, round(0.8 * width))
+        with Image.open(BytesIO(jpeg)) as opened, BytesIO() as file:
+            opened.thumbnail((width, width))
+            opened.save(file, "JPEG", quality=75)
+            jpeg = file.getvalue()
+    return replace(still, jpeg=jpeg)
 
 
 def proposal(number: int, seat: Seat, name: str, share: str, others: str) -> dict[str, Any]:
@@ -46,17 +55,6 @@ def proposal(number: int, seat: Seat, name: str, share: str, others: str) -> dic
 def region_text(region: Region) -> str:
     """As ``patient_region`` of a list: ``0,10,55.5,100``, in % of the picture."""
     return ",".join(f"{100 * edge:.1f}".removesuffix(".0") for edge in region)
-
-
-def choices_key(page: str, about: Mapping[str, Any]) -> str:
-    """The name under which the browser keeps choices; another one if they are about something else."""
-    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-    return f"emonext-{page}-{digest[:32]}"
-
-
-def command_line(*words: str) -> str:
-    """A command to copy, quoted for this system's command line."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def data_uri(jpeg: bytes) -> str:

@@ -14,11 +14,11 @@ from markupsafe import Markup
 
 from pipeline.records import PEOPLE_COLUMNS, ROLES, SURE, Ids, Person, Seat, Still
 from pipeline.store.counts import clock
-from pipeline.store.spreadsheet import protect
+from pipeline.store.spreadsheet import Decimal, as_text, separator
 from reports.assets import INLINE
-from reports.forms.drawing import DRAWING_FILES, choices_key, command_line, data_uri, picture, proposal
-from reports.render import render, write_page
-from reports.words.formatting import seconds_text, share_text
+from reports.forms.drawing import DRAWING_FILES, data_uri, picture, proposal
+from reports.render import choices_key, render, write_page
+from reports.words.formatting import command_line, seconds_text, share_text
 from reports.words.labels import IDENTITY_WORDS, in_words
 from reports.words.language import ENGLISH, Language
 from reports.words.people import CHOICE_WORDS, ROLE_WORDS, SCRIPT_WORDS
@@ -33,16 +33,18 @@ def write_people_page(
     path: Path,
     language: Language = ENGLISH,
     stills: Mapping[Ids, Still] = MappingProxyType({}),
+    decimal: Decimal = "point",
 ) -> Path:
     """Write the page; return its path.
 
     :param people: in the order of the table's rows.
     :param table: the folder's own; what the page saves has the same name.
     :param stills: of sessions, for the helper that shows where the patient sits.
+    :param decimal: of the table that the page saves.
     :raises pipeline.errors.OutputError: it can't be written.
     """
     folder = path.parent.resolve().name
-    return write_page(path, people_page(people, table.name, language, folder, stills))
+    return write_page(path, people_page(people, table.name, language, folder, stills, decimal))
 
 
 def people_page(
@@ -51,6 +53,7 @@ def people_page(
     language: Language = ENGLISH,
     folder: str = "study",
     stills: Mapping[Ids, Still] = MappingProxyType({}),
+    decimal: Decimal = "point",
 ) -> Markup:
     """The page as HTML: sessions to check, then the others, each by patient and session.
 
@@ -75,7 +78,7 @@ def people_page(
         identity_words=in_words(IDENTITY_WORDS, language),
         table=table,
         command=command_line("emonext", "people", folder, "--apply", table),
-        data=_data(people, sessions, table, language),
+        data=_data(people, sessions, table, language, decimal),
         **INLINE.of_page(with_figures=False, own=(*DRAWING_FILES, SCRIPT_FILE)),
     )
 
@@ -153,14 +156,18 @@ def _seat(person: int, seat: Seat, language: Language) -> dict[str, Any]:
 
 
 def _data(
-    people: Sequence[Person], sessions: Sequence[Mapping[str, Any]], table: str, language: Language
+    people: Sequence[Person],
+    sessions: Sequence[Mapping[str, Any]],
+    table: str,
+    language: Language,
+    decimal: Decimal,
 ) -> dict[str, Any]:
     """What the script needs. ``key`` changes with anything that the choices are about."""
     row_of = {(*p.ids, p.number): row for row, p in enumerate(people)}
     about: dict[str, Any] = {
         "file": table,
         "columns": PEOPLE_COLUMNS,
-        "rows": [[protect(person.cells()[name]) for name in PEOPLE_COLUMNS] for person in people],
+        "rows": [[as_text(person.cells()[name], decimal) for name in PEOPLE_COLUMNS] for person in people],
         "with": [
             [row_of[*p.ids, number] for number in p.seen_with if (*p.ids, number) in row_of] for p in people
         ],
@@ -174,6 +181,7 @@ def _data(
     }
     return {
         **about,
+        "separator": separator(decimal),
         "roles": ROLES,
         "key": choices_key("people", about),
         "words": in_words(SCRIPT_WORDS, language),

@@ -12,13 +12,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipeline.agreement.rated_clips import CANT_TELL, FLAGS, INTENSITIES, RATED_COLUMNS, Clip
+from pipeline.agreement.rated_clips import CANT_TELL, FLAGS, GRADED, INTENSITIES, RATED_COLUMNS, Clip
 from pipeline.store.encryption import seal_with_password
-from reports.forms.drawing import choices_key
-from reports.render import content_policy, own_script, render, style, write_page
+from pipeline.store.spreadsheet import Cell, Decimal, as_text, separator
+from reports.render import choices_key, content_policy, own_script, render, style, write_page
 from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, in_words
 from reports.words.language import ENGLISH, Language
-from reports.words.rate import FLAG_KEYS, FLAG_WORDS, INTENSITY_WORDS, SCRIPT_WORDS
+from reports.words.watching import FLAG_KEYS, FLAG_WORDS, INTENSITY_WORDS, RATE_SCRIPT_WORDS
 
 SCRIPT_FILES = ("choices.js", "rate.js")
 
@@ -30,14 +30,16 @@ def write_rate_page(
     path: Path,
     language: Language = ENGLISH,
     password: str | None = None,
+    decimal: Decimal = "point",
 ) -> Path:
     """Write the page of a rater; return its path.
 
     :param clips: those that the rater judges, in the order of the page. ``films``: MP4 files by key.
     :param password: with which the clips and their names are encrypted; ``None``: not at all.
+    :param decimal: of the table that the page saves.
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, rate_page(clips, films, rater, language, password))
+    return write_page(path, rate_page(clips, films, rater, language, password, decimal))
 
 
 def rate_page(
@@ -46,6 +48,7 @@ def rate_page(
     rater: str,
     language: Language = ENGLISH,
     password: str | None = None,
+    decimal: Decimal = "point",
 ) -> Markup:
     """The page as HTML; parameters as for :func:`write_rate_page`."""
     words = in_words(EMOTION_WORDS, language)
@@ -53,7 +56,7 @@ def rate_page(
         {"code": code, "key": str(place), "word": words[code]} for place, code in enumerate(EMOTION_ORDER, 1)
     ]
     answers.append({"code": CANT_TELL, "key": "0", "word": language.gettext("Can’t tell")})
-    clear = json.dumps(_data(clips, films, rater))
+    clear = json.dumps(_data(clips, films, rater, decimal))
     scripts = tuple(map(own_script, SCRIPT_FILES))
     return render(
         "rate.html",
@@ -68,9 +71,10 @@ def rate_page(
         data={
             "key": choices_key("rate", {"rater": rater, "draws": sorted({clip.draw for clip in clips})}),
             "answers": [answer["code"] for answer in answers],
+            "graded": GRADED,
             "intensities": INTENSITIES,
             "flags": FLAGS,
-            "words": in_words(SCRIPT_WORDS, language),
+            "words": in_words(RATE_SCRIPT_WORDS, language),
             "clips": None if password else clear,
             "sealed": seal_with_password(clear.encode(), password) if password else None,
         },
@@ -85,23 +89,26 @@ def _file(clips: Sequence[Clip], rater: str) -> str:
     return f"rating_{rater}_{clips[0].draw}.csv"
 
 
-def _data(clips: Sequence[Clip], films: Mapping[tuple[str, int], bytes], rater: str) -> dict[str, Any]:
+def _data(
+    clips: Sequence[Clip], films: Mapping[tuple[str, int], bytes], rater: str, decimal: Decimal
+) -> dict[str, Any]:
     """The clips and the table that the page saves, without the machine's answers."""
-    cells = [
+    cells: list[dict[str, Cell]] = [
         {
             "draw": clip.draw,
-            "clip": str(clip.clip),
+            "clip": clip.clip,
             "rater": rater,
             "patient_id": clip.patient_id,
             "session_id": clip.session_id,
-            "start_s": f"{clip.start_s:.10g}",
-            "end_s": f"{clip.end_s:.10g}",
+            "start_s": clip.start_s,
+            "end_s": clip.end_s,
         }
         for clip in clips
     ]
     return {
         "file": _file(clips, rater),
+        "separator": separator(decimal),
         "columns": RATED_COLUMNS,
-        "rows": [[row.get(name, "") for name in RATED_COLUMNS] for row in cells],
+        "rows": [[as_text(row.get(name), decimal) for name in RATED_COLUMNS] for row in cells],
         "films": [base64.b64encode(films[clip.key]).decode() for clip in clips],
     }

@@ -10,7 +10,7 @@ from reports.pages.evaluation_sections import SECTIONS
 from reports.pages.sections import render_sections
 from reports.render import content_policy, render, scripts, style, write_page
 from reports.words.evaluation import Values, key_sentence
-from reports.words.language import ENGLISH
+from reports.words.language import ENGLISH, Language
 
 NOTHING: Values = {
     "weights": "–",
@@ -26,25 +26,25 @@ NOTHING: Values = {
 """An evaluation without results."""
 
 
-def write_evaluation_page(found: Mapping[str, Any], path: Path) -> None:
+def write_evaluation_page(found: Mapping[str, Any], path: Path, language: Language = ENGLISH) -> None:
     """Writes the page of one evaluation.
 
     :param found: ``emonext.evaluation.Evaluation.to_dict()``, or what ``evaluate --json`` wrote.
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    write_page(path, evaluation_page(found))
+    write_page(path, evaluation_page(found, language))
 
 
-def evaluation_page(found: Mapping[str, Any]) -> Markup:
+def evaluation_page(found: Mapping[str, Any], language: Language = ENGLISH) -> Markup:
     """The page of one evaluation as HTML."""
     found = {**NOTHING, **found}
     page_scripts = scripts() if found["readings"] or found["robustness"] else ()
     return render(
         "evaluation.html",
-        ENGLISH,
+        language,
         weights=found["weights"],
-        answer=key_sentence(found),
-        sections=render_sections(SECTIONS, "evaluation", found, ENGLISH),
+        answer=key_sentence(found, language),
+        sections=render_sections(SECTIONS, "evaluation", found, language),
         policy=content_policy(page_scripts),
         style=style(),
         scripts=page_scripts,

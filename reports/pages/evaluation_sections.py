@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import Any
 
 from reports.figures.evaluation import (
+    FEW_THRESHOLDS,
     READING_LOOKS,
     abstaining_figure,
     reliability_figure,
@@ -13,20 +14,18 @@ from reports.figures.evaluation import (
 )
 from reports.pages.sections import Section
 from reports.words.evaluation import (
+    Format,
     Heading,
     Values,
     confusion,
     head_in_use,
     heading,
-    interval,
     key_reading,
     mistakes,
-    number,
-    percent,
 )
 from reports.words.formatting import signed
 from reports.words.labels import EMOTION_ORDER
-from reports.words.language import ENGLISH
+from reports.words.language import Language, marked
 
 
 @dataclass(frozen=True)
@@ -37,27 +36,39 @@ class Row:
     cells: list[str]
 
 
-def _accuracy(found: Values) -> dict[str, Any]:
-    shown: list[tuple[str, Callable[[Values], str]]] = [
-        ("Faces", lambda one: f"{one['count']:,}"),
-        ("Accuracy, one crop", lambda one: percent(one["accuracy"]["value"])),
-        ("… 95 % interval", lambda one: interval(one["accuracy"])),
-        ("… pictures without a twin in training", lambda one: percent(one["accuracy_unseen"])),
-        ("Accuracy, face and mirror image", lambda one: percent(one["accuracy_mirrored"]["value"])),
-        ("… 95 % interval", lambda one: interval(one["accuracy_mirrored"])),
-        ("Accuracy, ten crops", lambda one: percent(one["accuracy_ten_crops"])),
-        ("Macro F1", lambda one: number(one["macro_f1"]["value"], 3)),
-        ("Calibration error (ECE), raw", lambda one: number(one["ece_raw"], 3)),
-        ("… with the temperature", lambda one: number(one["ece"], 3)),
-        ("… cross-fitted", lambda one: number(one["ece_cross_fitted"], 3)),
-        ("Log loss", lambda one: number(one["log_loss"], 3)),
-        ("Temperature", lambda one: number(one["temperature"], 2)),
+_ACCURACY: tuple[tuple[str, Callable[[Values, Format], str]], ...] = (
+    (marked("Faces"), lambda one, shown: shown.number(one["count"])),
+    (marked("Accuracy, one crop"), lambda one, shown: shown.percent(one["accuracy"]["value"])),
+    (marked("… 95 %% interval"), lambda one, shown: shown.interval(one["accuracy"])),
+    (
+        marked("… pictures without a twin in training"),
+        lambda one, shown: shown.percent(one["accuracy_unseen"]),
+    ),
+    (
+        marked("Accuracy, face and mirror image"),
+        lambda one, shown: shown.percent(one["accuracy_mirrored"]["value"]),
+    ),
+    (marked("… 95 %% interval"), lambda one, shown: shown.interval(one["accuracy_mirrored"])),
+    (marked("Accuracy, ten crops"), lambda one, shown: shown.percent(one["accuracy_ten_crops"])),
+    (marked("Macro F1"), lambda one, shown: shown.number(one["macro_f1"]["value"], 3)),
+    (marked("Calibration error (ECE), raw"), lambda one, shown: shown.number(one["ece_raw"], 3)),
+    (marked("… with the temperature"), lambda one, shown: shown.number(one["ece"], 3)),
+    (marked("… cross-fitted"), lambda one, shown: shown.number(one["ece_cross_fitted"], 3)),
+    (marked("Log loss"), lambda one, shown: shown.number(one["log_loss"], 3)),
+    (marked("Temperature"), lambda one, shown: shown.number(one["temperature"], 2)),
+)
+
+
+def _accuracy(found: Values, language: Language) -> dict[str, Any]:
+    shown = Format(language)
+    rows = [
+        Row(language.gettext(label), [show(one, shown) for one in found["readings"]])
+        for label, show in _ACCURACY
     ]
-    rows = [Row(label, [show(one) for one in found["readings"]]) for label, show in shown]
-    return {"columns": _headings(found), "rows": rows}
+    return {"columns": _headings(found, language), "rows": rows}
 
 
-def _recall(found: Values) -> dict[str, Any]:
+def _recall(found: Values, language: Language) -> dict[str, Any]:
     counts = [confusion(reading) for reading in found["readings"]]
     rows = {
         name: [
@@ -66,33 +77,34 @@ def _recall(found: Values) -> dict[str, Any]:
         ]
         for name in EMOTION_ORDER
     }
-    return {"columns": _headings(found), "rows": rows, "percent": percent}
+    return {"columns": _headings(found, language), "rows": rows, "percent": Format(language).percent}
 
 
-def _confusion(found: Values) -> dict[str, Any]:
+def _confusion(found: Values, language: Language) -> dict[str, Any]:
     return {
         "matrices": [
-            (name, confusion(reading), mistakes(reading))
-            for name, reading in zip(_headings(found), found["readings"], strict=True)
+            (name, confusion(reading), mistakes(reading, language))
+            for name, reading in zip(_headings(found, language), found["readings"], strict=True)
         ],
         "order": EMOTION_ORDER,
-        "percent": percent,
+        "percent": Format(language).percent,
+        "faces_text": Format(language).faces,
     }
 
 
-def _calibration(found: Values) -> dict[str, Any]:
+def _calibration(found: Values, language: Language) -> dict[str, Any]:
     readings = found["readings"]
     return {
-        "readings": _legend(found),
-        "figure": reliability_figure(readings),
-        "tables": list(zip(_headings(found), readings, strict=True)),
+        "readings": _legend(found, language),
+        "figure": reliability_figure(readings, language),
+        "tables": list(zip(_headings(found, language), readings, strict=True)),
         "voted": any(reading["truth"] == "majority" for reading in readings),
-        "percent": percent,
-        "number": number,
+        "percent": Format(language).percent,
+        "number": Format(language).number,
     }
 
 
-def _abstaining(found: Values) -> dict[str, Any]:
+def _abstaining(found: Values, language: Language) -> dict[str, Any]:
     readings, key = found["readings"], key_reading(found)
     by_threshold = [{one["threshold"]: one for one in reading["abstaining"]} for reading in readings]
     thresholds = sorted(set().union(*by_threshold))
@@ -101,15 +113,16 @@ def _abstaining(found: Values) -> dict[str, Any]:
         t for t in thresholds if t == 0 or any(one[t]["answered"] < 1 for one in by_threshold if t in one)
     ]
     return {
-        "readings": _legend(found),
-        "figure": abstaining_figure(readings, key or readings[0]),
-        "columns": _headings(found),
+        "readings": _legend(found, language),
+        "figure": abstaining_figure(readings, key or readings[0], language),
+        "few": language.listed([language.plain(threshold) for threshold in FEW_THRESHOLDS]),
+        "columns": _headings(found, language),
         "rows": [(threshold, [one.get(threshold) for one in by_threshold]) for threshold in telling],
-        "percent": percent,
+        "percent": Format(language).percent,
     }
 
 
-def _groups(found: Values) -> dict[str, Any]:
+def _groups(found: Values, language: Language) -> dict[str, Any]:
     by_labels = (
         one for one in found["readings"] if one["truth"] == "labels" and one["head"] == head_in_use(found)
     )
@@ -118,69 +131,82 @@ def _groups(found: Values) -> dict[str, Any]:
         "groups": found["groups"],
         "overall": overall,
         "order": EMOTION_ORDER,
-        "percent": percent,
-        "interval": interval,
+        "percent": Format(language).percent,
+        "interval": Format(language).interval,
+        "number": Format(language).number,
     }
 
 
-def _as_used(found: Values) -> dict[str, Any]:
+def _as_used(found: Values, language: Language) -> dict[str, Any]:
     used = found["as_used"]
+    percent = Format(language).percent
     rows = [
-        Row("Faces that the detector finds", [percent(one["found"]) for one in used]),
-        Row("Accuracy, cut out of the video", [percent(one["accuracy"]) for one in used]),
-        Row("Accuracy, the benchmark’s own crops", [percent(one["benchmark"]) for one in used]),
+        Row(language.gettext("Faces that the detector finds"), [percent(one["found"]) for one in used]),
+        Row(language.gettext("Accuracy, cut out of the video"), [percent(one["accuracy"]) for one in used]),
         Row(
-            "Gap, in points", [signed(100 * (one["accuracy"] - one["benchmark"]), 1, ENGLISH) for one in used]
+            language.gettext("Accuracy, the benchmark’s own crops"),
+            [percent(one["benchmark"]) for one in used],
+        ),
+        Row(
+            language.gettext("Gap, in points"),
+            [signed(100 * (one["accuracy"] - one["benchmark"]), 1, language) for one in used],
         ),
     ]
-    return {"columns": _headings(found, "as_used"), "rows": rows}
+    return {"columns": _headings(found, language, "as_used"), "rows": rows}
 
 
-def _robustness(found: Values) -> dict[str, Any]:
+def _robustness(found: Values, language: Language) -> dict[str, Any]:
     reading = key_reading(found)
     undisturbed = reading["accuracy_mirrored"]["value"] if reading else None
     return {
         "corruptions": found["robustness"],
-        "figure": robustness_figure(found["robustness"], undisturbed),
+        "figure": robustness_figure(found["robustness"], undisturbed, language),
         "undisturbed": undisturbed,
+        "corruption": Format(language).corruption,
         "covers": found["covers"],
-        "percent": percent,
+        "percent": Format(language).percent,
     }
 
 
-def _details(found: Values) -> dict[str, Any]:
-    return {"found": found, "percent": percent, "number": number}
+def _details(found: Values, language: Language) -> dict[str, Any]:
+    return {"found": found, "percent": Format(language).percent, "number": Format(language).number}
 
 
-def _unknown(found: Values) -> dict[str, Any]:
-    return {"found": found}
+def _unknown(found: Values, language: Language) -> dict[str, Any]:
+    return {"found": found, "percent": Format(language).percent}
 
 
-def _headings(found: Values, part: str = "readings") -> list[Heading]:
-    return [heading(found, reading) for reading in found[part]]
+def _headings(found: Values, language: Language, part: str = "readings") -> list[Heading]:
+    return [heading(found, reading, language) for reading in found[part]]
 
 
-def _legend(found: Values) -> list[tuple[Heading, str, str]]:
+def _legend(found: Values, language: Language) -> list[tuple[Heading, str, str]]:
     """Heading, colour and sign of each reading."""
-    return [(one, *look) for one, look in zip(_headings(found), cycle(READING_LOOKS), strict=False)]
+    return [(one, *look) for one, look in zip(_headings(found, language), cycle(READING_LOOKS), strict=False)]
 
 
 def _section(
-    name: str, title: str, needs: str | None, fill: Callable[[Values], Mapping[str, Any]]
+    name: str, title: str, needs: str | None, fill: Callable[[Values, Language], Mapping[str, Any]]
 ) -> Section[Values]:
     """:param needs: the part of the evaluation without which the section is left out; None: never."""
-    return Section(name, title, lambda found, _: fill(found) if needs is None or found[needs] else None)
+    return Section(name, title, _where(needs, fill))
+
+
+def _where(
+    needs: str | None, fill: Callable[[Values, Language], Mapping[str, Any]]
+) -> Callable[[Values, Language], Mapping[str, Any] | None]:
+    return lambda found, language: fill(found, language) if needs is None or found[needs] else None
 
 
 SECTIONS = (
-    _section("accuracy", "How often it is right", "readings", _accuracy),
-    _section("recall", "Which expressions it recognises", "readings", _recall),
-    _section("confusion", "What it takes them for", "readings", _confusion),
-    _section("calibration", "Whether its confidence can be believed", "readings", _calibration),
-    _section("abstaining", "Answering only when it is sure", "readings", _abstaining),
-    _section("groups", "How it reads different groups", "groups", _groups),
-    _section("as_used", "As it is used: out of a video", "as_used", _as_used),
-    _section("robustness", "In poor pictures", "robustness", _robustness),
-    _section("details", "Weights, speed and precision", None, _details),
-    _section("unknown", "What is not known", None, _unknown),
+    _section("accuracy", marked("How often it is right"), "readings", _accuracy),
+    _section("recall", marked("Which expressions it recognises"), "readings", _recall),
+    _section("confusion", marked("What it takes them for"), "readings", _confusion),
+    _section("calibration", marked("Whether its confidence can be believed"), "readings", _calibration),
+    _section("abstaining", marked("Answering only when it is sure"), "readings", _abstaining),
+    _section("groups", marked("How it reads different groups"), "groups", _groups),
+    _section("as_used", marked("As it is used: out of a video"), "as_used", _as_used),
+    _section("robustness", marked("In poor pictures"), "robustness", _robustness),
+    _section("details", marked("Weights, speed and precision"), None, _details),
+    _section("unknown", marked("What is not known"), None, _unknown),
 )

@@ -1,43 +1,26 @@
 """The index page of all sessions of a folder."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from types import MappingProxyType
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from pipeline.analysis.longitudinal import PatientHistory
 from pipeline.reasons import Reason
-from pipeline.store.coverage import Summary
-from reports.assets import SEARCH_FILE, Assets
+from pipeline.store.status import STATE_REASONS
+from reports.assets import INDEX_FILE, Assets
+from reports.index_data import NOTHING_KNOWN, IndexEntry, Overview
+from reports.pages.tasks import find_tasks
 from reports.render import render
 from reports.words import formatting as words
-from reports.words.labels import STATE_COUNTS
-from reports.words.language import Language
-from reports.words.reasons import reasons_text
-
-
-@dataclass(frozen=True)
-class IndexEntry:
-    """One session.
-
-    :param state: ``done``, ``partial``, ``failed`` or ``skipped``. ``reasons``: may be empty.
-    :param summary: in the reading of the session's page; ``None`` without a timeline.
-    :param link: the session's page, relative to the index, or ``None``.
-    :param enough: whether coverage is high enough for shares.
-    """
-
-    patient_id: str
-    session_id: str
-    state: str
-    reasons: tuple[Reason, ...]
-    summary: Summary | None
-    link: str | None
-    enough: bool = False
+from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STATE_WORDS, in_words
+from reports.words.language import Language, marked
+from reports.words.patient import condition_word
+from reports.words.reasons import reason_text, reasons_text
 
 
 @dataclass(frozen=True)
@@ -55,21 +38,38 @@ MAX_OPEN = 40
 MAX_DOTS = 20
 """Of more sessions than this the small picture is a line without marks."""
 
+NEEDED = "needed"
+"""The filter's choice of sessions that need a person."""
+
+COLUMNS = {
+    "session": marked("Session"),
+    "condition": marked("Kind"),
+    "length": marked("Recorded"),
+    "read": marked("Face could be read"),
+    # coverage, all that the status knows, counts closed eyes
+    "seen": marked("Face could be seen"),
+    "identity": marked("Is it the patient?"),
+    "shares": marked("Positive"),
+    "state": marked("State"),
+}
+
 
 def index_page(
-    entries: Iterable[IndexEntry],
-    language: Language,
-    assets: Assets,
-    histories: Mapping[str, PatientHistory] = MappingProxyType({}),
-    *,
-    has_study: bool = False,
+    entries: Iterable[IndexEntry], language: Language, assets: Assets, overview: Overview = NOTHING_KNOWN
 ) -> Markup:
-    """The index as HTML, in order of patient and session.
-
-    :param histories: of the patients who have a page of their own. ``has_study``: the study has one.
-    """
-    ordered = sorted(entries, key=_patient_and_session)
+    """The index as HTML: what a person has to do, then every session, by patient."""
+    ordered = sorted(entries, key=lambda entry: (entry.patient_id, entry.session_id))
     groups = [(patient, list(rows)) for patient, rows in groupby(ordered, key=lambda entry: entry.patient_id)]
+    histories = overview.histories
+    tasks = find_tasks(ordered, overview.commands, language)
+    columns = _columns(ordered, language)
+    needed = {
+        (entry.patient_id, entry.session_id)
+        for task in tasks
+        for _, sessions in task.sessions
+        for entry in sessions
+        if task.is_urgent
+    }
     return render(
         "index.html",
         language,
@@ -84,12 +84,76 @@ def index_page(
             }
             for patient, rows in groups
         ],
+        tasks=tasks,
+        needed=needed,
+        urgent=_urgent(len(needed), language),
         overview=_overview(ordered, len(groups), language),
         open=len(ordered) <= MAX_OPEN,
-        study_link="study.html" if has_study else None,
+        about=overview,
+        columns=columns,
+        labels=_labels(columns, language),
+        conditions=_conditions(ordered, language),
+        states=_choices(ordered, needed, language),
+        parts=_parts(ordered),
+        identity_words=in_words(IDENTITY_WORDS, language),
+        state_reason=lambda state: reason_text(Reason.of(state), language) if state in STATE_REASONS else "",
         reasons_text=partial(reasons_text, language=language),
-        **assets.of_page(with_figures=False, own=[SEARCH_FILE] if ordered else ()),
+        **assets.of_page(with_figures=False, own=[INDEX_FILE] if ordered else ()),
     )
+
+
+def _columns(entries: Sequence[IndexEntry], language: Language) -> dict[str, str]:
+    """Names of the columns that are not empty, by what they hold."""
+    has_results = any(entry.summary for entry in entries)
+    known = {
+        "session": True,
+        "condition": any(entry.condition for entry in entries),
+        "length": True,
+        "read": has_results,
+        "seen": not has_results,
+        "identity": any(entry.identity for entry in entries),
+        "shares": has_results,
+        "state": True,
+    }
+    return {name: language.word(COLUMNS[name]) for name, is_known in known.items() if is_known}
+
+
+def _labels(columns: Mapping[str, str], language: Language) -> dict[str, str]:
+    """CSS place of a cell → the name of its column, for narrow screens."""
+    of_one = ("condition", "length", "read", "seen", "identity")
+    named = {f".{name}": columns[name] for name in of_one if name in columns}
+    shares = map(language.word, ("Positive", "Neutral", "Negative"))
+    return named | {f".number:nth-last-child({4 - k})": word for k, word in enumerate(shares)}
+
+
+def _conditions(entries: Sequence[IndexEntry], language: Language) -> dict[str, str]:
+    return {name: condition_word(name, language) for name in sorted({e.condition for e in entries} - {""})}
+
+
+def _choices(entries: Sequence[IndexEntry], needed: Sized, language: Language) -> dict[str, str]:
+    """States to choose from; first, whether a person is needed."""
+    found = {entry.state for entry in entries}
+    states = {state: language.word(word) for state, word in STATE_WORDS.items() if state in found}
+    return ({NEEDED: language.gettext("A person is needed")} if needed else {}) | states
+
+
+def _urgent(count: int, language: Language) -> str:
+    """How many sessions need a person; empty if none does."""
+    if not count:
+        return ""
+    return language.ngettext("%(count)s session needs a person", "%(count)s sessions need a person", count)
+
+
+def _parts(entries: Sequence[IndexEntry]) -> list[tuple[str, str, str]]:
+    """State, start and width in % of the strip of all sessions."""
+    counts = Counter(entry.state for entry in entries)
+    found, before = [], 0
+    for state in STATE_COUNTS:
+        if counts[state]:
+            start, width = (f"{100 * n / len(entries):.2f}%" for n in (before, counts[state]))
+            found.append((state, start, width))
+            before += counts[state]
+    return found
 
 
 def _picture(history: PatientHistory, language: Language) -> Picture | None:
@@ -125,10 +189,6 @@ def _read(rows: Sequence[IndexEntry], language: Language) -> str:
         return ""
     share = words.share_text(sum(s.observed_s for s in found), sum(s.duration_s for s in found), language)
     return language.gettext("Face could be read for %(share)s of the time", share=share)
-
-
-def _patient_and_session(entry: IndexEntry) -> tuple[str, str]:
-    return entry.patient_id, entry.session_id
 
 
 def _overview(entries: Sequence[IndexEntry], patients: int, language: Language) -> str:

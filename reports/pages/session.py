@@ -2,7 +2,8 @@
 
 from markupsafe import Markup
 
-from reports.assets import INLINE, Assets
+from reports.assets import INLINE, MEDIA, NO_MEDIA, PLAYER_FILES, Assets
+from reports.pages.player import markers, video
 from reports.pages.sections import Section, render_sections
 from reports.pages.session_scales import scales
 from reports.pages.session_sections import about, coverage, details, moments, shares, timeline, unseen
@@ -15,6 +16,8 @@ from reports.words.session import answer, in_short
 
 SECTIONS = (
     Section("coverage", marked("How much could be seen"), coverage),
+    Section("video", marked("The video"), video),
+    Section("marking", marked("Mark what happens in the video"), markers),
     Section("moments", marked("Moments to look at"), moments),
     Section("timeline", marked("The expression over time"), timeline),
     Section("shares", marked("How long each expression was seen"), shares),
@@ -35,8 +38,16 @@ def session_page(material: SessionMaterial, language: Language, assets: Assets =
         short=in_short(material, language),
         recorded=moment(material.recorded_at, language) if material.recorded_at else "",
         condition=condition_word(material.condition, language),
-        in_folder=material.facts is not None,
-        sections=render_sections(SECTIONS, "section", material, language),
+        in_folder=material.in_folder,
+        **({"beside": ("video", "timeline")} if material.playable else {}),
+        playable=material.playable,
+        blur=material.video.blur if material.video else "",
+        voices=material.video is not None and material.video.sound,
+        sections=render_sections(SECTIONS, "section", material, language, playable=material.playable),
         software_version=material.timeline.metadata["software_version"],
-        **assets.of_page(with_figures=material.summary.observed_s > 0),
+        **assets.of_page(
+            with_figures=material.summary.observed_s > 0,
+            own=PLAYER_FILES if material.playable else (),
+            media=MEDIA if material.playable else NO_MEDIA,
+        ),
     )

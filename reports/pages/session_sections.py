@@ -26,7 +26,7 @@ from reports.figures.session import expression_figure, valence_figure
 from reports.session_data import SessionMaterial
 from reports.study_data import flat
 from reports.words import formatting as words
-from reports.words.dates import in_session
+from reports.words.dates import Clock, clock_of
 from reports.words.labels import (
     EMOTION_ORDER,
     EMOTION_WORDS,
@@ -122,14 +122,16 @@ def moments(material: SessionMaterial, language: Language) -> dict[str, Any] | N
 
 
 def _moment(moment: Moment, material: SessionMaterial, language: Language) -> dict[str, Any]:
-    jpeg = material.pictures.jpegs.get(moment.peak_s) if material.pictures else None
+    jpegs = material.pictures.jpegs if material.pictures else {}
+    jpeg = jpegs.get(moment.peak_s)
     return {
         "emotion": moment.emotion,
         "start_s": moment.start_s,
         "lasted_s": moment.end_s - moment.start_s,
-        "spoken": in_session(moment.start_s, material.recorded_at, language),
+        "spoken": Clock(material.recorded_at, language, "second")(moment.start_s),
         "sure": language.word(next(word for least, word in _SURE if moment.mean_p >= least)),
         "picture": jpeg and f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}",
+        "is_all_blurred": moment.peak_s in jpegs and jpeg is None,
     }
 
 
@@ -138,6 +140,8 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
     step_s = step_length(duration_s, FIGURE_STEPS_S, MAX_FIGURE_STEPS)
     steps = cut(material.timeline, step_s)
     slots = cut(material.timeline, step_length(duration_s, TABLE_STEPS_S, MAX_TABLE_STEPS))
+    events = [(event.what, event.time_s) for event in material.events]
+    tell = clock_of(events, material.recorded_at, language)
     return {
         "summary": material.summary,
         "unclear": material.is_unclear,
@@ -148,10 +152,7 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "order": EMOTION_ORDER,
         "spoke": bool(steps.moving_s.any()),
         "slots": [_slot(slots, index) for index in range(len(slots.seen_s))],
-        "events": [
-            (in_session(event.time_s, material.recorded_at, language), event.what)
-            for event in material.events
-        ],
+        "events": [(tell(time_s), what, time_s) for what, time_s in events],
     }
 
 
@@ -296,5 +297,5 @@ def details(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "samples": material.timeline.rows.height,
         "warnings": [reason_text(reason, language) for reason in read_reasons(metadata["warnings"])],
         "reason": reason_text(read_reason(metadata["patient"]["reason"]), language),
-        "methods": [part.strip() for part in material.methods.split("\n\n") if part.strip()],
+        "in_folder": material.in_folder,
     }

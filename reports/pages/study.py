@@ -5,8 +5,7 @@ the command that writes it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, get_args
 
@@ -19,16 +18,17 @@ from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from pipeline.store.status import stored_reasons
 from reports.assets import INLINE, Assets
 from reports.figures.multiverse import specification_curve
-from reports.figures.study import coverage_figure, event_figure, forest_figure
+from reports.figures.study import coverage_figure, event_figure
 from reports.pages.sections import Section, render_sections
-from reports.pages.study_parts.missing import explained_by_coverage, missing_section
+from reports.pages.study_parts.comparisons import conditions_section, trends_section
+from reports.pages.study_parts.missing import missing_section
 from reports.pages.study_parts.patients import fill_patients
 from reports.render import render
 from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.adaptation import adaptation_words
 from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, in_words
-from reports.words.language import Language, marked
+from reports.words.language import SOURCE, Language, marked
 from reports.words.multiverse import (
     CHOICE_TITLES,
     condition_text,
@@ -37,9 +37,9 @@ from reports.words.multiverse import (
     span_text,
     verdict_text,
 )
-from reports.words.plan import mark_text, plan_values
-from reports.words.reasons import reason_text, reasons_text
-from reports.words.study import interval, measure_label, p_text
+from reports.words.plan import plan_values
+from reports.words.reasons import reason_text, reasons_text, result_reason
+from reports.words.study import interval, methods_summary
 
 URGENT = ("failed", "to_check", "interrupted", "partial", "skipped", "waiting", "running")
 """States that need a reason, in this order."""
@@ -78,10 +78,27 @@ def _finished(study: Study, language: Language) -> Mapping[str, Any]:
             for state, forms in STATE_COUNTS.items()
             if counts[state]
         ],
-        "rows": rows,
-        "reasons_text": partial(_reasons_text, language=language),
+        "rows": _by_reason(rows, language),
         "lost_s": study.status["seconds_lost"].sum(),
     }
+
+
+def _by_reason(rows: Sequence[Mapping[str, Any]], language: Language) -> list[dict[str, Any]]:
+    """Sessions of one state and for one reason are told together."""
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row["state"], _reasons_text(row, language)), []).append(row)
+    return [
+        {
+            "state": state,
+            "why": why,
+            "sessions": [(row["patient_id"], row["session_id"]) for row in those],
+            "lost_s": sum(lost)
+            if (lost := [s for row in those if (s := row["seconds_lost"]) is not None])
+            else None,
+        }
+        for (state, why), those in found.items()
+    ]
 
 
 def _reasons_text(row: Mapping[str, Any], language: Language) -> str:
@@ -133,78 +150,8 @@ def _identity(study: Study, language: Language) -> Mapping[str, Any]:
     }
 
 
-def _conditions(study: Study, language: Language) -> Mapping[str, Any]:
-    table = study.tables.get("conditions")
-    if table is None:
-        return {"readings": None}
-    readings = [
-        {
-            "name": name,
-            "title": language.word(STUDY_READING_WORDS[name]),
-            "rows": [
-                {**_comparison(row, language), "mark": mark_text(study.planned, row, language)}
-                for row in _with_quiet(list(_of_study(rows)))
-            ],
-            "forest": _forest(rows, language),
-            "patients": [_comparison(row, language) for row in _primary(rows)],
-        }
-        for name in STUDY_READING_WORDS
-        if (rows := table.filter(reading=name)).height
-    ]
-    return {
-        "readings": readings,
-        "in_blocks": table.filter(patient_id="")["in_blocks"].any(),
-        "uneven": language.listed(explained_by_coverage(study, language)),
-        "quiet": (table["measure"] == "share_without_speech").any(),
-    }
-
-
 def _plan(study: Study, language: Language) -> Mapping[str, Any] | None:
     return plan_values(study.planned, language)
-
-
-def _forest(rows: pl.DataFrame, language: Language) -> dict[str, Any] | None:
-    """Of the share of positive expression; none where nobody could be compared."""
-    shown = rows.filter(measure="share", of="positive").filter(pl.col("difference").is_not_null())
-    return forest_figure(shown.to_dicts(), language) if shown.height else None
-
-
-def _of_study(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    return rows.filter(patient_id="").iter_rows(named=True)
-
-
-def _with_quiet(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Each share, and below it the same without speech."""
-    quiet = {(row["of"], row["condition"]): row for row in rows if row["measure"] == "share_without_speech"}
-    for row in rows:
-        if row["measure"] != "share_without_speech":
-            yield row
-        if row["measure"] == "share" and (row["of"], row["condition"]) in quiet:
-            yield quiet[row["of"], row["condition"]]
-
-
-def _primary(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """What the forest shows, and who could not be compared."""
-    own = rows.filter(pl.col("patient_id") != "").filter(measure="share", of="positive")
-    return own.sort("condition", "patient_id").iter_rows(named=True)
-
-
-def _comparison(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
-    def ends(name: str) -> str:
-        return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], row["unit"], language)
-
-    return {
-        **{name: row[name] for name in ("patient_id", "condition", "reference", "reason", "patients")},
-        "sessions": f"{row['sessions_reference']}, {row['sessions']}",
-        "measure": measure_label(row["measure"], row["of"], language),
-        "coverage": "–" if row["coverage"] is None else words.share_text(row["coverage"], 1, language),
-        "mean_reference": ends("mean_reference"),
-        "mean": ends("mean"),
-        "difference": ends("difference"),
-        "effect": interval(row["effect"], row["effect_low"], row["effect_high"], "", language),
-        "p": p_text(row["p_holm"], language),
-        "exact": row["exact"],
-    }
 
 
 def _multiverse(study: Study, language: Language) -> Mapping[str, Any] | None:
@@ -229,7 +176,7 @@ def _analyses(verdict: Verdict, table: pl.DataFrame, language: Language) -> dict
         "verdict": verdict_text(verdict, language),
         "span": span_text(verdict, language),
         "moves": moves_text(verdict, language),
-        "reasons": verdict.reasons,
+        "reasons": {result_reason(text, language): count for text, count in verdict.reasons.items()},
         "figure": specification_curve(computed, language) if computed else None,
         "rows": [_analysis(row, language) for row in table.iter_rows(named=True)],
     }
@@ -238,35 +185,11 @@ def _analyses(verdict: Verdict, table: pl.DataFrame, language: Language) -> dict
 def _analysis(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     difference = row["difference"], row["difference_low"], row["difference_high"]
     return {
-        **{name: row[name] for name in ("own", "reason", "patients")},
+        **{name: row[name] for name in ("own", "patients")},
+        "reason": result_reason(row["reason"], language),
         "levels": [level_text(choice, row, language) for choice in CHOICE_TITLES],
         "sessions": f"{row['sessions_reference']}, {row['sessions']}",
         "difference": interval(*difference, "%", language),
-    }
-
-
-def _trends(study: Study, language: Language) -> Mapping[str, Any]:
-    table = study.tables.get("trends")
-    if table is None:
-        return {"readings": None}
-    return {
-        "readings": [
-            (language.word(title), [_trend(row, language) for row in _of_study(table.filter(reading=name))])
-            for name, title in STUDY_READING_WORDS.items()
-            if table.filter(reading=name).height
-        ]
-    }
-
-
-def _trend(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
-    return {
-        **{name: row[name] for name in ("reason", "sessions", "patients")},
-        "measure": measure_label(row["measure"], row["of"], language),
-        "weeks": "–" if row["weeks"] is None else language.number(row["weeks"]),
-        "per_week": interval(
-            row["per_week"], row["per_week_low"], row["per_week_high"], row["unit"], language, digits=2
-        ),
-        "p": p_text(row["p_holm"], language),
     }
 
 
@@ -345,37 +268,51 @@ def _adapted(study: Study, language: Language) -> Mapping[str, Any] | None:
     return adaptation_words(study.adaptation, study.adjusted, language)
 
 
-def _methods(study: Study, _: Language) -> Mapping[str, Any]:
+def _methods(study: Study, language: Language) -> Mapping[str, Any]:
     """The paragraphs alone: what the results are stands above."""
     told = (study.methods or "").partition("## Results")[0].split("\n\n")
-    return {"paragraphs": [text.strip() for text in told if text.strip() and not text.startswith("#")]}
+    return {
+        "summary": [] if language.name == SOURCE else methods_summary(study, language),
+        "paragraphs": [text.strip() for text in told if text.strip() and not text.startswith("#")],
+    }
 
 
 def _details(study: Study, language: Language) -> Mapping[str, Any]:
     return {
         "made": study.made,
         "about": study.about,
-        "warnings": [
-            (patient, session, reason_text(reason, language)) for patient, session, reason in study.warnings
-        ],
-        "errors": [
-            (row["patient_id"], row["session_id"], _reasons_text(row, language))
+        "warnings": _by_text(
+            (f"{patient} {session}", reason_text(reason, language))
+            for patient, session, reason in study.warnings
+        ),
+        "errors": _by_text(
+            (f"{row['patient_id']} {row['session_id']}", _reasons_text(row, language))
             for row in study.status.filter(state="failed").iter_rows(named=True)
-        ],
+        ),
         "problems": study.problems,
     }
+
+
+def _by_text(told: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Each text once, with its sessions."""
+    found: dict[str, list[str]] = {}
+    for session, text in told:
+        found.setdefault(text, []).append(session)
+    return [
+        {"text": text, "count": len(those), "sessions": ", ".join(those)} for text, those in found.items()
+    ]
 
 
 SECTIONS = (
     Section("finished", marked("Who finished, who did not, and why"), _finished),
     Section("coverage", marked("How much was seen"), _coverage),
     Section("identity", marked("Whether it was the patient"), _identity),
-    Section("conditions", marked("Conditions compared"), _conditions),
+    Section("conditions", marked("Conditions compared"), conditions_section),
     Section("missing", marked("How much the unseen time could matter"), missing_section),
     Section("multiverse", marked("What the conclusion hangs on"), _multiverse),
     Section("plan", marked("Planned and not planned"), _plan),
     Section("patients", marked("Who the patients are, and whether it matters"), fill_patients),
-    Section("trends", marked("Change over the weeks"), _trends),
+    Section("trends", marked("Change over the weeks"), trends_section),
     Section("events", marked("Around events"), _events),
     Section("adaptation", marked("Adapted to raters"), _adapted),
     Section("scales", marked("Scales, filled in by the machine"), _scales),

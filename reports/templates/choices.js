@@ -71,9 +71,9 @@ function keepChoices(key, valid, show, words) {
 }
 
 // As Python's csv writes it: a cell is quoted where it holds a mark of the format.
-function downloadTable(file, lines) {
-  const cell = (text) => (/[;"\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const text = lines.map((line) => `${line.map(cell).join(";")}\r\n`).join("");
+function downloadTable(file, separator, lines) {
+  const cell = (text) => (/[,;"\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const text = lines.map((line) => `${line.map(cell).join(separator)}\r\n`).join("");
   const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" }));
   Object.assign(document.createElement("a"), { href: url, download: file }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10000);

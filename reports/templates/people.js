@@ -1,6 +1,6 @@
 "use strict";
 {
-  const { key, file, columns, rows, with: seenWith, sessions, roles, words } = JSON.parse(
+  const { key, file, separator, columns, rows, with: seenWith, sessions, roles, words } = JSON.parse(
     document.getElementById("people-data").textContent,
   );
   const [ROLE, APPROVED, NUMBER, SEAT] = ["role", "approved", "person", "patient_region"].map((name) =>
@@ -179,7 +179,7 @@
       said.textContent = words.nothing;
       return;
     }
-    downloadTable(file, [columns, ...lines]);
+    downloadTable(file, separator, [columns, ...lines]);
     said.textContent = fill(words.saved, { file });
   }
 

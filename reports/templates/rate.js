@@ -2,7 +2,7 @@
 // A rater's answers to clips: one clip at a time, by keys or buttons, and saved as a table.
 {
   const data = JSON.parse(document.getElementById("rate-data").textContent);
-  const { key, answers, intensities, flags, words } = data;
+  const { key, answers, graded, intensities, flags, words } = data;
   const byId = (id) => document.getElementById(id);
   const all = (selector) => [...document.querySelectorAll(selector)];
   const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -16,7 +16,7 @@
     return JSON.parse(new TextDecoder().decode(clear));
   }
 
-  function start({ file, columns, rows, films }) {
+  function start({ file, separator, columns, rows, films }) {
     const video = document.querySelector("video");
     const numbers = rows.map((row) => row[columns.indexOf("clip")]);
     const idOf = (place) => `${rows[place][columns.indexOf("draw")]} ${numbers[place]}`;
@@ -49,11 +49,15 @@
       if (Object.keys(choice).length) kept.choices[ids[place]] = choice;
       else delete kept.choices[ids[place]];
     }
-    const setCode = (code) => change(() => put({ code }));
+    // Neutral, and a face that can't be judged, have no strength.
+    const isGraded = ({ code }) => code === undefined || graded.includes(code);
+    const setCode = (code) =>
+      change(() => put(isGraded({ code }) ? { code } : { code, intensity: undefined }));
     const setIntensity = (intensity) =>
+      isGraded(choiceOf(place)) &&
       change(() => put({ intensity: choiceOf(place).intensity === intensity ? undefined : intensity }));
     const nextIntensity = () =>
-      change(() => put({ intensity: intensities[intensities.indexOf(choiceOf(place).intensity) + 1] }));
+      setIntensity(intensities[intensities.indexOf(choiceOf(place).intensity) + 1] ?? choiceOf(place).intensity);
     const toggle = (flag) =>
       change(() => {
         const also = choiceOf(place).flags ?? [];
@@ -76,7 +80,10 @@
       const { code, intensity, flags: also = [] } = choiceOf(place);
       const press = (button, is) => button.setAttribute("aria-pressed", String(is));
       for (const button of all("[data-code]")) press(button, button.dataset.code === code);
-      for (const button of all("[data-intensity]")) press(button, button.dataset.intensity === intensity);
+      for (const button of all("[data-intensity]")) {
+        press(button, button.dataset.intensity === intensity);
+        button.disabled = !isGraded(choiceOf(place));
+      }
       for (const button of all("[data-flag]")) press(button, also.includes(button.dataset.flag));
       const told = { place: place + 1, all: ids.length, answered: answered() };
       byId("progress").textContent = fill(words.progress, told);
@@ -124,7 +131,7 @@
         for (const flag of flags) line[at(flag)] = also.includes(flag) ? "yes" : "";
         return [line];
       });
-      downloadTable(file, [columns, ...lines]);
+      downloadTable(file, separator, [columns, ...lines]);
       tell(fill(words.saved, { file, answered: answered(), all: ids.length }));
     }
 

@@ -1,6 +1,9 @@
 """Days, months and weekdays in words."""
 
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Literal, get_args
 
 from babel.dates import format_skeleton, get_day_names
 
@@ -19,11 +22,47 @@ def short_moment(recorded_at: datetime, language: Language) -> str:
     return _with_time(language.short_date(recorded_at), recorded_at, language)
 
 
-def in_session(time_s: float, recorded_at: datetime | None, language: Language) -> str:
-    """A moment of a session: the time of day, or where that is not known, the time in the video."""
-    if recorded_at is None or not has_time(recorded_at):
-        return clock(time_s)
-    return language.time(recorded_at + timedelta(seconds=time_s))
+Unit = Literal["minute", "second", "hundredth"]
+"""How exactly a moment of a session is told."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Tells moments of a session: the time of day, or where that is not known, the time in the video.
+
+    :param recorded_at: when the session began.
+    """
+
+    recorded_at: datetime | None
+    language: Language
+    unit: Unit = "minute"
+
+    def __call__(self, time_s: float) -> str:
+        if self.recorded_at is None or not has_time(self.recorded_at):
+            return clock(time_s, 2 if self.unit == "hundredth" else 0)
+        return self.language.time(self.recorded_at + timedelta(seconds=time_s), self.unit)
+
+
+def clock_of(
+    statements: Iterable[tuple[Hashable, float]], recorded_at: datetime | None, language: Language
+) -> Clock:
+    """The coarsest clock by which no two different statements have the same time.
+
+    :param statements: what is said, and of which moment, s; equal statements of one time are told once.
+    """
+    told = set(statements)
+    clocks = [Clock(recorded_at, language, unit) for unit in get_args(Unit)]
+    return next((one for one in clocks if not _clash(told, one)), clocks[-1])
+
+
+def _clash(statements: Iterable[tuple[Hashable, float]], tell: Callable[[float], str]) -> bool:
+    said: dict[str, tuple[Hashable, float]] = {}
+    for what, time_s in statements:
+        other, other_s = said.setdefault(tell(time_s), (what, time_s))
+        # at one and the same moment, one thing may end and another begin
+        if other != what and other_s != time_s:
+            return True
+    return False
 
 
 def _with_time(day: str, recorded_at: datetime, language: Language) -> str:

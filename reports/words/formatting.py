@@ -1,6 +1,9 @@
 """Numbers and results as plain text: templates must escape it."""
 
 import math
+import os
+import shlex
+import subprocess
 
 from pipeline.store.counts import number_of
 from reports.words.language import Language
@@ -57,3 +60,13 @@ def count_text(number: int, thing: str) -> str:
 def sentence(text: str) -> str:
     """The text with a capital letter; what follows stays as it is."""
     return text[:1].upper() + text[1:]
+
+
+def command_line(*words: str) -> str:
+    """A command to copy, quoted for this system's command line."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def milliseconds(time_s: float) -> int:
+    """As the scripts count, rounded up: a hair before its time a video still shows the picture before."""
+    return math.ceil(round(1000 * time_s, 3))

@@ -1,7 +1,8 @@
 """The languages of the pages: texts by gettext, and the formats of numbers, lists and dates.
 
 Templates and modules contain English. Translations are in ``reports/locale/<language>/*.po``, one file per
-page; texts of several pages are in ``common.po``.
+page; texts of several pages are in ``common.po``. A folder is a language; the header of its ``common.po``
+(``Language: fr_FR``) names whose numbers and dates it has.
 """
 
 import gettext
@@ -17,17 +18,17 @@ from io import BytesIO
 from typing import Any, Literal
 
 from babel import Locale
-from babel.dates import format_date, format_skeleton, format_time
+from babel.dates import format_date, format_skeleton, format_time, get_time_format
 from babel.lists import format_list
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, get_decimal_symbol, get_group_symbol
 
 from reports.errors import ReportError
 
 SOURCE = "en"
-LOCALES = {SOURCE: "en_GB", "fr": "fr_FR"}
-"""A language's name, as ``--lang`` and ``<html lang>`` give it, and whose numbers and dates it has."""
+_SOURCE_LOCALE = "en_GB"
 
 
 def marked(text: str) -> str:
@@ -44,7 +45,7 @@ def counted(one: str, many: str) -> tuple[str, str]:
 class Language:
     """One language; as :func:`language` returns it, the same object each time.
 
-    :param name: a key of :data:`LOCALES`.
+    :param name: one of :func:`languages`, as ``--lang`` and ``<html lang>`` give it.
     """
 
     name: str
@@ -71,6 +72,11 @@ class Language:
     def plain(self, value: float) -> str:
         """At most two decimals, and none that is zero: ``29.97``, ``5``."""
         return format_decimal(value, "#,##0.##", self.locale)
+
+    @property
+    def separators(self) -> str:
+        """The decimal mark and the mark of thousands, as Plotly takes them: ``.,``."""
+        return get_decimal_symbol(self.locale) + get_group_symbol(self.locale)
 
     def listed(self, parts: Sequence[str]) -> str:
         """``happy, sad and afraid``."""
@@ -99,23 +105,39 @@ class Language:
         # Babel's French lacks the one ordinal that it has: le 1er mars
         return re.sub(r"\b1 ", "1er ", day, count=1) if self.locale.language == "fr" else day
 
-    def time(self, moment: datetime) -> str:
-        """The time of day: ``14:05``."""
-        return format_time(moment, "short", locale=self.locale)
+    def time(self, moment: datetime, unit: Literal["minute", "second", "hundredth"] = "minute") -> str:
+        """The time of day: ``14:05``, ``14:05:09`` or ``14:05:09.25``."""
+        if unit == "hundredth":
+            seconds = f"ss'{get_decimal_symbol(self.locale)}'SS"
+            return format_time(moment, str(get_time_format("medium", self.locale)).replace("ss", seconds))
+        return format_time(moment, "short" if unit == "minute" else "medium", locale=self.locale)
+
+
+def languages() -> list[str]:
+    """The names: English, then that of each folder of translations."""
+    folders = sorted(folder.name for folder in _translated().iterdir() if (folder / _COMMON).is_file())
+    return [SOURCE, *folders]
 
 
 @cache
 def language(name: str) -> Language:
     """:raises ReportError: there is none of that name."""
-    if name not in LOCALES:
-        raise ReportError(f"`language` {name}: there is no such language; choose {' or '.join(LOCALES)}.")
-    return Language(name, Locale.parse(LOCALES[name]), _translations(name))
+    if name not in languages():
+        raise ReportError(f"`language` {name}: there is no such language; choose {' or '.join(languages())}.")
+    if name == SOURCE:
+        return Language(name, Locale.parse(_SOURCE_LOCALE), gettext.NullTranslations())
+    return Language(name, _locale(name), _translations(name))
+
+
+def _locale(name: str) -> Locale:
+    found = _read(_translated() / name / _COMMON).locale
+    if found is None:
+        raise ReportError(f"reports/locale/{name}/{_COMMON}: its header names no language.")
+    return found
 
 
 def _translations(name: str) -> gettext.NullTranslations:
     texts = gettext.NullTranslations()
-    if name == SOURCE:
-        return texts
     for file in reversed(catalogues(name)):
         more = gettext.GNUTranslations(_compiled(file))
         more.add_fallback(texts)
@@ -125,18 +147,27 @@ def _translations(name: str) -> gettext.NullTranslations:
 
 def catalogues(name: str) -> list[Traversable]:
     """The files that hold a language's texts."""
-    folder = resources.files("reports") / "locale" / name
-    return sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".po")), key=lambda file: file.name
-    )
+    files = (file for file in (_translated() / name).iterdir() if file.name.endswith(".po"))
+    return sorted(files, key=lambda file: file.name)
+
+
+_COMMON = "common.po"
+
+
+def _translated() -> Traversable:
+    return resources.files("reports") / "locale"
+
+
+def _read(file: Traversable) -> Catalog:
+    return read_po(BytesIO(file.read_bytes()))
 
 
 def _compiled(file: Traversable) -> BytesIO:
     compiled = BytesIO()
-    write_mo(compiled, read_po(BytesIO(file.read_bytes())))
+    write_mo(compiled, _read(file))
     compiled.seek(0)
     return compiled
 
 
 ENGLISH = language(SOURCE)
-"""The language of the sources, and of the pages for raters and of evaluations."""
+"""The language of the sources."""

@@ -1,7 +1,7 @@
 """Words of the page of people, and those that its script shows."""
 
 from reports.words.language import marked
-from reports.words.seats import DRAWING_WORDS
+from reports.words.preflight import DRAWING_WORDS
 
 ROLE_WORDS = {
     "patient": marked("The patient"),

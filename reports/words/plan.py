@@ -8,6 +8,7 @@ from pipeline.study.frozen_plans import Fault, FaultCode, FrozenPlan
 from pipeline.study.plan_file import Compared
 from pipeline.study.planned import Deviation, Mark, Planned
 from reports.words.language import Language, marked
+from reports.words.reasons import result_reason
 from reports.words.study import measure_label
 
 MARK_WORDS: Mapping[Mark, str] = {
@@ -52,7 +53,8 @@ def plan_values(planned: Planned | None, language: Language) -> Mapping[str, Any
         "is_late": frozen.before_results is None,
         "deviations": [_deviation(one, language) for one in planned.deviations],
         "missing": [
-            (_compared(one.compared, one.reference, language), one.reason) for one in planned.not_computed
+            (_compared(one.compared, one.reference, language), result_reason(one.reason, language))
+            for one in planned.not_computed
         ],
         "family": planned.used.family,
     }

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from pipeline.analysis.highlights import Moment
 from pipeline.analysis.session_results import SessionFacts, Unusual
+from pipeline.analysis.summaries import has_time
 from pipeline.records import NEGATIVE
 from pipeline.store.coverage import Span
 from reports.session_data import SessionMaterial
 from reports.words import formatting as words
-from reports.words.dates import in_session
+from reports.words.dates import Clock, clock_of
 from reports.words.labels import EMOTION_ORDER, EMOTION_WORDS, in_words
 from reports.words.language import Language, marked
 
@@ -149,15 +150,16 @@ def _group_word(group: str, material: SessionMaterial, language: Language) -> st
 
 def in_short(material: SessionMaterial, language: Language) -> list[tuple[str, str]]:
     """What a carer would ask first, and the answers."""
-    facts, resting = material.facts, _resting(material, language)
+    facts, tell = material.facts, _clock(material, language)
+    resting = _resting(material, tell)
     told = [(language.gettext("Closed eyes"), resting)] if resting else []
     if facts is None or not material.summary.observed_s:
         return told
     enough = material.enough
     if facts.good or enough:
-        told.append((language.word(HAPPY_MOMENTS), _good(facts.good, material, language)))
+        told.append((language.word(HAPPY_MOMENTS), _good(facts.good, tell)))
     if facts.hard or enough:
-        told.append((language.word(NEGATIVE_MOMENTS), _hard(facts.hard, material, language)))
+        told.append((language.word(NEGATIVE_MOMENTS), _hard(facts.hard, tell)))
     if not enough:
         return told
     if depends_on_speech(material):
@@ -219,25 +221,43 @@ _GROUPS = {
 _TOLD_CHANGE, _MUCH_CHANGE = 0.01, 0.10
 
 
-def _resting(material: SessionMaterial, language: Language) -> str:
-    """``From 14:05 to 14:20, and from 14:31 to 14:32: asleep or resting.``; empty without long rest."""
-    long = [span for span in material.summary.resting if span.end_s - span.start_s >= _LEAST_REST_S]
-    longest = sorted(long, key=lambda span: span.start_s - span.end_s)[:_RESTS_TOLD]
-    times = [_from_to(span, material, language) for span in sorted(longest, key=lambda span: span.start_s)]
-    if not times:
+def _clock(material: SessionMaterial, language: Language) -> Clock:
+    """One for all first lines: no time is that of two different things."""
+    facts = material.facts
+    told = [*_clearest(facts.good), *_clearest(facts.hard)] if facts else []
+    moments = [(moment.emotion, moment.start_s) for moment in told]
+    rests = [(span, edge_s) for span in _told_rests(material) for edge_s in (span.start_s, span.end_s)]
+    return clock_of([*moments, *rests], material.recorded_at, language)
+
+
+def _long_rests(material: SessionMaterial) -> list[Span]:
+    return [span for span in material.summary.resting if span.end_s - span.start_s >= _LEAST_REST_S]
+
+
+def _told_rests(material: SessionMaterial) -> list[Span]:
+    """The longest, in order of time."""
+    longest = sorted(_long_rests(material), key=lambda span: span.start_s - span.end_s)[:_RESTS_TOLD]
+    return sorted(longest, key=lambda span: span.start_s)
+
+
+def _resting(material: SessionMaterial, tell: Clock) -> str:
+    """``Asleep or resting from 14:05 to 14:20 and from 14:31 to 14:32.``; empty without long rest."""
+    rests, language = _told_rests(material), tell.language
+    if not rests:
         return ""
-    said = language.gettext("Asleep or resting %(times)s.", times=language.listed(times))
-    if len(long) == len(longest):
+    times = language.listed([_from_to(span, tell) for span in rests])
+    said = language.gettext("Asleep or resting %(times)s.", times=times)
+    if len(rests) == len(_long_rests(material)):
         return said
     more = language.gettext("There were other, shorter times.")
     return f"{said} {more}"
 
 
-def _from_to(span: Span, material: SessionMaterial, language: Language) -> str:
-    start, end = (in_session(edge, material.recorded_at, language) for edge in (span.start_s, span.end_s))
+def _from_to(span: Span, tell: Clock) -> str:
+    start, end = tell(span.start_s), tell(span.end_s)
     if start == end:
-        return language.gettext("around %(time)s", time=start)
-    return language.gettext("from %(start)s to %(end)s", start=start, end=end)
+        return tell.language.gettext("around %(time)s", time=start)
+    return tell.language.gettext("from %(start)s to %(end)s", start=start, end=end)
 
 
 _STILL = marked(
@@ -246,42 +266,47 @@ _STILL = marked(
 )
 
 
-def _good(moments: Sequence[Moment], material: SessionMaterial, language: Language) -> str:
+def _good(moments: Sequence[Moment], tell: Clock) -> str:
+    language = tell.language
     if not moments:
         return language.gettext(
             "No moment looked happy long and clearly enough to stand out in the time in which the face "
             "could be read."
         )
-    return language.gettext("The expression looked %(how)s.", how=_by_emotion(moments, material, language))
+    return language.gettext("The expression looked %(how)s.", how=_by_emotion(moments, tell))
 
 
-def _hard(moments: Sequence[Moment], material: SessionMaterial, language: Language) -> str:
+def _hard(moments: Sequence[Moment], tell: Clock) -> str:
+    language = tell.language
     if not moments:
         return language.gettext(
             "No moment looked sad, afraid, angry or disgusted long and clearly enough to stand out in the "
             "time in which the face could be read."
         )
-    return language.gettext("The expression looked %(how)s.", how=_by_emotion(moments, material, language))
+    return language.gettext("The expression looked %(how)s.", how=_by_emotion(moments, tell))
 
 
-def _by_emotion(moments: Sequence[Moment], material: SessionMaterial, language: Language) -> str:
+def _clearest(moments: Sequence[Moment]) -> list[Moment]:
+    return sorted(moments, key=lambda moment: -moment.clearness)[:MOMENTS_TOLD]
+
+
+def _by_emotion(moments: Sequence[Moment], tell: Clock) -> str:
     """``sad around 14:03 and 14:20, and angry around 14:07``: of the clearest few."""
+    language = tell.language
     looks = in_words(EMOTION_WORDS, language)
-    clearest = sorted(moments, key=lambda moment: -moment.clearness)[:MOMENTS_TOLD]
     parts = []
     for name in EMOTION_ORDER:
-        at = sorted(moment.start_s for moment in clearest if moment.emotion == name)
+        at = sorted(moment.start_s for moment in _clearest(moments) if moment.emotion == name)
         if not at:
             continue
-        times = language.listed(
-            list(dict.fromkeys(in_session(start_s, material.recorded_at, language) for start_s in at))
-        )
-        if material.is_time_known:
-            parts.append(language.gettext("%(emotion)s around %(times)s", emotion=looks[name], times=times))
+        times = language.listed(list(dict.fromkeys(map(tell, at))))
+        if not has_time(tell.recorded_at):
+            said = language.gettext("%(emotion)s at %(times)s of the video", emotion=looks[name], times=times)
+        elif tell.unit == "minute":
+            said = language.gettext("%(emotion)s around %(times)s", emotion=looks[name], times=times)
         else:
-            parts.append(
-                language.gettext("%(emotion)s at %(times)s of the video", emotion=looks[name], times=times)
-            )
+            said = language.gettext("%(emotion)s at %(times)s", emotion=looks[name], times=times)
+        parts.append(said)
     return language.listed(parts)
 
 

@@ -1,5 +1,6 @@
 """Format the numbers of a study's results as in a paper."""
 
+from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.labels import EMOTION_WORDS
 from reports.words.language import Language, marked
@@ -49,3 +50,45 @@ def p_text(p: float | None, language: Language) -> str:
     if p is None:
         return "–"
     return f"< {language.number(0.001, 3)}" if p < 0.001 else language.number(p, 3)
+
+
+# --- the methods in short
+
+
+def methods_summary(study: Study, language: Language) -> list[str]:
+    """How sessions were read and conditions compared; the whole text is for papers, in English."""
+    return [" ".join([_read(study, language), *_compared(study, language)]), _limits(language)]
+
+
+def _read(study: Study, language: Language) -> str:
+    rates = language.listed([language.plain(float(rate)) for rate in study.made["sample_fps"]])
+    settings = study.about["settings"]
+    return language.gettext(
+        "Each video was read at %(rates)s images per second; the classifier gave each readable face of the "
+        "patient the probabilities of seven expressions. Shares are of the time in which the face could be "
+        "read. Sessions count of which at least %(coverage)s and %(seconds)s\u00a0s could be read, and "
+        "episodes of %(episode)s\u00a0s or longer.",
+        rates=rates,
+        coverage=words.share_text(settings["min_coverage"], 1.0, language),
+        seconds=language.plain(settings["min_observed_s"]),
+        episode=language.plain(settings["episodes.min_duration_s"]),
+    )
+
+
+def _compared(study: Study, language: Language) -> list[str]:
+    table = study.tables.get("conditions")
+    if table is None or not table["difference"].count():
+        return []
+    return [
+        language.gettext(
+            "Conditions were compared with “%(reference)s” by mixed models, patients with themselves; p is "
+            "by permutation, corrected for the number of tests (Holm).",
+            reference=table["reference"][0],
+        )
+    ]
+
+
+def _limits(language: Language) -> str:
+    return language.gettext(
+        "All numbers are automated estimates of what a face shows, not of what a person feels."
+    )

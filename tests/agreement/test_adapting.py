@@ -17,9 +17,11 @@ from pipeline.agreement.adapting import (
     estimate,
     read_rated_study,
     told,
+    told_of_own,
 )
 from pipeline.agreement.adjusted_shares import (
     ALL,
+    AdjustedShare,
     adjusted_shares,
     lines,
     read_adjusted_shares,
@@ -27,9 +29,10 @@ from pipeline.agreement.adjusted_shares import (
 )
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
-from pipeline.stats.recalibration import clip_answers, unchanged
+from pipeline.stats.recalibration import Change, HeldOutTest, clip_answers, unchanged
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.paths import timeline_path
+from pipeline.store.spreadsheet import DECIMALS, Decimal, keep_decimal
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,36 @@ def test_truth_about_an_unsure_machine_helps_unseen_patients(study: Path) -> Non
     assert sum(found.offsets.values()) == pytest.approx(0, abs=1e-9)
     assert told(found).startswith("On patients that it had not seen, agreement went from 9")
     assert estimate(rated) == found
+    assert found.own.test.helps
+    counts = {name: sum(one.clip.patient_id == name for one in rated.clips) for name in rated.patients}
+    assert {name: one.clips for name, one in found.own_patients.items()} == {
+        name: count for name, count in counts.items() if count >= 10
+    }
+    assert told_of_own(found).startswith(
+        f"For {len(found.own_patients)} of 12 patients, own offsets. On sess"
+    )
+
+
+def test_own_offsets_that_do_not_help_are_given_to_nobody(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worse = HeldOutTest(11, 140, Change(0.8, 0.8, 0, -0.1, 0.1, -0.1), Change(0.7, 0.8, 0.1, -0.1, 0.3, -0.2))
+    monkeypatch.setattr("pipeline.agreement.adapting.session_test", lambda *_: worse)
+    found = estimate(read_rated_study(study, clip_tables(study, [])))
+    assert found.test.helps
+    assert found.own.test == worse
+    assert not found.own_patients
+    assert told_of_own(found).startswith(
+        "No patient has own offsets: of 11 with enough clips, they are no impr"
+    )
+
+
+def test_too_few_clips_of_a_patient_are_told(study: Path, made: Path) -> None:
+    clips = draw_clips(study, 60)
+    write_answers(study, clips, [shown_in(made, clip) for clip in clips])
+    found = estimate(read_rated_study(study, clip_tables(study, [])))
+    assert found.own is None
+    assert "these need 5 patients with 10 clips each, of 2 sessions" in told_of_own(found)
 
 
 def test_with_few_patients_sessions_are_left_out_and_it_says_so(study: Path, made: Path) -> None:
@@ -155,7 +188,7 @@ def misread(out: Path) -> None:
     (out / "truth").mkdir()
     rows = [(f"P{p}", "S1", 4 * k, 4 * k + 4, one) for p in range(1, 7) for k, one in enumerate(shown)]
     names = ["patient_id", "session_id", "start_s", "end_s", "code"]
-    pl.DataFrame(rows, names, orient="row").write_csv(out / "truth" / "episodes.csv", separator=";")
+    pl.DataFrame(rows, names, orient="row").write_csv(out / "truth" / "episodes.csv", separator=",")
 
 
 def test_shares_are_those_that_raters_would_have_named(
@@ -203,12 +236,23 @@ def test_raters_who_guess_give_no_shares(study: Path) -> None:
     assert "tells the groups apart too badly" in next(one.reason for one in found if one.of == "neutral")
 
 
+@pytest.mark.parametrize("decimal", DECIMALS)
+def test_shares_are_read_back_with_either_decimal_mark(decimal: Decimal, tmp_path: Path) -> None:
+    keep_decimal(tmp_path, decimal)
+    shares = [
+        AdjustedShare("", "positive", 12, 0.25, 0.125, 0.5, 0.3, 0.2, 0.45),
+        AdjustedShare("music", "negative", 3, 0.5, 0.25, 0.75, reason="too few; of it, really"),
+    ]
+    write_adjusted_shares(tmp_path, shares)
+    assert read_adjusted_shares(tmp_path) == shares
+
+
 def test_shares_older_than_a_timeline_are_not_shown(tmp_path: Path) -> None:
     put(tmp_path, make_timeline([("happy", 20)]))
     assert read_adjusted_shares(tmp_path) == []
     write_adjusted_shares(tmp_path, [])
     assert read_adjusted_shares(tmp_path) == []
     path = tmp_path / "agreement" / "adjusted_shares.csv"
-    path.write_text(path.read_text("utf-8-sig") + ";neutral;many;0;0;0;;;;\n")
+    path.write_text(path.read_text("utf-8-sig") + ",neutral,many,0,0,0,,,,\n")
     with pytest.raises(InputError, match="not as `adapt` wrote it"):
         read_adjusted_shares(tmp_path)

@@ -225,7 +225,7 @@ def test_files_of_figures_and_disagreements(out: Path) -> None:
     assert figures["comparisons"][0]["seconds"] == 25
     assert "P1" not in json.dumps(figures), "whose sessions they were is nobody's business"
     path = write_disagreements(found, out / "agreement" / "disagreements.csv")
-    rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines(), delimiter=";"))
+    rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines(), delimiter=","))
     assert rows[0]["patient_id"] == "P1"
     assert {row["second"] for row in rows} == {"'=anna"}, "no spreadsheet runs it as a formula"
 

@@ -11,11 +11,10 @@ from pipeline.analysis.scales import (
     BUDGET,
     ITEM,
     NOT_ASSESSED,
-    Scale,
     read_ratings,
-    read_scales,
     write_scales,
 )
+from pipeline.analysis.scales_file import Scale, read_scales
 from pipeline.analysis.summaries import EPISODES_SCHEMA, SESSIONS_SCHEMA
 from pipeline.errors import InputError
 from pipeline.processing.session import Settings

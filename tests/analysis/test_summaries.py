@@ -45,7 +45,7 @@ def share(made: Path, patient: str, reading: str, of: str) -> float:
 
 
 def truth(made: Path) -> pl.DataFrame:
-    return pl.read_csv(made / "truth" / "episodes.csv", separator=";")
+    return pl.read_csv(made / "truth" / "episodes.csv", separator=",")
 
 
 def test_a_folder_without_timelines_says_so(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.store.timeline import read_timeline, written_sessions
 
 
 def table(path: Path) -> pl.DataFrame:
-    return pl.read_csv(path, separator=";")
+    return pl.read_csv(path, separator=",")
 
 
 def test_every_session_is_a_timeline_of_this_program(raw_study: Path) -> None:

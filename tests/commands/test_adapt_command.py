@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from adaptations import make_adaptation
+from adaptations import make_adaptation, make_own_offsets
 from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
 from simulated_raters import rate_as_the_machine_expects, rate_truly
 from small_studies import make_small_study
@@ -43,6 +43,7 @@ def test_an_adaptation_that_helps_is_written_and_used(emonext: Emonext, study: P
     assert found is not None
     assert "120 clips of 6 patients, rated by 1 person." in ended.out
     assert "On patients that it had not seen, agreement went from" in ended.out
+    assert "own offsets" in ended.out
     assert f"Adaptation {found.name}: {adaptation_path(study)}" in ended.out.replace("\n", " ")
     assert read_sessions(study)["adapted"].all()
     (run,) = (run for run in read_runs(study) if run.command == "adapt")
@@ -67,7 +68,12 @@ def test_one_that_does_not_help_is_refused_and_an_older_one_stays(emonext: Emone
 
 def test_another_studys_adaptation_is_copied_and_removed(emonext: Emonext, tmp_path: Path) -> None:
     study = make_small_study(tmp_path / "one patient", 1)
-    other = tmp_path / "other.json"
+    other, own = tmp_path / "other.json", tmp_path / "own.json"
+    write_adaptation(own, make_adaptation(own=make_own_offsets("P01")))
+    ended = emonext("summarize", study, "--adapt", own)
+    assert ended.code == DONE
+    assert_one_line_naming(ended, "own offsets of 1 patient are left out")
+    assert read_adaptation(study).own is None
     write_adaptation(other, make_adaptation())
     ended = emonext("summarize", study, "--adapt", other)
     assert (ended.code, ended.err) == (DONE, "")

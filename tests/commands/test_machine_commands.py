@@ -1,6 +1,7 @@
 """commands: `demo` and `bench`."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,60 @@ def test_bench_of_what_is_no_video_is_told(emonext: Emonext, model: list[str], t
     assert ended.code == BAD_INPUT
     assert_one_line_naming(ended, "gone.mp4")
     assert not list(tmp_path.iterdir())
+
+
+class FakeJupyter:
+    """Answers Ctrl-C itself, then ends."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.interrupts = iter([KeyboardInterrupt])
+        STARTED.append((command, os.environ.get("EMONEXT_KEY_FILE")))
+
+    def __enter__(self) -> "FakeJupyter":
+        return self
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def wait(self) -> int:
+        for interrupt in self.interrupts:
+            raise interrupt
+        return DONE
+
+
+STARTED: list[tuple[list[str], str | None]] = []
+
+
+def test_notebooks_are_copied_and_opened(
+    emonext: Emonext, two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.commands.machine.import_module", lambda name: None)
+    monkeypatch.setattr("pipeline.commands.machine.subprocess.Popen", FakeJupyter)
+    STARTED.clear()
+    monkeypatch.chdir(tmp_path)
+    assert emonext("key", "k.key").code == DONE
+    monkeypatch.setenv("EMONEXT_KEY_FILE", "k.key")
+    ended = emonext("notebooks", two.name)
+    assert (ended.code, ended.err) == (DONE, "")
+    ((command, key),) = STARTED
+    assert command[-2:] == ["jupyterlab", str(two / "notebooks")]
+    assert key == str(tmp_path / "k.key"), "notebooks have another working folder"
+    assert len([*(two / "notebooks").glob("*.ipynb")]) == 5
+    assert "notebooks" in emonext("audit", "show", two).out
+
+
+def test_without_jupyterlab_one_line_says_how_to_install_it(
+    emonext: Emonext, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr("pipeline.commands.machine.import_module", missing)
+    ended = emonext("notebooks", two)
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "This needs jupyterlab: pip install")
+    assert "[notebooks]" in ended.err
+    path = two / "notebooks" / "1_first_look.ipynb"
+    path.write_text("{}")
+    ended = emonext("notebooks", two, "--no-open")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert f"{path}: kept as it is, and differs from the original" in ended.out

@@ -14,7 +14,8 @@ def test_preflight_tells_what_to_change_and_leaves_nothing(
     ended = emonext("preflight", clips / "single_face.mp4")
     assert (ended.code, ended.err) == (DONE, "")
     assert "12 pictures checked, from 0:00 to 0:02" in ended.out
-    assert ended.out.splitlines()[-1] == "This set-up will work."
+    assert ended.out.splitlines()[-1] == "This set-up will work, but could be better."
+    assert "If somebody spoke in this recording" in " ".join(ended.out.split())
     assert not list(tmp_path.iterdir())
 
 
@@ -55,10 +56,11 @@ def test_preflight_of_a_folder_names_the_worst_first(emonext: Emonext, folder: P
     ended = emonext("preflight", folder)
     assert (ended.code, ended.err) == (INCOMPLETE, "")
     verdicts = [line for line in ended.out.splitlines() if line.endswith(".mp4")]
-    assert verdicts == ["can't be read: P1_S3.mp4", "will not work: P1_S2.mp4", "good: P1_S1.mp4"]
+    assert verdicts == ["can't be read: P1_S3.mp4", "will not work: P1_S2.mp4", "could be better: P1_S1.mp4"]
     assert ended.out.splitlines()[0] == f"{folder}: 3 recordings checked, the worst first"
     assert (
-        ended.out.splitlines()[-1] == "1 recording can't be read, 1 recording will not work, 1 recording good"
+        ended.out.splitlines()[-1] == "1 recording can't be read, 1 recording will not work, "
+        "1 recording could be better"
     )
     assert sorted(path.name for path in folder.iterdir()) == ["P1_S1.mp4", "P1_S2.mp4", "P1_S3.mp4"]
 
@@ -69,22 +71,34 @@ def test_preflight_does_not_open_what_has_no_consent(emonext: Emonext, folder: P
     ended = emonext("preflight", folder)
     assert ended.code == DONE
     assert "not opened, because a list states no consent: 2 recordings" in ended.err
-    assert "good: P1_S1.mp4" in ended.out
+    assert "could be better: P1_S1.mp4" in ended.out
     refused = emonext("preflight", folder / "P1_S2.mp4")
     assert refused.code == BAD_INPUT
     assert_one_line_naming(refused, "P1_S2.mp4")
 
 
-def test_preflight_writes_the_page_of_seats_on_request(
-    emonext: Emonext, folder: Path, tmp_path: Path
-) -> None:
-    page = tmp_path / "seats.html"
+def test_preflight_writes_the_page_on_request(emonext: Emonext, folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "recordings.html"
     ended = emonext("preflight", folder, "--page", page, "--lang", "fr")
-    assert f"Seats: {page} (shows faces" in ended.out
+    assert f"Page: {page} (shows faces" in ended.out
     text = page.read_text("utf-8")
-    assert "La place du patient" in text
+    assert "3 enregistrements" in text.replace("\u202f", " ")
     assert text.count("data:image/jpeg") == 2
     assert page.stat().st_mode & 0o077 == 0
+
+
+def test_a_page_states_consent_where_a_list_states_none_yet(
+    emonext: Emonext, folder: Path, tmp_path: Path
+) -> None:
+    """After `study init`, nothing may be opened; the page asks for the consent."""
+    assert emonext("study", "init", folder).code == DONE
+    assert emonext("preflight", folder).code == BAD_INPUT
+    ended = emonext("preflight", folder, "--page", tmp_path / "recordings.html")
+    assert ended.code == DONE
+    assert ended.out.splitlines()[0] == f"{folder}: 0 recordings checked, the worst first"
+    text = (tmp_path / "recordings.html").read_text("utf-8")
+    assert "3 recordings: 3 were not opened." in text
+    assert "data:image/jpeg" not in text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rich.console import Console
 from pipeline.store.audit import IDS_FILE, read_runs
 from pipeline.store.encryption import use_no_key
 from pipeline.store.lock import folder_lock
+from pipeline.store.spreadsheet import read_decimal
 
 # --- the other commands
 
@@ -37,6 +38,24 @@ def test_reports_are_made_again_without_video_and_model(
     assert (ended.code, ended.err) == (DONE, "")
     assert ended.out.strip() == f"Report: {out / 'reports' / 'index.html'}"
     assert (out / "reports/P1/S1.html").is_file()
+
+
+def test_a_page_to_send_needs_no_other_file(
+    emonext: Emonext, derived_small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = shutil.copytree(derived_small_study, tmp_path / "study")
+    monkeypatch.chdir(tmp_path)
+    ended = emonext("report", study, "--one", "P02", "S03", "--lang", "fr")
+    assert (ended.code, ended.err, ended.out) == (DONE, "", "Page to send: P02_S03.html\n")
+    page = (tmp_path / "P02_S03.html").read_text("utf-8")
+    assert '<html lang="fr">' in page
+    assert re.findall(r'href="[^"]*\.html', page) == []
+    assert not (study / "reports").exists()
+    unknown = emonext("report", study, "--one", "P02", "S99")
+    assert unknown.code == BAD_INPUT
+    assert_one_line_naming(unknown, "no session of P02 S99 with a timeline")
+    both = emonext("report", study, "--one", "P02", "S03", "--thumbnails", "blur")
+    assert both.code == BAD_INPUT
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "damaged"])
@@ -102,7 +121,7 @@ def test_a_wrong_file_of_the_face_embedder_ends_before_roles_are_applied(
 ) -> None:
     assert emonext("people", two).code == DONE
     table = two / "people.csv"
-    table.write_text(table.read_text(encoding="utf-8-sig").replace(";patient;", ";other;"), encoding="utf-8")
+    table.write_text(table.read_text(encoding="utf-8-sig").replace(",patient,", ",other,"), encoding="utf-8")
     before = {path: path.read_bytes() for path in two.rglob("*.parquet")}
     missing = tmp_path / "faces.pt"
     for arguments in (["people", two], ["people", two, "--apply", table]):
@@ -120,6 +139,25 @@ def test_the_page_of_people_has_the_language_of_the_reports(emonext: Emonext, tw
     assert f'<html lang="{lang}">' in page
     assert f"emonext people {two.name} --apply people.csv" in page
     assert str(two) not in page
+
+
+def test_pages_of_commands_have_the_language_of_the_reports_or_their_own(emonext: Emonext, two: Path) -> None:
+    pages = {
+        two / "people.html": ["people", two],
+        two / "review" / "P1" / "S1.html": ["review", two, "P1", "S1"],
+    }
+    assert emonext("report", two, "--lang", "fr").code == DONE
+    for page, command in pages.items():
+        assert emonext(*command).code == DONE
+        assert '<html lang="fr">' in page.read_text()
+        assert emonext(*command, "--lang", "en").code == DONE
+        assert '<html lang="en">' in page.read_text()
+        ended = emonext(*command, "--lang", "xx")
+        assert ended.code == BAD_INPUT
+        assert_one_line_naming(ended, "--lang xx: there is no such language; choose en or fr.")
+    ended = emonext("people", two, "--apply", two / "people.csv", "--lang", "fr")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "--lang")
 
 
 @pytest.mark.parametrize("command", [["people"], ["review"]])
@@ -249,3 +287,45 @@ def test_options_without_a_value_are_the_library_s_defaults() -> None:
         settings.min_coverage,
         settings.baseline_condition,
     )
+
+
+def test_the_decimal_mark_of_a_folder_is_chosen_once(emonext: Emonext, two: Path, tmp_path: Path) -> None:
+    assert emonext("export", two, "--format", "csv", "--samples").code == DONE
+    sample = two / "exports" / "csv" / "timelines" / "P1_S1.csv"
+    assert sample.read_text("utf-8").startswith("patient_id,session_id,condition,clock,sample,time_s,")
+    ended = emonext("export", two, "--format", "csv", "--decimal", "comma")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert "--samples adds them" in ended.out
+    assert not sample.exists(), "an export holds what the last command asked for"
+    path = tmp_path / "status.csv"
+    assert emonext("status", two, "--csv", path).code == DONE
+    assert emonext("people", two).code == DONE
+    written = [
+        two / "exports" / "csv" / "sessions.csv",
+        two / "summaries" / "table.csv",
+        path,
+        two / "people.csv",
+    ]
+    for table in written:
+        first = table.read_text("utf-8-sig").splitlines()[0]
+        assert ";" in first, table
+        assert "," not in first, table
+    assert re.search(r'"separator": ?";"', (two / "people.html").read_text())
+    ended = emonext("export", two, "--format", "bids", "--decimal", "point")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "--decimal: only valid with --format csv")
+
+
+def test_a_study_hands_its_decimal_mark_to_its_results(
+    emonext: Emonext, video: Path, model: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    video.rename(folder / video.name)
+    assert emonext("study", "init", folder, "--decimal", "comma").code == DONE
+    listed = folder / "sessions.csv"
+    text = listed.read_text("utf-8-sig")
+    assert text.startswith("patient_id;session_id;video;")
+    listed.write_text(text.replace(";;;;;;;;;;", ";;;;;;;;;yes;"), "utf-8-sig")
+    assert emonext("process", folder, "--out", tmp_path / "out", *model).code in (DONE, INCOMPLETE)
+    assert read_decimal(tmp_path / "out") == "comma"

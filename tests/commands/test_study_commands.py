@@ -44,8 +44,8 @@ def test_a_study_is_processed_from_its_list(
     assert told.code == DONE
     page = (tmp_path / "status.html").read_text()
     assert "1 done" in page
-    assert "1 no consent" in page
-    assert "There is no consent: nothing is processed" in page
+    assert "1 without consent" in page
+    assert "there is no consent: nothing is processed" in page
     assert str(tmp_path) not in page
     assert all(word in told.out for word in ("P1", "done", "P2", "no consent"))
     assert (tmp_path / "status.csv").read_text().count("\n") == 3
@@ -69,7 +69,7 @@ def test_a_list_is_begun_and_checked(emonext: Emonext, video: Path, tmp_path: Pa
     shutil.copy(video, folder / "P012_S01.mp4")
     assert emonext("study", "init", folder).code == DONE
     path = folder / "sessions.csv"
-    path.write_text(path.read_text("utf-8-sig").replace("P012_S01.mp4;;;;;;;;;", "P012_S01.mp4;;;;;;;;;yes"))
+    path.write_text(path.read_text("utf-8-sig").replace("P012_S01.mp4,,,,,,,,,", "P012_S01.mp4,,,,,,,,,yes"))
     ended = emonext("study", "check", path)
     assert (ended.code, ended.err) == (DONE, "")
     assert "1 session, 1 patient, no errors." in ended.out

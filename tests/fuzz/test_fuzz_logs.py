@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 from fuzzing import EDITS, JSON, MARKUP, TEXTS, Fuzz, own_errors, replaced
 from hostile import edited
@@ -21,12 +20,11 @@ from pipeline.reasons import free_text
 from pipeline.records import Person
 from pipeline.store.audit import IDS_FILE, LOG_FILE, audited, read_ids, read_runs, verify
 from pipeline.store.encryption import use_key, use_no_key, write_key
-from pipeline.store.status import STATUS_SCHEMA
 from reports.assets import INLINE
 from reports.forms.people import people_page
-from reports.pages.index import IndexEntry, index_page
+from reports.index_data import IndexEntry, Overview
+from reports.pages.index import index_page
 from reports.pages.session import session_page
-from reports.pages.status import status_page
 from reports.session_data import SessionMaterial
 from reports.words.language import ENGLISH
 
@@ -199,24 +197,11 @@ def test_pages_show_texts_and_obey_none(fuzz: Fuzz) -> None:
             reason=free_text(text),
         )
         entry = IndexEntry("P1", "S1", "failed", (free_text(text),), None, None)
-        row = dict.fromkeys(("coverage", "identity", "seconds_lost", "video_s", "took_s", "speed"))
-        row |= {
-            "patient_id": "P1",
-            "session_id": "S1",
-            "state": "failed",
-            "finished_at": text,
-            "reason": text,
-        }
-        schema = STATUS_SCHEMA | {"speed": pl.Float64()}
-        frame = pl.DataFrame(
-            [{k: v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for k, v in row.items()}],
-            schema={name: schema[name] for name in row},
-        )
         return [
             str(session_page(SessionMaterial(timeline, summarize(timeline)), ENGLISH)),
             str(index_page([entry], ENGLISH, INLINE)),
             str(people_page([person], text)),
-            str(status_page(frame)),
+            str(index_page([entry], ENGLISH, INLINE, Overview(is_status=True))),
         ]
 
     def shape(html: str) -> list[Any]:

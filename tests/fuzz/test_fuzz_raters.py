@@ -93,7 +93,7 @@ def test_files_of_raters(fuzz: Fuzz, tmp_path: Path, kind: str) -> None:
 def test_scales_of_a_study(fuzz: Fuzz, tmp_path: Path) -> None:
     from importlib import resources
 
-    from pipeline.analysis.scales import read_scales
+    from pipeline.analysis.scales_file import read_scales
 
     path = tmp_path / "scales.toml"
     good = (resources.files("pipeline.analysis") / "scales.toml").read_bytes()
@@ -167,7 +167,7 @@ def test_cells_of_a_spreadsheet(fuzz: Fuzz, tmp_path: Path) -> None:
     def check(cells: list[str]) -> None:
         write_rows(path, ["a", "b", "c"], [dict(zip("abc", cells, strict=False))])
         text = path.read_bytes().decode("utf-8-sig")
-        written = list(csv_module.reader(io.StringIO(text, newline=""), delimiter=";"))
+        written = list(csv_module.reader(io.StringIO(text, newline=""), delimiter=","))
         for cell in written[1] if len(written) > 1 else []:
             assert not cell or cell[0] not in "=+-@\t\r\n ＝＋－＠", repr(cell)
         if "\0" in text:
@@ -192,7 +192,7 @@ def test_the_status_as_a_spreadsheet(fuzz: Fuzz, tmp_path: Path) -> None:
         assert done.exit_code == 0, done.exception
         assert "\x1b[2J" not in done.output
         text = path.read_bytes().decode("utf-8-sig")
-        for row in csv_module.reader(io.StringIO(text, newline=""), delimiter=";"):
+        for row in csv_module.reader(io.StringIO(text, newline=""), delimiter=","):
             assert not any(cell[:1] in tuple("=+-@\t\r\n ＝＋－＠") for cell in row)
 
     fuzz(check, TEXTS, *FORMULAS[::3], *MARKUP, few=3)

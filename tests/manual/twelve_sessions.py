@@ -94,13 +94,13 @@ def confirm(out: Path, sessions: list[str]) -> None:
     """Name whoever sits on the left the patient, in these sessions."""
     left = {session: tracks_on_the_left(out, session) for session in sessions}
     with (out / "people.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
+        rows = list(csv.DictReader(file, delimiter=","))
     for row in rows:
         if row["session_id"] in left:
             own = left[row["session_id"]] & set(map(int, row["tracks"].split()))
             row["role"], row["approved"] = "patient" if own else "caregiver", "yes"
     with (out / "confirmed.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=",")
         writer.writeheader()
         writer.writerows(rows)
     emonext("people", out, "--apply", out / "confirmed.csv")

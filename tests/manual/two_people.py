@@ -353,14 +353,14 @@ def click(folder: Path, truths: Mapping[str, Truth]) -> None:
             if who is not None:
                 counts[who] += 1
     with (folder / "out/people.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
+        rows = list(csv.DictReader(file, delimiter=","))
     for row in rows:
         seen = [shown[row["patient_id"], int(track)] for track in row["tracks"].split()]
         patient, carer = np.sum(seen, axis=0)
         row["role"] = "patient" if patient > carer else "caregiver" if carer else "other"
         row["approved"] = "yes"
     with (folder / "people.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=",")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -20,10 +20,10 @@ from pipeline.store.encryption import use_key, use_no_key, write_key
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refusal_folder
-from pipeline.store.status import overview, read_outcomes, read_status
+from pipeline.store.status import read_outcomes, read_status
 from pipeline.store.timeline import check_key, unencrypted_tables, written_sessions
 from reports import own_text, write_reports
-from reports.pages.status import status_page
+from reports.write import write_status_page
 
 # --- stopped in between
 
@@ -186,9 +186,9 @@ def test_what_was_set_aside_without_a_key_is_told(study: Study) -> None:
 def test_the_status_page_says_why_and_not_that_it_failed(study: Study) -> None:
     study.process("yes")
     study.process("no")
-    page = str(status_page(overview(study.out, running=False)))
-    assert "1 consent withdrawn" in page
-    assert "Consent was withdrawn: earlier results are set aside until they are purged" in page
+    page = write_status_page(study.out, study.folder / "status.html", running=False).read_text()
+    assert "1 with consent withdrawn" in page
+    assert "consent was withdrawn: earlier results are set aside until they are purged" in page
     assert "failed" not in page.partition("<table")[2]
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,3 +156,66 @@ def test_the_program_s_own_scripts_are_about_nobody(out: Path, process: Process)
         "reports/study.html",
     }
     assert do_purge(out, "P1").mentions == ()
+
+
+# --- notebooks
+
+
+def notebook(tmp_path: Path, data: dict[str, object], source: str = "x") -> Path:
+    cell = {
+        "cell_type": "code",
+        "source": [source],
+        "outputs": [{"output_type": "display_data", "data": data}],
+    }
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}))
+    return path
+
+
+KNOWN = {"P012": {"S01", "S02"}, "P013": {"S01"}}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"text/plain": ["shape: (1, 2)\n", "│ P012 ┆ S01 │"]},
+        {"text/plain": "patient\nP012 S01"},
+        {"text/html": "<td>&quot;P012&quot;</td><td>&quot;S01&quot;</td>"},
+        {"text/html": ["<td>P012</td>\n", "      <td>S01</td>\n"]},
+        {"application/vnd.plotly.v1+json": {"data": [{"x": [1], "text": ["P012", "S01"]}]}},
+    ],
+)
+def test_an_id_in_the_output_of_a_notebook_is_found(data: dict[str, object], tmp_path: Path) -> None:
+    path = notebook(tmp_path, data)
+    assert mentions(path, IdPattern("P012", None, KNOWN))
+    assert mentions(path, IdPattern("P012", "S01", KNOWN))
+    assert not mentions(path, IdPattern("P012", "S02", KNOWN))
+    assert not mentions(path, IdPattern("P013", None, KNOWN))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"image/png": "iVBORw0KGgo+P012+/AAAA=\n"},
+        {"application/vnd.plotly.v1+json": {"data": [{"y": {"dtype": "f8", "bdata": "AAAA/P012/AAA="}}]}},
+        {"text/html": '<img src="data:image/png;base64,AAAA/P012/AAA=">'},
+    ],
+)
+def test_data_of_a_notebook_holds_no_id_by_chance(data: dict[str, object], tmp_path: Path) -> None:
+    assert not mentions(notebook(tmp_path, data), IdPattern("P012", None, KNOWN))
+
+
+def test_a_damaged_notebook_is_searched_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_text('{"cells": [{"source": "P012')
+    assert mentions(path, IdPattern("P012", None, KNOWN))
+
+
+def test_a_purge_names_notebooks_beside_the_study(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    (out / "notebooks" / ".ipynb_checkpoints").mkdir(parents=True)
+    notebook(out / "notebooks", {"text/plain": "\nP012"})
+    notebook(out / "notebooks" / ".ipynb_checkpoints", {"text/plain": "\nP012"})
+    places = "notebooks/.ipynb_checkpoints/a.ipynb", "notebooks/a.ipynb"
+    assert sorted(do_purge(out, "P012").mentions) == sorted(places)
+    assert do_purge(out, "P013").mentions == ()

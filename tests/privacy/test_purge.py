@@ -1,5 +1,6 @@
 """privacy.purge, privacy.mentions: all data of a patient are deleted, and no other data."""
 
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -9,15 +10,16 @@ from purging import Process, do_purge, files, paths_with
 from pipeline.analysis.summaries import SummarySettings, read_measures, read_sessions
 from pipeline.errors import InputError
 from pipeline.exchange.export import export
-from pipeline.privacy.purge import plan_purge
+from pipeline.privacy.purge import plan_purge, purge
 from pipeline.results.derive import add_multiverse, as_settings, derive
 from pipeline.review.annotated_video import open_material
+from pipeline.review.films import find_video
 from pipeline.review.people import find_people
 from pipeline.robustness.multiverse import multiverse_path, read_multiverse
 from pipeline.store.audit import IDS_FILE, LOG_FILE, read_runs, verify
 from pipeline.store.parquet import read_metadata
 from pipeline.store.status import read_status
-from reports import ReportOptions, last_options, write_reports
+from reports import ReportOptions, last_options, own_text, write_reports
 
 
 def theirs(out: Path, name: str) -> dict[str, bytes]:
@@ -280,3 +282,33 @@ def test_a_session_is_found_by_both_its_ids(out: Path, process: Process, text: s
     (out / "notes.txt").write_text(text)
     (out / "other.txt").write_text("P1/S02 P2/S01 P1/S010 XP1/S01 S01")
     assert do_purge(out, "P1", "S01").mentions == ("notes.txt",)
+
+
+# --- what a page plays, and what was marked beside it
+
+
+def test_the_previous_list_of_events_goes_with_its_patient(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    rows = "patient_id;session_id;time_s;what\nP012;S01;0.2;song\nP013;S01;0.2;song\n"
+    for name in ("events.csv", "events.csv.bak"):
+        (out / name).write_text(rows)
+    found = do_purge(out, "P012")
+    assert found.mentions == ()
+    assert not (out / "events.csv.bak").exists()
+    assert (out / "events.csv").read_text() == rows.replace("P012;S01;0.2;song\n", "")
+
+
+def test_pages_that_play_the_same_recording_are_named(out: Path, process: Process) -> None:
+    process("P012/S01", "P013/S01")
+    write = partial(write_reports, find_video=find_video)
+    pages = [out / "reports" / patient / "S01.html" for patient in ("P012", "P013")]
+    write(out)
+    assert not [page for page in pages if b"recording.mp4" in page.read_bytes()]
+    write(out, options=ReportOptions(video="original"))
+    assert [page for page in pages if b"recording.mp4" in page.read_bytes()] == pages
+    found = purge(out, "P012", None, write, own_text())
+    assert found.mentions == ()
+    assert "reports/P013/S01.html" in found.same_recording
+    assert not pages[0].exists()
+    purge(out, "P013", None, write, own_text())
+    assert paths_with(out, "recording") == []

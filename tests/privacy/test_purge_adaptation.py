@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from adaptations import make_adaptation
+from adaptations import make_adaptation, make_own_offsets
 from purging import Process, do_purge
 
 from pipeline.analysis.adaptation import adaptation_path, write_adaptation
@@ -52,7 +52,7 @@ def test_an_earlier_run_counts_because_a_refused_one_leaves_its_file(study: Path
 def test_another_studys_stays_unless_it_names_the_patient(study: Path) -> None:
     assert adaptation_path(study) not in plan_purge(study, "P1").again
     path = adaptation_path(study)
-    path.write_text(path.read_text("utf-8").replace('"patients"', '"P1"'), "utf-8")
+    write_adaptation(path, make_adaptation(own=make_own_offsets("P1")))
     assert path in plan_purge(study, "P1").again
     assert path not in plan_purge(study, "P2").again
 

@@ -16,14 +16,14 @@ from roles import confirm_everybody
 from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.exchange.export import export
 from pipeline.privacy.purge import plan_purge
-from pipeline.records import ListedSeat
+from pipeline.records import CheckedRecording, ListedRow
 from pipeline.review.people import find_people
 from pipeline.review.people_table import write_people
 from pipeline.store.audit import read_runs, verify
 from pipeline.store.parquet import read_metadata, read_table, write_table
 from pipeline.store.status import read_status
 from reports.forms.people import write_people_page
-from reports.forms.seats import write_seats_page
+from reports.forms.preflight import write_preflight_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -158,8 +158,8 @@ def test_whoever_was_purged_can_come_again(out: Path, process: Process) -> None:
 def test_roles_reviews_and_the_people_s_page_go_too(out: Path, process: Process) -> None:
     process("P012/S01", "P013/S01")
     write_people_page(people := find_people(out, None), write_people(people, out), out / "people.html")
-    rows = [ListedSeat(patient, "S01", f"{patient}_S01.mp4") for patient in ("P012", "P013")]
-    write_seats_page(rows, out / "seats.html", out, None)
+    rows = [CheckedRecording(f"{p}_S01.mp4", 1, (ListedRow(p, "S01"),)) for p in ("P012", "P013")]
+    write_preflight_page(rows, out / "recordings.html", out, None)
     confirm_everybody(out)
     for patient in ("P012", "P013"):
         (out / "review" / patient).mkdir(parents=True)
@@ -170,7 +170,7 @@ def test_roles_reviews_and_the_people_s_page_go_too(out: Path, process: Process)
     assert paths_with(out, "P012") == []
     assert found.counts["roles"] == found.counts["review"] == 1
     assert not (out / "people.html").exists()
-    assert not (out / "seats.html").exists()
+    assert not (out / "recordings.html").exists()
     assert "P013" in (out / "people.csv").read_text()
     assert (out / "roles/patient_id=P013/S01.parquet").exists()
     assert (out / "review/P013/S01.mp4").exists()

@@ -9,7 +9,7 @@ from session_lists import damage
 
 from pipeline.errors import InputError
 from pipeline.processing.session import QualityLimits, Settings
-from pipeline.processing.study_settings import read_settings
+from pipeline.processing.study_settings import choose_decimal, keep_list_decimal, read_settings
 
 # --- settings
 
@@ -111,3 +111,14 @@ def test_damaged_settings_are_settings_or_refused(tmp_path: Path) -> None:
             assert isinstance(read_settings(put_settings(tmp_path, damage(whole, rng))), dict)
         except InputError as error:
             assert "study.toml" in str(error)  # noqa: PT017 — some are read
+
+
+def test_the_decimal_mark_is_chosen_once(tmp_path: Path) -> None:
+    assert choose_decimal(tmp_path, None) == "point"
+    keep_list_decimal(tmp_path, "point")
+    assert not (tmp_path / "study.toml").exists()
+    keep_list_decimal(tmp_path, choose_decimal(tmp_path, "comma"))
+    assert read_settings(tmp_path) == {"decimal": "comma"}
+    assert choose_decimal(tmp_path, None) == choose_decimal(tmp_path, "comma") == "comma"
+    with pytest.raises(InputError, match=r'study\.toml: exists; write decimal = "point" as its first line'):
+        choose_decimal(tmp_path, "point")

@@ -16,7 +16,9 @@ from pipeline.agreement.results import Agreement, RatedTime
 from pipeline.analysis.summaries import summarize_folder
 from pipeline.exchange.ratings import CodedInterval, Rating, Ratings
 from pipeline.store.timeline import Timeline, read_timeline
-from reports.pages.agreement import agreement_page, lead, rated_lines, write_agreement_page
+from reports.pages.agreement import agreement_page, rated_lines, write_agreement_page
+from reports.words.agreement import lead
+from reports.words.language import ENGLISH
 
 pytest.importorskip("krippendorff", reason="needs the packages of the extra agreement")
 pytest.importorskip("pingouin", reason="needs the packages of the extra agreement")
@@ -42,13 +44,13 @@ def test_nothing_to_show_is_a_page_too(tmp_path: Path) -> None:
 
 def test_figures_stand_with_their_time_coverage_and_sessions(tmp_path: Path) -> None:
     found = found_in(tmp_path, "anna")
-    said = lead(found)
+    said = lead(found, ENGLISH)
     kappa = found.comparisons[0].kappa
     assert kappa.value is not None
     assert (
         f"{kappa.value:.2f} ({kappa.low:.2f} to {kappa.high:.2f}) between the machine (raw) and anna" in said
     )
-    assert "150 s of 1\u00a0session, 83\u00a0% of their time" in said
+    assert "150\u00a0s of 1\u00a0session, 83\u00a0% of their time" in said
     page = agreement_page(found, tmp_path / "review")
     assert f"{kappa.value:.2f}" in page
     assert "which says nothing about other sessions" in page
@@ -189,8 +191,13 @@ def test_agree_compares_only_the_time_that_somebody_looked_at(
         "anna: rated 7 s of 1\u00a0session (from the first code to the last where nothing says otherwise), "
         "coded 5 s"
     ) in told.out
-    assert "Compared were 7 s of" in told.out
-    assert note in (out / "reports" / "agreement.html").read_text(encoding="utf-8")
+    assert "Compared were 7\u00a0s of" in told.out
+    page = out / "reports" / "agreement.html"
+    assert note in page.read_text(encoding="utf-8")
+    assert run(monkeypatch, "agree", out, "--codes", "smile=happy,none=neutral", "--lang", "fr") == 0
+    french = page.read_text(encoding="utf-8")
+    assert '<html lang="fr">' in french
+    assert f'<ul lang="en"><li>{note}</li>' in french
 
 
 def test_agree_names_unknown_codes_in_one_line(
@@ -268,4 +275,6 @@ def test_states_have_a_table_and_a_sentence(tmp_path: Path) -> None:
     assert "Asleep: machine \N{EN DASH} anna" in page
     assert "anna: not asleep" in page
     assert "0 rated sessions" not in page
-    assert lead(found).startswith("Between the machine and people, kappa is 0.80 on asleep (with anna).")
+    assert lead(found, ENGLISH).startswith(
+        "Between the machine and people, kappa is 0.80 on asleep (with anna)."
+    )

@@ -20,6 +20,7 @@ from emonext.calibration import Abstaining
 from emonext.results import AsUsed, Evaluation, Group, Interval, Robustness
 from reports.figures.evaluation import abstaining_figure, reliability_figure, robustness_figure
 from reports.pages.evaluation import write_evaluation_page
+from reports.words.language import ENGLISH
 
 MINIMAL = make_evaluation(
     readings=[make_reading(head="labels", truth="labels")], groups=[], as_used=[], robustness=[]
@@ -177,7 +178,7 @@ def test_groups_with_their_intervals(tmp_path: Path) -> None:
     page = page_of(make_evaluation(), tmp_path)
     assert "under 40 358 60.1 % 55.0 to 65.1 % 0.031" in page.text
     assert "65 and over 25 52.0 % 32.0 to 72.0 % 0.112" in page.text
-    assert "against the set’s labels (over the whole set 61.1 %)" in page.text
+    assert "Over the whole set: 61.1 %." in page.text
     assert (
         "Recall in percent Group happy surprised neutral sad afraid angry disgusted under 40 96 94"
         in page.text
@@ -242,7 +243,7 @@ def test_a_share_that_is_not_a_number_is_a_dash(tmp_path: Path) -> None:
 
 
 def test_reliability_points_grow_with_the_square_root_of_the_faces() -> None:
-    diagonal, points = reliability_figure(as_written(MINIMAL)["readings"])["data"]
+    diagonal, points = reliability_figure(as_written(MINIMAL)["readings"], ENGLISH)["data"]
     assert (diagonal["x"], diagonal["y"]) == ([0, 100], [0, 100])
     assert points["x"] == pytest.approx([35, 60, 95])
     assert points["y"] == pytest.approx([20, 55, 90])
@@ -252,7 +253,7 @@ def test_reliability_points_grow_with_the_square_root_of_the_faces() -> None:
 
 def test_a_threshold_without_answers_is_not_drawn() -> None:
     readings = as_written(make_evaluation())["readings"]
-    first, _, key = abstaining_figure(readings, readings[2])["data"]
+    first, _, key = abstaining_figure(readings, readings[2], ENGLISH)["data"]
     assert key["x"] == pytest.approx([100, 100, 94, 74])
     assert key["y"] == pytest.approx([85.6, 85.6, 88.7, 93.4])
     assert key["text"] == ["", "", "≥ 0.5", "≥ 0.7"]
@@ -262,7 +263,7 @@ def test_a_threshold_without_answers_is_not_drawn() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_a_panel_for_each_corruption_from_mild_to_severe(count: int) -> None:
-    figure = robustness_figure(as_written(make_evaluation())["robustness"][:count], 0.856)
+    figure = robustness_figure(as_written(make_evaluation())["robustness"][:count], 0.856, ENGLISH)
     assert [note["text"] for note in figure["layout"]["annotations"]] == [
         f"<b>{one.name}</b>" for one in ROBUSTNESS[:count]
     ]
@@ -294,7 +295,7 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
 
 def test_plotly_gets_no_markup_but_ours() -> None:
     """Plotly makes tags of a text's <b>, <a> and the like."""
-    figure = robustness_figure(as_written(hostile())["robustness"], None)
+    figure = robustness_figure(as_written(hostile())["robustness"], None, ENGLISH)
     texts = [
         figure["layout"]["annotations"][0]["text"],
         figure["layout"]["xaxis"]["title"]["text"],

@@ -1,6 +1,9 @@
 """Languages of the pages: every text is translated, and numbers have the local format."""
 
+import errno
+import os
 import re
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
@@ -19,14 +22,14 @@ from pipeline.store.coverage import summarize
 from reports import ReportError, ReportOptions, write_reports
 from reports.figures.resampling import cut
 from reports.figures.session import valence_figure
+from reports.index_data import IndexEntry
 from reports.options import last_options
-from reports.pages.index import IndexEntry
 from reports.session_data import Pictures, SessionMaterial
 from reports.words.formatting import seconds_text, share_text, signed
-from reports.words.language import ENGLISH, LOCALES, SOURCE, language
-from reports.words.reasons import reason_text, reasons_text
+from reports.words.language import ENGLISH, SOURCE, language, languages
+from reports.words.reasons import by_reason, reason_text, reasons_text, result_reason
 
-OTHERS = [name for name in LOCALES if name != SOURCE]
+OTHERS = [name for name in languages() if name != SOURCE]
 
 
 def test_there_are_texts() -> None:
@@ -124,13 +127,39 @@ def test_every_reason_has_a_sentence_in_every_language(code: str) -> None:
 
 def test_a_reason_that_nobody_translated_says_that_it_is_english() -> None:
     reason = free_text("disk <full>")
-    english = '<span lang="en">disk &lt;full&gt;</span>'
-    assert reason_text(reason, FRENCH) == english
+    english = 'message « <span lang="en">disk &lt;full&gt;</span> »'
+    assert reason_text(reason, FRENCH).replace(NBSP, " ") == english
     assert reason_text(reason, ENGLISH) == "disk <full>"
     within = Reason.of("unexpected", error="OSError", reason=reason)
     assert reason_text(within, FRENCH).replace(NBSP, " ") == (
         f"erreur inattendue OSError : {english} ; le journal donne les détails"
     )
+
+
+def test_frequent_messages_of_other_programs_are_translated() -> None:
+    damaged = "Invalid data found when processing input"
+    reason = Reason.of("no_video_file", error=free_text(damaged))
+    assert damaged in reason_text(reason, ENGLISH)
+    assert "(données non valides)" in reason_text(reason, FRENCH)
+    # the texts are the system's own; another system may have others
+    system = {
+        os.strerror(code) for code in (errno.ENOENT, errno.EACCES, errno.ENOSPC, errno.EIO, errno.ENOMEM)
+    }
+    if sys.platform == "linux":
+        assert [text for text in system if "lang=" in reason_text(free_text(text), FRENCH)] == []
+
+
+def test_a_missing_result_has_its_reason_in_the_language_of_the_page() -> None:
+    text = "3 of the 6 patients it takes have 2 sessions of both conditions in which enough was seen"
+    assert result_reason(text, ENGLISH) == text
+    assert result_reason(text, FRENCH).startswith("3 des 6 patients nécessaires ont 2 séances")
+    rare = str(Reason.of("few_rated_of", groups="negative, surprise"))
+    assert result_reason(rare, FRENCH).replace(NBSP, " ").endswith(" : négative et surprise")
+    assert result_reason(str(Reason.of("no_measure", measure="share positive")), FRENCH).endswith(
+        FRENCH.word("Positive share")
+    )
+    assert result_reason("", FRENCH) == ""
+    assert by_reason([(text, "a"), ("", "b"), (text, "c")], ENGLISH) == [(text, ["a", "c"])]
 
 
 # pages

@@ -117,7 +117,7 @@ def search(visit: Visit, text: str) -> str:
     """What is announced."""
     visit.page.get_by_role("searchbox").fill(text)
     visit.page.wait_for_timeout(250)
-    return str(visit.page.locator("#search-count").text_content())
+    return str(visit.page.locator("#found").text_content())
 
 
 def test_the_index_finds_patients_sessions_and_states(index: Visit) -> None:
@@ -125,7 +125,7 @@ def test_the_index_finds_patients_sessions_and_states(index: Visit) -> None:
     assert search(index, "p03") == "8 sessions found, of 1 patient"
     assert shown(index) == ["Patient P03"]
     assert search(index, "p03 s02") == "1 session found"
-    assert index.page.locator("tr[data-words]:visible").count() == 1
+    assert index.page.locator(".patient tbody tr:visible").count() == 1
     assert search(index, "failed") == "Nothing found"
     assert shown(index) == []
     assert search(index, "done s08") == "4 sessions found, of 4 patients"
@@ -143,12 +143,51 @@ def test_the_search_is_done_by_keyboard(index: Visit) -> None:
     index.page.wait_for_url("**/P02/index.html")
 
 
+def choose(visit: Visit, name: str, value: str) -> None:
+    visit.page.locator(f"#filter-{name}").select_option(value)
+
+
+def rows(visit: Visit) -> int:
+    return visit.count(".patient tbody tr:visible")
+
+
+def test_the_filter_survives_a_reload(index: Visit) -> None:
+    assert rows(index) == 32
+    choose(index, "condition", "music")
+    of_music = rows(index)
+    assert 0 < of_music < 32
+    choose(index, "patient", "P02")
+    assert 0 < rows(index) < of_music
+    assert shown(index) == ["Patient P02"]
+    found = rows(index)
+    assert index.page.url.endswith("#patient=P02&condition=music")
+    index.page.reload()
+    assert rows(index) == found
+    assert index.page.locator("#filter-condition").input_value() == "music"
+    choose(index, "state", "done")
+    index.page.get_by_role("button", name="Show all sessions").click()
+    index.page.wait_for_timeout(100)
+    assert rows(index) == 32
+    assert index.page.url.endswith("#")
+    assert index.complaints == []
+
+
+def test_a_filter_of_something_that_is_gone_shows_everything(
+    browser: Any, pages_in: Callable[[str], Path]
+) -> None:
+    visit = Visit(browser, pages_in("en") / "index.html", SCREEN)
+    visit.page.goto(f"{(pages_in('en') / 'index.html').as_uri()}#patient=P99&state=nonsense&other=1")
+    visit.page.reload()
+    assert rows(visit) == 32
+    assert visit.complaints == []
+
+
 def test_without_scripts_everything_is_listed(browser: Any, pages_in: Callable[[str], Path]) -> None:
     page = browser.new_context(offline=True, java_script_enabled=False).new_page()
     page.goto((pages_in("en") / "index.html").as_uri())
     assert page.locator(".patient").count() == 4
-    assert page.locator("tr[data-words]").count() == 32
-    assert page.locator("#search").is_hidden()
+    assert page.locator(".patient tbody tr").count() == 32
+    assert page.locator("#filter").is_hidden()
 
 
 def test_pages_share_their_assets(browser: Any, made: Path, pages_in: Callable[[str], Path]) -> None:

@@ -49,7 +49,7 @@ def row_of(study: Path, session: str, colour: str) -> int:
 
 def table_rows(table: Path) -> list[dict[str, str]]:
     with table.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file, delimiter=";"))
+        return list(csv.DictReader(file, delimiter=","))
 
 
 def role_button(visit: Visit, row: int, role: str) -> Any:
@@ -134,8 +134,8 @@ def test_only_what_was_approved_differs_from_the_folder_s_own_table(
     changed = [(one, other) for one, other in zip(before, after, strict=True) if one != other]
     assert len(changed) == 1
     one, other = changed[0]
-    assert other == one.replace(b";;longest;", b";yes;longest;")
-    assert b";patient;" in one
+    assert other == one.replace(b",,longest,", b",yes,longest,")
+    assert b",patient," in one
 
 
 def test_nothing_is_saved_where_nothing_was_chosen(visit: Visit) -> None:

@@ -107,7 +107,7 @@ def test_the_clip_plays_and_the_machines_answer_is_not_in_the_page(visit: Visit,
     assert video.evaluate("video => [video.videoWidth, video.muted, video.loop]") == [64, True, True]
     data = json.loads(visit.page.locator("#rate-data").text_content())
     kept = json.loads(data["clips"])
-    assert set(kept) == {"file", "columns", "rows", "films"}
+    assert set(kept) == {"file", "separator", "columns", "rows", "films"}
     code = kept["columns"].index("code")
     assert {row[code] for row in kept["rows"]} == {""}
     assert "0.9" not in json.dumps(kept["rows"])  # its certainty
@@ -132,6 +132,15 @@ def test_an_answer_is_changed_and_undone(visit: Visit, tmp_path: Path) -> None:
     assert save(visit, tmp_path / "a.csv") == {1: ("fear", "", frozenset())}
 
 
+@pytest.mark.parametrize("key", ["3", "0"])
+def test_neutral_and_cant_tell_have_no_strength(visit: Visit, tmp_path: Path, key: str) -> None:
+    strengths = visit.page.locator("[data-intensity]")
+    press(visit, "1", "i", key)
+    assert strengths.evaluate_all("all => all.every((one) => one.disabled && one.ariaPressed === 'false')")
+    press(visit, "i", "Enter")
+    assert {strength for _, strength, _ in save(visit, tmp_path / "anna.csv").values()} == {""}
+
+
 def test_a_pressed_button_lets_enter_go_on(visit: Visit) -> None:
     visit.page.locator("[data-code=happy]").click()
     press(visit, "Enter")
@@ -140,13 +149,13 @@ def test_a_pressed_button_lets_enter_go_on(visit: Visit) -> None:
 
 def test_a_button_that_was_clicked_before_does_not_take_enter(visit: Visit) -> None:
     visit.page.locator("[data-code=happy]").click()
-    press(visit, "Enter", "3", "Enter")  # clip 2: neutral
+    press(visit, "Enter", "4", "Enter")  # clip 2: sad
     assert text(visit, "#progress") == "Clip 3 of 3, 2 answered"
     press(visit, "ArrowLeft")
-    assert pressed(visit) == {"3 Neutral"}
+    assert pressed(visit) == {"4 Sad"}
     visit.page.locator("[data-intensity=slight]").click()
     press(visit, "i", "Enter", "ArrowLeft")
-    assert pressed(visit) == {"3 Neutral", "Moderate"}
+    assert pressed(visit) == {"4 Sad", "Moderate"}
 
 
 def test_letters_work_with_caps_lock(visit: Visit) -> None:
@@ -191,7 +200,7 @@ def test_every_answer_has_a_row_as_the_program_writes_it(visit: Visit, tmp_path:
     assert save(visit, tmp_path / "a.csv").keys() == {1, 2, 3}
     lines = (tmp_path / "a.csv").read_bytes().decode("utf-8-sig").splitlines()
     wanted = saved_table("anna", {1: "happy", 2: "sad", 3: "?"}).splitlines()
-    assert [line.rpartition(";")[0] for line in lines] == [line.rpartition(";")[0] for line in wanted]
+    assert [line.rpartition(",")[0] for line in lines] == [line.rpartition(",")[0] for line in wanted]
 
 
 def test_a_locked_page_opens_only_with_its_password(browser: Any, pages: Path, tmp_path: Path) -> None:

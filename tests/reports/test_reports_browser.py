@@ -138,7 +138,6 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         facts=known,
         pictures=Pictures({12.0: jpeg()}, "blur"),
         review="../../review/P1/S1.html",
-        methods="# Methods\n\nAs it was done.",
     )
     return {
         name: write_session_report(made, folder / f"{name}.html", language(name)) for name in ("en", "fr")

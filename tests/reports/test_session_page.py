@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from page_text import Page
-from session_pages import GOOD, corrected, facts, jpeg, material, rated, spaced
+from session_pages import GOOD, HARD, corrected, facts, jpeg, material, rated, spaced
 from timelines import HOSTILE, TWENTY_SECONDS, Runs, chosen, make_timeline, put
 from written_pages import write_session_report
 
@@ -22,7 +22,7 @@ from pipeline.records import EMOTIONS
 from reports import ReportOptions, last_options, write_reports
 from reports.assets import Assets
 from reports.session_data import Pictures, SessionMaterial
-from reports.words.dates import in_session
+from reports.words.dates import Clock
 from reports.words.language import ENGLISH, language
 from reports.words.session import answer, in_short
 
@@ -52,7 +52,9 @@ def test_a_nap_is_told_with_its_times_and_is_no_expression(tmp_path: Path) -> No
     said = spaced(answer(made, ENGLISH))
     assert "the face could be read for 40 s (36 %)" in said
     assert said.endswith("The eyes were closed for 1 min 12 s (asleep or resting).")
-    assert told(made)["Closed eyes"] == "Asleep or resting from 14:00 to 14:01 and around 14:02."
+    assert told(replace(made, facts=None)) == {
+        "Closed eyes": "Asleep or resting from 14:00 to 14:01 and around 14:02."
+    }
     text = spaced(page_of(made, tmp_path).text)
     assert "Time with closed eyes counts as neither neutral nor sad." in text
     assert "Eyes closed: asleep or resting" in text
@@ -101,11 +103,12 @@ def test_shares_are_drawn_with_and_without_speech(tmp_path: Path) -> None:
 
 
 def test_moments_are_told_by_the_time_of_day() -> None:
-    made = material(recorded_at="2026-03-02T14:00:30", facts=facts())
+    sad = replace(HARD[0], start_s=190.0, end_s=200.0, peak_s=195.0)
+    made = material(recorded_at="2026-03-02T14:00:30", facts=facts(hard=(sad, HARD[1])))
     assert told(made) == {
         "Moments that looked happy": "The expression looked happy around 14:00 and 14:01.",
         "Moments that looked sad, afraid, angry or disgusted": (
-            "The expression looked sad around 14:00 and angry around 14:02."
+            "The expression looked sad around 14:03 and angry around 14:02."
         ),
         "Different from usual": "Nothing stood out beside this person’s 7 other sessions.",
     }
@@ -279,7 +282,7 @@ def test_moments_are_listed_with_how_clear_they_are(tmp_path: Path) -> None:
     assert "0:10 happy 4 s very clear 1:01 happy 2 s less clear" in text
     assert "0:16 sad 4 s clear 2:10 angry 1 s less clear" in text
     timed = material(recorded_at="2026-03-02T14:00:30", facts=facts())
-    assert "14:00 0:10 happy 4 s very clear" in page_of(timed, tmp_path).text
+    assert "14:00:40 0:10 happy 4 s very clear" in page_of(timed, tmp_path).text
 
 
 def test_no_moments_are_no_table(tmp_path: Path) -> None:
@@ -294,6 +297,7 @@ def test_a_moment_leads_to_its_review_only_where_there_is_one(tmp_path: Path) ->
         "../index.html",
         "index.html",
         "#about",
+        "../study.html#methods",
     ]
     page = page_of(material(facts=facts(), review="../../review/P1/S1.html"), tmp_path)
     links = [a["href"] for tag, a in page.tags if tag == "a"]
@@ -309,7 +313,10 @@ def test_pictures_are_shown_and_what_they_show_is_said(tmp_path: Path) -> None:
     assert "The pictures show the patient’s face." in page.text
     assert "no picture 1:01" in page.text
     blurred = page_of(material(facts=facts(), pictures=Pictures(some, "blur")), tmp_path)
-    assert "All faces that were found are blurred in the pictures." in blurred.text
+    assert "around the patient; all faces that were found are blurred." in blurred.text
+    close = page_of(material(facts=facts(), pictures=Pictures({12.0: None}, "blur")), tmp_path)
+    assert close.count("img") == 0
+    assert close.text.count("Too close: without the faces nothing would be seen.") == 1
     gone = page_of(material(facts=facts(), pictures=Pictures({}, "plain")), tmp_path)
     assert "There are no pictures" in gone.text
     assert gone.count("img") == 0
@@ -334,12 +341,12 @@ def test_an_event_outside_the_session_is_not_on_its_page(tmp_path: Path) -> None
 
 
 def test_everything_is_escaped(tmp_path: Path) -> None:
-    made = material(facts=facts(events=(Event("P1", "S1", 3.0, HOSTILE),)), methods=f"# {HOSTILE}\n\nsecond")
+    made = material(facts=facts(events=(Event("P1", "S1", 3.0, HOSTILE),)))
     made.timeline.metadata["session"]["condition"] = HOSTILE
     page = page_of(made, tmp_path)
     assert page.count("img") == 0
     assert page.count("script") == 4
-    assert page.text.count("<script>alert(1)</script>") == 3
+    assert page.text.count("<script>alert(1)</script>") == 2
 
 
 # scales
@@ -387,6 +394,8 @@ def test_shared_scripts_and_style_are_written_once_and_named_by_the_pages(tmp_pa
         assert named
         assert all((path.parent / str(name)).is_file() for name in named)
     assert last_options(tmp_path) == ReportOptions(assets="shared")
+    assert [ReportOptions().of_folder(n).assets for n in (20, 21)] == ["inline", "shared"]
+    assert ReportOptions(assets="inline").of_folder(500).assets == "inline"
     write_reports(tmp_path)
     assert assets.is_dir(), "pages that are made anew stay as they were"
     (assets / "own.txt").write_text("of somebody else")
@@ -426,7 +435,7 @@ def test_thumbnails_are_taken_only_where_they_were_asked_for(tmp_path: Path) -> 
 def test_the_materials_times() -> None:
     made = material(recorded_at="2026-03-02T14:05:00")
     assert made.recorded_at == datetime(2026, 3, 2, 14, 5)
-    assert in_session(3600, made.recorded_at, ENGLISH) == "15:05"
+    assert Clock(made.recorded_at, ENGLISH)(3600) == "15:05"
     assert replace(made, facts=facts()).emotion_s["happy"] == pytest.approx(3.6)
 
 

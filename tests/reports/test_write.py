@@ -22,7 +22,7 @@ from pipeline.reasons import Reason, free_text
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.status import Outcome, State, record
 from reports import update_reports, write_reports
-from reports.pages.index import IndexEntry
+from reports.index_data import IndexEntry
 from reports.session_data import SessionMaterial
 
 # What must not be shown, or run
@@ -102,7 +102,7 @@ def test_a_page_for_each_timeline_and_an_index(tmp_path: Path) -> None:
     assert links == ["study.html", *patients]
     assert all(link and (index.parent / link).is_file() for link in links)
     assert "3 sessions of 2 patients: 3 done." in page.text
-    assert "S1 20 s 90 % 22 % 56 % 22 % Done" in page.text
+    assert "S1 20 s 90 % Recognised 22 % 56 % 22 % Done" in page.text
 
 
 def test_pages_are_for_their_owner_only(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_failed_sessions_are_in_the_index_with_their_reason(tmp_path: Path) -> N
     assert "Partial 0.6 s of the video could not be decoded" in page.text
     assert "S9 no report Failed no frame can be decoded." in page.text
     links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
-    assert links == ["study.html", "P1/index.html", "P1/S1.html"]
+    assert links == ["study.html", "P1/S1.html", "P1/index.html", "P1/S1.html"]
 
 
 def test_a_session_that_failed_after_an_earlier_run_says_so(tmp_path: Path) -> None:

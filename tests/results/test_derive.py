@@ -120,7 +120,7 @@ def test_what_is_wrong_with_the_events_is_told_and_the_rest_is_made(out: Path) -
 
 def test_events_without_a_fault_are_used_beside_one_with(out: Path) -> None:
     with (out / "events.csv").open("a", encoding="utf-8") as file:
-        file.write("P01;S99;10;song begins\n")
+        file.write("P01,S99,10,song begins\n")
     (problem,) = derive(out)
     assert problem.startswith(f"{out / 'events.csv'}: row ")
     assert "events.parquet" in made(out)
@@ -140,7 +140,7 @@ def test_a_file_of_another_kind_stops_nothing(out: Path, name: str) -> None:
 def test_what_was_broken_off_is_made(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     derive(out)
 
-    def fail(out: Path) -> None:
+    def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

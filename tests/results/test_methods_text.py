@@ -1,6 +1,7 @@
 """analysis.methods_text: the text for a paper agrees with the tables."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from timelines import make_timeline, put
 from pipeline.analysis.scales import write_scales
 from pipeline.analysis.summaries import summarize_folder
 from pipeline.errors import TimelineError
-from pipeline.results.methods_text import NOT_ENOUGH, methods, paper_table, write_methods
+from pipeline.results.methods_text import NOT_ENOUGH, methods, paper_table, write_methods, write_paper_table
+from pipeline.store.spreadsheet import TABLES_FILE, keep_decimal
 from pipeline.study.comparison_tables import STUDY, read_conditions
 from pipeline.study.conditions import write_conditions
 from pipeline.study.event_locked import EventSettings, write_events
@@ -78,10 +80,15 @@ def test_what_was_not_done_is_not_told(summarized_study: Path, tmp_path: Path) -
     assert not any(word in " ".join(found) for word in ("mixed model", "events", "Rating Scale"))
 
 
+def without_zeros(row: Mapping[str, str]) -> dict[str, str]:
+    """A p of the table is a number: 0.940 is written as 0.94."""
+    return {name: text.rstrip("0") if name in ("p", "p (Holm)") else text for name, text in row.items()}
+
+
 def test_the_table_is_the_studys_comparisons(told: Path) -> None:
     with (told / "summaries" / "table.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
-    assert rows == paper_table(told)
+        rows = list(csv.DictReader(file, delimiter=","))
+    assert [without_zeros(row) for row in rows] == [without_zeros(row) for row in paper_table(told)]
     comparisons = read_conditions(told).filter(patient_id=STUDY)
     assert len(rows) == len(comparisons) == 8
     music = next(row for row in rows if row["condition"] == "music" and row["reading"] == "raw")
@@ -139,3 +146,18 @@ def test_without_a_calm_face_nothing_was_corrected(tmp_path: Path) -> None:
     assert "No patient had 60 s of observed time in sessions of the condition “baseline”" in text
     assert "logits" not in text
     assert "weighted least squares" not in text
+
+
+def test_with_decimal_commas_every_number_of_the_table_has_one(told: Path) -> None:
+    keep_decimal(told, "comma")
+    try:
+        write_paper_table(told)
+        text = (told / "summaries" / "table.csv").read_text("utf-8-sig")
+    finally:
+        (told / TABLES_FILE).unlink()
+        write_paper_table(told)
+    rows, own = list(csv.DictReader(text.splitlines(), delimiter=";")), paper_table(told)
+    assert [row["condition"] for row in rows] == [row["condition"] for row in own]
+    for row, one in zip(rows, own, strict=True):
+        assert row["difference (95 % CI)"] == one["difference (95 % CI)"].replace(".", ",")
+        assert without_zeros({"p": row["p"].replace(",", ".")}) == without_zeros({"p": one["p"]})

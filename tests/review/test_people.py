@@ -22,6 +22,7 @@ from pipeline.records import FrameFaces
 from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
 from pipeline.review.people_table import read_people, write_people
+from pipeline.store.spreadsheet import keep_decimal, read_table
 from pipeline.store.status import read_outcomes
 from pipeline.store.timeline import FACES_SCHEMA, read_timeline
 from reports.forms.people import people_page
@@ -195,15 +196,32 @@ def test_what_is_wrong_in_the_table_is_told_by_row(
 ) -> None:
     table = write_people(find_people(out, None), out)
     with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))
+        rows = list(csv.DictReader(file, delimiter=","))
     rows[2] |= change
     with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter=";")
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=",")
         writer.writeheader()
         writer.writerows(rows)
     _, problems = read_people(out, table)
     assert [(problem.row, problem.column) for problem in problems] == [(4, column)]
     assert reason in problems[0].reason
+
+
+def test_a_table_with_decimal_commas_is_read_back(out: Path) -> None:
+    people = find_people(out, None)
+    keep_decimal(out, "comma")
+    table = write_people(people, out)
+    (_, *rows), first = read_table(table), people[0]
+    assert table.read_text("utf-8-sig").splitlines()[0].startswith("patient_id;session_id;")
+    assert [float(cells[6].replace(",", ".")) for _, cells in rows] == [
+        round(one.first_s, 1) for one in people
+    ]
+    assert "." not in "".join(cells[6] + cells[7] for _, cells in rows)
+    roles, problems = read_people(
+        out, correct(table, lambda row: "other" if row["person"] == "1" else row["role"])
+    )
+    assert problems == []
+    assert set(roles[first.ids].values()) == {"other"}
 
 
 def test_two_who_are_seen_at_once_are_not_both_the_patient(out: Path) -> None:

@@ -39,7 +39,7 @@ def test_speech_and_closed_eyes_are_said_at_their_samples(tmp_path: Path) -> Non
     page = page_of(Timeline(talks, timeline.metadata), tmp_path)
     assert "0:03–0:06 3 s Eyes closed: asleep or resting" in page.text
     html = (tmp_path / "S1.html").read_text("utf-8")
-    assert html.count('"Happy 70 %, speaking"') == 15
+    assert html.count('"Happy 70\u00a0%, speaking"') == 15
     assert html.count('"Eyes closed: asleep or resting"') == 15
 
 
@@ -85,5 +85,5 @@ def test_the_review_is_escaped(tmp_path: Path) -> None:
     )
     page = page_of(hostile, tmp_path, recording=[Film(HOSTILE, 0.0)])
     assert page.count("img") == 0
-    assert page.count("script") == 5  # Plotly, the ones that draw and play, and the data of each
+    assert page.count("script") == 8  # Plotly, the ones that draw, play and mark, and the data of three
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]

@@ -1,5 +1,6 @@
 """study.multiverse: simulated studies with and without an effect; each number checked by another way."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 from made_sessions import as_tables, made
 from multiverses import make_small
+from plans import frozen
 from timelines import make_timeline
 
 from pipeline.analysis.episodes import EpisodeSettings, find_episodes, observed
@@ -16,7 +18,7 @@ from pipeline.analysis.summaries import SummarySettings, read_episodes, read_ses
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
 from pipeline.results.derive import add_multiverse, derive, update_derived
-from pipeline.robustness.multiverse import compare, multiverse_path, read_multiverse, write_multiverse
+from pipeline.robustness.multiverse import compare, multiverse_path, read_multiverse
 from pipeline.robustness.multiverse_choices import Analysis, Counting, Measurement, analyses
 from pipeline.robustness.multiverse_sessions import Measured, positive_shares, thinned
 from pipeline.store.encryption import is_encrypted, use_key, use_no_key, write_key
@@ -253,7 +255,7 @@ def test_the_own_analysis_follows_the_settings_of_the_study(tmp_path: Path) -> N
     settings = SummarySettings(EpisodeSettings(smoothing_s=2.0), min_coverage=0.85)
     sessions = derive(out, settings) or read_sessions(out)
     assert 0 < int(sessions["enough"].sum()) < sessions.height
-    write_multiverse(out, settings)
+    add_multiverse(out)
     own = read_multiverse(out).filter("own").sort("condition")
     wanted = read_conditions(out).filter(patient_id="", of="positive", measure="share").sort("condition")
     columns = ["condition", "reason", *NUMBERS, *ENDS]
@@ -264,12 +266,25 @@ def test_the_own_analysis_follows_the_settings_of_the_study(tmp_path: Path) -> N
     assert stored["comparison"]["reference"] == "baseline"
 
 
+def test_the_own_analysis_follows_the_plan_of_the_study(with_effect: Path, tmp_path: Path) -> None:
+    """The plan asks for more patients than the study has, so that no comparison is possible."""
+    out = shutil.copytree(with_effect, tmp_path / "planned")
+    frozen(out, min_patients=5)
+    add_multiverse(out)
+    columns = ["condition", "reason", *NUMBERS, *ENDS]
+    wanted = read_conditions(out).filter(patient_id="", of="positive", measure="share").sort("condition")
+    own = read_multiverse(out).filter("own").sort("condition")
+    assert own.select(columns).rows() == wanted.select(columns).rows()
+    assert all(reason.startswith("4 of the 5 patients it takes") for reason in own["reason"])
+    assert read_metadata(multiverse_path(out))["settings"]["comparison"]["min_patients"] == 5
+
+
 def test_a_planted_effect_is_positive_in_all_analyses(with_effect: Path) -> None:
     music = read_multiverse(with_effect).filter(condition="music")
     assert 46 <= music.height <= 138
     assert set(music["reason"]) == {""}
     assert (music["difference_low"] > 0).all()
-    truth = pl.read_csv(with_effect / "truth" / "episodes.csv", separator=";").filter(code="happy")
+    truth = pl.read_csv(with_effect / "truth" / "episodes.csv", separator=",").filter(code="happy")
     seconds = truth.group_by("patient_id", "session_id").agg(s=(pl.col("end_s") - pl.col("start_s")).sum())
     sessions = read_sessions(with_effect).join(seconds, on=["patient_id", "session_id"], how="left")
     shown = sessions.with_columns(percent=100 * pl.col("s").fill_null(0) / pl.col("duration_s"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from made_sessions import Made, made
+from scipy.optimize import approx_fprime
 from scipy.stats import binom, ttest_rel
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
@@ -123,10 +124,17 @@ def test_the_likelihood_is_that_of_statsmodels(others: int) -> None:
     theirs = MixedLM(study.values[kept] * root, design, patients, exog_re=effects)
     theirs.reml, theirs.cov_pen, theirs.fe_pen = True, None, None
     of_each = [np.flatnonzero(patients == patient) for patient in np.unique(patients)]
-    ours = Likelihood(study.values[kept] * root, design, effects, of_each)
-    for variances in np.exp(random.uniform(np.log(1e-8), np.log(1e6), (50, 2))):
-        expected = theirs.loglike(MixedLMParams.from_components(cov_re=np.diag(variances)))
-        assert ours(variances) == pytest.approx(expected, rel=1e-11)
+    ours = Likelihood.of(np.column_stack([study.values[kept] * root, design]), effects, of_each)
+    points = np.exp(random.uniform(np.log(1e-8), np.log(1e6), (50, 2)))
+    expected = np.array(
+        [theirs.loglike(MixedLMParams.from_components(cov_re=np.diag(point))) for point in points]
+    )
+    lacks = np.array([ours.lack(point)[0] for point in points])
+    # but for a constant
+    assert lacks - lacks[0] == pytest.approx(expected[0] - expected, rel=1e-8, abs=1e-8)
+    for point in points:
+        slope = approx_fprime(np.log(point), lambda logs: ours.lack(np.exp(logs))[0], 1e-6)
+        assert point * ours.lack(point)[1] == pytest.approx(slope, rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.parametrize("effect_sd", [8.0, 24.0])

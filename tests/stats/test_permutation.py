@@ -106,6 +106,31 @@ def test_drawing_comes_near_to_going_through_all() -> None:
     assert exact.p == pytest.approx((drawn.p + many.p) / 2, abs=0.07)
 
 
+def test_many_patients_of_whom_nothing_can_be_permuted_change_no_p() -> None:
+    alone = np.arange(100.0)
+    found = permutation_test(
+        np.concatenate([VALUES, alone]),
+        np.concatenate([OTHER, np.ones(100)]),
+        np.concatenate([ONE_PATIENT, 1 + alone]),
+        np.ones(108),
+        draws=9999,
+        seed=0,
+    )
+    assert found == permutation_test(VALUES, OTHER, ONE_PATIENT, ONES, draws=9999, seed=0)
+
+
+def test_long_series_are_shuffled_and_come_near_to_all_orders() -> None:
+    """Fourteen sessions have 3,432 orders, too many to list for each draw."""
+    random = np.random.default_rng(0)
+    other, weights = np.tile([0.0, 1.0], 7), random.uniform(0.5, 1.5, 14)
+    values = random.normal(0, 1, 14) + 0.5 * other
+    every = permutation_test(values, other, np.zeros(14), weights, draws=9999, seed=0)
+    drawn = permutation_test(values, other, np.zeros(14), weights, draws=3400, seed=0)
+    assert (every.exact, drawn.exact) == (True, False)
+    assert 0.02 < every.p < 0.5
+    assert drawn.p == pytest.approx(every.p, abs=4 * np.sqrt(every.p * (1 - every.p) / 3400))
+
+
 def test_times_are_dealt_out_as_conditions_are() -> None:
     """Of 4 different times there are 24 orders; rising and falling strictly are the two furthest out."""
     week = np.array([0.0, 1, 2, 3])

@@ -55,7 +55,12 @@ def test_a_clips_answer_is_the_expression_that_is_there_for_most_of_it() -> None
     p = np.full((5, 7), 0.05)
     p[[0, 1, 2], 3], p[[3, 4], 4] = 0.7, 0.7
     rated = RatedSamples(
-        np.log(p), np.array([0.2, 0.2, 0.2, 0.5, 0.2]), np.array([0]), np.eye(7)[[3]], np.ones(1), np.zeros(1)
+        np.log(p),
+        np.array([0.2, 0.2, 0.2, 0.5, 0.2]),
+        np.array([0]),
+        np.eye(7)[[3]],
+        np.ones(1),
+        *np.zeros((2, 1)),
     )
     assert clip_answers(rated, unchanged(7)).tolist() == [4]  # 0.7 s of 1.3 s, though 3 of 5 samples differ
     assert clip_answers(replace(rated, seconds=np.full(5, 0.2)), unchanged(7)).tolist() == [3]

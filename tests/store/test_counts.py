@@ -12,7 +12,7 @@ from pipeline.results.derive import derive
 from pipeline.store.counts import number_of
 from reports import ReportOptions, write_reports
 from reports.pages.study import _median_text
-from reports.words.language import LOCALES, language
+from reports.words.language import language, languages
 from reports.words.reasons import reason_text
 
 WRONG = re.compile(
@@ -38,7 +38,7 @@ def test_a_number_goes_with_its_noun(number: int, one: str, many: str, expected:
     assert number_of(number, one, many) == expected
 
 
-@pytest.mark.parametrize("lang", LOCALES)
+@pytest.mark.parametrize("lang", languages())
 def test_a_study_of_one_session_is_told_in_the_singular(tmp_path: Path, lang: str) -> None:
     put(tmp_path, make_timeline([("happy", 300), ("neutral", 300)]))
     derive(tmp_path)

@@ -113,7 +113,7 @@ def test_planned_comparisons_are_marked_and_the_others_are_exploratory(planned_b
         "P-values of the 1 comparison planned before results have Holm's correction for these alone" in text
     )
     with (out / "summaries" / "table.csv").open(encoding="utf-8-sig", newline="") as file:
-        assert [row["planned"] for row in csv.DictReader(file, delimiter=";")] == [
+        assert [row["planned"] for row in csv.DictReader(file, delimiter=",")] == [
             row["planned"] for row in paper_table(out)
         ]
 

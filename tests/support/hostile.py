@@ -175,18 +175,18 @@ def read_results(folder: Path | None = None) -> str:
     from pipeline.results.derive import derive
     from pipeline.review.people import find_people
     from pipeline.store.paths import faces_path, timeline_path
-    from pipeline.store.status import overview, read_outcomes, sessions_in
+    from pipeline.store.status import read_outcomes, sessions_in
     from pipeline.store.timeline import read_faces, read_timeline
     from reports import write_reports
     from reports.errors import ReportError
-    from reports.pages.status import status_page
+    from reports.write import write_status_page
 
     if folder is None:
         return ""
     timeline, faces = timeline_path(folder, "P1", "S1"), faces_path(folder, "P1", "S1")
     readers: list[Callable[[], object]] = [
         lambda: read_outcomes(folder),
-        lambda: status_page(overview(folder, running=False)),
+        lambda: write_status_page(folder, folder / "status.html", running=False),
         lambda: sessions_in(folder),
         lambda: read_timeline(timeline),
         lambda: read_faces(faces),

@@ -30,7 +30,7 @@ FILMS = {clip.key: _film(60 * clip.clip) for clip in CLIPS}
 
 def saved_table(rater: str, codes: dict[int, str]) -> str:
     """As a page saves it, without strength and flags."""
-    lines = [";".join(RATED_COLUMNS)]
+    lines = [",".join(RATED_COLUMNS)]
     for clip in CLIPS:
         if clip.clip in codes:
             cells = {
@@ -44,5 +44,5 @@ def saved_table(rater: str, codes: dict[int, str]) -> str:
                 "code": codes[clip.clip],
                 "saved_at": "2026-05-01T10:00:00",
             }
-            lines.append(";".join(cells.get(name, "") for name in RATED_COLUMNS))
+            lines.append(",".join(cells.get(name, "") for name in RATED_COLUMNS))
     return "\r\n".join([*lines, ""])

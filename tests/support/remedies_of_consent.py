@@ -188,8 +188,8 @@ def a_check_before_there_is_a_list(kit: Kit) -> Steps:
     assert kit.named(said).code == 0
     path = kit.folder / "sessions.csv"
     header, row = path.read_text("utf-8-sig").splitlines()
-    cells = dict(zip(header.split(";"), row.split(";"), strict=True)) | {"consent": "yes"}
-    path.write_text(f"{header}\n{';'.join(cells.values())}\n", encoding="utf-8")
+    cells = dict(zip(header.split(","), row.split(","), strict=True)) | {"consent": "yes"}
+    path.write_text(f"{header}\n{','.join(cells.values())}\n", encoding="utf-8")
     yield kit.run("study", "check", kit.folder)
 
 

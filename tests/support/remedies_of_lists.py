@@ -6,7 +6,8 @@ from pathlib import Path
 
 from remedies import HEAD, ONE, Kit, Steps, events, remedy, toml, workbook
 
-from pipeline.store.spreadsheet import read_table
+from pipeline.records import ANSWER_COLUMNS
+from pipeline.store.spreadsheet import read_table, write_rows
 
 # --- a study's list
 
@@ -367,3 +368,117 @@ def a_scale_that_is_none(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
     path.write_text(text, encoding="utf-8")
     yield kit.run("report", kit.out)
+
+
+# --- what a page of recordings saved
+
+
+def answers(kit: Kit, *names: str, **cells: str) -> Path:
+    """The table that a new page would save."""
+    rows = [
+        {"recording": name, "bytes": str((kit.folder / name).stat().st_size), "session_id": "S1", **cells}
+        for name in names
+    ]
+    return write_rows(kit.folder.parent / "saved.csv", ANSWER_COLUMNS, rows)
+
+
+GIVEN = {"patient_id": "P1", "consent": "yes"}
+
+
+@remedy(
+    ": {} would be replaced; nothing was done. Give --replace to replace them, or correct them on the page"
+)
+def an_answer_that_differs_from_the_list(kit: Kit) -> Steps:
+    kit.video()
+    kit.sessions("P1;S1;P1_S1.mp4;no")
+    yield kit.run("study", "apply", kit.folder, answers(kit, "P1_S1.mp4", **GIVEN))
+    yield kit.run("study", "apply", kit.folder, answers(kit, "P1_S1.mp4", patient_id="P1", consent="no"))
+    yield kit.run("study", "apply", kit.folder, answers(kit, "P1_S1.mp4", **GIVEN), "--replace")
+
+
+@remedy(": none of its recordings is in {}; give the folder for which the page was made.")
+def answers_about_another_folder(kit: Kit) -> Steps:
+    saved = answers(kit, kit.video().name, **GIVEN)
+    yield kit.run("study", "apply", kit.folder.parent, saved)
+    yield kit.run("study", "apply", kit.folder, saved)
+
+
+@remedy("is not there; give the folder for which the page was made, or make the page again.")
+def answers_about_a_recording_that_is_gone(kit: Kit) -> Steps:
+    gone, other = kit.video("P1_S2.mp4"), kit.video()
+    saved = answers(kit, other.name, gone.name, **GIVEN)
+    (kit.folder / "elsewhere").mkdir()
+    gone.rename(kit.folder / "elsewhere" / gone.name)
+    yield kit.run("study", "apply", kit.folder, saved)
+    yield kit.run("study", "apply", kit.folder, answers(kit, other.name, **GIVEN))
+
+
+@remedy("is another file than on the page, of another size; make the page again.")
+def answers_about_a_recording_that_was_replaced(kit: Kit) -> Steps:
+    video = kit.video()
+    saved = answers(kit, video.name, **GIVEN)
+    video.write_bytes(video.read_bytes() + b"\0\0\0\x08free")
+    yield kit.run("study", "apply", kit.folder, saved)
+    yield kit.run("study", "apply", kit.folder, answers(kit, video.name, **GIVEN))
+
+
+@remedy("the list has no row of this recording with these ids; make the page again.")
+def answers_about_a_recording_of_two_patients(kit: Kit) -> Steps:
+    video = kit.video()
+    kit.sessions("P1;S1;P1_S1.mp4;yes", "P2;S1;P1_S1.mp4;yes")
+    yield kit.run("study", "apply", kit.folder, answers(kit, video.name, patient_id="P3"))
+    yield kit.run("study", "apply", kit.folder, answers(kit, video.name, patient_id="P2"))
+
+
+@remedy(": not saved by the page of `emonext preflight`; give the file that “Save” downloads.")
+def a_table_that_no_page_saved(kit: Kit) -> Steps:
+    video = kit.video()
+    yield kit.run("study", "apply", kit.folder, kit.sessions(f"P1;S1;{video.name};yes"))
+    yield kit.run("study", "apply", kit.folder, answers(kit, video.name, **GIVEN))
+
+
+@remedy(": names no recording; save it again.")
+def answers_that_were_lost(kit: Kit) -> Steps:
+    video = kit.video()
+    yield kit.run("study", "apply", kit.folder, answers(kit))
+    yield kit.run("study", "apply", kit.folder, answers(kit, video.name, **GIVEN))
+
+
+@remedy(": a workbook can't be changed here; {}, and move the workbook away.")
+def a_workbook_as_list(kit: Kit) -> Steps:
+    video = kit.video()
+    saved = answers(kit, video.name, **GIVEN)
+    book = workbook(kit.folder / "sessions.xlsx")
+    yield kit.run("study", "apply", kit.folder, saved)
+    book.rename(kit.folder.parent / "sessions.xlsx")
+    kit.sessions("P1;S1;P1_S1.mp4;")
+    yield kit.run("study", "apply", kit.folder, saved)
+
+
+# --- decimal marks
+
+
+toml(
+    ': decimal: write decimal = "comma", or "point".',
+    'decimal = ","',
+    'decimal = "comma"',
+    'decimal = "point"',
+)
+
+
+@remedy(': exists; write decimal = "{}" as its first line, then run this again.')
+def a_decimal_mark_beside_other_settings(kit: Kit) -> Steps:
+    kit.video()
+    path = kit.folder / "study.toml"
+    path.write_text("[quality]\nmax_yaw = 50\n")
+    yield kit.run("study", "init", kit.folder, "--decimal", "comma")
+    path.write_text('decimal = "comma"\n' + path.read_text())
+    yield kit.run("study", "init", kit.folder, "--decimal", "comma")
+
+
+@remedy("All in one column of the spreadsheet? Delete the list, and run this again with --decimal comma.")
+def a_list_in_one_column(kit: Kit) -> Steps:
+    kit.video()
+    yield kit.run("study", "init", kit.folder)
+    (kit.folder / "sessions.csv").unlink()
+    yield kit.run("study", "init", kit.folder, "--decimal", "comma")

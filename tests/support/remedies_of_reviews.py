@@ -11,13 +11,13 @@ import pipeline.processing.jobs
 from pipeline.checks.trial_recordings import find_trial
 from pipeline.exchange.exported import sessions_to_export
 from pipeline.exchange.tables import derived_tables
-from reports.forms.seats import check_page_path
+from reports.forms.preflight import check_page_path
 
 # --- photos of the patient
 
 
 @remedy(
-    ": can't be read as a picture; save it again as JPEG or PNG.",
+    "can't be read as a picture; save it again as JPEG or PNG.",
     "can't be read as a picture; save it again, as .jpg or .png.",
 )
 def a_damaged_photo(kit: Kit) -> Steps:
@@ -37,7 +37,7 @@ def a_damaged_photo_in_a_list(kit: Kit) -> Steps:
     yield kit.run("study", "check", listed)
 
 
-@remedy(": shows {}; give a photo with the patient's face alone.")
+@remedy("shows {} faces; give a photo with the patient's face alone.")
 def a_photo_of_two(kit: Kit) -> Steps:
     listed, photo = with_photo(kit)
     picture([(40, 40), (200, 40)]).save(photo)
@@ -135,6 +135,37 @@ def a_review_without_a_copy(kit: Kit) -> Steps:
     yield kit.run(*command)
 
 
+@remedy("The copy of the video is up to date. Use --overwrite to draw it again.")
+def a_review_that_is_up_to_date(kit: Kit) -> Steps:
+    kit.study()
+    kit.run("review", kit.out, *REVIEW)
+    yield kit.run("review", kit.out, *REVIEW)
+    copy = kit.out / "review/P1/S1.mp4"
+    before = copy.stat().st_mtime_ns
+    ended = kit.run("review", kit.out, *REVIEW, "--overwrite")
+    assert copy.stat().st_mtime_ns > before
+    yield ended
+
+
+@remedy("Where a recording has moved: emonext review {} --video FILE")
+def reviews_of_which_one_recording_was_moved(kit: Kit) -> Steps:
+    one, two = kit.video(), kit.video("P1_S2.mp4")
+    kit.process(one, two)
+    moved = one.rename(kit.folder / "moved.mp4")
+    command = ("review", kit.out, "--blur", "all")
+    yield kit.run(*command)
+    assert kit.run("review", kit.out, *REVIEW, "--video", moved).code == 0
+    yield kit.run(*command)
+
+
+@remedy(": no session{} with a timeline; look with `emonext status {}`.")
+def reviews_of_an_unknown_patient(kit: Kit) -> Steps:
+    kit.study()
+    said = kit.run("review", kit.out, "P9")
+    yield said
+    yield works(kit.named(said), kit.run("review", kit.out, "P1", "--blur", "all"))
+
+
 @remedy("a new copy of the video, not with --no-video")
 def blurring_without_a_copy(kit: Kit) -> Steps:
     kit.study()
@@ -144,6 +175,14 @@ def blurring_without_a_copy(kit: Kit) -> Steps:
 
 
 # --- people
+
+
+@remedy("a new page, not with --apply")
+def a_language_of_applied_roles(kit: Kit) -> Steps:
+    table = roles(kit)
+    yield kit.run("people", kit.out, "--apply", table, "--lang", "fr")
+    yield kit.run("people", kit.out, "--apply", table)
+    yield kit.run("people", kit.out, "--lang", "fr")
 
 
 def roles(kit: Kit) -> Path:
@@ -174,9 +213,9 @@ def a_table_of_people_of_an_earlier_run(kit: Kit) -> Steps:
 def a_role_that_is_none(kit: Kit) -> Steps:
     table = roles(kit)
     text = table.read_text("utf-8")
-    table.write_text(text.replace(";patient;", ";nurse;"), encoding="utf-8")
+    table.write_text(text.replace(",patient,", ",nurse,"), encoding="utf-8")
     yield kit.run("people", kit.out, "--apply", table)
-    table.write_text(text.replace(";patient;", ";caregiver;"), encoding="utf-8")
+    table.write_text(text.replace(",patient,", ",caregiver,"), encoding="utf-8")
     yield kit.run("people", kit.out, "--apply", table)
 
 
@@ -184,9 +223,9 @@ def a_role_that_is_none(kit: Kit) -> Steps:
 def tracks_that_are_none(kit: Kit) -> Steps:
     table = roles(kit)
     lines = table.read_text("utf-8").splitlines()
-    parts = lines[1].split(";")
-    parts[-2] = "1,5"
-    table.write_text("\n".join([lines[0], ";".join(parts), *lines[2:]]), encoding="utf-8")
+    parts = lines[1].split(",")
+    parts[-2] = "1;5"
+    table.write_text("\n".join([lines[0], ",".join(parts), *lines[2:]]), encoding="utf-8")
     yield kit.run("people", kit.out, "--apply", table)
     assert kit.run("people", kit.out).code == 0
     yield kit.run("people", kit.out, "--apply", table)
@@ -198,7 +237,7 @@ def tracks_that_are_none(kit: Kit) -> Steps:
 @remedy("{}: no page; give a name that ends with .html.")
 def a_page_in_the_place_of_a_video(kit: Kit) -> Steps:
     yield kit.call(check_page_path, kit.folder / "trial.mp4")
-    yield kit.call(check_page_path, kit.folder / "seats.html")
+    yield kit.call(check_page_path, kit.folder / "recordings.html")
 
 
 @remedy("{}: not opened: {} states no consent; write yes there if there is consent.")
@@ -213,11 +252,11 @@ def a_recording_without_consent(kit: Kit) -> Steps:
 def drawn(kit: Kit, *rows: dict[str, str]) -> Ended:
     """Apply the table with these cells in its first rows."""
     table = roles(kit)
-    head, *lines = [line.split(";") for line in table.read_text("utf-8").splitlines()]
+    head, *lines = [line.split(",") for line in table.read_text("utf-8").splitlines()]
     for line, cells in zip(lines, rows, strict=False):
         for name, cell in cells.items():
             line[[column.lstrip("\ufeff") for column in head].index(name)] = cell
-    table.write_text("\n".join(";".join(line) for line in (head, *lines)), encoding="utf-8")
+    table.write_text("\n".join(",".join(line) for line in (head, *lines)), encoding="utf-8")
     return kit.run("people", kit.out, "--apply", table)
 
 
@@ -321,6 +360,33 @@ def a_table_that_is_too_long_for_excel(kit: Kit) -> Steps:
     kit.patch.setattr(pipeline.exchange.tables, "_MAX_EXCEL_ROWS", 1)
     yield kit.run("export", kit.out, "--format", "xlsx")
     yield kit.run("export", kit.out, "--format", "csv")
+
+
+@remedy(': decimal: write {}, or "point".')
+def a_decimal_mark_that_is_none(kit: Kit) -> Steps:
+    kit.study()
+    path = kit.out / "tables.toml"
+    for text in ('decimal = ","', 'decimal = "comma"', 'decimal = "point"'):
+        path.write_text(text)
+        yield kit.run("export", kit.out, "--format", "csv")
+
+
+@remedy("Without the samples of the sessions; --samples adds them.")
+def an_export_without_samples(kit: Kit) -> Steps:
+    kit.study()
+    yield kit.run("export", kit.out, "--format", "csv")
+    yield kit.run("export", kit.out, "--format", "csv", "--samples")
+
+
+@remedy(": kept as it is, and differs from the original; rename or delete it to get the original.")
+def a_notebook_that_was_changed(kit: Kit) -> Steps:
+    kit.study()
+    path = kit.out / "notebooks" / "1_first_look.ipynb"
+    assert kit.run("notebooks", kit.out, "--no-open").code == 0
+    path.write_text("{}")
+    yield kit.run("notebooks", kit.out, "--no-open")
+    path.rename(path.with_name("mine.ipynb"))
+    yield kit.run("notebooks", kit.out, "--no-open")
 
 
 @remedy(": holds no summaries; run `emonext summarize {}` first.")

@@ -68,7 +68,7 @@ def reason(read: Read, column: str, cell: str) -> str:
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file, delimiter=";"))
+        return list(csv.DictReader(file, delimiter=","))
 
 
 # --- whatever comes

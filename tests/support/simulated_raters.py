@@ -65,7 +65,7 @@ def draw_clips(out: Path, count: int, seed: int = 0, patients: Collection[str] =
 
 def shown_in(out: Path, clip: dict[str, Any]) -> str:
     """What the person truly shows for most of a clip; neutral where the truth names no episode."""
-    truth = pl.read_csv(out / "truth" / "episodes.csv", separator=";").filter(
+    truth = pl.read_csv(out / "truth" / "episodes.csv", separator=",").filter(
         patient_id=clip["patient_id"], session_id=clip["session_id"]
     )
     seconds = dict.fromkeys(EMOTIONS, 0.0)

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reports.assets import INLINE, Assets
-from reports.pages.index import IndexEntry, index_page
+from reports.index_data import IndexEntry
+from reports.pages.index import index_page
 from reports.pages.session import session_page
 from reports.render import write_page
 from reports.session_data import SessionMaterial

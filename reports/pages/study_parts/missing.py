@@ -10,6 +10,7 @@ from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.labels import GROUP_WORDS
 from reports.words.language import Language
+from reports.words.reasons import result_reason
 from reports.words.study import interval, measure_label
 
 
@@ -22,7 +23,10 @@ def missing_section(study: Study, language: Language) -> Mapping[str, Any]:
     positive = compared.filter(of="positive").to_dicts()
     return {
         "rows": [_row(row, language) for row in compared.iter_rows(named=True)],
-        "not_compared": table.filter((pl.col("reason") != "") & (pl.col("of") == "positive")).to_dicts(),
+        "not_compared": [
+            row | {"reason": result_reason(row["reason"], language)}
+            for row in table.filter((pl.col("reason") != "") & (pl.col("of") == "positive")).to_dicts()
+        ],
         "figure": missing_figure(positive, language) if positive else None,
         "sentences": [tipping_sentence(row, language) for row in positive],
         "weighted": _weighted_sessions(study, language),
@@ -82,7 +86,8 @@ def tipping_sentence(row: Mapping[str, Any], language: Language) -> str:
 
 def _row(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     return {
-        **{name: row[name] for name in ("condition", "reference", "weighted_reason")},
+        **{name: row[name] for name in ("condition", "reference")},
+        "weighted_reason": result_reason(row["weighted_reason"], language),
         "measure": measure_label("share", row["of"], language),
         "unseen": _two(row["unseen_reference"], row["unseen"], 1, language),
         "difference": _difference(row, "difference", language),

@@ -18,6 +18,7 @@ from pipeline.robustness.covariate_tables import (
 from pipeline.robustness.covariates import BETWEEN
 from reports.study_data import Study
 from reports.words.language import Language, marked
+from reports.words.reasons import result_reason
 from reports.words.study import interval, measure_label
 
 _KINDS = {"number": marked("a number"), "category": marked("groups")}
@@ -111,7 +112,7 @@ def _beside(rows: pl.DataFrame, language: Language) -> dict[str, Any]:
         "adjusted_for": adjusted["adjusted_for"],
         "patients": adjusted["patients"],
         "left_out": adjusted["left_out"],
-        "reason": adjusted["reason"],
+        "reason": result_reason(adjusted["reason"], language),
         "unadjusted": _interval(same, language) if same else "–",
         "adjusted": _interval(adjusted, language),
     }

@@ -1,0 +1,99 @@
+"""Which pages need not be written again, from what they were made of.
+
+    reports/made.json    for each page of a session or a patient: a key of what it shows
+
+Pages are written again by :func:`reports.write.update_reports` only if their key has changed.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pipeline.store.files import atomic
+from reports.index_data import Seen
+from reports.render import own_text
+
+MADE_FILE = "made.json"
+
+
+@dataclass(frozen=True)
+class MadePage:
+    """A page that was written.
+
+    :param seen, enough, condition: what the index shows of a session; none for a patient's page.
+    """
+
+    key: str
+    seen: Seen | None = None
+    enough: bool = False
+    condition: str = ""
+
+
+@dataclass(frozen=True)
+class MadePages:
+    """The pages of a folder by their path from ``reports/``, as they are, and as they are written now."""
+
+    folder: Path
+    earlier: Mapping[str, MadePage]
+    now: dict[str, MadePage] = field(default_factory=dict)
+
+    def unchanged(self, page: Path, key: str) -> MadePage | None:
+        """The page as it was written, if it is there and its key is this one; it is then kept.
+
+        :param page: its path.
+        """
+        name = self._name(page)
+        made = self.earlier.get(name)
+        if made is None or made.key != key or not page.is_file():
+            return None
+        self.now[name] = made
+        return made
+
+    def add(self, page: Path, made: MadePage) -> None:
+        self.now[self._name(page)] = made
+
+    def write(self) -> None:
+        """:raises pipeline.errors.OutputError: the file can't be written."""
+        stored = {
+            name: [made.key, made.enough, made.condition, *(vars(made.seen).values() if made.seen else ())]
+            for name, made in self.now.items()
+        }
+        with atomic(self.folder / MADE_FILE) as partial:
+            partial.write_text(json.dumps(stored), encoding="utf-8")
+
+    def _name(self, page: Path) -> str:
+        return page.relative_to(self.folder).as_posix()
+
+
+def read_made_pages(folder: Path) -> MadePages:
+    """The pages of ``reports/``; none if that is not known."""
+    try:
+        stored = json.loads((folder / MADE_FILE).read_text(encoding="utf-8"))
+        return MadePages(folder, {str(name): _made(*row) for name, row in stored.items()})
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return MadePages(folder, {})
+
+
+def _made(key: str, enough: bool, condition: str, *seen: float) -> MadePage:
+    return MadePage(key, Seen(*seen) if seen else None, enough, condition)
+
+
+def page_key(about: Iterable[Any]) -> str:
+    """A key that changes with the values, the version of the program, its scripts and its style.
+
+    :param about: values with a ``repr`` that tells them apart.
+    """
+    return hashlib.sha256(_program() + repr(list(about)).encode()).hexdigest()
+
+
+@cache
+def _program() -> bytes:
+    digest = hashlib.sha256(version("emonext-care").encode())
+    for text in own_text():
+        digest.update(hashlib.sha256(text).digest())
+    return digest.digest()

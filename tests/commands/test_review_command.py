@@ -1,0 +1,106 @@
+"""`emonext review` of several sessions: what is kept, what fails, and how it ends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
+
+import pipeline.review.annotated_video
+from pipeline.store.audit import read_runs
+from pipeline.store.status import read_outcomes
+
+
+def copies(out: Path) -> dict[str, int]:
+    """Patient → when the copy of the first session was written."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in out.glob("review/*/S1.mp4")}
+
+
+@pytest.fixture
+def moved(two: Path, tmp_path: Path) -> Iterator[Path]:
+    """The first patient's recording, elsewhere; it is put back for other tests."""
+    place = Path(read_outcomes(two)["P1", "S1"].videos[0])
+    yield place.rename(tmp_path / "moved.mp4")
+    (tmp_path / "moved.mp4").rename(place)
+
+
+def test_all_sessions_are_reviewed_and_what_is_up_to_date_is_kept(emonext: Emonext, two: Path) -> None:
+    ended = emonext("review", two, "--blur", "all")
+    assert ended.code == DONE
+    assert ended.out.splitlines() == [
+        "2 done (0 with a video that was up to date), 0 failed",
+        f"Reviews: {two / 'review'}",
+    ]
+    first = copies(two)
+    assert set(first) == {"P1", "P2"}
+    assert len([*two.glob("review/*/S1.html")]) == 2
+
+    left = two / "review" / "P1" / "S1.mp4.0123abcd.partial"
+    left.write_bytes(b"of a killed run")
+    (two / "review" / "P2" / "S1.html").unlink()
+    assert emonext("review", two, "--blur", "all").out.startswith(
+        "2 done (2 with a video that was up to date)"
+    )
+    assert copies(two) == first
+    assert not left.exists()
+    assert (two / "review" / "P2" / "S1.html").exists()
+
+    one = emonext("review", two, "P1", "S1", "--blur", "all")
+    assert one.out.splitlines()[0] == "The copy of the video is up to date. Use --overwrite to draw it again."
+    assert emonext("review", two, "P1", "--blur", "all", "--overwrite").code == DONE
+    later = copies(two)
+    assert (later["P1"] > first["P1"], later["P2"]) == (True, first["P2"])
+    assert emonext("review", two).code == DONE
+    assert all(at > later[patient] for patient, at in copies(two).items()), "another blur"
+
+
+def test_a_session_that_fails_does_not_stop_the_others(emonext: Emonext, two: Path, moved: Path) -> None:
+    ended = emonext("review", two, "--blur", "all")
+    assert ended.code == INCOMPLETE
+    assert_one_line_naming(ended, "P1_S1.mp4: not found; give its new path with --video FILE.")
+    assert ended.err.startswith("P1 S1: failed: ")
+    assert set(copies(two)) == {"P2"}
+    assert ended.out.splitlines()[0] == "1 done (0 with a video that was up to date), 1 failed"
+    assert (
+        ended.out.splitlines()[-1] == f"Where a recording has moved: emonext review {two} P1 S1 --video FILE"
+    )
+    assert emonext("review", two, "P1", "S1", "--video", moved).code == DONE
+    states = [dict(run.sessions) for run in read_runs(two) if run.command == "review"]
+    assert states[0] == {("P1", "S1"): "failed", ("P2", "S1"): "done"}
+
+
+def test_an_interrupted_run_keeps_what_is_whole(
+    emonext: Emonext, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[object] = []
+    real = pipeline.review.annotated_video._drawn
+
+    def interrupted(material: object, *given: object, **options: object):  # type: ignore[no-untyped-def]
+        drawn.append(material)
+        for number, picture in enumerate(real(material, *given, **options)):  # type: ignore[arg-type]
+            if len(drawn) == 2 and number == 5:
+                raise KeyboardInterrupt
+            yield picture
+
+    monkeypatch.setattr(pipeline.review.annotated_video, "_drawn", interrupted)
+    assert emonext("review", two, "--blur", "all").code == 130
+    assert sorted(path.name for path in (two / "review").rglob("*.*")) == ["S1.html", "S1.mp4"]
+    kept = copies(two)
+    assert emonext("review", two, "--blur", "all").code == DONE
+    assert copies(two)["P1"] == kept["P1"]
+
+
+def test_a_recording_is_given_for_one_session_only(emonext: Emonext, two: Path) -> None:
+    for ids in ([], ["P1"]):
+        ended = emonext("review", two, *ids, "--video", "a.mp4")
+        assert ended.code == BAD_INPUT
+        assert_one_line_naming(ended, "--video: only valid with PATIENT and SESSION")
+    ended = emonext("review", two, "P9")
+    assert ended.code == BAD_INPUT
+    assert_one_line_naming(ended, "no session of P9 with a timeline")
+
+
+def test_that_a_recording_has_no_sound_is_said(emonext: Emonext, two: Path) -> None:
+    ended = emonext("review", two, "P1", "S1", "--sound")
+    assert (ended.code, ended.err) == (DONE, "Note: the recording has no sound: P1 S1.\n")
+    assert "The copy has no sound." in (two / "review" / "P1" / "S1.html").read_text("utf-8")

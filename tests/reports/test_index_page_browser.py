@@ -1,0 +1,82 @@
+"""The index in a real browser: sessions that need a person, and commands to copy."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from timelines import TWENTY_SECONDS, make_timeline
+from visits import ON_BOTH, SCREEN, Visit
+
+from pipeline.reasons import Reason
+from pipeline.store.coverage import summarize
+from reports.assets import INLINE
+from reports.index_data import IndexEntry, Overview
+from reports.pages.index import index_page
+from reports.render import write_page
+from reports.words.language import language
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("index")
+    summary = summarize(make_timeline(TWENTY_SECONDS))
+    known: dict[str, Any] = {"summary": summary, "enough": True, "condition": "music"}
+    entries = [
+        IndexEntry("P1", "S1", "done", identity="confirmed", **known),
+        IndexEntry("P1", "S2", "to_check", (Reason.of("still_face"),), identity="to_check", **known),
+        IndexEntry("P2", "S1", "failed", (Reason.of("killed"),)),
+        IndexEntry("P2", "S2", "waiting"),
+    ]
+    return {
+        name: write_page(
+            folder / f"{name}.html",
+            index_page(entries, language(name), INLINE, Overview(is_status=True)),
+        )
+        for name in ("en", "fr")
+    }
+
+
+@ON_BOTH
+@pytest.mark.parametrize("name", ["en", "fr"])
+def test_the_page_is_whole_and_without_a_violation(
+    browser: Any, pages: dict[str, Path], name: str, viewport: dict[str, int]
+) -> None:
+    visit = Visit(browser, pages[name], viewport)
+    assert visit.complaints == []
+    assert visit.requests == [pages[name].as_uri()]
+    assert visit.violations() == []
+    assert visit.overflow_px() == 0
+
+
+def test_sessions_that_need_a_person_are_filtered_by_keyboard(browser: Any, pages: dict[str, Path]) -> None:
+    visit = Visit(browser, pages["en"], SCREEN)
+    visit.page.locator("#filter-state").focus()
+    visit.page.keyboard.type("A person")
+    visit.page.wait_for_timeout(100)
+    shown = [
+        text.strip() for text in visit.page.locator(".patient tbody tr:visible .state").all_text_contents()
+    ]
+    assert shown == ["To check", "Failed", "Waiting"]
+    assert visit.page.locator("#found").text_content() == "3 sessions found, of 2 patients"
+    assert visit.complaints == []
+
+
+def test_a_command_is_copied(browser: Any, pages: dict[str, Path]) -> None:
+    visit = Visit(browser, pages["en"], SCREEN)
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.page.get_by_role("button", name="Copy emonext people study").focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_timeout(200)
+    assert visit.page.locator("#copied").text_content() == "Copied"
+    assert visit.page.evaluate("navigator.clipboard.readText()") == "emonext people study"
+    assert visit.complaints == []
+
+
+def test_on_a_phone_each_cell_names_its_column(browser: Any, pages: dict[str, Path]) -> None:
+    visit = Visit(browser, pages["en"], {"width": 390, "height": 900})
+    named = visit.page.evaluate(
+        "[...document.querySelector('.patient tbody tr').querySelectorAll('td')]"
+        ".map(cell => getComputedStyle(cell, '::before').content)"
+    )
+    columns = ("Kind", "Recorded", "Face could be read", "Is it the patient?")
+    assert named == [f'"{name}"' for name in (*columns, "Positive", "Neutral", "Negative")] + ["none"]

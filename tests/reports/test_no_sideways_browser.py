@@ -1,0 +1,66 @@
+"""No page, and nothing in it, scrolls sideways: on a computer and on a phone, in both languages."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from page_types import LANGUAGES, Pages, write_every_page
+from visits import Visit
+
+WIDTHS = (1280, 390)
+
+KINDS = (
+    *("index", "study", "patient", "session", "session, all known", "people", "preflight", "rate", "locked"),
+    *("agreement", "checklist", "evaluation", "review"),
+)
+
+# SVG and the figures scale with the page. What stands in a box of a pixel is for screen readers alone.
+TOO_WIDE = """
+() => {
+  const style = (one) => getComputedStyle(one);
+  const isUnseen = (one) => one && (style(one).clipPath !== "none" || isUnseen(one.parentElement));
+  const isBox = (one) => !["inline", "none", "contents"].includes(style(one).display);
+  const isTooWide = (one) => one.scrollWidth > one.clientWidth + 1 && isBox(one) && !isUnseen(one);
+  return [document.documentElement, ...document.querySelectorAll("body, body *")]
+    .filter((one) => !one.closest("svg, .js-plotly-plot") && isTooWide(one))
+    .map((one) => `${one.tagName}.${one.className} ${one.scrollWidth} in ${one.clientWidth} px`);
+}
+"""
+"""Elements that hold something wider than themselves; no element may."""
+
+
+@pytest.fixture(scope="module")
+def pages(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    return write_every_page(small_study, tmp_path_factory.mktemp("pages"))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_wider_than_the_screen(browser: Any, pages: Pages, kind: str) -> None:
+    written = [pages[kind, name] for name in LANGUAGES if (kind, name) in pages]
+    assert written
+    for path in written:
+        for width in WIDTHS:
+            visit = Visit(browser, path, {"width": width, "height": 900})
+            visit.unfold()
+            visit.page.wait_for_timeout(200)
+            assert visit.page.evaluate(TOO_WIDE) == [], (path.name, width)
+            assert visit.complaints == [], path.name
+            assert all(url.startswith(("file:", "data:", "blob:")) for url in visit.requests)
+            visit.page.context.close()
+
+
+def test_every_type_of_page_is_looked_at(pages: Pages) -> None:
+    assert {kind for kind, _ in pages} == set(KINDS)
+
+
+def test_a_column_beyond_the_edge_is_noticed(browser: Any, tmp_path: Path) -> None:
+    """Also one in a frame of its own, and one that is cut off."""
+    for overflow in ("visible", "auto", "hidden"):
+        path = tmp_path / f"{overflow}.html"
+        path.write_text(
+            f'<div style="width: 300px; overflow: {overflow}"><table style="width: 500px"><tr><td>a</td>'
+            "<td>b</td></tr></table></div>"
+        )
+        visit = Visit(browser, path, {"width": 390, "height": 900})
+        assert visit.page.evaluate(TOO_WIDE), overflow

@@ -1,0 +1,107 @@
+"""results.derive: rows of unchanged sessions are kept; the files are those that a full run writes."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from multiverses import make_small
+
+from pipeline.analysis import summaries
+from pipeline.results.derive import derive, update_derived
+from pipeline.store.timeline import Timeline
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three patients of eight sessions, some with music and events; its tables are there."""
+    out = make_small(tmp_path_factory.mktemp("study"), patients=3, smiles_with_music=2.0)
+    derive(out)
+    return out
+
+
+def timeline(out: Path, patient: str, session: str) -> Path:
+    return out / "timelines" / f"patient_id={patient}" / f"{session}.parquet"
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """Every derived file; the stamp holds times of files."""
+    found = (path for folder in ("summaries", "episodes") for path in (out / folder).rglob("*.*"))
+    return {str(path.relative_to(out)): path.read_bytes() for path in found if path.name != "made.json"}
+
+
+def _touch_music(out: Path, _: Path) -> None:
+    shutil.copyfile(timeline(out, "P02", "S02"), timeline(out, "P02", "S02").with_suffix(".new"))
+    timeline(out, "P02", "S02").with_suffix(".new").replace(timeline(out, "P02", "S02"))
+
+
+def _take_away_rest(out: Path, _: Path) -> None:
+    timeline(out, "P02", "S01").unlink()
+
+
+def _take_away_patient(out: Path, _: Path) -> None:
+    shutil.rmtree(timeline(out, "P02", "S01").parent)
+
+
+def _own_scales(out: Path, _: Path) -> None:
+    shipped = Path(summaries.__file__).with_name("scales.toml").read_text(encoding="utf-8")
+    (out / "scales.toml").write_text(shipped.replace("window_s = 600", "window_s = 120"), encoding="utf-8")
+
+
+def _nothing(out: Path, _: Path) -> None:
+    (out / "events.csv").touch()
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        (_touch_music, {"P02/S02"}),
+        (_take_away_rest, {f"P02/S{n:02}" for n in range(2, 9)}),
+        (_take_away_patient, set()),
+        (_own_scales, set()),
+        (_nothing, set()),
+    ],
+)
+def test_only_what_changed_is_computed_and_the_files_are_those_of_all(
+    study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path, Path], None],
+    read: set[str],
+) -> None:
+    out = shutil.copytree(study, tmp_path / "kept")
+    change(out, study)
+    anew = shutil.copytree(out, tmp_path / "anew")
+    summarized: set[str] = set()
+    compute = summaries._summarize
+
+    def counted(found: Timeline, *rest: object) -> object:
+        summarized.add("/".join(found.rows.select("patient_id", "session_id").row(0)))
+        return compute(found, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(summaries, "_summarize", counted)
+        update_derived(out)
+    assert summarized == read
+    derive(anew)
+    assert files(out) == files(anew)
+
+
+def test_a_session_that_is_added_is_all_that_is_computed(study: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(study, tmp_path / "kept")
+    aside = timeline(out, "P03", "S08").rename(tmp_path / "S08.parquet")
+    derive(out)
+    before = {path: path.stat().st_mtime_ns for path in out.glob("episodes/*/*.parquet")}
+    aside.rename(timeline(out, "P03", "S08"))
+    update_derived(out)
+    assert files(out) == files(study)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_tables_that_were_changed_by_hand_are_made_from_the_timelines(study: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(study, tmp_path / "kept")
+    wrong = out / "summaries" / "measures.parquet"
+    shutil.copyfile(out / "summaries" / "sessions.parquet", wrong)
+    _touch_music(out, study)
+    update_derived(out)
+    assert files(out) == files(study)

@@ -1,0 +1,80 @@
+"""What a spreadsheet must not change, and the decimal mark of a folder's tables."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.store.spreadsheet import (
+    DECIMALS,
+    Decimal,
+    as_text,
+    keep_decimal,
+    keep_text,
+    plain,
+    read_decimal,
+    read_table,
+    write_rows,
+)
+
+LIKE_NUMBERS = ["007", "1e5", "1E05", "1.10", "1,5", "3-12", "1/2", "10:30", "2026-03-01", "1" * 16]
+
+
+@pytest.mark.parametrize("text", [*LIKE_NUMBERS, "=1+1", "-x", " x", "'007", "''=1"])
+def test_a_text_that_a_spreadsheet_would_change_is_kept_and_comes_back(text: str) -> None:
+    assert keep_text(text) == f"'{text}"
+    assert plain(keep_text(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "P012", "12", "S01", "P1-2", "a.1", "0", "12 s", "1 2 3", "O'Neil", "'x"]
+)
+def test_another_text_stays_as_it_is(text: str) -> None:
+    assert keep_text(text) == text
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    ("cell", "point", "comma"),
+    [
+        (0.5, "0.5", "0,5"),
+        (-1234567.25, "-1234567.25", "-1234567,25"),
+        (12, "12", "12"),
+        (float("nan"), "", ""),
+        (float("inf"), "", ""),
+        (None, "", ""),
+        (True, "true", "true"),
+        ("a.b", "a.b", "a.b"),
+        ("1.5", "'1.5", "'1.5"),
+    ],
+)
+def test_only_numbers_have_the_decimal_mark(cell: str | float | None, point: str, comma: str) -> None:
+    assert (as_text(cell, "point"), as_text(cell, "comma")) == (point, comma)
+
+
+@pytest.mark.parametrize("decimal", DECIMALS)
+def test_a_written_table_is_read_back(decimal: Decimal, tmp_path: Path) -> None:
+    row = {"id": "007", "x": 0.25, "text": 'a,b;c "d"', "none": None}
+    path = write_rows(tmp_path / "a.csv", row, [row], decimal)
+    (_, header), (_, cells) = read_table(path)
+    assert header == list(row)
+    assert [plain(cell) for cell in cells] == [
+        "007",
+        "0,25" if decimal == "comma" else "0.25",
+        row["text"],
+        "",
+    ]
+
+
+def test_the_choice_of_a_folder(tmp_path: Path) -> None:
+    assert read_decimal(tmp_path) == "point"
+    for decimal in DECIMALS:
+        keep_decimal(tmp_path, decimal)
+        assert read_decimal(tmp_path) == decimal
+
+
+@pytest.mark.parametrize("text", ['decimal = ","', "decimal = 1", 'decimal = ["comma"]', "decimal"])
+def test_a_choice_that_is_none_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "tables.toml").write_text(text)
+    with pytest.raises(InputError, match=r'tables\.toml: .*decimal = "comma"'):
+        read_decimal(tmp_path)
