@@ -12,8 +12,8 @@ from fakes import FAKE_WEIGHTS, find_squares, judge_by_light
 from made_clips import CLIPS, FILMS
 from multiverses import analysis, table_of
 from plans import frozen
-from rated_study import rate_truly
 from session_pages import corrected, jpeg, material, rated
+from simulated_raters import rate_truly
 from timelines import TWENTY_SECONDS, make_timeline
 from videos import encode, with_faces
 from written_pages import write_session_report
