@@ -230,10 +230,9 @@ def test_files_of_figures_and_disagreements(out: Path) -> None:
     assert {row["second"] for row in rows} == {"'=anna"}, "no spreadsheet runs it as a formula"
 
 
-def test_the_made_study(raw_study: Path, tmp_path: Path) -> None:
+def test_the_made_study(summarized_study: Path, tmp_path: Path) -> None:
     """Made raters are a little late, miss some and mistake some; resting faces mislead the raw reading."""
-    shutil.copytree(raw_study, tmp_path, dirs_exist_ok=True)
-    summarize_folder(tmp_path)
+    shutil.copytree(summarized_study, tmp_path, dirs_exist_ok=True)
     ratings = read_ratings([tmp_path / "ratings"], session_names(tmp_path), read_codes("none=neutral"))
     found = agree(tmp_path, ratings)
     raw, corrected = (

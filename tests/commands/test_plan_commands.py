@@ -26,7 +26,7 @@ def study(small_study: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def two_patients(tmp_path: Path) -> Path:
-    """Less to be made again after a purge."""
+    """Less to be made again."""
     return make_small_study(tmp_path / "results", 2)
 
 
@@ -161,7 +161,10 @@ def test_tampering_is_told(emonext: Emonext, tmp_path: Path, damage: str, messag
 # --- summarize
 
 
-def test_summarize_takes_the_plan_s_settings_and_tells_what_differs(emonext: Emonext, study: Path) -> None:
+def test_summarize_takes_the_plan_s_settings_and_tells_what_differs(
+    emonext: Emonext, two_patients: Path
+) -> None:
+    study = two_patients
     frozen(study, min_coverage=0.3)
     as_planned = emonext("summarize", study)
     assert as_planned.code == DONE

@@ -95,8 +95,8 @@ def english_texts() -> tuple[set[str], set[str]]:
 
 
 @pytest.fixture(scope="module")
-def french_pages(made_study: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return every_page(made_study, tmp_path_factory.mktemp("french"), language("fr"))
+def french_pages(derived_small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return every_page(derived_small_study, tmp_path_factory.mktemp("french"), language("fr"))
 
 
 def test_no_french_page_holds_english(french_pages: dict[str, str]) -> None:
@@ -203,11 +203,11 @@ def outside(text: str) -> str:
     return "".join(kept)
 
 
-def test_a_language_is_a_folder(own_language: Language, made_study: Path, tmp_path: Path) -> None:
+def test_a_language_is_a_folder(own_language: Language, derived_small_study: Path, tmp_path: Path) -> None:
     assert languages() == ["en", "xx"]
     with pytest.raises(ReportError, match="choose en or xx"):
         language("fr-CA")
-    pages = every_page(made_study, tmp_path, own_language)
+    pages = every_page(derived_small_study, tmp_path, own_language)
     found = {name: not_translated(html) for name, html in pages.items()}
     assert {name: words for name, words in found.items() if words} == {}
     assert "2 mars 2026" in pages["session with everything, blur 2026-03-02T14:05:00"]

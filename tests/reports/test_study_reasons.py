@@ -18,8 +18,8 @@ FEW = "2 of the 6 patients it takes have 2 sessions of both conditions in which 
 
 
 @pytest.fixture(scope="module")
-def study(made_study: Path) -> Study:
-    return read_study(made_study)
+def study(derived_small_study: Path) -> Study:
+    return read_study(derived_small_study)
 
 
 def section(study: Study, name: str, language: Language = ENGLISH) -> Page:
