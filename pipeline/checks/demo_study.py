@@ -101,21 +101,26 @@ def prepare_output(out: Path) -> None:
 
 
 def make_study(
-    out: Path, on_progress: Callable[[int, int], None] = lambda done, total: None, seed: int = 0
+    out: Path,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    seed: int = 0,
+    patients: int | None = None,
 ) -> None:
     """Writes ``timelines/``, ``status.parquet``, two raters' ``ratings/`` and the ``truth/``; and the lists
     ``events.csv`` and ``patients.csv``.
 
     :param on_progress: called with (sessions done, sessions in all).
+    :param patients: their number; default: :data:`PATIENTS`.
     :raises OutputError: a file can't be written.
     """
+    count = PATIENTS if patients is None else patients
     random = np.random.default_rng(seed)
     outcomes: list[Outcome] = []
     truth: list[dict[str, Cell]] = []
     events: list[dict[str, Cell]] = []
     ratings: tuple[list[dict[str, Cell]], ...] = ([], [])
     rated: dict[str, Cell] = {"rated_from_s": 0, "rated_to_s": LENGTH_S}
-    for number, patient in enumerate(_patients(random)):
+    for number, patient in enumerate(_patients(random, count)):
         for session, condition in enumerate(CONDITIONS, start=1):
             ids = {"patient_id": patient.patient_id, "session_id": f"S{session:02}"}
             songs = _songs(random) if condition == "music" else []
@@ -128,12 +133,14 @@ def make_study(
             if session == 2:
                 for rater, rows in enumerate(ratings, start=1):
                     rows += [{**ids, **_row(episode), **rated} for episode in _as_rated(shown, rater, random)]
-            on_progress(number * SESSIONS + session, PATIENTS * SESSIONS)
+            on_progress(number * SESSIONS + session, count * SESSIONS)
     columns = ("patient_id", "session_id", "start_s", "end_s", "code")
     record(out, *outcomes)
     write_rows(out / "truth" / "episodes.csv", columns, truth)
     write_rows(out / "events.csv", ("patient_id", "session_id", "time_s", "what"), events)
-    write_rows(out / "patients.csv", ("patient_id", "age", "sex", "mmse", "group"), _known_of_patients(seed))
+    write_rows(
+        out / "patients.csv", ("patient_id", "age", "sex", "mmse", "group"), _known_of_patients(seed, count)
+    )
     for name, rows in zip(("rater_a", "rater_b"), ratings, strict=True):
         write_rows(out / "ratings" / f"{name}.csv", (*columns, *rated), rows)
 
@@ -146,12 +153,10 @@ def _row(episode: Shown) -> dict[str, Cell]:
     }
 
 
-def _known_of_patients(seed: int) -> Iterator[dict[str, Cell]]:
+def _known_of_patients(seed: int, count: int) -> Iterator[dict[str, Cell]]:
     """What the study knows of the patients; it has no influence on their expression. One MMSE is missing."""
-    random = np.random.default_rng(
-        [seed, PATIENTS]
-    )  # its own, so that it changes no other number of the study
-    for number in range(1, PATIENTS + 1):
+    random = np.random.default_rng([seed, count])  # its own, so that it changes no other number of the study
+    for number in range(1, count + 1):
         mmse = int(random.integers(6, 25))
         yield {
             "patient_id": f"P{number:02}",
@@ -162,8 +167,8 @@ def _known_of_patients(seed: int) -> Iterator[dict[str, Cell]]:
         }
 
 
-def _patients(random: np.random.Generator) -> Iterator[_Patient]:
-    for number in range(1, PATIENTS + 1):
+def _patients(random: np.random.Generator, count: int) -> Iterator[_Patient]:
+    for number in range(1, count + 1):
         rest = random.normal(0, 0.3, len(EMOTIONS))
         # one patient in three looks sad or angry at rest
         if number % 3 == 0:
@@ -171,7 +176,7 @@ def _patients(random: np.random.Generator) -> Iterator[_Patient]:
         yield _Patient(
             patient_id=f"P{number:02}",
             rest=rest,
-            lively=float(random.lognormal(0, 0.35)) if number != PATIENTS else 0.08,
+            lively=float(random.lognormal(0, 0.35)) if number != count else 0.08,
             seen=float(random.uniform(0.7, 1.4)),
         )
 

@@ -73,6 +73,10 @@ def demo(
     study: Annotated[
         bool, typer.Option("--study", help="Simulate a study: 12 patients, 8 sessions each, no video.")
     ] = False,
+    patients: Annotated[
+        int | None,
+        typer.Option(help="Patients of the simulated study; 250 have 2,000 sessions.", min=1, max=999),
+    ] = None,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
 ) -> None:
@@ -83,8 +87,9 @@ def demo(
     out = out or Path("demo-study" if study else "demo")
     if study:
         refuse_given(context, "the sample session, not with --study", "model", "device")
-        _demo_study(out)
+        _demo_study(out, patients)
         return
+    refuse_given(context, "--study", "patients")
     with needing_extra("demo"):
         from pipeline.checks.demo_video import make_demo_video
     from pipeline.processing.batch import process_sessions
@@ -116,7 +121,7 @@ def demo(
     say(f"Report:   {index}")
 
 
-def _demo_study(out: Path) -> None:
+def _demo_study(out: Path, patients: int | None) -> None:
     """Simulate a study whose true effects are known."""
     from pipeline.checks.demo_study import make_study, prepare_output
     from pipeline.store.lock import folder_lock
@@ -125,7 +130,7 @@ def _demo_study(out: Path) -> None:
     prepare_output(out)
     with folder_lock(out):
         with progress_bar("Sample study") as update:
-            make_study(out, update)
+            make_study(out, update, patients=patients)
         with progress_bar("Reports") as update:
             index = write_reports(out, update)
     say(f"Truth:   {out / 'truth'}")

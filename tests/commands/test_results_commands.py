@@ -249,12 +249,13 @@ def test_settings_that_contradict_each_other_are_refused(
 def test_a_study_is_made_without_video(
     emonext: Emonext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.checks.demo_study.PATIENTS", 1)
     monkeypatch.chdir(tmp_path)
     for _ in ("made", "made again"):
-        ended = emonext("demo", "--study")
+        ended = emonext("demo", "--study", "--patients", 2)
         assert (ended.code, ended.err) == (DONE, "")
-    assert (tmp_path / "demo-study" / "reports" / "P01" / "index.html").exists()
+    made = {path.name for path in (tmp_path / "demo-study" / "reports").iterdir() if path.is_dir()}
+    assert made == {"P01", "P02"}
+    assert emonext("demo", "--patients", 2).code == BAD_INPUT
     assert (tmp_path / "demo-study" / "truth" / "episodes.csv").exists()
     with folder_lock(tmp_path / "demo-study"):
         ended = emonext("demo", "--study")
