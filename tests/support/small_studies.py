@@ -15,9 +15,9 @@ def make_small_study(out: Path, patients: int = PATIENTS, *, seed: int = 0, **co
 
     :param constants: of :mod:`pipeline.checks.demo_study`, with other values.
     """
-    changes = {"PATIENTS": patients, "LENGTH_S": 60.0 * MINUTES, **constants}
+    changes = {"LENGTH_S": 60.0 * MINUTES, **constants}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in changes.items():
             patch.setattr(demo_study, name, value)
-        demo_study.make_study(out, seed=seed)
+        demo_study.make_study(out, seed=seed, patients=patients)
     return out
