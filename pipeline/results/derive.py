@@ -24,6 +24,7 @@ from pipeline.robustness.covariates import CovariateSettings, write_covariates
 from pipeline.robustness.missing_compared import write_missing_compared
 from pipeline.robustness.missing_faces import write_missing
 from pipeline.robustness.multiverse import multiverse_path, write_multiverse
+from pipeline.store.encryption import is_encrypted, key_file
 from pipeline.store.files import atomic, state_of_files
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
@@ -128,12 +129,15 @@ def _derive(
 
 
 def _usable(out: Path, made: "_Stamp | None", settings: SummarySettings) -> Mapping[Ids, Source]:
-    """The sources of the tables' rows; empty if the tables are of another version or other settings."""
+    """The sources of the tables' rows; empty if the tables are of another version, other settings or key."""
+    sessions = out / "summaries" / "sessions.parquet"
     is_usable = (
         made is not None
         and made.software_version == version("emonext-care")
         and made.tables == state_of_files(_tables(out))
-        and has_settings(out / "summaries" / "sessions.parquet", settings)
+        and has_settings(sessions, settings)
+        # tables that were open before there was a key are encrypted now
+        and is_encrypted(sessions) == (key_file() is not None)
     )
     return made.sessions if made and is_usable else {}
 

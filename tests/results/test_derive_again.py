@@ -9,6 +9,7 @@ from multiverses import make_small
 
 from pipeline.analysis import summaries
 from pipeline.results.derive import derive, update_derived
+from pipeline.store.encryption import is_encrypted, use_key, use_no_key, write_key
 from pipeline.store.timeline import Timeline
 
 
@@ -96,6 +97,18 @@ def test_a_session_that_is_added_is_all_that_is_computed(study: Path, tmp_path: 
     update_derived(out)
     assert files(out) == files(study)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_tables_are_encrypted_once_there_is_a_key(study: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(study, tmp_path / "kept")
+    _touch_music(out, study)
+    use_key(write_key(tmp_path / "study.key"))
+    try:
+        update_derived(out)
+        tables = [*out.glob("episodes/*/*.parquet"), *out.glob("summaries/*.parquet")]
+        assert [path.name for path in tables if not is_encrypted(path)] == []
+    finally:
+        use_no_key()
 
 
 def test_tables_that_were_changed_by_hand_are_made_from_the_timelines(study: Path, tmp_path: Path) -> None:

@@ -283,7 +283,7 @@ def test_rows_without_a_fault_are_used(raw_study: Path, tmp_path: Path) -> None:
     listed.write_text(whole, encoding="utf-8")
     assert write_events(tmp_path, listed) == ()
     right = read_event_averages(tmp_path)
-    listed.write_text(f"{whole}P01;S99;10;song begins\n", encoding="utf-8")
+    listed.write_text(f"{whole}P01,S99,10,song begins\n", encoding="utf-8")
     (problem,) = write_events(tmp_path, listed)
     assert problem.reason == "there is no session 'S99' here."
     assert read_event_averages(tmp_path).equals(right)
