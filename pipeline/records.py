@@ -105,11 +105,13 @@ class SessionVideo:
         recording is not where it was, or another file has taken its place.
     :param blur: whose faces are blurred: of ``others``, of ``all``, or of ``none`` in the recording itself.
     :param sound: whether a copy has the recording's sound.
+    :param outdated: whether there is a copy of an earlier timeline, which is not played.
     """
 
     files: tuple[tuple[Path, float], ...]
     blur: Literal["others", "all", "none"]
     sound: bool = False
+    outdated: bool = False
 
 
 def recording_id(sha256s: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from pipeline.analysis.events import Event, why_outside
 from pipeline.analysis.session_results import SessionFacts
 from pipeline.analysis.summaries import has_time
 from pipeline.records import EMOTIONS, NEGATIVE, UNPLAYABLE_SUFFIXES, UNSURE
+from pipeline.store.counts import clock
 from pipeline.store.coverage import Summary, seen_too_little
 from pipeline.store.timeline import Timeline
 
@@ -47,12 +48,14 @@ class PlayedVideo:
     :param blur: whose faces are blurred: ``others``, ``all``, or ``none`` in the recording itself.
     :param sound: whether a copy has the recording's sound: voices identify people.
     :param folder: of the results, as commands on the page name it.
+    :param outdated: whether there is a copy of an earlier timeline, which is not played.
     """
 
     films: Sequence[Film]
     blur: str
     folder: str
     sound: bool = False
+    outdated: bool = False
 
     @property
     def unplayable_format(self) -> str:
@@ -108,6 +111,14 @@ class SessionMaterial:
         """Whether there are faces, and no expression was counted in doubt who the patient is."""
         patient = self.timeline.metadata["patient"]
         return bool(patient["tracks"]) and patient["identity"] in UNSURE and not self.summary.observed_s
+
+    @property
+    def left_out(self) -> list[str]:
+        """The intervals of the recording that do not count, such as ``0:11–0:13``."""
+        metadata = self.timeline.metadata
+        ends_s = [0.0, *(end for part in metadata["session"]["parts"] for end in part)]
+        pairs = zip(ends_s[::2], [*ends_s[1::2], metadata["video"]["duration_s"]], strict=True)
+        return [f"{clock(start)}–{clock(end)}" for start, end in pairs if end - start > 0.5]
 
     @property
     def recorded_at(self) -> datetime | None:

@@ -110,6 +110,7 @@ class _Folder:
             found.blur,
             self.out.resolve().name,
             found.sound,
+            found.outdated,
         )
 
     def _url(self, path: Path) -> str:

@@ -18,7 +18,10 @@ from PIL import Image
 from videos import encode
 
 import cli
+from pipeline.records import MARKER_COLUMNS, recording_id
 from pipeline.store.encryption import use_no_key
+from pipeline.store.paths import timeline_path
+from pipeline.store.timeline import read_timeline
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -155,6 +158,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert emonext("emonext process recordings/ --out study --jobs 1") == 0
+        markers = {"patient_id": "P012", "session_id": "S01", "code": "song", "start_s": "1", "end_s": ""}
+        files = read_timeline(timeline_path(folder / "study", "P012", "S01")).metadata["video"]["files"]
+        markers |= {"recording": recording_id([file["sha256"] for file in files])}
+        row = tuple(markers.get(name, "2026-03-02T14:05:00") for name in MARKER_COLUMNS)
+        write_csv(folder / "markers_P012_S01.csv", [tuple(MARKER_COLUMNS), row])
     return folder
 
 

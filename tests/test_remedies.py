@@ -46,6 +46,12 @@ AREAS = (
 
 # Message, or a part of it → why nothing is carried out here.
 EXCEPTIONS = {
+    "Copy it again from the camera, or correct its place in the list.": "the page of sessions: test_index_page",
+    "If there is a better copy, put it in the recording’s place": "the page of sessions: test_index_page",
+    "Put right what the reason names, and process again": "the page of sessions: test_index_page",
+    "Then, for the copies of the videos: emonext review {}": "test_review_command draws them again",
+    "all pages, not with --one": "what an option is for",
+    ": own offsets of {} are left out: they hold only in the folder": "a note: test_adapt_command",
     # another machine, or another program
     "; install the same versions.": "needs a second machine",
     ": no notebooks; install the program again.": "needs a damaged installation",

@@ -68,10 +68,11 @@ out_console = _Output(width=_output_width(), height=24)
 err_console = _Output(stderr=True)
 
 
-def tell_problems(path: Path, problems: "Sequence[Problem]") -> None:
+def tell_problems(path: Path, problems: "Sequence[Problem]", done: str = "; nothing was done") -> None:
+    """:param done: what this means, after a semicolon."""
     for problem in problems:
         err_console.print(f"{path}: {problem}", markup=False, soft_wrap=True)
-    err_console.print(f"{number_of(len(problems), 'error')} to correct; nothing was done.")
+    err_console.print(f"{number_of(len(problems), 'error')} to correct{done}.")
 
 
 def is_given(context: typer.Context, name: str) -> bool:

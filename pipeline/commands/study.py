@@ -156,7 +156,7 @@ def study_check(
         say(f"recorded_at of {patient} {session}: {date:%Y-%m-%d %H:%M}, by the camera's clock")
     _tell_counts(study)
     if found.faults:
-        tell_problems(path, found.faults)
+        tell_problems(path, found.faults, "")
         raise typer.Exit(EXIT_BAD_INPUT)
     patients = len({session.patient_id for session in study.sessions})
     right = number_of(len(found.warnings), "warning") if found.warnings else "no errors"
@@ -217,6 +217,7 @@ def events(
     from pipeline.store.encryption import use_key
 
     use_key(key)
+    files = [file.expanduser() for file in files]  # only some shells replace the ~
     markers, problems = read_markers(directory, files)
     for path, found in problems.items():
         tell_problems(path, found)
@@ -244,6 +245,8 @@ def events(
         say(f"Written: {path}" + (f" (before: {backup})" if backup else ""))
     for path in lists:
         say(f"Next: emonext process {quote(str(path))} --out {quote(str(directory))}")
+    if lists and (directory / "review").is_dir():
+        say(f"Then, for the copies of the videos: emonext review {quote(str(directory))}")
     if not lists:
         say(f"Next: emonext report {quote(str(directory))}")
 
@@ -260,8 +263,8 @@ def _changed(change: "Change") -> str:
     if change.outside:
         told.append(f"{change.outside} left out, in time that does not count")
     if change.listed and change.exclude is not None:
-        before = exclude_cell(change.listed.session.exclude) or "nothing"
-        told.append(f"exclude {exclude_cell(change.exclude)} s, before {before} ({change.listed.path})")
+        before = exclude_cell(change.listed.session.exclude) or "none"
+        told.append(f"exclude {exclude_cell(change.exclude)} s, until now {before} ({change.listed.path})")
     return f"{' '.join(change.ids)}: {'; '.join(told)}"
 
 

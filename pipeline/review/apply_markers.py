@@ -11,7 +11,7 @@ from pipeline.store.audit import audited
 from pipeline.store.counts import number_of
 from pipeline.store.files import replace_file
 from pipeline.store.lock import folder_lock
-from pipeline.store.spreadsheet import plain, read_table, write_rows
+from pipeline.store.spreadsheet import Cell, as_text, plain, read_table, write_rows
 
 _EXCLUDE_COLUMN = "exclude"
 
@@ -56,7 +56,8 @@ def _write_events(out: Path, changes: Sequence[Change]) -> dict[Path, Path | Non
     if not rows:
         return {}
     if path.exists():
-        return {path: replace_file(path, add_rows(path, rows, column_name))}
+        texts = [{name: as_text(cell) for name, cell in row.items()} for row in rows]
+        return {path: replace_file(path, add_rows(path, texts, column_name))}
     return {write_rows(path, _COLUMNS, rows): None}
 
 
@@ -65,13 +66,13 @@ def exclude_cell(spans: Spans) -> str:
     return ";".join(f"{start_s:.10g}-{end_s:.10g}" for start_s, end_s in spans)
 
 
-def _event_row(event: Marker) -> dict[str, str]:
+def _event_row(event: Marker) -> dict[str, Cell]:
     return {
         "patient_id": event.ids[0],
         "session_id": event.ids[1],
-        "time_s": f"{event.start_s:.10g}",
+        "time_s": event.start_s,
         "what": event.code,
-        "x_end_s": "" if event.end_s is None else f"{event.end_s:.10g}",
+        "x_end_s": event.end_s,
     }
 
 

@@ -26,7 +26,10 @@ def find_video(
     shown = options_of_copy(copy, timeline)
     if shown and shown.blur != "none":
         return SessionVideo(((copy, 0.0),), shown.blur, sound=shown.sound)
-    return (recording or SessionVideo((), "none")) if original else None
+    if recording:
+        return recording
+    outdated = shown is None and copy.is_file()
+    return SessionVideo((), "none", outdated=outdated) if original or outdated else None
 
 
 def _recording(out: Path, patient_id: str, session_id: str, timeline: Timeline) -> SessionVideo | None:

@@ -106,7 +106,10 @@ def summarize(timeline: Timeline) -> Summary:
 
 
 def spans(timeline: Timeline) -> list[Span]:
-    """Divide the timeline into intervals of one emotion, or of one status without emotion."""
+    """Divide the timeline into intervals of one emotion, or of one status without emotion.
+
+    No interval reaches over time that does not count.
+    """
     return _spans(_rows(timeline), "status", "emotion")
 
 
@@ -132,6 +135,7 @@ def _parts(timeline: Timeline) -> list[tuple[float, float]]:
 
 
 def _rows(timeline: Timeline) -> pl.DataFrame:
+    ends_s = [end for _, end in _parts(timeline)]
     return timeline.rows.select(
         "time_s",
         "valence",
@@ -140,6 +144,7 @@ def _rows(timeline: Timeline) -> pl.DataFrame:
         pl.col("status", "fault", "emotion", "facing").cast(pl.String),
     ).with_columns(
         pl.Series("seconds", sample_seconds(timeline)),
+        pl.Series("part", np.searchsorted(ends_s, timeline.rows["time_s"], side="right")),
     )
 
 
@@ -162,7 +167,7 @@ def _seconds_of(rows: pl.DataFrame, state: str) -> float:
 def _spans(rows: pl.DataFrame, *same: str) -> list[Span]:
     """Intervals of consecutive rows with equal values in these columns."""
     runs = (
-        rows.with_columns(run=pl.struct(same).rle_id(), end_s=pl.col("time_s") + pl.col("seconds"))
+        rows.with_columns(run=pl.struct("part", *same).rle_id(), end_s=pl.col("time_s") + pl.col("seconds"))
         .group_by("run", maintain_order=True)
         .agg(pl.col("time_s").first(), pl.col("end_s").last(), *(pl.col(name).first() for name in same))
     )

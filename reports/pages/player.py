@@ -39,7 +39,7 @@ def marker_values(timeline: Timeline, folder: str, language: Language) -> dict[s
     words = in_words(CODE_WORDS, language)
     return {
         "file": file,
-        "command": command_line("emonext", "events", folder, file),
+        "command": command_line("emonext", "events", folder, f"~/Downloads/{file}"),
         "data": {
             "key": choices_key("markers", session),
             "file": file,
@@ -63,6 +63,7 @@ def video(material: SessionMaterial, language: Language) -> dict[str, Any] | Non
     return {
         "films": shown.films,
         "format": shown.unplayable_format,
+        "outdated": shown.outdated,
         "command": command_line("emonext", "review", shown.folder, summary.patient_id, summary.session_id),
         "report": command_line("emonext", "report", shown.folder, "--video", "copy")
         if shown.blur == "none"

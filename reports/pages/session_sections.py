@@ -38,6 +38,7 @@ from reports.words.labels import (
 from reports.words.language import Language, marked
 from reports.words.reasons import reason_text
 from reports.words.session import HAPPY_MOMENTS, NEGATIVE_MOMENTS, without_speech
+from reports.words.watching import marker_word
 
 MIN_SPAN_S = 1.0
 MAX_SPANS = 20
@@ -82,7 +83,7 @@ class Slot:
     moving_s: float
 
 
-def coverage(material: SessionMaterial, _: Language) -> dict[str, Any]:
+def coverage(material: SessionMaterial, language: Language) -> dict[str, Any]:
     summary = material.summary
     parts, start = [], 0.0
     for status in STATUS_WORDS:
@@ -96,6 +97,7 @@ def coverage(material: SessionMaterial, _: Language) -> dict[str, Any]:
     return {
         "parts": parts,
         "summary": summary,
+        "left_out": language.listed(material.left_out),
         "resting_s": summary.status_s["eyes_shut"],
         "faults": [(fault, seconds) for fault, seconds in summary.fault_s.items() if seconds > 0],
         "damaged": undecoded_s > 0,
@@ -145,6 +147,7 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
     return {
         "summary": material.summary,
         "unclear": material.is_unclear,
+        "left_out": material.left_out,
         "corrected": material.facts is not None and material.facts.is_corrected,
         "step_s": step_s,
         "expression": expression_figure(steps, language, [event.time_s for event in material.events]),
@@ -152,7 +155,7 @@ def timeline(material: SessionMaterial, language: Language) -> dict[str, Any]:
         "order": EMOTION_ORDER,
         "spoke": bool(steps.moving_s.any()),
         "slots": [_slot(slots, index) for index in range(len(slots.seen_s))],
-        "events": [(tell(time_s), what, time_s) for what, time_s in events],
+        "events": [(tell(time_s), marker_word(what, language), time_s) for what, time_s in events],
     }
 
 

@@ -129,7 +129,9 @@ def _tasks_of(entry: IndexEntry, *, is_running: bool) -> list[str]:
         found.append("unprocessed" if "expression_not_stored" in codes else "unsure")
     if entry.state == "partial":
         found.append("partial")
-    if entry.state == "done" and entry.summary is not None and not entry.enough:
+    # a short recording in which the face was read needs no other camera
+    is_unread = 2 * (entry.read_share or 0.0) < 1
+    if entry.state == "done" and entry.summary is not None and not entry.enough and is_unread:
         found.append("unseen")
     return found
 

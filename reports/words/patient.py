@@ -45,6 +45,13 @@ def _how_many(history: PatientHistory, language: Language) -> str:
     if not days:
         return language.gettext("%(sessions)s.", sessions=sessions)
     first, last = min(days), max(days)
+    if len(days) < len(history.visits):
+        return language.ngettext(
+            "%(sessions)s; the date of %(count)s is known.",
+            "%(sessions)s; the dates of %(count)s are known.",
+            len(days),
+            sessions=sessions,
+        )
     if first.date() == last.date():
         return language.gettext("%(sessions)s on %(day)s.", sessions=sessions, day=language.date(first))
     return language.gettext(
@@ -60,6 +67,12 @@ def findings(history: PatientHistory, differences: Differences, language: Langua
 
     :param differences: of conditions, as :func:`pipeline.analysis.longitudinal.against_reference` gives them.
     """
+    if not history.seen and all(2 * visit.observed_s >= visit.duration_s for visit in history.visits):
+        text = language.gettext(
+            "The recordings are short: in no session was the face seen long enough to say how the expression "
+            "looked."
+        )
+        return [(language.gettext("Seen too little"), text)]
     if not history.seen:
         text = language.gettext(
             "In no session was the face seen enough to say how the expression looked. "

@@ -1,6 +1,6 @@
 """Words of pages on which a person watches: clips for a rater; the player of a session, and its markers."""
 
-from reports.words.language import marked
+from reports.words.language import Language, marked
 from reports.words.preflight import DRAWING_WORDS
 
 INTENSITY_WORDS = {"slight": marked("slight"), "moderate": marked("moderate"), "strong": marked("strong")}
@@ -39,6 +39,12 @@ CODE_WORDS = {
     "exclude": marked("Exclude"),
 }
 """Of :data:`pipeline.records.MARKER_CODES`."""
+
+
+def marker_word(what: str, language: Language) -> str:
+    """An event's kind: a marker's code in the page's language; the study's own words as they are."""
+    return language.word(CODE_WORDS[what]) if what in CODE_WORDS else what
+
 
 CODE_KEYS = {code: code[0] for code in CODE_WORDS} | {"exclude": "x"}
 

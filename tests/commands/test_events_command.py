@@ -29,7 +29,7 @@ def test_markers_are_shown_then_added_and_the_next_command_uses_them(
     shown = emonext("events", out, table)
     assert shown.code == DONE
     first, last = shown.out.splitlines()
-    assert first == f"P1 S1: 1 event to add (song 1); exclude 0.5-0.8 s, before nothing ({listed})"
+    assert first == f"P1 S1: 1 event to add (song 1); exclude 0.5-0.8 s, until now none ({listed})"
     assert not (out / "events.csv").exists()
     command = last.removeprefix("Nothing is written yet. To add this: emonext ")
     added = emonext(*shlex.split(command))

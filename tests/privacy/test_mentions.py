@@ -153,6 +153,7 @@ def test_the_program_s_own_scripts_are_about_nobody(out: Path, process: Process)
     pages = {page.relative_to(out).as_posix() for page in plan_purge(out, "P1", None, own_text()).pages}
     assert {page for page in pages if page.startswith("reports/")} == {
         "reports/index.html",
+        "reports/made.json",
         "reports/study.html",
     }
     assert do_purge(out, "P1").mentions == ()

@@ -52,11 +52,11 @@ def test_without_a_list_one_is_written(save: Save, folder: Path) -> None:
     applied = apply(save(a=A, b={}, c={**A, "session_id": "S2", "patient_region": "0,10,55.5,100"}), folder)
     assert applied.is_new
     header, *lines = (folder / "sessions.csv").read_text("utf-8-sig").splitlines()
-    assert header == ";".join(column.name for column in COLUMNS)
+    assert header == ",".join(column.name for column in COLUMNS)
     assert lines == [
-        "P1;S1;a.mp4;;music;;;;;;;yes;",
-        ";;b.mp4;;;;;;;;;;",
-        "P1;S2;monday/c.mp4;;music;;;;;0,10,55.5,100;;yes;",
+        "P1,S1,a.mp4,,music,,,,,,,yes,",
+        ",,b.mp4,,,,,,,,,,",
+        'P1,S2,monday/c.mp4,,music,,,,,"0,10,55.5,100",,yes,',
     ]
     assert not (folder / "sessions.csv.bak").exists()
 

@@ -380,7 +380,7 @@ def test_without_script_the_tables_are_there(browser: Any, pages: Path) -> None:
     page.goto((pages / "full.html").as_uri())
     notes = page.locator("noscript p").all()
     assert [note.inner_text() for note in notes] == [
-        "The picture needs JavaScript. The table below says the same."
+        "This picture needs JavaScript. The table below says the same."
     ] * 3
     assert not any(figure.is_visible() for figure in page.locator(".figure").all())
     folded = page.locator("#robustness details")

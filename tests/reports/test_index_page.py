@@ -59,7 +59,11 @@ def entry(state: str, *reasons: Reason, session_id: str = "S1", **known: object)
         ),
         (entry("no_consent"), []),
         (entry("withdrawn"), []),
-        (entry("done", identity="confirmed", summary=SEEN), [("emonext preflight TRIAL",)]),
+        (
+            entry("done", identity="confirmed", summary=replace(SEEN, observed_s=1.0)),
+            [("emonext preflight TRIAL",)],
+        ),
+        (entry("done", identity="confirmed", summary=SEEN), []),
         (entry("skipped", identity="confirmed"), []),
     ],
     ids=lambda value: value.state if isinstance(value, IndexEntry) else "",

@@ -71,7 +71,13 @@ def test_sessions_to_check_come_first_and_the_others_are_folded() -> None:
 def test_the_data_are_the_rows_of_the_table() -> None:
     data = data_of(people_page(PEOPLE, "people.csv"))
     assert data["columns"] == list(PEOPLE_COLUMNS)
-    assert data["rows"] == [[one.cells()[name] for name in PEOPLE_COLUMNS] for one in PEOPLE]
+    assert data["rows"] == [
+        [
+            f"{cell:g}" if isinstance(cell, float) else str(cell)
+            for cell in map(one.cells().get, PEOPLE_COLUMNS)
+        ]
+        for one in PEOPLE
+    ]
     assert data["with"] == [[1], [0], [], []]
     assert data["sessions"] == [
         {"rows": [0, 1], "check": True},

@@ -109,11 +109,11 @@ def test_pages_are_for_their_owner_only(tmp_path: Path) -> None:
     put(tmp_path, make_timeline(TWENTY_SECONDS))
     reports_folder = write_reports(tmp_path).parent
     written = sorted(reports_folder.rglob("*"))
-    names = ["P1", "S1.html", "index.html", "index.html", "options.json", "study.html"]
+    names = ["P1", "S1.html", "index.html", "index.html", "made.json", "options.json", "study.html"]
     assert [path.name for path in written] == names
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (reports_folder, *written)}
     folders = {"reports": 0o700, "P1": 0o700}
-    assert modes == folders | dict.fromkeys(("S1.html", "index.html", "options.json", "study.html"), 0o600)
+    assert modes == folders | dict.fromkeys(names[1:], 0o600)
 
 
 def test_failed_sessions_are_in_the_index_with_their_reason(tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def test_first_it_is_said_that_it_is_not_certain_who_it_is(tmp_path: Path, name:
 def test_pages_are_made_anew_only_where_the_status_changed_since(study: Path) -> None:
     """The index is written last: a run that was killed before leaves one that is older than the status."""
     _write_status(study, [("P1", "S1", "done")])
-    page = write_reports(study).with_name("P1") / "S1.html"
-    page.write_text("seen")
+    index = write_reports(study)
+    index.write_text("seen")
     update_reports(study)
-    assert page.read_text() == "seen"
+    assert index.read_text() == "seen"
     _write_status(study, [("P1", "S1", "done")])
     update_reports(study)
-    assert page.read_text() != "seen"
+    assert index.read_text() != "seen"

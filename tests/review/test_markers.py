@@ -72,9 +72,9 @@ def test_events_and_excluded_time_are_added_once(out: Path, save: SaveTable, tmp
     _, written = apply_markers(out, markers)
     assert list(written.values()) == [tmp_path / "sessions.csv.bak", None]
     assert (out / "events.csv").read_text("utf-8-sig").splitlines() == [
-        "patient_id;session_id;time_s;what;x_end_s",
-        "P1;S1;3;eating;5.5",
-        "P1;S1;4;song;",
+        "patient_id,session_id,time_s,what,x_end_s",
+        "P1,S1,3,eating,5.5",
+        "P1,S1,4,song,",
     ]
     before = [(path, path.read_bytes()) for path in (out / "events.csv", tmp_path / "sessions.csv")]
     (again,), nothing = apply_markers(out, markers)

@@ -256,7 +256,10 @@ def one_session_of_two_videos(kit: Kit) -> Steps:
     yield kit.process(one, other)
 
 
-@remedy("--patient-track {}: this video has {}, and none of that number.")
+@remedy(
+    "--patient-track {}: this video has 1 track, and none of that number.",
+    "--patient-track {}: this video has {} tracks, and none of that number.",
+)
 def a_track_that_is_not_there(kit: Kit) -> Steps:
     video = kit.video()
     yield kit.process(video, "--patient-track", 7)

@@ -44,8 +44,8 @@ def excluded_time_without_a_list(kit: Kit) -> Steps:
     assert kit.run("study", "init", kit.folder).code == 0
     listed = kit.folder / "sessions.csv"
     text = listed.read_text("utf-8-sig")
-    assert "P1;S1;P1_S1.mp4;;;;;;;;;;" in text
-    filled = text.replace("P1;S1;P1_S1.mp4;;;;;;;;;;", "P1;S1;P1_S1.mp4;;;;;;;;;yes;")
+    assert "P1,S1,P1_S1.mp4,,,,,,,,,," in text
+    filled = text.replace("P1,S1,P1_S1.mp4,,,,,,,,,,", "P1,S1,P1_S1.mp4,,,,,,,,,yes,")
     listed.write_text(filled, encoding="utf-8-sig")
     yield kit.run("events", kit.out, table)
 
