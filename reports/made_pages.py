@@ -47,6 +47,8 @@ class MadePages:
 
         :param page: its path.
         """
+        if not page.is_relative_to(self.folder):
+            return None  # ids of a damaged folder, which reading the timeline refuses
         name = self._name(page)
         made = self.earlier.get(name)
         if made is None or made.key != key or not page.is_file():

@@ -46,9 +46,9 @@ AREAS = (
 
 # Message, or a part of it → why nothing is carried out here.
 EXCEPTIONS = {
-    "Copy it again from the camera, or correct its place in the list.": "the page of sessions: test_index_page",
-    "If there is a better copy, put it in the recording’s place": "the page of sessions: test_index_page",
-    "Put right what the reason names, and process again": "the page of sessions: test_index_page",
+    "Copy it again from the camera, or correct its place in the list.": "on a page: test_index_page",
+    "If there is a better copy, put it in the recording’s place": "on a page: test_index_page",
+    "Put right what the reason names, and process again": "on a page: test_index_page",
     "Then, for the copies of the videos: emonext review {}": "test_review_command draws them again",
     "all pages, not with --one": "what an option is for",
     ": own offsets of {} are left out: they hold only in the folder": "a note: test_adapt_command",

@@ -26,6 +26,7 @@ STUDY = Commands("a study")
 PEOPLE, PROCESS = "emonext people 'a study'", "emonext process RECORDINGS --out 'a study'"
 STILL = Reason.of("not_certain", reason=Reason.of("still_face"))
 SEEN = summarize(make_timeline(TWENTY_SECONDS))
+UNSEEN = replace(SEEN, observed_s=1.0)
 
 
 def entry(state: str, *reasons: Reason, session_id: str = "S1", **known: object) -> IndexEntry:
@@ -60,7 +61,7 @@ def entry(state: str, *reasons: Reason, session_id: str = "S1", **known: object)
         (entry("no_consent"), []),
         (entry("withdrawn"), []),
         (
-            entry("done", identity="confirmed", summary=replace(SEEN, observed_s=1.0)),
+            entry("done", identity="confirmed", summary=UNSEEN),
             [("emonext preflight TRIAL",)],
         ),
         (entry("done", identity="confirmed", summary=SEEN), []),

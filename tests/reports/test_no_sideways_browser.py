@@ -14,7 +14,8 @@ KINDS = (
     *("agreement", "checklist", "evaluation", "review"),
 )
 
-# SVG and the figures scale with the page. What stands in a box of a pixel is for screen readers alone.
+# SVG and the figures scale with the page; a field holds any text. What stands in a box of a pixel is for
+# screen readers alone.
 TOO_WIDE = """
 () => {
   const style = (one) => getComputedStyle(one);
@@ -22,7 +23,7 @@ TOO_WIDE = """
   const isBox = (one) => !["inline", "none", "contents"].includes(style(one).display);
   const isTooWide = (one) => one.scrollWidth > one.clientWidth + 1 && isBox(one) && !isUnseen(one);
   return [document.documentElement, ...document.querySelectorAll("body, body *")]
-    .filter((one) => !one.closest("svg, .js-plotly-plot") && isTooWide(one))
+    .filter((one) => !one.closest("svg, .js-plotly-plot, input") && isTooWide(one))
     .map((one) => `${one.tagName}.${one.className} ${one.scrollWidth} in ${one.clientWidth} px`);
 }
 """

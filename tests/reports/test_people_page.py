@@ -72,11 +72,8 @@ def test_the_data_are_the_rows_of_the_table() -> None:
     data = data_of(people_page(PEOPLE, "people.csv"))
     assert data["columns"] == list(PEOPLE_COLUMNS)
     assert data["rows"] == [
-        [
-            f"{cell:g}" if isinstance(cell, float) else str(cell)
-            for cell in map(one.cells().get, PEOPLE_COLUMNS)
-        ]
-        for one in PEOPLE
+        [f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in cells]
+        for cells in ([one.cells()[name] for name in PEOPLE_COLUMNS] for one in PEOPLE)
     ]
     assert data["with"] == [[1], [0], [], []]
     assert data["sessions"] == [
