@@ -1,6 +1,7 @@
 """Write the pages of a folder: one per timeline, patient and study, and the index."""
 
 import os
+import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -265,11 +266,13 @@ def update_reports(
     status.
 
     The status changes whenever a session is processed; a run that was killed while writing pages left an
-    older index.
+    older index. An index from the future says nothing: the clock was set back since.
     """
     index, status = out / "reports" / "index.html", out / "status.parquet"
-    if index.exists() and status.exists() and index.stat().st_mtime_ns > status.stat().st_mtime_ns:
-        return index
+    if index.exists() and status.exists():
+        made_ns = index.stat().st_mtime_ns
+        if status.stat().st_mtime_ns < made_ns <= time.time_ns():
+            return index
     return write_reports(out, progress, find_video=find_video, only_changed=True)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -221,3 +222,13 @@ def test_the_review_of_a_session_with_a_dot_in_its_id_is_linked(out: Path) -> No
     touch_status(out)
     update_reports(out)
     assert "review/P01/S02.a.html" in (out / "reports" / "P01" / "S02.a.html").read_text(encoding="utf-8")
+
+
+def test_an_index_from_before_the_clock_was_set_back_is_written_again(out: Path) -> None:
+    index = out / "reports" / "index.html"
+    leave_out(out)
+    ahead_s = time.time() + 86_400
+    os.utime(index, (ahead_s, ahead_s))
+    touch_status(out)
+    update_reports(out)
+    assert "P02/S08.html" not in index.read_text(encoding="utf-8")
