@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import OutputError
+from pipeline.reasons import free_text
 from pipeline.store.files import atomic
 from reports.index_data import Seen
 from reports.render import own_text
@@ -58,6 +60,18 @@ class MadePages:
 
     def add(self, page: Path, made: MadePage) -> None:
         self.now[self._name(page)] = made
+
+    def forget(self) -> None:
+        """Remove the file before the first page is written: a run that is killed leaves pages of other keys.
+
+        :raises pipeline.errors.OutputError: it can't be removed.
+        """
+        path = self.folder / MADE_FILE
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            message = free_text(error.strerror or error)
+            raise OutputError.of("not_written", path=str(path), error=message) from error
 
     def write(self) -> None:
         """:raises pipeline.errors.OutputError: the file can't be written."""

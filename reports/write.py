@@ -1,6 +1,7 @@
 """Write the pages of a folder: one per timeline, patient and study, and the index."""
 
 import os
+import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -78,12 +79,13 @@ class _Folder:
 
         :param videos: paths of its recording.
         """
-        review = self.out / "review" / ids[0] / ids[1]
-        shown = (review.with_suffix(suffix) for suffix in (".html", ".mp4"))
-        recording = map(Path, videos if self.options.video == "original" else ())
+        # an id may hold a dot, so that `with_suffix` would name the review of another session
+        shown = (self.out / "review" / ids[0] / f"{ids[1]}{suffix}" for suffix in (".html", ".mp4"))
+        recording = list(map(Path, videos if self.options.video == "original" else ()))
         files = (timeline_path(self.out, *ids), episodes_path(self.out, *ids), *shown, *recording)
+        places = self.out.resolve().name, [str(path) for path in recording]
         facts = self.facts.state_of(*ids)
-        return page_key((facts, self.options, state_of_files(files), bool(self.find_video)))
+        return page_key((facts, self.options, state_of_files(files), bool(self.find_video), places))
 
     def material(self, timeline: Timeline, summary: Summary) -> SessionMaterial:
         ids = summary.patient_id, summary.session_id
@@ -164,6 +166,7 @@ def write_reports(
     folder = _Folder(out, FolderFacts(out), options, take_pictures, find_video, pages)
     statuses, videos = _read_statuses(out), _videos(out)
     entries = []
+    pages.forget()
     for done, ids in enumerate(written, start=1):
         entries.append(_write_one(ids, folder, statuses, videos.get(ids, ())))
         if progress is not None:
@@ -233,10 +236,14 @@ def update_session_pages(out: Path, sessions: Iterable[Ids], find_video: FindVid
     options = last_options(out).of_folder(len(written_sessions(out)))
     if options.assets == "shared":
         write_assets(out / "reports")
-    pages = replace(read_made_pages(out / "reports"), earlier={})
+    pages = read_made_pages(out / "reports")
+    pages = replace(pages, earlier={}, now=dict(pages.earlier))
     folder = _Folder(out, FolderFacts(out), options, None, find_video, pages)
+    videos = _videos(out)
+    pages.forget()
     for ids in there:
-        _write_one(ids, folder, {}, ())
+        _write_one(ids, folder, {}, videos.get(ids, ()))
+    pages.write()
 
 
 def write_single_page(out: Path, ids: Ids, path: Path, name: str) -> Path:
@@ -260,11 +267,13 @@ def update_reports(
     status.
 
     The status changes whenever a session is processed; a run that was killed while writing pages left an
-    older index.
+    older index. An index from the future says nothing: the clock was set back since.
     """
     index, status = out / "reports" / "index.html", out / "status.parquet"
-    if index.exists() and status.exists() and index.stat().st_mtime_ns > status.stat().st_mtime_ns:
-        return index
+    if index.exists() and status.exists():
+        made_ns = index.stat().st_mtime_ns
+        if status.stat().st_mtime_ns < made_ns <= time.time_ns():
+            return index
     return write_reports(out, progress, find_video=find_video, only_changed=True)
 
 

@@ -161,7 +161,7 @@ def read_adaptation_file(path: Path) -> Adaptation:
     text = read_text(path, f"give an {ADAPTATION_FILE} of `emonext adapt`")
     try:
         return _parsed(json.loads(text))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{path}: no adaptation, or changed since it was written ({error}); give another file, or leave "
             f"it out with `emonext summarize DIR --adapt {NONE}`."
@@ -226,8 +226,14 @@ def _parsed(content: Any) -> Adaptation:
     fields = {key: value for key, value in content.items() if key not in ("format", "name", "sha256")}
     own = _parsed_own(fields.pop("own")) if content["format"] == _FORMAT_OWN else None
     adaptation = Adaptation(**{**fields, "test": _parsed_test(fields["test"])}, own=own)
+    counted = (adaptation, *adaptation.own_patients.values())
+    for count in (getattr(one, name) for one in counted for name in ("clips", "sessions")):
+        if type(count) is not int:
+            raise ValueError("a number of clips or sessions is none")
     for offsets in (adaptation.offsets, *(one.offsets for one in adaptation.own_patients.values())):
-        if not all(abs(float(offsets[name])) <= _MOST_OFFSET for name in EMOTIONS):
+        if not all(type(offsets[name]) in (int, float) for name in EMOTIONS):
+            raise ValueError("an offset is no number")
+        if not all(abs(offsets[name]) <= _MOST_OFFSET for name in EMOTIONS):
             raise ValueError("a parameter is out of range")
         if len(offsets) != len(EMOTIONS):
             raise ValueError("an offset of an unknown expression")

@@ -9,6 +9,7 @@ Each number is given in the reading ``raw``, in the reading ``corrected`` if the
 to raters for the session's weights (:mod:`pipeline.analysis.adaptation`).
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
@@ -229,8 +230,9 @@ def summarize_folder(
             sources |= before
             on_progress(len(sources), len(ids))
             continue
+        read = {both: _timeline_state(out, both) for both in own}
         baseline = baseline_of([timeline_path(out, *both) for both in own], settings)
-        state = "" if baseline is None else repr((baseline.shift.tolist(), baseline.rest_s))
+        state = _baseline_state(baseline)
         for both in own:
             sources[both] = Source(files[both], state)
             if sources[both] != before.get(both):
@@ -241,7 +243,9 @@ def summarize_folder(
                     found = _summarize(timeline, baseline, adaptation, settings)
                 sessions[both], measures[both] = [found.session], found.measures
                 write_derived(episodes_path(out, *both), EPISODES_SCHEMA, found.episodes, settings)
-                sources[both] = Source(_files(out, both), state)
+                # of a timeline that was replaced meanwhile, the rows are not kept
+                is_same = _timeline_state(out, both) == read[both]
+                sources[both] = Source(_files(out, both) if is_same else "", state)
             on_progress(len(sources), len(ids))
     for gone in set(out.glob("episodes/patient_id=*/*.parquet")) - {
         episodes_path(out, *both) for both in ids
@@ -253,6 +257,17 @@ def summarize_folder(
     ):
         rewrite_sessions(out / "summaries" / f"{name}.parquet", schema, ids, fresh, settings)
     return sources
+
+
+def _baseline_state(baseline: OwnBaseline | None) -> str:
+    """Hashed: the stamp is not encrypted, and the shift is a result of the patient's face."""
+    if baseline is None:
+        return ""
+    return hashlib.sha256(repr((baseline.shift.tolist(), baseline.rest_s)).encode()).hexdigest()
+
+
+def _timeline_state(out: Path, ids: Ids) -> str:
+    return state_of_files([timeline_path(out, *ids)])
 
 
 def _files(out: Path, ids: Ids) -> str:

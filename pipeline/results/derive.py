@@ -78,11 +78,11 @@ def add_multiverse(out: Path, on_progress: OnProgress = lambda done, total: None
     """
     problems = update_derived(out)
     settings, _ = _settings_of_last_time(out)
-    sources = state_of_files(_sources(out))
+    made = _read_stamp(out)
     write_multiverse(out, settings, comparison_settings(out, settings.baseline_condition), on_progress)
     write_methods(out)
-    made = _read_stamp(out)
-    _write_stamp(out, sources, problems, made.sessions if made else {})
+    if made:  # the sources as they were when the tables were made: later changes trigger the next update
+        _write_stamp(out, made.sources, problems, made.sessions)
 
 
 def _derive(

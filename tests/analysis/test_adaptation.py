@@ -81,6 +81,9 @@ def test_it_names_no_patient(tmp_path: Path) -> None:
         ({"own": {}}, "own"),
         ({"extra": 1}, "extra"),
         ({"test": {}}, "agreement"),
+        ({"offsets": dict.fromkeys(EMOTIONS, "0.5")}, "no number"),
+        ({"offsets": dict.fromkeys(EMOTIONS, 10**400)}, "out of range"),
+        ({"clips": "many"}, "number of clips"),
     ],
 )
 def test_a_changed_file_is_refused(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
@@ -91,7 +94,10 @@ def test_a_changed_file_is_refused(tmp_path: Path, change: dict[str, Any], reaso
         read_adaptation(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "nothing", '{"format": 1, "test": 3}', "null"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "nothing", '{"format": 1, "test": 3}', "null", pytest.param("[" * 10**5, id="deep")],
+)
 def test_another_file_is_refused_before_any_work(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.json"
     path.write_text(text)

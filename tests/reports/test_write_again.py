@@ -1,14 +1,23 @@
 """reports.write: only pages that would show something else are written, and they are those of a full run."""
 
+import os
+import re
 import shutil
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.review.films import find_video
+from pipeline.store.parquet import read_metadata, to_table, write_table
 from pipeline.store.paths import timeline_path
+from pipeline.store.status import read_outcomes, record
+from pipeline.store.timeline import TIMELINE_SCHEMA, read_timeline
 from reports import ReportOptions, update_reports, write_reports
 from reports.made_pages import MADE_FILE
+from reports.write import update_session_pages
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +50,14 @@ def written(before: dict[str, tuple[int, bytes]], out: Path) -> set[str]:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    """The pages, in whatever folder; problems of the study's files name it."""
+    """The pages, in whatever folder (problems of the study's files name it), with any nonce."""
     place = str(out).encode()
-    return {name: content.replace(place, b"OUT") for name, (_, content) in pages(out).items()}
+    return {
+        name: _NONCE.sub(rb"\1", content.replace(place, b"OUT")) for name, (_, content) in pages(out).items()
+    }
+
+
+_NONCE = re.compile(rb"""(nonce(?:-|="))[\w-]{22}""")
 
 
 def touch_status(out: Path) -> None:
@@ -129,3 +143,92 @@ def test_without_what_was_written_every_page_is(out: Path, study: Path, content:
     update_reports(out)
     assert written(before, out) == before.keys() - {"index.html", "study.html"}
     assert contents(out) == contents(study)
+
+
+def test_a_review_that_is_deleted_is_no_longer_linked(out: Path) -> None:
+    touch_status(out)
+    update_reports(out, find_video=find_video)
+    page, link = out / "reports" / "P01" / "S02.html", "review/P01/S02.html"
+    (out / "review" / "P01").mkdir(parents=True)
+    (out / "review" / "P01" / "S02.html").write_text("")
+    update_session_pages(out, [("P01", "S02")], find_video)  # as `emonext review` does
+    assert link in page.read_text(encoding="utf-8")
+    (out / "review" / "P01" / "S02.html").unlink()
+    touch_status(out)
+    update_reports(out, find_video=find_video)
+    assert link not in page.read_text(encoding="utf-8")
+
+
+def test_pages_of_a_review_are_not_written_twice(out: Path) -> None:
+    touch_status(out)
+    update_reports(out, find_video=find_video)
+    review(out)
+    update_session_pages(out, [("P04", "S02")], find_video)
+    before = pages(out)
+    touch_status(out)
+    update_reports(out, find_video=find_video)
+    assert written(before, out) == set()
+
+
+def interrupt_after(page: str, patch: pytest.MonkeyPatch) -> None:
+    put = os.replace
+
+    def stop(source: Path, target: Path) -> None:
+        put(source, target)
+        if str(target).endswith(page):
+            raise KeyboardInterrupt
+
+    patch.setattr(os, "replace", stop)
+
+
+def test_what_an_interrupted_run_wrote_does_not_stay(
+    out: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_after("P01/S01.html", patch)
+        with pytest.raises(KeyboardInterrupt):
+            write_reports(out, options=ReportOptions("fr"))
+    touch_status(out)
+    update_reports(out)
+    assert contents(out) == contents(study)
+
+
+def test_an_event_that_is_taken_back_does_not_stay(
+    out: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = (out / "events.csv").read_bytes()
+    add_an_event(out)
+    touch_status(out)
+    with monkeypatch.context() as patch:
+        interrupt_after("P01/S01.html", patch)
+        with pytest.raises(KeyboardInterrupt):
+            update_reports(out)
+    (out / "events.csv").write_bytes(listed)
+    touch_status(out)
+    update_reports(out)
+    assert contents(out) == contents(study)
+
+
+def test_the_review_of_a_session_with_a_dot_in_its_id_is_linked(out: Path) -> None:
+    ids = "P01", "S02.a"
+    path = timeline_path(out, "P01", "S02")
+    columns = read_timeline(path).rows.to_dict(as_series=False)
+    columns["session_id"] = [ids[1]] * len(columns["session_id"])
+    write_table(timeline_path(out, *ids), to_table(TIMELINE_SCHEMA, columns), read_metadata(path))
+    record(out, replace(read_outcomes(out)["P01", "S02"], session_id=ids[1]))
+    update_reports(out)
+    (out / "review" / "P01").mkdir(parents=True)
+    (out / "review" / "P01" / "S02.a.html").write_text("")
+    touch_status(out)
+    update_reports(out)
+    assert "review/P01/S02.a.html" in (out / "reports" / "P01" / "S02.a.html").read_text(encoding="utf-8")
+
+
+def test_an_index_from_before_the_clock_was_set_back_is_written_again(out: Path) -> None:
+    index = out / "reports" / "index.html"
+    leave_out(out)
+    ahead_s = time.time() + 86_400
+    os.utime(index, (ahead_s, ahead_s))
+    touch_status(out)
+    update_reports(out)
+    assert "P02/S08.html" not in index.read_text(encoding="utf-8")

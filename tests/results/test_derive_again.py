@@ -1,5 +1,6 @@
 """results.derive: rows of unchanged sessions are kept; the files are those that a full run writes."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ from multiverses import make_small
 from pipeline.analysis import summaries
 from pipeline.results.derive import derive, update_derived
 from pipeline.store.encryption import is_encrypted, use_key, use_no_key, write_key
-from pipeline.store.timeline import Timeline
+from pipeline.store.parquet import read_metadata, to_table, write_table
+from pipeline.store.timeline import TIMELINE_SCHEMA, Timeline, read_timeline
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +120,36 @@ def test_tables_that_were_changed_by_hand_are_made_from_the_timelines(study: Pat
     _touch_music(out, study)
     update_derived(out)
     assert files(out) == files(study)
+
+
+@pytest.mark.parametrize("session", ["S01", "S02"])
+def test_a_timeline_that_is_replaced_while_it_is_read_is_read_again(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, session: str
+) -> None:
+    out = shutil.copytree(study, tmp_path / "kept")
+    _touch_music(out, study)
+    (out / "summaries" / "made.json").unlink()
+    compute = summaries._summarize
+
+    def replaced(found: Timeline, *rest: object) -> object:
+        if found.rows.select("patient_id", "session_id").row(0) == ("P02", session):
+            path = timeline(out, "P02", session)
+            rows = read_timeline(path).rows.to_dict(as_series=False)
+            rows["p_sad"], rows["p_neutral"] = rows["p_neutral"], rows["p_sad"]
+            write_table(path, to_table(TIMELINE_SCHEMA, rows), read_metadata(path))
+        return compute(found, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(summaries, "_summarize", replaced)
+        update_derived(out)
+    anew = shutil.copytree(out, tmp_path / "anew")
+    update_derived(out)
+    derive(anew)
+    assert files(out) == files(anew)
+
+
+def test_the_stamp_holds_no_number_of_a_face(study: Path) -> None:
+    stored = json.loads((study / "summaries" / "made.json").read_text(encoding="utf-8"))
+    states = {state for *_, state in stored["sessions"]}
+    assert len(states) == 3
+    assert all(len(state) == 64 and int(state, 16) for state in states)
