@@ -8,7 +8,7 @@ Pages are written again by :func:`reports.write.update_reports` only if their ke
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.errors import OutputError
 from pipeline.reasons import free_text
-from pipeline.store.files import atomic
+from pipeline.store.files import atomic, state_of_files
 from reports.index_data import Seen
 from reports.render import own_text
 
@@ -28,12 +28,14 @@ class MadePage:
     """A page that was written.
 
     :param seen, enough, condition: what the index shows of a session; none for a patient's page.
+    :param file: its state on disk: a page that was changed or restored is written again.
     """
 
     key: str
     seen: Seen | None = None
     enough: bool = False
     condition: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,13 @@ class MadePages:
             return None  # ids of a damaged folder, which reading the timeline refuses
         name = self._name(page)
         made = self.earlier.get(name)
-        if made is None or made.key != key or not page.is_file():
+        if made is None or made.key != key or made.file != state_of_files([page]):
             return None
         self.now[name] = made
         return made
 
     def add(self, page: Path, made: MadePage) -> None:
-        self.now[self._name(page)] = made
+        self.now[self._name(page)] = replace(made, file=state_of_files([page]))
 
     def forget(self) -> None:
         """Remove the file before the first page is written: a run that is killed leaves pages of other keys.
@@ -76,7 +78,7 @@ class MadePages:
     def write(self) -> None:
         """:raises pipeline.errors.OutputError: the file can't be written."""
         stored = {
-            name: [made.key, made.enough, made.condition, *(vars(made.seen).values() if made.seen else ())]
+            name: [made.key, made.file, made.enough, made.condition, *_numbers(made.seen)]
             for name, made in self.now.items()
         }
         with atomic(self.folder / MADE_FILE) as partial:
@@ -95,8 +97,12 @@ def read_made_pages(folder: Path) -> MadePages:
         return MadePages(folder, {})
 
 
-def _made(key: str, enough: bool, condition: str, *seen: float) -> MadePage:
-    return MadePage(key, Seen(*seen) if seen else None, enough, condition)
+def _numbers(seen: Seen | None) -> list[float]:
+    return list(vars(seen).values()) if seen else []
+
+
+def _made(key: str, file: str, enough: bool, condition: str, *seen: float) -> MadePage:
+    return MadePage(key, Seen(*seen) if seen else None, enough, condition, file)
 
 
 def page_key(about: Iterable[Any]) -> str:

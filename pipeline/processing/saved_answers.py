@@ -138,7 +138,8 @@ def _check(number: int, answer: Mapping[str, str], folder: Path) -> tuple[dict[s
     """The cells of a row, and what is wrong with them."""
     name, problems = answer["recording"], []
     path = folder / name
-    if not (name and is_file(path)):
+    is_within = not Path(name).is_absolute() and ".." not in Path(name).parts
+    if not (name and is_within and is_file(path)):
         reason = "is not there; give the folder for which the page was made, or make the page again."
         problems.append(Problem(number, "recording", f"{shown(name)} {reason}"))
     elif answer["bytes"] != str(path.stat().st_size):

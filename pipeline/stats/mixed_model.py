@@ -33,6 +33,9 @@ _LEAST, _MOST = 1e-8, 1e6
 _STARTS = ((0.5, 0.1), (5.0, 5.0))
 _TIGHT = {"ftol": 1e-13, "gtol": 1e-8}
 
+# Largest slope at a maximum: of the log-likelihood, over the logarithm of a variance.
+_FLAT = 0.01
+
 # Residuals below this share of the largest value are rounding errors.
 _NO_VARIATION = 1e-9
 
@@ -219,6 +222,10 @@ def _most_likely(products: Likelihood) -> Floats:
     if not np.isfinite(best.fun) or (best.x >= 0.999 * _MOST).any():
         raise NotEnoughError.of("not_converged")
     found: Floats = best.x
+    slope = found * products.lack(found)[1]  # of the logarithms
+    # at the lower bound the likelihood may still fall
+    if (np.abs(np.where(found > 2 * _LEAST, slope, np.minimum(slope, 0.0))) > _FLAT).any():
+        raise NotEnoughError.of("not_converged")
     return found
 
 

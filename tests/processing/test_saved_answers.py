@@ -132,6 +132,7 @@ def test_two_patients_of_one_recording_are_told_apart_by_their_ids(save: Save, f
         ({"bytes": "11"}, "row 2, recording: 'a.mp4' is another file than on the page, of another size"),
         ({"recording": "z.mp4"}, "row 2, recording: 'z.mp4' is not there"),
         ({"recording": ""}, "row 2, recording: '' is not there"),
+        ({"recording": "../recordings/a.mp4"}, "row 2, recording: '../recordings/a.mp4' is not there"),
     ],
 )
 def test_what_is_not_allowed_is_one_line_each(

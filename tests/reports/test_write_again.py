@@ -86,6 +86,11 @@ def lose_a_page(out: Path) -> set[str]:
     return {"P03/S01.html"}
 
 
+def spoil_a_page(out: Path) -> set[str]:
+    (out / "reports" / "P03" / "S01.html").write_text("an older one")
+    return {"P03/S01.html"}
+
+
 def review(out: Path) -> set[str]:
     (out / "review" / "P04").mkdir(parents=True)
     (out / "review" / "P04" / "S02.html").write_text("")
@@ -99,7 +104,7 @@ def add_an_event(out: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "change", [process_again, leave_out, lose_a_page, review, add_an_event, touch_status]
+    "change", [process_again, leave_out, lose_a_page, spoil_a_page, review, add_an_event, touch_status]
 )
 def test_what_changed_is_written_and_the_pages_are_those_of_all(
     out: Path, tmp_path: Path, change: Callable[[Path], set[str] | None]
@@ -135,7 +140,9 @@ def test_other_options_write_every_page(out: Path) -> None:
     assert written(before, out) == set()
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"P01/S01.html": 7}', '{"P01/S01.html": ["", true, "", 1]}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"P01/S01.html": 7}', '{"P01/S01.html": ["", "", true, "", 1]}']
+)
 def test_without_what_was_written_every_page_is(out: Path, study: Path, content: str) -> None:
     (out / "reports" / MADE_FILE).write_text(content)
     before = pages(out)

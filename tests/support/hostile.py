@@ -205,8 +205,9 @@ def read_results(folder: Path | None = None) -> str:
         except (PipelineError, ReportError) as error:
             assert str(folder) in str(error), f"names no file: {error}"
             said.append(type(error).__name__)
-    pages = {path.relative_to(folder / "reports").as_posix() for path in folder.rglob("*.html")}
-    assert pages <= {"index.html", "study.html", "P1/index.html", "P1/S1.html"}, pages
+    pages = {path.relative_to(folder).as_posix() for path in folder.rglob("*.html")}
+    expected = {f"reports/{name}" for name in ("index.html", "study.html", "P1/index.html", "P1/S1.html")}
+    assert pages <= {"status.html", *expected}, pages
     return " ".join(said) or "all good"
 
 
