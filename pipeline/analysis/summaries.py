@@ -210,9 +210,8 @@ def summarize_folder(
     :raises InputError: there is no timeline.
     :raises TimelineError: a timeline can't be read. :raises OutputError: a file can't be written.
     """
-    settings = replace(
-        settings or SummarySettings(), adaptation_sha256=adaptation.sha256 if adaptation else ""
-    )
+    sha256 = adaptation.sha256 if adaptation else ""
+    settings = replace(settings or SummarySettings(), adaptation_sha256=sha256)
     ids = written_sessions(out)
     if not ids:
         raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
@@ -236,8 +235,7 @@ def summarize_folder(
         for both in own:
             sources[both] = Source(files[both], state)
             if sources[both] != before.get(both):
-                path = timeline_path(out, *both)
-                timeline = read_timeline(path)
+                timeline = read_timeline(path := timeline_path(out, *both))
                 ids_of(path, timeline)
                 with malformed_as_timeline_error(path):
                     found = _summarize(timeline, baseline, adaptation, settings)
@@ -247,15 +245,11 @@ def summarize_folder(
                 is_same = _timeline_state(out, both) == read[both]
                 sources[both] = Source(_files(out, both) if is_same else "", state)
             on_progress(len(sources), len(ids))
-    for gone in set(out.glob("episodes/patient_id=*/*.parquet")) - {
-        episodes_path(out, *both) for both in ids
-    }:
+    there = {episodes_path(out, *both) for both in ids}
+    for gone in set(out.glob("episodes/patient_id=*/*.parquet")) - there:
         gone.unlink()
-    for name, schema, fresh in (
-        ("measures", MEASURES_SCHEMA, measures),
-        ("sessions", SESSIONS_SCHEMA, sessions),
-    ):
-        rewrite_sessions(out / "summaries" / f"{name}.parquet", schema, ids, fresh, settings)
+    rewrite_sessions(out / "summaries" / "measures.parquet", MEASURES_SCHEMA, ids, measures, settings)
+    rewrite_sessions(out / "summaries" / "sessions.parquet", SESSIONS_SCHEMA, ids, sessions, settings)
     return sources
 
 

@@ -186,7 +186,7 @@ def read_results(folder: Path | None = None) -> str:
     timeline, faces = timeline_path(folder, "P1", "S1"), faces_path(folder, "P1", "S1")
     readers: list[Callable[[], object]] = [
         lambda: read_outcomes(folder),
-        lambda: write_status_page(folder, folder / "status.html", running=False),
+        lambda: write_status_page(folder, folder / "reports" / "status.html", running=False),
         lambda: sessions_in(folder),
         lambda: read_timeline(timeline),
         lambda: read_faces(faces),
@@ -206,8 +206,8 @@ def read_results(folder: Path | None = None) -> str:
             assert str(folder) in str(error), f"names no file: {error}"
             said.append(type(error).__name__)
     pages = {path.relative_to(folder).as_posix() for path in folder.rglob("*.html")}
-    expected = {f"reports/{name}" for name in ("index.html", "study.html", "P1/index.html", "P1/S1.html")}
-    assert pages <= {"status.html", *expected}, pages
+    names = ("index.html", "status.html", "study.html", "P1/index.html", "P1/S1.html")
+    assert pages <= {f"reports/{name}" for name in names}, pages
     return " ".join(said) or "all good"
 
 
