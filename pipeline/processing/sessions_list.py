@@ -343,7 +343,10 @@ _LEFT_ALONE = "x_"
 
 
 def ids_from_names(videos: Sequence[str]) -> list[Ids]:
-    """Ids of each video, from names like ``P012_S01.mp4``; empty if there are none, or two are the same."""
+    """Ids of each video, from names like ``P012_S01.mp4``; empty if there are none, or two are the same.
+
+    A name without a digit before the underscore may be a person's: ``Dupont_Marie.mp4`` gives no ids.
+    """
     ids = [_ids_from(video) for video in videos]
     times = Counter(ids)
     return [pair if times[pair] == 1 else ("", "") for pair in ids]
@@ -356,7 +359,8 @@ def _ids_from(video: str) -> tuple[str, str]:
         check_id(video, session)
     except InputError:
         return "", ""
-    return ("", "") if patient.casefold() in _CAMERAS else (patient, session)
+    is_pseudonym = any(map(str.isdigit, patient)) and patient.casefold() not in _CAMERAS
+    return (patient, session) if is_pseudonym else ("", "")
 
 
 # --- settings
