@@ -25,7 +25,7 @@ def pages_in(made: Path) -> Callable[[str], Path]:
 
     def make(name: str) -> Path:
         if last != [name]:
-            write_reports(made, options=ReportOptions(language=name))
+            write_reports(made, options=ReportOptions(name, "inline"))
             last[:] = [name]
         return made / "reports"
 

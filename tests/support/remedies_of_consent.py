@@ -213,7 +213,7 @@ def sessions_without_a_date(kit: Kit) -> Steps:
 )
 def a_made_study_with_a_model(kit: Kit) -> Steps:
     yield kit.run("demo", "--study", "--out", kit.out, "--device", "cpu")
-    kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update: None)
+    kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update, patients: None)
     kit.patch.setattr("reports.write_reports", lambda out, update: out)
     yield kit.run("demo", "--study", "--out", kit.out)
 
@@ -233,7 +233,7 @@ def a_notebook_without_results(kit: Kit) -> Steps:
 @remedy(": holds something else than a made study; choose another --out.")
 def a_made_study_over_another(kit: Kit) -> Steps:
     kit.study()
-    kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update: None)
+    kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update, patients: None)
     kit.patch.setattr("reports.write_reports", lambda out, update: out)
     yield kit.run("demo", "--study", "--out", kit.out)
     yield kit.run("demo", "--study", "--out", kit.folder / "other")
@@ -242,7 +242,7 @@ def a_made_study_over_another(kit: Kit) -> Steps:
 @remedy(": can't be written to ({}); choose another --out.")
 def a_made_study_in_a_file(kit: Kit) -> Steps:
     kit.out.write_text("")
-    kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update: None)
+    kit.patch.setattr("pipeline.checks.demo_study.make_study", lambda out, update, patients: None)
     kit.patch.setattr("reports.write_reports", lambda out, update: out)
     yield kit.run("demo", "--study", "--out", kit.out)
     yield kit.run("demo", "--study", "--out", kit.folder / "other")
