@@ -77,11 +77,11 @@ class _Folder:
     def key(self, ids: Ids, videos: Iterable[str]) -> str:
         """Of the page of a session.
 
-        :param videos: paths of its recording.
+        :param videos: paths of the recording, if the page may play it.
         """
         # an id may hold a dot, so that `with_suffix` would name the review of another session
         shown = (self.out / "review" / ids[0] / f"{ids[1]}{suffix}" for suffix in (".html", ".mp4"))
-        recording = list(map(Path, videos if self.options.video == "original" else ()))
+        recording = list(map(Path, videos))
         files = (timeline_path(self.out, *ids), episodes_path(self.out, *ids), *shown, *recording)
         places = self.out.resolve().name, [str(path) for path in recording]
         facts = self.facts.state_of(*ids)
@@ -164,7 +164,7 @@ def write_reports(
     if not only_changed:
         pages = replace(pages, earlier={})
     folder = _Folder(out, FolderFacts(out), options, take_pictures, find_video, pages)
-    statuses, videos = _read_statuses(out), _videos(out)
+    statuses, videos = _read_statuses(out), _videos(out, options)
     entries = []
     pages.forget()
     for done, ids in enumerate(written, start=1):
@@ -239,7 +239,7 @@ def update_session_pages(out: Path, sessions: Iterable[Ids], find_video: FindVid
     pages = read_made_pages(out / "reports")
     pages = replace(pages, earlier={}, now=dict(pages.earlier))
     folder = _Folder(out, FolderFacts(out), options, None, find_video, pages)
-    videos = _videos(out)
+    videos = _videos(out, options)
     pages.forget()
     for ids in there:
         _write_one(ids, folder, {}, videos.get(ids, ()))
@@ -278,7 +278,7 @@ def update_reports(
 
 
 def _write_one(ids: Ids, folder: _Folder, statuses: _Statuses, videos: Sequence[str]) -> IndexEntry:
-    """:param videos: paths of the session's recording."""
+    """:param videos: paths of the session's recording, if the page may play it."""
     path, page, key = timeline_path(folder.out, *ids), page_path(folder.out, *ids), folder.key(ids, videos)
     entry, made = statuses.get(ids), folder.pages.unchanged(page, key)
     if entry is None or made is None:
@@ -295,8 +295,10 @@ def _write_one(ids: Ids, folder: _Folder, statuses: _Statuses, videos: Sequence[
     return replace(entry, summary=made.seen, link=link, enough=made.enough, condition=made.condition)
 
 
-def _videos(out: Path) -> dict[Ids, Sequence[str]]:
-    """Session → paths of its recording."""
+def _videos(out: Path, options: ReportOptions) -> dict[Ids, Sequence[str]]:
+    """Session → paths of its recording; empty if no page may play the recording."""
+    if options.video != "original":
+        return {}
     rows = read_status(out).select("patient_id", "session_id", "videos").rows()
     return {(patient_id, session_id): videos for patient_id, session_id, videos in rows}
 
