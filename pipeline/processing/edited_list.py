@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.store.spreadsheet import SEPARATOR_LINE, protect, read_table
+from pipeline.store.spreadsheet import csv_form, protect, read_table
 from pipeline.store.workbook import SHEET
 
 _BOM = "\ufeff"
@@ -107,12 +107,9 @@ def _read_csv(path: Path) -> _Csv:
     read_table(path)  # raises for what is no table
     text = path.read_bytes().decode()
     begin = _BOM if text.startswith(_BOM) else ""
-    separator = SEPARATOR_LINE.match(text, len(begin))
-    if separator:
-        begin = text[: separator.end()]
+    first, delimiter = csv_form(text[len(begin) :])
+    begin += first
     text = text[len(begin) :]
-    header = re.match(r"[^\r\n]*", text)
-    delimiter = separator[1] if separator else max(";,", key=(header[0] if header else "").count)
     mark = re.escape(delimiter)
     cell = re.compile(rf'("(?:[^"]|"")*"|[^{mark}\r\n]*)({mark}|\r\n|\r|\n|\Z)')
     rows: list[tuple[list[str], str]] = []

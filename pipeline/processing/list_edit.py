@@ -7,11 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import InputError, OutputError
-from pipeline.store.files import atomic
+from pipeline.store.files import BACKUP_SUFFIX, atomic
 from pipeline.store.spreadsheet import csv_form, protect, read_table, read_text
-
-BACKUP_SUFFIX = ".bak"
-"""Of the list as it was before a change; with this suffix it is no second list of the folder."""
 
 _ADVICE = "in the spreadsheet, save it as “CSV UTF-8”"
 _BOM = "\ufeff"
