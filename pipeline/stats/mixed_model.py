@@ -10,12 +10,11 @@ hundreds of times faster. The optimiser is another: ``MixedLM.fit`` has no bound
 near zero, which is common with few patients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 from scipy.optimize import OptimizeResult, minimize
 from scipy.stats import t as student
 from statsmodels.regression.linear_model import OLS, WLS
@@ -131,7 +130,7 @@ def fit_study(
     rows = np.column_stack([values_w, design_w])
     own_rows = _rows_of_each(patients)
     variances = _most_likely(Likelihood.of(rows, random, own_rows))
-    independent = np.concatenate([_whitened(rows[own], random[own], variances) for own in own_rows])
+    independent = _whitened(rows, random, own_rows, variances)
     found = OLS(independent[:, 0], independent[:, 1:]).fit()
     residual_sd = _residual_sd(found.scale, values)
     # a variance at the lower bound is zero
@@ -234,14 +233,28 @@ def _rows_of_each(patients: Floats) -> list[NDArray[np.intp]]:
     return np.split(order, np.flatnonzero(np.diff(patients[order])) + 1)
 
 
-def _whitened(rows: Floats, random: Floats, variances: Floats) -> Floats:
-    """(n, k) of one patient, transformed to independent rows of equal variance (generalised least squares).
+def _whitened(
+    rows: Floats, random: Floats, own_rows: Sequence[NDArray[np.intp]], variances: Floats
+) -> Floats:
+    """(n, k) transformed to independent rows of equal variance (generalised least squares).
 
     Patient by patient: sessions of different patients are independent, and the full matrix would be large.
+    Patients with the same number of sessions are solved together.
     """
-    covariance = np.eye(len(rows)) + (random * variances) @ random.T
-    found: Floats = solve_triangular(np.linalg.cholesky(covariance), rows, lower=True)
+    found = np.empty_like(rows)
+    for places in _of_equal_size(own_rows):
+        own = random[places]
+        covariance = np.eye(places.shape[1]) + (own * variances) @ own.transpose(0, 2, 1)
+        found[places] = np.linalg.solve(np.linalg.cholesky(covariance), rows[places])
     return found
+
+
+def _of_equal_size(own_rows: Sequence[NDArray[np.intp]]) -> Iterator[NDArray[np.intp]]:
+    """(patients, sessions) each: the rows of patients with the same number of sessions."""
+    by_size: dict[int, list[NDArray[np.intp]]] = {}
+    for own in own_rows:
+        by_size.setdefault(len(own), []).append(own)
+    yield from map(np.stack, by_size.values())
 
 
 def _check(values: Floats, design: Floats) -> int:
@@ -257,8 +270,8 @@ def _check(values: Floats, design: Floats) -> int:
 def _check_variation(values: Floats, design: Floats, patients: Floats) -> None:
     """:raises NotEnoughError: no variation is left within patients, so the likelihood has no maximum."""
     rows = np.column_stack([values, design])
-    for own in _rows_of_each(patients):
-        rows[own] -= rows[own].mean(axis=0)
+    for places in _of_equal_size(_rows_of_each(patients)):
+        rows[places] -= rows[places].mean(axis=1, keepdims=True)
     left = rows[:, 0] - rows[:, 1:] @ np.linalg.lstsq(rows[:, 1:], rows[:, 0])[0]
     _residual_sd(float(left @ left) / len(left), values)
 

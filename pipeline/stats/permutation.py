@@ -121,7 +121,12 @@ def _count(values: Floats) -> int:
 def _orders(values: Floats) -> Floats:
     """(m, k) the different orders of (k,) values."""
     levels, codes = np.unique(values, return_inverse=True)
-    return np.asarray(levels[np.array(_orders_of(tuple(sorted(codes.tolist()))))])
+    return np.asarray(levels[_codes_of(tuple(sorted(codes.tolist())))])
+
+
+@lru_cache(maxsize=1000)
+def _codes_of(codes: tuple[int, ...]) -> NDArray[np.intp]:
+    return np.array(_orders_of(codes), np.intp)
 
 
 @lru_cache(maxsize=1000)
