@@ -115,7 +115,12 @@ def _combined(parts: Sequence[_Parts]) -> Iterator[_Parts]:
 
 def _count(values: Floats) -> int:
     """Number of different orders of these values."""
-    return math.factorial(len(values)) // math.prod(map(math.factorial, Counter(values.tolist()).values()))
+    return _count_of(tuple(values.tolist()))
+
+
+@lru_cache(maxsize=1000)
+def _count_of(values: tuple[float, ...]) -> int:
+    return math.factorial(len(values)) // math.prod(map(math.factorial, Counter(values).values()))
 
 
 def _orders(values: Floats) -> Floats:
