@@ -241,6 +241,28 @@ def is_sound(file: str) -> bool:
     return _file_name(file).suffix.lower() in _SOUNDS
 
 
+def is_patient(person: str, patient_id: str) -> bool:
+    """Whether a rating file's name of an observed person is the patient's."""
+    return person.strip().lower() in (patient_id.lower(), "patient")
+
+
+def of_others(where: str, kind: str, people: Mapping[str, str], patient_id: str) -> list[str]:
+    """The keys of other people than the patient; none if no person is named, or only one.
+
+    :param people: name of the observed person, or nothing.
+    :raises InputError: there are several people, and nothing says which one is the patient.
+    """
+    named = sorted({name for name in people.values() if name})
+    if len(named) > 1 and not any(is_patient(name, patient_id) for name in named):
+        several = ", ".join(map(shown, named))
+        raise InputError(
+            f"{where}: codes several people ({several}); name the patient's {kind} {patient_id}."
+        )
+    return [
+        key for key, name in people.items() if len(named) > 1 and name and not is_patient(name, patient_id)
+    ]
+
+
 def _file_name(file: str) -> PureWindowsPath:
     return PureWindowsPath(file)  # accepts both kinds of slashes
 

@@ -74,7 +74,7 @@ def test_a_video_tells_its_session(file: str) -> None:
 
 def test_an_empty_table_has_no_ratings(tmp_path: Path) -> None:
     path = put(tmp_path / "anna.csv", "patient_id,session_id,start_s,end_s,code\n")
-    with pytest.raises(InputError, match="no rating of a session of this folder"):
+    with pytest.raises(InputError, match="has no row below its header"):
         read(path)
 
 
