@@ -117,7 +117,7 @@ def of_patients(path: Path, found: Iterable[OfSubject]) -> tuple[list[CodedSessi
     others: Counter[str] = Counter()
     unknown: defaultdict[CodedSession, set[str]] = defaultdict(set)
     for subject, one in found:
-        if subject and not names_patient and one.rater:
+        if one.coded and not names_patient and one.rater:
             unknown[replace(one, coded=())].add(subject)
         if subject and names_patient and not is_patient(subject, one.patient_id):
             others[subject] += len(one.coded)

@@ -247,20 +247,18 @@ def is_patient(person: str, patient_id: str) -> bool:
 
 
 def of_others(where: str, kind: str, people: Mapping[str, str], patient_id: str) -> list[str]:
-    """The keys of other people than the patient; none if no person is named, or only one.
+    """The keys of other people than the patient; none if all are one person.
 
     :param people: name of the observed person, or nothing.
     :raises InputError: there are several people, and nothing says which one is the patient.
     """
-    named = sorted({name for name in people.values() if name})
-    if len(named) > 1 and not any(is_patient(name, patient_id) for name in named):
-        several = ", ".join(map(shown, named))
-        raise InputError(
-            f"{where}: codes several people ({several}); name the patient's {kind} {patient_id}."
-        )
-    return [
-        key for key, name in people.items() if len(named) > 1 and name and not is_patient(name, patient_id)
-    ]
+    several = sorted(set(people.values()), reverse=True)
+    if len(several) < 2:
+        return []
+    if not any(is_patient(name, patient_id) for name in several):
+        named = ", ".join(shown(name) if name else "one without a name" for name in several)
+        raise InputError(f"{where}: codes several people ({named}); name the patient's {kind} {patient_id}.")
+    return [key for key, name in people.items() if name and not is_patient(name, patient_id)]
 
 
 def _file_name(file: str) -> PureWindowsPath:

@@ -73,6 +73,7 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
         raise InputError(f"{path}: can't be read as an ELAN file; save it in ELAN again.") from error
     coding = [name for name, coded in tiers.items() if not coded or _is_coding(name, coded, codes)]
     own = {name: people[name] or people.get(parents[name], "") for name in coding}
+    own = {name: person for name, person in own.items() if person or tiers[name]}
     others = of_others(str(path), "participant", own, ids[0])
     tiers = {name: coded for name, coded in tiers.items() if name not in others}
     used, notes = _codings(tiers, parents, codes)

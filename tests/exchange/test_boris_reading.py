@@ -208,9 +208,12 @@ def test_subjects_are_raters_where_none_is_the_patient(tmp_path: Path, kind: str
     assert read(made).raters == ("anna", "ben")
 
 
-def test_two_subjects_of_a_named_rater_are_refused(tmp_path: Path) -> None:
-    path = exported(tmp_path / "t.csv", "Mr B", "carer", "tabular", "P012_S02_anna")
-    assert "codes several people ('Mr B', 'carer'); name the patient's subject P012." in refused(path)
+@pytest.mark.parametrize(
+    ("patient", "said"), [("Mr B", "('carer', 'Mr B')"), ("", "('carer', one without a name)")]
+)
+def test_two_subjects_of_a_named_rater_are_refused(tmp_path: Path, patient: str, said: str) -> None:
+    path = exported(tmp_path / "t.csv", patient, "carer", "tabular", "P012_S02_anna")
+    assert f"codes several people {said}; name the patient's subject P012." in refused(path)
 
 
 def test_an_observation_of_another_subject_alone_saw_nothing_of_the_patient(tmp_path: Path) -> None:

@@ -240,9 +240,19 @@ def test_a_dependent_tier_is_of_its_parent_s_person(tmp_path: Path) -> None:
     assert "'of the other', 'finer'" in found.notes[0]
 
 
-def test_two_people_none_of_whom_is_named_as_the_patient_are_refused(tmp_path: Path) -> None:
-    said = refused(eaf(tmp_path / "P012_S02.eaf", two_people("Mr B", "carer")))
-    assert "codes several people ('Mr B', 'carer'); name the patient's participant P012." in said
+@pytest.mark.parametrize(
+    ("patient", "said"), [("Mr B", "('carer', 'Mr B')"), ("", "('carer', one without a name)")]
+)
+def test_two_people_none_of_whom_is_named_as_the_patient_are_refused(
+    tmp_path: Path, patient: str, said: str
+) -> None:
+    answer = refused(eaf(tmp_path / "P012_S02.eaf", two_people(patient, "carer")))
+    assert f"codes several people {said}; name the patient's participant P012." in answer
+
+
+def test_an_empty_tier_without_a_name_is_nobody_s(tmp_path: Path) -> None:
+    tiers = tier("emotion", HAPPY_1, person="Mr B") + tier("default")
+    assert stretches(read(eaf(tmp_path / "P012_S02.eaf", tiers))) == [(1, 5, "happy")]
 
 
 def test_a_transcript_of_another_person_is_no_rating(tmp_path: Path) -> None:
