@@ -6,10 +6,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from pipeline.analysis.summaries import Number
-from reports.figures.style import MARK, error_bars, percent_axis, plain, plain_layout
+from reports.figures.style import MARK, Figure, Trace, bar, error_bars, percent_axis, plain_layout, scatter
 from reports.words.labels import INK, PAPER
 from reports.words.language import Language
 from reports.words.study import interval
@@ -26,7 +25,7 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
     conditions = sorted({row["condition"] for row in rows})
     patients = sorted({row["patient_id"] for row in rows} - {""})
     level = {name: place for place, name in enumerate(["", *reversed(patients)])}
-    figure = go.Figure(layout=plain_layout(96 + 26 * len(level)))
+    figure = Figure(plain_layout(96 + 26 * len(level)))
     width = 1 / len(conditions)
     ends = [abs(row[name]) for row in rows for name in ("difference_low", "difference_high")]
     step = next((step for step in (1, 2, 5, 10, 20) if max(ends) / step <= 3), 50)
@@ -57,13 +56,15 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
             }
         )
         figure.add_annotation(
-            text=f"<b>{escape(condition)}</b>",
-            x=0.5,
-            y=1.0,
-            xref=f"x{ending} domain",
-            yref="paper",
-            yanchor="bottom",
-            showarrow=False,
+            {
+                "text": f"<b>{escape(condition)}</b>",
+                "x": 0.5,
+                "y": 1.0,
+                "xref": f"x{ending} domain",
+                "yref": "paper",
+                "yanchor": "bottom",
+                "showarrow": False,
+            }
         )
     everybody = language.gettext("all patients")
     names = {"": f"<b>{everybody}</b>"}
@@ -79,15 +80,15 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
             "gridcolor": "#eef0f2",
         },
     )
-    return plain(figure)
+    return figure.plain()
 
 
 def _estimates(
     rows: Sequence[Mapping[str, Any]], level: Mapping[str, int], of_all: bool, axis: str, language: Language
-) -> go.Scatter:
+) -> Trace:
     everybody = language.gettext("all patients")
     found = [Number(row["difference"], row["difference_low"], row["difference_high"]) for row in rows]
-    return go.Scatter(
+    return scatter(
         x=[number.value for number in found],
         y=[level[row["patient_id"]] for row in rows],
         xaxis=axis,
@@ -111,12 +112,12 @@ def _estimates(
 
 def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[str, Any]:
     """Mean share around events with its interval, and at matched moments; time from the event."""
-    figure = go.Figure(layout=plain_layout(260))
+    figure = Figure(plain_layout(260))
     middle = [(row["from_s"] + row["to_s"]) / 2 for row in rows]
     for name, width in (("value_low", 0), ("value_high", 0)):
         band = [None if row[name] is None else 100 * row[name] for row in rows]
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=middle,
                 y=band,
                 mode="lines",
@@ -133,7 +134,7 @@ def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[
         found = [None if row[name] is None else round(100 * row[name], 2) for row in rows]
         said = language.gettext("around events") if name == "value" else language.gettext("matched moments")
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=middle,
                 y=found,
                 mode="lines",
@@ -141,22 +142,23 @@ def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[
                 hovertemplate=f"%{{y:.0f}} % {said}<extra></extra>",
             )
         )
-    figure.add_vline(0, line={"color": INK, "width": 1})
+    upright = {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain"}
+    figure.add_shape(upright | {"line": {"color": INK, "width": 1}})
     figure.update_layout(
         margin={"l": 52, "b": 52},
         xaxis={"title": {"text": language.gettext("seconds from the event"), "standoff": 8}},
         yaxis={**percent_axis([0, 1]), "range": None, "rangemode": "tozero"},
     )
-    return plain(figure)
+    return figure.plain()
 
 
 def coverage_figure(coverages: Sequence[float], language: Language) -> dict[str, Any]:
     """Histogram of the sessions' coverage, in tenths."""
     counts, edges = np.histogram(coverages, BINS, (0, 1))
     percent = [round(100 * float(edge)) for edge in edges]
-    figure = go.Figure(layout=plain_layout(260))
+    figure = Figure(plain_layout(260))
     figure.add_trace(
-        go.Bar(
+        bar(
             x=[(low + high) / 2 for low, high in pairwise(percent)],
             y=counts.tolist(),
             width=100 / BINS - 1,
@@ -175,4 +177,4 @@ def coverage_figure(coverages: Sequence[float], language: Language) -> dict[str,
         xaxis=percent_axis([0, 100]),
         yaxis={"fixedrange": True, "gridcolor": "#e6eaed", "zeroline": False, "nticks": 5, "tickformat": "d"},
     )
-    return plain(figure)
+    return figure.plain()
