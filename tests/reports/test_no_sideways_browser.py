@@ -51,6 +51,7 @@ def test_nothing_is_wider_than_the_screen(browser: Any, pages: Pages, kind: str)
             visit.page.context.close()
 
 
+@pytest.mark.browser  # beside the tests that need these pages: they take ten seconds to make
 def test_every_type_of_page_is_looked_at(pages: Pages) -> None:
     assert {kind for kind, _ in pages} == set(KINDS)
 

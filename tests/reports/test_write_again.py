@@ -19,7 +19,6 @@ from reports import ReportOptions, update_reports, write_reports
 from reports.made_pages import MADE_FILE
 from reports.write import update_session_pages
 
-
 SESSIONS = ("S01", "S02", "S03", "S08")
 
 
