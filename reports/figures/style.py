@@ -144,6 +144,10 @@ def _updated(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return new
 
 
+_ARRAYS = {"uint8": "u1", "float32": "f4"}
+"""Arrays that figures hold, under the names of Plotly's script."""
+
+
 def _plain(value: Any) -> Any:
     """Without values that are not set; arrays as Plotly's script reads them, not-a-number as null."""
     if isinstance(value, dict):
@@ -151,8 +155,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     if isinstance(value, np.ndarray):
-        kind = f"{value.dtype.kind}{value.dtype.itemsize}"
-        return {"dtype": kind, "bdata": b64encode(np.ascontiguousarray(value)).decode("ascii")}
+        kind = _ARRAYS[value.dtype.name]
+        return {"dtype": kind, "bdata": b64encode(value.tobytes()).decode("ascii")}
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and math.isnan(value) else value
