@@ -68,6 +68,12 @@ def test_french_points_stand_apart() -> None:
             assert not wrong.search(shown), shown
 
 
+def test_a_number_that_may_be_zero_is_no_subject_in_french() -> None:
+    """“0 des 6 patients”: the number comes after what is counted."""
+    texts = [form for text in translations("fr").values() for form in forms(text)]
+    assert not [text for text in texts if re.search(r"%\(\w+\)s des %\(", text)]
+
+
 @pytest.mark.parametrize(
     ("count", "expected"), [(0, "0 séance"), (1, "1 séance"), (2, "2 séances"), (1500, "1 500 séances")]
 )
@@ -152,7 +158,7 @@ def test_frequent_messages_of_other_programs_are_translated() -> None:
 def test_a_missing_result_has_its_reason_in_the_language_of_the_page() -> None:
     text = "3 of the 6 patients it takes have 2 sessions of both conditions in which enough was seen"
     assert result_reason(text, ENGLISH) == text
-    assert result_reason(text, FRENCH).startswith("3 des 6 patients nécessaires ont 2 séances")
+    assert result_reason(text, FRENCH).startswith("trop peu de patients ont 2 séances")
     rare = str(Reason.of("few_rated_of", groups="negative, surprise"))
     assert result_reason(rare, FRENCH).replace(NBSP, " ").endswith(" : négative et surprise")
     assert result_reason(str(Reason.of("no_measure", measure="share positive")), FRENCH).endswith(
