@@ -16,6 +16,7 @@ from pipeline.records import SURE, IdentityState
 from pipeline.robustness.multiverse_results import Verdict, verdicts
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from pipeline.store.status import stored_reasons
+from pipeline.study.event_locked import EventSettings
 from reports.assets import INLINE, Assets
 from reports.figures.multiverse import specification_curve
 from reports.figures.study import coverage_figure, event_figure
@@ -200,17 +201,18 @@ def _events(study: Study, language: Language) -> Mapping[str, Any]:
     positive = table.filter(measure="share", of="positive").sort("from_s")
     kinds = [(what, rows) for (what,), rows in positive.group_by("what", maintain_order=True)]
     return {
+        "least": EventSettings.clusters,
         "kinds": [
             {
                 "title": what or language.gettext("All events"),
                 "events": rows["events"].max(),
                 "pairs": rows["pairs"].max(),
                 "patients": rows["patients"].max(),
-                "figure": event_figure(rows.to_dicts(), language),
+                "figure": event_figure(rows.to_dicts(), language) if rows["value_low"].count() else None,
                 "rows": [_bin(row, language) for row in rows.iter_rows(named=True)],
             }
             for what, rows in sorted(kinds, key=lambda kind: str(kind[0]))
-        ]
+        ],
     }
 
 

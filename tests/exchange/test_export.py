@@ -196,7 +196,9 @@ def test_what_no_sheet_can_hold_is_refused(tmp_path: Path) -> None:
 
 def test_numbers_have_no_noise_of_binary_fractions(tmp_path: Path) -> None:
     single = pa.array([0.1, 7.6], pa.float32())
-    named = [NamedTable("t", pa.table({"time_s": [0.1 + 0.2, 38 * 0.2], "p": single, "x": [1e-9 / 3, 3600.2]}))]
+    named = [
+        NamedTable("t", pa.table({"time_s": [0.1 + 0.2, 38 * 0.2], "p": single, "x": [1e-9 / 3, 3600.2]}))
+    ]
     assert repr(38 * 0.2) == "7.6000000000000005"
     for decimal, lines in (
         ("point", ["0.3,0.1,3.333333333e-10", "7.6,7.6,3600.2"]),
