@@ -18,6 +18,7 @@ from pipeline.commands.console import (
     warn,
 )
 from pipeline.commands.options import Adapt, Directory, KeyFile, Lang
+from pipeline.commands.review import translate_reviews
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
@@ -64,7 +65,8 @@ def report(
 
     Small pictures show people: protect such reports as carefully as the recordings. A video is not in the
     page: the page plays the file where it lies. A page written with --one needs no other file, and has no
-    pictures and no video; `purge` does not find it.
+    pictures and no video; `purge` does not find it. Another language also changes the pages of `review`;
+    the labels in their videos change when `review` draws them again.
 
     Example: emonext report study --lang fr, or emonext report study --one P012 S01
     """
@@ -74,6 +76,7 @@ def report(
     from pipeline.review.thumbnails import Thumbnails
     from pipeline.store.encryption import use_key
     from reports import last_options, write_reports, write_single_page
+    from reports.words.language import language
 
     options = last_options(directory)
     options = replace(
@@ -95,6 +98,7 @@ def report(
     with work_in(directory, "report", key, options={"thumbnails": thumbnails, "video": options.video}):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, update)
+        translate_reviews(directory, language(options.language))
         with progress_bar("Reports") as update:
             index = write_reports(directory, update, options, take_pictures, find_video)
     tell_left_out(problems)

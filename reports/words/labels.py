@@ -80,6 +80,25 @@ FAULT_WORDS = {
 }
 """The keys of ``Summary.fault_s``."""
 
+DRAWN_WORDS = {
+    "no_face": marked("no face"),
+    "other_person": marked("not the patient"),
+    "low_quality": marked("not readable"),
+    "eyes_shut": marked("eyes closed"),
+    "decode_error": marked("video damaged"),
+    "no_sample": marked("no sample"),
+    "outside": marked("not part of the session"),
+    "unread": marked("no face, or not readable"),
+    "patient": marked("patient"),
+    "caregiver": marked("caregiver"),
+    "other": marked("other"),
+    "unknown": marked("unknown"),
+    "note": marked("Automated estimate of facial expression: not a feeling, not a diagnosis."),
+    "told": marked("{what}: {said}"),
+    **FAULT_WORDS,
+}
+"""What is written into annotated copies of videos."""
+
 STATE_WORDS = {
     "done": marked("Done"),
     "to_check": marked("To check"),
