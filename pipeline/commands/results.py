@@ -18,7 +18,6 @@ from pipeline.commands.console import (
     warn,
 )
 from pipeline.commands.options import Adapt, Directory, KeyFile, Lang
-from pipeline.commands.review import translate_reviews
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
@@ -70,6 +69,7 @@ def report(
 
     Example: emonext report study --lang fr, or emonext report study --one P012 S01
     """
+    from pipeline.commands.review import translate_reviews
     from pipeline.results.derive import update_derived
     from pipeline.review.films import find_video
     from pipeline.review.reviews import find_written
