@@ -51,6 +51,7 @@ def environment(language: Language) -> Environment:
         "ms": words.milliseconds,
         "seconds": partial(words.seconds_text, language=language),
         "clock": clock,
+        "condition": partial(labels.condition_word, language=language),
         "count": words.count_text,
         "number": language.number,
         "plain": language.plain,

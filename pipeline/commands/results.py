@@ -229,12 +229,14 @@ def _tell_multiverse(directory: Path) -> None:
     """Print one sentence per condition."""
     from pipeline.robustness.multiverse import read_multiverse
     from pipeline.robustness.multiverse_results import verdicts
+    from reports.words.labels import compared_text
     from reports.words.language import ENGLISH
-    from reports.words.multiverse import condition_text, verdict_text
+    from reports.words.multiverse import verdict_text
 
     for verdict in verdicts(read_multiverse(directory)):
         reason = "" if verdict.computed else f" Most often: {next(iter(verdict.reasons))}."
-        say(f"{condition_text(verdict)}: {verdict_text(verdict, ENGLISH)}{reason}")
+        compared = compared_text(verdict.condition, verdict.reference, ENGLISH)
+        say(f"{compared}: {verdict_text(verdict, ENGLISH)}{reason}")
 
 
 @app.command(rich_help_panel=SESSIONS)

@@ -35,9 +35,16 @@ from reports.figures.style import (
 )
 from reports.words import formatting as words
 from reports.words.dates import moment, short_month
-from reports.words.labels import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, in_words
+from reports.words.labels import (
+    GROUP_COLOURS,
+    GROUP_PATTERNS,
+    GROUP_WORDS,
+    INK,
+    PAPER,
+    condition_word,
+    in_words,
+)
 from reports.words.language import Language
-from reports.words.patient import condition_word
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon")
 """Symbols of conditions; the first is for sessions without a condition, or calm ones."""

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from pipeline.analysis.summaries import Number
 from reports.figures.style import MARK, error_bars, percent, percent_axis, plain, plain_layout
-from reports.words.labels import INK, PAPER
+from reports.words.labels import INK, PAPER, condition_word
 from reports.words.language import Language
 from reports.words.study import interval
 
@@ -57,7 +57,7 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
             }
         )
         figure.add_annotation(
-            text=f"<b>{escape(condition)}</b>",
+            text=f"<b>{escape(condition_word(condition, language))}</b>",
             x=0.5,
             y=1.0,
             xref=f"x{ending} domain",

@@ -17,9 +17,8 @@ from reports.index_data import NOTHING_KNOWN, IndexEntry, Overview
 from reports.pages.tasks import find_tasks
 from reports.render import render
 from reports.words import formatting as words
-from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STATE_WORDS, in_words
+from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STATE_WORDS, condition_word, in_words
 from reports.words.language import Language, marked
-from reports.words.patient import condition_word
 from reports.words.reasons import reason_text, reasons_text
 
 

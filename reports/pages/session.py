@@ -10,8 +10,8 @@ from reports.pages.session_sections import about, coverage, details, moments, sh
 from reports.render import render
 from reports.session_data import SessionMaterial
 from reports.words.dates import moment
+from reports.words.labels import condition_word
 from reports.words.language import Language, marked
-from reports.words.patient import condition_word
 from reports.words.session import answer, in_short
 
 SECTIONS = (

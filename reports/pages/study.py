@@ -28,11 +28,10 @@ from reports.render import render
 from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.adaptation import adaptation_words
-from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, in_words
+from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, compared_text, in_words
 from reports.words.language import SOURCE, Language, marked
 from reports.words.multiverse import (
     CHOICE_TITLES,
-    condition_text,
     level_text,
     moves_text,
     span_text,
@@ -173,7 +172,7 @@ def _multiverse(study: Study, language: Language) -> Mapping[str, Any] | None:
 def _analyses(verdict: Verdict, table: pl.DataFrame, language: Language) -> dict[str, Any]:
     computed = table.filter(pl.col("difference").is_not_null()).to_dicts()
     return {
-        "title": condition_text(verdict),
+        "title": compared_text(verdict.condition, verdict.reference, language),
         "verdict": verdict_text(verdict, language),
         "span": span_text(verdict, language),
         "moves": moves_text(verdict, language),

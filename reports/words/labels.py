@@ -139,6 +139,25 @@ def in_words(table: Mapping[str, str], language: Language) -> dict[str, str]:
     return {key: language.word(text) for key, text in table.items()}
 
 
+CONDITION_WORDS = {
+    "baseline": marked("baseline"),
+    "music": marked("music"),
+    "garden": marked("garden"),
+}
+"""The default reference, and conditions of the demonstration, which many studies have."""
+
+
+def condition_word(name: str, language: Language) -> str:
+    """A condition as it is shown; whatever a study calls its own is shown as it is."""
+    return language.word(CONDITION_WORDS[name]) if name in CONDITION_WORDS else name
+
+
+def compared_text(condition: str, reference: str, language: Language) -> str:
+    """``music − baseline``; without a condition, the reference alone."""
+    names = [condition_word(name, language) for name in (condition, reference) if name]
+    return " − ".join(names)
+
+
 READING_WORDS = {
     "raw": marked("As estimated"),
     "corrected": marked("Compared with this person’s own calm face"),

@@ -8,6 +8,7 @@ from pipeline.analysis.longitudinal import Difference, PatientHistory
 from pipeline.analysis.summaries import CORRECTED, Number
 from reports.words import dates
 from reports.words import formatting as words
+from reports.words.labels import condition_word
 from reports.words.language import Language, marked
 
 Differences = Mapping[str, Mapping[str, Difference]]
@@ -18,12 +19,6 @@ _DAYTIMES = {
     "evening": marked("evening"),
     "night": marked("night"),
 }
-
-_CONDITIONS = {
-    "music": marked("music"),
-    "garden": marked("garden"),
-}
-"""Conditions that many studies have; whatever else a study calls its own is shown as it is."""
 
 
 def answer(history: PatientHistory, language: Language) -> str:
@@ -253,13 +248,8 @@ def daytime_text(name: str, language: Language) -> str:
 def condition_label(name: str, reference: str, language: Language) -> str:
     """A condition as it is shown where it is known in which one the patient was calm."""
     if name == reference:
-        return language.gettext("calm (%(name)s)", name=name)
+        return language.gettext("calm (%(name)s)", name=condition_word(name, language))
     return condition_word(name, language)
-
-
-def condition_word(name: str, language: Language) -> str:
-    """A condition as it is shown."""
-    return language.word(_CONDITIONS[name]) if name in _CONDITIONS else name
 
 
 def part_label(kind: str, part: Part, language: Language) -> str:

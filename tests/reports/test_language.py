@@ -26,6 +26,7 @@ from reports.index_data import IndexEntry
 from reports.options import last_options
 from reports.session_data import Pictures, SessionMaterial
 from reports.words.formatting import seconds_text, share_text, signed
+from reports.words.labels import CONDITION_WORDS, compared_text, condition_word
 from reports.words.language import ENGLISH, SOURCE, language, languages
 from reports.words.reasons import by_reason, reason_text, reasons_text, result_reason
 
@@ -101,6 +102,17 @@ def test_numbers_and_dates_are_written_as_there() -> None:
 def test_an_unknown_language_is_an_error_that_names_those_there_are() -> None:
     with pytest.raises(ReportError, match="`language` de: there is no such language; choose en or fr"):
         language("de")
+
+
+def test_only_conditions_of_the_product_are_translated() -> None:
+    assert [condition_word(name, FRENCH) for name in CONDITION_WORDS] == ["référence", "musique", "jardin"]
+    assert [condition_word(name, FRENCH) for name in ("Baseline", "singing", "")] == [
+        "Baseline",
+        "singing",
+        "",
+    ]
+    assert compared_text("singing", "baseline", FRENCH) == "singing − référence"
+    assert compared_text("", "rest", FRENCH) == "rest"
 
 
 # reasons
