@@ -225,6 +225,7 @@ def _cells(one: CheckedRecording, row: ListedRow) -> dict[str, str]:
         "bytes": str(one.size_bytes),
         "patient_id": row.patient_id,
         "session_id": row.session_id,
+        "recorded_at": row.recorded_at,
         "condition": row.condition,
         "consent": "" if row.consent is None else "yes" if row.consent else "no",
         "patient_region": region_text(row.region) if row.region else "",
