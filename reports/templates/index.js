@@ -14,7 +14,7 @@
         row,
         words: [row.cells[0], row.querySelector(".condition"), shown].map((cell) => cell?.textContent).join(" ").toLowerCase(),
         states: [...shown.classList, row.hasAttribute("data-needed") ? "needed" : ""],
-        condition: row.dataset.condition ?? "",
+        kind: row.querySelector(".condition")?.textContent,
       };
     });
     return { element, details, open: details.open, id: element.dataset.id, rows, summary, all: summary.textContent };
@@ -30,10 +30,10 @@
       const name = id.toLowerCase();
       const isOther = patient.value && patient.value !== id;
       let hits = 0;
-      for (const { row, words, states, condition: kind } of rows) {
+      for (const { row, words, states, kind } of rows) {
         row.hidden =
           isOther ||
-          (condition?.value && kind !== condition.value) ||
+          (condition?.value && kind !== condition.selectedOptions[0].textContent) ||
           (state.value && !states.includes(state.value)) ||
           !wanted.every((word) => name.includes(word) || words.includes(word));
         hits += !row.hidden;
