@@ -287,6 +287,9 @@ def status(
 ) -> None:
     """Show the state of every session of a folder.
 
+    seen: the share of the time in which the face could be seen, eyes closed or not; what pages call read
+    leaves out closed eyes.
+
     Example: emonext status study --csv status.csv --html status.html
     """
     from pipeline.records import UNSURE

@@ -263,7 +263,7 @@ def part_caption(kind: str, part: Part, language: Language) -> str:
 def _seen(shares: Mapping[str, Number], coverage: float, language: Language) -> list[str]:
     read = language.gettext("face read %(share)s", share=words.share_text(coverage, 1, language))
     if not shares:
-        return [language.gettext("seen too little to say"), read]
+        return [language.gettext("read too little to say"), read]
     parts = [
         f"{word.lower()} {words.share_text(shares[of].value, 1, language)}"
         for of, word in in_words(GROUP_WORDS, language).items()
