@@ -174,7 +174,7 @@ def shares_figure(
         yaxis2={**percent_axis([0, 100]), "domain": [0, 0.2], "nticks": 2},
     )
     figure.add_annotation(title(language.gettext("What was seen"), 0, 1.01))
-    figure.add_annotation(title(language.gettext("How much could be seen"), 0, 0.21))
+    figure.add_annotation(title(language.gettext("How much could be read"), 0, 0.21))
     return plain(figure)
 
 

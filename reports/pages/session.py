@@ -15,7 +15,7 @@ from reports.words.language import Language, marked
 from reports.words.session import answer, in_short
 
 SECTIONS = (
-    Section("coverage", marked("How much could be seen"), coverage),
+    Section("coverage", marked("How much could be read"), coverage),
     Section("video", marked("The video"), video),
     Section("marking", marked("Mark what happens in the video"), markers),
     Section("moments", marked("Moments to look at"), moments),

@@ -306,7 +306,7 @@ def _by_text(told: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
 
 SECTIONS = (
     Section("finished", marked("Who finished, who did not, and why"), _finished),
-    Section("coverage", marked("How much was seen"), _coverage),
+    Section("coverage", marked("How much could be read"), _coverage),
     Section("identity", marked("Whether it was the patient"), _identity),
     Section("conditions", marked("Conditions compared"), conditions_section),
     Section("missing", marked("How much the unseen time could matter"), missing_section),

@@ -48,7 +48,7 @@ def test_the_sentence_says_how_many_agree_and_how_many_are_missing() -> None:
         "In 1, it excludes zero on the other side. 1 could not be computed."
     )
     assert plain(verdict_text(found, FRENCH)) == (
-        "Sur 6 analyses, le signe se maintient dans 4 ; l’intervalle exclut zéro dans 3. "
+        "Le signe se maintient dans 4 cas sur 6 ; l’intervalle exclut zéro dans 3. "
         "Dans 1, il exclut zéro de l’autre côté. 1 n’a pas pu être calculée."
     )
     assert span_text(found, ENGLISH).startswith("Differences go from −2.0 to +3.0 percentage points")
