@@ -194,6 +194,11 @@ def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
+def data_uri(jpeg: bytes) -> str:
+    """A picture as part of the page."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
 def choices_key(page: str, about: Mapping[str, Any]) -> str:
     """The name under which the browser keeps choices; another one if they are about something else."""
     digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()

@@ -80,7 +80,7 @@ def test_a_print_is_whole_and_without_controls(browser: Any, pages: Pages, kind:
         visit.page.wait_for_timeout(200)
         assert visit.page.evaluate(CONTROLS) == [], path.name
         found = visit.page.evaluate(TOO_WIDE)
-        assert not found, '\n'.join([path.name, *found])
+        assert not found, "\n".join([path.name, *found])
         assert {*visit.page.evaluate(DARK)} <= {"rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"}
         if kind not in ("index", "agreement"):  # of many sessions and pairs, the reader chooses
             assert visit.page.evaluate(FOLDED) == [], path.name
