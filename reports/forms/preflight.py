@@ -6,6 +6,7 @@ The page saves a table for ``emonext study apply``. The browser keeps what was f
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,8 @@ def _faces_text(still: Still, language: Language) -> str:
         f"{face.face_px:.0f}{NBSP}px" + "".join(f", {faults[fault]}" for fault in face.faults)
         for face in sorted(still.faces, key=lambda face: face.box[0])
     ]
-    return language.gettext("Faces, from the left: %(faces)s.", faces="; ".join(faces))
+    listed = reduce(lambda one, other: language.gettext("%(one)s; %(other)s", one=one, other=other), faces)
+    return language.gettext("Faces, from the left: %(faces)s.", faces=listed)
 
 
 def _place(place: int, seat: Seat, language: Language) -> dict[str, Any]:

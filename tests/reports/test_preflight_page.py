@@ -133,7 +133,7 @@ def test_a_french_page_holds_no_english(listed: Path | None, tmp_path: Path) -> 
     path = write_preflight_page(recordings, tmp_path / "page.html", tmp_path, listed, FRENCH)
     assert_no_english(path)
     text = Page(path.read_text()).text
-    assert "Visages, de gauche à droite : 84 px; 31 px, flou, trop sombre." in text
+    assert "Visages, de gauche à droite : 84 px ; 31 px, flou, trop sombre." in text
     assert "Il faut" not in text
     assert "il faut 25 % ou plus" in text
     assert str(tmp_path) not in path.read_text()
