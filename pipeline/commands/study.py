@@ -159,10 +159,10 @@ def study_check(
     for (patient, session), date in found.dates.items():
         say(f"recorded_at of {patient} {session}: {date:%Y-%m-%d %H:%M}, by the camera's clock")
     if found.undated:
-        named = [" ".join(ids) for ids in found.undated[:_MAX_UNDATED]]
-        more = len(found.undated) - len(named)
-        listed = ", ".join(named) + (f" and {more} more" if more else "")
-        say(f"Without a date: {listed}; changes over weeks leave them out.")
+        named = ", ".join(" ".join(ids) for ids in found.undated[:_MAX_UNDATED])
+        more = len(found.undated) - _MAX_UNDATED
+        rest = f" and {more} more" if more > 0 else ""
+        say(f"Without a date: {named}{rest}; changes over weeks leave them out.")
     _tell_counts(study)
     if found.faults:
         tell_problems(path, found.faults, "")
