@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from emonext.training.covers import draw_covers, uniform
 
 # A cover over a third of the picture, or a face that is reduced to 13 px, is counted as fully hidden.
-_HIDDEN_SHARE, _HIDDEN_SIDE = 1 / 3, 13
+HIDDEN_SHARE, _HIDDEN_SIDE = 1 / 3, 13
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Augmentation:
             align_corners=False,
         )
         covered, share = draw_covers(self._light(warped, generator), self.cover, generator)
-        return covered, torch.maximum(blurred.float(), (share / _HIDDEN_SHARE).clamp(max=1))
+        return covered, torch.maximum(blurred.float(), (share / HIDDEN_SHARE).clamp(max=1))
 
     def _coarsen(self, grey: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Reduce the detail of the chosen pictures, all by the same factor: a batch has one size.

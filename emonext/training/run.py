@@ -38,6 +38,7 @@ from emonext.inference import Scores, predict
 from emonext.model import ARCHITECTURES, EmoNeXt, training_loss
 from emonext.preprocessing import Preprocessing, to_grey
 from emonext.results import Evaluation
+from emonext.training.covered_head import fit_covered_head
 from emonext.training.optimizer import make_optimizer
 from emonext.training.recipe import Epoch, Settings
 from emonext.training.starting import start_from
@@ -202,6 +203,8 @@ class Run:
     def finish(self) -> tuple[Path, Evaluation]:
         """Write ``weights.safetensors``: the averaged network, calibrated and evaluated on validation."""
         model = self._with_initial().eval()
+        if self.model.architecture.covered:
+            fit_covered_head(model, self.prepare, self.faces.images.cpu().numpy(), self.augment)
         scores = predict(model, self.prepare, self.val.images, self.device, mirrored=True)
         epochs = "1 epoch" if len(self.log) == 1 else f"{len(self.log)} epochs"
         card = Card(

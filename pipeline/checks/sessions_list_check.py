@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations, zip_longest
@@ -27,6 +27,9 @@ _SHORT_ID = 3
 
 # A spelling is a probable typing error if a similar one is this many times as frequent.
 _RARE = 3
+
+# Copies are recognised by their size, and by so much of their begin and end.
+_END_BYTES = 2**16
 
 # Letters and digits that are easily confused.
 _ALIKE = str.maketrans("oil", "011")
@@ -58,7 +61,7 @@ def check_study(study: Study, on_file: OnProgress = lambda done, total: None) ->
     faults += _unreadable_photos(entries)
     shared_faults, warnings = find_shared(study)
     faults += [*study.problems, *shared_faults]
-    warnings = [*warnings, *find_slips(study)]
+    warnings = [*warnings, *_copies(entries, videos), *find_slips(study)]
     dates = recorded_dates(study.sessions)
     undated = tuple(
         one.ids for one in study.sessions if not (one.refused or one.recorded_at or one.ids in dates)
@@ -114,6 +117,34 @@ def _open_videos(
             faults.append(Problem(named[0], "video", reason + _also_in(named)))
         on_file(done, len(rows))
     return found, faults
+
+
+def _copies(entries: Sequence[_Entry], opened: Collection[Path]) -> Iterator[Problem]:
+    """Warnings for files with the same content, such as a card that was copied twice."""
+    row_of: dict[Path, int] = {}
+    for entry in entries:
+        for video, row in zip(entry.session.videos, entry.rows, strict=True):
+            if video in opened:
+                row_of.setdefault(video.resolve(), row)
+    sizes = Counter(video.stat().st_size for video in row_of)
+    first: dict[tuple[int, bytes], Path] = {}
+    for video, row in row_of.items():
+        size = video.stat().st_size
+        if sizes[size] > 1 and (one := first.setdefault((size, _ends(video)), video)) != video:
+            name, other = (shown(path.name, quoted=False) for path in (video, one))
+            reason = (
+                f"{name} is a copy of {other} of row {row_of[one]}; make sure that both rows are correct, or "
+                "one recording counts twice."
+            )
+            yield Problem(row, "video", reason)
+
+
+def _ends(video: Path) -> bytes:
+    """The first and last bytes, which differ between two recordings of one size."""
+    with video.open("rb") as file:
+        begin = file.read(_END_BYTES)
+        file.seek(max(0, video.stat().st_size - _END_BYTES))
+        return begin + file.read()
 
 
 def _misfits(entry: _Entry, videos: Sequence[VideoInfo]) -> Iterator[Problem]:

@@ -41,7 +41,12 @@ def train(
     init_share: Annotated[
         float | None, typer.Option(help="Share of the initial weights in the saved ones, 0 to 1.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.", min=1)] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Passes over the data; 0 only fits temperatures and the head for covered faces.", min=0
+        ),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Choose the number of epochs to fit this time, min.", min=0)
     ] = None,

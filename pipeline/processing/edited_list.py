@@ -1,7 +1,7 @@
 """Change cells of a list that people keep (CSV or workbook), and leave everything else as it is.
 
 Of a CSV, other cells keep every character, and the file its encoding, separator and line ends. A workbook
-keeps formulas, comments and formats.
+keeps comments and formats.
 """
 
 import io
@@ -12,47 +12,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import InputError
 from pipeline.store.spreadsheet import csv_form, protect, read_table
 from pipeline.store.workbook import SHEET
 
 _BOM = "\ufeff"
 
-ColumnName = Callable[[str], str]
-"""A header's cell → the column's name in this program."""
+Cells = Mapping[str, str]
+"""Column → text."""
 
 
-def set_cells(path: Path, column: str, cells: Mapping[int, str]) -> bytes:
-    """The list with other cells of one column, which is added at the end if there is none.
+def edited_list(
+    path: Path,
+    cells: Mapping[int, Cells],
+    added: Sequence[Cells] = (),
+    name_of: Callable[[str], str] = lambda cell: cell.strip().casefold(),
+) -> bytes:
+    """The list with other cells, and with rows added at its end.
+
+    A column that the list lacks is added if one of its cells is not empty.
 
     :param cells: by row, as a spreadsheet counts: the header is 1.
-    :raises InputError: the file can't be read as a table.
+    :param name_of: a header's cell → the column's name in this program.
+    :raises InputError: the file can't be read as a table, or is a workbook with a formula.
     """
-    if path.suffix.lower() == ".xlsx":
-        return _set_in_workbook(path, column, cells)
-    table = _read_csv(path)
-    place = table.place_of(column, _folded)
-    for number, cell in cells.items():
-        table.put(number - 1, place, cell)
+    filled = dict.fromkeys(name for row in (*cells.values(), *added) for name, cell in row.items() if cell)
+    table = _Workbook(path) if path.suffix.lower() == ".xlsx" else _read_csv(path)
+    names = [name_of(cell) for cell in table.header()]
+    new = [name for name in filled if name not in names]
+    for name in new:
+        table.put(1, len(names), name)
+        names.append(name)
+    last = table.last_row()
+    for number, row in [*cells.items(), *enumerate(added, start=last + 1)]:
+        for name, cell in row.items():
+            if name in names:
+                table.put(number, names.index(name), cell)
     return table.content()
-
-
-def add_rows(path: Path, rows: Sequence[Mapping[str, str]], name_of: ColumnName) -> bytes:
-    """A CSV with further rows at its end; columns that it lacks are added where a row fills them.
-
-    :raises InputError: the file can't be read as a table.
-    """
-    table = _read_csv(path)
-    wanted = list(dict.fromkeys(name for row in rows for name, cell in row.items() if cell))
-    places = {name: table.place_of(name, name_of) for name in wanted}
-    for row in rows:
-        number = table.add_row()
-        for name, place in places.items():
-            table.put(number, place, row.get(name, ""))
-    return table.content()
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold()
 
 
 # --- CSV
@@ -70,25 +66,20 @@ class _Csv:
     delimiter: str
     rows: list[tuple[list[str], str]]
 
-    def place_of(self, column: str, name_of: ColumnName) -> int:
-        header = self.rows[0][0]
-        names = [name_of(_unquoted(cell)) for cell in header]
-        if column not in names:
-            header.append(column)
-            names.append(column)
-        return names.index(column)
+    def header(self) -> list[str]:
+        return [_unquoted(cell) for cell in self.rows[0][0]]
+
+    def last_row(self) -> int:
+        return len(self.rows)
 
     def put(self, row: int, place: int, cell: str) -> None:
-        cells = self.rows[row][0]
+        if row > len(self.rows):  # lines end as the first one does
+            end = self.rows[0][1] or "\n"
+            self.rows[-1] = (self.rows[-1][0], self.rows[-1][1] or end)
+            self.rows.append(([], end))
+        cells = self.rows[row - 1][0]
         cells += [""] * (place + 1 - len(cells))
         cells[place] = self._quoted(protect(cell))
-
-    def add_row(self) -> int:
-        """The new row's place; lines end as the first one does."""
-        end = self.rows[0][1] or "\n"
-        self.rows[-1] = (self.rows[-1][0], self.rows[-1][1] or end)
-        self.rows.append(([], end))
-        return len(self.rows) - 1
 
     def content(self) -> bytes:
         lines = (self.delimiter.join(cells) + end for cells, end in self.rows)
@@ -129,24 +120,39 @@ def _read_csv(path: Path) -> _Csv:
 # --- workbook
 
 
-def _set_in_workbook(path: Path, column: str, cells: Mapping[int, str]) -> bytes:
-    from openpyxl import load_workbook  # slow import, and few lists are workbooks
+class _Workbook:
+    """The workbook's sheet of sessions, or else its first sheet, as :func:`read_table` chooses."""
 
-    read_table(path)  # raises for what is no table
-    with warnings.catch_warnings(action="ignore"):
-        book = load_workbook(path)
-    name = next((name for name in book.sheetnames if name.strip().casefold() == SHEET), None)
-    sheet: Any = book[name] if name else book.worksheets[0]
-    names = [_folded(str(cell.value or "")) for cell in sheet[1]]
-    if column in names:
-        place = names.index(column) + 1
-    else:
-        place = len(names) + 1
-        sheet.cell(1, place).value = column
-    for number, text in cells.items():
-        cell = sheet.cell(number, place)
-        cell.value, cell.number_format = text, "@"  # text, or 10-12 becomes a date
-    written = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"):
-        book.save(written)
-    return written.getvalue()
+    def __init__(self, path: Path) -> None:
+        from openpyxl import load_workbook  # slow import, and few lists are workbooks
+
+        self._rows = read_table(path)  # raises for what is no table
+        with warnings.catch_warnings(action="ignore"):
+            self._book = load_workbook(path)
+        sheets = [sheet for sheet in self._book.worksheets if sheet.title.strip().casefold() == SHEET]
+        self._sheet: Any = [*sheets, *self._book.worksheets][0]
+        formulas = (cell for row in self._sheet.iter_rows() for cell in row if cell.data_type == "f")
+        if formula := next(formulas, None):  # openpyxl writes no results of formulas
+            raise InputError(
+                f"{path}: the result of the formula in {formula.coordinate} would be lost; in the "
+                "spreadsheet, replace formulas by their values, then run this again."
+            )
+
+    def header(self) -> list[str]:
+        return [str(cell.value or "") for cell in self._sheet[1]]
+
+    def last_row(self) -> int:
+        """Of the rows with a text: a workbook may have formats far below."""
+        return self._rows[-1][0] if self._rows else 1
+
+    def put(self, row: int, place: int, text: str) -> None:
+        cell = self._sheet.cell(row, place + 1)
+        cell.value, cell.data_type = text, "s"  # a string: =1+1 is no formula
+        if row > 1:
+            cell.number_format = "@"  # text, or 10-12 becomes a date
+
+    def content(self) -> bytes:
+        written = io.BytesIO()
+        with warnings.catch_warnings(action="ignore"):
+            self._book.save(written)
+        return written.getvalue()

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputError
+from pipeline.processing.edited_list import edited_list
 from pipeline.processing.list_cells import READERS, YES_OR_NO, read_region
-from pipeline.processing.list_edit import edited_list, write_list
 from pipeline.processing.recordings_folder import FileIdentity, file_identity, find_list, rows_of
 from pipeline.records import ANSWER_COLUMNS
+from pipeline.store.files import replace_file
 from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.spreadsheet import Problem, is_file, plain, read_table, shown, write_rows
 
@@ -63,14 +64,13 @@ class Applied:
 def compare_answers(saved: Path, folder: Path) -> Applied:
     """Compare a saved table with the list of a folder; nothing is written.
 
-    :raises InputError: a table can't be read, the saved one is of another kind or of another folder, or the
-        list is a workbook.
+    :raises InputError: a table can't be read, or the saved one is of another kind or of another folder.
     """
     answers = _read_answers(saved)
     found = find_list(folder)
     listed = found or folder / SESSIONS_FILE
-    if found and found.suffix.lower() != ".csv":
-        edited_list(found, {})  # raises: a workbook
+    if found:
+        edited_list(found, {})  # raises for a list that can't be changed
     there = [(number, answer["recording"]) for number, answer in answers]
     if not any(is_file(folder / name) for _, name in there):
         raise InputError(
@@ -114,7 +114,7 @@ def write_answers(applied: Applied) -> Path | None:
         for change in applied.changes
         if change.row is not None
     }
-    return write_list(applied.listed, edited_list(applied.listed, cells, added))
+    return replace_file(applied.listed, edited_list(applied.listed, cells, added))
 
 
 def _read_answers(saved: Path) -> list[tuple[int, dict[str, str]]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.analysis.events import EVENTS_FILE, column_name
-from pipeline.processing.edited_list import add_rows, set_cells
+from pipeline.processing.edited_list import edited_list
 from pipeline.review.markers import Change, Marker, Spans, plan_changes
 from pipeline.store.audit import audited
 from pipeline.store.counts import number_of
@@ -46,7 +46,10 @@ def _write_excluded(changes: Sequence[Change]) -> dict[Path, Path | None]:
             rows = _rows_to_change(change.listed.path, change.listed.rows)
             by_list[change.listed.path] |= dict.fromkeys(rows, exclude_cell(change.exclude))
     return {
-        path: replace_file(path, set_cells(path, _EXCLUDE_COLUMN, cells)) for path, cells in by_list.items()
+        path: replace_file(
+            path, edited_list(path, {row: {_EXCLUDE_COLUMN: cell} for row, cell in cells.items()})
+        )
+        for path, cells in by_list.items()
     }
 
 
@@ -57,7 +60,7 @@ def _write_events(out: Path, changes: Sequence[Change]) -> dict[Path, Path | Non
         return {}
     if path.exists():
         texts = [{name: as_text(cell) for name, cell in row.items()} for row in rows]
-        return {path: replace_file(path, add_rows(path, texts, column_name))}
+        return {path: replace_file(path, edited_list(path, {}, texts, column_name))}
     return {write_rows(path, _COLUMNS, rows): None}
 
 

@@ -89,7 +89,6 @@ def preflight_page(
         ],
         folder=folder,
         listed=listed,
-        is_workbook=bool(listed) and not str(listed).lower().endswith(".csv"),
         list_file=listed or SESSIONS_FILE,
         file=SAVED_FILE,
         id_pattern=ID_PATTERN.pattern,

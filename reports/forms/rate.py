@@ -6,6 +6,7 @@ and no names.
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from reports.words.language import ENGLISH, Language
 from reports.words.watching import FLAG_KEYS, FLAG_WORDS, INTENSITY_WORDS, RATE_SCRIPT_WORDS
 
 SCRIPT_FILES = ("choices.js", "rate.js")
+
+# To watch a clip of 4 s once or twice and answer: an estimate, not measured with raters.
+_S_PER_CLIP = 10
 
 
 def write_rate_page(
@@ -65,7 +69,7 @@ def rate_page(
         intensities=in_words(INTENSITY_WORDS, language),
         flags=[(flag, FLAG_KEYS[flag], language.word(FLAG_WORDS[flag])) for flag in FLAGS],
         count=language.ngettext("%(count)s\u00a0clip", "%(count)s\u00a0clips", len(clips)),
-        rater=rater,
+        minutes=math.ceil(len(clips) * _S_PER_CLIP / 60),
         file=_file(clips, rater),
         locked=password is not None,
         data={

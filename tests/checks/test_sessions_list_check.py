@@ -27,7 +27,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole = encode(folder / "whole.mp4", [with_faces([])] * 10 * SECONDS, rate=10)
     content = whole.read_bytes()
     for number in range(1, 15):
-        (folder / f"v{number:02}.mp4").write_bytes(content)
+        # a box of its own at the end: no file is a copy of another
+        (folder / f"v{number:02}.mp4").write_bytes(content + b"\0\0\0\x0cfree" + number.to_bytes(4))
     (folder / "no_moov.mp4").write_bytes(content[: content.index(b"moov") - 4])
     encode(folder / "tall.mp4", [with_faces([], 180, 320)] * 10, rate=10)
     Image.new("RGB", (64, 64)).save(folder / "face.jpg")
@@ -170,9 +171,20 @@ def test_nothing_of_a_session_without_consent_is_opened(
     monkeypatch.setattr("pipeline.checks.sessions_list_check.probe", probe)
     monkeypatch.setattr("pipeline.checks.sessions_list_check.created_at", probe)
     checked = check(row(1, consent="no", video="no_moov.mp4", patient_face="torn.jpg", end_s="99"))
-    # the third has no consent
-    assert checked == Checked((), (), {}, undated=(("P101", "S01"), ("P102", "S01")))
+    assert checked == Checked((), (), {})
     assert opened == []
+
+
+def test_a_copy_of_a_recording_under_another_name_is_warned_of(check: Check, recordings: Path) -> None:
+    for copy in ("copy.mp4", "again.mp4"):
+        (recordings / copy).write_bytes((recordings / "v01.mp4").read_bytes())
+    checked = check(row(1), row(2), row(3, video="copy.mp4"), row(4, video="again.mp4", consent="no"))
+    assert checked.faults == ()
+    (warning,) = checked.warnings
+    assert str(warning) == (
+        "row 4, video: copy.mp4 is a copy of v01.mp4 of row 2; make sure that both rows are correct, or one "
+        "recording counts twice."
+    )
 
 
 def test_progress_counts_each_file_once(recordings: Path) -> None:

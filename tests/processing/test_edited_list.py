@@ -7,7 +7,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.comments import Comment
 
 from pipeline.analysis.events import column_name
-from pipeline.processing.edited_list import add_rows, set_cells
+from pipeline.processing.edited_list import edited_list
 from pipeline.store.spreadsheet import read_table
 
 
@@ -30,12 +30,12 @@ def listed(folder: Path, content: bytes, name: str = "sessions.csv") -> Path:
     ids=["plain", "Excel", "separator", "quotes", "no such column", "short row"],
 )
 def test_one_cell_changes(tmp_path: Path, before: bytes, after: bytes) -> None:
-    assert set_cells(listed(tmp_path, before), "exclude", {2: "5-6"}) == after
+    assert edited_list(listed(tmp_path, before), {2: {"exclude": "5-6"}}) == after
 
 
 def test_a_cell_with_the_separator_is_quoted(tmp_path: Path) -> None:
     path = listed(tmp_path, b"a;exclude\n\n1;\n")
-    content = set_cells(path, "exclude", {3: "5-6;8-9"})  # row 2 is empty
+    content = edited_list(path, {3: {"exclude": "5-6;8-9"}})  # row 2 is empty
     assert content == b'a;exclude\n\n1;"5-6;8-9"\n'
     assert read_table(listed(tmp_path, content))[-1] == (3, ["1", "5-6;8-9"])
 
@@ -43,29 +43,73 @@ def test_a_cell_with_the_separator_is_quoted(tmp_path: Path) -> None:
 def test_rows_are_added_below_their_columns(tmp_path: Path) -> None:
     path = listed(tmp_path, b"What,Session,Time\r\nsong,S1,0:10\r\n", "events.csv")
     rows = [{"session_id": "S2", "time_s": "3.5", "what": "a, b", "patient_id": "P1", "x_end_s": ""}]
-    content = add_rows(path, rows, column_name)
+    content = edited_list(path, {}, rows, column_name)
     assert content == b'What,Session,Time,patient_id\r\nsong,S1,0:10\r\n"a, b",S2,3.5,P1\r\n'
 
 
 def test_a_row_after_a_line_without_an_end(tmp_path: Path) -> None:
     path = listed(tmp_path, b"session_id;time_s;what\nS1;1;a", "events.csv")
     row = {"session_id": "S1", "time_s": "2", "what": "=cmd()"}
-    assert add_rows(path, [row], column_name) == b"session_id;time_s;what\nS1;1;a\nS1;2;'=cmd()\n"
+    assert edited_list(path, {}, [row], column_name) == b"session_id;time_s;what\nS1;1;a\nS1;2;'=cmd()\n"
 
 
-def test_a_workbook_keeps_formulas_and_comments(tmp_path: Path) -> None:
+LIST = (
+    "\ufeffsep=;\r\nPatient_ID;session_id;video;x_mine;notes\r\n"
+    'P1;S1;a.mp4;"kept";12,5\r\n\r\nP2;;b.mp4;;\'=1+1'
+)
+
+
+@pytest.mark.parametrize(
+    "text", [LIST, LIST.replace(";", ","), LIST.replace("\r\n", "\n"), LIST[1:], LIST + "\n"]
+)
+def test_without_a_change_every_character_stays(tmp_path: Path, text: str) -> None:
+    assert edited_list(listed(tmp_path, text.encode()), {}) == text.encode()
+
+
+def test_only_the_changed_cell_is_written_again(tmp_path: Path) -> None:
+    """Other cells keep their quotes and the protection of a formula; rows count as in a spreadsheet."""
+    content = edited_list(listed(tmp_path, LIST.encode()), {2: {"notes": "x"}, 4: {"session_id": "S1"}})
+    assert content.decode() == LIST.replace("12,5", "x").replace("P2;;b", "P2;S1;b")
+
+
+def test_a_cell_with_a_mark_of_the_format_is_quoted_and_a_formula_protected(tmp_path: Path) -> None:
+    path = listed(tmp_path, b"session_id,notes\nS1,\nS2,\n")
+    content = edited_list(path, {2: {"notes": 'a,"b'}, 3: {"notes": "=1+1"}})
+    assert content == b'session_id,notes\nS1,"a,""b"\nS2,\'=1+1\n'
+
+
+def test_a_missing_column_is_added_only_for_a_value(tmp_path: Path) -> None:
+    path = listed(tmp_path, b"video;session_id\na.mp4;S1\nb.mp4\n")
+    assert edited_list(path, {2: {"consent": ""}}) == path.read_bytes()
+    content = edited_list(path, {2: {"consent": "yes"}}, [{"video": "c.mp4"}])
+    assert content == b"video;session_id;consent\na.mp4;S1;yes\nb.mp4\nc.mp4\n"
+
+
+def test_a_cell_with_line_breaks_is_one_row(tmp_path: Path) -> None:
+    path = listed(tmp_path, b'video,notes\na.mp4,"one\ntwo"\nb.mp4,\n')
+    assert edited_list(path, {3: {"notes": "x"}}) == path.read_bytes().replace(b"b.mp4,", b"b.mp4,x")
+
+
+def test_a_text_like_a_formula_is_none_in_a_workbook(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["patient_id", "condition"])
+    path = tmp_path / "sessions.xlsx"
+    book.save(path)
+    path.write_bytes(edited_list(path, {}, [{"patient_id": "P1", "condition": "=1+1"}]))
+    assert load_workbook(path).active["B2"].data_type == "s"
+    assert read_table(path)[1] == (2, ["P1", "=1+1"])
+
+
+def test_a_workbook_keeps_formats_and_comments(tmp_path: Path) -> None:
     book = Workbook()
     book.active.title = "Sessions"
-    for row in (["patient_id", "x_sum"], ["P1", "=1+1"], ["P2", None]):
+    for row in (["patient_id", "x_sum"], ["P1", 2], ["P2", None]):
         book.active.append(row)
     book.active["A2"].comment = Comment("look at this", "a coordinator")
     book.create_sheet("own")["B2"] = "kept"
     path = tmp_path / "sessions.xlsx"
     book.save(path)
-    # as Excel would have stored it; a formula without a value is refused
-    book.active["B2"] = 2
-    book.save(path)
-    path.write_bytes(set_cells(path, "exclude", {3: "10-12"}))
+    path.write_bytes(edited_list(path, {3: {"exclude": "10-12"}}))
     changed = load_workbook(path)
     sheet = changed["Sessions"]
     assert [[cell.value for cell in row] for row in sheet] == [

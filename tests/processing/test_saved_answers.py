@@ -4,12 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 from pipeline.errors import InputError
 from pipeline.processing.list_columns import COLUMNS
+from pipeline.processing.recordings_folder import rows_of
 from pipeline.processing.saved_answers import Applied, compare_answers, write_answers
 from pipeline.records import ANSWER_COLUMNS
-from pipeline.store.spreadsheet import write_rows
+from pipeline.store.spreadsheet import read_table, write_rows
 
 Save = Callable[..., Path]
 
@@ -71,7 +73,7 @@ def test_empty_cells_of_a_list_are_filled_and_rows_added(save: Save, folder: Pat
     applied = apply(saved, folder)
     assert path.read_text() == (
         "video,notes,patient_id,session_id,consent,condition\n"
-        "./a.mp4,mine,P1,S1,yes,music\nb.mp4,,P2,S1,no,\nmonday/c.mp4,,P3,,,\n"
+        "./a.mp4,mine,P1,S1,yes,music\nb.mp4,,P2,S1,no\nmonday/c.mp4,,P3\n"
     )
     assert (folder / "sessions.csv.bak").read_text() == LIST
     assert [(change.row, dict(change.filled)) for change in applied.changes] == [
@@ -168,5 +170,24 @@ def test_tables_of_another_kind_or_folder_are_refused(save: Save, folder: Path, 
     with pytest.raises(InputError, match="names no recording"):
         compare_answers(save(), folder)
     (folder / "sessions.xlsx").write_bytes(b"no workbook")
-    with pytest.raises(InputError, match="a workbook can't be changed here"):
+    with pytest.raises(InputError, match="not an Excel workbook"):
         compare_answers(save(a=A), folder)
+
+
+def test_answers_go_into_a_workbook(save: Save, folder: Path) -> None:
+    """Formats far below the last row do not move the new rows."""
+    book = Workbook()
+    for row in (["patient_id", "session_id", "video", "x_own"], ["P1", None, "a.mp4", 7]):
+        book.active.append(row)
+    book.active["A50"].number_format = "@"
+    path = folder / "sessions.xlsx"
+    book.save(path)
+    answer = {"patient_id": "P1", "session_id": "S2", "condition": "=1+1", "consent": "no"}
+    backup = write_answers(compare_answers(save(a=A, b=answer), folder))
+    assert backup == folder / "sessions.xlsx.bak"
+    rows = read_table(path)
+    assert [number for number, _ in rows] == [1, 2, 3]
+    assert rows[1][1][3] == "7"
+    assert [row["video"] for row in rows_of(path)] == ["a.mp4", "b.mp4"]
+    for row, given in zip(rows_of(path), (A, answer), strict=True):
+        assert {name: row[name] for name in given} == given

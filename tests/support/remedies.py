@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 from openpyxl import Workbook
 
 import cli
@@ -225,6 +226,16 @@ def workbook(path: Path, *cells: object) -> Path:
     for row in (HEAD.split(";"), cells or ONE.split(";")):
         book.active.append(row)
     book.save(path)
+    return path
+
+
+def workbook_with_formula(path: Path) -> Path:
+    """As Excel saves it: with the formula's result, which openpyxl can't write."""
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row("A1", [*HEAD.split(";"), "x_sum"])
+        sheet.write_row("A2", ONE.split(";"))
+        sheet.write_formula(1, len(HEAD.split(";")), "=1+1", value=2)
     return path
 
 

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from remedies import HEAD, ONE, Kit, Steps, events, remedy, toml, workbook
+from remedies import HEAD, ONE, Kit, Steps, events, remedy, toml, workbook, workbook_with_formula
 
 from pipeline.records import ANSWER_COLUMNS
 from pipeline.store.spreadsheet import read_table, write_rows
@@ -57,7 +57,7 @@ cell(
 
 
 cell(
-    "can be {}, and {}; write 2026-03-01 or 2026-03-01T14:30, in local time.",
+    "{}{} {}; write 2026-03-01 or 2026-03-01T14:30, in local time.",
     "recorded_at",
     "01/03/2026",
     "2026-03-01",
@@ -444,14 +444,16 @@ def answers_that_were_lost(kit: Kit) -> Steps:
     yield kit.run("study", "apply", kit.folder, answers(kit, video.name, **GIVEN))
 
 
-@remedy(": a workbook can't be changed here; {}, and move the workbook away.")
-def a_workbook_as_list(kit: Kit) -> Steps:
+@remedy(
+    ": the result of the formula in {} would be lost; in the spreadsheet, replace formulas by their values, "
+    "then run this again."
+)
+def answers_for_a_list_with_formulas(kit: Kit) -> Steps:
     video = kit.video()
     saved = answers(kit, video.name, **GIVEN)
-    book = workbook(kit.folder / "sessions.xlsx")
+    workbook_with_formula(kit.folder / "sessions.xlsx")
     yield kit.run("study", "apply", kit.folder, saved)
-    book.rename(kit.folder.parent / "sessions.xlsx")
-    kit.sessions("P1;S1;P1_S1.mp4;")
+    workbook(kit.folder / "sessions.xlsx", "P1", "S1", "P1_S1.mp4")
     yield kit.run("study", "apply", kit.folder, saved)
 
 
