@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from reports.figures.style import MARK, Figure, Trace, bar, percent_axis, plain_layout, scatter
-from reports.words.labels import PAPER
+from reports.words.labels import PAPER, condition_word
 from reports.words.language import Language
 
 _BOUNDS = "rgba(31,86,115,0.25)"
@@ -48,7 +48,7 @@ def missing_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dic
         xaxis=percent_axis([0, min(100.0, 1.08 * max(whole))]),
         yaxis={
             "tickvals": places,
-            "ticktext": [escape(name) + "  " for name in names],
+            "ticktext": [escape(condition_word(name, language)) + "  " for name in names],
             "range": [min(places) - 0.7, 0.7],
             "automargin": True,
             "fixedrange": True,

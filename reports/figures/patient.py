@@ -36,9 +36,16 @@ from reports.figures.style import (
 )
 from reports.words import formatting as words
 from reports.words.dates import moment, short_month
-from reports.words.labels import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, in_words
+from reports.words.labels import (
+    GROUP_COLOURS,
+    GROUP_PATTERNS,
+    GROUP_WORDS,
+    INK,
+    PAPER,
+    condition_word,
+    in_words,
+)
 from reports.words.language import Language
-from reports.words.patient import condition_word
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon")
 """Symbols of conditions; the first is for sessions without a condition, or calm ones."""
@@ -168,7 +175,7 @@ def shares_figure(
         yaxis2={**percent_axis([0, 100]), "domain": [0, 0.2], "nticks": 2},
     )
     figure.add_annotation(title(language.gettext("What was seen"), 0, 1.01))
-    figure.add_annotation(title(language.gettext("How much could be seen"), 0, 0.21))
+    figure.add_annotation(title(language.gettext("How much could be read"), 0, 0.21))
     return figure.plain()
 
 
@@ -257,7 +264,7 @@ def part_caption(kind: str, part: Part, language: Language) -> str:
 def _seen(shares: Mapping[str, Number], coverage: float, language: Language) -> list[str]:
     read = language.gettext("face read %(share)s", share=words.share_text(coverage, 1, language))
     if not shares:
-        return [language.gettext("seen too little to say"), read]
+        return [language.gettext("read too little to say"), read]
     parts = [
         f"{word.lower()} {words.share_text(shares[of].value, 1, language)}"
         for of, word in in_words(GROUP_WORDS, language).items()

@@ -86,10 +86,16 @@ def _layout(steps: Steps, height: int, language: Language) -> dict[str, Any]:
 def _time_axis(duration_s: float, language: Language) -> dict[str, Any]:
     # Plotly has no axis of elapsed time. A date axis gives ticks on whole minutes at every zoom.
     digits = "%-M:%S" if duration_s < 3600 else "%-H:%M:%S"
+    mark = language.separators[0]
     return {
         "type": "date",
         "range": [_date(0.0), _date(max(duration_s, 1.0))],
         "tickformat": digits,
+        # ticks less than a second apart would repeat their label
+        "tickformatstops": [
+            {"dtickrange": [None, 99], "value": f"{digits}{mark}%2f"},
+            {"dtickrange": [100, 999], "value": f"{digits}{mark}%1f"},
+        ],
         "hoverformat": digits,
         "tickangle": 0,
         "ticks": "outside",

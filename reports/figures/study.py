@@ -8,8 +8,18 @@ from typing import Any
 import numpy as np
 
 from pipeline.analysis.summaries import Number
-from reports.figures.style import MARK, Figure, Trace, bar, error_bars, percent_axis, plain_layout, scatter
-from reports.words.labels import INK, PAPER
+from reports.figures.style import (
+    MARK,
+    Figure,
+    Trace,
+    bar,
+    error_bars,
+    percent,
+    percent_axis,
+    plain_layout,
+    scatter,
+)
+from reports.words.labels import INK, PAPER, condition_word
 from reports.words.language import Language
 from reports.words.study import interval
 
@@ -57,7 +67,7 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
         )
         figure.add_annotation(
             {
-                "text": f"<b>{escape(condition)}</b>",
+                "text": f"<b>{escape(condition_word(condition, language))}</b>",
                 "x": 0.5,
                 "y": 1.0,
                 "xref": f"x{ending} domain",
@@ -111,15 +121,21 @@ def _estimates(
 
 
 def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[str, Any]:
-    """Mean share around events with its interval, and at matched moments; time from the event."""
+    """Mean share around events with its interval, and at matched moments; time from the event.
+
+    Nothing is drawn of bins without an interval: too few events.
+    """
     figure = Figure(plain_layout(260))
     middle = [(row["from_s"] + row["to_s"]) / 2 for row in rows]
+
+    def in_percent(row: Mapping[str, Any], name: str) -> float | None:
+        return None if row["value_low"] is None else percent(row[name])
+
     for name, width in (("value_low", 0), ("value_high", 0)):
-        band = [None if row[name] is None else 100 * row[name] for row in rows]
         figure.add_trace(
             scatter(
                 x=middle,
-                y=band,
+                y=[in_percent(row, name) for row in rows],
                 mode="lines",
                 line={"width": width},
                 fill="tonexty" if name == "value_high" else None,
@@ -131,12 +147,11 @@ def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[
         ("matched", {"color": INK, "width": 2, "dash": "dot"}),
         ("value", {"color": MARK, "width": 3}),
     ):
-        found = [None if row[name] is None else round(100 * row[name], 2) for row in rows]
         said = language.gettext("around events") if name == "value" else language.gettext("matched moments")
         figure.add_trace(
             scatter(
                 x=middle,
-                y=found,
+                y=[in_percent(row, name) for row in rows],
                 mode="lines",
                 line=line,
                 hovertemplate=f"%{{y:.0f}} % {said}<extra></extra>",
@@ -155,17 +170,17 @@ def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[
 def coverage_figure(coverages: Sequence[float], language: Language) -> dict[str, Any]:
     """Histogram of the sessions' coverage, in tenths."""
     counts, edges = np.histogram(coverages, BINS, (0, 1))
-    percent = [round(100 * float(edge)) for edge in edges]
+    tenths = [round(100 * float(edge)) for edge in edges]
     figure = Figure(plain_layout(260))
     figure.add_trace(
         bar(
-            x=[(low + high) / 2 for low, high in pairwise(percent)],
+            x=[(low + high) / 2 for low, high in pairwise(tenths)],
             y=counts.tolist(),
             width=100 / BINS - 1,
             text=[
                 language.ngettext("%(count)s session", "%(count)s sessions", int(count))
                 + f", {low}–{high}\u00a0%"
-                for count, low, high in zip(counts, percent[:-1], percent[1:], strict=True)
+                for count, low, high in zip(counts, tenths[:-1], tenths[1:], strict=True)
             ],
             textposition="none",
             hovertemplate="%{text}<extra></extra>",

@@ -32,9 +32,6 @@ DATA = (
     ),
     *("65 and over", "under 40", "age", "sex", "mmse", "group", "care home", "nursing home", "day care"),
     *(
-        "baseline",
-        "music",
-        "garden",
         "song begins",
         "song",
         "chanson",
