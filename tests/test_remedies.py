@@ -137,6 +137,7 @@ def _quick(fake_networks: Networks, small_weights: Path) -> Iterator[None]:
     engine = in_this_process(replace(fake_networks, weights=weights, make_embedder=ByLight))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.commands.process._on_this_machine", lambda make, jobs, sessions: engine)
+        patch.setattr("pipeline.commands.review.make_embedder", lambda network: ByLight())
         patch.setattr(reports, "update_reports", lambda out, on_progress, find_video: None)
         yield
 

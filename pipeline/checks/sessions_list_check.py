@@ -42,11 +42,13 @@ class Checked:
     :param faults: errors, in the order of rows.
     :param warnings: possible mistakes, in the order of rows.
     :param dates: session without a date in the list → the date that the camera stored.
+    :param undated: sessions of which no date is known.
     """
 
     faults: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     dates: Mapping[Ids, datetime]
+    undated: tuple[Ids, ...] = ()
 
 
 def check_study(study: Study, on_file: OnProgress = lambda done, total: None) -> Checked:
@@ -60,7 +62,11 @@ def check_study(study: Study, on_file: OnProgress = lambda done, total: None) ->
     shared_faults, warnings = find_shared(study)
     faults += [*study.problems, *shared_faults]
     warnings = [*warnings, *_copies(entries, videos), *find_slips(study)]
-    return Checked(_in_order(faults), _in_order(warnings), recorded_dates(study.sessions))
+    dates = recorded_dates(study.sessions)
+    undated = tuple(
+        one.ids for one in study.sessions if not (one.refused or one.recorded_at or one.ids in dates)
+    )
+    return Checked(_in_order(faults), _in_order(warnings), dates, undated)
 
 
 def recorded_dates(sessions: Iterable[Session]) -> dict[Ids, datetime]:

@@ -68,7 +68,8 @@ def test_a_list_that_is_right_has_no_fault_and_no_warning(check: Check) -> None:
         row(2, exclude="1-2;3-4", condition="baseline"),
         row(3, consent="no", condition="baseline"),
     )
-    assert checked == Checked((), (), {})
+    # the third has no consent
+    assert checked == Checked((), (), {}, undated=(("P101", "S01"), ("P102", "S01")))
 
 
 def test_twelve_planted_faults_are_named_and_nothing_else(check: Check) -> None:
