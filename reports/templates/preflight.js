@@ -35,7 +35,11 @@
 
   const ID = new RegExp(`^(?:${page.idPattern})$`);
   const DATE = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?$/;
-  const isDate = (text) => DATE.test(text) && !Number.isNaN(Date.parse(text.replace(" ", "T")));
+  const isDate = (text) => {
+    if (!DATE.test(text)) return false;
+    const day = new Date(`${text.slice(0, 10)}T00:00Z`); // 31 February would be 3 March
+    return !Number.isNaN(Date.parse(text.replace(" ", "T"))) && day.toISOString().startsWith(text.slice(0, 10));
+  };
   const isWrong = (row, field) => {
     const text = cell(row, field);
     if (text === "") return false;
@@ -50,7 +54,8 @@
     const others = rows.map((_, other) => cell(other, "condition"));
     return [...new Set(others)].filter((text) => text && own && text !== own && spoken(text) === spoken(own));
   };
-  const missing = (row) => NEEDED.filter((field) => cell(row, field) === "" || isWrong(row, field));
+  const missing = (row) =>
+    FIELDS.filter((field) => isWrong(row, field) || (NEEDED.includes(field) && cell(row, field) === ""));
   const names = (some) => some.map((field) => fields[field]).join(", ");
 
   for (const { element, row, inputs } of forms) {

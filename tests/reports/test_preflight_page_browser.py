@@ -154,8 +154,11 @@ def test_ids_that_are_not_allowed_are_not_saved(visit: Visit) -> None:
 
 
 def test_a_date_that_is_none_is_not_saved(visit: Visit, tmp_path: Path) -> None:
-    for wrong in ("1.3.2026", "2026-13-01", "tomorrow"):
+    put(visit, EMPTY, patient_id="P2", session_id="S1", consent="yes")
+    assert text(visit, f'[data-row="{EMPTY}"] .still-missing') == "Complete."
+    for wrong in ("1.3.2026", "2026-13-01", "tomorrow", "2026-02-30"):
         put(visit, EMPTY, recorded_at=wrong)
+        assert text(visit, f'[data-row="{EMPTY}"] .still-missing') == "Still missing: date."
         assert "Write the date as 2026-03-01" in text(visit, f'[data-row="{EMPTY}"] .wrong-id')
         visit.page.locator("#save").click()
         assert visit.page.evaluate("document.activeElement.dataset.field") == "recorded_at"
