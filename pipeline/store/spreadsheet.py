@@ -36,8 +36,11 @@ _MAX_TOML = 10_000
 # are those of Japanese and Chinese keyboards.
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\s]")
 
-# A spreadsheet would change such an id into a number or a date: 007, 1e5, 1.10, 3-12, 20260301120000001.
-_LIKE_NUMBER = re.compile(r"'*(0[0-9]+|[0-9]{16,}|[0-9.,]+[eE][0-9]+|[0-9]+(,[0-9]+|([-/.:][0-9]+){1,3}))")
+# A spreadsheet would change such a text into a number or a date: 007, 1e5, 1.10, 3-12, 20260301120000001,
+# 2026-03-01 14:30.
+_LIKE_NUMBER = re.compile(
+    r"'*(0[0-9]+|[0-9]{16,}|[0-9.,]+[eE][0-9]+|[0-9]+(,[0-9]+|([-/.:][0-9]+){1,3}( [0-9]+(:[0-9]+){1,2})?))"
+)
 
 Decimal = Literal["point", "comma"]
 """Decimal mark of a folder's tables. Cells are separated by a comma; beside decimal commas, by ``;``."""

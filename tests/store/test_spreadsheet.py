@@ -17,7 +17,7 @@ from pipeline.store.spreadsheet import (
     write_rows,
 )
 
-LIKE_NUMBERS = ["007", "1e5", "1E05", "1.10", "1,5", "3-12", "1/2", "10:30", "2026-03-01", "1" * 16]
+LIKE_NUMBERS = ["007", "1e5", "1E05", "1.10", "1,5", "3-12", "1/2", "10:30", "2026-03-01", "2026-03-01 14:30", "1" * 16]
 
 
 @pytest.mark.parametrize("text", [*LIKE_NUMBERS, "=1+1", "-x", " x", "'007", "''=1"])
