@@ -91,14 +91,18 @@ class _Folder:
         ids = summary.patient_id, summary.session_id
         facts = self.facts.of(*ids)
         patient, session = (quote(part) for part in ids)
-        is_reviewed = (self.out / "review" / ids[0] / f"{ids[1]}.html").is_file()
+        video = self._video(timeline, ids)
+        # the page of review shows the timeline that its copy was made of
+        is_reviewed = (self.out / "review" / ids[0] / f"{ids[1]}.html").is_file() and not (
+            video and video.outdated
+        )
         return SessionMaterial(
             timeline=timeline,
             summary=summary,
             facts=facts,
             pictures=self._pictures(ids, facts),
             review=f"../../review/{patient}/{session}.html" if is_reviewed else None,
-            video=self._video(timeline, ids),
+            video=video,
         )
 
     def _video(self, timeline: Timeline, ids: tuple[str, str]) -> PlayedVideo | None:

@@ -174,6 +174,15 @@ def test_a_review_that_is_deleted_is_no_longer_linked(out: Path) -> None:
     assert link not in page.read_text(encoding="utf-8")
 
 
+def test_the_review_of_an_earlier_timeline_is_not_linked(out: Path) -> None:
+    review(out)
+    (out / "review" / "P04" / "S02.mp4").write_bytes(b"a copy of another timeline")
+    update_session_pages(out, [("P04", "S02")], find_video)
+    page = (out / "reports" / "P04" / "S02.html").read_text("utf-8")
+    assert "The session was processed again after the copy of its video was made." in page
+    assert "review/P04/S02.html" not in page
+
+
 def test_pages_of_a_review_are_not_written_twice(out: Path) -> None:
     touch_status(out)
     update_reports(out, find_video=find_video)

@@ -66,6 +66,13 @@ def test_the_recording_is_played_on_request_file_by_file(out: Path, files: tuple
     assert found(out, original=True) == SessionVideo(((files[0], 0.0), (files[1], 2.0)), "none")
 
 
+def test_a_copy_of_an_earlier_timeline_is_outdated(out: Path, files: tuple[Path, Path]) -> None:
+    copy(out, "others").write_bytes(b"of another timeline")
+    assert found(out) == SessionVideo((), "none", outdated=True)
+    both = ((files[0], 0.0), (files[1], 2.0))
+    assert found(out, original=True) == SessionVideo(both, "none", outdated=True)
+
+
 def test_another_file_in_its_place_is_not_played(out: Path, files: tuple[Path, Path]) -> None:
     os.replace(files[0], files[1])
     assert found(out, original=True) == SessionVideo((), "none")
