@@ -89,7 +89,7 @@ def rate(
     for ids, why in list(left_out.items())[:_NAMED]:
         err_console.print(f"Left out: {' '.join(ids)}: {why}", markup=False, soft_wrap=True)
     if len(left_out) > _NAMED:
-        say(f"Left out: {len(left_out) - _NAMED} more sessions.")
+        say(f"Left out: {number_of(len(left_out) - _NAMED, 'more session')}.")
     if not clips_shown:
         raise InputError(f"{directory}: no clip can be shown; put the recordings back where they were.")
     patients = number_of(len({clip.patient_id for clip in clips_shown}), "patient")

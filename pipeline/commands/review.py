@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.identity.embedding import Embedder
     from pipeline.records import Ids
     from pipeline.review.annotated_video import CopyOptions
+    from pipeline.review.drawing import Look
     from pipeline.review.reviews import Request, Review
     from pipeline.store.timeline import Timeline
     from pipeline.video.recording import Recording
@@ -209,15 +210,10 @@ def _review(
     """
     from pipeline.errors import PipelineError
     from pipeline.processing.session import Session
-    from pipeline.review.drawing import Look
     from pipeline.review.reviews import write_review
     from reports.errors import ReportError
-    from reports.words.labels import DRAWN_WORDS, EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, in_words
 
-    words = in_words(EMOTION_WORDS, language)
-    look = Look(
-        {name: words[name] for name in EMOTION_ORDER}, EMOTION_COLOURS, in_words(DRAWN_WORDS, language)
-    )
+    look = look_in(language)
     write_page = partial(_write_page, language=language)
     written: dict[Ids, Review] = {}
     failed: dict[Ids, str] = {}
@@ -258,6 +254,20 @@ def _write_page(
         recording=films,
         sound=shown is not None and shown.sound,
         language=language,
+    )
+
+
+def look_in(language: "Language") -> "Look":
+    """What is written into copies of videos, in a language."""
+    from pipeline.review.drawing import Look
+    from reports.words.labels import DRAWN_WORDS, EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, in_words
+
+    words = in_words(EMOTION_WORDS, language)
+    return Look(
+        {name: words[name] for name in EMOTION_ORDER},
+        EMOTION_COLOURS,
+        in_words(DRAWN_WORDS, language),
+        language.separators[0],
     )
 
 

@@ -34,11 +34,13 @@ class Look:
     :param words, colours: by name, in the order in which they are shown; colours such as ``#e69f00``.
     :param labels: what else is written: status, fault and role by their names; ``no_sample``, ``outside``
         (of the session's parts), ``unread``; ``note``, what an estimate is; and ``told``, ``{what}: {said}``.
+    :param decimal: the decimal mark of times.
     """
 
     words: Mapping[str, str]
     colours: Mapping[str, str]
     labels: Mapping[str, str]
+    decimal: str = "."
 
 
 @dataclass(frozen=True)

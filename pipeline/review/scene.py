@@ -135,7 +135,8 @@ class Scene:
             return whole
         px = min(font_size(layout.height), layout.below * 2 // 3)
         # the time is another one in every picture: not worth keeping
-        now = label.__wrapped__(clock(time_s, digits=2), PAPER, INK, px, self.colours)
+        moment = clock(time_s, digits=2).replace(".", self._look.decimal)
+        now = label.__wrapped__(moment, PAPER, INK, px, self.colours)
         top = layout.height + (layout.below - now.height) // 2
         place(whole, now, px // 2, top)
         if text:

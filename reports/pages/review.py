@@ -54,7 +54,7 @@ def write_review_page(
     """
     if blur is None and not recording:
         raise ReportError(
-            f"{path.parent}: holds no annotated copy of this timeline; leave out --no-video, "
+            f"{path.parent}: holds no annotated copy of this timeline; run review without --no-video, "
             "or add --original to play the recording itself, which shows everybody."
         )
     # DIR/review/PATIENT/SESSION.html

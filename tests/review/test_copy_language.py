@@ -1,12 +1,16 @@
 """What is written into an annotated copy is in the language of the study."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from looks import LOOK
 from timelines import make_timeline
 
+from pipeline.commands.review import look_in
+from pipeline.review import scene
 from pipeline.review.drawing import font, samples_of
 from reports.words.labels import DRAWN_WORDS, EMOTION_WORDS, in_words
 from reports.words.language import language, languages
@@ -20,6 +24,27 @@ def test_french_labels_are_french() -> None:
     assert told[0] == "joyeuse 70 %"
     assert told[1].startswith("pas lisible")
     assert told[2:] == ["pas de visage", "yeux fermés"]
+
+
+@pytest.mark.parametrize(("name", "written"), [("en", "0:12.30"), ("fr", "0:12,30")])
+def test_times_have_the_decimal_mark_of_the_language(
+    name: str, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    drawn = scene.label.__wrapped__
+
+    def spy(text: str, *rest: Any) -> Any:
+        said.append(text)
+        return drawn(text, *rest)
+
+    timeline = make_timeline([("happy", 1)])
+    look = look_in(language(name))
+    silent = replace(look, labels={**look.labels, "outside": ""})
+    monkeypatch.setattr(scene, "hold_time", lambda _: 1.0)
+    monkeypatch.setattr(scene, "face_tracks", lambda *_: [])
+    monkeypatch.setattr(scene, "label", SimpleNamespace(__wrapped__=spy))
+    scene.Scene(timeline, timeline, (640, 360), silent, "none", ribbon=False).draw_outside(12.3)
+    assert said == [written]
 
 
 @pytest.mark.parametrize("name", languages())

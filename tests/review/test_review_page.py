@@ -72,7 +72,7 @@ def test_the_recording_is_there_only_where_it_was_asked_for(tmp_path: Path) -> N
     without = page_of(timeline, tmp_path, None, recording=films)
     assert [a["src"] for tag, a in without.tags if tag == "video"] == [films[0].url]
     assert "Nobody is blurred" in without.text
-    with pytest.raises(ReportError, match=r"no annotated copy .* leave out --no-video, or add --original"):
+    with pytest.raises(ReportError, match=r"no annotated copy .* run review without --no-video, or add"):
         page_of(timeline, tmp_path, None)
 
 

@@ -124,7 +124,7 @@ def a_review_of_another_video(kit: Kit) -> Steps:
 
 
 @remedy(
-    ": holds no annotated copy of this timeline; leave out --no-video, or add "
+    ": holds no annotated copy of this timeline; run review without --no-video, or add "
     "--original to play the recording itself, which shows everybody."
 )
 def a_review_without_a_copy(kit: Kit) -> Steps:
