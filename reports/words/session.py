@@ -68,17 +68,10 @@ def _read(material: SessionMaterial, language: Language) -> str:
 
 def _seen(material: SessionMaterial, language: Language) -> str:
     summary = material.summary
+    nothing, never, seldom, enough = _SEEN_OF_PART if material.left_out else _SEEN_OF_ALL
     recorded = words.seconds_text(summary.duration_s, language)
-    if summary.observed_s == 0 and summary.resting:
-        return language.gettext(
-            "In the %(recorded)s recorded, no expression could be read.", recorded=recorded
-        )
     if summary.observed_s == 0:
-        return language.gettext(
-            "In the %(recorded)s recorded, the face could not be read at any time, "
-            "so nothing can be said about the expression.",
-            recorded=recorded,
-        )
+        return language.gettext(nothing if summary.resting else never, recorded=recorded)
     share = words.share_text(summary.observed_s, summary.duration_s, language)
     seen = f"{words.seconds_text(summary.observed_s, language)} ({share})"
     if not material.enough and 2 * summary.observed_s >= summary.duration_s:
@@ -88,16 +81,35 @@ def _seen(material: SessionMaterial, language: Language) -> str:
             seen=seen,
         )
     if not material.enough:
-        return language.gettext(
-            "Of the %(recorded)s recorded, the face could be read for only %(seen)s. "
-            "It was read too little to say how the expression looked.",
-            recorded=recorded,
-            seen=seen,
-        )
-    read = language.gettext(
-        "Of the %(recorded)s recorded, the face could be read for %(seen)s.", recorded=recorded, seen=seen
-    )
-    return f"{read} {_looked(material, language)}"
+        return language.gettext(seldom, recorded=recorded, seen=seen)
+    return f"{language.gettext(enough, recorded=recorded, seen=seen)} {_looked(material, language)}"
+
+
+_SEEN_OF_ALL = (
+    marked("In the %(recorded)s recorded, no expression could be read."),
+    marked(
+        "In the %(recorded)s recorded, the face could not be read at any time, "
+        "so nothing can be said about the expression."
+    ),
+    marked(
+        "Of the %(recorded)s recorded, the face could be read for only %(seen)s. "
+        "It was read too little to say how the expression looked."
+    ),
+    marked("Of the %(recorded)s recorded, the face could be read for %(seen)s."),
+)
+_SEEN_OF_PART = (
+    marked("In the %(recorded)s that count, no expression could be read."),
+    marked(
+        "In the %(recorded)s that count, the face could not be read at any time, "
+        "so nothing can be said about the expression."
+    ),
+    marked(
+        "Of the %(recorded)s that count, the face could be read for only %(seen)s. "
+        "It was read too little to say how the expression looked."
+    ),
+    marked("Of the %(recorded)s that count, the face could be read for %(seen)s."),
+)
+"""The same where some of the recording is left out."""
 
 
 def _looked(material: SessionMaterial, language: Language) -> str:

@@ -175,6 +175,18 @@ def test_of_a_glimpse_no_moment_is_missed(good: tuple[Moment, ...], questions: l
     assert list(told(glimpse)) == questions
 
 
+def test_of_a_recording_that_counts_in_part_the_part_is_told() -> None:
+    made = material([("happy", 200)])
+    metadata = made.timeline.metadata
+    session = {**metadata["session"], "parts": [[0.0, 15.0], [20.0, 45.0]]}
+    video = {**metadata["video"], "duration_s": 45.0}
+    timeline = replace(made.timeline, metadata={**metadata, "session": session, "video": video})
+    told = spaced(answer(replace(made, timeline=timeline), ENGLISH))
+    assert told.startswith("Of the 40 s that count, the face could be read for 40 s (100 %).")
+    french = spaced(answer(replace(made, timeline=timeline), language("fr")))
+    assert french.startswith("Sur une durée retenue de 40 s, le visage a pu être lu pendant 40 s")
+
+
 def test_the_answer_goes_by_the_persons_own_calm_face() -> None:
     assert spaced(answer(material(facts=corrected()), ENGLISH)) == (
         "Of the 20 s recorded, the face could be read for 18 s (90 %). In that time, compared with this "
