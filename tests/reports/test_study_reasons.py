@@ -63,6 +63,13 @@ def without_results(study: Study, name: str) -> Study:
     return replace(study, tables={**study.tables, name: table.with_columns(*blank, reason=pl.lit(FEW))})
 
 
+def test_where_no_session_is_the_reference_another_can_be_named(study: Study) -> None:
+    advice = "run emonext summarize --baseline with its word"
+    assert advice not in section(study, "conditions").text
+    calm = study.sessions.with_columns(pl.col("condition").replace("baseline", "repos"))
+    assert advice in section(replace(study, sessions=calm), "conditions").text
+
+
 def test_comparisons_with_one_reason_are_told_in_one_sentence(study: Study) -> None:
     page = section(without_results(study, "conditions"), "conditions")
     # of the study and, folded, of its patients

@@ -28,6 +28,7 @@ def conditions_section(study: Study, language: Language) -> Mapping[str, Any]:
     return {
         "readings": readings,
         "in_blocks": table.filter(patient_id="")["in_blocks"].any(),
+        "no_reference": not set(table["reference"]) & set(study.sessions["condition"]),
         "uneven": language.listed(explained_by_coverage(study, language)),
         "quiet": (table["measure"] == "share_without_speech").any(),
     }
