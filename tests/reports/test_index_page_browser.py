@@ -48,6 +48,22 @@ def test_the_page_is_whole_and_without_a_violation(
     assert visit.overflow_px() == 0
 
 
+LINES = """
+() => [...document.querySelectorAll("td.condition")].filter((cell) => cell.textContent.trim()).map((cell) => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  return new Set([...range.getClientRects()].map((one) => one.top)).size;
+})
+"""
+
+
+def test_on_paper_the_word_of_a_condition_stays_whole(browser: Any, pages: dict[str, Path]) -> None:
+    visit = Visit(browser, pages["fr"], {"width": 703, "height": 1000})
+    visit.page.emulate_media(media="print")
+    assert "musique" in (visit.page.locator("td.condition").first.text_content() or "")
+    assert set(visit.page.evaluate(LINES)) == {1}
+
+
 def test_sessions_that_need_a_person_are_filtered_by_keyboard(browser: Any, pages: dict[str, Path]) -> None:
     visit = Visit(browser, pages["en"], SCREEN)
     visit.page.locator("#filter-state").focus()
