@@ -14,7 +14,7 @@ from emonext.errors import WeightsError
 FOLDER = Path(__file__).parent / "weights"
 
 SHIPPED = {
-    "atto": "ad7e5f8a70bff55e7c89b80c7cde57c791bd6b044269e0244a293eb38d70072e",
+    "atto": "48df36ccbd9f21848635321e07484ba75faff24a903d3c78228d30e0192f035d",
 }
 """Name → sha256 of ``weights/NAME.safetensors``."""
 
