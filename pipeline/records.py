@@ -173,8 +173,8 @@ class Still:
 class ListedRow:
     """A row of a list of sessions, existing or proposed, and the picture on which its seat is drawn.
 
-    :param patient_id, session_id, condition: as written in the list, or else ids as far as the file's name
-        shows them; empty where they are not known.
+    :param patient_id, session_id, condition, recorded_at: as written in the list, or else ids as far as the
+        file's name shows them; empty where they are not known.
     :param from_name: the ids are those that the file's name shows.
     :param consent: as the list states it; ``None`` where it states nothing.
     :param region: where the patient sits; ``None`` without one.
@@ -188,6 +188,7 @@ class ListedRow:
     region: Region | None = None
     still: Still | None = None
     from_name: bool = False
+    recorded_at: str = ""
 
 
 Verdict = Literal["good", "could be better", "will not work"]
@@ -228,7 +229,8 @@ class CheckedRecording:
 
 
 ANSWER_COLUMNS = (
-    *("recording", "bytes", "patient_id", "session_id", "condition", "consent", "patient_region"),
+    *("recording", "bytes", "patient_id", "session_id", "recorded_at"),
+    *("condition", "consent", "patient_region"),
 )
 """Of the table that the page of ``emonext preflight`` saves, and ``emonext study apply`` reads. It has no
 column ``video``: beside the recordings it must not be taken for a second list."""

@@ -51,6 +51,7 @@ def environment(language: Language) -> Environment:
         "ms": words.milliseconds,
         "seconds": partial(words.seconds_text, language=language),
         "clock": clock,
+        "condition": partial(labels.condition_word, language=language),
         "count": words.count_text,
         "number": language.number,
         "plain": language.plain,
@@ -191,6 +192,11 @@ def _trusted(file: str) -> Markup:
 
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def data_uri(jpeg: bytes) -> str:
+    """A picture as part of the page."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def choices_key(page: str, about: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What the tests share: the real clips, and plain functions in the place of the two trained parts."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,6 +22,14 @@ from pipeline.records import Face, FrameFaces
 
 if TYPE_CHECKING:  # torch takes seconds to import, also in the processes that tests start
     from pipeline.faces.mtcnn import Cascade
+
+
+# a fifth of the time in which tests are collected: nothing that is imported is garbage
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,7 @@ EXCEPTIONS = {
     "the expression of this person was not stored; process the session again": "test_people processes it",
     "who gave no consent; make sure that the recording may be processed.": "a person's decision",
     "is nearly {} of row {}; make sure that both are correct.": "a person's decision",
+    "is a copy of {} of row {}; make sure that both rows are correct": "a person's decision",
     "keep a copy in a safe place; without the key the results cannot be read.": "about the future",
     "(shows faces: delete the page when the list is complete)": "any way of deleting will do",
     "they show faces: delete them after you have looked at them": "any way of deleting will do",
@@ -135,6 +136,7 @@ def _quick(fake_networks: Networks, small_weights: Path) -> Iterator[None]:
     engine = in_this_process(replace(fake_networks, weights=weights, make_embedder=ByLight))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.commands.process._on_this_machine", lambda make, jobs, sessions: engine)
+        patch.setattr("pipeline.commands.review.make_embedder", lambda network: ByLight())
         patch.setattr(reports, "update_reports", lambda out, on_progress, find_video: None)
         yield
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations, zip_longest
@@ -28,6 +28,9 @@ _SHORT_ID = 3
 # A spelling is a probable typing error if a similar one is this many times as frequent.
 _RARE = 3
 
+# Copies are recognised by their size, and by so much of their begin and end.
+_END_BYTES = 2**16
+
 # Letters and digits that are easily confused.
 _ALIKE = str.maketrans("oil", "011")
 
@@ -39,11 +42,13 @@ class Checked:
     :param faults: errors, in the order of rows.
     :param warnings: possible mistakes, in the order of rows.
     :param dates: session without a date in the list → the date that the camera stored.
+    :param undated: sessions of which no date is known.
     """
 
     faults: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     dates: Mapping[Ids, datetime]
+    undated: tuple[Ids, ...] = ()
 
 
 def check_study(study: Study, on_file: OnProgress = lambda done, total: None) -> Checked:
@@ -56,8 +61,12 @@ def check_study(study: Study, on_file: OnProgress = lambda done, total: None) ->
     faults += _unreadable_photos(entries)
     shared_faults, warnings = find_shared(study)
     faults += [*study.problems, *shared_faults]
-    warnings = [*warnings, *find_slips(study)]
-    return Checked(_in_order(faults), _in_order(warnings), recorded_dates(study.sessions))
+    warnings = [*warnings, *_copies(entries, videos), *find_slips(study)]
+    dates = recorded_dates(study.sessions)
+    undated = tuple(
+        one.ids for one in study.sessions if not (one.refused or one.recorded_at or one.ids in dates)
+    )
+    return Checked(_in_order(faults), _in_order(warnings), dates, undated)
 
 
 def recorded_dates(sessions: Iterable[Session]) -> dict[Ids, datetime]:
@@ -108,6 +117,34 @@ def _open_videos(
             faults.append(Problem(named[0], "video", reason + _also_in(named)))
         on_file(done, len(rows))
     return found, faults
+
+
+def _copies(entries: Sequence[_Entry], opened: Collection[Path]) -> Iterator[Problem]:
+    """Warnings for files with the same content, such as a card that was copied twice."""
+    row_of: dict[Path, int] = {}
+    for entry in entries:
+        for video, row in zip(entry.session.videos, entry.rows, strict=True):
+            if video in opened:
+                row_of.setdefault(video.resolve(), row)
+    sizes = Counter(video.stat().st_size for video in row_of)
+    first: dict[tuple[int, bytes], Path] = {}
+    for video, row in row_of.items():
+        size = video.stat().st_size
+        if sizes[size] > 1 and (one := first.setdefault((size, _ends(video)), video)) != video:
+            name, other = (shown(path.name, quoted=False) for path in (video, one))
+            reason = (
+                f"{name} is a copy of {other} of row {row_of[one]}; make sure that both rows are correct, or "
+                "one recording counts twice."
+            )
+            yield Problem(row, "video", reason)
+
+
+def _ends(video: Path) -> bytes:
+    """The first and last bytes, which differ between two recordings of one size."""
+    with video.open("rb") as file:
+        begin = file.read(_END_BYTES)
+        file.seek(max(0, video.stat().st_size - _END_BYTES))
+        return begin + file.read()
 
 
 def _misfits(entry: _Entry, videos: Sequence[VideoInfo]) -> Iterator[Problem]:

@@ -221,6 +221,7 @@ def _trial_row(cells: Mapping[str, str]) -> TrialRow:
         cells.get("condition", ""),
         YES_OR_NO.get(cells.get("consent", "").casefold()),
         _region(cells.get("patient_region", "")),
+        recorded_at=cells.get("recorded_at", ""),
     )
     return TrialRow(
         row, (_seconds(cells.get("start_s", ""), 0.0), _seconds(cells.get("end_s", ""), float("inf")))

@@ -67,6 +67,10 @@ def train(
 
     Example: emonext train fer2013/ --out runs/atto --max-minutes 120
     """
+    from emonext.datasets.data import reading
+
+    with reading(data):
+        data.stat()  # before torch is imported
     with needing_extra("train"):
         from emonext.device import choose_device
         from emonext.training.recipe import choose_settings
@@ -130,6 +134,9 @@ def evaluate(
 
     Example: emonext evaluate atto fer2013/ --as-used --robustness --html atto.html
     """
+    from emonext.weight_files import find_weights
+
+    find_weights(weights)  # before torch is imported
     with needing_extra("train"):
         from emonext.device import choose_device
         from emonext.evaluation import evaluate as measure
@@ -282,6 +289,9 @@ def weights_verify(
 
     Example: emonext weights verify atto
     """
+    from emonext.weight_files import find_weights
+
+    find_weights(weights)  # before torch is imported
     from emonext.checkpoint import load_weights
 
     say(f"{weights}: intact, sha256 {load_weights(weights).sha256}.")

@@ -60,13 +60,10 @@ def preflight(
 
     Example: emonext preflight trial.mp4, or emonext preflight recordings/ --page recordings.html
     """
-    from emonext.checkpoint import read_card
-    from emonext.device import choose_device
     from emonext.weight_files import find_weights
     from pipeline.checks.preflight import SMALLEST_FACE_PX, overall
     from pipeline.checks.snapshots import write_pictures
     from pipeline.checks.trial_recordings import check_trial, checked_recordings, find_trial, worst_first
-    from pipeline.faces.upright import UprightCascade
     from pipeline.processing.study_settings import list_decimal
 
     if page is None:
@@ -79,6 +76,12 @@ def preflight(
         spoken = language(lang)
     trial = find_trial(path, may_open_none=page is not None)
     decimal = list_decimal(trial.folder)
+
+    # torch takes seconds to import, and what is wrong with the folder is told before
+    from emonext.checkpoint import read_card
+    from emonext.device import choose_device
+    from pipeline.faces.upright import UprightCascade
+
     share_processor()
     detect = UprightCascade(SMALLEST_FACE_PX, choose_device()).at_any_angle
     crop_spec = crop_of(read_card(find_weights(DEFAULT_MODEL)).preprocessing)

@@ -64,16 +64,19 @@ def report(
 
     Small pictures show people: protect such reports as carefully as the recordings. A video is not in the
     page: the page plays the file where it lies. A page written with --one needs no other file, and has no
-    pictures and no video; `purge` does not find it.
+    pictures and no video; `purge` does not find it. Another language also changes the pages of `review`;
+    the labels in their videos change when `review` draws them again.
 
     Example: emonext report study --lang fr, or emonext report study --one P012 S01
     """
+    from pipeline.commands.review import translate_reviews
     from pipeline.results.derive import update_derived
     from pipeline.review.films import find_video
     from pipeline.review.reviews import find_written
     from pipeline.review.thumbnails import Thumbnails
     from pipeline.store.encryption import use_key
     from reports import last_options, write_reports, write_single_page
+    from reports.words.language import language
 
     options = last_options(directory)
     options = replace(
@@ -95,6 +98,7 @@ def report(
     with work_in(directory, "report", key, options={"thumbnails": thumbnails, "video": options.video}):
         with progress_bar("Summaries") as update:
             problems = update_derived(directory, update)
+        translate_reviews(directory, language(options.language))
         with progress_bar("Reports") as update:
             index = write_reports(directory, update, options, take_pictures, find_video)
     tell_left_out(problems)
@@ -225,12 +229,14 @@ def _tell_multiverse(directory: Path) -> None:
     """Print one sentence per condition."""
     from pipeline.robustness.multiverse import read_multiverse
     from pipeline.robustness.multiverse_results import verdicts
+    from reports.words.labels import compared_text
     from reports.words.language import ENGLISH
-    from reports.words.multiverse import condition_text, verdict_text
+    from reports.words.multiverse import verdict_text
 
     for verdict in verdicts(read_multiverse(directory)):
         reason = "" if verdict.computed else f" Most often: {next(iter(verdict.reasons))}."
-        say(f"{condition_text(verdict)}: {verdict_text(verdict, ENGLISH)}{reason}")
+        compared = compared_text(verdict.condition, verdict.reference, ENGLISH)
+        say(f"{compared}: {verdict_text(verdict, ENGLISH)}{reason}")
 
 
 @app.command(rich_help_panel=SESSIONS)

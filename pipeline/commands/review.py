@@ -178,7 +178,7 @@ def review(
     use_key(key)
     spoken = language_of(directory, lang)
     sessions_in(directory)  # raises if there is no session, before the folder is locked
-    copy = CopyOptions(blur, sound=sound, ribbon=ribbon)
+    copy = CopyOptions(blur, sound=sound, ribbon=ribbon, language=spoken.name)
     request = Request(None if no_video else copy, video or (), original=original, overwrite=overwrite)
     shown = asdict(copy) | {"video": not no_video, "original": original}
     with folder_lock(directory):
@@ -212,9 +212,12 @@ def _review(
     from pipeline.review.drawing import Look
     from pipeline.review.reviews import write_review
     from reports.errors import ReportError
-    from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS
+    from reports.words.labels import DRAWN_WORDS, EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, in_words
 
-    look = Look({name: EMOTION_WORDS[name] for name in EMOTION_ORDER}, EMOTION_COLOURS)
+    words = in_words(EMOTION_WORDS, language)
+    look = Look(
+        {name: words[name] for name in EMOTION_ORDER}, EMOTION_COLOURS, in_words(DRAWN_WORDS, language)
+    )
     write_page = partial(_write_page, language=language)
     written: dict[Ids, Review] = {}
     failed: dict[Ids, str] = {}
@@ -256,6 +259,20 @@ def _write_page(
         sound=shown is not None and shown.sound,
         language=language,
     )
+
+
+def translate_reviews(directory: Path, language: "Language") -> None:
+    """Write review pages that are in another language again; a copy's labels stay until it is drawn again."""
+    from pipeline.review.reviews import Request, in_other_languages
+
+    found = in_other_languages(directory, language.name)
+    failed: dict[Ids, str] = {}
+    for original in (False, True):
+        chosen = [ids for ids, links_it in found if links_it == original]
+        if chosen:
+            failed |= _review(directory, chosen, Request(None, original=original), language, alone=False)[1]
+    for ids, error in failed.items():
+        warn(f"the review of {' '.join(ids)} stays in its language: {with_flags(error)}")
 
 
 def _tell_reviews(directory: Path, written: "dict[Ids, Review]", failed: "dict[Ids, str]") -> None:

@@ -121,6 +121,10 @@ def study_apply(
     say(f"Next: {process_command(folder)}")
 
 
+# A note names at most this many sessions.
+_MAX_UNDATED = 5
+
+
 @study_app.command("check")
 def study_check(
     path: Annotated[Path, typer.Argument(help="List (.csv, .xlsx), or its folder.", metavar="LIST")],
@@ -154,6 +158,11 @@ def study_check(
     _check_patients(path, study)
     for (patient, session), date in found.dates.items():
         say(f"recorded_at of {patient} {session}: {date:%Y-%m-%d %H:%M}, by the camera's clock")
+    if found.undated:
+        named = ", ".join(" ".join(ids) for ids in found.undated[:_MAX_UNDATED])
+        more = len(found.undated) - _MAX_UNDATED
+        rest = f" and {more} more" if more > 0 else ""
+        say(f"Without a date: {named}{rest}; changes over weeks leave them out.")
     _tell_counts(study)
     if found.faults:
         tell_problems(path, found.faults, "")
@@ -277,6 +286,9 @@ def status(
     ] = None,
 ) -> None:
     """Show the state of every session of a folder.
+
+    seen: the share of the time in which the face could be seen, eyes closed or not; what pages call read
+    leaves out closed eyes.
 
     Example: emonext status study --csv status.csv --html status.html
     """

@@ -7,9 +7,9 @@ the offset of player n (``sync_time`` in BORIS 8).
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from math import inf, isfinite, nan
@@ -18,7 +18,17 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import CodeMap
-from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, Span, is_sound, signed_seconds
+from pipeline.exchange.coded import (
+    Coded,
+    CodedSession,
+    Medium,
+    SessionNames,
+    Span,
+    is_patient,
+    is_sound,
+    of_others,
+    signed_seconds,
+)
 from pipeline.exchange.exported import Exported, milliseconds
 from pipeline.records import EMOTIONS, STATES
 from pipeline.store.files import atomic
@@ -54,7 +64,7 @@ def read_boris_project(
     :raises InputError: no BORIS project, a state without an end, or an unknown session.
     """
     del codes
-    sessions: list[CodedSession] = []
+    found: list[OfSubject] = []
     points: Counter[str] = Counter()
     undefined: Counter[str] = Counter()
     try:
@@ -78,21 +88,49 @@ def read_boris_project(
             points.update(event.code for event in events if event.code in behaviors.keys() - states)
             rated = _rated(observation, names.shift_s(where, ids, media))
             for subject, coded in paired([one for one in events if one.code in states], where).items():
-                rater = rest or rater_of(subject, ids[0])
-                sessions.append(CodedSession(*ids, rater, tuple(coded), path.name, rated))
+                found.append((subject, CodedSession(*ids, rest, tuple(coded), path.name, rated)))
     except (json.JSONDecodeError, RecursionError, *_MALFORMED) as error:
         raise InputError(f"{path}: can't be read as a BORIS project; save it in BORIS again.") from error
     notes = [f"not among the project's behaviors, and left out: {_counted(undefined)}"] if undefined else []
-    return sessions, [*point_notes(points), *notes]
+    sessions, others = of_patients(path, found)
+    return sessions, [*point_notes(points), *notes, *others]
 
 
 _MALFORMED = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 
-def rater_of(subject: str, patient_id: str) -> str:
-    """The rater: the subject, unless it is the patient. Studies of one person's face often enter the rater
-    as the subject, although BORIS means the observed person."""
-    return "" if subject.strip().lower() in {*NOBODY, patient_id.lower(), "patient"} else subject.strip()
+OfSubject = tuple[str, CodedSession]
+"""BORIS's subject, and the codes of it; ``rater`` is that of the observation's name."""
+
+
+def of_patients(path: Path, found: Iterable[OfSubject]) -> tuple[list[CodedSession], list[str]]:
+    """The codes of patients, by rater; and notes on omitted codes of other people.
+
+    BORIS means the observed person by the subject, but studies of one person's face often enter the rater
+    there. So a subject is a rater if no subject of the file is the patient and the name states no rater.
+
+    :raises InputError: the name states the rater, and none of several subjects is the patient.
+    """
+    found = [("" if subject.strip().lower() in NOBODY else subject.strip(), one) for subject, one in found]
+    names_patient = any(is_patient(subject, one.patient_id) for subject, one in found)
+    sessions: list[CodedSession] = []
+    others: Counter[str] = Counter()
+    unknown: defaultdict[CodedSession, set[str]] = defaultdict(set)
+    for subject, one in found:
+        if one.coded and not names_patient and one.rater:
+            unknown[replace(one, coded=())].add(subject)
+        if subject and names_patient and not is_patient(subject, one.patient_id):
+            others[subject] += len(one.coded)
+            one = replace(one, coded=())  # the patient was watched, too
+        sessions.append(one if names_patient or one.rater else one.by(subject))
+    for one, subjects in unknown.items():
+        of_others(
+            f"{path}, {' '.join(one.ids)}", "subject", {name: name for name in subjects}, one.patient_id
+        )
+    coded = {(one.ids, one.rater) for one in sessions if one.coded}
+    sessions = [one for one in dict.fromkeys(sessions) if one.coded or (one.ids, one.rater) not in coded]
+    notes = [f"codes of other subjects than the patient were left out: {_counted(others)}"] if others else []
+    return sessions, notes
 
 
 def paired(events: Iterable[StateEvent], where: str) -> dict[str, list[Coded]]:

@@ -1,5 +1,6 @@
 """Map raters' codes to this program's labels."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,7 @@ def _from_toml(path: Path) -> dict[str, str]:
 
 
 def _key(code: str) -> str:
-    return code.strip().lower()
+    return unicodedata.normalize("NFC", code.strip().lower())
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

@@ -241,6 +241,26 @@ def is_sound(file: str) -> bool:
     return _file_name(file).suffix.lower() in _SOUNDS
 
 
+def is_patient(person: str, patient_id: str) -> bool:
+    """Whether a rating file's name of an observed person is the patient's."""
+    return person.strip().lower() in (patient_id.lower(), "patient")
+
+
+def of_others(where: str, kind: str, people: Mapping[str, str], patient_id: str) -> list[str]:
+    """The keys of other people than the patient; none if all are one person.
+
+    :param people: name of the observed person, or nothing.
+    :raises InputError: there are several people, and nothing says which one is the patient.
+    """
+    several = sorted(set(people.values()), reverse=True)
+    if len(several) < 2:
+        return []
+    if not any(is_patient(name, patient_id) for name in several):
+        named = ", ".join(shown(name) if name else "one without a name" for name in several)
+        raise InputError(f"{where}: codes several people ({named}); name the patient's {kind} {patient_id}.")
+    return [key for key, name in people.items() if name and not is_patient(name, patient_id)]
+
+
 def _file_name(file: str) -> PureWindowsPath:
     return PureWindowsPath(file)  # accepts both kinds of slashes
 

@@ -21,7 +21,7 @@ from xml.parsers import expat
 
 from pipeline.errors import InputError
 from pipeline.exchange.code_map import CodeMap
-from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, Span, is_sound
+from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, Span, is_sound, of_others
 from pipeline.exchange.exported import Exported, milliseconds
 from pipeline.records import EMOTIONS, STATES
 from pipeline.store.files import atomic
@@ -61,16 +61,24 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
         file = file.moved(names.shift_s(str(path), ids, file.media))
         tiers = {name: file.coded(name, codes) for name in file.tiers if not _states_rated(name, codes)}
         rated = [
-            (file.annotator_of(name), span)
+            (file.attribute(name, "ANNOTATOR"), span)
             for name in file.tiers
             if _states_rated(name, codes)
             for span in file.spans(name)
         ]
-        parents = {name: file.parent_of(name) for name in tiers}
-        annotators = {name: file.annotator_of(name) for name in tiers}
+        parents = {name: file.attribute(name, "PARENT_REF") for name in tiers}
+        annotators = {name: file.attribute(name, "ANNOTATOR") for name in tiers}
+        people = {name: file.attribute(name, "PARTICIPANT") for name in tiers}
     except _MALFORMED as error:
         raise InputError(f"{path}: can't be read as an ELAN file; save it in ELAN again.") from error
+    coding = [name for name, coded in tiers.items() if not coded or _is_coding(name, coded, codes)]
+    own = {name: people[name] or people.get(parents[name], "") for name in coding}
+    own = {name: person for name, person in own.items() if person or tiers[name]}
+    others = of_others(str(path), "participant", own, ids[0])
+    tiers = {name: coded for name, coded in tiers.items() if name not in others}
     used, notes = _codings(tiers, parents, codes)
+    if others:
+        notes.append(f"tiers of other people than the patient were left out: {', '.join(map(shown, others))}")
     by_rater: dict[str, list[Coded]] = {}
     for name, coded in tiers.items():
         if name in used or not coded:
@@ -165,11 +173,8 @@ class _File:
             found.append(Medium(name, int(one.get("TIME_ORIGIN") or 0) / 1000, sound))
         return found
 
-    def parent_of(self, tier: str) -> str:
-        return str(self.file.tiers[tier][2].get("PARENT_REF") or "")
-
-    def annotator_of(self, tier: str) -> str:
-        return str(self.file.tiers[tier][2].get("ANNOTATOR") or "").strip()
+    def attribute(self, tier: str, name: str) -> str:
+        return str(self.file.tiers[tier][2].get(name) or "").strip()
 
     def coded(self, tier: str, codes: CodeMap) -> list[Coded]:
         """The annotations of a tier as coded intervals; an empty annotation gives an empty code."""
@@ -270,7 +275,7 @@ class _File:
         """Times of the slots of each dependent tier; as in ELAN, neighbours are slots of the same tier."""
         found = {}
         for tier, (aligned, *_) in self.file.tiers.items():
-            if self.parent_of(tier):
+            if self.attribute(tier, "PARENT_REF"):
                 own = {slot for row in aligned.values() for slot in row[:2]}
                 slots = [(slot, time) for slot, time in self.file.timeslots.items() if slot in own]
                 found[tier] = self._evenly_ms(slots)

@@ -113,4 +113,4 @@ def _spans(spans: Sequence[Span]) -> str:
 
 
 def _span(span: Span) -> str:
-    return f"{span[0]:.10g} to {span[1]:.10g} s"
+    return f"{round(span[0], 3):.10g} to {round(span[1], 3):.10g} s"

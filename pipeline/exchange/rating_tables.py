@@ -11,9 +11,9 @@ from pipeline.exchange.boris import (
     LIVE,
     StateEvent,
     media_of_players,
+    of_patients,
     paired,
     point_notes,
-    rater_of,
 )
 from pipeline.exchange.code_map import CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, SessionNames, Span, file_key, signed_seconds
@@ -22,6 +22,9 @@ from pipeline.store.spreadsheet import Problem, plain, read_seconds, read_table,
 
 Row = dict[str, str]
 Found = tuple[list[CodedSession], list[str]]
+
+_Key = tuple[str, str, str]
+"""Patient, session and rater."""
 
 _MAX_ROWS = 200_000
 
@@ -137,8 +140,8 @@ def _plain(
             f"{path}: has no columns patient_id and session_id, and its name is not that of a session of "
             "this folder, like P012_S01_rater.csv; add the columns, rename the file, or take it away."
         )
-    found: defaultdict[tuple[str, str, str], list[Coded]] = defaultdict(list)
-    rated: defaultdict[tuple[str, str, str], list[Span]] = defaultdict(list)
+    found: defaultdict[_Key, list[Coded]] = defaultdict(list)
+    rated: defaultdict[_Key, list[Span]] = defaultdict(list)
 
     def take(row: Row) -> None:
         cell = {name: row.get(name, "").strip() for name in _PLAIN}
@@ -157,6 +160,17 @@ def _plain(
         found[key].append(stretch)
 
     _each(path, rows, take)
+    if by_name and found and not any(key[:2] == by_name[0] for key in found):
+        (patient, session), _ = by_name
+        raise InputError(
+            f"{path}: is named after {patient} {session}, but its rows are of {' '.join(min(found)[:2])}; "
+            "rename it, or correct the rows."
+        )
+    if by_name and not found:  # told as a rating without a code
+        (patient, session), rest = by_name
+        found[patient, session, rest] = []
+    if not found:
+        raise InputError(f"{path}: has no row below its header; take it away, or fill it in.")
     return [CodedSession(*key, tuple(coded), path.name, tuple(rated[key])) for key, coded in found.items()]
 
 
@@ -168,7 +182,7 @@ def _span(start: str, end: str) -> Span:
 
 
 def _aggregated(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: SessionNames) -> Found:
-    found: defaultdict[tuple[str, str, str], list[Coded]] = defaultdict(list)
+    found: defaultdict[tuple[str, _Key], list[Coded]] = defaultdict(list)
     points: Counter[str] = Counter()
 
     def take(row: Row) -> None:
@@ -179,15 +193,20 @@ def _aggregated(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: 
         start_s, end_s = signed_seconds(row["start (s)"]), signed_seconds(row["stop (s)"])
         if end_s < start_s:
             raise InputError(f"ends at {end_s:g} s, before its start at {start_s:g} s")
-        found[key].append(Coded(start_s + shift_s, end_s + shift_s, row["behavior"]))
+        code = Coded(start_s + shift_s, end_s + shift_s, row["behavior"])
+        found[row.get("subject", ""), key].append(code)
 
     _each(path, rows, take)
-    return [CodedSession(*key, tuple(coded), path.name) for key, coded in found.items()], point_notes(points)
+    sessions, others = of_patients(
+        path,
+        [(subject, CodedSession(*key, tuple(coded), path.name)) for (subject, key), coded in found.items()],
+    )
+    return sessions, [*point_notes(points), *others]
 
 
 def _tabular(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: SessionNames) -> Found:
     """Read a table with one row per begin and end of a state."""
-    events: defaultdict[tuple[str, str, str], list[StateEvent]] = defaultdict(list)
+    events: defaultdict[_Key, list[StateEvent]] = defaultdict(list)
     points: Counter[str] = Counter()
 
     def take(row: Row) -> None:
@@ -198,18 +217,22 @@ def _tabular(path: Path, rows: Sequence[tuple[int, Row]], above: Row, names: Ses
             return
         modifier = "|".join(value for name, value in row.items() if name.startswith("modifier"))
         time_s = signed_seconds(row["time"]) + shift_s
-        events[key].append(StateEvent(time_s, "", row["behavior"], modifier, status))
+        events[key].append(StateEvent(time_s, row.get("subject", ""), row["behavior"], modifier, status))
 
     _each(path, rows, take)
-    sessions = [
-        CodedSession(*key, tuple(paired(own, f"{path}, {key[0]} {key[1]}")[""]), path.name)
-        for key, own in events.items()
-    ]
-    return sessions, point_notes(points)
+    sessions, others = of_patients(
+        path,
+        [
+            (subject, CodedSession(*key, tuple(coded), path.name))
+            for key, own in events.items()
+            for subject, coded in paired(own, f"{path}, {key[0]} {key[1]}").items()
+        ],
+    )
+    return sessions, [*point_notes(points), *others]
 
 
-def _observation(path: Path, row: Row, above: Row, names: SessionNames) -> tuple[tuple[str, str, str], float]:
-    """Patient, session and rater of a row, and seconds to add to its times."""
+def _observation(path: Path, row: Row, above: Row, names: SessionNames) -> tuple[_Key, float]:
+    """Patient, session and the name's rater of a row, and seconds to add to its times."""
     name = row.get("observation id") or above.get("observation id") or path.stem
     where = f"observation {shown(name)}"
     if "picture" in row.get("observation type", "").lower() or "directories" in row.get("source", "").lower():
@@ -226,7 +249,7 @@ def _observation(path: Path, row: Row, above: Row, names: SessionNames) -> tuple
         unknown = dict.fromkeys(players.keys() - {FIRST_PLAYER})
         lengths_s = _lengths_s(row, players)
         shift_s += names.shift_s(where, ids, list(media_of_players(players, lengths_s, unknown, {})))
-    return (*ids, rest or rater_of(row.get("subject", ""), ids[0])), shift_s
+    return (*ids, rest), shift_s
 
 
 _PLAYER = re.compile(r"player #([0-9]+):(.*)", re.DOTALL)

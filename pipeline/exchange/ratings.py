@@ -9,7 +9,8 @@ code of the session to the last, because the rest may not have been watched.
 
 import math
 import re
-from collections import defaultdict
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from pipeline.exchange.elan import read_elan
 from pipeline.exchange.rated_extent import EDGE_S, cut, fit, intersection, total_s, united
 from pipeline.exchange.rating_tables import read_coded_table
 from pipeline.records import EMOTIONS, STATES
+from pipeline.store.ids import folded
 from pipeline.store.spreadsheet import read_seconds, shown
 
 READERS = {
@@ -114,6 +116,8 @@ def read_ratings(
         coded, said = READERS[path.suffix.lower()](path, names, codes)
         found += [_named(one, path, names) for one in coded]
         notes += [f"{path.name}: {note}" for note in said]
+    found, said = _in_one_spelling(found)
+    notes += said
     codes.check((stretch.code, one.source) for one in found for stretch in one.coded)
     ours = [one for one in found if one.ids in names.known]
     strange = sorted({f"{one.patient_id} {one.session_id}" for one in found if one.ids not in names.known})
@@ -186,6 +190,19 @@ def _named(one: CodedSession, path: Path, names: SessionNames) -> CodedSession:
         rater = clean_name(path.parent.name)
     # reserved: names of the machine's codings
     return one.by(f"rater {rater}" if rater.lower().startswith("machine") else rater or "rater")
+
+
+def _in_one_spelling(found: Sequence[CodedSession]) -> tuple[list[CodedSession], list[str]]:
+    """One name of each rater, spelt as most ratings have it; and notes on other spellings."""
+    spelt: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one in found:
+        spelt[folded(one.rater)][one.rater] += 1
+    notes = [
+        f"{', '.join(map(shown, sorted(names)))}: spellings of one rater, {names.most_common(1)[0][0]}"
+        for names in spelt.values()
+        if len(names) > 1
+    ]
+    return [one.by(spelt[folded(one.rater)].most_common(1)[0][0]) for one in found], notes
 
 
 def _fitted(one: CodedSession, names: SessionNames, codes: CodeMap) -> tuple[CodedSession, list[str]]:
@@ -348,4 +365,5 @@ def _some(names: SessionNames) -> str:
 
 def clean_name(text: str) -> str:
     """A rater's name for tables and pages: one short line."""
+    text = unicodedata.normalize("NFC", text)
     return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()[:60]

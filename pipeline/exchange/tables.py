@@ -22,7 +22,7 @@ from pipeline.errors import InputError, OutputError
 from pipeline.exchange.manifest import Files
 from pipeline.store.files import atomic
 from pipeline.store.parquet import as_frame, read_table
-from pipeline.store.spreadsheet import Decimal, keep_text, separator
+from pipeline.store.spreadsheet import SIGNIFICANT, Decimal, keep_text, separator
 
 DICTIONARY = "dictionary"
 """Name of the data dictionary."""
@@ -44,7 +44,12 @@ class NamedTable:
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """For a workbook, whose numbers are double: 0.1 in single precision stays 0.1, not 0.1000000015."""
         single = pl.col(pl.Float32)
-        yield from self.frame().with_columns(single.cast(pl.String).cast(pl.Float64)).iter_rows()
+        yield from _rounded(self.frame()).with_columns(single.cast(pl.String).cast(pl.Float64)).iter_rows()
+
+
+def _rounded(rows: pl.DataFrame) -> pl.DataFrame:
+    """Without the noise of binary fractions: 7.6, not 7.6000000000000005. Parquet has every digit."""
+    return rows.with_columns(pl.col(pl.Float64).round_sig_figs(SIGNIFICANT))
 
 
 def derived_tables(out: Path) -> list[NamedTable]:
@@ -103,12 +108,12 @@ def csv_files(tables: list[NamedTable], decimal: Decimal = "point") -> Files:
 
 
 def write_csv(rows: pl.DataFrame, decimal: Decimal, path: Path) -> Path:
-    """Write a table with all digits of its numbers; a byte order mark beside decimal commas only, for Excel.
+    """Write a table; a byte order mark beside decimal commas only, for Excel.
 
     :raises OutputError: the file can't be written.
     """
     with atomic(path) as unfinished:
-        rows.select(_as_cells(column) for column in rows).write_csv(
+        pl.DataFrame([_as_cells(column) for column in _rounded(rows)]).write_csv(
             unfinished,
             include_bom=decimal == "comma",
             separator=separator(decimal),

@@ -1,5 +1,6 @@
 """Parse the cells of a list of sessions: a value, or an InputError with the reason."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -48,13 +49,26 @@ def _read_id(column: str, cell: str) -> str:
         raise InputError(str(error).removeprefix(f"{column} ")) from error
 
 
+def as_on_disk(path: Path) -> Path:
+    """The path in the spelling of the file system: macOS stores é as e and an accent; editors write é."""
+    if str(path).isascii() or os.path.lexists(path) or path.parent == path:
+        return path
+    folder, name = as_on_disk(path.parent), unicodedata.normalize("NFC", path.name)
+    try:
+        there = [one for one in folder.iterdir() if unicodedata.normalize("NFC", one.name) == name]
+    except (OSError, ValueError):
+        there = []
+    return there[0] if len(there) == 1 else folder / path.name
+
+
 def _read_file(cell: str, folder: Path) -> Path:
     if not cell:
         raise InputError("empty; give the path of a file, from the list's folder.")
-    if not is_file(folder / cell):
+    path = as_on_disk(folder / cell)
+    if not is_file(path):
         advice = "write / between folders" if "\\" in cell else "give its path from the list's folder"
         raise InputError(f"{shown(cell)} is not there; {advice}.")
-    return folder / cell
+    return path
 
 
 def _read_pictures(cell: str, folder: Path) -> tuple[Path, ...]:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.processing.list_cells import YES_OR_NO
+from pipeline.processing.list_cells import YES_OR_NO, as_on_disk
 from pipeline.processing.list_columns import REQUIRED
 from pipeline.store.folders import SESSIONS_FILE
 from pipeline.store.spreadsheet import (
@@ -221,7 +221,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def file_identity(path: Path) -> FileIdentity | None:
     """Identity of a file; ``None`` if it does not exist."""
     try:
-        found = path.stat()
+        found = as_on_disk(path).stat()
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino

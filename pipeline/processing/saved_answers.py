@@ -80,8 +80,8 @@ def compare_answers(saved: Path, folder: Path) -> Applied:
     comma = bool(found) and _has_decimal_commas(listed)
     changes, problems, kept = [], [], 0
     for number, answer in answers:
-        cells, wrong = _check(number, answer, folder)
         own = rows.get(file_identity(folder / answer["recording"]), [])
+        cells, wrong = _check(number, answer, folder, [row[1] for row in own])
         if len(own) > 1:  # several sessions of one recording
             own = [row for row in own if all(row[1].get(name, "") == answer[name] for name in _IDS)]
             if not own:
@@ -134,8 +134,13 @@ def _read_answers(saved: Path) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def _check(number: int, answer: Mapping[str, str], folder: Path) -> tuple[dict[str, str], list[Problem]]:
-    """The cells of a row, and what is wrong with them."""
+def _check(
+    number: int, answer: Mapping[str, str], folder: Path, there: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, str], list[Problem]]:
+    """The cells of a row, and what is wrong with them.
+
+    :param there: the list's rows of this recording: what they hold, `study check` judges.
+    """
     name, problems = answer["recording"], []
     path = folder / name
     is_within = not Path(name).is_absolute() and ".." not in Path(name).parts
@@ -146,7 +151,7 @@ def _check(number: int, answer: Mapping[str, str], folder: Path) -> tuple[dict[s
         reason = "is another file than on the page, of another size; make the page again."
         problems.append(Problem(number, "recording", f"{shown(name)} {reason}"))
     for column in _COLUMNS:
-        if answer[column]:
+        if answer[column] and all(answer[column] != row.get(column) for row in there):
             try:
                 READERS[column](answer[column], folder)
             except InputError as error:

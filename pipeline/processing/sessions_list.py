@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.processing.list_cells import ABSENT, MONTHS, READERS, YES_OR_NO, is_date
+from pipeline.processing.list_cells import ABSENT, MONTHS, READERS, YES_OR_NO, as_on_disk, is_date
 from pipeline.processing.list_columns import REQUIRED
 from pipeline.processing.recordings_folder import FolderVideos, find_videos, lists_in
 from pipeline.processing.session import Session
@@ -219,7 +219,7 @@ def _refuses(named: Sequence[tuple[str, str]]) -> bool:
 
 def _read_cell(column: str, cell: str, folder: Path, *, refused: bool) -> Any:
     if refused and cell and column == "video":
-        return folder / cell
+        return as_on_disk(folder / cell)
     if refused and column == "patient_face":
         return ()
     if not cell and column in ABSENT and column != "consent":
@@ -313,7 +313,8 @@ def _with_iso_dates(
     unclear = dict.fromkeys((number for number in dates if number not in clear), "")
     if unclear:
         first = next(iter(unclear))
-        unclear[first] = _two_readings(dates[first], len(unclear), both=bool(day_first and month_first))
+        both = [dates[min(numbers)][0] for numbers in (day_first, month_first) if numbers]
+        unclear[first] = _two_readings(dates[first], len(unclear), both if len(both) > 1 else ())
     return rewritten, unclear
 
 
@@ -323,14 +324,14 @@ def _iso(date: re.Match[str], order: str) -> str:
     return f"{date[4]}-{month:0>2}-{day:0>2}{time}"
 
 
-def _two_readings(date: re.Match[str], count: int, *, both: bool) -> str:
-    readings = f"{_iso(date, 'day')[:10]} (day first) or {_iso(date, 'month')[:10]} (month first)"
-    why = "other dates of this column show both orders" if both else "no date of this column shows which"
+def _two_readings(date: re.Match[str], count: int, both: Sequence[str]) -> str:
+    """:param both: a date of the column with the day first, and one with the month first; if there are."""
     more = f" ({count - 1} more like it)" if count > 1 else ""
-    return (
-        f"{shown(date[0])}{more} can be {readings}, and {why}; write 2026-03-01 or 2026-03-01T14:30, in "
-        "local time."
-    )
+    readings = f"{_iso(date, 'day')[:10]} (day first) or {_iso(date, 'month')[:10]} (month first)"
+    why = f"can be {readings}, and no date of this column shows which"
+    if both:
+        why = f"may have the day or the month first, as {' and '.join(map(shown, both))} of this column have"
+    return f"{shown(date[0])}{more} {why}; write 2026-03-01 or 2026-03-01T14:30, in local time."
 
 
 # --- cells. Each raises InputError with the reason; row and column are added later

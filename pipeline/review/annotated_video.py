@@ -143,11 +143,13 @@ class CopyOptions:
     :param blur: faces to blur.
     :param sound: whether it has the recording's sound; voices identify people.
     :param ribbon: whether the emotions of the whole session are below the picture, as for a talk.
+    :param language: of the labels.
     """
 
     blur: Blur = "others"
     sound: bool = False
     ribbon: bool = False
+    language: str = "en"
 
 
 def write_copy(
@@ -241,7 +243,7 @@ def options_of_copy(path: Path, timeline: Timeline) -> CopyOptions | None:
     made, is_heard = _read_copy(path)
     if not _made_from(timeline).items() <= made.items():
         return None
-    return CopyOptions(made["blur"], sound=is_heard, ribbon=made["ribbon"])
+    return CopyOptions(made["blur"], sound=is_heard, ribbon=made["ribbon"], language=made["language"])
 
 
 def is_current(path: Path, timeline: Timeline, options: CopyOptions) -> bool:
@@ -257,6 +259,8 @@ def _read_copy(path: Path) -> tuple[dict[str, Any], bool]:
             is_heard = bool(container.streams.audio)
     except (OSError, ValueError, av.error.FFmpegError):
         return {}, False
+    if isinstance(made, dict):
+        made = {"language": CopyOptions.language, **made}  # of earlier versions: always English
     is_ours = isinstance(made, dict) and made.keys() >= _made_as(CopyOptions()).keys()
     return (made, is_heard) if is_ours else ({}, False)
 

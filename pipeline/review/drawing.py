@@ -6,6 +6,8 @@ Everything lies on even pixels, because two rows and two columns share a colour.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib import resources
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +23,6 @@ INK, PAPER, EMPTY = "#1d2b36", "#ffffff", "#3a454e"
 UNREAD = "#d5dade"
 """Of faces whose expression is not shown."""
 
-STATUS_WORDS = {
-    "ok": "",
-    "no_face": "no face",
-    "other_person": "not the patient",
-    "low_quality": "not readable",
-    "eyes_shut": "eyes closed",
-    "decode_error": "video damaged",
-}
-
 # Above this lightness, 0…255, dark text is easier to read than white text.
 _LIGHT = 130
 
@@ -39,10 +32,13 @@ class Look:
     """Words and colours of the emotions, as in the reports.
 
     :param words, colours: by name, in the order in which they are shown; colours such as ``#e69f00``.
+    :param labels: what else is written: status, fault and role by their names; ``no_sample``, ``outside``
+        (of the session's parts), ``unread``; ``note``, what an estimate is; and ``told``, ``{what}: {said}``.
     """
 
     words: Mapping[str, str]
     colours: Mapping[str, str]
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -72,13 +68,25 @@ def samples_of(timeline: Timeline, look: Look) -> Samples:
         if emotion:
             text.append(f"{look.words[emotion]} {100 * row['p_' + emotion]:.0f} %")
         else:
-            text.append(STATUS_WORDS[row["status"]] + (f": {fault}" if fault else ""))
+            status = look.labels[row["status"]]
+            text.append(_told(look, status, look.labels[fault]) if fault else status)
         colour.append(look.colours[emotion] if emotion else UNREAD)
     return Samples(time_s, time_s + sample_seconds(timeline), text, colour)
 
 
+def _told(look: Look, what: str, said: str) -> str:
+    """``patient: happy 72 %``."""
+    return look.labels["told"].format(what=what, said=said)
+
+
 def draw_faces(
-    picture: Planes, tracks: Sequence[FaceTrack], time_s: float, samples: Samples, row: int, colours: int
+    picture: Planes,
+    tracks: Sequence[FaceTrack],
+    time_s: float,
+    samples: Samples,
+    row: int,
+    look: Look,
+    colours: int,
 ) -> None:
     """Draw a box with the role for each face of the sample; the expression only for the patient."""
     font_px, line = font_size(picture.height), max(2, picture.height // 480 * 2)
@@ -89,10 +97,12 @@ def draw_faces(
         left, top, right, bottom = (2 * (track.box_at(time_s) / 2).round().astype(int)).tolist()
         is_patient = track.role == "patient"
         colour = samples.colour[row] if is_patient else UNREAD
-        said = f": {samples.text[row]}" if is_patient and samples.text[row] else ""
+        said = look.labels[track.role]
+        if is_patient and samples.text[row]:
+            said = _told(look, said, samples.text[row])
         frame(picture, (left - line, top - line, right + line, bottom + line), 3 * line, INK, colours)
         frame(picture, (left, top, right, bottom), line, colour, colours)
-        shown = label(f"{track.role}{said}", readable_on(colour), colour, font_px, colours)
+        shown = label(said, readable_on(colour), colour, font_px, colours)
         # above the box, or at its lower edge if there is no room
         above = top - line - shown.height
         place(picture, shown, left, above if above >= 0 else min(bottom, picture.height - shown.height))
@@ -160,6 +170,7 @@ def font_size(height: int) -> int:
 
 
 @cache
-def font(px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's default font."""
-    return ImageFont.load_default(px)
+def font(px: int) -> ImageFont.FreeTypeFont:
+    """The Latin letters of DejaVu Sans Condensed: Pillow's default font has no accents."""
+    with (resources.files("pipeline.review") / "labels.ttf").open("rb") as file:
+        return ImageFont.truetype(BytesIO(file.read()), px)

@@ -76,6 +76,21 @@ def find_written(out: Path, patient_id: str | None, session_id: str | None = Non
     return found
 
 
+def in_other_languages(out: Path, language: str) -> list[tuple[Ids, bool]]:
+    """Sessions whose page is in another language, and whether the page links the recording.
+
+    :param language: its name, as ``<html lang>`` gives it.
+    """
+    found = []
+    for ids in written_sessions(out):
+        path = review_folder(out, ids[0]) / f"{ids[1]}.html"
+        page = path.read_text("utf-8", errors="replace") if path.is_file() else ""
+        if page and f'<html lang="{language}">' not in page:
+            # a copy lies beside its page, and has a relative address
+            found.append((ids, 'href="file:' in page or 'src="file:' in page))
+    return found
+
+
 def write_review(
     out: Path,
     ids: Ids,

@@ -24,8 +24,6 @@ from pipeline.video.planes import Planes
 HEIGHT = 0.28
 """Of the panel, as a share of the picture's height; of a small picture it is more."""
 
-NOTE = "Automated estimate of facial expression: not a feeling, not a diagnosis."
-
 _QUIET, _GROUND, _STRIPE, _RESTING = "#5b6770", "#eef0f2", "#9aa3aa", "#b9cbe6"
 
 # Less of a column's time than this was read: the column is striped.
@@ -164,7 +162,7 @@ class Ribbon:
             for number, (name, word) in enumerate(look.words.items())
             if (columns.emotion == number).any()
         ]
-        others = {-2: ("eyes closed", _RESTING), -1: ("no face, or not readable", None)}
+        others = {-2: (look.labels["eyes_shut"], _RESTING), -1: (look.labels["unread"], None)}
         entries = [*words, *(entry for kind, entry in others.items() if (columns.emotion == kind).any())]
         px = self._small
         while px > _SMALLEST_PX and self._key_width(px, entries) > self._columns:
@@ -180,8 +178,8 @@ class Ribbon:
             draw.text((x + 1.4 * px, middle), word, INK, face, anchor="lm")
             x += 1.4 * px + face.getlength(word) + 1.4 * px
         note = font(max(_SMALLEST_PX, round(0.9 * px)))
-        if x + note.getlength(NOTE) <= self._left + self._columns:
-            draw.text((self._left + self._columns, middle), NOTE, _QUIET, note, anchor="rm")
+        if x + note.getlength(look.labels["note"]) <= self._left + self._columns:
+            draw.text((self._left + self._columns, middle), look.labels["note"], _QUIET, note, anchor="rm")
 
     def _key_width(self, px: int, entries: list[tuple[str, str]] | list[tuple[str, str | None]]) -> float:
         return sum(font(px).getlength(word) + 2.8 * px for word, _ in entries)

@@ -88,7 +88,7 @@ class Scene:
     ) -> None:
         self.layout = layout_of(*size, ribbon=ribbon)
         self.colours = colours_of(size[1])
-        self._blur, self._hold_s = blur, hold_time(timeline.metadata)
+        self._look, self._blur, self._hold_s = look, blur, hold_time(timeline.metadata)
         self._samples = samples_of(timeline, look)
         self._tracks = face_tracks(faces, (self.layout.width / size[0], self.layout.height / size[1]))
         self._first_s = np.array([track.time_s[0] for track in self._tracks]) - self._hold_s
@@ -106,7 +106,9 @@ class Scene:
     def draw(self, picture: Planes | None, time_s: float) -> Planes:
         """:param picture: of the layout's size, is drawn on; ``None``: it can't be decoded."""
         if picture is None:
-            return self._below(Planes(self._empty.stacked.copy()), time_s, "video damaged", UNREAD)
+            return self._below(
+                Planes(self._empty.stacked.copy()), time_s, self._look.labels["decode_error"], UNREAD
+            )
         row = self._samples.at(time_s)
         near = np.flatnonzero((self._first_s <= time_s) & (time_s <= self._last_s))
         tracks = [self._tracks[number] for number in near]
@@ -115,16 +117,16 @@ class Scene:
         if row is not None:
             # for a talk, who the others are does not matter
             named = [track for track in tracks if self._ribbon is None or track.role == "patient"]
-            draw_faces(picture, named, time_s, self._samples, row, self.colours)
+            draw_faces(picture, named, time_s, self._samples, row, self._look, self.colours)
         whole = Planes(self._empty.stacked.copy())
         whole.paste(picture, self.layout.left, 0)
         if row is None:
-            return self._below(whole, time_s, "no sample", UNREAD)
+            return self._below(whole, time_s, self._look.labels["no_sample"], UNREAD)
         return self._below(whole, time_s, self._samples.text[row], self._samples.colour[row])
 
     def draw_outside(self, time_s: float) -> Planes:
         """Where the recording does not count."""
-        return self._below(Planes(self._empty.stacked.copy()), time_s, "not part of the session", UNREAD)
+        return self._below(Planes(self._empty.stacked.copy()), time_s, self._look.labels["outside"], UNREAD)
 
     def _below(self, whole: Planes, time_s: float, text: str, colour: str) -> Planes:
         layout = self.layout

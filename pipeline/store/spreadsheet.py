@@ -46,6 +46,9 @@ DECIMALS: tuple[Decimal, ...] = get_args(Decimal)
 TABLES_FILE = "tables.toml"
 """Keeps a results folder's choice."""
 
+SIGNIFICANT = 10
+"""Digits of numbers in tables: above what any measure means, and below the noise of binary fractions."""
+
 Cell = str | int | float | None
 
 NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
@@ -218,7 +221,7 @@ def as_text(cell: Cell, decimal: Decimal = "point") -> str:
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float):
-        text = f"{cell:.10g}" if isfinite(cell) else ""
+        text = f"{cell:.{SIGNIFICANT}g}" if isfinite(cell) else ""
         return text.replace(".", ",") if decimal == "comma" else text
     return keep_text("" if cell is None else cell) if not isinstance(cell, int) else str(cell)
 

@@ -19,7 +19,7 @@ from pipeline.errors import VideoError
 from pipeline.reasons import Reason, free_text
 from pipeline.video.frame_order import Packet, ascends, times_of
 from pipeline.video.frame_times import FrameTimes, read_times
-from pipeline.video.headers import asf_header, second_movie
+from pipeline.video.headers import asf_header, second_movie, second_riff
 from pipeline.video.orientation import Orientation, pixel_aspect, shown_size
 from pipeline.video.streams import (
     Contents,
@@ -290,9 +290,12 @@ def _seconds(clock: str) -> float | None:
 def _unread_s(path: Path, container: av.container.InputContainer, contents: Contents, read_s: float) -> float:
     """Approximate length of an appended recording, from its share of the file; 0 without one."""
     size, name = path.stat().st_size, container.format.name
-    if not contents.read_bytes or name == "avi":  # by its header
+    if not contents.read_bytes:
         return 0.0
-    if name.startswith("mov"):
+    if name == "avi":  # what one recording lacks, its header says; FFmpeg reads most joined ones to the end
+        begins = second_riff(path)
+        unread = size - max(begins, contents.read_bytes) if begins is not None else 0
+    elif name.startswith("mov"):
         begins = second_movie(path)
         unread = size - begins if begins is not None and begins >= contents.read_bytes else 0
     elif name == "asf" and (asf := asf_header(path)) is not None:

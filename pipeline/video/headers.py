@@ -51,3 +51,19 @@ def second_movie(path: Path) -> int | None:
                 return None
             place += length
     return None
+
+
+def second_riff(path: Path) -> int | None:
+    """Where in an AVI another one begins; none mostly. A large AVI goes on in chunks of the kind AVIX."""
+    place, size = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while place + 12 <= size:
+            file.seek(place)
+            header = file.read(12)
+            if header[:4] != b"RIFF":
+                return None
+            if place and header[8:] == b"AVI ":
+                return place
+            length = int.from_bytes(header[4:8], "little")
+            place += 8 + length + length % 2
+    return None

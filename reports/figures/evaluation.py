@@ -1,5 +1,6 @@
 """Plotly figures of an evaluation, as the plain JSON objects that Plotly's script draws in the page."""
 
+import json
 import math
 from collections.abc import Sequence
 from html import escape
@@ -9,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from reports.figures.style import FONT, plain
+from reports.figures.style import FONT
 from reports.words.evaluation import Format, Values
 from reports.words.labels import INK, PAPER, QUIET
 from reports.words.language import Language
@@ -32,7 +33,7 @@ def reliability_figure(readings: Sequence[Values], language: Language) -> dict[s
         figure.add_trace(_bins(reading["reliability"], *look, language))
     figure.update_xaxes(_percent_axis(language.gettext("confidence"), [0, 101]))
     figure.update_yaxes(_percent_axis(language.gettext("right answers"), [0, 103]))
-    return plain(figure)
+    return _plain(figure)
 
 
 def abstaining_figure(readings: Sequence[Values], key: Values, language: Language) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def abstaining_figure(readings: Sequence[Values], key: Values, language: Languag
         figure.add_trace(_answers(reading["abstaining"], *look, language, written=reading is key))
     figure.update_xaxes(_percent_axis(language.gettext("faces answered"), [-2, 104]))
     figure.update_yaxes(_percent_axis(language.gettext("right answers"), None))
-    return plain(figure)
+    return _plain(figure)
 
 
 def robustness_figure(
@@ -71,7 +72,13 @@ def robustness_figure(
     if undisturbed is not None:
         line = {"color": INK, "width": 1, "dash": "dot"}
         figure.add_hline(100 * undisturbed, row="all", col="all", line=line)
-    return plain(figure)
+    return _plain(figure)
+
+
+def _plain(figure: go.Figure) -> dict[str, Any]:
+    """The figure as the JSON object that Plotly's script draws."""
+    plain: dict[str, Any] = json.loads(figure.to_json())
+    return plain
 
 
 def _layout(height: int) -> dict[str, Any]:

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-import plotly.graph_objects as go
-
-from reports.figures.style import MARK, percent_axis, plain, plain_layout
-from reports.words.labels import PAPER
+from reports.figures.style import MARK, Figure, Trace, bar, percent_axis, plain_layout, scatter
+from reports.words.labels import PAPER, condition_word
 from reports.words.language import Language
 
 _BOUNDS = "rgba(31,86,115,0.25)"
@@ -21,10 +19,10 @@ def missing_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dic
     """
     places = [-place * (2 + _GAP) - side for place in range(len(rows)) for side in (0, 1)]
     names = [name for row in rows for name in (row["reference"], row["condition"])]
-    figure = go.Figure(layout=plain_layout(100 + round(_ROW * (2 + _GAP) * len(rows))))
+    figure = Figure(plain_layout(100 + round(_ROW * (2 + _GAP) * len(rows))))
     none, whole = _both(rows, "none"), _both(rows, "all")
     figure.add_trace(
-        go.Bar(
+        bar(
             base=none,
             x=[high - low for low, high in zip(none, whole, strict=True)],
             y=places,
@@ -50,7 +48,7 @@ def missing_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dic
         xaxis=percent_axis([0, min(100.0, 1.08 * max(whole))]),
         yaxis={
             "tickvals": places,
-            "ticktext": [escape(name) + "  " for name in names],
+            "ticktext": [escape(condition_word(name, language)) + "  " for name in names],
             "range": [min(places) - 0.7, 0.7],
             "automargin": True,
             "fixedrange": True,
@@ -58,7 +56,7 @@ def missing_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dic
             "showgrid": False,
         },
     )
-    return plain(figure)
+    return figure.plain()
 
 
 def _both(rows: Sequence[Mapping[str, Any]], end: str) -> list[Any]:
@@ -81,9 +79,9 @@ def _marks(
     symbol: str,
     said: str,
     language: Language,
-) -> go.Scatter:
+) -> Trace:
     known = [(value, place) for value, place in zip(values, places, strict=True) if value is not None]
-    return go.Scatter(
+    return scatter(
         x=[value for value, _ in known],
         y=[place for _, place in known],
         mode="markers",

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
 from pipeline.analysis.summaries import Number
 from pipeline.robustness.multiverse_results import CHOICES
-from reports.figures.style import MARK, error_bars, plain, plain_layout
+from reports.figures.style import MARK, Figure, Trace, error_bars, plain_layout, scatter
 from reports.words.labels import INK, QUIET
 from reports.words.language import Language
 from reports.words.multiverse import CHOICE_TITLES, level_text
@@ -30,7 +28,7 @@ def specification_curve(rows: Sequence[Row], language: Language) -> dict[str, An
     levels = _levels(ordered, language)
     below_px = sum(_TITLE_PX + _LEVEL_PX * len(values) for values in levels.values())
     height = _CURVE_PX + _GAP_PX + below_px
-    figure = go.Figure(layout=plain_layout(height + 16))
+    figure = Figure(plain_layout(height + 16))
     for trace in (*_estimates(ordered, language), *_marks(ordered, levels, language)):
         figure.add_trace(trace)
     hidden = {"showgrid": False, "zeroline": False, "fixedrange": True}
@@ -55,7 +53,7 @@ def specification_curve(rows: Sequence[Row], language: Language) -> dict[str, An
         annotations=_names(levels, language),
         shapes=_tracks(levels),
     )
-    return plain(figure)
+    return figure.plain()
 
 
 def _range(rows: Sequence[Row]) -> list[float]:
@@ -128,9 +126,9 @@ def _kinds(rows: Sequence[Row]) -> list[tuple[str, list[int]]]:
     return list(kinds.items())
 
 
-def _estimates(rows: Sequence[Row], language: Language) -> list[go.Scatter]:
+def _estimates(rows: Sequence[Row], language: Language) -> list[Trace]:
     return [
-        go.Scatter(
+        scatter(
             x=ranks,
             y=[round(rows[rank]["difference"], 3) for rank in ranks],
             mode="markers",
@@ -165,7 +163,7 @@ def _caption(row: Row, language: Language) -> str:
     return "<br>".join([interval(*numbers, "%", language), *own, *chosen])
 
 
-def _marks(rows: Sequence[Row], levels: Mapping[str, Sequence[str]], language: Language) -> list[go.Scatter]:
+def _marks(rows: Sequence[Row], levels: Mapping[str, Sequence[str]], language: Language) -> list[Trace]:
     """A line for each analysis at the value that it has for each choice."""
     places = _places(levels)
     traces = []
@@ -176,7 +174,7 @@ def _marks(rows: Sequence[Row], levels: Mapping[str, Sequence[str]], language: L
             for choice in levels
         ]
         traces.append(
-            go.Scatter(
+            scatter(
                 x=[rank for rank, _ in at],
                 y=[y for _, y in at],
                 yaxis="y2",

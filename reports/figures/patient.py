@@ -7,8 +7,6 @@ from html import escape
 from itertools import cycle
 from typing import Any
 
-import plotly.graph_objects as go
-
 from pipeline.analysis.history_parts import Part
 from pipeline.analysis.longitudinal import (
     MIN_SMOOTHED,
@@ -23,21 +21,31 @@ from pipeline.analysis.summaries import RAW, Number
 from reports.figures.style import (
     MARK,
     TIME_AXIS,
+    Figure,
+    Trace,
+    bar,
     corner,
     error_bars,
     interval_ends,
     percent,
     percent_axis,
-    plain,
     plain_layout,
+    scatter,
     shown,
     title,
 )
 from reports.words import formatting as words
 from reports.words.dates import moment, short_month
-from reports.words.labels import GROUP_COLOURS, GROUP_PATTERNS, GROUP_WORDS, INK, PAPER, in_words
+from reports.words.labels import (
+    GROUP_COLOURS,
+    GROUP_PATTERNS,
+    GROUP_WORDS,
+    INK,
+    PAPER,
+    condition_word,
+    in_words,
+)
 from reports.words.language import Language
-from reports.words.patient import condition_word
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon")
 """Symbols of conditions; the first is for sessions without a condition, or calm ones."""
@@ -105,7 +113,7 @@ def part_marks(
 
 def balance_figure(marks: Sequence[Mark], language: Language) -> dict[str, Any]:
     """Balance of each session with interval; sessions with too little coverage are empty marks below."""
-    figure = go.Figure(layout=plain_layout(380))
+    figure = Figure(plain_layout(380))
     figure.update_layout(margin={"l": 26, "r": 30})
     _draw_balance(figure, marks, language, "", _reach(marks), MAX_TICKS)
     if any(mark.number is None for mark in marks):
@@ -115,12 +123,12 @@ def balance_figure(marks: Sequence[Mark], language: Language) -> dict[str, Any]:
         )
     figure.add_annotation(corner(language.gettext("positive ↑"), 0.995, "top"))
     figure.add_annotation(corner(language.gettext("negative ↓"), 0.005, "bottom"))
-    return plain(figure)
+    return figure.plain()
 
 
 def beside_figure(readings: Mapping[str, Sequence[Mark]], language: Language) -> dict[str, Any]:
     """A panel for each reading, with one axis."""
-    figure = go.Figure(layout=plain_layout(300))
+    figure = Figure(plain_layout(300))
     reach = max(map(_reach, readings.values()))
     titles = {"raw": language.gettext("As it was read"), "corrected": language.gettext("Corrected")}
     for panel, (reading, marks) in enumerate(readings.items()):
@@ -130,14 +138,14 @@ def beside_figure(readings: Mapping[str, Sequence[Mark]], language: Language) ->
         figure.update_layout({f"xaxis{ending}": {"domain": domain}})
         figure.add_annotation(title(titles[reading], domain[0], 1.02))
     figure.update_layout(yaxis2={"matches": "y"}, margin={"t": 36, "l": 16, "r": 30})
-    return plain(figure)
+    return figure.plain()
 
 
 def shares_figure(
     kind: str, found: Sequence[Part], links: Sequence[str], language: Language
 ) -> dict[str, Any]:
     """Stacked shares of the observed time, with the coverage below."""
-    figure = go.Figure(layout=plain_layout(440))
+    figure = Figure(plain_layout(440))
     bars = {
         "x": list(range(len(found))),
         "customdata": list(links),
@@ -148,11 +156,11 @@ def shares_figure(
     edge = {"color": PAPER, "width": 0.5}
     for of in reversed(TIME_PARTS):
         look = {"color": GROUP_COLOURS[of], "line": edge, "pattern": GROUP_PATTERNS[of]}
-        figure.add_trace(go.Bar(y=[percent(part.shares.get(of)) for part in found], marker=look, **bars))
+        figure.add_trace(bar(y=[percent(part.shares.get(of)) for part in found], marker=look, **bars))
     hollow = {"color": PAPER, "line": {"color": INK, "width": 1}}
-    figure.add_trace(go.Bar(y=[None if part.seen else 100 for part in found], marker=hollow, **bars))
+    figure.add_trace(bar(y=[None if part.seen else 100 for part in found], marker=hollow, **bars))
     read = [percent(part.observed_s / part.duration_s if part.duration_s else 0) for part in found]
-    figure.add_trace(go.Bar(y=read, yaxis="y2", marker={"color": MARK}, **bars))
+    figure.add_trace(bar(y=read, yaxis="y2", marker={"color": MARK}, **bars))
     labels = [_label(kind, part, language) for part in found]
     figure.update_layout(
         barmode="stack",
@@ -167,8 +175,8 @@ def shares_figure(
         yaxis2={**percent_axis([0, 100]), "domain": [0, 0.2], "nticks": 2},
     )
     figure.add_annotation(title(language.gettext("What was seen"), 0, 1.01))
-    figure.add_annotation(title(language.gettext("How much could be seen"), 0, 0.21))
-    return plain(figure)
+    figure.add_annotation(title(language.gettext("How much could be read"), 0, 0.21))
+    return figure.plain()
 
 
 def conditions_figure(
@@ -176,7 +184,7 @@ def conditions_figure(
 ) -> dict[str, Any]:
     """Positive and negative by condition, raw reading: each session a faint mark, the mean with
     its interval."""
-    figure = go.Figure(layout=plain_layout(80 + 78 * len(found)))
+    figure = Figure(plain_layout(80 + 78 * len(found)))
     group_words = in_words(GROUP_WORDS, language)
     reach = 0.1
     # from bottom to top, as in plotly
@@ -194,11 +202,11 @@ def conditions_figure(
             faint = {"color": colour, "symbol": f"{sign}-open", "size": 7, "opacity": 0.55}
             if len(shares) <= MANY:
                 spread = {"x": [percent(share) for share in shares], "y": [level] * len(shares)}
-                figure.add_trace(go.Scatter(mode="markers", marker=faint, hoverinfo="skip", **spread))
+                figure.add_trace(scatter(mode="markers", marker=faint, hoverinfo="skip", **spread))
             strong = {"color": colour, "symbol": sign, "size": 15, "line": {"color": INK, "width": 1}}
             error = {**error_bars([mean], 100), "thickness": 3, "color": colour}
             at = {"x": [percent(mean.value)], "y": [level], "text": [said]}
-            figure.add_trace(go.Scatter(marker=strong, error_x=error, **at, **shown("markers")))
+            figure.add_trace(scatter(marker=strong, error_x=error, **at, **shown("markers")))
     figure.update_layout(
         margin={"t": 4},
         xaxis={**percent_axis([0, min(100, 106 * reach)]), "showgrid": True},
@@ -212,7 +220,7 @@ def conditions_figure(
             "showgrid": False,
         },
     )
-    return plain(figure)
+    return figure.plain()
 
 
 def condition_symbols(history: PatientHistory) -> dict[str, str]:
@@ -256,7 +264,7 @@ def part_caption(kind: str, part: Part, language: Language) -> str:
 def _seen(shares: Mapping[str, Number], coverage: float, language: Language) -> list[str]:
     read = language.gettext("face read %(share)s", share=words.share_text(coverage, 1, language))
     if not shares:
-        return [language.gettext("seen too little to say"), read]
+        return [language.gettext("read too little to say"), read]
     parts = [
         f"{word.lower()} {words.share_text(shares[of].value, 1, language)}"
         for of, word in in_words(GROUP_WORDS, language).items()
@@ -266,7 +274,7 @@ def _seen(shares: Mapping[str, Number], coverage: float, language: Language) -> 
 
 
 def _draw_balance(
-    figure: go.Figure, marks: Sequence[Mark], language: Language, ending: str, reach: float, ticks: int
+    figure: Figure, marks: Sequence[Mark], language: Language, ending: str, reach: float, ticks: int
 ) -> None:
     """Marks, intervals and the moving median on the axes of that ending."""
     seen = [(mark, mark.number) for mark in marks if mark.number is not None]
@@ -274,7 +282,7 @@ def _draw_balance(
     places = [_written(mark.place) for mark, _ in seen]
     axes = {"xaxis": f"x{ending}", "yaxis": f"y{ending}"}
     figure.add_trace(
-        go.Scatter(
+        scatter(
             x=places,
             y=[round(number.value, 3) for _, number in seen],
             error_y={**error_bars([number for _, number in seen], 1), "color": FAINT if many else CLEAR},
@@ -293,10 +301,12 @@ def _draw_balance(
     if len(seen) >= MIN_SMOOTHED:
         line = {"color": INK, "width": 2.5, "dash": "solid" if many else "dot"}
         middle = [round(value, 3) for value in moving_median([number.value for _, number in seen])]
-        figure.add_trace(go.Scatter(x=places, y=middle, mode="lines", line=line, hoverinfo="skip", **axes))
+        figure.add_trace(scatter(x=places, y=middle, mode="lines", line=line, hoverinfo="skip", **axes))
     for y0, y1, colour in ((0, reach, POSITIVE), (-reach, 0, NEGATIVE)):
         area = {"x0": 0, "x1": 1, "y0": y0, "y1": y1, "xref": f"x{ending} domain", "yref": f"y{ending}"}
-        figure.add_shape(type="rect", fillcolor=colour, line={"width": 0}, layer="below", **area)
+        figure.add_shape(
+            {"type": "rect", "fillcolor": colour, "line": {"width": 0}, "layer": "below", **area}
+        )
     time_axis = {**TIME_AXIS, **_span(marks), **_ticks(marks, language, ticks), "anchor": f"y{ending}"}
     balance_axis = {
         "range": [-reach, reach],
@@ -314,9 +324,9 @@ def visit_link(visit: SessionPoint) -> str:
     return f"{visit.session_id}.html"
 
 
-def _too_little(marks: Sequence[Mark]) -> go.Scatter:
+def _too_little(marks: Sequence[Mark]) -> Trace:
     found = [mark for mark in marks if mark.number is None]
-    return go.Scatter(
+    return scatter(
         x=[_written(mark.place) for mark in found],
         y=[0] * len(found),
         yaxis="y2",

@@ -5,12 +5,11 @@ from textwrap import wrap
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from pipeline.records import EMOTIONS
 from reports.figures.resampling import Floats, Steps
-from reports.figures.style import FONT, plain
+from reports.figures.style import FONT, Figure, Trace, scatter
 from reports.words import formatting as words
 from reports.words.labels import EMOTION_COLOURS, EMOTION_ORDER, EMOTION_WORDS, INK, PAPER, QUIET, in_words
 from reports.words.language import Language
@@ -61,17 +60,15 @@ def valence_figure(steps: Steps, language: Language) -> dict[str, Any]:
 
 
 def _figure(
-    steps: Steps, traces: list[go.Scatter], texts: Sequence[str], layout: dict[str, Any], language: Language
+    steps: Steps, traces: list[Trace], texts: Sequence[str], layout: dict[str, Any], language: Language
 ) -> dict[str, Any]:
     """The gaps over the whole height, the traces, and the captions of the steps."""
-    # all at once: Plotly checks a whole figure in less than half the time that its parts take
     resting = [_resting(steps)] if is_resting(steps).any() else []
-    return plain(go.Figure([_gaps(steps), *resting, *traces, _captions(steps, texts, language)], layout))
+    return Figure(layout, [_gaps(steps), *resting, *traces, _captions(steps, texts, language)]).plain()
 
 
 def _layout(steps: Steps, height: int, language: Language) -> dict[str, Any]:
     return {
-        "template": "none",
         "height": height,
         "margin": _MARGIN,
         "font": {"family": FONT, "size": 15, "color": INK},
@@ -89,10 +86,16 @@ def _layout(steps: Steps, height: int, language: Language) -> dict[str, Any]:
 def _time_axis(duration_s: float, language: Language) -> dict[str, Any]:
     # Plotly has no axis of elapsed time. A date axis gives ticks on whole minutes at every zoom.
     digits = "%-M:%S" if duration_s < 3600 else "%-H:%M:%S"
+    mark = language.separators[0]
     return {
         "type": "date",
         "range": [_date(0.0), _date(max(duration_s, 1.0))],
         "tickformat": digits,
+        # ticks less than a second apart would repeat their label
+        "tickformatstops": [
+            {"dtickrange": [None, 99], "value": f"{digits}{mark}%2f"},
+            {"dtickrange": [100, 999], "value": f"{digits}{mark}%1f"},
+        ],
         "hoverformat": digits,
         "tickangle": 0,
         "ticks": "outside",
@@ -133,26 +136,26 @@ def _valence_axis(language: Language) -> dict[str, Any]:
     }
 
 
-def _area(steps: Steps, values: Floats, colour: str, axis: str, kind: type[np.number]) -> go.Scatter:
+def _area(steps: Steps, values: Floats, colour: str, axis: str, kind: type[np.number]) -> Trace:
     # Plotly fills straight across missing values. Zeros without a line leave the gap empty.
     height = np.where(is_read(steps), values, 0.0)
     return _filled(steps, height.astype(kind), yaxis=axis, fillcolor=colour)
 
 
-def _gaps(steps: Steps) -> go.Scatter:
+def _gaps(steps: Steps) -> Trace:
     stripes = {"shape": "/", "fgcolor": "#9aa3aa", "bgcolor": "#eef0f2", "size": 7, "solidity": 0.2}
     unread = ~is_read(steps) & ~is_resting(steps)
     return _filled(steps, unread.astype(np.uint8), fillpattern=stripes)
 
 
-def _resting(steps: Steps) -> go.Scatter:
+def _resting(steps: Steps) -> Trace:
     dots = {"shape": ".", "fgcolor": "#1f5673", "bgcolor": "#dfe6f2", "size": 8, "solidity": 0.1}
     return _filled(steps, is_resting(steps).astype(np.uint8), fillpattern=dots)
 
 
-def _filled(steps: Steps, height: NDArray[Any], **look: Any) -> go.Scatter:
+def _filled(steps: Steps, height: NDArray[Any], **look: Any) -> Trace:
     """Upright edges. The last step is drawn at full length; the axis ends with the session."""
-    return go.Scatter(
+    return scatter(
         **_each_step(steps, 0.0),
         y=np.append(height, height[-1]),
         mode="lines",
@@ -180,11 +183,11 @@ def _marks(events_s: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _captions(steps: Steps, texts: Sequence[str], language: Language) -> go.Scatter:
+def _captions(steps: Steps, texts: Sequence[str], language: Language) -> Trace:
     """Hover captions: invisible points in the middle of each step."""
     closed, not_read = language.gettext("eyes closed"), language.gettext("face not read")
     drawn = zip(texts, is_read(steps), is_resting(steps), strict=True)
-    return go.Scatter(
+    return scatter(
         **_each_step(steps, 0.5),
         y=np.full(len(texts), 0.5, np.float32),
         text=[text if read else closed if resting else not_read for text, read, resting in drawn],

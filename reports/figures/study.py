@@ -6,11 +6,20 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from pipeline.analysis.summaries import Number
-from reports.figures.style import MARK, error_bars, percent_axis, plain, plain_layout
-from reports.words.labels import INK, PAPER
+from reports.figures.style import (
+    MARK,
+    Figure,
+    Trace,
+    bar,
+    error_bars,
+    percent,
+    percent_axis,
+    plain_layout,
+    scatter,
+)
+from reports.words.labels import INK, PAPER, condition_word
 from reports.words.language import Language
 from reports.words.study import interval
 
@@ -26,7 +35,7 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
     conditions = sorted({row["condition"] for row in rows})
     patients = sorted({row["patient_id"] for row in rows} - {""})
     level = {name: place for place, name in enumerate(["", *reversed(patients)])}
-    figure = go.Figure(layout=plain_layout(96 + 26 * len(level)))
+    figure = Figure(plain_layout(96 + 26 * len(level)))
     width = 1 / len(conditions)
     ends = [abs(row[name]) for row in rows for name in ("difference_low", "difference_high")]
     step = next((step for step in (1, 2, 5, 10, 20) if max(ends) / step <= 3), 50)
@@ -57,13 +66,15 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
             }
         )
         figure.add_annotation(
-            text=f"<b>{escape(condition)}</b>",
-            x=0.5,
-            y=1.0,
-            xref=f"x{ending} domain",
-            yref="paper",
-            yanchor="bottom",
-            showarrow=False,
+            {
+                "text": f"<b>{escape(condition_word(condition, language))}</b>",
+                "x": 0.5,
+                "y": 1.0,
+                "xref": f"x{ending} domain",
+                "yref": "paper",
+                "yanchor": "bottom",
+                "showarrow": False,
+            }
         )
     everybody = language.gettext("all patients")
     names = {"": f"<b>{everybody}</b>"}
@@ -79,15 +90,15 @@ def forest_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict
             "gridcolor": "#eef0f2",
         },
     )
-    return plain(figure)
+    return figure.plain()
 
 
 def _estimates(
     rows: Sequence[Mapping[str, Any]], level: Mapping[str, int], of_all: bool, axis: str, language: Language
-) -> go.Scatter:
+) -> Trace:
     everybody = language.gettext("all patients")
     found = [Number(row["difference"], row["difference_low"], row["difference_high"]) for row in rows]
-    return go.Scatter(
+    return scatter(
         x=[number.value for number in found],
         y=[level[row["patient_id"]] for row in rows],
         xaxis=axis,
@@ -110,15 +121,21 @@ def _estimates(
 
 
 def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[str, Any]:
-    """Mean share around events with its interval, and at matched moments; time from the event."""
-    figure = go.Figure(layout=plain_layout(260))
+    """Mean share around events with its interval, and at matched moments; time from the event.
+
+    Nothing is drawn of bins without an interval: too few events.
+    """
+    figure = Figure(plain_layout(260))
     middle = [(row["from_s"] + row["to_s"]) / 2 for row in rows]
+
+    def in_percent(row: Mapping[str, Any], name: str) -> float | None:
+        return None if row["value_low"] is None else percent(row[name])
+
     for name, width in (("value_low", 0), ("value_high", 0)):
-        band = [None if row[name] is None else 100 * row[name] for row in rows]
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=middle,
-                y=band,
+                y=[in_percent(row, name) for row in rows],
                 mode="lines",
                 line={"width": width},
                 fill="tonexty" if name == "value_high" else None,
@@ -130,40 +147,40 @@ def event_figure(rows: Sequence[Mapping[str, Any]], language: Language) -> dict[
         ("matched", {"color": INK, "width": 2, "dash": "dot"}),
         ("value", {"color": MARK, "width": 3}),
     ):
-        found = [None if row[name] is None else round(100 * row[name], 2) for row in rows]
         said = language.gettext("around events") if name == "value" else language.gettext("matched moments")
         figure.add_trace(
-            go.Scatter(
+            scatter(
                 x=middle,
-                y=found,
+                y=[in_percent(row, name) for row in rows],
                 mode="lines",
                 line=line,
                 hovertemplate=f"%{{y:.0f}} % {said}<extra></extra>",
             )
         )
-    figure.add_vline(0, line={"color": INK, "width": 1})
+    upright = {"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain"}
+    figure.add_shape(upright | {"line": {"color": INK, "width": 1}})
     figure.update_layout(
         margin={"l": 52, "b": 52},
         xaxis={"title": {"text": language.gettext("seconds from the event"), "standoff": 8}},
         yaxis={**percent_axis([0, 1]), "range": None, "rangemode": "tozero"},
     )
-    return plain(figure)
+    return figure.plain()
 
 
 def coverage_figure(coverages: Sequence[float], language: Language) -> dict[str, Any]:
     """Histogram of the sessions' coverage, in tenths."""
     counts, edges = np.histogram(coverages, BINS, (0, 1))
-    percent = [round(100 * float(edge)) for edge in edges]
-    figure = go.Figure(layout=plain_layout(260))
+    tenths = [round(100 * float(edge)) for edge in edges]
+    figure = Figure(plain_layout(260))
     figure.add_trace(
-        go.Bar(
-            x=[(low + high) / 2 for low, high in pairwise(percent)],
+        bar(
+            x=[(low + high) / 2 for low, high in pairwise(tenths)],
             y=counts.tolist(),
             width=100 / BINS - 1,
             text=[
                 language.ngettext("%(count)s session", "%(count)s sessions", int(count))
                 + f", {low}–{high}\u00a0%"
-                for count, low, high in zip(counts, percent[:-1], percent[1:], strict=True)
+                for count, low, high in zip(counts, tenths[:-1], tenths[1:], strict=True)
             ],
             textposition="none",
             hovertemplate="%{text}<extra></extra>",
@@ -175,4 +192,4 @@ def coverage_figure(coverages: Sequence[float], language: Language) -> dict[str,
         xaxis=percent_axis([0, 100]),
         yaxis={"fixedrange": True, "gridcolor": "#e6eaed", "zeroline": False, "nticks": 5, "tickformat": "d"},
     )
-    return plain(figure)
+    return figure.plain()

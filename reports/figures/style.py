@@ -1,10 +1,12 @@
 """The common style of all figures of several sessions."""
 
-import json
-from collections.abc import Sequence
+import math
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import plotly.graph_objects as go
+import numpy as np
 
 from pipeline.analysis.summaries import Number
 from reports.words.labels import INK, PAPER, QUIET
@@ -74,7 +76,6 @@ def corner(text: str, y: float, anchor: str) -> dict[str, Any]:
 
 def plain_layout(height: int) -> dict[str, Any]:
     return {
-        "template": "none",
         "height": height,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 34},
         "font": {"family": FONT, "size": 15, "color": INK},
@@ -97,7 +98,65 @@ TIME_AXIS = {
 }
 
 
-def plain(figure: go.Figure) -> dict[str, Any]:
-    """The figure as the JSON object that Plotly's script draws."""
-    plain: dict[str, Any] = json.loads(figure.to_json())
-    return plain
+Trace = dict[str, Any]
+
+
+def scatter(**values: Any) -> Trace:
+    return {"type": "scatter", **values}
+
+
+def bar(**values: Any) -> Trace:
+    return {"type": "bar", **values}
+
+
+@dataclass
+class Figure:
+    """What Plotly's script draws. Plotly's own classes check every name and value, which takes a third of the
+    time of a page; here the tests do.
+    """
+
+    layout: dict[str, Any]
+    traces: list[Trace] = field(default_factory=list)
+
+    def add_trace(self, trace: Trace) -> None:
+        self.traces.append(trace)
+
+    def add_annotation(self, annotation: dict[str, Any]) -> None:
+        self.layout = {**self.layout, "annotations": [*self.layout.get("annotations", []), annotation]}
+
+    def add_shape(self, shape: dict[str, Any]) -> None:
+        self.layout = {**self.layout, "shapes": [*self.layout.get("shapes", []), shape]}
+
+    def update_layout(self, changes: Mapping[str, Any] | None = None, **further: Any) -> None:
+        """Change values at any depth."""
+        self.layout = _updated(self.layout, {**(changes or {}), **further})
+
+    def plain(self) -> dict[str, Any]:
+        """The figure as a JSON object."""
+        return {"data": _plain(self.traces), "layout": _plain(self.layout)}
+
+
+def _updated(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    new = dict(old)
+    for name, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(new.get(name), Mapping)
+        new[name] = _updated(new[name], value) if both else value
+    return new
+
+
+_ARRAYS = {"uint8": "u1", "float32": "f4"}
+"""Arrays that figures hold, under the names of Plotly's script."""
+
+
+def _plain(value: Any) -> Any:
+    """Without values that are not set; arrays as Plotly's script reads them, not-a-number as null."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items() if part is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.ndarray):
+        kind = _ARRAYS[value.dtype.name]
+        return {"dtype": kind, "bdata": b64encode(value.tobytes()).decode("ascii")}
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,6 +1,5 @@
 """Pages on which a person chooses or draws: pictures, proposals, and what their scripts need."""
 
-import base64
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from PIL import Image
 
 from pipeline.records import Region, Seat, Still
+from reports.render import data_uri
 
 _SMALLEST_PX = 160
 
@@ -55,7 +55,3 @@ def proposal(number: int, seat: Seat, name: str, share: str, others: str) -> dic
 def region_text(region: Region) -> str:
     """As ``patient_region`` of a list: ``0,10,55.5,100``, in % of the picture."""
     return ",".join(f"{100 * edge:.1f}".removesuffix(".0") for edge in region)
-
-
-def data_uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

@@ -16,8 +16,8 @@ from pipeline.records import PEOPLE_COLUMNS, ROLES, SURE, Ids, Person, Seat, Sti
 from pipeline.store.counts import clock
 from pipeline.store.spreadsheet import Decimal, as_text, separator
 from reports.assets import INLINE
-from reports.forms.drawing import DRAWING_FILES, data_uri, picture, proposal
-from reports.render import choices_key, render, write_page
+from reports.forms.drawing import DRAWING_FILES, picture, proposal
+from reports.render import choices_key, data_uri, render, write_page
 from reports.words.formatting import command_line, seconds_text, share_text
 from reports.words.labels import IDENTITY_WORDS, in_words
 from reports.words.language import ENGLISH, Language

@@ -6,6 +6,7 @@ The page saves a table for ``emonext study apply``. The browser keeps what was f
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,8 @@ def _faces_text(still: Still, language: Language) -> str:
         f"{face.face_px:.0f}{NBSP}px" + "".join(f", {faults[fault]}" for fault in face.faults)
         for face in sorted(still.faces, key=lambda face: face.box[0])
     ]
-    return language.gettext("Faces, from the left: %(faces)s.", faces="; ".join(faces))
+    listed = reduce(lambda one, other: language.gettext("%(one)s; %(other)s", one=one, other=other), faces)
+    return language.gettext("Faces, from the left: %(faces)s.", faces=listed)
 
 
 def _place(place: int, seat: Seat, language: Language) -> dict[str, Any]:
@@ -224,6 +226,7 @@ def _cells(one: CheckedRecording, row: ListedRow) -> dict[str, str]:
         "bytes": str(one.size_bytes),
         "patient_id": row.patient_id,
         "session_id": row.session_id,
+        "recorded_at": row.recorded_at,
         "condition": row.condition,
         "consent": "" if row.consent is None else "yes" if row.consent else "no",
         "patient_region": region_text(row.region) if row.region else "",

@@ -17,9 +17,8 @@ from reports.index_data import NOTHING_KNOWN, IndexEntry, Overview
 from reports.pages.tasks import find_tasks
 from reports.render import render
 from reports.words import formatting as words
-from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STATE_WORDS, in_words
+from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STATE_WORDS, condition_word, in_words
 from reports.words.language import Language, marked
-from reports.words.patient import condition_word
 from reports.words.reasons import reason_text, reasons_text
 
 
@@ -157,7 +156,7 @@ def _parts(entries: Sequence[IndexEntry]) -> list[tuple[str, str, str]]:
 
 
 def _picture(history: PatientHistory, language: Language) -> Picture | None:
-    """In the reading of the patient's page; none where no session was seen enough."""
+    """In the reading of the patient's page; none where no session was read enough."""
     balances = [visit.own_balance.value if visit.own_balance else None for visit in history.visits]
     seen = [balance for balance in balances if balance is not None]
     if not seen:

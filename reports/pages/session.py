@@ -10,12 +10,12 @@ from reports.pages.session_sections import about, coverage, details, moments, sh
 from reports.render import render
 from reports.session_data import SessionMaterial
 from reports.words.dates import moment
+from reports.words.labels import condition_word
 from reports.words.language import Language, marked
-from reports.words.patient import condition_word
 from reports.words.session import answer, in_short
 
 SECTIONS = (
-    Section("coverage", marked("How much could be seen"), coverage),
+    Section("coverage", marked("How much could be read"), coverage),
     Section("video", marked("The video"), video),
     Section("marking", marked("Mark what happens in the video"), markers),
     Section("moments", marked("Moments to look at"), moments),

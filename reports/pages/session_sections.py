@@ -1,6 +1,5 @@
 """What each section of a session's page shows."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from reports.figures.resampling import (
     step_length,
 )
 from reports.figures.session import expression_figure, valence_figure
+from reports.render import data_uri
 from reports.session_data import SessionMaterial
 from reports.study_data import flat
 from reports.words import formatting as words
@@ -132,7 +132,7 @@ def _moment(moment: Moment, material: SessionMaterial, language: Language) -> di
         "lasted_s": moment.end_s - moment.start_s,
         "spoken": Clock(material.recorded_at, language, "second")(moment.start_s),
         "sure": language.word(next(word for least, word in _SURE if moment.mean_p >= least)),
-        "picture": jpeg and f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}",
+        "picture": jpeg and data_uri(jpeg),
         "is_all_blurred": moment.peak_s in jpegs and jpeg is None,
     }
 

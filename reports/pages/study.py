@@ -16,6 +16,7 @@ from pipeline.records import SURE, IdentityState
 from pipeline.robustness.multiverse_results import Verdict, verdicts
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from pipeline.store.status import stored_reasons
+from pipeline.study.event_locked import EventSettings
 from reports.assets import INLINE, Assets
 from reports.figures.multiverse import specification_curve
 from reports.figures.study import coverage_figure, event_figure
@@ -27,11 +28,10 @@ from reports.render import render
 from reports.study_data import Study
 from reports.words import formatting as words
 from reports.words.adaptation import adaptation_words
-from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, in_words
+from reports.words.labels import IDENTITY_WORDS, STATE_COUNTS, STUDY_READING_WORDS, compared_text, in_words
 from reports.words.language import SOURCE, Language, marked
 from reports.words.multiverse import (
     CHOICE_TITLES,
-    condition_text,
     level_text,
     moves_text,
     span_text,
@@ -61,7 +61,7 @@ def study_page(study: Study, language: Language, assets: Assets = INLINE) -> Mar
 def _answer(study: Study, language: Language) -> str:
     patients, sessions = study.sessions["patient_id"].n_unique(), study.sessions.height
     return language.gettext(
-        "There are timelines of %(sessions)s of %(patients)s; in %(enough)s of them the face was seen enough "
+        "There are timelines of %(sessions)s of %(patients)s; in %(enough)s of them the face was read enough "
         "to say something.",
         sessions=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", sessions),
         patients=language.ngettext("%(count)s\u00a0patient", "%(count)s\u00a0patients", patients),
@@ -172,7 +172,7 @@ def _multiverse(study: Study, language: Language) -> Mapping[str, Any] | None:
 def _analyses(verdict: Verdict, table: pl.DataFrame, language: Language) -> dict[str, Any]:
     computed = table.filter(pl.col("difference").is_not_null()).to_dicts()
     return {
-        "title": condition_text(verdict),
+        "title": compared_text(verdict.condition, verdict.reference, language),
         "verdict": verdict_text(verdict, language),
         "span": span_text(verdict, language),
         "moves": moves_text(verdict, language),
@@ -200,17 +200,18 @@ def _events(study: Study, language: Language) -> Mapping[str, Any]:
     positive = table.filter(measure="share", of="positive").sort("from_s")
     kinds = [(what, rows) for (what,), rows in positive.group_by("what", maintain_order=True)]
     return {
+        "least": EventSettings.clusters,
         "kinds": [
             {
                 "title": what or language.gettext("All events"),
                 "events": rows["events"].max(),
                 "pairs": rows["pairs"].max(),
                 "patients": rows["patients"].max(),
-                "figure": event_figure(rows.to_dicts(), language),
+                "figure": event_figure(rows.to_dicts(), language) if rows["value_low"].count() else None,
                 "rows": [_bin(row, language) for row in rows.iter_rows(named=True)],
             }
             for what, rows in sorted(kinds, key=lambda kind: str(kind[0]))
-        ]
+        ],
     }
 
 
@@ -305,7 +306,7 @@ def _by_text(told: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
 
 SECTIONS = (
     Section("finished", marked("Who finished, who did not, and why"), _finished),
-    Section("coverage", marked("How much was seen"), _coverage),
+    Section("coverage", marked("How much could be read"), _coverage),
     Section("identity", marked("Whether it was the patient"), _identity),
     Section("conditions", marked("Conditions compared"), conditions_section),
     Section("missing", marked("How much the unseen time could matter"), missing_section),

@@ -84,7 +84,7 @@ _KINDS: Mapping[str, _Kind] = {
         lambda of: (of.process,),
     ),
     "unseen": _Kind(
-        marked("Seen too little to say"),
+        marked("Read too little to say"),
         marked(
             "Before the next session, check light, distance and seat with a short recording of a person in "
             "the patient’s chair."

@@ -7,16 +7,17 @@
   const clear = form.querySelector("[type=reset]");
   const patients = [...document.querySelectorAll(".patient")].map((element) => {
     const details = element.querySelector("details");
+    const summary = element.querySelector("summary");
     const rows = [...element.querySelectorAll("tbody tr")].map((row) => {
       const shown = row.querySelector(".state");
       return {
         row,
-        words: `${row.cells[0].textContent} ${shown.textContent}`.toLowerCase(),
+        words: [row.cells[0], row.querySelector(".condition"), shown].map((cell) => cell?.textContent).join(" ").toLowerCase(),
         states: [...shown.classList, row.hasAttribute("data-needed") ? "needed" : ""],
-        condition: row.dataset.condition ?? "",
+        kind: row.querySelector(".condition")?.textContent,
       };
     });
-    return { element, details, open: details.open, id: element.dataset.id, rows };
+    return { element, details, open: details.open, id: element.dataset.id, rows, summary, all: summary.textContent };
   });
 
   const find = () => {
@@ -25,19 +26,21 @@
     const isFiltered = isChosen || wanted.length > 0;
     let people = 0;
     let sessions = 0;
-    for (const { element, details, open, id, rows } of patients) {
+    for (const { element, details, open, id, rows, summary, all } of patients) {
       const name = id.toLowerCase();
       const isOther = patient.value && patient.value !== id;
       let hits = 0;
-      for (const { row, words, states, condition: kind } of rows) {
+      for (const { row, words, states, kind } of rows) {
         row.hidden =
           isOther ||
-          (condition?.value && kind !== condition.value) ||
+          (condition?.value && kind !== condition.selectedOptions[0].textContent) ||
           (state.value && !states.includes(state.value)) ||
           !wanted.every((word) => name.includes(word) || words.includes(word));
         hits += !row.hidden;
       }
       element.hidden = !hits;
+      const part = found.dataset.part.replace("{shown}", hits).replace("{all}", rows.length);
+      summary.textContent = hits === rows.length ? all : part;
       people += hits > 0;
       sessions += hits;
       // Whoever looks for sessions wants to see them, and whoever searches for a patient does not.

@@ -34,9 +34,21 @@
   }
 
   const ID = new RegExp(`^(?:${page.idPattern})$`);
+  const DATE = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?$/;
+  const isDate = (text) => DATE.test(text) && !Number.isNaN(Date.parse(text.replace(" ", "T")));
   const isWrong = (row, field) => {
     const text = cell(row, field);
-    return field.endsWith("_id") && text !== "" && (!ID.test(text) || page.reserved.includes(text.toLowerCase()));
+    if (text === "") return false;
+    // the list may have other forms of dates: `study check` judges it
+    if (field === "recorded_at") return text !== given(row, field) && !isDate(text);
+    return field.endsWith("_id") && (!ID.test(text) || page.reserved.includes(text.toLowerCase()));
+  };
+  // As others read it aloud: without capitals, accents, blanks and signs.
+  const spoken = (text) => text.normalize("NFD").toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+  const otherwise = (row) => {
+    const own = cell(row, "condition");
+    const others = rows.map((_, other) => cell(other, "condition"));
+    return [...new Set(others)].filter((text) => text && own && text !== own && spoken(text) === spoken(own));
   };
   const missing = (row) => NEEDED.filter((field) => cell(row, field) === "" || isWrong(row, field));
   const names = (some) => some.map((field) => fields[field]).join(", ");
@@ -81,9 +93,11 @@
     const emptied = page.listed ? FIELDS.filter((field) => given(row, field) && !cell(row, field)) : [];
     const others = recordingsOf(row);
     element.classList.toggle("complete", !left.length);
-    element.querySelector(".wrong-id").textContent = inputs.some((one) => isWrong(row, one.dataset.field))
-      ? words.wrong_id
-      : "";
+    const wrong = inputs.find((one) => isWrong(row, one.dataset.field))?.dataset.field;
+    element.querySelector(".wrong-id").textContent =
+      wrong === undefined ? "" : wrong === "recorded_at" ? words.wrong_date : words.wrong_id;
+    const alike = otherwise(row);
+    element.querySelector(".alike").textContent = alike.length ? fill(words.alike, { others: alike.join(", ") }) : "";
     element.querySelector(".still-missing").textContent = [
       left.length ? fill(words.missing, { fields: names(left) }) : words.complete,
       emptied.length ? fill(words.keeps, { fields: names(emptied) }) : "",

@@ -80,6 +80,25 @@ FAULT_WORDS = {
 }
 """The keys of ``Summary.fault_s``."""
 
+DRAWN_WORDS = {
+    "no_face": marked("no face"),
+    "other_person": marked("not the patient"),
+    "low_quality": marked("not readable"),
+    "eyes_shut": marked("eyes closed"),
+    "decode_error": marked("video damaged"),
+    "no_sample": marked("no sample"),
+    "outside": marked("not part of the session"),
+    "unread": marked("no face, or not readable"),
+    "patient": marked("patient"),
+    "caregiver": marked("caregiver"),
+    "other": marked("other"),
+    "unknown": marked("unknown"),
+    "note": marked("Automated estimate of facial expression: not a feeling, not a diagnosis."),
+    "told": marked("{what}: {said}"),
+    **FAULT_WORDS,
+}
+"""What is written into annotated copies of videos."""
+
 STATE_WORDS = {
     "done": marked("Done"),
     "to_check": marked("To check"),
@@ -118,6 +137,25 @@ STATE_COUNTS = {
 def in_words(table: Mapping[str, str], language: Language) -> dict[str, str]:
     """One of the tables above in a language: ``in_words(EMOTION_WORDS, french)["happy"]``."""
     return {key: language.word(text) for key, text in table.items()}
+
+
+CONDITION_WORDS = {
+    "baseline": marked("baseline"),
+    "music": marked("music"),
+    "garden": marked("garden"),
+}
+"""The default reference, and conditions of the demonstration, which many studies have."""
+
+
+def condition_word(name: str, language: Language) -> str:
+    """A condition as it is shown; whatever a study calls its own is shown as it is."""
+    return language.word(CONDITION_WORDS[name]) if name in CONDITION_WORDS else name
+
+
+def compared_text(condition: str, reference: str, language: Language) -> str:
+    """``music − baseline``; without a condition, the reference alone."""
+    names = [condition_word(name, language) for name in (condition, reference) if name]
+    return " − ".join(names)
 
 
 READING_WORDS = {

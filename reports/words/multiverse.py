@@ -24,11 +24,6 @@ _MOVED_BY = {
 }
 
 
-def condition_text(verdict: Verdict) -> str:
-    """``music − baseline``."""
-    return f"{verdict.condition} − {verdict.reference}" if verdict.condition else verdict.reference
-
-
 def verdict_text(verdict: Verdict, language: Language) -> str:
     """In how many analyses the sign holds, and in how many the interval excludes zero."""
     count = language.number(verdict.analyses)

@@ -8,6 +8,7 @@ from pipeline.analysis.longitudinal import Difference, PatientHistory
 from pipeline.analysis.summaries import CORRECTED, Number
 from reports.words import dates
 from reports.words import formatting as words
+from reports.words.labels import condition_word
 from reports.words.language import Language, marked
 
 Differences = Mapping[str, Mapping[str, Difference]]
@@ -18,12 +19,6 @@ _DAYTIMES = {
     "evening": marked("evening"),
     "night": marked("night"),
 }
-
-_CONDITIONS = {
-    "music": marked("music"),
-    "garden": marked("garden"),
-}
-"""Conditions that many studies have; whatever else a study calls its own is shown as it is."""
 
 
 def answer(history: PatientHistory, language: Language) -> str:
@@ -69,16 +64,16 @@ def findings(history: PatientHistory, differences: Differences, language: Langua
     """
     if not history.seen and all(2 * visit.observed_s >= visit.duration_s for visit in history.visits):
         text = language.gettext(
-            "The recordings are short: in no session was the face seen long enough to say how the expression "
+            "The recordings are short: in no session was the face read long enough to say how the expression "
             "looked."
         )
-        return [(language.gettext("Seen too little"), text)]
+        return [(language.gettext("Read too little"), text)]
     if not history.seen:
         text = language.gettext(
-            "In no session was the face seen enough to say how the expression looked. "
+            "In no session was the face read enough to say how the expression looked. "
             "Where the camera stands and how light the room is matter most."
         )
-        return [(language.gettext("Seen too little"), text)]
+        return [(language.gettext("Read too little"), text)]
     found = [(language.gettext("As a rule"), _usual(history, language))]
     found.append((language.gettext("Lately"), _lately(history, language)))
     for name, of in differences.items():
@@ -108,10 +103,10 @@ def _usual(history: PatientHistory, language: Language) -> str:
     }
     shares = {of: words.share_text(mean.value, 1, language) for of, mean in means.items() if mean is not None}
     said = language.ngettext(
-        "In the one session in which the face was seen enough, it looked positive for %(positive)s of the "
-        "time seen, neutral for %(neutral)s and negative for %(negative)s.",
-        "Over the %(count)s sessions in which the face was seen enough, it looked positive for %(positive)s "
-        "of the time seen, neutral for %(neutral)s and negative for %(negative)s.",
+        "In the one session in which the face was read enough, it looked positive for %(positive)s of the "
+        "time read, neutral for %(neutral)s and negative for %(negative)s.",
+        "Over the %(count)s sessions in which the face was read enough, it looked positive for %(positive)s "
+        "of the time read, neutral for %(neutral)s and negative for %(negative)s.",
         len(history.seen),
         **{of: shares.get(of, "–") for of in ("positive", "neutral", "negative")},
     )
@@ -119,8 +114,8 @@ def _usual(history: PatientHistory, language: Language) -> str:
     if not left_out:
         return said
     return f"{said} " + language.ngettext(
-        "In %(count)s other session it was seen too little to say.",
-        "In %(count)s other sessions it was seen too little to say.",
+        "In %(count)s other session it was read too little to say.",
+        "In %(count)s other sessions it was read too little to say.",
         left_out,
     )
 
@@ -166,7 +161,7 @@ def _changed(last: str, of: str, difference: Difference, language: Language) -> 
             "%(last)s the face looked negative less often than before.", last=last
         ),
     }
-    share = language.gettext("(%(now)s of the time seen, against %(then)s)", **_from_to(difference, language))
+    share = language.gettext("(%(now)s of the time read, against %(then)s)", **_from_to(difference, language))
     said = texts[of, difference.direction]
     return f"{said[:-1]} {share}."
 
@@ -186,7 +181,7 @@ def _condition(differences: Mapping[str, Difference], language: Language) -> str
         if of == "positive":
             here, there = map(language.number, difference.counts)
             text = language.gettext(
-                "The face looked positive for %(now)s of the time seen, against %(then)s in the calm "
+                "The face looked positive for %(now)s of the time read, against %(then)s in the calm "
                 "sessions (%(here)s sessions against %(there)s).",
                 **values,
                 here=here,
@@ -253,13 +248,8 @@ def daytime_text(name: str, language: Language) -> str:
 def condition_label(name: str, reference: str, language: Language) -> str:
     """A condition as it is shown where it is known in which one the patient was calm."""
     if name == reference:
-        return language.gettext("calm (%(name)s)", name=name)
+        return language.gettext("calm (%(name)s)", name=condition_word(name, language))
     return condition_word(name, language)
-
-
-def condition_word(name: str, language: Language) -> str:
-    """A condition as it is shown."""
-    return language.word(_CONDITIONS[name]) if name in _CONDITIONS else name
 
 
 def part_label(kind: str, part: Part, language: Language) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.study.frozen_plans import Fault, FaultCode, FrozenPlan
 from pipeline.study.plan_file import Compared
 from pipeline.study.planned import Deviation, Mark, Planned
+from reports.words.labels import compared_text
 from reports.words.language import Language, marked
 from reports.words.reasons import result_reason
 from reports.words.study import measure_label
@@ -104,9 +105,10 @@ def _when(one: FrozenPlan, language: Language) -> str:
 def _compared(compared: Compared, reference: str, language: Language) -> str:
     """``Positive share: music − baseline``."""
     measure, of, condition = compared
-    label = measure_label(measure, of, language)
     return language.gettext(
-        "%(measure)s: %(condition)s − %(reference)s", measure=label, condition=condition, reference=reference
+        "%(measure)s: %(compared)s",
+        measure=measure_label(measure, of, language),
+        compared=compared_text(condition, reference, language),
     )
 
 

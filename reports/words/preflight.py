@@ -54,6 +54,8 @@ SCRIPT_WORDS = {
     "wrong_id": marked(
         "Write letters, digits, . _ or -, at most 64, with a letter or digit first; never a name."
     ),
+    "wrong_date": marked("Write the date as 2026-03-01, or with the time as 2026-03-01T14:30."),
+    "alike": marked("Other recordings have it as “{others}”: two spellings count as two conditions."),
     "correct": marked("Not saved: correct the marked field first."),
     "saved": marked("Saved as {file}. Now run the command at the end of this page."),
     "saved_part": marked("Saved as {file}, with {left} not complete. You can go on later, and save again."),
@@ -68,6 +70,7 @@ SCRIPT_WORDS = {
 FIELD_WORDS = {
     "patient_id": marked("patient"),
     "session_id": marked("session"),
+    "recorded_at": marked("date"),
     "condition": marked("condition"),
     "consent": marked("consent"),
     "patient_region": marked("seat"),

@@ -90,7 +90,7 @@ def _seen(material: SessionMaterial, language: Language) -> str:
     if not material.enough:
         return language.gettext(
             "Of the %(recorded)s recorded, the face could be read for only %(seen)s. "
-            "It was seen too little to say how the expression looked.",
+            "It was read too little to say how the expression looked.",
             recorded=recorded,
             seen=seen,
         )

@@ -2,7 +2,7 @@
 
 from reports.study_data import Study
 from reports.words import formatting as words
-from reports.words.labels import EMOTION_WORDS
+from reports.words.labels import EMOTION_WORDS, condition_word
 from reports.words.language import Language, marked
 
 _MEASURES = {
@@ -83,7 +83,7 @@ def _compared(study: Study, language: Language) -> list[str]:
         language.gettext(
             "Conditions were compared with “%(reference)s” by mixed models, patients with themselves; p is "
             "by permutation, corrected for the number of tests (Holm).",
-            reference=table["reference"][0],
+            reference=condition_word(table["reference"][0], language),
         )
     ]
 

@@ -27,7 +27,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole = encode(folder / "whole.mp4", [with_faces([])] * 10 * SECONDS, rate=10)
     content = whole.read_bytes()
     for number in range(1, 15):
-        (folder / f"v{number:02}.mp4").write_bytes(content)
+        # a box of its own at the end: no file is a copy of another
+        (folder / f"v{number:02}.mp4").write_bytes(content + b"\0\0\0\x0cfree" + number.to_bytes(4))
     (folder / "no_moov.mp4").write_bytes(content[: content.index(b"moov") - 4])
     encode(folder / "tall.mp4", [with_faces([], 180, 320)] * 10, rate=10)
     Image.new("RGB", (64, 64)).save(folder / "face.jpg")
@@ -67,7 +68,8 @@ def test_a_list_that_is_right_has_no_fault_and_no_warning(check: Check) -> None:
         row(2, exclude="1-2;3-4", condition="baseline"),
         row(3, consent="no", condition="baseline"),
     )
-    assert checked == Checked((), (), {})
+    # the third has no consent
+    assert checked == Checked((), (), {}, undated=(("P101", "S01"), ("P102", "S01")))
 
 
 def test_twelve_planted_faults_are_named_and_nothing_else(check: Check) -> None:
@@ -171,6 +173,18 @@ def test_nothing_of_a_session_without_consent_is_opened(
     checked = check(row(1, consent="no", video="no_moov.mp4", patient_face="torn.jpg", end_s="99"))
     assert checked == Checked((), (), {})
     assert opened == []
+
+
+def test_a_copy_of_a_recording_under_another_name_is_warned_of(check: Check, recordings: Path) -> None:
+    for copy in ("copy.mp4", "again.mp4"):
+        (recordings / copy).write_bytes((recordings / "v01.mp4").read_bytes())
+    checked = check(row(1), row(2), row(3, video="copy.mp4"), row(4, video="again.mp4", consent="no"))
+    assert checked.faults == ()
+    (warning,) = checked.warnings
+    assert str(warning) == (
+        "row 4, video: copy.mp4 is a copy of v01.mp4 of row 2; make sure that both rows are correct, or one "
+        "recording counts twice."
+    )
 
 
 def test_progress_counts_each_file_once(recordings: Path) -> None:

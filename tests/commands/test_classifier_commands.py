@@ -2,13 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
 from importlib.metadata import metadata, version
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from command_line import BAD_INPUT, DONE, Emonext, assert_nothing_half_written, assert_one_line_naming
+from command_line import BAD_INPUT, DONE, ROOT, Emonext, assert_nothing_half_written, assert_one_line_naming
 from PIL import Image
 
 from emonext import LABELS
@@ -79,6 +81,32 @@ def frames(tmp_path: Path) -> Path:
         lines.append(f"{number}.png,{LABELS[number % 7]},{split},{group}")
     (tmp_path / "frames.csv").write_text("\n".join(lines))
     return tmp_path / "frames.csv"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "nowhere", "--out", "run"],
+        ["evaluate", "nothing", "nowhere"],
+        ["weights", "verify", "nothing"],
+    ],
+)
+def test_a_wrong_path_is_told_before_torch_is_imported(command: tuple[str, ...], tmp_path: Path) -> None:
+    program = f"""
+import sys
+import cli
+sys.argv = {["emonext", *command]}
+try:
+    cli.main()
+except SystemExit as ended:
+    print(ended.code, "torch" in sys.modules)
+"""
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert ended.stdout == "2 False\n"
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_an_evaluation_is_told_and_written_in_every_form(

@@ -48,12 +48,18 @@ def run(emonext: Emonext) -> Emonext:
     return done
 
 
+@pytest.fixture(scope="module")
+def drawn(processed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test draws the clips."""
+    return shutil.copytree(processed, tmp_path_factory.mktemp("drawn") / "study")
+
+
 @pytest.fixture
-def rated(processed: Path, run: Emonext, tmp_path: Path) -> Path:
+def rated(drawn: Path, run: Emonext, tmp_path: Path) -> Path:
     """A study with a draw of six clips; recordings lie where they were."""
-    out = shutil.copytree(processed, tmp_path / "study")
-    run("rate", out, "--clips", 6, "--rater", "anna", "--rater", "ben", "--overlap", 2)
-    return out
+    if not clips_path(drawn).exists():
+        run("rate", drawn, "--clips", 6, "--rater", "anna", "--rater", "ben", "--overlap", 2)
+    return shutil.copytree(drawn, tmp_path / "study")
 
 
 def answer(out: Path, rater: str, code: str = "happy") -> Path:

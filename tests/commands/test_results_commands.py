@@ -160,6 +160,29 @@ def test_pages_of_commands_have_the_language_of_the_reports_or_their_own(emonext
     assert_one_line_naming(ended, "--lang")
 
 
+def test_reviews_follow_the_language_of_the_reports(emonext: Emonext, two: Path) -> None:
+    assert emonext("review", two, "P1", "S1", "--original", "--lang", "en").code == DONE
+    assert emonext("review", two, "P2", "S1", "--lang", "en").code == DONE
+    pages = [two / "review" / patient / "S1.html" for patient in ("P1", "P2")]
+    copies = [page.with_suffix(".mp4").read_bytes() for page in pages]
+    assert ['href="file:' in page.read_text() for page in pages] == [True, False]
+    ended = emonext("report", two, "--lang", "fr")
+    assert (ended.code, ended.err) == (DONE, "")
+    assert ['<html lang="fr">' in page.read_text() for page in pages] == [True, True]
+    assert ['href="file:' in page.read_text() for page in pages] == [True, False], "linked as before"
+    assert [page.with_suffix(".mp4").read_bytes() for page in pages] == copies, "no video was drawn"
+    made = [page.stat().st_mtime_ns for page in pages]
+    assert emonext("report", two).code == DONE
+    assert [page.stat().st_mtime_ns for page in pages] == made
+    pages[1].with_suffix(".mp4").unlink()
+    ended = emonext("report", two, "--lang", "en")
+    assert ended.code == DONE
+    assert ended.err.startswith("Note: the review of P2 S1 stays in its language: ")
+    assert '<html lang="en">' in pages[0].read_text()
+    assert emonext("review", two, "P1", "S1", "--lang", "fr").code == DONE
+    assert pages[0].with_suffix(".mp4").read_bytes() != copies[0], "labels are drawn in French"
+
+
 @pytest.mark.parametrize("command", [["people"], ["review"]])
 def test_where_there_is_no_folder_nothing_is_held(
     emonext: Emonext, tmp_path: Path, command: list[str]

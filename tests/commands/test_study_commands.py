@@ -186,6 +186,7 @@ def test_a_check_opens_the_recordings_and_counts(emonext: Emonext, recordings: P
     right = emonext("study", "check", recordings)
     assert right.code == DONE
     assert right.out.splitlines() == [
+        "Without a date: P012 S01; changes over weeks leave them out.",
         "Conditions: music 1, none 1",
         "Consent: no 1, yes 1",
         f"{recordings / 'sessions.csv'}: 2 sessions, 2 patients, no errors.",

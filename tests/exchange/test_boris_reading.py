@@ -1,10 +1,11 @@
 """exchange.boris: unusual BORIS projects and exports."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rating_files import boris, read, refused, stretches
+from rating_files import IDS, boris, read, refused, stretches
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 
@@ -164,3 +165,64 @@ def test_states_that_do_not_begin_and_end_in_turn_are_refused(tmp_path: Path, ro
     lines = "".join(f"P012_S02,happy,{row}\n" for row in rows.split())
     path.write_text(f"Observation id,Behavior,Behavior type,Time\n{lines}")
     assert said in refused(path)
+
+
+def of_two(one: str, other: str) -> list[list[Any]]:
+    happy = [[time, one, "happy", "", ""] for time in (1, 5)]
+    return [*happy, *([time, other, "happy", "", ""] for time in (20, 30))]
+
+
+def exported(path: Path, one: str, other: str, kind: str, name: str = "P012_S02") -> Path:
+    spans = [(one, 1, 5), (other, 20, 30)]
+    if kind == "aggregated":
+        rows = [f"{name},{who},happy,STATE,{start},{end}" for who, start, end in spans]
+        head = "Observation id,Subject,Behavior,Behavior type,Start (s),Stop (s)"
+    else:
+        edges = [(who, *edge) for who, *times in spans for edge in zip(("START", "STOP"), times, strict=True)]
+        rows = [f"{name},{who},happy,{what},{time}" for who, what, time in edges]
+        head = "Observation id,Subject,Behavior,Behavior type,Time"
+    path.write_text("\n".join([head, *rows]))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["project", "aggregated", "tabular"])
+@pytest.mark.parametrize("patient", ["P012", "patient"])
+def test_codes_of_another_subject_than_the_patient_are_no_rating(
+    tmp_path: Path, patient: str, kind: str
+) -> None:
+    path = tmp_path / ("p.boris" if kind == "project" else "t.csv")
+    made = (
+        boris(path, of_two(patient, "carer")) if kind == "project" else exported(path, patient, "carer", kind)
+    )
+    found = read(made)
+    assert stretches(found) == [(1, 5, "happy")]
+    assert (
+        found.notes[0] == f"{path.name}: codes of other subjects than the patient were left out: 'carer' (1)"
+    )
+
+
+@pytest.mark.parametrize("kind", ["project", "aggregated", "tabular"])
+def test_subjects_are_raters_where_none_is_the_patient(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / ("p.boris" if kind == "project" else "t.csv")
+    made = boris(path, of_two("anna", "ben")) if kind == "project" else exported(path, "anna", "ben", kind)
+    assert read(made).raters == ("anna", "ben")
+
+
+@pytest.mark.parametrize(
+    ("patient", "said"), [("Mr B", "('carer', 'Mr B')"), ("", "('carer', one without a name)")]
+)
+def test_two_subjects_of_a_named_rater_are_refused(tmp_path: Path, patient: str, said: str) -> None:
+    path = exported(tmp_path / "t.csv", patient, "carer", "tabular", "P012_S02_anna")
+    assert f"codes several people {said}; name the patient's subject P012." in refused(path)
+
+
+def test_an_observation_of_another_subject_alone_saw_nothing_of_the_patient(tmp_path: Path) -> None:
+    path = boris(tmp_path / "p.boris", of_two("carer", "carer"), **{"observation time interval": [0, 40]})
+    project = json.loads(path.read_text())
+    (own,) = project["observations"].values()
+    project["observations"]["P012_S03"] = {**own, "file": {"1": []}, "events": of_two("P012", "carer")}
+    path.write_text(json.dumps(project))
+    ratings = {one.ids: one for one in read(path, "none=neutral").ratings}
+    assert ratings[IDS].stretches == ()
+    assert ratings[IDS].rated == ((0, 40),)
+    assert [one.start_s for one in ratings["P012", "S03"].stretches] == [1]

@@ -24,6 +24,13 @@ def test_a_typed_map() -> None:
     assert codes.uncoded == "neutral"
 
 
+def test_an_accent_is_the_same_in_both_forms() -> None:
+    """macOS and some programs store é as e and an accent."""
+    composed, decomposed = "g\u00eane", "ge\u0302ne"
+    for one, other in ((composed, decomposed), (decomposed, composed)):
+        assert read_codes(f"{one}=sad").label(other) == "sad"
+
+
 def test_a_map_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "codes.toml"
     path.write_text('[codes]\n"Smile" = "happy"\nnone = "neutral"\n')

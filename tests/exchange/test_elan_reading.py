@@ -15,7 +15,8 @@ HAPPY = [(1000, 5000, "happy")]
 
 
 SEGMENTS = tier("segment", aligned("a1", "ts1", "ts2", "x"), aligned("a2", "ts2", "ts3", "y"))
-ONE = tier("emotion", aligned("a1", "ts1", "ts2", "happy"))
+HAPPY_1 = aligned("a1", "ts1", "ts2", "happy")
+ONE = tier("emotion", HAPPY_1)
 VIDEO = medium("file:///C:/v/P012_S02.mp4")
 
 
@@ -215,3 +216,46 @@ def test_what_a_rater_of_a_file_rated_is_not_stated_for_another(tmp_path: Path) 
     assert [one.is_assumed for one in found.ratings] == [False, True]
     (one,) = read(eaf(tmp_path / "P012_S02.eaf", ONE + rated)).ratings
     assert one.rated == ((1, 5),), "the tier of codes names nobody else"
+
+
+def two_people(patient: str, other: str) -> str:
+    return tier("emotion", HAPPY_1, person=patient) + tier(
+        "of the other", aligned("a2", "ts2", "ts3", "sad"), person=other
+    )
+
+
+@pytest.mark.parametrize("patient", ["P012", " p012", "Patient"])
+def test_codes_of_another_person_are_not_the_patient_s(tmp_path: Path, patient: str) -> None:
+    found = read(eaf(tmp_path / "P012_S02.eaf", two_people(patient, "carer")))
+    assert stretches(found) == [(1, 5, "happy")]
+    assert "tiers of other people than the patient were left out: 'of the other'" in found.notes[0]
+
+
+def test_a_dependent_tier_is_of_its_parent_s_person(tmp_path: Path) -> None:
+    tiers = two_people("P012", "carer") + tier(
+        "finer", referring("a3", "a2", "angry"), kind="assoc", parent="of the other"
+    )
+    found = read(eaf(tmp_path / "P012_S02.eaf", tiers))
+    assert stretches(found) == [(1, 5, "happy")]
+    assert "'of the other', 'finer'" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("patient", "said"), [("Mr B", "('carer', 'Mr B')"), ("", "('carer', one without a name)")]
+)
+def test_two_people_none_of_whom_is_named_as_the_patient_are_refused(
+    tmp_path: Path, patient: str, said: str
+) -> None:
+    answer = refused(eaf(tmp_path / "P012_S02.eaf", two_people(patient, "carer")))
+    assert f"codes several people {said}; name the patient's participant P012." in answer
+
+
+def test_an_empty_tier_without_a_name_is_nobody_s(tmp_path: Path) -> None:
+    tiers = tier("emotion", HAPPY_1, person="Mr B") + tier("default")
+    assert stretches(read(eaf(tmp_path / "P012_S02.eaf", tiers))) == [(1, 5, "happy")]
+
+
+def test_a_transcript_of_another_person_is_no_rating(tmp_path: Path) -> None:
+    words = tier("words", aligned("a3", "ts1", "ts3", "good morning"), person="carer")
+    found = read(eaf(tmp_path / "P012_S02.eaf", tier("emotion", HAPPY_1, person="Mr B") + words))
+    assert stretches(found) == [(1, 5, "happy")]

@@ -194,6 +194,24 @@ def test_what_no_sheet_can_hold_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_numbers_have_no_noise_of_binary_fractions(tmp_path: Path) -> None:
+    single = pa.array([0.1, 7.6], pa.float32())
+    named = [
+        NamedTable("t", pa.table({"time_s": [0.1 + 0.2, 38 * 0.2], "p": single, "x": [1e-9 / 3, 3600.2]}))
+    ]
+    assert repr(38 * 0.2) == "7.6000000000000005"
+    for decimal, lines in (
+        ("point", ["0.3,0.1,3.333333333e-10", "7.6,7.6,3600.2"]),
+        ("comma", ["0,3;0,1;3,333333333e-10", "7,6;7,6;3600,2"]),
+    ):
+        assert csv_files(named, decimal)["t.csv"](tmp_path / "t.csv").read_text().splitlines()[1:] == lines
+    sheet = openpyxl.load_workbook(write_xlsx(named, tmp_path / "x.xlsx"))["t"]
+    assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)] == [
+        [0.3, 0.1, 3.333333333e-10],
+        [7.6, 7.6, 3600.2],
+    ]
+
+
 def test_hostile_texts_and_numbers_that_are_none(tmp_path: Path) -> None:
     table = pa.table({"=a": ["=1+1", "http://x", None], "b": [float("nan"), float("inf"), -1.5]})
     named = [NamedTable("t", table)]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from rating_files import read, refused, stretches
+from rating_files import IDS, read, refused, stretches
 
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 
@@ -68,3 +68,20 @@ def test_half_a_statement_of_what_was_rated_is_refused(tmp_path: Path, cells: st
     path = tmp_path / "P012_S02.csv"
     path.write_text(f"start_s,end_s,code,rated_from_s,rated_to_s\n1,5,happy,{cells}\n")
     assert "row 2" in refused(path)
+
+
+def test_rows_of_another_session_than_the_file_s_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "P012_S02.csv"
+    path.write_text("patient_id,session_id,start_s,end_s,code\nP012,S03,1,5,happy\n")
+    assert "is named after P012 S02, but its rows are of P012 S03; rename it, or" in refused(path)
+    path.write_text(path.read_text() + "P012,S02,6,7,sad\n")
+    assert [one.ids for one in read(path).ratings] == [IDS, ("P012", "S03")]
+
+
+def test_a_table_without_a_row_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "P012_S02_anna.csv"
+    path.write_text("start_s,end_s,code\n")
+    found = read(path)
+    assert found.notes == (
+        "P012_S02_anna.csv: anna, P012 S02: no usable code, so this rating is not compared",
+    )

@@ -72,9 +72,20 @@ def test_a_video_tells_its_session(file: str) -> None:
 # --- plain tables
 
 
+def test_a_rater_in_two_spellings_is_one(tmp_path: Path) -> None:
+    text = "start_s,end_s,code\n0,1,happy\n"
+    put(tmp_path / "P1_S1_Zoe\u0308.csv", text)
+    put(tmp_path / "P1_S1.b_Zo\u00eb.csv", text)
+    assert read(tmp_path).raters == ("Zo\u00eb",)
+    put(tmp_path / "P2_S1_ZO\u00cb.csv", text)
+    found = read(tmp_path)
+    assert found.raters == ("Zo\u00eb",)
+    assert found.notes[0] == "'ZO\u00cb', 'Zo\u00eb': spellings of one rater, Zo\u00eb"
+
+
 def test_an_empty_table_has_no_ratings(tmp_path: Path) -> None:
     path = put(tmp_path / "anna.csv", "patient_id,session_id,start_s,end_s,code\n")
-    with pytest.raises(InputError, match="no rating of a session of this folder"):
+    with pytest.raises(InputError, match="has no row below its header"):
         read(path)
 
 

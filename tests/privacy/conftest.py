@@ -1,18 +1,15 @@
 """What the tests of this room share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from consent_study import VIDEO, Study
+from consent_study import Study
 from markupsafe import Markup
-from purging import Process
-from videos import encode, with_faces
+from purging import Process, ProcessedStudies
 
-from pipeline.processing.batch import process_sessions
-from pipeline.processing.jobs import in_this_process
-from pipeline.processing.session import Networks, Session, Settings
-from reports import render, write_reports
+from pipeline.processing.session import Networks
+from reports import render
 
 
 @pytest.fixture
@@ -20,24 +17,36 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "study"
 
 
+@pytest.fixture(scope="session")
+def processed(tmp_path_factory: pytest.TempPathFactory, fake_networks: Networks) -> ProcessedStudies:
+    return ProcessedStudies(tmp_path_factory.mktemp("processed"), fake_networks)
+
+
 @pytest.fixture
-def process(make_recording: Callable[..., Path], fake_networks: Networks, out: Path) -> Process:
+def process(processed: ProcessedStudies, out: Path) -> Process:
     """Sessions of a second each, by names like P1/S1."""
-    video = make_recording("recording.mp4", [(40, 60)])
 
     def run(*names: str, consent: bool | None = True) -> None:
-        sessions = [Session(*name.split("/"), video, consent=consent) for name in names]
-        engine = in_this_process(fake_networks)
-        process_sessions(sessions, out, Settings(), engine, "0" * 64, write_pages=write_reports)
+        if consent and not out.exists():
+            processed.copy(out, *names)
+        else:
+            processed.process(out, *names, consent=consent)
 
     return run
 
 
+@pytest.fixture(scope="session")
+def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("consent") / "study"
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture
-def study(tmp_path: Path, fake_networks: Networks) -> Study:
-    for name, corner in ((VIDEO, (40, 60)), ("b.mp4", (80, 60))):
-        encode(tmp_path / name, [with_faces([corner])] * 10, rate=10)
-    return Study(tmp_path, fake_networks)
+def study(study_folder: Path, fake_networks: Networks) -> Study:
+    study = Study(study_folder, fake_networks)
+    study.restore("recordings")
+    return study
 
 
 @pytest.fixture

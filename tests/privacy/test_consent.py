@@ -49,8 +49,7 @@ def test_refused(study: Study, status: str) -> None:
 
 @STATUS
 def test_withdrawn(study: Study, status: str) -> None:
-    study.process("yes")
-    study.make_everything()
+    study.restore("everything")
     assert len(traces(study)) > 20
     harm_status(study.out, status)
     told: list[Path] = []
@@ -75,7 +74,7 @@ def test_withdrawn(study: Study, status: str) -> None:
 
 @STATUS
 def test_given_again(study: Study, status: str) -> None:
-    study.process("yes")
+    study.restore("results")
     before = timeline_path(study.out, *WHO).read_bytes()
     study.make_everything()
     roles = study.out / "roles" / f"patient_id={WHO[0]}" / f"{WHO[1]}.parquet"
@@ -122,7 +121,7 @@ def test_nothing_of_a_recording_without_consent_is_looked_at(
 
 def test_a_refusal_comes_before_any_recording_is_read(study: Study) -> None:
     """The list has the one without consent last."""
-    study.process("yes")
+    study.restore("results")
 
     def look(session: Session, done: int, total: int) -> None:
         if session.ids == OTHER:
@@ -132,7 +131,7 @@ def test_a_refusal_comes_before_any_recording_is_read(study: Study) -> None:
 
 
 def test_a_list_may_name_a_recording_that_was_deleted_after_consent_was_withdrawn(study: Study) -> None:
-    study.process("yes")
+    study.restore("results")
     study.video.unlink()
     listed = study.folder / "sessions.csv"
     rows = [f"{';'.join(WHO)};{VIDEO};photo.jpg;no", f"{';'.join(OTHER)};b.mp4;;yes"]

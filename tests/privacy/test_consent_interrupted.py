@@ -35,8 +35,7 @@ STEPS = ["_set_aside", "plan_purge", "remove_planned", "_worked_on"]
 def test_a_withdrawal_that_was_stopped_shows_nothing_and_is_finished_by_the_next_run(
     study: Study, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study.process("yes")
-    study.make_everything()
+    study.restore("everything")
 
     def die(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
@@ -56,7 +55,7 @@ def test_a_withdrawal_that_was_stopped_shows_nothing_and_is_finished_by_the_next
 
 
 def test_a_timeline_that_somebody_put_back_is_set_aside_again(study: Study) -> None:
-    study.process("yes")
+    study.restore("results")
     kept = timeline_path(study.out, *WHO).read_bytes()
     study.process("no")
     timeline_path(study.out, *WHO).parent.mkdir(parents=True)
@@ -68,7 +67,7 @@ def test_a_timeline_that_somebody_put_back_is_set_aside_again(study: Study) -> N
 
 
 def test_what_is_not_the_program_s_is_named(study: Study) -> None:
-    study.process("yes")
+    study.restore("results")
     (study.out / "notes").mkdir()
     (study.out / "notes" / "a.txt").write_text("P012 S01 was tired")
     (study.out / "notes" / "b.txt").write_text("P013 S01 was not")
@@ -80,8 +79,7 @@ def test_what_is_not_the_program_s_is_named(study: Study) -> None:
 
 @pytest.mark.parametrize("lost", [IDS_FILE, LOG_FILE])
 def test_a_comparison_goes_where_the_log_does_not_say_whose_it_was(study: Study, lost: str) -> None:
-    study.process("yes")
-    study.make_everything()
+    study.restore("everything")
     (study.out / "agreement" / "disagreements.csv").unlink()
     (study.out / lost).unlink()
     study.process("no")
@@ -90,7 +88,7 @@ def test_a_comparison_goes_where_the_log_does_not_say_whose_it_was(study: Study,
 
 
 def test_everybody_withdraws(study: Study) -> None:
-    study.process("yes")
+    study.restore("results")
     sessions = [replace(session, consent=False) for session in study.sessions("yes")]
     assert [outcome.state for outcome in study.run(sessions)] == ["withdrawn"] * 2
     assert traces(study) == []
@@ -108,7 +106,7 @@ def test_only_the_session_that_was_withdrawn_goes(study: Study) -> None:
 
 
 def test_a_new_refusal_costs_nobody_an_export(study: Study) -> None:
-    study.process("yes")
+    study.restore("results")
     export(study.out, "csv", study.out / "exports" / "csv")
     before = sorted((study.out / "exports").rglob("*"))
     study.run([Session(WHO[0], "S09", study.folder / "none.mp4", consent=False)])
@@ -128,7 +126,7 @@ def test_a_new_refusal_costs_nobody_an_export(study: Study) -> None:
 def test_a_lost_status_of_strange_metadata_is_one_of_a_session_that_waits(
     study: Study, metadata: dict[str, Any]
 ) -> None:
-    study.process("yes")
+    study.restore("results")
     path = timeline_path(study.out, *WHO)
     described = {**read_metadata(path), **metadata} if metadata else {}
     write_table(path, read_table(path), described)
@@ -142,8 +140,7 @@ def test_a_lost_status_of_strange_metadata_is_one_of_a_session_that_waits(
 
 @STATUS
 def test_a_purge_finds_what_is_set_aside(study: Study, status: str) -> None:
-    study.process("yes")
-    study.make_everything()
+    study.restore("everything")
     study.process("no")
     harm_status(study.out, status)
     found = purge(study.out, WHO[0], WHO[1], write_reports, own_text())
@@ -170,7 +167,7 @@ def test_what_is_encrypted_stays_so(study: Study) -> None:
 
 
 def test_what_was_set_aside_without_a_key_is_told(study: Study) -> None:
-    study.process("yes")
+    study.restore("results")
     study.process("no")
     try:
         use_key(write_key(study.folder / "study.key"))
@@ -184,7 +181,7 @@ def test_what_was_set_aside_without_a_key_is_told(study: Study) -> None:
 
 
 def test_the_status_page_says_why_and_not_that_it_failed(study: Study) -> None:
-    study.process("yes")
+    study.restore("results")
     study.process("no")
     page = write_status_page(study.out, study.folder / "status.html", running=False).read_text()
     assert "1 with consent withdrawn" in page
@@ -198,7 +195,7 @@ def test_the_status_page_says_why_and_not_that_it_failed(study: Study) -> None:
 def test_a_date_or_a_condition_that_changed_is_put_right_without_the_recording(
     study: Study,
 ) -> None:
-    study.process("yes")
+    study.restore("results")
     sessions = [replace(session, condition="lunch") for session in study.sessions("yes")]
     rows = pl.read_parquet(timeline_path(study.out, *WHO))
 
@@ -216,7 +213,7 @@ def test_a_date_or_a_condition_that_changed_is_put_right_without_the_recording(
 
 
 def test_a_recording_that_moved_is_not_read_again_and_is_found(study: Study) -> None:
-    study.process("yes")
+    study.restore("results")
     (study.folder / "moved").mkdir()
     moved = study.video.rename(study.folder / "moved" / "a.mp4")
     (outcome,) = study.run([Session(*WHO, moved, condition="music")])
@@ -227,7 +224,7 @@ def test_a_recording_that_moved_is_not_read_again_and_is_found(study: Study) -> 
 
 @pytest.mark.parametrize("change", [{"end_s": 0.5}, {"exclude": ((0.2, 0.4),)}])
 def test_what_pictures_depend_on_reads_them_again(study: Study, change: dict[str, Any]) -> None:
-    study.process("yes")
+    study.restore("results")
     sessions = [replace(session, **change) for session in study.sessions("yes")]
     study.run(sessions)
     assert np.all(pl.read_parquet(timeline_path(study.out, *WHO))["time_s"].to_numpy() <= 1.0)

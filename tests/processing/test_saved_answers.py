@@ -106,6 +106,20 @@ def test_another_way_to_write_the_same_stays(
     assert compare_answers(save(a={column: saved}), folder).changes == ()
 
 
+def test_a_date_of_the_list_in_another_form_stays_and_a_new_one_is_filled_in(
+    save: Save, folder: Path
+) -> None:
+    rows = "P1,S1,a.mp4,15/03/2026,yes\nP1,S2,b.mp4,,yes\n"
+    (folder / "sessions.csv").write_text("patient_id,session_id,video,recorded_at,consent\n" + rows)
+    ids = {"patient_id": "P1", "consent": "yes"}
+    one = {**ids, "session_id": "S1", "recorded_at": "15/03/2026"}
+    applied = apply(save(a=one, b={**ids, "session_id": "S2", "recorded_at": "2026-03-22"}), folder)
+    assert applied.replaced == []
+    assert (folder / "sessions.csv").read_text().endswith("15/03/2026,yes\nP1,S2,b.mp4,2026-03-22,yes\n")
+    (problem,) = compare_answers(save(c={**ids, "session_id": "S3", "recorded_at": "22/03"}), folder).problems
+    assert (problem.column, "is no date here" in problem.reason) == ("recorded_at", True)
+
+
 def test_a_list_with_decimal_commas_gets_them(save: Save, folder: Path) -> None:
     path = folder / "sessions.csv"
     path.write_text("video;start_s;patient_region\na.mp4;90,5;\n")

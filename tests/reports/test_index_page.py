@@ -233,3 +233,25 @@ def test_two_thousand_sessions_fit_into_a_page(tmp_path: Path, name: str) -> Non
     ]
     page = index_page(entries, language(name), INLINE)
     assert len(page.encode()) < 1_500_000
+
+
+def test_thousands_of_sessions_with_long_reasons_are_no_larger_in_french() -> None:
+    def reasons(n: int) -> tuple[Reason, ...]:
+        far = Reason.of("nobody_near", person=n % 5, far=0.5 + n % 37 / 100, most=0.5)
+        return Reason.of("not_recognised", reason=far), Reason.of("undecoded", seconds=n % 13 + 0.6)
+
+    entries = [
+        replace(
+            entry("to_check", *reasons(n)),
+            patient_id=f"P{n // 20:03}",
+            session_id=f"S{n % 20:02}",
+            summary=SEEN,
+            enough=True,
+            link=f"P{n // 20:03}/S{n % 20:02}.html",
+            condition="music",
+            identity="to_check",
+        )
+        for n in range(2000)
+    ]
+    page = index_page(entries, language("fr"), INLINE, Overview(study="study.html", is_status=True))
+    assert len(page.encode()) < 1_500_000

@@ -61,6 +61,30 @@ def test_sessions_that_need_a_person_are_filtered_by_keyboard(browser: Any, page
     assert visit.complaints == []
 
 
+def test_the_search_finds_conditions(browser: Any, pages: dict[str, Path]) -> None:
+    for name, word in (("en", "music"), ("fr", "musique")):
+        visit = Visit(browser, pages[name], SCREEN)
+        visit.page.fill("#filter-text", f"p1 {word}")
+        visit.page.wait_for_timeout(200)
+        assert visit.page.locator(".patient tbody tr:visible").count() == 2
+        assert [row.is_visible() for row in visit.page.locator(".patient").all()] == [True, False]
+
+
+def test_a_patient_of_whom_not_all_is_shown_says_so(browser: Any, pages: dict[str, Path]) -> None:
+    visit = Visit(browser, pages["en"], SCREEN)
+
+    def summaries() -> list[str]:
+        texts = visit.page.locator(".patient summary").all_text_contents()
+        return [text.replace("\u00a0", " ") for text in texts]
+
+    whole = ["2 sessions: 1 done, 1 to check", "2 sessions: 1 failed, 1 waiting"]
+    assert summaries() == whole
+    visit.page.select_option("#filter-state", "to_check")
+    assert summaries()[0] == "Sessions shown: 1 of 2"
+    visit.page.select_option("#filter-state", "")
+    assert summaries() == whole
+
+
 def test_a_command_is_copied(browser: Any, pages: dict[str, Path]) -> None:
     visit = Visit(browser, pages["en"], SCREEN)
     visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])

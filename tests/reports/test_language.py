@@ -26,6 +26,7 @@ from reports.index_data import IndexEntry
 from reports.options import last_options
 from reports.session_data import Pictures, SessionMaterial
 from reports.words.formatting import seconds_text, share_text, signed
+from reports.words.labels import CONDITION_WORDS, compared_text, condition_word
 from reports.words.language import ENGLISH, SOURCE, language, languages
 from reports.words.reasons import by_reason, reason_text, reasons_text, result_reason
 
@@ -68,6 +69,12 @@ def test_french_points_stand_apart() -> None:
             assert not wrong.search(shown), shown
 
 
+def test_a_number_that_may_be_zero_is_no_subject_in_french() -> None:
+    """“0 des 6 patients”: the number comes after what is counted."""
+    texts = [form for text in translations("fr").values() for form in forms(text)]
+    assert not [text for text in texts if re.search(r"%\(\w+\)s des %\(", text)]
+
+
 @pytest.mark.parametrize(
     ("count", "expected"), [(0, "0 séance"), (1, "1 séance"), (2, "2 séances"), (1500, "1 500 séances")]
 )
@@ -95,6 +102,17 @@ def test_numbers_and_dates_are_written_as_there() -> None:
 def test_an_unknown_language_is_an_error_that_names_those_there_are() -> None:
     with pytest.raises(ReportError, match="`language` de: there is no such language; choose en or fr"):
         language("de")
+
+
+def test_only_conditions_of_the_product_are_translated() -> None:
+    assert [condition_word(name, FRENCH) for name in CONDITION_WORDS] == ["référence", "musique", "jardin"]
+    assert [condition_word(name, FRENCH) for name in ("Baseline", "singing", "")] == [
+        "Baseline",
+        "singing",
+        "",
+    ]
+    assert compared_text("singing", "baseline", FRENCH) == "singing − référence"
+    assert compared_text("", "rest", FRENCH) == "rest"
 
 
 # reasons
@@ -152,7 +170,7 @@ def test_frequent_messages_of_other_programs_are_translated() -> None:
 def test_a_missing_result_has_its_reason_in_the_language_of_the_page() -> None:
     text = "3 of the 6 patients it takes have 2 sessions of both conditions in which enough was seen"
     assert result_reason(text, ENGLISH) == text
-    assert result_reason(text, FRENCH).startswith("3 des 6 patients nécessaires ont 2 séances")
+    assert result_reason(text, FRENCH).startswith("trop peu de patients ont 2 séances")
     rare = str(Reason.of("few_rated_of", groups="negative, surprise"))
     assert result_reason(rare, FRENCH).replace(NBSP, " ").endswith(" : négative et surprise")
     assert result_reason(str(Reason.of("no_measure", measure="share positive")), FRENCH).endswith(

@@ -51,6 +51,44 @@ def test_nothing_is_wider_than_the_screen(browser: Any, pages: Pages, kind: str)
             visit.page.context.close()
 
 
+CONTROLS = """
+() => [...document.querySelectorAll("button, input, select, textarea, video")]
+  .filter((one) => one.checkVisibility() && !one.closest(".moment, .events, .marked, .stretches"))
+  .map((one) => one.outerHTML.slice(0, 120))
+"""
+"""What a reader of paper can't use; times that lead into a video are also told on paper."""
+
+DARK = "() => [document.documentElement, document.body].map((one) => getComputedStyle(one).backgroundColor)"
+
+FOLDED = """
+() => [...document.querySelectorAll("details:not([open])")]
+  .filter((one) => one.checkVisibility() && one.lastElementChild.getBoundingClientRect().height === 0)
+  .map((one) => one.textContent.slice(0, 60))
+"""
+
+A4_PX = 703
+"""Between margins of 12 mm."""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_print_is_whole_and_without_controls(browser: Any, pages: Pages, kind: str) -> None:
+    for path in [pages[kind, name] for name in LANGUAGES if (kind, name) in pages]:
+        visit = Visit(browser, path, {"width": A4_PX, "height": 1000})
+        visit.page.emulate_media(media="print")
+        visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        visit.page.wait_for_timeout(200)
+        assert visit.page.evaluate(CONTROLS) == [], path.name
+        found = visit.page.evaluate(TOO_WIDE)
+        assert not found, "\n".join([path.name, *found])
+        assert {*visit.page.evaluate(DARK)} <= {"rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"}
+        if kind not in ("index", "agreement"):  # of many sessions and pairs, the reader chooses
+            assert visit.page.evaluate(FOLDED) == [], path.name
+        assert visit.page.pdf(format="A4").startswith(b"%PDF")
+        visit.page.context.close()
+
+
+@pytest.mark.browser  # beside the tests that need these pages: they take ten seconds to make
 def test_every_type_of_page_is_looked_at(pages: Pages) -> None:
     assert {kind for kind, _ in pages} == set(KINDS)
 

@@ -109,7 +109,7 @@ def test_too_little_is_under_ten_seconds_or_a_fifth(runs: Runs, too_little: bool
 
 def test_no_shares_are_shown_of_too_little(tmp_path: Path) -> None:
     page = page_of(make_timeline([("happy", 30), ("no_face", 170)]), tmp_path)
-    assert "the face could be read for only 6 s (15 %). It was seen too little to say" in page.text
+    assert "the face could be read for only 6 s (15 %). It was read too little to say" in page.text
     assert "Taken together" not in page.text
     assert "nearly all the time" not in page.text
 

@@ -73,7 +73,7 @@ def test_a_patient_who_was_hardly_seen_gets_no_number() -> None:
     row = session_row(enough=False, coverage=0.05, observed_s=30.0)
     history = histories(*tables([row], list(measure_rows(row, 0.5, 0.1))), "baseline")[0]
     found = page(history)
-    assert "In no session was the face seen enough" in found.text
+    assert "In no session was the face read enough" in found.text
     assert "50 %" not in found.text
     assert "5 % of the time recorded" in found.text
     assert not found.scripts
@@ -86,7 +86,7 @@ def test_plain_words_come_first() -> None:
     assert unsure < text.index("8 sessions from 7 January 2025 to 25 February 2025.") < text.index("In short")
     assert text.index("In short") < text.index("session by session") < text.index("How it was made")
     assert "There are too few sessions yet to compare the last ones" in text
-    assert "In 1 other session it was seen too little to say." in text
+    assert "In 1 other session it was read too little to say." in text
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_plain_words_come_first() -> None:
 def test_a_condition_is_told_with_its_uncertainty(low: float, high: float, p: float, said: str) -> None:
     text = page(patient(8), comparisons=compared(12.0, low, high, p)).text
     assert "Music (as it was read)" in text
-    assert "for 24 % of the time seen, against 12 % in the calm sessions (4 sessions against 5)" in text
+    assert "for 24 % of the time read, against 12 % in the calm sessions (4 sessions against 5)" in text
     assert said in text
 
 

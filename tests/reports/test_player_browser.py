@@ -127,6 +127,19 @@ def test_the_page_is_whole_and_without_a_violation(
     assert set(visit.requests) == {visit.page.url, (pages / "0.mp4").as_uri()}
 
 
+def test_a_print_has_neither_video_nor_controls(visit: Visit) -> None:
+    told = visit.page.get_by_text("This page plays a video")
+    hint = visit.page.get_by_text("Click on a picture to see that moment")
+    assert told.is_visible()
+    assert hint.is_visible()
+    visit.page.emulate_media(media="print")
+    assert not told.is_visible()
+    assert not hint.is_visible()
+    for place in ("#video", "#marking", "video", ".keys", "#markers", ".cursor"):
+        assert not visit.page.locator(place).first.is_visible(), place
+    assert visit.page.get_by_role("button", name="0:10", exact=True).is_visible(), "the moment's time stays"
+
+
 def test_a_click_on_a_moment_plays_it_in_its_file(visit: Visit) -> None:
     visit.page.get_by_role("button", name="0:10", exact=True).click()
     wait_until(visit, f"{PLAYED} > 10.1")

@@ -32,6 +32,9 @@ BAD = Finding(
     Reason.of("time_missing", duration="10:00", seconds=100.5),
     Reason.of("let_finish"),
 )
+LISTED = ListedRow(
+    "P1", "S2", "music", True, (0.1, 0.2, 0.3, 0.4), Still(jpeg(), 3.0, {}), recorded_at="2026-03-01"
+)
 RECORDINGS = [
     CheckedRecording("broken.mp4", 5, (ListedRow(),), problem=Reason.of("empty_file")),
     CheckedRecording("P1_S1.mp4", 10, (ListedRow("P1", "S1", still=STILL),), (GOOD, POOR, BAD)),
@@ -39,7 +42,7 @@ RECORDINGS = [
         "monday/both.mp4",
         20,
         (
-            ListedRow("P1", "S2", "music", True, (0.1, 0.2, 0.3, 0.4), Still(jpeg(), 3.0, {})),
+            LISTED,
             ListedRow("P2", "S1"),
         ),
         (GOOD,),
@@ -86,11 +89,11 @@ def test_a_picture_has_a_box_for_each_face_and_says_what_is_wrong_with_it() -> N
 def test_what_the_page_saves_is_filled_in_from_the_rows() -> None:
     data = data_of(preflight_page(RECORDINGS, "my recordings", "sessions.csv"))
     assert data["rows"] == [
-        ["broken.mp4", "5", "", "", "", "", ""],
-        ["P1_S1.mp4", "10", "P1", "S1", "", "", ""],
-        ["monday/both.mp4", "20", "P1", "S2", "music", "yes", "10,20,30,40"],
-        ["monday/both.mp4", "20", "P2", "S1", "", "", ""],
-        ["IMG_1.mp4", "30", "", "", "", "", ""],
+        ["broken.mp4", "5", "", "", "", "", "", ""],
+        ["P1_S1.mp4", "10", "P1", "S1", "", "", "", ""],
+        ["monday/both.mp4", "20", "P1", "S2", "2026-03-01", "music", "yes", "10,20,30,40"],
+        ["monday/both.mp4", "20", "P2", "S1", "", "", "", ""],
+        ["IMG_1.mp4", "30", "", "", "", "", "", ""],
     ]
     assert "video" not in data["columns"]  # beside the recordings, it would be a second list
 
@@ -128,7 +131,7 @@ def test_a_french_page_holds_no_english(listed: Path | None, tmp_path: Path) -> 
     path = write_preflight_page(recordings, tmp_path / "page.html", tmp_path, listed, FRENCH)
     assert_no_english(path)
     text = Page(path.read_text()).text
-    assert "Visages, de gauche à droite : 84 px; 31 px, flou, trop sombre." in text
+    assert "Visages, de gauche à droite : 84 px ; 31 px, flou, trop sombre." in text
     assert "Il faut" not in text
     assert "il faut 25 % ou plus" in text
     assert str(tmp_path) not in path.read_text()

@@ -1,6 +1,7 @@
 """The page of recordings in a real browser: filled in, kept, saved, and applied to the folder's list."""
 
 import csv
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_what_is_filled_in_becomes_a_list_without_errors(
     assert text(visit, "#progress") == "0 of 3 complete"
     put(visit, BROKEN, consent="no")
     put(visit, EMPTY, patient_id="P2", session_id="S1", condition="music", consent="yes")
-    put(visit, TWO, condition="=1+1", consent="yes")
+    put(visit, TWO, recorded_at="2026-03-01T14:30", condition="=1+1", consent="yes")
     still = form(visit, TWO).locator(".still")
     still.evaluate("still => still.scrollIntoView({ block: 'center' })")  # not below the bar
     drag(visit.page, still, (0.6, 0.05), (0.95, 0.9))
@@ -117,6 +118,7 @@ def test_what_is_filled_in_becomes_a_list_without_errors(
         assert study.problems == ()
         two, empty, broken = sorted(study.sessions, key=lambda session: session.video.name != "P1_S1.mp4")
         assert (two.ids, two.condition, two.consent) == (("P1", "S1"), "=1+1", True)
+        assert (two.recorded_at, empty.recorded_at) == (datetime(2026, 3, 1, 14, 30), None)
         assert two.patient_region == pytest.approx((0.6, 0.05, 0.95, 0.9), abs=0.002)
         assert {empty.ids, broken.ids} == {("P2", "S1"), ("P1", "S3")}
         put(visit, EMPTY, condition="calm")
@@ -151,6 +153,29 @@ def test_ids_that_are_not_allowed_are_not_saved(visit: Visit) -> None:
     assert visit.page.evaluate("document.activeElement.dataset.field") == "patient_id"
 
 
+def test_a_date_that_is_none_is_not_saved(visit: Visit, tmp_path: Path) -> None:
+    for wrong in ("1.3.2026", "2026-13-01", "tomorrow"):
+        put(visit, EMPTY, recorded_at=wrong)
+        assert "Write the date as 2026-03-01" in text(visit, f'[data-row="{EMPTY}"] .wrong-id')
+        visit.page.locator("#save").click()
+        assert visit.page.evaluate("document.activeElement.dataset.field") == "recorded_at"
+    put(visit, EMPTY, recorded_at="2026-03-01")
+    assert text(visit, f'[data-row="{EMPTY}"] .wrong-id') == ""
+    assert [row["recorded_at"] for row in save(visit, tmp_path / "saved.csv")] == ["", "2026-03-01", ""]
+
+
+def test_another_spelling_of_a_condition_is_pointed_at_at_once(visit: Visit) -> None:
+    put(visit, EMPTY, condition="Music")
+    put(visit, TWO, condition="calm")
+    told = [f'[data-row="{row}"] .alike' for row in (EMPTY, TWO)]
+    assert [text(visit, place) for place in told] == ["", ""]
+    put(visit, TWO, condition="music")
+    assert text(visit, told[0]).startswith("Other recordings have it as “music”: two spellings")
+    assert "“Music”" in text(visit, told[1])
+    put(visit, TWO, condition="Music")
+    assert [text(visit, place) for place in told] == ["", ""]
+
+
 def test_the_same_ids_twice_are_pointed_at(visit: Visit) -> None:
     put(visit, EMPTY, patient_id="P1", session_id="S3")
     for row, other in ((EMPTY, "P1_S3.mp4"), (BROKEN, "IMG_7.mp4")):
@@ -176,7 +201,7 @@ def test_everything_is_done_with_keys_alone(visit: Visit) -> None:
         visit.page.keyboard.press("Tab")
         if visit.page.evaluate("document.activeElement.dataset.field") == "patient_id":
             break
-    for word in ("P9", "S9", "music"):
+    for word in ("P9", "S9", "2026-03-01", "music"):
         visit.page.keyboard.type(word)
         visit.page.keyboard.press("Tab")
     visit.page.keyboard.press("Space")  # the first answer: yes

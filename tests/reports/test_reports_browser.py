@@ -85,6 +85,17 @@ def test_time_counts_from_the_start_of_the_session(browser: Any, pages: Path) ->
     assert (ticks[0], ticks[-1]) == ("0:00", "0:20")
 
 
+@pytest.mark.parametrize(("name", "half"), [("en", "0:00.5"), ("fr", "0:00,5")])
+def test_no_two_ticks_of_a_short_session_say_the_same(
+    browser: Any, tmp_path: Path, name: str, half: str
+) -> None:
+    path = write_session_report(material([("happy", 10)]), tmp_path / "S1.html", language(name))
+    visit = Visit(browser, path, SCREEN)
+    ticks = visit.page.locator(".figure.tall .xtick text").all_text_contents()
+    assert half in ticks
+    assert len({*ticks}) == len(ticks) > 2
+
+
 def test_pointing_at_a_moment_says_what_was_read(browser: Any, pages: Path) -> None:
     visit = Visit(browser, pages / "P1" / "S1.html", {"width": 1200, "height": 3000})
     plot = visit.page.locator(".figure.tall .draglayer .nsewdrag").first.bounding_box()

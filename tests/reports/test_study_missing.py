@@ -91,7 +91,10 @@ def test_the_tipping_point_is_one_sentence() -> None:
         "time if it were −82 points in the unseen time: a positive face in 0 % of that time with music, and "
         "in 82 % with baseline."
     )
-    assert "Il serait nul sur tout le temps s’il était de −82 points" in tipping_sentence(TIPPING, FRENCH)
+    french = tipping_sentence(TIPPING, FRENCH).replace(NBSP, " ")
+    assert "l’écart, en points, est de +7,8. Il serait nul sur tout le temps s’il était de −82 dans" in french
+    assert french.startswith("musique − référence : ")
+    assert french.endswith("pour « musique », et 82 % pour « référence ».")
 
 
 def test_a_difference_that_stays_is_told_with_its_bounds() -> None:

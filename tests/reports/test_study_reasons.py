@@ -10,6 +10,7 @@ from french import FRENCH, NBSP
 from page_text import Page
 
 from pipeline.reasons import Reason
+from reports.figures.study import event_figure
 from reports.pages.study import study_page
 from reports.study_data import Study, read_study
 from reports.words.language import ENGLISH, Language
@@ -69,7 +70,25 @@ def test_comparisons_with_one_reason_are_told_in_one_sentence(study: Study) -> N
     assert "Not compared: Positive share (garden − baseline), " in page.text
     assert page.count("table") == 0
     french = section(without_results(study, "conditions"), "conditions", FRENCH).text
-    assert french.count("2 des 6 patients nécessaires ont 2 séances") == 2
+    assert french.lower().count("trop peu de patients ont 2 séances") == 2
+
+
+def test_few_events_are_not_drawn(study: Study) -> None:
+    """Without an interval a line of averages would look like a result."""
+    table = study.tables["events"]
+    ends = [pl.lit(None, pl.Float64).alias(name) for name in ("value_low", "value_high")]
+    few = replace(study, tables={**study.tables, "events": table.with_columns(*ends)})
+    page = section(few, "events")
+    assert not [about for _, about in page.tags if "data-figure" in about]
+    assert "Too few to compare: an average needs an interval, which takes events of 5 patients" in page.text
+    is_first = pl.col("from_s") == table["from_s"].min()
+    first = pl.when(~is_first).then("value_low").alias("value_low")
+    rows = table.filter(measure="share", of="positive", what=table["what"][0])
+    rows = rows.sort("from_s").with_columns(first).to_dicts()
+    assert rows[0]["value"] is not None
+    lines = event_figure(rows, ENGLISH)["data"]
+    assert [line["y"][0] for line in lines] == [None] * 4
+    assert None not in [line["y"][1] for line in lines]
 
 
 def test_changes_with_one_reason_are_told_in_one_sentence(study: Study) -> None:

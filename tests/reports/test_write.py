@@ -185,7 +185,7 @@ def test_an_index_shows_no_shares_of_too_little(tmp_path: Path) -> None:
     summary: Summary = summarize(make_timeline([("happy", 30), ("no_face", 170)]))
     entry = IndexEntry("P1", "S1", "done", (), summary, "P1/S1.html")
     text = Page(write_index([entry], tmp_path / "a.html").read_text()).text
-    assert "S1 40 s 15 % seen too little to say Done" in text
+    assert "S1 40 s 15 % read too little to say Done" in text
     enough = replace(summary, observed_s=20.0, coverage=0.5, positive_s=5.0)
     seen = replace(entry, summary=enough, enough=True)
     text = Page(write_index([seen], tmp_path / "b.html").read_text()).text

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,9 +17,15 @@ from pipeline.results.derive import as_settings, derive, update_derived
 from pipeline.store.parquet import read_metadata
 
 
+@pytest.fixture(scope="module")
+def one_patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_small_study(tmp_path_factory.mktemp("study"), 1)
+
+
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return make_small_study(tmp_path, 1)
+def out(one_patient: Path, tmp_path: Path) -> Path:
+    """A copy, to be changed."""
+    return shutil.copytree(one_patient, tmp_path / "study")
 
 
 def made(out: Path) -> dict[str, int]:

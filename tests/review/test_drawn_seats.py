@@ -1,5 +1,6 @@
 """review.people_table: a seat that somebody drew names the patient of a session."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,16 @@ from pipeline.store.status import read_outcomes
 LEFT_HALF, RIGHT_HALF = "0,0,50,100", "50,0,100,100"
 
 
-@pytest.fixture
-def out(tmp_path: Path, fake_networks: Networks) -> Path:
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory, fake_networks: Networks) -> Path:
     """P1/S1: red left, blue right; red is guessed to be the patient."""
-    return make_mixed_study(tmp_path, fake_networks)
+    return make_mixed_study(tmp_path_factory.mktemp("mixed"), fake_networks)
+
+
+@pytest.fixture
+def out(processed: Path, tmp_path: Path) -> Path:
+    """A copy, to be changed."""
+    return shutil.copytree(processed, tmp_path / "study")
 
 
 def draw(out: Path, **cells: str) -> Path:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,22 +29,43 @@ from pipeline.store.timeline import FACES_SCHEMA, read_timeline
 from reports.forms.people import people_page
 
 
-@pytest.fixture
-def sessions(tmp_path: Path) -> list[Session]:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Red and blue, then with swapped seats; red is there first, and guessed to be the patient."""
-    (tmp_path / "out").mkdir()
-    found = []
+    folder = tmp_path_factory.mktemp("recorded")
     for number, (red, blue) in enumerate([(LEFT, RIGHT), (RIGHT, LEFT)], start=1):
         pictures = [seated((red, RED))] * 4 + [seated((red, RED), (blue, BLUE))] * 40
-        video = encode(tmp_path / f"{number}.mp4", pictures, rate=10, options={"crf": "5"})
-        found.append(Session("P1", f"S{number}", video))
-    return found
+        encode(folder / f"{number}.mp4", pictures, rate=10, options={"crf": "5"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the results say that the recordings lie."""
+    return tmp_path_factory.mktemp("videos")
 
 
 @pytest.fixture
-def out(tmp_path: Path, sessions: list[Session], fake_networks: Networks) -> Path:
-    process(tmp_path / "out", sessions, fake_networks)
-    return tmp_path / "out"
+def sessions(recorded: Path, videos: Path) -> list[Session]:
+    """Both recordings, also where the test before deleted them."""
+    return in_both(shutil.copytree(recorded, videos, dirs_exist_ok=True))
+
+
+def in_both(videos: Path) -> list[Session]:
+    return [Session("P1", f"S{number}", videos / f"{number}.mp4") for number in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def processed(recorded: Path, videos: Path, fake_networks: Networks) -> Path:
+    sessions = in_both(shutil.copytree(recorded, videos, dirs_exist_ok=True))
+    process(recorded.parent / f"{recorded.name}-results", sessions, fake_networks)
+    return recorded.parent / f"{recorded.name}-results"
+
+
+@pytest.fixture
+def out(processed: Path, sessions: list[Session], tmp_path: Path) -> Path:
+    """A copy of the results, to be changed."""
+    return shutil.copytree(processed, tmp_path / "out")
 
 
 def correct(table: Path, role: Callable[[dict[str, str]], str]) -> Path:

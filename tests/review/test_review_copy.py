@@ -130,7 +130,12 @@ def test_a_copy_is_current_for_its_options_its_timeline_and_its_program(
     assert not is_current(path, timeline, CopyOptions())
     write_copy(material, path, LOOK)
     assert is_current(path, timeline, CopyOptions())
-    for options in (CopyOptions("all"), CopyOptions(sound=True), CopyOptions(ribbon=True)):
+    for options in (
+        CopyOptions("all"),
+        CopyOptions(sound=True),
+        CopyOptions(ribbon=True),
+        CopyOptions(language="fr"),
+    ):
         assert not is_current(path, timeline, options), options
     corrected = Timeline(timeline.rows.with_columns(track=pl.lit(7, pl.Int32)), timeline.metadata)
     assert not is_current(path, corrected, CopyOptions())

@@ -58,6 +58,7 @@ def test_the_page_says_who_is_not_blurred(tmp_path: Path, blur: str, expected: s
     page = page_of(make_timeline(TWENTY_SECONDS), tmp_path, blur)
     assert expected in page.text
     assert ("A face that was not found is not blurred." in page.text) == (blur != "none")
+    assert "pages of sessions play them, and then have no video" in page.text
 
 
 def test_the_recording_is_there_only_where_it_was_asked_for(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A study in which consent is given, refused and withdrawn."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 from roles import confirm_everybody
+from videos import encode, with_faces
 
 from pipeline.agreement.compare import agree
 from pipeline.agreement.results import write_disagreements, write_figures
@@ -42,10 +44,27 @@ VIDEO = "Marie Curie.mp4"
 
 @dataclass
 class Study:
-    """A folder of two recordings, and the list of both."""
+    """A folder of two recordings, and the list of both; the same place in every test: results name it."""
 
     folder: Path
     networks: Networks
+
+    def restore(self, state: str) -> None:
+        """ "recordings" alone, with the "results" of both, or with "everything" that is made of results."""
+        kept = self.folder.with_name(state)
+        if not kept.exists():
+            if state == "recordings":
+                for name, corner in ((VIDEO, (40, 60)), ("b.mp4", (80, 60))):
+                    encode(self.folder / name, [with_faces([corner])] * 10, rate=10)
+            elif state == "results":
+                self.restore("recordings")
+                self.process("yes")
+            else:
+                self.restore("results")
+                self.make_everything()
+            shutil.copytree(self.folder, kept)
+        shutil.rmtree(self.folder)
+        shutil.copytree(kept, self.folder)
 
     @property
     def out(self) -> Path:

@@ -45,7 +45,7 @@ def assert_no_english(path: Path) -> None:
     shown = [" ".join(word.replace(NBSP, " ").split()) for word in page.words]
     shown += [value for _, tag in page.tags for name, value in tag.items() if name in _SHOWN and value]
     # names of columns and values of settings, as the study writes them
-    data = {"group", "none"}
+    data = {"group", "none", "baseline"}
     found = [text for text in shown if text.lower().rstrip(".:") in english - data]
     assert not found, found
     parts = [re.split(r"%\(\w+\)s|%%|<[^>]+>", text) for text in english]

@@ -35,8 +35,9 @@ def eaf(
     return path
 
 
-def tier(name: str, *annotations: str, kind: str = "d", parent: str = "") -> str:
+def tier(name: str, *annotations: str, kind: str = "d", parent: str = "", person: str = "") -> str:
     above = f' PARENT_REF="{parent}"' if parent else ""
+    above += f' PARTICIPANT="{person}"' if person else ""
     inside = "".join(f"<ANNOTATION>{one}</ANNOTATION>" for one in annotations)
     return f'<TIER LINGUISTIC_TYPE_REF="{kind}" TIER_ID="{name}"{above}>{inside}</TIER>'
 

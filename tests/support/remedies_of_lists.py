@@ -57,7 +57,7 @@ cell(
 
 
 cell(
-    "can be {}, and {}; write 2026-03-01 or 2026-03-01T14:30, in local time.",
+    "{}{} {}; write 2026-03-01 or 2026-03-01T14:30, in local time.",
     "recorded_at",
     "01/03/2026",
     "2026-03-01",

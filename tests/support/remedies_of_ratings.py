@@ -213,6 +213,28 @@ def an_observation_of_two_sessions(kit: Kit) -> Steps:
     yield agree(kit, project(kit, "anna.boris", "C:/v/P1_S1.mp4", observation="P1_S1"))
 
 
+@remedy(": is named after {} {}, but its rows are of {}; rename it, or correct the rows.")
+def a_table_of_two_sessions(kit: Kit) -> Steps:
+    head = "patient_id;session_id;start_s;end_s;code"
+    path = ratings(kit, "P2;S1;0;0.5;happy", name="P1_S1.csv", head=head)
+    yield agree(kit, path)
+    yield agree(kit, path.rename(path.with_name("P2_S1.csv")))
+    yield agree(kit, ratings(kit, "P1;S1;0;0.5;happy", name="P1_S1.csv", head=head))
+
+
+@remedy(": has no row below its header; take it away, or fill it in.")
+def a_table_without_a_row(kit: Kit) -> Steps:
+    kit.study()
+    folder, head = kit.folder / "ratings", "patient_id;session_id;start_s;end_s;code"
+    kit.table("P2_S1_ben.csv", "start_s;end_s;code", "0;1;happy", folder=folder)
+    path = kit.table("anna.csv", head, folder=folder)
+    yield agree(kit, folder)
+    kit.table("anna.csv", head, "P1;S1;0;0.5;happy", folder=folder)
+    yield agree(kit, folder)
+    path.unlink()
+    yield agree(kit, folder)
+
+
 # Files that ELAN and BORIS write: what is wrong in them is put right there, and saved.
 
 
@@ -323,6 +345,21 @@ rated(
     ": its media ({}) begin at different times, or when they begin is not known; link only the video of {}.",
     elan(media=medium("P1_S1.mp4") + medium("P1_S1.mp4", origin_ms=900)),
     elan(media=medium("P1_S1.mp4")),
+)
+
+
+def of_people(*people: str) -> str:
+    spans = (("ts1", "ts2"), ("ts2", "ts3"))
+    return "".join(
+        tier(f"t{number}", aligned(f"a{number}", *span, "happy"), person=person)
+        for number, (person, span) in enumerate(zip(people, spans, strict=True))
+    )
+
+
+rated(
+    ": codes several people ({}); name the patient's {} {}.",
+    elan(of_people("Mr B", "carer")),
+    elan(of_people("P1", "carer")),
 )
 
 

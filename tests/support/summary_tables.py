@@ -89,7 +89,7 @@ def tables(
 def made(
     patients: int, sessions: int, every: timedelta = timedelta(days=7), seed: int = 0
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Patients who smile more with music; every eleventh session is seen too little."""
+    """Patients who smile more with music; every eleventh session is read too little."""
     random = np.random.default_rng(seed)
     rows, measures = [], []
     for patient in range(1, patients + 1):

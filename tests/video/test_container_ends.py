@@ -14,6 +14,7 @@ from pipeline.processing.stages import process_session
 from pipeline.reasons import Reason
 from pipeline.video.container import probe
 from pipeline.video.decoding import SampledVideo
+from pipeline.video.headers import second_riff
 
 
 def with_sound(
@@ -146,6 +147,24 @@ def test_a_recording_of_another_codec_that_was_joined_is_missing(tmp_path: Path)
     assert "lost" in kinds(info)
     assert info.missing_s == pytest.approx(4.0, abs=0.2)
     assert info.duration_s == pytest.approx(8.0, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("kinds_of_chunk", "second"),
+    [
+        ((b"AVI ",), None),
+        ((b"AVI ", b"AVIX"), None),
+        ((b"AVI ", b"AVI "), 18),
+        ((b"AVI ", b"AVIX", b"AVI "), 36),
+    ],
+)
+def test_a_second_avi_begins_where_the_first_ends(
+    tmp_path: Path, kinds_of_chunk: tuple[bytes, ...], second: int | None
+) -> None:
+    """A chunk of 9 bytes has one more to be even."""
+    path = tmp_path / "a.avi"
+    path.write_bytes(b"".join(b"RIFF\x09\0\0\0" + kind + b"12345\0" for kind in kinds_of_chunk))
+    assert second_riff(path) == second
 
 
 def test_the_clock_of_a_transport_stream_outlasts_a_lost_part(tmp_path: Path) -> None:

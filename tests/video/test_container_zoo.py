@@ -26,6 +26,9 @@ from pipeline.video.recording import open_recording
 ALL = os.environ.get("EMONEXT_ZOO", "")
 COUNT = 3 * len(PAIRS) if ALL == "all" else int(ALL or 40)
 
+# Specimens that have shown mistakes: joined AVIs of which FFmpeg reads only the first.
+SHOWN = (5039, 5134, 5229)
+
 # Containers that count in ms, and those whose clocks FFmpeg makes up in part.
 _SAME_TIME_S = 1e-3
 
@@ -53,7 +56,7 @@ class Decoded:
     hidden: int = 0
 
 
-@pytest.mark.parametrize("seed", range(COUNT), ids=lambda seed: f"{seed}-{''.join(kind_of(seed))}")
+@pytest.mark.parametrize("seed", [*range(COUNT), *SHOWN], ids=lambda seed: f"{seed}-{''.join(kind_of(seed))}")
 def test_all_that_ffmpeg_decodes_is_read_or_told(tmp_path: Path, seed: int) -> None:
     specimen = make(tmp_path, seed)
     print(specimen.description)  # noqa: T201 - pytest shows it where the test fails
@@ -197,7 +200,8 @@ def check_times(info: VideoInfo, samples: Samples, expected: Decoded, specimen: 
     assert (np.diff(info.time_s) > 0).all()
     assert info.time_s[0] >= -_SAME_TIME_S
     assert info.time_s[-1] < info.duration_s
-    if specimen.times_s is not None:
+    if specimen.times_s is not None and (expected.flagged or not specimen.hurt):
+        # else a smeared picture may seem to show another number
         true_s = dict(zip(specimen.sizes, specimen.times_s, strict=True))
         for number, time_s in zip(samples.numbers, info.time_s, strict=True):
             assert number is None or time_s == pytest.approx(true_s[number], abs=_ENCODER_DELAY_S), number

@@ -9,7 +9,7 @@ from reports.figures.study import forest_figure
 from reports.pages.study_parts.missing import explained_by_coverage
 from reports.study_data import Study
 from reports.words import formatting as words
-from reports.words.labels import STUDY_READING_WORDS
+from reports.words.labels import STUDY_READING_WORDS, compared_text
 from reports.words.language import Language
 from reports.words.plan import mark_text
 from reports.words.reasons import by_reason
@@ -44,13 +44,26 @@ def _compared(study: Study, rows: pl.DataFrame, language: Language) -> dict[str,
             if not row["reason"]
         ],
         "not_compared": by_reason(
-            ((row["reason"], f"{_measure(row, language)} ({_conditions_of(row)})") for row in found),
+            (
+                (
+                    row["reason"],
+                    f"{_measure(row, language)} ({_conditions_of(row, language)})",
+                )
+                for row in found
+            ),
             language,
         ),
         "forest": _forest(rows, language),
         "patients": [_comparison(row, language) for row in patients if not row["reason"]],
         "patients_not_compared": by_reason(
-            ((row["reason"], f"{row['patient_id']} ({_conditions_of(row)})") for row in patients), language
+            (
+                (
+                    row["reason"],
+                    f"{row['patient_id']} ({_conditions_of(row, language)})",
+                )
+                for row in patients
+            ),
+            language,
         ),
     }
 
@@ -63,8 +76,8 @@ def _measure(row: Mapping[str, Any], language: Language) -> str:
     return f"{measure_label('share', row['of'], language)} {label}"
 
 
-def _conditions_of(row: Mapping[str, Any]) -> str:
-    return f"{row['condition']} − {row['reference']}" if row["condition"] else str(row["reference"])
+def _conditions_of(row: Mapping[str, Any], language: Language) -> str:
+    return compared_text(row["condition"], row["reference"], language)
 
 
 def _forest(rows: pl.DataFrame, language: Language) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import polars as pl
 from reports.figures.missing import missing_figure
 from reports.study_data import Study
 from reports.words import formatting as words
-from reports.words.labels import GROUP_WORDS
+from reports.words.labels import GROUP_WORDS, compared_text, condition_word
 from reports.words.language import Language
 from reports.words.reasons import result_reason
 from reports.words.study import interval, measure_label
@@ -49,14 +49,13 @@ def explained_by_coverage(study: Study, language: Language) -> list[str]:
 def _explained(row: Mapping[str, Any], language: Language) -> str:
     expression = language.word(GROUP_WORDS[row["of"]]).lower()
     shift = words.signed(row["alike_shift"], 0, language)
-    return f"{row['condition']} − {row['reference']} ({expression}, {shift})"
+    return f"{compared_text(row['condition'], row['reference'], language)} ({expression}, {shift})"
 
 
 def tipping_sentence(row: Mapping[str, Any], language: Language) -> str:
     """How the unseen time would have to be for the difference in positive expression to be zero."""
     values = {
-        "condition": row["condition"],
-        "reference": row["reference"],
+        **{name: condition_word(row[name], language) for name in ("condition", "reference")},
         "difference": words.signed(row["difference"], 1, language),
     }
     if row["difference_low"] * row["difference_high"] <= 0:

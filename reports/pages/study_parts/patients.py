@@ -17,6 +17,7 @@ from pipeline.robustness.covariate_tables import (
 )
 from pipeline.robustness.covariates import BETWEEN
 from reports.study_data import Study
+from reports.words.labels import compared_text, condition_word
 from reports.words.language import Language, marked
 from reports.words.reasons import result_reason
 from reports.words.study import interval, measure_label
@@ -90,8 +91,8 @@ def _compared(
     models.sort(key=lambda model: BETWEEN not in model["adjusted_for"][0])
     return {
         "title": f"{measure_label(first['measure'], first['of'], language)}, "
-        f"{first['condition']} − {first['reference']}",
-        "reference": first["reference"],
+        + compared_text(first["condition"], first["reference"], language),
+        "reference": condition_word(first["reference"], language),
         "everybody": _interval(everybody[_what(first)], language),
         "patients": everybody[_what(first)]["patients"],
         "adjusted": [_beside(model, language) for model in models],
