@@ -121,6 +121,7 @@ TEXTS = {
     "no_video_file": "can't be read as a video (%(error)s); it may be cut off or of another kind.",
     "unreadable": "can't be read (%(error)s).",
     "unreadable_now": "can't be read any more (%(error)s).",
+    "changed_meanwhile": "was changed while it was read; the next run reads it again.",
     "no_picture_stream": "holds no video, only %(streams)s.",
     "both": "%(one)s and %(other)s",
     "sound_stream": "audio",

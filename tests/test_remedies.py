@@ -50,6 +50,7 @@ EXCEPTIONS = {
     "If there is a better copy, put it in the recording’s place": "on a page: test_index_page",
     "Put right what the reason names, and process again": "on a page: test_index_page",
     "Then, for the copies of the videos: emonext review {}": "test_review_command draws them again",
+    "was changed while it was read; the next run reads it again": "test_video_content runs again",
     "all pages, not with --one": "what an option is for",
     ": own offsets of {} are left out: they hold only in the folder": "a note: test_adapt_command",
     # another machine, or another program

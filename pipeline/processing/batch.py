@@ -183,10 +183,12 @@ def _without_consent(out: Path, session: Session, before: Outcome | None) -> Out
 
 def _settled(job: Job, before: Outcome | None) -> Outcome | None:
     """The updated outcome of a session that needs no processing; ``None`` if it needs processing."""
-    if before is None or before.fingerprint != job.fingerprint or before.state in ("waiting", "running"):
+    if before is None or not before.is_settled or before.fingerprint != job.fingerprint:
         return None
+    if not job.video_sha256 and before.video_stamp != job.video_stamp:
+        return None  # not read yet
     if before.state == "failed":
-        return before if before.lasting else None
+        return before
     try:
         if not _is_whole(job):
             return None

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,16 +20,17 @@ from pipeline.store.encryption import key_id
 from pipeline.store.files import atomic
 from pipeline.store.status import Outcome
 from pipeline.store.timeline import SCHEMA_VERSION
-from pipeline.video.container import sha256_of
+from pipeline.video.file_content import joined, known_sha256, read_content, stamp, surely_differ
 
 
 @dataclass(frozen=True)
 class Job:
     """A session to process.
 
-    :param video_stamp: size and modification time of each file; if unchanged, the sha256 is unchanged.
-    :param video_sha256: sha256 of the file, or of several files' sha256s; empty if a file can't be read.
-    :param fingerprint: sha256 of all inputs that the result depends on.
+    :param video_stamp: from :func:`pipeline.video.file_content.stamp`.
+    :param video_sha256: sha256 of the file, or of several files' sha256s; empty if a file can't be read, or
+        was not read yet: that is done where the session is processed.
+    :param others: all other inputs that the result depends on.
     """
 
     session: Session
@@ -37,7 +38,13 @@ class Job:
     settings: Settings
     video_stamp: str
     video_sha256: str
-    fingerprint: str
+    others: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of all inputs that the result depends on."""
+        depends = {**self.others, "video": self.video_sha256}
+        return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
 
 
 OnSession = Callable[[Session, int, int], None]
@@ -50,20 +57,27 @@ Engine = Callable[[Sequence[Job], OnSession], Iterator[Outcome]]
 def make_job(
     session: Session, out: Path, settings: Settings, weights_sha256: str, before: Outcome | None
 ) -> Job:
-    """:param before: the last outcome; the sha256 of an unchanged video is not computed again."""
+    """:param before: the last outcome; a video is read only if that can spare processing it."""
     found = stamp(session.videos)
-    known = before.video_sha256 if before is not None and before.video_stamp == found else ""
-    sha256 = known or joined([_sha256(video) for video in session.videos])
-    depends = {
+    others = {
         "schema": SCHEMA_VERSION,
-        "video": sha256,
         "session": _relevant(session),
         "settings": asdict(settings),
         "weights": weights_sha256,
         "key": key_id(),
     }
-    fingerprint = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
-    return Job(session, out, settings, found, sha256, fingerprint)
+    return Job(session, out, settings, found, _known_sha256(session, found, before), others)
+
+
+def _known_sha256(session: Session, found: str, before: Outcome | None) -> str:
+    """The recording's sha256; empty if the session is processed in any case."""
+    if before is None or not before.is_settled:
+        return ""
+    if before.video_stamp == found:
+        return before.video_sha256
+    if surely_differ(before.video_stamp, found):
+        return ""
+    return joined([known_sha256(video) for video in session.videos])  # perhaps only copied
 
 
 def in_this_process(networks: Networks) -> Engine:
@@ -79,8 +93,12 @@ def in_this_process(networks: Networks) -> Engine:
 def attempt(job: Job, networks: Networks, on_progress: OnProgress) -> Outcome:
     """Process the session; an error becomes its outcome, with details in the log."""
     session, started = job.session, time.monotonic()
+    content = read_content(session.videos, lambda: on_progress(0, 1))  # a message, so that it is not stalled
+    job = replace(job, video_stamp=content.stamp, video_sha256=content.sha256)
     try:
-        timeline = process_session(session, job.out, job.settings, networks, on_progress, job.fingerprint)
+        timeline = process_session(
+            session, job.out, job.settings, networks, on_progress, job.fingerprint, content
+        )
     except PipelineError as error:
         write_log(job, str(error))
         reason = error.reason or free_text(_without_paths(session, str(error)))
@@ -136,35 +154,8 @@ def _relevant(session: Session) -> dict[str, Any]:
     """The parts of a session's description that influence its samples or the patient's identity."""
     return {
         "parts": [session.start_s, session.end_s, session.exclude],
-        "patient": [session.patient_region, [_sha256(photo) for photo in session.patient_face]],
+        "patient": [session.patient_region, [known_sha256(photo) for photo in session.patient_face]],
     }
-
-
-def stamp(videos: Iterable[Path]) -> str:
-    """Size and modification time of each file; if unchanged, the sha256 is unchanged."""
-    return " ".join(map(_stamp, videos))
-
-
-def _stamp(video: Path) -> str:
-    try:
-        found = video.stat()
-    except OSError:
-        return ""
-    return f"{found.st_size}-{found.st_mtime_ns}"
-
-
-def _sha256(video: Path) -> str:
-    try:
-        return sha256_of(video)
-    except VideoError:
-        return ""
-
-
-def joined(each: Sequence[str]) -> str:
-    """The sha256 of a recording from the sha256s of its files; empty if one is empty."""
-    if not all(each):
-        return ""
-    return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 def _without_paths(session: Session, message: str) -> str:

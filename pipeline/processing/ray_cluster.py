@@ -348,8 +348,9 @@ def _check_this_machine(job: Job, versions: Mapping[str, str]) -> None:
     for name in versions:
         if here[name] != versions[name]:
             raise InputError(f"{name} {here[name]} is installed, and {versions[name]} elsewhere; the same?")
-    read = [*job.session.videos, *job.session.patient_face] if job.video_sha256 else []
-    for path in [job.out / ".lock", *read]:
+    stamps = job.video_stamp.split(" ")
+    there = [video for video, found in zip(job.session.videos, stamps, strict=True) if found]
+    for path in [job.out / ".lock", *there, *(job.session.patient_face if there else ())]:
         if not path.exists():
             raise InputError(
                 f"{path} is not there; all machines must see the same folders by the same names."

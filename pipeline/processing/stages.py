@@ -1,6 +1,6 @@
 """Process one session: video → frames → faces → tracks → emotions → timeline."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,8 +25,8 @@ from pipeline.processing.session_tables import write_session
 from pipeline.records import NO_PICTURE, FrameFaces, Frames, OnProgress
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata, read_table, write_table
 from pipeline.store.timeline import SCHEMA_VERSION, Timeline
-from pipeline.video.container import sha256_of
 from pipeline.video.decoding import SampledVideo
+from pipeline.video.file_content import Content, check_content, read_content
 from pipeline.video.prefetch import read_ahead
 from pipeline.video.recording import Recording, open_recording
 
@@ -38,16 +38,19 @@ def process_session(
     networks: Networks,
     on_progress: OnProgress = lambda done, total: None,
     fingerprint: str = "",
+    content: Content | None = None,
 ) -> Timeline:
     """Write the timeline and the faces of one session; return the written timeline.
 
     Finished chunks of a long session are kept, so that an interrupted run continues after the last chunk.
 
     :param fingerprint: of all inputs; chunks with another fingerprint are not used.
-    :raises VideoError: the video can't be opened, or no frame can be decoded.
+    :param content: of the videos; default: it is read first.
+    :raises VideoError: the video can't be opened, no frame can be decoded, or a file was changed meanwhile.
     :raises InputError: the chosen track does not exist.
     :raises OutputError: a file can't be written.
     """
+    content = content or read_content(session.videos)
     recording = open_recording(session.videos)
     kept = Chunks(session.unfinished_path(out), fingerprint)
     untracked: list[FrameFaces] = []
@@ -66,6 +69,7 @@ def process_session(
         raise VideoError.about(session.video, "no_decoded_frame")
     heard = _with_voice(untracked, recording, settings, networks)
     found = find_patient(heard, session, settings, networks, recording, out)
+    check_content(session.videos, content)  # before anything is written that names it
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
     if found.patient.chosen_by == "photo" and patient is found.patient:
@@ -73,7 +77,8 @@ def process_session(
         write_gallery(out, session.ids, found.embeddings, found.network)
     for kept_table in (roles, gallery_path(out, *session.ids)):
         encrypt_table(kept_table)
-    metadata = _metadata(session, settings, networks, recording, decoders) | {"fingerprint": fingerprint}
+    metadata = _metadata(session, settings, networks, recording, decoders, content.sha256s)
+    metadata["fingerprint"] = fingerprint
     timeline = write_session(out, *session.ids, found.samples, patient, metadata)
     kept.remove()
     return timeline
@@ -242,7 +247,12 @@ def _without_pictures(sample: FrameFaces) -> FrameFaces:
 
 
 def _metadata(
-    session: Session, settings: Settings, networks: Networks, recording: Recording, decoders: list[str]
+    session: Session,
+    settings: Settings,
+    networks: Networks,
+    recording: Recording,
+    decoders: list[str],
+    sha256s: Sequence[str],
 ) -> dict[str, Any]:
     first = recording.files[0]
     return {
@@ -264,8 +274,8 @@ def _metadata(
             "rotation": first.orientation.degrees,
             "decoder": "+".join(decoders),
             "files": [
-                {"name": info.path.name, "sha256": sha256_of(info.path), "start_s": start_s}
-                for info, (start_s, _) in zip(recording.files, recording.starts, strict=True)
+                {"name": info.path.name, "sha256": sha256, "start_s": start_s}
+                for info, (start_s, _), sha256 in zip(recording.files, recording.starts, sha256s, strict=True)
             ],
         },
         "session": {

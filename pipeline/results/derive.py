@@ -31,7 +31,7 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import has_settings
 from pipeline.store.timeline import written_sessions
 from pipeline.study.conditions import write_conditions
-from pipeline.study.event_locked import write_events
+from pipeline.study.event_locked import remove_events, write_events
 from pipeline.study.frozen_plans import PLANS
 from pipeline.study.plan_file import PLAN_FILE
 from pipeline.study.planned import comparison_settings, summary_settings
@@ -106,7 +106,7 @@ def _derive(
         lambda: write_missing(out, unchanged=kept),
         lambda: write_missing_compared(out, comparison),
         lambda: problems.extend(_write_scales(out, sha256, kept)),
-        lambda: problems.extend(_write_events(out)),
+        lambda: problems.extend(_write_events(out, patients)),
         lambda: problems.extend(_write_patients(out, settings)),
         lambda: write_methods(out),
     ]
@@ -171,15 +171,16 @@ def _write_scales(out: Path, adaptation_sha256: str, unchanged: Collection[Ids])
     return []
 
 
-def _write_events(out: Path) -> list[str]:
+def _write_events(out: Path, unchanged: Collection[str]) -> list[str]:
     listed = out / EVENTS_FILE
-    _events(out).unlink(missing_ok=True)  # possibly from another list
-    if not listed.exists():
-        return []
     try:
-        return [f"{listed}: {problem}" for problem in write_events(out, listed)]
+        if listed.exists():
+            return [f"{listed}: {problem}" for problem in write_events(out, listed, unchanged=unchanged)]
+        found = []
     except InputError as error:
-        return [str(error)]
+        found = [str(error)]
+    remove_events(out)  # possibly from another list
+    return found
 
 
 def _write_patients(out: Path, settings: SummarySettings) -> tuple[str, ...]:
@@ -194,10 +195,6 @@ def _write_patients(out: Path, settings: SummarySettings) -> tuple[str, ...]:
         return write_covariates(out, CovariateSettings(comparison, settings.adjust))
     except InputError as error:
         return (str(error),)
-
-
-def _events(out: Path) -> Path:
-    return out / "summaries" / "events.parquet"
 
 
 def _scales(out: Path) -> Path:
@@ -276,5 +273,5 @@ def _sources(out: Path) -> list[Path]:
 
 def _tables(out: Path) -> list[Path]:
     compared = ("conditions", "trends", "missing", "missing_compared", "multiverse", *_OF_PATIENTS)
-    names = ("sessions", "measures", *compared, "scales", "events")
+    names = ("sessions", "measures", *compared, "scales", "events", "event_windows")
     return [*(out / "summaries" / f"{name}.parquet" for name in names), out / "summaries" / "methods.md"]

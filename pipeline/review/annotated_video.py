@@ -14,7 +14,6 @@ import numpy as np
 from av.video.reformatter import ColorRange
 
 from pipeline.errors import InputError
-from pipeline.processing.jobs import joined, stamp
 from pipeline.processing.session import Session
 from pipeline.records import OnProgress
 from pipeline.review.copy_sound import CopySound, has_sound
@@ -26,8 +25,8 @@ from pipeline.store.ids import check_id
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import Outcome, read_outcomes
 from pipeline.store.timeline import Timeline, read_tables
-from pipeline.video.container import sha256_of
 from pipeline.video.decoding import sample_grid
+from pipeline.video.file_content import joined, sha256_of, stamp
 from pipeline.video.planes import Planes
 from pipeline.video.prefetch import read_ahead
 from pipeline.video.recording import Recording, open_recording, within

@@ -23,7 +23,7 @@ patients that tests the conditions can't test differences between patients.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,10 +94,10 @@ def write_covariates(out: Path, settings: CovariateSettings) -> tuple[str, ...]:
     here = list(sessions["patient_id"].unique().sort())
     columns = [column.of(here) for column in table.columns]
     folder = out / "summaries"
-    known = (asdict(row) for row in describe_patients(columns, len(here)))
+    known = map(vars, describe_patients(columns, len(here)))
     rows = rows_of_patients(table, here)
     write_derived(folder / "characteristics.parquet", CHARACTERISTICS_SCHEMA, known, rows)
-    found = (asdict(row) for row in compare_by_covariates(sessions, measures, columns, settings))
+    found = map(vars, compare_by_covariates(sessions, measures, columns, settings))
     write_derived(folder / "covariates.parquet", COVARIATES_SCHEMA, found, settings)
     problems = (*map(str, table.problems), *_not_adjusted(columns, settings.adjust))
     return tuple(f"{path}: {problem}" for problem in problems)
@@ -133,7 +133,7 @@ def compare_by_covariates(
     comparison = settings.comparison
     found: list[Covariate] = []
     for rows in by_measure(sessions, measures.filter(reading=RAW), comparison) if sets else ():
-        for condition in sorted(set(rows["condition"]) - {comparison.reference, ""}):
+        for condition in sorted({*rows["condition"].unique()} - {comparison.reference, ""}):
             found += _compare(rows, condition, sets, settings)
     return found
 

@@ -9,7 +9,7 @@ too little was seen stay left out.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ def write_missing_compared(
     settings = settings or ComparisonSettings()
     found = compare_missing(read_sessions(out), read_missing(out), read_conditions(out), settings)
     path = out / "summaries" / "missing_compared.parquet"
-    write_derived(path, MISSING_COMPARED_SCHEMA, map(asdict, found), settings)
+    write_derived(path, MISSING_COMPARED_SCHEMA, map(vars, found), settings)
     return found
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 from scipy.optimize import OptimizeResult, minimize
 from scipy.stats import t as student
 from statsmodels.regression.linear_model import OLS, WLS
@@ -129,9 +128,9 @@ def fit_study(
     random = np.column_stack([root, root * spread / spread.std()])
     values_w, design_w = values * root, design * root[:, None]
     rows = np.column_stack([values_w, design_w])
-    own_rows = _rows_of_each(patients)
+    own_rows = rows_by_size(patients)
     variances = _most_likely(Likelihood.of(rows, random, own_rows))
-    independent = np.concatenate([_whitened(rows[own], random[own], variances) for own in own_rows])
+    independent = _whitened(rows, random, own_rows, variances)
     found = OLS(independent[:, 0], independent[:, 1:]).fit()
     residual_sd = _residual_sd(found.scale, values)
     # a variance at the lower bound is zero
@@ -166,10 +165,11 @@ class Likelihood:
 
     @classmethod
     def of(cls, rows: Floats, random: Floats, own_rows: Sequence[NDArray[np.intp]]) -> "Likelihood":
-        """:param rows: (n, 1 + k) value and design. ``random``: (n, 2). ``own_rows``: of each patient."""
+        """:param rows: (n, 1 + k) value and design. ``random``: (n, 2). ``own_rows``: by size."""
+        turned = [random[own].transpose(0, 2, 1) for own in own_rows]
         return cls(
-            random=np.stack([random[own].T @ random[own] for own in own_rows]),
-            mixed=np.stack([random[own].T @ rows[own] for own in own_rows]),
+            random=np.concatenate([one @ random[own] for one, own in zip(turned, own_rows, strict=True)]),
+            mixed=np.concatenate([one @ rows[own] for one, own in zip(turned, own_rows, strict=True)]),
             fixed=rows.T @ rows,
             left=len(rows) - (rows.shape[1] - 1),
         )
@@ -185,14 +185,15 @@ class Likelihood:
         inner = np.eye(2) + self.random * variances
         solved = np.linalg.solve(inner, np.concatenate([self.random, self.mixed], axis=2))
         random, mixed = solved[:, :, :2], solved[:, :, 2:]
-        whitened = self.fixed - np.einsum("pri,r,prj->ij", self.mixed, variances, mixed)
+        whitened = self.fixed - np.tensordot(self.mixed * variances[:, None], mixed, axes=((0, 1), (0, 1)))
         of_design = whitened[1:, 1:]
         residuals = np.concatenate([[1.0], -np.linalg.solve(of_design, whitened[1:, 0])])
         residual = float(residuals @ whitened @ residuals)
         if not residual > 0:
             return np.inf, np.zeros(2)  # by rounding
         logs = np.linalg.slogdet(inner)[1].sum() + np.linalg.slogdet(of_design)[1]
-        changes = np.einsum("pri,prj->rij", mixed, mixed)
+        of_effect = mixed.transpose(1, 0, 2)
+        changes = of_effect.transpose(0, 2, 1) @ of_effect
         gradient = (
             np.einsum("prr->r", random)
             - np.einsum("ij,rji->r", np.linalg.inv(of_design), changes[:, 1:, 1:])
@@ -229,18 +230,26 @@ def _most_likely(products: Likelihood) -> Floats:
     return found
 
 
-def _rows_of_each(patients: Floats) -> list[NDArray[np.intp]]:
+def rows_by_size(patients: Floats) -> list[NDArray[np.intp]]:
+    """(patients, sessions) each: the rows of the patients with one number of sessions."""
     order = np.argsort(patients, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(patients[order])) + 1)
+    _, first, count = np.unique(patients[order], return_index=True, return_counts=True)
+    return [order[first[count == size, None] + np.arange(size)] for size in np.unique(count)]
 
 
-def _whitened(rows: Floats, random: Floats, variances: Floats) -> Floats:
-    """(n, k) of one patient, transformed to independent rows of equal variance (generalised least squares).
+def _whitened(
+    rows: Floats, random: Floats, own_rows: Sequence[NDArray[np.intp]], variances: Floats
+) -> Floats:
+    """(n, k) transformed to independent rows of equal variance (generalised least squares).
 
     Patient by patient: sessions of different patients are independent, and the full matrix would be large.
+    Patients with the same number of sessions are solved together.
     """
-    covariance = np.eye(len(rows)) + (random * variances) @ random.T
-    found: Floats = solve_triangular(np.linalg.cholesky(covariance), rows, lower=True)
+    found = np.empty_like(rows)
+    for places in own_rows:
+        own = random[places]
+        covariance = np.eye(places.shape[1]) + (own * variances) @ own.transpose(0, 2, 1)
+        found[places] = np.linalg.solve(np.linalg.cholesky(covariance), rows[places])
     return found
 
 
@@ -257,8 +266,8 @@ def _check(values: Floats, design: Floats) -> int:
 def _check_variation(values: Floats, design: Floats, patients: Floats) -> None:
     """:raises NotEnoughError: no variation is left within patients, so the likelihood has no maximum."""
     rows = np.column_stack([values, design])
-    for own in _rows_of_each(patients):
-        rows[own] -= rows[own].mean(axis=0)
+    for places in rows_by_size(patients):
+        rows[places] -= rows[places].mean(axis=1, keepdims=True)
     left = rows[:, 0] - rows[:, 1:] @ np.linalg.lstsq(rows[:, 1:], rows[:, 0])[0]
     _residual_sd(float(left @ left) / len(left), values)
 

@@ -115,13 +115,23 @@ def _combined(parts: Sequence[_Parts]) -> Iterator[_Parts]:
 
 def _count(values: Floats) -> int:
     """Number of different orders of these values."""
-    return math.factorial(len(values)) // math.prod(map(math.factorial, Counter(values.tolist()).values()))
+    return _count_of(tuple(values.tolist()))
+
+
+@lru_cache(maxsize=1000)
+def _count_of(values: tuple[float, ...]) -> int:
+    return math.factorial(len(values)) // math.prod(map(math.factorial, Counter(values).values()))
 
 
 def _orders(values: Floats) -> Floats:
     """(m, k) the different orders of (k,) values."""
     levels, codes = np.unique(values, return_inverse=True)
-    return np.asarray(levels[np.array(_orders_of(tuple(sorted(codes.tolist()))))])
+    return np.asarray(levels[_codes_of(tuple(sorted(codes.tolist())))])
+
+
+@lru_cache(maxsize=1000)
+def _codes_of(codes: tuple[int, ...]) -> NDArray[np.intp]:
+    return np.array(_orders_of(codes), np.intp)
 
 
 @lru_cache(maxsize=1000)

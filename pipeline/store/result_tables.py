@@ -32,7 +32,15 @@ def write_derived(
     :raises OutputError: the file can't be written.
     """
     listed = list(rows)
-    columns = {name: [row[name] for row in listed] for name in schema.names}
+    return write_columns(
+        path, schema, {name: [row[name] for row in listed] for name in schema.names}, settings
+    )
+
+
+def write_columns(
+    path: Path, schema: pa.Schema, columns: Mapping[str, list[Any]], settings: "DataclassInstance"
+) -> Path:
+    """As :func:`write_derived`, of columns by name."""
     write_table(path, to_table(schema, columns), _metadata(settings))
     return path
 
@@ -67,9 +75,7 @@ def rewrite_sessions(
         order += [places.get(both, -1) if (both in fresh) == is_fresh else -1 for both in named]
     by_session = np.argsort(order, kind="stable")[order.count(-1) :]
     frame = as_frame(pa.concat_tables([_as_texts(table) for table in tables]))[by_session]
-    columns = frame.to_dict(as_series=False)
-    write_table(path, to_table(schema, columns), _metadata(settings))
-    return path
+    return write_columns(path, schema, frame.to_dict(as_series=False), settings)
 
 
 def _as_texts(table: pa.Table) -> pa.Table:

@@ -70,6 +70,12 @@ class Outcome:
         return self.patient_id, self.session_id
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the session needs no processing as long as its inputs are the same."""
+        ended = self.lasting if self.state == "failed" else self.state not in ("waiting", "running")
+        return ended and bool(self.fingerprint)
+
+    @property
     def reason(self) -> str:
         """The reasons in English."""
         return sentence(self.reasons)

@@ -19,7 +19,7 @@ simulated studies without an effect). A comparison within patients needs no corr
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -74,8 +74,8 @@ def write_conditions(
     of_trends = kept_rows(trends, TRENDS_SCHEMA, Trend, settings, unchanged)
     found = compare_conditions(sessions, measures, settings, of_conditions)
     changes = find_trends(sessions, measures, settings, of_trends)
-    write_derived(conditions, CONDITIONS_SCHEMA, map(asdict, found), settings)
-    write_derived(trends, TRENDS_SCHEMA, map(asdict, changes), settings)
+    write_derived(conditions, CONDITIONS_SCHEMA, map(vars, found), settings)
+    write_derived(trends, TRENDS_SCHEMA, map(vars, changes), settings)
     return found
 
 
@@ -130,12 +130,13 @@ def _compare_all(
     found: list[Comparison] = []
     for rows in by_measure(sessions, measures, settings):
         measure = key_of_measure(rows)
-        for patient_id in patients_of(rows):
-            for other in _others(rows, settings):
-                found.append(
-                    kept.get((*measure, patient_id, other))
-                    or _compare(of_patient(rows, patient_id), patient_id, other, settings, tested=tested)
-                )
+        others = _others(rows, settings)
+        found += [
+            kept.get((*measure, patient_id, other))
+            or _compare(of_patient(rows, patient_id), patient_id, other, settings, tested=tested)
+            for patient_id in patients_of(rows)
+            for other in others
+        ]
     return found
 
 
@@ -152,7 +153,7 @@ def compare_study(
 
 def _others(rows: pl.DataFrame, settings: ComparisonSettings) -> list[str]:
     """The conditions beside the reference; an empty one if there is none."""
-    return sorted(set(rows["condition"]) - {settings.reference, ""}) or [""]
+    return sorted({*rows["condition"].unique()} - {settings.reference, ""}) or [""]
 
 
 # --- conditions
@@ -195,7 +196,7 @@ def check_conditions(
     """:raises NotEnoughError: with the reason."""
     if not condition:
         raise NotEnoughError.of("no_other_condition", reference=settings.reference)
-    if settings.reference not in set(both["condition"]):
+    if settings.reference not in {*both["condition"].unique()}:
         raise NotEnoughError.of("no_condition", condition=settings.reference)
     patients = compared["patient_id"].n_unique()
     if patient_id == STUDY and patients < settings.min_patients:

@@ -4,7 +4,6 @@ Times come from PyAV, never from a frame rate, because phones record with a vari
 are used only if packets and decoder agree (:mod:`pipeline.video.frame_times`).
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -136,18 +135,6 @@ def probe(path: Path) -> VideoInfo:
             return _read_info(path, container)
     except (av.error.FFmpegError, OSError) as error:
         raise VideoError.about(path, "no_video_file", error=free_text(error.strerror)) from error
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of the file.
-
-    :raises VideoError: it can't be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise VideoError.about(path, "unreadable", error=free_text(error.strerror)) from error
 
 
 def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:

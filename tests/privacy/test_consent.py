@@ -18,7 +18,7 @@ from pipeline.store.audit import read_runs
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import is_damaged, overview, read_outcomes
-from pipeline.video.container import sha256_of
+from pipeline.video.file_content import sha256_of
 from reports import write_reports
 
 

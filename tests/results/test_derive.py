@@ -41,7 +41,7 @@ def test_every_table_is_made_and_the_progress_ends_at_all(out: Path) -> None:
     calls: list[tuple[int, int]] = []
     assert derive(out, on_progress=lambda done, total: calls.append((done, total))) == ()
     compared = ("conditions", "trends", "missing", "missing_compared", "characteristics", "covariates")
-    tables = ("sessions", "measures", *compared, "scales", "events")
+    tables = ("sessions", "measures", *compared, "scales", "events", "event_windows")
     others = {"methods.md", "table.csv", "made.json"}
     assert {f"{name}.parquet" for name in tables} | others == made(out).keys()
     assert [done for done, _ in calls] == list(range(1, 16))

@@ -13,6 +13,8 @@ from pipeline.results.derive import derive, update_derived
 from pipeline.store.encryption import is_encrypted, use_key, use_no_key, write_key
 from pipeline.store.parquet import read_metadata, to_table, write_table
 from pipeline.store.timeline import TIMELINE_SCHEMA, Timeline, read_timeline
+from pipeline.study import event_locked
+from pipeline.study.event_windows import Recorded
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,11 @@ def _own_scales(out: Path, _: Path) -> None:
     (out / "scales.toml").write_text(shipped.replace("window_s = 600", "window_s = 120"), encoding="utf-8")
 
 
+def _add_event(out: Path, _: Path) -> None:
+    with (out / "events.csv").open("a", encoding="utf-8") as file:
+        file.write("P02,S05,100,walk\n")
+
+
 def _nothing(out: Path, _: Path) -> None:
     (out / "events.csv").touch()
 
@@ -62,6 +69,7 @@ def _nothing(out: Path, _: Path) -> None:
         (_take_away_rest, {f"P02/S{n:02}" for n in range(2, 9)}),
         (_take_away_patient, set()),
         (_own_scales, set()),
+        (_add_event, set()),
         (_nothing, set()),
     ],
 )
@@ -88,6 +96,30 @@ def test_only_what_changed_is_computed_and_the_files_are_those_of_all(
     assert summarized == read
     derive(anew)
     assert files(out) == files(anew)
+
+
+@pytest.mark.parametrize(
+    ("change", "patients"), [(_touch_music, {"P02"}), (_add_event, {"P02"}), (_nothing, set())]
+)
+def test_only_windows_of_patients_with_changes_are_read(
+    study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path, Path], None],
+    patients: set[str],
+) -> None:
+    out = shutil.copytree(study, tmp_path / "kept")
+    change(out, study)
+    loaded: set[str] = set()
+    load = event_locked._load
+
+    def counted(folder: Path, ids: tuple[str, str]) -> Recorded:
+        loaded.add(ids[0])
+        return load(folder, ids)
+
+    monkeypatch.setattr(event_locked, "_load", counted)
+    update_derived(out)
+    assert loaded == patients
 
 
 def test_a_session_that_is_added_is_all_that_is_computed(study: Path, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from pipeline.results.methods_text import NOT_ENOUGH, methods, paper_table, writ
 from pipeline.store.spreadsheet import TABLES_FILE, keep_decimal
 from pipeline.study.comparison_tables import STUDY, read_conditions
 from pipeline.study.conditions import write_conditions
-from pipeline.study.event_locked import EventSettings, write_events
+from pipeline.study.event_locked import write_events
+from pipeline.study.event_windows import EventSettings
 from pipeline.study.session_rows import ComparisonSettings
 
 COMPARISONS = ComparisonSettings(measures=(("share", "positive"), ("valence", "")), permutations=333, seed=7)

@@ -13,13 +13,13 @@ from PIL import Image
 from videos import encode, with_faces
 
 from pipeline.processing.batch import process_sessions
-from pipeline.processing.jobs import in_this_process, stamp
+from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.review import annotated_video as review
 from pipeline.review.thumbnails import Thumbnails, _around
 from pipeline.store.paths import faces_path
 from pipeline.store.status import read_outcomes, record
-from pipeline.video.container import sha256_of
+from pipeline.video.file_content import sha256_of, stamp
 
 PATIENT, OTHER = (40, 60), (125, 60)
 """Left upper corners of their faces, which are 64 px wide: so near that a picture of the one shows both."""

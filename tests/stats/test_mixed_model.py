@@ -13,7 +13,7 @@ from scipy.stats import binom, ttest_rel
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pipeline.errors import NotEnoughError
-from pipeline.stats.mixed_model import Fit, Likelihood, fit_patient, fit_study
+from pipeline.stats.mixed_model import Fit, Likelihood, fit_patient, fit_study, rows_by_size
 
 # With EMONEXT_TRIALS=1000, twenty minutes.
 TRIALS = int(os.environ.get("EMONEXT_TRIALS", "0"))
@@ -109,6 +109,11 @@ def test_a_study_is_as_statsmodels_own_fit_where_that_converges() -> None:
         assert ours.residual_sd == pytest.approx(np.sqrt(theirs.scale), rel=1e-3)
 
 
+def test_patients_with_as_many_sessions_are_taken_together() -> None:
+    found = rows_by_size(np.array([7.0, 5, 7, 2, 5, 9, 7]))
+    assert [rows.tolist() for rows in found] == [[[3], [5]], [[1, 4]], [[0, 2, 6]]]
+
+
 @pytest.mark.parametrize("others", [0, 3])
 def test_the_likelihood_is_that_of_statsmodels(others: int) -> None:
     """Also with patients who have one session, and with further columns of the design."""
@@ -123,8 +128,8 @@ def test_the_likelihood_is_that_of_statsmodels(others: int) -> None:
     design = np.column_stack([study.design[kept], more]) * root[:, None]
     theirs = MixedLM(study.values[kept] * root, design, patients, exog_re=effects)
     theirs.reml, theirs.cov_pen, theirs.fe_pen = True, None, None
-    of_each = [np.flatnonzero(patients == patient) for patient in np.unique(patients)]
-    ours = Likelihood.of(np.column_stack([study.values[kept] * root, design]), effects, of_each)
+    rows = np.column_stack([study.values[kept] * root, design])
+    ours = Likelihood.of(rows, effects, rows_by_size(patients))
     points = np.exp(random.uniform(np.log(1e-8), np.log(1e6), (50, 2)))
     expected = np.array(
         [theirs.loglike(MixedLMParams.from_components(cov_re=np.diag(point))) for point in points]

@@ -14,20 +14,26 @@ from pipeline.errors import InputError
 from pipeline.records import Ids
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline
-from pipeline.study.event_locked import (
-    ALL,
+from pipeline.study.event_locked import ALL, average_windows, read_event_averages, write_events
+from pipeline.study.event_windows import (
     MEASURES,
     EventSettings,
+    Load,
     Recorded,
-    around_events,
-    read_event_averages,
+    find_windows,
+    read_windows,
     recorded_of,
-    write_events,
 )
 
 BY_HAND = EventSettings(before_s=2, after_s=3, matched=2, clusters=2, resamples=500)
 
 SHARE = MEASURES.index(("share", "positive"))
+
+
+def around_events(
+    events: list[Event], conditions: dict[Ids, str], load: Load, settings: EventSettings
+) -> list[dict[str, Any]]:
+    return average_windows(events, find_windows(events, conditions, load, settings), settings)
 
 
 def session(
@@ -314,3 +320,56 @@ def test_values_are_those_of_the_timeline(raw_study: Path) -> None:
     assert value["probability", "positive"] == pytest.approx(second["p_happy"].mean(), abs=1e-6)
     assert value["share", "neutral"] == pytest.approx((second["emotion"].cast(pl.String) == "neutral").mean())
     assert value["valence", ""] == pytest.approx(second["valence"].mean(), abs=1e-6)
+
+
+# --- windows
+
+
+def test_the_moments_of_an_event_do_not_depend_on_those_of_others() -> None:
+    recorded = {
+        (who, "S1"): session([(7.0 * k, 7.0 * k + 1.7) for k in range(40)], end_s=300) for who in "ABC"
+    }
+    conditions = dict.fromkeys(recorded, "music")
+    load, settings = recorded.__getitem__, replace(BY_HAND, matched=3)
+    alone = find_windows([at("B", 50)], conditions, load, settings)[("B", "S1"), 50.0]
+    events = [at("A", 50), at("B", 50), at("C", 50)]
+    found = find_windows(events, conditions, load, settings)
+    assert found[("B", "S1"), 50.0].matched.tolist() == alone.matched.tolist()
+    # the recordings are the same, the draws are not
+    assert len({str(window.matched[:, SHARE]) for window in found.values()}) == 3
+
+
+def test_a_window_is_stored_with_the_mean_of_its_moments(raw_study: Path, tmp_path: Path) -> None:
+    """With more moments wanted than there are, all count: their mean, from the columns of the timeline."""
+    (tmp_path / "timelines").symlink_to(raw_study / "timelines")
+    listed = tmp_path / "events.csv"
+    listed.write_text(
+        "patient_id,session_id,time_s,what\nP02,S01,300,song\nP02,S01,300,talk\n", encoding="utf-8"
+    )
+    assert write_events(tmp_path, listed, EventSettings(before_s=1, after_s=1, matched=10_000)) == ()
+    first, second = read_windows(tmp_path).to_dicts()
+    assert (first["time_s"], first["from_s"], second["from_s"], second["to_s"]) == (300, -1, 0, 1)
+    ok = read_timeline(timeline_path(raw_study, "P02", "S01")).rows.filter(pl.col("p_happy").is_not_null())
+    times, happy = ok["time_s"].to_numpy(), ok["p_happy"].to_numpy().astype(float)
+    bins = [
+        happy[(times > begin - 0.05) & (times < begin + 0.95)] for begin in range(600)
+    ]  # five samples each
+    here = bins[300]
+    assert len(here) == 5
+    assert second["probability_positive"] == pytest.approx(here.mean(), abs=1e-6)
+    # moments 1 … 599 whose window of 2 s lies apart from that of the event; of them, those seen for half
+    seen = [
+        one.mean() for moment, one in enumerate(bins) if moment and abs(moment - 300) >= 2 and len(one) >= 3
+    ]
+    assert second["moments"] == pytest.approx(len(seen), abs=2)
+    assert second["matched_probability_positive"] == pytest.approx(np.mean(seen), abs=1e-3)
+
+
+def test_windows_of_an_earlier_list_do_not_stay(raw_study: Path, tmp_path: Path) -> None:
+    (tmp_path / "timelines").symlink_to(raw_study / "timelines")
+    listed = tmp_path / "events.csv"
+    listed.write_text("patient_id,session_id,time_s,what\nP02,S01,300,song\n", encoding="utf-8")
+    write_events(tmp_path, listed)
+    listed.write_text("patient_id,session_id,time_s,what,time\nP02,S01,300,song,1\n", encoding="utf-8")
+    write_events(tmp_path, listed)
+    assert list((tmp_path / "summaries").iterdir()) == []

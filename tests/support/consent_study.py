@@ -31,7 +31,7 @@ from pipeline.review.people_table import write_people
 from pipeline.store.audit import IDS_FILE, audited
 from pipeline.store.status import Outcome, is_damaged, read_status, sessions_in
 from pipeline.store.timeline import written_sessions
-from pipeline.video.container import sha256_of
+from pipeline.video.file_content import sha256_of
 from reports import own_text, write_reports
 from reports.forms.people import write_people_page
 from reports.pages.agreement import write_agreement_page

@@ -96,6 +96,7 @@ def output_schema() -> str:
     from pipeline.store.timeline import FACES_SCHEMA, SCHEMA_VERSION, TIMELINE_SCHEMA
     from pipeline.study.comparison_tables import CONDITIONS_SCHEMA, TRENDS_SCHEMA
     from pipeline.study.event_locked import EVENTS_SCHEMA
+    from pipeline.study.event_windows import WINDOWS_SCHEMA
 
     tables = {
         "timelines/": TIMELINE_SCHEMA,
@@ -111,6 +112,7 @@ def output_schema() -> str:
         "summaries/missing.parquet": MISSING_SCHEMA,
         "summaries/missing_compared.parquet": MISSING_COMPARED_SCHEMA,
         "summaries/events.parquet": EVENTS_SCHEMA,
+        "summaries/event_windows.parquet": WINDOWS_SCHEMA,
         "summaries/scales.parquet": SCALES_SCHEMA,
         "summaries/characteristics.parquet": CHARACTERISTICS_SCHEMA,
         "summaries/covariates.parquet": COVARIATES_SCHEMA,

@@ -11,8 +11,9 @@ from sampled import collect
 from videos import BITS, cut_off, encode, numbered, read_number, remux, sound_only
 
 from pipeline.errors import VideoError
-from pipeline.video.container import probe, sha256_of
+from pipeline.video.container import probe
 from pipeline.video.decoding import SampledVideo
+from pipeline.video.file_content import sha256_of
 
 # --- frames that nothing refers to
 
