@@ -14,7 +14,7 @@ from emonext.errors import WeightsError
 FOLDER = Path(__file__).parent / "weights"
 
 SHIPPED = {
-    "atto": "48df36ccbd9f21848635321e07484ba75faff24a903d3c78228d30e0192f035d",
+    "atto": "518e3a551127a1f967341c23c9031202a4ce3174c93d6169b103d21d9ab12f00",
 }
 """Name → sha256 of ``weights/NAME.safetensors``."""
 
