@@ -50,7 +50,7 @@ class Classifier:
 
     @torch.inference_mode()
     def read(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Read the expression, and how far the face is hidden by a hand, a mask or blur.
+        """Read the expression, and how far the face is hidden by a thing, blur, darkness or its angle.
 
         :param crops: (N, H, W, 3) uint8 RGB, cut as ``card.preprocessing`` says.
         :returns: (N, 7) probabilities in LABELS' order, and (N,) 0…1: above 0.5, the expression can't be

@@ -14,7 +14,7 @@ from emonext.errors import WeightsError
 FOLDER = Path(__file__).parent / "weights"
 
 SHIPPED = {
-    "atto": "ad7e5f8a70bff55e7c89b80c7cde57c791bd6b044269e0244a293eb38d70072e",
+    "atto": "518e3a551127a1f967341c23c9031202a4ce3174c93d6169b103d21d9ab12f00",
 }
 """Name → sha256 of ``weights/NAME.safetensors``."""
 

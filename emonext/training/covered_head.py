@@ -31,7 +31,8 @@ _BATCH = 128
 _HIDING: Mapping[str, Callable[[float], tuple[float, float]]] = {
     "rotation": lambda u: ((degrees := 60 * u), (degrees - 25) / 12),
     "occlusion": lambda u: ((share := 0.05 + 0.55 * u), share / HIDDEN_SHARE),
-    "darkness": lambda u: ((light := 0.01 * 50**u), (0.08 - light) / 0.05),
+    "darkness": lambda u: ((light := 0.01 * 50**u), (0.06 - light) / 0.04),
+    "blur": lambda u: ((sigma := 0.3 + 2.7 * u), (sigma - 1.5) / 1.0),
 }
 
 

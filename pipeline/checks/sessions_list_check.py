@@ -17,6 +17,7 @@ from pipeline.processing.sessions_list import Study
 from pipeline.records import Ids, OnProgress
 from pipeline.store.spreadsheet import Problem, shown
 from pipeline.video.container import VideoInfo, created_at, probe
+from pipeline.video.file_content import stamp, without_time
 from pipeline.video.recording import Span
 
 # Tolerance for rounded times: a stated end may exceed the recording's end by this, s.
@@ -27,9 +28,6 @@ _SHORT_ID = 3
 
 # A spelling is a probable typing error if a similar one is this many times as frequent.
 _RARE = 3
-
-# Copies are recognised by their size, and by so much of their begin and end.
-_END_BYTES = 2**16
 
 # Letters and digits that are easily confused.
 _ALIKE = str.maketrans("oil", "011")
@@ -126,25 +124,15 @@ def _copies(entries: Sequence[_Entry], opened: Collection[Path]) -> Iterator[Pro
         for video, row in zip(entry.session.videos, entry.rows, strict=True):
             if video in opened:
                 row_of.setdefault(video.resolve(), row)
-    sizes = Counter(video.stat().st_size for video in row_of)
-    first: dict[tuple[int, bytes], Path] = {}
+    first: dict[str, Path] = {}
     for video, row in row_of.items():
-        size = video.stat().st_size
-        if sizes[size] > 1 and (one := first.setdefault((size, _ends(video)), video)) != video:
+        if (one := first.setdefault(without_time(stamp([video])), video)) != video:
             name, other = (shown(path.name, quoted=False) for path in (video, one))
             reason = (
                 f"{name} is a copy of {other} of row {row_of[one]}; make sure that both rows are correct, or "
                 "one recording counts twice."
             )
             yield Problem(row, "video", reason)
-
-
-def _ends(video: Path) -> bytes:
-    """The first and last bytes, which differ between two recordings of one size."""
-    with video.open("rb") as file:
-        begin = file.read(_END_BYTES)
-        file.seek(max(0, video.stat().st_size - _END_BYTES))
-        return begin + file.read()
 
 
 def _misfits(entry: _Entry, videos: Sequence[VideoInfo]) -> Iterator[Problem]:

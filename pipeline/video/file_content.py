@@ -60,9 +60,14 @@ def stamp(videos: Iterable[Path]) -> str:
 def surely_differ(stamp: str, other: str) -> bool:
     """Whether files with these stamps hold other bytes, whatever their times."""
     return any(
-        one.count("-") == two.count("-") == 2 and one.split("-")[::2] != two.split("-")[::2]
+        one.count("-") == two.count("-") == 2 and without_time(one) != without_time(two)
         for one, two in zip(stamp.split(" "), other.split(" "), strict=False)
     )
+
+
+def without_time(stamp: str) -> str:
+    """The stamp of one file without its time: equal for copies of a file."""
+    return "-".join(stamp.split("-")[::2])
 
 
 def _stamp(video: Path) -> str:

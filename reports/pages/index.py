@@ -156,7 +156,7 @@ def _parts(entries: Sequence[IndexEntry]) -> list[tuple[str, str, str]]:
 
 
 def _picture(history: PatientHistory, language: Language) -> Picture | None:
-    """In the reading of the patient's page; none where no session was read enough."""
+    """In the reading of the patient's page; none where no session could be read long enough."""
     balances = [visit.own_balance.value if visit.own_balance else None for visit in history.visits]
     seen = [balance for balance in balances if balance is not None]
     if not seen:

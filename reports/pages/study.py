@@ -61,8 +61,8 @@ def study_page(study: Study, language: Language, assets: Assets = INLINE) -> Mar
 def _answer(study: Study, language: Language) -> str:
     patients, sessions = study.sessions["patient_id"].n_unique(), study.sessions.height
     return language.gettext(
-        "There are timelines of %(sessions)s of %(patients)s; in %(enough)s of them the face was read enough "
-        "to say something.",
+        "There are timelines of %(sessions)s of %(patients)s; in %(enough)s of them the face could "
+        "be read long enough to say something.",
         sessions=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", sessions),
         patients=language.ngettext("%(count)s\u00a0patient", "%(count)s\u00a0patients", patients),
         enough=language.number(int(study.sessions["enough"].sum())),

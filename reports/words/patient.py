@@ -103,10 +103,10 @@ def _usual(history: PatientHistory, language: Language) -> str:
     }
     shares = {of: words.share_text(mean.value, 1, language) for of, mean in means.items() if mean is not None}
     said = language.ngettext(
-        "In the one session in which the face was read enough, it looked positive for %(positive)s of the "
-        "time read, neutral for %(neutral)s and negative for %(negative)s.",
-        "Over the %(count)s sessions in which the face was read enough, it looked positive for %(positive)s "
-        "of the time read, neutral for %(neutral)s and negative for %(negative)s.",
+        "In the one session in which the face could be read long enough, it looked positive for "
+        "%(positive)s of the time read, neutral for %(neutral)s and negative for %(negative)s.",
+        "Over the %(count)s sessions in which the face could be read long enough, it looked positive for "
+        "%(positive)s of the time read, neutral for %(neutral)s and negative for %(negative)s.",
         len(history.seen),
         **{of: shares.get(of, "–") for of in ("positive", "neutral", "negative")},
     )

@@ -51,7 +51,7 @@ def test_only_the_head_changes_and_it_finds_turned_and_hidden_faces() -> None:
 
     assert hidden(faces[400:]).mean() < 0.1
     for name, level in (("rotation", 55), ("occlusion", 0.5)):
-        assert hidden(BY_NAME[name].apply(faces[400:], level)).mean() > 0.8
+        assert hidden(BY_NAME[name].apply(faces[400:], level)).mean() > 0.6
 
 
 def test_the_same_faces_give_the_same_head() -> None:
