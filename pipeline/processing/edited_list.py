@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.store.spreadsheet import csv_form, protect, read_table
+from pipeline.store.spreadsheet import csv_form, keep_text, read_table
 from pipeline.store.workbook import SHEET
 
 _BOM = "\ufeff"
+
+# Stays a number: 3.5. Other texts stay texts: 007, 5-10.
+_NUMBER = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]*[1-9])?")
 
 Cells = Mapping[str, str]
 """Column → text."""
@@ -79,7 +82,7 @@ class _Csv:
             self.rows.append(([], end))
         cells = self.rows[row - 1][0]
         cells += [""] * (place + 1 - len(cells))
-        cells[place] = self._quoted(protect(cell))
+        cells[place] = self._quoted(cell if _NUMBER.fullmatch(cell) else keep_text(cell))
 
     def content(self) -> bytes:
         lines = (self.delimiter.join(cells) + end for cells, end in self.rows)

@@ -8,7 +8,7 @@ from openpyxl.comments import Comment
 
 from pipeline.analysis.events import column_name
 from pipeline.processing.edited_list import edited_list
-from pipeline.store.spreadsheet import read_table
+from pipeline.store.spreadsheet import plain, read_table
 
 
 def listed(folder: Path, content: bytes, name: str = "sessions.csv") -> Path:
@@ -20,12 +20,15 @@ def listed(folder: Path, content: bytes, name: str = "sessions.csv") -> Path:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (b"a;exclude\n1;\n2;x\n", b"a;exclude\n1;5-6\n2;x\n"),
-        (b"\xef\xbb\xbfa;exclude\r\n1;3-4\r\n", b"\xef\xbb\xbfa;exclude\r\n1;5-6\r\n"),
-        (b"sep=,\r\na,Exclude \r\n1,\r\n", b"sep=,\r\na,Exclude \r\n1,5-6\r\n"),
-        (b'a,exclude,x_b\n"1,5",,"say ""so""\nand on"\n', b'a,exclude,x_b\n"1,5",5-6,"say ""so""\nand on"\n'),
-        (b"a;b\n1;2\n3;4", b"a;b;exclude\n1;2;5-6\n3;4"),
-        (b"a;exclude\n1", b"a;exclude\n1;5-6"),
+        (b"a;exclude\n1;\n2;x\n", b"a;exclude\n1;'5-6\n2;x\n"),
+        (b"\xef\xbb\xbfa;exclude\r\n1;3-4\r\n", b"\xef\xbb\xbfa;exclude\r\n1;'5-6\r\n"),
+        (b"sep=,\r\na,Exclude \r\n1,\r\n", b"sep=,\r\na,Exclude \r\n1,'5-6\r\n"),
+        (
+            b'a,exclude,x_b\n"1,5",,"say ""so""\nand on"\n',
+            b'a,exclude,x_b\n"1,5",\'5-6,"say ""so""\nand on"\n',
+        ),
+        (b"a;b\n1;2\n3;4", b"a;b;exclude\n1;2;'5-6\n3;4"),
+        (b"a;exclude\n1", b"a;exclude\n1;'5-6"),
     ],
     ids=["plain", "Excel", "separator", "quotes", "no such column", "short row"],
 )
@@ -98,6 +101,15 @@ def test_a_text_like_a_formula_is_none_in_a_workbook(tmp_path: Path) -> None:
     path.write_bytes(edited_list(path, {}, [{"patient_id": "P1", "condition": "=1+1"}]))
     assert load_workbook(path).active["B2"].data_type == "s"
     assert read_table(path)[1] == (2, ["P1", "=1+1"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"), [("3.5", "3.5"), ("0", "0"), ("007", "'007"), ("1.10", "'1.10"), ("5-10", "'5-10")]
+)
+def test_numbers_stay_numbers_and_other_texts_are_no_dates(tmp_path: Path, cell: str, written: str) -> None:
+    content = edited_list(listed(tmp_path, b"a;b\n1;\n"), {2: {"b": cell}})
+    assert content.decode() == f"a;b\n1;{written}\n"
+    assert plain(read_table(listed(tmp_path, content))[1][1][1]) == cell
 
 
 def test_a_workbook_keeps_formats_and_comments(tmp_path: Path) -> None:

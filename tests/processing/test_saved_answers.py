@@ -115,7 +115,7 @@ def test_a_date_of_the_list_in_another_form_stays_and_a_new_one_is_filled_in(
     one = {**ids, "session_id": "S1", "recorded_at": "15/03/2026"}
     applied = apply(save(a=one, b={**ids, "session_id": "S2", "recorded_at": "2026-03-22"}), folder)
     assert applied.replaced == []
-    assert (folder / "sessions.csv").read_text().endswith("15/03/2026,yes\nP1,S2,b.mp4,2026-03-22,yes\n")
+    assert (folder / "sessions.csv").read_text().endswith("15/03/2026,yes\nP1,S2,b.mp4,'2026-03-22,yes\n")
     (problem,) = compare_answers(save(c={**ids, "session_id": "S3", "recorded_at": "22/03"}), folder).problems
     assert (problem.column, "is no date here" in problem.reason) == ("recorded_at", True)
 

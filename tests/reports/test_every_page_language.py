@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -163,7 +164,7 @@ OPENS, CLOSES = "⟦", "⟧"
 
 
 @pytest.fixture
-def own_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Language:
+def own_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Language]:
     """Every text in brackets, with the dates of Sweden: one folder with one file."""
     folder = tmp_path / "locale" / "xx"
     folder.mkdir(parents=True)
@@ -183,7 +184,8 @@ def own_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Language:
         ]
     (folder / "common.po").write_text("\n".join(lines) + "\n", "utf-8")
     monkeypatch.setattr(reports.words.language, "_translated", lambda: tmp_path / "locale")
-    return language("xx")
+    yield language("xx")
+    language.cache_clear()
 
 
 def quoted(text: str) -> str:

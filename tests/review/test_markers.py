@@ -89,7 +89,7 @@ def test_the_list_keeps_everything_else(out: Path, save: SaveTable, tmp_path: Pa
     before = path.read_text("utf-8")
     path.chmod(0o640)
     apply_markers(out, markers_of(out, save("exclude;10;12.5"), save("exclude;5;6", patient="P2")))
-    after = before.replace("a.mp4;yes;;", "a.mp4;yes;10-12.5;").replace(";1-2;", ';"1-2;5-6";')
+    after = before.replace("a.mp4;yes;;", "a.mp4;yes;'10-12.5;").replace(";1-2;", ';"1-2;5-6";')
     assert path.read_text("utf-8") == after
     assert path.with_name("sessions.csv.bak").read_text("utf-8") == before
     assert path.stat().st_mode & 0o777 == 0o640
