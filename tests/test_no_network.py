@@ -157,6 +157,7 @@ def test_the_guard_stops_what_would_use_the_network(guarded: dict[str, str], tmp
     assert run(["-c", local], guarded).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_command_of_ours_that_fetches_fails_under_the_guard(
     guarded: dict[str, str], tmp_path: Path
 ) -> None:

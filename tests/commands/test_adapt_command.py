@@ -35,6 +35,7 @@ def test_without_clips_it_names_the_command_that_draws_them(emonext: Emonext, st
     assert not adaptation_path(study).exists()
 
 
+@pytest.mark.slow
 def test_an_adaptation_that_helps_is_written_and_used(emonext: Emonext, study: Path) -> None:
     clips = rate_truly(study, 120)
     ended = emonext("adapt", study)

@@ -61,6 +61,7 @@ def test_settings_reach_the_timeline(emonext: Emonext, video: Path, tmp_path: Pa
     }.items() <= made.metadata["settings"].items()
 
 
+@pytest.mark.slow
 def test_a_failed_session_beside_a_good_one_exits_1(
     emonext_with_workers: Emonext, video: Path, tmp_path: Path, model: list[str]
 ) -> None:

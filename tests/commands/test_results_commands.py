@@ -220,6 +220,7 @@ def test_summaries_are_made_and_told_in_two_lines(emonext: Emonext, two: Path) -
     assert (stored["min_coverage"], stored["episodes"]["min_duration_s"]) == (0.5, 2)
 
 
+@pytest.mark.slow
 def test_a_multiverse_is_told_in_a_sentence_and_removed_with_the_tables_it_is_of(
     emonext: Emonext, tmp_path: Path
 ) -> None:

@@ -129,6 +129,7 @@ def meet(people: tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]], tmp_pa
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("who", "first_left"), [("woman", True), ("man", False)])
 def test_the_photo_finds_the_patient_on_both_sides_of_a_cut(
     meet: Meet, tmp_path: Path, networks: Networks, embedder: DlibEmbedder, who: str, first_left: bool
@@ -144,6 +145,7 @@ def test_the_photo_finds_the_patient_on_both_sides_of_a_cut(
     assert timeline.metadata["patient"]["identity"] == "recognised"
 
 
+@pytest.mark.slow
 def test_a_stranger_s_photo_finds_nobody(
     meet: Meet, clips: Path, tmp_path: Path, networks: Networks, embedder: DlibEmbedder
 ) -> None:

@@ -103,6 +103,7 @@ def test_networks_that_can_t_be_had_end_the_run(make_session: Callable[..., Sess
     assert not working()
 
 
+@pytest.mark.slow
 def test_a_crash_is_tried_again_and_a_bad_video_is_not(
     make_session: Callable[..., Session], tmp_path: Path
 ) -> None:
@@ -201,6 +202,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_decoder_that_hangs_dies_with_the_run(tmp_path: Path) -> None:
     pictures = [with_faces([(40, 60)]) for _ in range(200)]
     for picture in pictures[100:]:

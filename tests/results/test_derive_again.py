@@ -154,6 +154,7 @@ def test_tables_that_were_changed_by_hand_are_made_from_the_timelines(study: Pat
     assert files(out) == files(study)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("session", ["S01", "S02"])
 def test_a_timeline_that_is_replaced_while_it_is_read_is_read_again(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, session: str

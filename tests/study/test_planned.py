@@ -166,6 +166,7 @@ def test_correction_leaves_patients_and_missing_tests_alone() -> None:
     assert correct_planned([], planned) == ()
 
 
+@pytest.mark.slow
 def test_the_plan_s_settings_are_used_until_others_are_given(planned_before: Make) -> None:
     out = planned_before(min_coverage=0.3, min_patients=4, reference="garden", conditions=("music",))
     update_derived(out)
