@@ -83,8 +83,12 @@ def predict_ten_crops(
 
 def mirrored_heads(model: EmoNeXt, x: Tensor) -> Tensor:
     """(N, 3, S, S) → (N, 15) float32 logits: labels, votes and cover; means of face and mirror image."""
-    both = torch.cat([x, x.flip(-1)]).contiguous(memory_format=torch.channels_last)
-    return _heads(model, both).view(2, len(x), -1).mean(dim=0)
+    return _heads(model, with_mirror_images(x)).view(2, len(x), -1).mean(dim=0)
+
+
+def with_mirror_images(x: Tensor) -> Tensor:
+    """(N, 3, S, S) → (2N, 3, S, S): the pictures, then their mirror images."""
+    return torch.cat([x, x.flip(-1)]).contiguous(memory_format=torch.channels_last)
 
 
 def _heads(model: EmoNeXt, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ stays as it is, and the head becomes a logistic regression on its features. The 
 by a rectangle and darkened, until their answers begin to fail.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from emonext.corruptions import CORRUPTIONS
+from emonext.inference import with_mirror_images
 from emonext.model import EmoNeXt
 from emonext.preprocessing import Preprocessing, to_grey
 from emonext.training.augmentation import HIDDEN_SHARE, Augmentation
@@ -26,13 +27,13 @@ _RIDGE = 1e-4
 
 _BATCH = 128
 
-# By the name of a corruption: a uniform number → its level, and how far the level hides a face, before that
-# is clipped to 0…1. Where it is between 0 and 1, the answers of the shipped weights begin to fail.
-_HIDING: Mapping[str, Callable[[float], tuple[float, float]]] = {
-    "rotation": lambda u: ((degrees := 60 * u), (degrees - 25) / 12),
-    "occlusion": lambda u: ((share := 0.05 + 0.55 * u), share / HIDDEN_SHARE),
-    "darkness": lambda u: ((light := 0.01 * 50**u), (0.06 - light) / 0.04),
-    "blur": lambda u: ((sigma := 0.3 + 2.7 * u), (sigma - 1.5) / 1.0),
+# By the name of a corruption: a number from 0 to 1 → a level, and a level → how far a face is hidden by it,
+# before this share is clipped to 0…1. In between, the answers of the shipped weights begin to fail.
+_HIDING: Mapping[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    "rotation": (lambda u: 60 * u, lambda degrees: (degrees - 25) / 12),
+    "occlusion": (lambda u: 0.05 + 0.55 * u, lambda share: share / HIDDEN_SHARE),
+    "darkness": (lambda u: 0.01 * 50**u, lambda light: (0.06 - light) / 0.04),
+    "blur": (lambda u: 0.3 + 2.7 * u, lambda sigma: sigma - 1.5),
 }
 
 
@@ -67,19 +68,25 @@ def _hidden_faces(
     yield images, torch.zeros(len(images))
     generator = torch.Generator().manual_seed(seed)
     grey = to_grey(torch.from_numpy(images))
-    batches = [augment(batch, grey.shape[-1], generator) for batch in grey.split(_BATCH)]
-    yield _to_bytes(torch.cat([faces for faces, _ in batches])), torch.cat([far for _, far in batches])
-    covered = [draw_covers(batch, 1.0, generator) for batch in grey.split(_BATCH)]
-    shares = torch.cat([share for _, share in covered])
-    yield _to_bytes(torch.cat([faces for faces, _ in covered])), (shares / HIDDEN_SHARE).clamp(max=1)
+    yield _joined([augment(batch, grey.shape[-1], generator) for batch in grey.split(_BATCH)])
+    covered, share = _joined([draw_covers(batch, 1.0, generator) for batch in grey.split(_BATCH)])
+    yield covered, (share / HIDDEN_SHARE).clamp(max=1)
     random = np.random.default_rng(seed)
     for corruption in CORRUPTIONS:
         if corruption.name in _HIDING:
-            groups = np.array_split(images, max(1, len(images) // _GROUP))
-            levels = [_HIDING[corruption.name](random.uniform()) for _ in groups]
-            faces = [corruption.apply(group, level) for group, (level, _) in zip(groups, levels, strict=True)]
-            far = [np.full(len(group), hidden) for group, (_, hidden) in zip(groups, levels, strict=True)]
-            yield np.concatenate(faces), torch.from_numpy(np.concatenate(far)).float().clamp(0, 1)
+            level_of, hides = _HIDING[corruption.name]
+            faces, hidden = [], []
+            for group in np.array_split(images, max(1, len(images) // _GROUP)):
+                level = level_of(random.uniform())
+                faces.append(corruption.apply(group, level))
+                hidden.append(torch.full((len(group),), hides(level)))
+            yield np.concatenate(faces), torch.cat(hidden).clamp(0, 1)
+
+
+def _joined(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[NDArray[np.uint8], Tensor]:
+    """(n, 1, H, W) in 0…1 and (n,) each → (N, H, W) uint8 and (N,)."""
+    grey, hidden = map(torch.cat, zip(*batches, strict=True))
+    return (255 * grey[:, 0]).round().to(torch.uint8).numpy(), hidden
 
 
 @torch.inference_mode()
@@ -88,9 +95,8 @@ def _features(model: EmoNeXt, prepare: Preprocessing, images: NDArray[np.uint8])
     device = next(model.parameters()).device
     found = []
     for batch in torch.from_numpy(images).split(_BATCH):
-        x = prepare(batch.to(device))
-        both = torch.cat([x, x.flip(-1)]).contiguous(memory_format=torch.channels_last)
-        found.append(model.features(both).unflatten(0, (2, len(x))).transpose(0, 1).float())
+        both = with_mirror_images(prepare(batch.to(device)))
+        found.append(model.features(both).unflatten(0, (2, len(batch))).transpose(0, 1).float())
     return torch.cat(found)
 
 
@@ -112,8 +118,3 @@ def _logistic_regression(features: Tensor, target: Tensor) -> tuple[Tensor, Tens
     optimizer.step(loss)
     weight, bias = weight.detach() / spread, bias.detach()
     return weight, bias - weight @ mean
-
-
-def _to_bytes(grey: Tensor) -> NDArray[np.uint8]:
-    """(N, 1, H, W) in 0…1 → (N, H, W)."""
-    return (255 * grey[:, 0]).round().to(torch.uint8).numpy()
