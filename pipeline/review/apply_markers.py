@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.analysis.events import EVENTS_FILE, column_name
-from pipeline.processing.edited_list import edited_list
+from pipeline.processing.edited_list import Cells, edited_list
 from pipeline.review.markers import Change, Marker, Spans, plan_changes
 from pipeline.store.audit import audited
 from pipeline.store.counts import number_of
@@ -40,17 +40,13 @@ def apply_markers(
 
 
 def _write_excluded(changes: Sequence[Change]) -> dict[Path, Path | None]:
-    by_list: dict[Path, dict[int, str]] = defaultdict(dict)
+    by_list: dict[Path, dict[int, Cells]] = defaultdict(dict)
     for change in changes:
         if change.listed and change.exclude is not None:
             rows = _rows_to_change(change.listed.path, change.listed.rows)
-            by_list[change.listed.path] |= dict.fromkeys(rows, exclude_cell(change.exclude))
-    return {
-        path: replace_file(
-            path, edited_list(path, {row: {_EXCLUDE_COLUMN: cell} for row, cell in cells.items()})
-        )
-        for path, cells in by_list.items()
-    }
+            cells = {_EXCLUDE_COLUMN: exclude_cell(change.exclude)}
+            by_list[change.listed.path] |= dict.fromkeys(rows, cells)
+    return {path: replace_file(path, edited_list(path, rows)) for path, rows in by_list.items()}
 
 
 def _write_events(out: Path, changes: Sequence[Change]) -> dict[Path, Path | None]:
