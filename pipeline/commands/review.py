@@ -59,6 +59,7 @@ def people(
 
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
+    from pipeline.records import UNSURE
     from pipeline.review.apply_people import apply_people
     from pipeline.review.films import find_video
     from pipeline.review.people import find_people
@@ -81,8 +82,11 @@ def people(
         embed = _embedder(identity, "the patients' other sessions are not compared")
         write_pages = partial(write_reports, find_video=find_video)
         with progress_bar("Applying") as update:
-            applied, recognised = apply_people(directory, roles, write_pages, embed, update)
-        say(f"{number_of(len(applied), 'timeline')} rewritten; {len(recognised)} other sessions recognised.")
+            applied, others = apply_people(directory, roles, write_pages, embed, update)
+        doubtful = sum(outcome.identity in UNSURE for outcome in others)
+        also = [f"{len(others) - doubtful} other sessions recognised"]
+        also += [f"{doubtful} that may show somebody else to check"] if doubtful else []
+        say(f"{number_of(len(applied), 'timeline')} rewritten; {', '.join(also)}.")
         say(f"Report: {directory / 'reports' / 'index.html'}")
         return
     embed = _embedder(identity, "people are distinguished by place and time only")

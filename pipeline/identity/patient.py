@@ -18,15 +18,13 @@ from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.recognition import Recognition, in_region, recognise
 from pipeline.identity.session_people import SessionPeople
 from pipeline.reasons import Reason
-from pipeline.records import FrameFaces, IdentityState, Region
+from pipeline.records import IdentityState, Region
 from pipeline.video.recording import Recording
 
 _RULES = ("longest", "largest")
 
 # A rule is uncertain if another person is visible for longer than a false detection or a short moment.
 _SOMEBODY_SAMPLES, _SOMEBODY_SHARE = 3, 0.02
-
-NO_EMBEDDINGS: NDArray[np.float32] = np.zeros((0, 0), np.float32)
 
 # Larger photos, as from phones, are reduced to this longer side before face detection, px.
 _PHOTO_PX = 1600
@@ -138,24 +136,9 @@ def by_region(people: SessionPeople, region: Region, recording: Recording) -> Pa
     return _checked(_patient(found, people.person_of, "region"), people.tracks)
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The result of a comparison of faces.
-
-    :param samples: the samples, with corrected tracks.
-    :param embeddings: (n, D) of the patient's faces; n is 0 unless the patient is certain.
-    :param network: name of the embedder.
-    """
-
-    patient: Patient
-    samples: Sequence[FrameFaces]
-    embeddings: NDArray[np.float32] = field(default_factory=lambda: NO_EMBEDDINGS)
-    network: str = ""
-
-
 def by_faces(
     people: SessionPeople, photos: NDArray[np.float32], gallery: NDArray[np.float32], embed: Embedder
-) -> Found:
+) -> Patient:
     """Choose the person of the photos, or of faces from the patient's earlier sessions.
 
     :param people: from :func:`pipeline.identity.session_people.people_by_face`.
@@ -166,11 +149,9 @@ def by_faces(
     found = recognise(seen, references, embed.same_person, embed.perhaps, people.together())
     by = "photo" if len(photos) else "gallery"
     patient = _checked(_patient(found, people.person_of, by), people.tracks)
-    none = np.zeros((0, references.shape[1]), np.float32)
-    own = np.concatenate([none, *(seen[person] for person in sorted(found.people) if person in seen)])
+    own = people.faces_of(patient.tracks)
     fits = cdist(photos, own).min(axis=1).round(2).tolist() if len(photos) and len(own) else []
-    sure = own if patient.state == "recognised" else none
-    return Found(replace(patient, photos=tuple(fits)), people.samples, sure, embed.name)
+    return replace(patient, photos=tuple(fits))
 
 
 def embed_photos(photos: Sequence[Path], detect: Detector, embed: Embedder) -> NDArray[np.float32]:

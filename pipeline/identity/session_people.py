@@ -1,7 +1,7 @@
 """Find the people of a session: divide tracks where the person changes, and link the tracks of a person."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -35,6 +35,12 @@ class SessionPeople:
             if len(track.embeddings):
                 of[self.person_of[track.track]].append(track.embeddings)
         return {person: np.concatenate(parts) for person, parts in of.items()}
+
+    def faces_of(self, tracks: Collection[int]) -> NDArray[np.float32]:
+        """(n, D) embeddings of the people of these tracks; n may be 0."""
+        people = {self.person_of[track] for track in tracks}
+        found = [faces for person, faces in self.embeddings().items() if person in people]
+        return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
 
     def together(self) -> set[frozenset[int]]:
         """Pairs of people who appear in one sample."""

@@ -10,6 +10,7 @@ from pipeline.errors import InputError, OutputError, TimelineError
 from pipeline.privacy.consent import SetAside, leave_out, take_back
 from pipeline.privacy.purge import remake_pages
 from pipeline.processing.jobs import Engine, Job, OnSession, failed, make_job
+from pipeline.processing.other_sessions import compare_sessions
 from pipeline.processing.recordings_folder import (
     FolderVideos,
     check_name,
@@ -164,6 +165,8 @@ def process_sessions(
                 on_session(session, 1, 1)
         for outcome in engine(jobs, _starting(out, jobs, ended, on_session)):
             record(out, outcome)
+            ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
+        for outcome in compare_sessions(out, {session.patient_id for session in sessions}):
             ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
         remove_partials(out)
         if written_sessions(out) or refused:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.faces.quality import QualityLimits
 from pipeline.faces.states import Readings, infer_states
 from pipeline.identity.patient import Patient
-from pipeline.reasons import Reason, write_reason
+from pipeline.reasons import Reason, read_reason, write_reason
 from pipeline.records import EMOTIONS, NO_PICTURE, UNSURE, Face, FaceState, FrameFaces, valence
 from pipeline.store.coverage import summarize
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, to_table, write_table
@@ -221,6 +221,14 @@ def _describe_patient(patient: Patient, samples: Sequence[FrameFaces]) -> dict[s
         "reason": write_reason(patient.reason),
         **({"photos": list(patient.photos)} if patient.photos else {}),
     }
+
+
+def described_patient(metadata: Mapping[str, Any]) -> Patient:
+    """The patient of a written session, without roles of other people."""
+    of = metadata["patient"]
+    tracks = frozenset(() if of["track"] is None else (of["track"], *of["also"]))
+    photos = tuple(of.get("photos", ()))
+    return Patient(tracks, of["chosen_by"], of["identity"], read_reason(of["reason"]), photos=photos)
 
 
 def _findings(timeline: Timeline, patient: Patient) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from pipeline.faces.classification import score_emotions
 from pipeline.faces.detection import find_faces
 from pipeline.faces.tracking import shorten_pauses, track_faces
 from pipeline.identity.embedding import Embedder
-from pipeline.identity.gallery import gallery_path, read_gallery, write_gallery
-from pipeline.identity.patient import Found, by_faces, by_region, by_rule, embed_photos
+from pipeline.identity.gallery import StoredFaces, gallery_path, read_references, write_gallery
+from pipeline.identity.patient import Patient, by_faces, by_region, by_rule, embed_photos
 from pipeline.identity.roles import apply_manual_roles, encrypt_table, patient_from_roles, roles_path
 from pipeline.identity.session_people import people_by_face, people_by_place
 from pipeline.processing.chunks import STRETCH_S, Chunk, Chunks
@@ -72,9 +72,8 @@ def process_session(
     check_content(session.videos, content)  # before anything is written that names it
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
-    if found.patient.chosen_by == "photo" and patient is found.patient:
-        # only these: what earlier sessions alone recognised is no reference, or an error would spread
-        write_gallery(out, session.ids, found.embeddings, found.network)
+    if patient is found.patient:  # faces of a patient whom a person named are kept
+        write_gallery(out, session.ids, found.faces)
     for kept_table in (roles, gallery_path(out, *session.ids)):
         encrypt_table(kept_table)
     metadata = _metadata(session, settings, networks, recording, decoders, content.sha256s)
@@ -182,6 +181,19 @@ def _with_voice(
     return [replace(sample, voice=value) for sample, value in zip(samples, known, strict=True)]
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The patient of a session.
+
+    :param samples: with tracks, divided where a track changes to another person.
+    :param faces: of the patient; ``None`` without a face embedder, or if the patient is not certain.
+    """
+
+    patient: Patient
+    samples: Sequence[FrameFaces]
+    faces: StoredFaces | None
+
+
 def find_patient(
     samples: list[FrameFaces],
     session: Session,
@@ -197,26 +209,31 @@ def find_patient(
 
     :param samples: without tracks.
     :param out: results folder, which may have faces of confirmed sessions.
-    :returns: the patient, and the samples with tracks, divided where a track changes to another person.
     :raises InputError: a photo is not usable, or the chosen track does not exist.
     """
     parts = session.parts(recording.duration_s)
     tracked = list(track_faces(shorten_pauses(samples, parts), settings.max_gap_s))
     embed = _embedder(session, networks)
+    patient: Patient | None = None
     if embed is None:
-        people, found = people_by_place(tracked), None
+        people = people_by_place(tracked)
     else:
         photos, gallery = _references(session, networks, out, embed)  # first: a photo may be of no use
         people = people_by_face(tracked, recording, embed)
-        found = by_faces(people, photos, gallery, embed) if len(photos) or len(gallery) else None
-    if found is None and session.patient_region is not None:
-        found = Found(by_region(people, session.patient_region, recording), people.samples)
-    if found is None:
+        if len(photos) or len(gallery):
+            patient = by_faces(people, photos, gallery, embed)
+    if patient is None and session.patient_region is not None:
+        patient = by_region(people, session.patient_region, recording)
+    if patient is None:
         starts = np.array([start for start, _ in parts])
         part_of = np.searchsorted(starts, [sample.time_s for sample in samples], "right").tolist()
-        found = Found(by_rule(people, settings.patient_track, part_of), people.samples)
-    whole = [replace(one, faces=two.faces) for one, two in zip(samples, found.samples, strict=True)]
-    return replace(found, samples=whole)
+        patient = by_rule(people, settings.patient_track, part_of)
+    faces = None
+    if embed is not None and patient.state == "recognised":
+        own = people.faces_of(patient.tracks)
+        faces = StoredFaces(own, embed.name, patient.chosen_by, embed.same_person)
+    whole = [replace(one, faces=two.faces) for one, two in zip(samples, people.samples, strict=True)]
+    return Found(patient, whole, faces)
 
 
 def _embedder(session: Session, networks: Networks) -> Embedder | None:
@@ -233,7 +250,7 @@ def _references(
     session: Session, networks: Networks, out: Path, embed: Embedder
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(p, D) of the photos, and (g, D) of the patient's other sessions: none if only a region is given."""
-    gallery = read_gallery(out, *session.ids, embed)
+    gallery = read_references(out, *session.ids, embed)
     if session.patient_face:
         return embed_photos(session.patient_face, networks.detect_in_photos, embed), gallery
     return gallery[:0], gallery[:0] if session.patient_region is not None else gallery

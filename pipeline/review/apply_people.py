@@ -7,10 +7,11 @@ from typing import Any
 
 from pipeline.errors import VideoError
 from pipeline.identity.embedding import Embedder
-from pipeline.identity.gallery import gallery_path, read_gallery, write_gallery
+from pipeline.identity.gallery import StoredFaces, gallery_path, read_references, write_gallery
 from pipeline.identity.patient import Patient, by_faces
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, roles_path, write_roles
 from pipeline.identity.session_people import people_by_face
+from pipeline.processing.other_sessions import compare_sessions
 from pipeline.processing.session_tables import read_roles, write_session
 from pipeline.reasons import Reason, read_reason
 from pipeline.records import UNSURE, FrameFaces, Ids, OnProgress
@@ -32,10 +33,12 @@ def apply_people(
     """Rewrite the timelines of these sessions; later runs keep the roles.
 
     With ``embed``, faces of a confirmed patient are decoded from the video and stored as references, and the
-    patient's other unconfirmed sessions are compared with them.
+    patient's other unconfirmed sessions are compared with them. Other sessions that show somebody else are to
+    check from now on.
 
     :param write_pages: called last, while the folder is still locked, so that no purge can run in between.
-    :returns: outcomes of the sessions with manual roles, and of the sessions recognised by their references.
+    :returns: outcomes of the sessions with manual roles, and of the patient's other sessions that
+        changed.
     :raises OutputError: a file can't be written, or a run is using the folder.
     """
     applied, recognised = [], []
@@ -60,9 +63,11 @@ def apply_people(
                     record(out, recognised[-1])
                     ending.states[ids] = "recognised"
                 on_session(done, total)
+            contradicted = compare_sessions(out, {patient_id for patient_id, _ in said})
+            ending.states |= {outcome.ids: outcome.state for outcome in contradicted}
             if said:
                 write_pages(out)
-    return applied, recognised
+    return applied, recognised + contradicted
 
 
 def _to_check(before: Mapping[Ids, Outcome], said: Mapping[Ids, object]) -> list[Ids]:
@@ -109,8 +114,8 @@ def _apply_roles(
     gallery_path(out, *ids).unlink(missing_ok=True)
     if embed is not None and patient.tracks and patient.state == "confirmed":
         pictures, _ = face_pictures([_with_tracks(sample, patient.tracks) for sample in samples], videos)
-        faces = [embed(found.chips) for found in pictures.values()]
-        write_gallery(out, ids, concatenated(faces), embed.name)
+        faces = concatenated([embed(found.chips) for found in pictures.values()])
+        write_gallery(out, ids, StoredFaces(faces, embed.name, "hand", embed.same_person))
     return metadata, complete
 
 
@@ -120,18 +125,18 @@ def _recognise_again(
     """Rewrite the timeline if faces of confirmed sessions identify the patient; return its metadata."""
     if roles_path(out, *ids).exists() or not videos:
         return None
-    gallery = read_gallery(out, *ids, embed)
+    gallery = read_references(out, *ids, embed)
     if not len(gallery):
         return None
     timeline, samples = read_session(out, ids)
     try:
         people = people_by_face(samples, open_recording(videos), embed)
-        found = by_faces(people, gallery[:0], gallery, embed)
     except VideoError:
         return None
-    if found.patient.state != "recognised":
+    patient = by_faces(people, gallery[:0], gallery, embed)
+    if patient.state != "recognised":
         return None
-    return write_session(out, *ids, found.samples, found.patient, timeline.metadata).metadata
+    return write_session(out, *ids, people.samples, patient, timeline.metadata).metadata
 
 
 def _with_tracks(sample: FrameFaces, tracks: Collection[int]) -> FrameFaces:

@@ -90,8 +90,7 @@ def audited(
     options: Mapping[str, Any] | None = None,
     weights_sha256: str = "",
 ) -> Iterator[Ending]:
-    """Write an entry before the body, and an entry at its end, also after an error; a killed run lacks the
-    latter.
+    """Write an entry before the body, and one at its end, also after an error; a killed run lacks the latter.
 
     Use it while the folder is locked (:func:`pipeline.store.lock.folder_lock`).
 
@@ -108,7 +107,10 @@ def audited(
     ending = Ending()
 
     def end(how: str) -> None:
-        states = sorted((tokens[session], state) for session, state in ending.states.items())
+        # of a purged session, which has no id any more, the token is not asked for again
+        # a purged session has no id any more, and gets none
+        late = _tokens(out, ending.states.keys() - tokens.keys())
+        states = sorted(({**tokens, **late}[session], state) for session, state in ending.states.items())
         values = {"event": "ended", "command": command, "begun": begun, "how": how}
         _append(out, values | {"sessions": dict(states), "counts": ending.counts})
 
@@ -264,7 +266,8 @@ def _numbers(entries: "_Entries") -> list[int]:
 
 def _run(begun: Mapping[str, Any], ended: Mapping[str, Any], whose: Mapping[str, Ids]) -> Run:
     states = ended.get("sessions", {})
-    sessions = [(whose.get(token), states.get(token, "")) for token in begun.get("sessions", ())]
+    tokens = {*begun.get("sessions", ()), *states}
+    sessions = [(whose.get(token), states.get(token, "")) for token in tokens]
     return Run(
         number=begun["number"],
         command=begun.get("command", ""),

@@ -13,7 +13,7 @@ from roles import confirm_everybody
 from videos import encode, with_faces
 
 from pipeline.errors import InputError, OutputError, TimelineError
-from pipeline.identity.gallery import gallery_path, write_gallery
+from pipeline.identity.gallery import StoredFaces, gallery_path, write_gallery
 from pipeline.identity.roles import roles_path
 from pipeline.privacy.purge import purge
 from pipeline.processing.batch import process_sessions
@@ -131,7 +131,7 @@ def test_what_is_left_open_is_known_and_roles_are_encrypted_with_their_session(
     for one in (session, other):
         process(one, out, fake_networks)
     confirm_everybody(out)
-    write_gallery(out, session.ids, np.ones((3, 4), np.float32), "network")
+    write_gallery(out, session.ids, StoredFaces(np.ones((3, 4), np.float32), "network", "hand", 0.5))
     said = read_table(roles_path(out, *session.ids))
     assert unencrypted_tables(out) == []
     use_key(key)
