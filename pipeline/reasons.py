@@ -147,7 +147,7 @@ TEXTS = {
     "face_light": "face at %(light)s%% of white",
     "face_burnt": "face at %(light)s%% of white, %(burnt)s%% burnt out",
     "backlight": "picture %(ratio)s times as bright as the face",
-    "sharpness": "%(sharpness)s (variance of the Laplacian)",
+    "sharpness": "%(sharpness)s; the higher, the sharper",
     "turned": "face turned %(degrees)s° away",
     "points_up": "face points %(degrees)s° up",
     "points_down": "face points %(degrees)s° down",

@@ -82,8 +82,7 @@ def judge(looks: Sequence[Snapshot], info: VideoInfo, sound: SoundLevel) -> tupl
     faces = [look.face for look in seen if look.face]
     return (
         _readable(seen),
-        *(_of_faces(faces, seen, info) if faces else [_resolution(info)]),
-        _people(seen),
+        *([*_of_faces(faces, seen, info), _people(seen)] if faces else [_resolution(info)]),
         _sound(sound, info),
         _rate(info),
         _recording(looks, info),

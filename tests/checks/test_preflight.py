@@ -175,7 +175,7 @@ def test_the_worst_verdict_is_the_overall_one() -> None:
         ("light from behind", {"brightness": 0.35, "light": 0.7}, BETTER, "2.0 times", "window"),
         ("light from behind", {"brightness": 0.45, "light": 0.9}, GOOD, "2.0 times", ""),
         ("light from behind", {"brightness": 0.35, "light": 0.56}, GOOD, "1.6 times", ""),
-        ("sharpness", {"sharpness": 99}, BETTER, "99 (variance of the Laplacian)", "lens"),
+        ("sharpness", {"sharpness": 99}, BETTER, "99; the higher, the sharper", "lens"),
         ("sharpness", {"sharpness": 11}, NOT, "11", "lens"),
         ("camera to the side", {"yaw": 40}, BETTER, "40°", "to its right"),
         ("camera to the side", {"yaw": -40}, BETTER, "40°", "to its left"),
@@ -241,6 +241,11 @@ def test_nobody_in_view_is_told_from_darkness() -> None:
     assert "nearly black" in advice(dark)
     assert found("picture size", looks_at(()), video(width=640, height=360)).verdict == BETTER
     assert found("picture size", looks_at(())).verdict == GOOD
+
+
+def test_without_a_face_nothing_is_said_of_other_people() -> None:
+    names = {finding.name for finding in judge(looks_at((), times=20), video(), SPOKEN)}
+    assert "other people" not in names
 
 
 def test_one_false_face_in_fifty_is_nobody(make_face: Callable[..., Face]) -> None:
