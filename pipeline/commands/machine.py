@@ -266,7 +266,7 @@ def doctor() -> None:
 
 
 OPTIONAL = {
-    "identity": ("dlib", "the patient recognised by photos"),
+    "identity": ("dlib", "the patient recognised by photos, and sessions compared"),
     "agreement": ("pympi", "comparison with human raters; ELAN files"),
     "ray": ("ray", "several machines"),
     "demo": ("skimage", "the sample session"),

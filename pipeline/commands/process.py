@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from pipeline.commands.console import (
     needing_extra,
     out_console,
     overall_progress,
+    own_requirement,
     progress_bar,
     refuse_given,
     say,
@@ -181,6 +183,8 @@ def process(
             soft_wrap=True,
         )
     _tell_without_consent(out, sessions, outcomes, set_aside)
+    if network is None and find_spec("dlib") is None:
+        _tell_not_compared(sessions)
     tell_outcomes(sessions, outcomes, out)
 
 
@@ -290,6 +294,17 @@ def _tell_without_consent(
             )
     for line in lines:
         err_console.print(line, markup=False, soft_wrap=True)
+
+
+def _tell_not_compared(sessions: "Sequence[Session]") -> None:
+    """Print that nobody notices if only the carer was filmed, where a patient has several sessions."""
+    if len({session.patient_id for session in sessions}) < len(sessions):
+        err_console.print(
+            "Note: nothing tells whether a patient's sessions show the same person, because no face "
+            f"recognition network is installed: pip install {own_requirement('identity')}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]", out: Path) -> None:

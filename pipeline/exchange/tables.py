@@ -7,7 +7,7 @@ apostrophe; in the workbook, texts are stored as texts.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -118,15 +118,18 @@ def write_csv(rows: pl.DataFrame, decimal: Decimal, path: Path) -> Path:
             include_bom=decimal == "comma",
             separator=separator(decimal),
             decimal_comma=decimal == "comma",
-            datetime_format="%Y-%m-%d %H:%M:%S",  # spreadsheets read no T
         )
     return path
 
 
 def _as_cells(column: pl.Series) -> pl.Series:
-    """The column without numbers that are none, and with texts that no spreadsheet changes."""
+    """The column without numbers that are none, with texts that no spreadsheet changes, and with times of day
+    where they are known."""
     if column.dtype.is_float():
         return column.set(~column.is_finite(), None)
+    if column.dtype == pl.Datetime:
+        # spreadsheets read no T
+        return column.dt.to_string("%Y-%m-%d %H:%M:%S").str.strip_suffix(" 00:00:00")
     if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
         return column
     texts = column.cast(pl.String)
@@ -158,9 +161,9 @@ def write_xlsx(tables: list[NamedTable], path: Path, *, by_rows: bool = False) -
     ):
         book.set_properties({"title": "Emonext Care", "comments": "Automated estimates of expression."})
         head = book.add_format({"bold": True, "text_wrap": True, "valign": "top"})
-        day = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        days = [book.add_format({"num_format": kind}) for kind in ("yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss")]
         for one in tables:
-            _add_sheet(book, one.name, one.table.column_names, one.rows(), head, day)
+            _add_sheet(book, one.name, one.table.column_names, one.rows(), head, days)
     return path
 
 
@@ -186,8 +189,9 @@ def _closing_errors_as_os_errors() -> Iterator[None]:
 
 
 def _add_sheet(
-    book: Any, name: str, columns: Iterable[str], rows: Iterable[tuple[Any, ...]], head: Any, day: Any
+    book: Any, name: str, columns: Iterable[str], rows: Iterable[tuple[Any, ...]], head: Any, days: Any
 ) -> None:
+    """:param head, days: formats of the first row, and of dates without and with a time of day."""
     sheet = book.add_worksheet(name[:_MAX_SHEET_NAME])
     sheet.freeze_panes(1, 0)
     widths = [len(column) for column in columns]
@@ -196,7 +200,7 @@ def _add_sheet(
     last = 0
     for last, row in enumerate(rows, start=1):
         for column, cell in enumerate(row):
-            _write_cell(sheet, last, column, cell, day)
+            _write_cell(sheet, last, column, cell, days)
             if last <= 200:  # column widths from the first rows
                 widths[column] = max(widths[column], len(str(cell)))
     sheet.autofilter(0, 0, last, len(widths) - 1)
@@ -204,13 +208,13 @@ def _add_sheet(
         sheet.set_column(column, column, min(width + 2, 80))
 
 
-def _write_cell(sheet: Any, row: int, column: int, cell: Any, day: Any) -> None:
+def _write_cell(sheet: Any, row: int, column: int, cell: Any, days: Any) -> None:
     if cell is None or (isinstance(cell, float) and not isfinite(cell)):
         return
     if isinstance(cell, bool):
         sheet.write_boolean(row, column, cell)
     elif isinstance(cell, date):
-        sheet.write_datetime(row, column, cell, day)
+        sheet.write_datetime(row, column, cell, days[isinstance(cell, datetime) and cell.time() != time.min])
     elif isinstance(cell, int | float):
         sheet.write_number(row, column, cell)
     elif sheet.write_string(row, column, cell):

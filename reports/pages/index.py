@@ -43,7 +43,7 @@ NEEDED = "needed"
 COLUMNS = {
     "session": marked("Session"),
     "condition": marked("Kind"),
-    "length": marked("Recorded"),
+    "length": marked("Length"),
     "read": marked("Face could be read"),
     # coverage, all that the status knows, counts closed eyes
     "seen": marked("Face could be seen"),

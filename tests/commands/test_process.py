@@ -103,6 +103,20 @@ def test_a_timeline_that_is_there_is_kept_and_overwrite_makes_it_anew(
     assert path.stat().st_mtime_ns != before
 
 
+def test_that_sessions_are_not_compared_is_said(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for session in ("S1", "S2"):
+        shutil.copy(video, folder / f"P1_{session}.mp4")
+    monkeypatch.setattr("pipeline.commands.process.find_spec", lambda name: None)
+    ended = emonext("process", folder, "--out", tmp_path / "out", *model)
+    assert ended.err.startswith("Note: nothing tells whether a patient's sessions show the same person")
+    assert "emonext-care[identity]" in ended.err
+    assert "Note:" not in emonext("process", video, "--out", tmp_path / "one", *model).err
+
+
 @pytest.mark.parametrize("kind", ["empty", "text", "sound"])
 def test_what_is_no_video_fails_in_one_line(
     emonext: Emonext, tmp_path: Path, model: list[str], kind: str

@@ -226,3 +226,17 @@ def test_hostile_texts_and_numbers_that_are_none(tmp_path: Path) -> None:
     assert sheet["A2"].data_type == "s"
     assert sheet["A3"].hyperlink is None
     assert dictionary(named)[0]["meaning"] == ""
+
+
+def test_a_date_without_a_time_of_day_is_written_as_a_date(tmp_path: Path) -> None:
+    dates = pa.array([datetime(2026, 3, 2), datetime(2026, 3, 2, 10, 30), None], pa.timestamp("ms"))
+    named = [NamedTable("t", pa.table({"recorded_at": dates}))]
+    (write,) = csv_files(named).values()
+    assert write(tmp_path / "t.csv").read_text().splitlines() == [
+        "recorded_at",
+        "2026-03-02",
+        "2026-03-02 10:30:00",
+        "",
+    ]
+    sheet = openpyxl.load_workbook(write_xlsx(named, tmp_path / "x.xlsx"))["t"]
+    assert [sheet[f"A{row}"].number_format for row in (2, 3)] == ["yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"]

@@ -134,7 +134,7 @@ def test_where_nothing_is_to_do_nothing_is_said(tmp_path: Path) -> None:
 def test_columns_of_which_nothing_is_known_are_left_out(tmp_path: Path) -> None:
     html = write_index([entry("waiting")], tmp_path / "index.html").read_text()
     heads = html[html.index("<thead>") : html.index("</thead>")]
-    assert Page(heads).text == "Session Recorded Face could be seen State"
+    assert Page(heads).text == "Session Length Face could be seen State"
 
 
 # --- the status

@@ -118,5 +118,5 @@ def test_on_a_phone_each_cell_names_its_column(browser: Any, pages: dict[str, Pa
         "[...document.querySelector('.patient tbody tr').querySelectorAll('td')]"
         ".map(cell => getComputedStyle(cell, '::before').content)"
     )
-    columns = ("Kind", "Recorded", "Face could be read", "Is it the patient?")
+    columns = ("Kind", "Length", "Face could be read", "Is it the patient?")
     assert named == [f'"{name}"' for name in (*columns, "Positive", "Neutral", "Negative")] + ["none"]
