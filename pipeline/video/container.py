@@ -84,6 +84,7 @@ class VideoInfo:
     :param stream: index of the video among the container's streams. ``others``: the other streams, in words.
     :param sound_zero_s: time zero on the sound's clock; ``None`` without sound, or if clocks restart.
     :param by_number: the container's times contradict its frames; ``time_s`` was computed from their order.
+    :param one_to_one: whether each packet holds one picture, shown at the packet's time.
     :param seekable: whether a seek leads to a key frame before, or near, the requested time.
     :param decord_reads_it: whether decord returns the right frames, and all of them fit into memory.
     """
@@ -104,6 +105,7 @@ class VideoInfo:
     others: tuple[str, ...]
     sound_zero_s: float | None
     by_number: bool
+    one_to_one: bool
     seekable: bool
     decord_reads_it: bool
     notes: tuple[Reason, ...]
@@ -166,6 +168,8 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         others=describe_others(container, stream),
         sound_zero_s=clock.zero_s if contents.sound_end_s is not None and found.takes == 1 else None,
         by_number=found.by_number,
+        one_to_one=not found.by_number
+        and sorted(times_of(packet for packet in packets if not packet.hidden)) == found.pts.tolist(),
         seekable=seekable,
         decord_reads_it=seekable
         and stream.codec_context.name in _DECORD_CODECS

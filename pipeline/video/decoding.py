@@ -3,7 +3,7 @@
 decord decodes clips; PyAV decodes longer videos, and those for which decord is not reliable.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
@@ -180,8 +180,8 @@ def planes(
 
 def _wanted(info: VideoInfo, index: NDArray[np.int64]) -> "Iterator[_Found | None]":
     """Each requested frame, in order; ``None`` if it can't be decoded."""
-    pts = info.pts[index]
-    frames = _frames_from(info, int(pts[0]))
+    pts = info.pts[index].tolist()
+    frames = _frames_from(info, pts)
     found = next(frames, None)
     for wanted in pts:
         while found is not None and found.pts < wanted:
@@ -248,32 +248,37 @@ class _Found:
     aspect: float
 
 
-def _frames_from(info: VideoInfo, wanted: int) -> Iterator[_Found]:
-    """Undamaged frames in order, from the requested one or an earlier one."""
+def _frames_from(info: VideoInfo, wanted: Sequence[int]) -> Iterator[_Found]:
+    """Undamaged frames in order, from the first requested one or an earlier one; all requested ones are among
+    them.
+    """
+    needed = frozenset(wanted) if info.one_to_one else None
     last: int | None = None
     try:
         try:
             # use one thread for reproducible numbers
-            for found in _sought(info, wanted, "NONE" if info.by_number else "AUTO"):
+            for found in _sought(info, wanted[0], needed, "NONE" if info.by_number else "AUTO"):
                 last = found.pts
                 yield found
         except av.error.FFmpegError:
             # with several threads, a damaged packet is reported some packets late; with one thread, exactly
-            for found in _sought(info, wanted if last is None else last, "NONE"):
+            for found in _sought(info, wanted[0] if last is None else last, needed, "NONE"):
                 if last is None or found.pts > last:
                     yield found
     except av.error.FFmpegError as error:
         raise VideoError.about(info.path, "unreadable_now", error=free_text(error.strerror)) from error
 
 
-def _sought(info: VideoInfo, wanted: int, threads: Literal["NONE", "AUTO"]) -> Iterator[_Found]:
+def _sought(
+    info: VideoInfo, wanted: int, needed: Container[int] | None, threads: Literal["NONE", "AUTO"]
+) -> Iterator[_Found]:
     """Seek further back until the first frame is not later than the requested one.
 
     Containers are indexed by decoding time, and with open groups of pictures, the first frames after a key
     frame can't be decoded without the frames before it.
     """
     for start_pts in _places_to_begin(info, wanted):
-        frames = _trusted(info, threads, start_pts)
+        frames = _trusted(info, needed, threads, start_pts)
         first = next(frames, None)
         if first is not None and (start_pts is None or first.pts <= wanted):
             yield first
@@ -293,11 +298,17 @@ def _places_to_begin(info: VideoInfo, wanted: int) -> Iterator[int | None]:
     yield None
 
 
-def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int | None) -> Iterator[_Found]:
+def _trusted(
+    info: VideoInfo,
+    needed: Container[int] | None,
+    threads: Literal["NONE", "AUTO"],
+    start_pts: int | None,
+) -> Iterator[_Found]:
     """Leave out frames that depend on a damaged picture, which FFmpeg returns smeared and unmarked.
 
-    These are all frames decoded after it, up to the next key frame. B-frames among them can be shown before
-    it, so B-frames are held back until the next picture of another kind.
+    These are all frames decoded after it, up to the next key frame; none if the damaged picture is one that
+    no other depends on. B-frames among them can be shown before it, so B-frames are held back until the next
+    picture of another kind.
 
     :raises av.error.FFmpegError: as :func:`pipeline.video.frame_times.decoded`.
     """
@@ -309,9 +320,10 @@ def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int |
         held.clear()
 
     number = -1
-    for answer in decoded(info.path, info.stream, start_pts=start_pts, threads=threads):
+    for answer in decoded(info.path, info.stream, needed, start_pts=start_pts, threads=threads):
         frame = answer.frame
-        if frame is None or frame.is_corrupt:
+        damaged = frame is None or frame.is_corrupt
+        if damaged and not answer.alone:
             damage.append(-inf if answer.place is None else answer.place)
         if frame is None:
             continue
@@ -325,7 +337,7 @@ def _trusted(info: VideoInfo, threads: Literal["NONE", "AUTO"], start_pts: int |
         if frame.key_frame and not frame.is_corrupt:
             damage = [at for at in damage if at >= place]
         pts = number if info.by_number else answer.pts
-        if pts is not None:
+        if pts is not None and not (damaged and answer.alone):
             aspect = info.pixel_aspect if answer.aspect is None else usable_aspect(answer.aspect)
             held.append((_Found(frame, pts, aspect), place))
         if not bidirectional:

@@ -2,7 +2,7 @@
 
 import errno
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import VideoError
 from pipeline.video.frame_order import Packet, ascends, in_order, times_in_decoded_order, times_of
+from pipeline.video.headers import disposable
 from pipeline.video.orientation import Orientation, orientation_of
 from pipeline.video.streams import demuxed, open_container, video_stream
 
@@ -150,19 +151,28 @@ class Decoded:
     :param pts: of the frame, or of the packet.
     :param place: position of the packet in decoding order; ``None`` if the decoder does not state it.
     :param aspect: width ÷ height of a pixel, if it has changed since the first frame.
+    :param alone: whether no other frame depends on this one; ``False`` if unknown.
     """
 
     frame: av.VideoFrame | None
     pts: int | None
     place: int | None
     aspect: Fraction | None = None
+    alone: bool = False
 
 
 def decoded(
-    path: Path, index: int, *, start_pts: int | None = None, threads: Literal["NONE", "AUTO"] = "NONE"
+    path: Path,
+    index: int,
+    needed: Container[int] | None = None,
+    *,
+    start_pts: int | None = None,
+    threads: Literal["NONE", "AUTO"] = "NONE",
 ) -> Iterator[Decoded]:
-    """Every frame of a stream in the decoder's order.
+    """Frames of a stream in the decoder's order.
 
+    :param needed: times of the frames that are needed, if packets and frames match one to one. Of the others,
+        those are left out on which no other frame depends. ``None``: decode every frame.
     :param start_pts: decoding begins at a key frame that the container finds near it; else at the start.
     :param threads: with ``NONE``, damaged packets are passed over, damage is marked most reliably, and frames
         have the same numbers each time; with ``AUTO`` decoding is faster.
@@ -175,13 +185,14 @@ def decoded(
         if start_pts is not None:
             container.seek(start_pts, stream=stream)
         first: Fraction | None = None
-        stored: dict[int, int | None] = {}
-        for place, (packet, torn) in enumerate(_with_losses(demuxed(container, stream))):
+        stored: dict[int | None, tuple[int | None, bool]] = {}
+        packets = _with_losses(demuxed(container, stream))
+        for place, (packet, torn, alone) in enumerate(_needed(packets, stream, needed)):
             pts = packet.pts if packet else None
             try:
                 if packet is not None:
                     # a decoder gives a packet's time back with its picture: the place is as good, and unique
-                    packet.pts, stored[place] = place, pts
+                    packet.pts, stored[place] = place, (pts, alone)
                     stored.pop(place - _LONGEST_DELAY, None)
                 if torn and threads != "NONE":
                     raise av.error.InvalidDataError(errno.EINVAL, "a part of a packet is lost", str(path))
@@ -189,15 +200,30 @@ def decoded(
             except av.error.FFmpegError:
                 if threads != "NONE":
                     raise
-                yield Decoded(None, pts, place)
+                yield Decoded(None, pts, place, alone=alone)
                 continue
             if torn and packet is not None:
                 yield Decoded(None, pts, place)
             for frame in frames:
                 aspect = stream.codec_context.sample_aspect_ratio
                 first = first or aspect
-                own_pts = None if frame.pts is None else stored.get(frame.pts)
-                yield Decoded(frame, own_pts, frame.pts, aspect if aspect != first else None)
+                own_pts, alone = stored.get(frame.pts, (None, False))
+                yield Decoded(frame, own_pts, frame.pts, aspect if aspect != first else None, alone)
+
+
+def _needed(
+    packets: Iterable[tuple[_Packet, bool]], stream: av.VideoStream, needed: Container[int] | None
+) -> Iterator[tuple[_Packet, bool, bool]]:
+    """Each packet to decode, whether a part of it is lost, and whether no other frame depends on this one."""
+    context = stream.codec_context
+    extradata = context.extradata or b""
+    for packet, torn in packets:
+        if needed is None or packet is None or not packet.size or torn or context.name != "h264":
+            yield packet, torn, False
+            continue
+        alone = disposable(memoryview(packet), extradata)
+        if not alone or packet.pts is None or packet.pts in needed:
+            yield packet, torn, alone
 
 
 def _with_losses(packets: Iterable[_Packet]) -> Iterator[tuple[_Packet, bool]]:

@@ -1,5 +1,6 @@
 """Read header values that FFmpeg does not report."""
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,11 @@ _ASF_PROMISE = struct.Struct("<24xQ16xQ8xQI")
 
 
 _ASF_HEADER_BYTES = 2**16
+
+# First bytes of H.264 units that no other picture depends on: a slice, additional information, a delimiter,
+# and filling, all with a nal_ref_idc of 0 (ITU-T H.264, 7.4.1).
+_SLICE = b"\x01"
+_DISPOSABLE = {_SLICE, b"\x06", b"\x09", b"\x0c"}
 
 
 @dataclass(frozen=True)
@@ -67,3 +73,20 @@ def second_riff(path: Path) -> int | None:
             length = int.from_bytes(header[4:8], "little")
             place += 8 + length + length % 2
     return None
+
+
+def disposable(packet: memoryview, extradata: bytes) -> bool:
+    """Whether the picture in an H.264 packet is one that no other picture depends on.
+
+    :param extradata: of the stream. If it begins with 1, units begin with their length (ISO/IEC 14496-15,
+        5.3.3), otherwise with a start code (ITU-T H.264, annex B).
+    """
+    if len(extradata) < 5 or extradata[0] != 1:
+        units = set(re.findall(rb"\x00\x00\x01(.)", packet, re.DOTALL))
+        return _SLICE in units and units <= _DISPOSABLE
+    units, place, width = set(), 0, (extradata[4] & 3) + 1
+    while place < len(packet):
+        start = place + width
+        units.add(bytes(packet[start : start + 1]))
+        place = start + int.from_bytes(packet[place:start])
+    return place == len(packet) and _SLICE in units and units <= _DISPOSABLE

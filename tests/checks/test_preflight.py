@@ -47,6 +47,7 @@ def video(
         "time_s": frames / rate,
         "key": frames[:: round(rate)],
         "seekable": True,
+        "one_to_one": True,
         "decord_reads_it": False,
         "stream": 0,
         "others": (),

@@ -7,8 +7,9 @@ specimen can be made again by its number: ``-k 17-``.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -20,7 +21,8 @@ from zoo_pictures import SIZE, Picture, fitted, read, shown
 
 from pipeline.errors import VideoError
 from pipeline.video.container import VideoInfo
-from pipeline.video.decoding import SampledVideo, picture_at
+from pipeline.video.decoding import SampledVideo, picture_at, sample_grid
+from pipeline.video.frame_times import decoded
 from pipeline.video.recording import open_recording
 
 ALL = os.environ.get("EMONEXT_ZOO", "")
@@ -39,6 +41,8 @@ _ENCODER_DELAY_S = 0.25
 _TOLERATED_CUT = 25
 
 _LOSSES = {"lost", "unread"}
+
+THREADS: tuple[Literal["NONE", "AUTO"], ...] = ("NONE", "AUTO")
 
 
 @dataclass
@@ -70,6 +74,7 @@ def test_all_that_ffmpeg_decodes_is_read_or_told(tmp_path: Path, seed: int) -> N
     check_times(info, samples, expected, specimen)
     if expected.flagged or not specimen.hurt:  # else what a decoder makes of damage is not the same each time
         check_random_access(info, samples, np.random.default_rng(seed))
+        check_against_every_frame(info, samples, specimen)
 
 
 def opened(specimen: Specimen) -> VideoInfo | None:
@@ -232,6 +237,34 @@ def check_random_access(info: VideoInfo, samples: Samples, random: np.random.Gen
         check_same(batch.index, batch.images, batch.decoded, samples)
     for batch in SampledVideo(info, 3):
         check_same(batch.index, batch.images, batch.decoded, samples)
+
+
+def check_against_every_frame(info: VideoInfo, samples: Samples, specimen: Specimen) -> None:
+    """Frames that nothing depends on are left out between samples; the samples are the same to the bit."""
+    every = read_all(replace(info, one_to_one=False))
+    # a damaged frame on which no other depends takes no other with it
+    assert (every.good <= samples.good).all() if specimen.hurt else (every.good == samples.good).all()
+    for sample_fps, first in ((5, 0), (5, len(sample_grid(info.time_s, 5)) // 2), (0.7, 0), (1000, 0)):
+        video = SampledVideo(info, sample_fps)
+        for batch in video.read(first, len(video)):
+            np.testing.assert_array_equal(batch.decoded, samples.good[batch.index])
+            for frame, picture in zip(batch.index.tolist(), batch.images, strict=True):
+                assert not every.good[frame] or np.array_equal(picture, every.pictures[frame]), frame
+    if info.one_to_one and not specimen.hurt:
+        check_threads(info)
+
+
+def check_threads(info: VideoInfo) -> None:
+    needed = set(info.pts[sample_grid(info.time_s, 5)].tolist())
+    for threads in THREADS:
+        found = [
+            {a.pts: a.frame.to_ndarray() for a in answers if a.frame is not None and a.pts in needed}
+            for answers in (
+                decoded(info.path, info.stream, times, threads=threads) for times in (None, needed)
+            )
+        ]
+        assert found[0].keys() == found[1].keys()
+        assert all(np.array_equal(picture, found[1][pts]) for pts, picture in found[0].items())
 
 
 def check_same(
