@@ -57,6 +57,7 @@ def purge(
     from pipeline.exchange.manifest import LIST_FILE
     from pipeline.privacy.purge import plan_purge
     from pipeline.privacy.purge import purge as carry_out
+    from pipeline.processing.other_sessions import compare_sessions
     from pipeline.results.derive import update_derived
     from pipeline.review.films import find_video
     from pipeline.store.encryption import use_key
@@ -88,6 +89,7 @@ def purge(
     problems: list[str] = []
 
     def write_pages(out: Path) -> None:
+        compare_sessions(out, [patient])  # others may name the session, or be certain without it
         write_reports(out, find_video=find_video)
         problems.extend(update_derived(out))
 

@@ -2,11 +2,19 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import typer
+from batches import process, states
+from coloured_people import BLUE, LEFT, RED, ByColour, seated
 from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
+from videos import encode
+
+from pipeline.processing.session import Networks, Session, Settings
+from pipeline.store.paths import timeline_path
+from pipeline.store.timeline import read_timeline
 
 
 def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> None:
@@ -92,3 +100,20 @@ def test_a_purge_asks_on_a_terminal_and_elsewhere_wants_yes(
     monkeypatch.setattr(typer, "confirm", lambda question, err: "P1" in question)
     assert emonext("purge", two, "--patient", "P1").code == DONE
     assert not (two / "timelines/patient_id=P1").exists()
+
+
+def test_a_purged_session_is_taken_out_of_the_reasons_of_others(
+    emonext: Emonext, tmp_path: Path, fake_networks: Networks
+) -> None:
+    """Each session showed somebody else, and named the other."""
+    videos = {
+        name: encode(tmp_path / f"{name}.mp4", [seated((LEFT, colour))] * 20, rate=10, options={"crf": "5"})
+        for name, colour in {"S1": RED, "S2": BLUE}.items()
+    }
+    out = tmp_path / "out"
+    networks = replace(fake_networks, make_embedder=ByColour)
+    process([Session("P1", name, video) for name, video in videos.items()], out, Settings(), networks)
+    assert states(out) == {"S1": "to_check", "S2": "to_check"}
+    ended = emonext("purge", out, "--patient", "P1", "--session", "S2", "--yes")
+    assert (ended.code, states(out)) == (DONE, {"S1": "done"}), ended.err
+    assert "S2" not in str(read_timeline(timeline_path(out, "P1", "S1")).metadata)
