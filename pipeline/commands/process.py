@@ -150,6 +150,7 @@ def process(
         else _on_this_machine(make, jobs, len(sessions))
     )
     set_aside: dict[tuple[str, str], SetAside] = {}
+    others: list[Outcome] = []
 
     def write_pages(out: Path) -> None:
         if decimal:
@@ -167,6 +168,7 @@ def process(
             run,
             sha256,
             overwrite=overwrite,
+            on_other=others.append,
             on_withdrawn=lambda session, found: set_aside.update({session.ids: found}),
             own_text=own_text(),
             on_session=overall_progress(update, len(sessions)),
@@ -185,7 +187,7 @@ def process(
     _tell_without_consent(out, sessions, outcomes, set_aside)
     if network is None and find_spec("dlib") is None:
         _tell_not_compared(sessions)
-    tell_outcomes(sessions, outcomes, out)
+    tell_outcomes(sessions, outcomes, out, others)
 
 
 def _on_this_machine(make: "Callable[..., Networks]", jobs: int | None, sessions: int) -> "Engine":
@@ -307,12 +309,21 @@ def _tell_not_compared(sessions: "Sequence[Session]") -> None:
         )
 
 
-def tell_outcomes(sessions: "list[Session]", outcomes: "list[Outcome]", out: Path) -> None:
-    """Print a line for each session with a reason and a summary; exit 1 if a session is incomplete."""
-    for session, outcome in zip(sessions, outcomes, strict=True):
+def tell_outcomes(
+    sessions: "list[Session]", outcomes: "list[Outcome]", out: Path, others: "Sequence[Outcome]" = ()
+) -> None:
+    """Print a line for each session with a reason and a summary; exit 1 if a session is incomplete.
+
+    :param others: the patients' other sessions whose state changed.
+    """
+    told = [(str(session.video), outcome) for session, outcome in zip(sessions, outcomes, strict=True)]
+    doubted = [outcome for outcome in others if outcome.state == "to_check"]
+    told += [(" ".join(outcome.ids), outcome) for outcome in doubted]
+    for name, outcome in told:
         if outcome.state != "skipped" and outcome.reason:
-            line = f"{session.video}: {outcome.state}: {with_flags(outcome.reason)}"
+            line = f"{name}: {outcome.state}: {with_flags(outcome.reason)}"
             err_console.print(line, markup=False, soft_wrap=True)
+    outcomes = [*outcomes, *doubted]
     from pipeline.records import UNSURE
 
     states: list[str] = [outcome.state for outcome in outcomes]

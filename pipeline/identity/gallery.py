@@ -80,8 +80,16 @@ def read_gallery(out: Path, patient_id: str) -> dict[str, StoredFaces]:
 
     :raises TimelineError: a file is damaged, or encrypted with another key.
     """
-    paths = sorted(gallery_path(out, patient_id, "").parent.glob("*.parquet"))
-    return {path.stem: _read(path) for path in paths}
+    return {
+        session_id: _read(gallery_path(out, patient_id, session_id))
+        for session_id in _stored(out, patient_id)
+    }
+
+
+def read_session_faces(out: Path, ids: Ids) -> StoredFaces | None:
+    """The stored faces of one session, if there are any; errors as :func:`read_gallery`."""
+    path = gallery_path(out, *ids)
+    return _read(path) if path.exists() else None
 
 
 def read_references(out: Path, patient_id: str, except_session: str, embed: Embedder) -> NDArray[np.float32]:
@@ -89,10 +97,13 @@ def read_references(out: Path, patient_id: str, except_session: str, embed: Embe
 
     :raises TimelineError: as for :func:`read_gallery`.
     """
+    others = (
+        _read(gallery_path(out, patient_id, name))
+        for name in _stored(out, patient_id)
+        if name != except_session
+    )
     found = [
-        faces.embeddings
-        for session_id, faces in read_gallery(out, patient_id).items()
-        if session_id != except_session and faces.network == embed.name and faces.chosen_by in _REFERENCES
+        faces.embeddings for faces in others if faces.network == embed.name and faces.chosen_by in _REFERENCES
     ]
     return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
 
@@ -159,6 +170,11 @@ def _groups(of: Mapping[str, StoredFaces], sessions: Collection[str]) -> list[se
 
 def _is_far(faces: StoredFaces, group: Collection[str], of: Mapping[str, StoredFaces]) -> bool:
     return all(faces.is_far_from(of[other]) for other in group)
+
+
+def _stored(out: Path, patient_id: str) -> list[str]:
+    """The patient's sessions with stored faces."""
+    return sorted(path.stem for path in gallery_path(out, patient_id, "").parent.glob("*.parquet"))
 
 
 def _read(path: Path) -> StoredFaces:

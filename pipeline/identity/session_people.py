@@ -37,9 +37,8 @@ class SessionPeople:
         return {person: np.concatenate(parts) for person, parts in of.items()}
 
     def faces_of(self, tracks: Collection[int]) -> NDArray[np.float32]:
-        """(n, D) embeddings of the people of these tracks; n may be 0."""
-        people = {self.person_of[track] for track in tracks}
-        found = [faces for person, faces in self.embeddings().items() if person in people]
+        """(n, D) embeddings of these tracks; n may be 0."""
+        found = [track.embeddings for track in self.tracks if track.track in tracks and len(track.embeddings)]
         return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
 
     def together(self) -> set[frozenset[int]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.identity.gallery import read_session_faces
 from pipeline.privacy.consent import SetAside, leave_out, take_back
 from pipeline.privacy.purge import remake_pages
 from pipeline.processing.jobs import Engine, Job, OnSession, failed, make_job
@@ -28,6 +29,7 @@ from pipeline.store.files import make_private_folder, remove_partials
 from pipeline.store.ids import check_id, find_clashes
 from pipeline.store.lock import folder_lock
 from pipeline.store.parquet import malformed_as_timeline_error
+from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.spreadsheet import TABLE_SUFFIXES
 from pipeline.store.status import (
@@ -55,6 +57,9 @@ def is_refused(out: Path, session: Session, before: Outcome | None) -> bool:
         )
     return not session.consent
 
+
+OnOther = Callable[[Outcome], None]
+"""Called with a changed session of the same patients that is not among those to process."""
 
 OnWithdrawn = Callable[[Session, SetAside], None]
 """Called with a session that was set aside, if this affected more than its own files."""
@@ -113,6 +118,7 @@ def process_sessions(
     on_session: OnSession = lambda session, done, total: None,
     write_pages: Callable[[Path], object] = lambda out: None,
     on_withdrawn: OnWithdrawn = lambda session, found: None,
+    on_other: OnOther = lambda outcome: None,
     own_text: Sequence[bytes] = (),
 ) -> list[Outcome]:
     """Process missing and changed sessions; update ``status.parquet``, ``logs/`` and the audit log.
@@ -141,12 +147,11 @@ def process_sessions(
         repair_status(out)
         before = read_outcomes(out)
         ended: dict[tuple[str, str], Outcome] = {}
+        set_aside: list[tuple[Session, SetAside]] = []
         refused = [session for session in sessions if is_refused(out, session, before.get(session.ids))]
         for session in refused:
             known = before.get(session.ids)
-            found = leave_out(out, session.ids, known, own_text)
-            if found.shared or found.mentions:
-                on_withdrawn(session, found)
+            set_aside.append((session, leave_out(out, session.ids, known, own_text)))
             ended[session.ids] = _without_consent(out, session, known)
             ending.states[session.ids] = ended[session.ids].state
             on_session(session, 1, 1)
@@ -166,12 +171,30 @@ def process_sessions(
         for outcome in engine(jobs, _starting(out, jobs, ended, on_session)):
             record(out, outcome)
             ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
-        for outcome in compare_sessions(out, {session.patient_id for session in sessions}):
+        compared = compare_sessions(out, {session.patient_id for session in sessions})
+        for outcome in compared:
             ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
+            if outcome.ids not in keys:
+                on_other(outcome)
+        for session, found in set_aside:
+            left = _still_mention(found, out, compared)
+            if left.shared or left.mentions:
+                on_withdrawn(session, left)
         remove_partials(out)
         if written_sessions(out) or refused:
             remake_pages(out, write_pages)
     return [ended[key] for key in keys]
+
+
+def _still_mention(found: SetAside, out: Path, compared: Collection[Outcome]) -> SetAside:
+    """Without the tables that named the session, and were written again without it."""
+    paths = (
+        path
+        for outcome in compared
+        for path in (timeline_path(out, *outcome.ids), faces_path(out, *outcome.ids))
+    )
+    written = {str(path.relative_to(out)) for path in paths}
+    return replace(found, mentions=tuple(line for line in found.mentions if line not in written))
 
 
 def _without_consent(out: Path, session: Session, before: Outcome | None) -> Outcome:
@@ -218,6 +241,7 @@ def _is_whole(job: Job) -> bool:
     with malformed_as_timeline_error(job.session.timeline_path(job.out)):
         summarize(timeline)  # the same checks as in every reader
         read_reasons(timeline.metadata["warnings"])
+    read_session_faces(job.out, job.session.ids)
     return timeline.metadata.get("fingerprint") == job.fingerprint
 
 

@@ -18,11 +18,11 @@ from pipeline.identity.embedding import Embedder
 from pipeline.identity.gallery import StoredFaces, gallery_path, read_references, write_gallery
 from pipeline.identity.patient import Patient, by_faces, by_region, by_rule, embed_photos
 from pipeline.identity.roles import apply_manual_roles, encrypt_table, patient_from_roles, roles_path
-from pipeline.identity.session_people import people_by_face, people_by_place
+from pipeline.identity.session_people import SessionPeople, people_by_face, people_by_place
 from pipeline.processing.chunks import STRETCH_S, Chunk, Chunks
 from pipeline.processing.session import Networks, Session, Settings, choose_detector
 from pipeline.processing.session_tables import write_session
-from pipeline.records import NO_PICTURE, FrameFaces, Frames, OnProgress
+from pipeline.records import NO_PICTURE, SURE, FrameFaces, Frames, OnProgress
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata, read_table, write_table
 from pipeline.store.timeline import SCHEMA_VERSION, Timeline
 from pipeline.video.decoding import SampledVideo
@@ -72,8 +72,10 @@ def process_session(
     check_content(session.videos, content)  # before anything is written that names it
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
-    if patient is found.patient:  # faces of a patient whom a person named are kept
-        write_gallery(out, session.ids, found.faces)
+    if found.embed is not None and patient.state in SURE:
+        write_gallery(out, session.ids, _faces_of(patient, found.people, found.embed))
+    elif patient.chosen_by != "hand" or not patient.tracks:  # else, keep what a person confirmed
+        write_gallery(out, session.ids, None)
     for kept_table in (roles, gallery_path(out, *session.ids)):
         encrypt_table(kept_table)
     metadata = _metadata(session, settings, networks, recording, decoders, content.sha256s)
@@ -186,12 +188,13 @@ class Found:
     """The patient of a session.
 
     :param samples: with tracks, divided where a track changes to another person.
-    :param faces: of the patient; ``None`` without a face embedder, or if the patient is not certain.
+    :param embed: ``None`` without a face embedder.
     """
 
     patient: Patient
     samples: Sequence[FrameFaces]
-    faces: StoredFaces | None
+    people: SessionPeople
+    embed: Embedder | None
 
 
 def find_patient(
@@ -228,12 +231,13 @@ def find_patient(
         starts = np.array([start for start, _ in parts])
         part_of = np.searchsorted(starts, [sample.time_s for sample in samples], "right").tolist()
         patient = by_rule(people, settings.patient_track, part_of)
-    faces = None
-    if embed is not None and patient.state == "recognised":
-        own = people.faces_of(patient.tracks)
-        faces = StoredFaces(own, embed.name, patient.chosen_by, embed.same_person)
     whole = [replace(one, faces=two.faces) for one, two in zip(samples, people.samples, strict=True)]
-    return Found(patient, whole, faces)
+    return Found(patient, whole, people, embed)
+
+
+def _faces_of(patient: Patient, people: SessionPeople, embed: Embedder) -> StoredFaces:
+    own = people.faces_of(patient.tracks)
+    return StoredFaces(own, embed.name, patient.chosen_by, embed.same_person)
 
 
 def _embedder(session: Session, networks: Networks) -> Embedder | None:

@@ -7,12 +7,12 @@ from typing import Any
 
 from pipeline.errors import VideoError
 from pipeline.identity.embedding import Embedder
-from pipeline.identity.gallery import StoredFaces, gallery_path, read_references, write_gallery
+from pipeline.identity.gallery import StoredFaces, read_references, read_session_faces, write_gallery
 from pipeline.identity.patient import Patient, by_faces
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, roles_path, write_roles
 from pipeline.identity.session_people import people_by_face
 from pipeline.processing.other_sessions import compare_sessions
-from pipeline.processing.session_tables import read_roles, write_session
+from pipeline.processing.session_tables import described_patient, read_roles, write_session
 from pipeline.reasons import Reason, read_reason
 from pipeline.records import UNSURE, FrameFaces, Ids, OnProgress
 from pipeline.review.people import concatenated, face_pictures, read_session, videos_of
@@ -111,11 +111,16 @@ def _apply_roles(
         # the patient's expression is unknown until the video is processed again
         patient = Patient(frozenset(), "hand", "to_check", Reason.of("expression_not_stored"), roles)
     metadata = write_session(out, *ids, samples, patient, timeline.metadata).metadata
-    gallery_path(out, *ids).unlink(missing_ok=True)
+    was = described_patient(timeline.metadata)
+    # stored faces are still of the patient
+    stored = read_session_faces(out, ids) if was.tracks <= patient.tracks else None
+    faces = stored and replace(stored, chosen_by=patient.chosen_by)
     if embed is not None and patient.tracks and patient.state == "confirmed":
         pictures, _ = face_pictures([_with_tracks(sample, patient.tracks) for sample in samples], videos)
-        faces = concatenated([embed(found.chips) for found in pictures.values()])
-        write_gallery(out, ids, StoredFaces(faces, embed.name, "hand", embed.same_person))
+        if pictures:
+            seen = concatenated([embed(found.chips) for found in pictures.values()])
+            faces = StoredFaces(seen, embed.name, "hand", embed.same_person)
+    write_gallery(out, ids, faces)
     return metadata, complete
 
 
@@ -136,7 +141,10 @@ def _recognise_again(
     patient = by_faces(people, gallery[:0], gallery, embed)
     if patient.state != "recognised":
         return None
-    return write_session(out, *ids, people.samples, patient, timeline.metadata).metadata
+    metadata = write_session(out, *ids, people.samples, patient, timeline.metadata).metadata
+    own = people.faces_of(patient.tracks)
+    write_gallery(out, ids, StoredFaces(own, embed.name, patient.chosen_by, embed.same_person))
+    return metadata
 
 
 def _with_tracks(sample: FrameFaces, tracks: Collection[int]) -> FrameFaces:

@@ -1,32 +1,42 @@
 """processing.other_sessions: a patient's sessions that show somebody else are not done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from batches import process, states
-from coloured_people import BLUE, LEFT, RED, ByColour, seated
+from coloured_people import BLUE, LEFT, RED, RIGHT, ByColour, seated
 from videos import encode
 
+from pipeline.identity.gallery import read_gallery
+from pipeline.processing import other_sessions
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.review.apply_people import apply_people
-from pipeline.store.paths import faces_path
-from pipeline.store.status import Outcome, read_outcomes
+from pipeline.store.parquet import read_table, write_table
+from pipeline.store.paths import faces_path, timeline_path
+from pipeline.store.status import Outcome, read_outcomes, record
 from pipeline.store.timeline import read_faces, read_timeline
 
 SEAT = (0.0, 0.0, 0.5, 1.0)
+NO_OPTIONS: Mapping[str, Any] = {}
 
 Run = Callable[..., list[Outcome]]
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Recordings of one person each."""
+    """Recordings of one person each, and of both: the first sits in the seat."""
     folder = tmp_path_factory.mktemp("seen")
+    shown = {
+        "red": seated((LEFT, RED)),
+        "blue": seated((LEFT, BLUE)),
+        "red_blue": seated((LEFT, RED), (RIGHT, BLUE)),
+    }
     return {
-        name: encode(folder / f"{name}.mp4", [seated((LEFT, colour))] * 20, rate=10, options={"crf": "5"})
-        for name, colour in {"red": RED, "blue": BLUE}.items()
+        name: encode(folder / f"{name}.mp4", [picture] * 20, rate=10, options={"crf": "5"})
+        for name, picture in shown.items()
     }
 
 
@@ -34,13 +44,19 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def run(seen: dict[str, Path], out: Path, fake_networks: Networks) -> Run:
     """Process sessions of P1 that show red or blue."""
 
-    def processed(embedder: bool = True, region: bool = False, **sessions: str) -> list[Outcome]:
+    def processed(
+        embedder: bool = True,
+        region: bool = False,
+        withdrawn: str = "",
+        options: Mapping[str, Any] = NO_OPTIONS,
+        **sessions: str,
+    ) -> list[Outcome]:
         networks = replace(fake_networks, make_embedder=ByColour) if embedder else fake_networks
         listed = [
-            Session("P1", name, seen[who], patient_region=SEAT if region else None)
+            Session("P1", name, seen[who], patient_region=SEAT if region else None, consent=name != withdrawn)
             for name, who in sessions.items()
         ]
-        return process(listed, out, Settings(), networks)
+        return process(listed, out, Settings(), networks, **options)
 
     return processed
 
@@ -110,3 +126,104 @@ def test_somebody_else_may_be_named(run: Run, out: Path) -> None:
     assert sorted(path.stem for path in (out / "gallery").rglob("*.parquet")) == ["S1", "S3"]
     run(S1="red", S2="blue", S3="red")
     assert states(out) == {"S1": "done", "S2": "done", "S3": "done"}
+
+
+def test_the_patient_may_be_named_without_a_network(run: Run, out: Path) -> None:
+    """The stored faces of S2 are of the person who was named."""
+    run(S1="red", S2="blue")
+    apply_people(out, {("P1", "S2"): {1: "patient"}})
+    assert states(out) == {"S1": "to_check", "S2": "done"}
+    run(S1="red", S2="blue")
+    assert states(out) == {"S1": "to_check", "S2": "done"}
+
+
+def test_the_patient_may_be_named_when_the_recording_is_away(run: Run, out: Path) -> None:
+    run(S1="red", S2="blue")
+    record(out, replace(read_outcomes(out)["P1", "S2"], videos=("/nowhere/S2.mp4",)))
+    apply_people(out, {("P1", "S2"): {1: "patient"}}, embed=ByColour())
+    assert states(out) == {"S1": "to_check", "S2": "done"}
+
+
+def test_a_session_recognised_again_is_compared_by_its_new_patient(run: Run, out: Path) -> None:
+    """Red sits in the seat, but the patient is blue."""
+    run(region=True, S1="red_blue")
+    run(S2="blue")
+    assert states(out) == {"S1": "to_check", "S2": "to_check"}
+    apply_people(out, {("P1", "S2"): {1: "patient"}}, embed=ByColour())
+    assert states(out) == {"S1": "done", "S2": "done"}
+    assert read_gallery(out, "P1")["S1"].chosen_by == "gallery"
+
+
+def test_a_role_of_another_person_does_not_hide_that_sessions_contradict(run: Run, out: Path) -> None:
+    sessions = {"S1": "blue", "S2": "blue", "S3": "red_blue"}
+    run(region=True, **sessions)
+    rows = read_faces(faces_path(out, "P1", "S3")).rows
+    (other,) = rows.filter(rows["role"].cast(str) != "patient")["track"].unique()
+    apply_people(out, {("P1", "S3"): {other: "caregiver"}}, embed=ByColour())
+    run(region=True, options={"overwrite": True}, **sessions)
+    assert states(out) == {"S1": "done", "S2": "done", "S3": "to_check"}
+    rows = read_faces(faces_path(out, "P1", "S3")).rows
+    assert set(rows.filter(rows["track"] == other)["role"].cast(str)) == {"caregiver"}
+
+
+def test_a_session_that_is_certain_again_keeps_why(run: Run, out: Path) -> None:
+    run(region=True, S1="red")
+    why = read_timeline(timeline_path(out, "P1", "S1")).metadata["patient"]
+    assert why["reason"]["code"] == "in_region"
+    run(region=True, S2="blue")
+    assert states(out)["S1"] == "to_check"
+    run(region=True, S3="red")
+    assert states(out)["S1"] == "done"
+    assert read_timeline(timeline_path(out, "P1", "S1")).metadata["patient"] == why
+
+
+def test_a_run_killed_before_the_states_were_recorded_is_completed(
+    run: Run, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run(S1="red")
+    monkeypatch.setattr(other_sessions, "record", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(S1="red", S2="blue")
+    monkeypatch.undo()
+    assert [o.state for o in run(S1="red", S2="blue")] == ["to_check", "to_check"]
+    assert states(out) == {"S1": "to_check", "S2": "to_check"}
+
+
+def test_a_changed_session_that_is_not_in_the_run_is_told(run: Run, out: Path) -> None:
+    run(S1="blue")
+    told: list[Outcome] = []
+    outcomes = run(S2="red", S3="red", options={"on_other": told.append})
+    assert [o.state for o in outcomes] == ["done", "done"]
+    assert [(o.session_id, o.state) for o in told] == [("S1", "to_check")]
+
+
+@pytest.mark.parametrize("damage", ["no_file", "earlier_version"])
+def test_damaged_stored_faces_are_written_again(run: Run, out: Path, damage: str) -> None:
+    run(S1="red", S2="blue", S3="red")
+    path = out / "gallery/patient_id=P1/S1.parquet"
+    if damage == "no_file":
+        path.write_bytes(b"PAR1")
+    else:
+        write_table(path, read_table(path).select(["network", "embedding"]), {})
+    run(S1="red", S2="blue", S3="red")
+    assert states(out) == {"S1": "done", "S2": "to_check", "S3": "done"}
+    assert sorted(read_gallery(out, "P1")) == ["S1", "S2", "S3"]
+
+
+def test_stored_faces_without_a_timeline_do_not_count(run: Run, out: Path) -> None:
+    run(S1="red", S2="blue")
+    timeline_path(out, "P1", "S2").unlink()
+    run(S1="red")
+    assert states(out)["S1"] == "done"
+
+
+def test_withdrawn_consent_takes_the_session_out_of_the_reasons(run: Run, out: Path) -> None:
+    told: list[object] = []
+    run(S1="red", S2="blue", S3="red")
+    on_withdrawn = {"on_withdrawn": lambda session, found: told.append(found)}
+    run(S1="red", S2="blue", S3="red", withdrawn="S3", options=on_withdrawn)
+    assert "in S1:" in read_outcomes(out)["P1", "S2"].reason
+    assert told == [], "no file mentions S3 any more"

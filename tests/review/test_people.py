@@ -178,9 +178,9 @@ def test_confirmed_faces_recognise_the_patient_in_other_sessions(out: Path) -> N
     assert [o.session_id for o in applied] == ["S1"]
     assert [(o.session_id, o.state, o.identity) for o in recognised] == [("S2", "done", "recognised")]
     assert (middle(out, "S1"), middle(out, "S2")) == ({250}, {70})
-    assert sorted(path.name for path in (out / "gallery").rglob("*.parquet")) == ["S1.parquet"]
+    assert sorted(path.stem for path in (out / "gallery").rglob("*.parquet")) == ["S1", "S2"]
     apply_people(out, {("P1", "S1"): dict.fromkeys(said["P1", "S1"], "other")}, embed=ByColour())
-    assert not [*(out / "gallery").rglob("*.parquet")], "they are not the patient's"
+    assert [path.stem for path in (out / "gallery").rglob("*.parquet")] == ["S2"], "S1 is not the patient's"
 
 
 def test_who_looks_like_the_confirmed_patient_of_another_session_is_noted(out: Path) -> None:
