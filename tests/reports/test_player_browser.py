@@ -255,6 +255,7 @@ def test_an_end_before_the_start_is_turned_round(visit: Visit) -> None:
 
 
 def test_own_words_have_keys_and_are_known_to_other_sessions(browser: Any, visit: Visit, pages: Path) -> None:
+    visit.open_store()
     open_markers(visit)
     visit.page.fill("#own-code", "=cmd()")
     press(visit, "Enter")
@@ -265,8 +266,7 @@ def test_own_words_have_keys_and_are_known_to_other_sessions(browser: Any, visit
     visit.page.fill("#own-code", "eating")  # known already
     press(visit, "Enter")
     assert visit.count("#codes button") == 7
-    visit.page.wait_for_timeout(1000)
-    visit.page.reload()
+    visit.reload()
     assert marked(visit) == ["0:00.00 sings along Delete"]
     assert visit.page.locator("#markers").get_attribute("open") is not None
     visit.page.goto((pages / "fr.html").as_uri())
