@@ -114,7 +114,7 @@ STATE_WORDS = {
 
 IDENTITY_WORDS = {
     "confirmed": marked("Confirmed"),
-    "recognised": marked("Recognised"),
+    "recognised": marked("By the program"),
     "to_check": marked("To check"),
     "unknown": marked("Unknown"),
 }

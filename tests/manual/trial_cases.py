@@ -173,7 +173,7 @@ def cases(work: Path) -> list[Case]:
         Case(
             "darkened to a tenth",
             mp4(lambda path: encode(path, darker(shots("single_face.mp4"), 0.1))),
-            reason="no face was found",
+            reason="never well enough to be read",
         ),
         Case("two people, region left", the(two), {"patient_region": LEFT}, side="left"),
         Case("two people, region right", the(two), {"patient_region": RIGHT}, side="right"),

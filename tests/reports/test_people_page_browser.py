@@ -162,15 +162,16 @@ def test_a_choice_is_undone_step_by_step(visit: Visit, study: Path) -> None:
 
 
 def test_choices_survive_a_reload_until_they_are_deleted(visit: Visit, study: Path) -> None:
+    visit.open_store()
     row = row_of(study, "S2", "A")
     role_button(visit, row, "caregiver").click()
     kept = visit.page.evaluate("Object.entries(localStorage)")
     assert [value for _, value in kept] == [f'{{"{row}":{{"role":"caregiver"}}}}']
-    visit.page.reload()
+    visit.reload()
     assert role_shown(visit, row) == "caregiver"
     visit.page.locator("#clear").click()
     assert visit.page.evaluate("localStorage.length") == 0
-    visit.page.reload()
+    visit.reload()
     assert progress(visit) == "3 of 3 sessions to check"
 
 
@@ -357,10 +358,11 @@ def test_whom_a_person_names_is_the_patient_wherever_they_sit(visit: Visit, stud
 
 
 def test_a_seat_survives_a_reload(visit: Visit) -> None:
+    visit.open_store()
     seat = seat_of(visit)
     seat.locator("[data-region]").nth(1).click()
     region = region_of(seat)
-    visit.page.reload()
+    visit.reload()
     assert progress(visit).startswith("2 of 3")
     assert region_of(seat_of(visit)) == region
 

@@ -226,13 +226,13 @@ def test_a_typed_seat_counts_and_a_wrong_one_does_not(visit: Visit) -> None:
 
 
 def test_answers_survive_a_reload_until_they_are_deleted(visit: Visit) -> None:
+    visit.open_store()
     put(visit, TWO, consent="yes", condition="music")
     kept = visit.page.evaluate("Object.entries(localStorage)")
     assert [value for _, value in kept] == [f'{{"{TWO}":{{"consent":"yes","condition":"music"}}}}']
-    visit.page.wait_for_timeout(300)  # Chromium hands it to the next process of the page by and by
-    visit.page.reload()
+    visit.reload()
     assert text(visit, "#progress") == "1 of 3 complete"
     assert form(visit, TWO).locator('[data-field="condition"]').input_value() == "music"
     visit.page.locator("#clear").click()
-    visit.page.reload()
+    visit.reload()
     assert text(visit, "#progress") == "0 of 3 complete"

@@ -34,16 +34,6 @@ def press(visit: Visit, *keys: str) -> None:
         visit.page.keyboard.press(key)
 
 
-def settle(visit: Visit) -> None:
-    """A browser on a busy machine opens its storage after a moment, and loses what is kept before."""
-    visit.page.wait_for_timeout(1000)
-
-
-def reload(visit: Visit) -> None:
-    settle(visit)
-    visit.page.reload()
-
-
 def text(visit: Visit, place: str) -> str:
     return str(visit.page.locator(place).text_content())
 
@@ -166,15 +156,15 @@ def test_letters_work_with_caps_lock(visit: Visit) -> None:
 def test_two_tabs_keep_the_answers_of_both(visit: Visit) -> None:
     other = visit.page.context.new_page()
     other.goto(visit.page.url)
-    settle(visit)
+    visit.open_store()
     visit.page.bring_to_front()  # a browser may drop keys of a page that is behind another
     press(visit, "1", "Enter", "2", "Enter")
     assert text(visit, "#progress") == "Clip 3 of 3, 2 answered"
-    settle(visit)
+    visit.hand_on()
     other.bring_to_front()
     other.locator("[data-code=sad]").click()  # still on clip 1
     assert other.locator("#progress").text_content() == "Clip 1 of 3, 2 answered"
-    reload(visit)
+    visit.reload()
     assert text(visit, "#progress") == "Clip 3 of 3, 2 answered"
     press(visit, "ArrowLeft")
     assert pressed(visit) == {"2 Surprised"}
@@ -183,15 +173,15 @@ def test_two_tabs_keep_the_answers_of_both(visit: Visit) -> None:
 
 
 def test_answers_are_kept_and_deleted(visit: Visit) -> None:
-    settle(visit)
+    visit.open_store()
     press(visit, "1", "Enter", "2", "i")
     assert text(visit, "#progress") == "Clip 2 of 3, 2 answered"
-    reload(visit)
+    visit.reload()
     assert text(visit, "#progress") == "Clip 3 of 3, 2 answered"
     press(visit, "ArrowLeft")
     assert pressed(visit) == {"2 Surprised", "Slight"}
     visit.page.locator("#clear").click()
-    reload(visit)
+    visit.reload()
     assert text(visit, "#progress") == "Clip 1 of 3, 0 answered"
 
 

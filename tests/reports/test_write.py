@@ -102,7 +102,7 @@ def test_a_page_for_each_timeline_and_an_index(tmp_path: Path) -> None:
     assert links == ["study.html", *patients]
     assert all(link and (index.parent / link).is_file() for link in links)
     assert "3 sessions of 2 patients: 3 done." in page.text
-    assert "S1 20 s 90 % Recognised 22 % 56 % 22 % Done" in page.text
+    assert "S1 20 s 90 % By the program 22 % 56 % 22 % Done" in page.text
 
 
 def test_pages_are_for_their_owner_only(tmp_path: Path) -> None:

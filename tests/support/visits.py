@@ -1,5 +1,7 @@
 """Pages in a real browser: requests, console messages, and findings of axe-core."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,36 @@ class Visit:
 
     def count(self, selector: str) -> int:
         return int(self.page.locator(selector).count())
+
+    def open_store(self) -> None:
+        """A browser on a busy machine opens its storage late, and loses what was kept before: wait for it."""
+        with self._other() as other:
+            for attempt in range(100):
+                self.page.evaluate("attempt => localStorage.setItem('is open', attempt)", attempt)
+                if other.evaluate("localStorage.getItem('is open')"):
+                    break
+                other.wait_for_timeout(100)
+            self.page.evaluate("localStorage.removeItem('is open')")
+
+    def hand_on(self) -> None:
+        """Wait until another page has what this one kept: the browser hands it on by and by."""
+        entries = "Object.entries(localStorage).sort()"
+        with self._other() as other:
+            for _ in range(100):
+                if other.evaluate(entries) == self.page.evaluate(entries):
+                    break
+                other.wait_for_timeout(100)
+
+    def reload(self) -> None:
+        self.hand_on()
+        self.page.reload()
+
+    @contextmanager
+    def _other(self) -> Iterator[Any]:
+        other = self.page.context.new_page()
+        other.goto(self.page.url)
+        yield other
+        other.close()
 
     def overflow_px(self) -> int:
         """By how much the page is wider than the screen."""
