@@ -74,6 +74,7 @@ TEXTS = {
     "nearest_alone": "person %(person)s is %(far)s from the reference faces; nobody else is seen; "
     "one person is %(most)s at most",
     "unlike_sessions": "the face is unlike the patient's in %(sessions)s: one of them may be somebody else",
+    "reference_gone": "the session by which the patient was recognised does not count any more",
     "empty_region": "nobody is seen in the region",
     "too_many_in_region": "person %(person)s is in the region in %(times)s of %(all)s samples, "
     "and person %(next)s in %(rest)s: too many to choose",

@@ -123,6 +123,11 @@ def write_gallery(out: Path, ids: Ids, faces: StoredFaces | None) -> None:
     write_table(path, to_table(GALLERY_SCHEMA, {**repeated, "embedding": rows}), {})
 
 
+def has_references(stored: Mapping[str, StoredFaces]) -> bool:
+    """Whether some of these faces recognise the patient in other sessions."""
+    return any(faces.chosen_by in _REFERENCES for faces in stored.values())
+
+
 def unlike_others(stored: Mapping[str, StoredFaces]) -> dict[str, tuple[str, ...]]:
     """The sessions of a patient that may show another person than the patient's other sessions.
 

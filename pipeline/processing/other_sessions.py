@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.identity.gallery import read_gallery, unlike_others
+from pipeline.identity.gallery import StoredFaces, has_references, read_gallery, unlike_others
 from pipeline.identity.roles import patient_from_roles, roles_path
 from pipeline.processing.session_tables import described_patient, read_samples, write_session
 from pipeline.reasons import Reason
@@ -15,6 +15,8 @@ from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.status import Outcome, read_outcomes, record
 from pipeline.store.timeline import read_timeline, written_sessions
 
+_DOUBTS = ("unlike_sessions", "reference_gone")
+
 # Sessions that a reason names.
 _MOST_NAMED = 4
 
@@ -23,7 +25,8 @@ def compare_sessions(out: Path, patients: Collection[str]) -> list[Outcome]:
     """Compare the stored faces of each patient's sessions; rewrite the sessions whose state changes.
 
     A session that may show another person than the others is to check, however its patient was chosen,
-    unless a person named the patient. When the others do not contradict it any more, it is recognised again.
+    unless a person named the patient; so is one that others recognised that do not count any more. When the
+    doubt is gone, it is recognised again.
 
     :returns: the outcomes of the rewritten sessions.
     :raises TimelineError: a table can't be read. :raises OutputError: a table can't be written.
@@ -38,48 +41,54 @@ def compare_sessions(out: Path, patients: Collection[str]) -> list[Outcome]:
         for ids in ((patient_id, session_id) for session_id in stored):
             if ids not in before or before[ids].identity not in ("recognised", "to_check"):
                 continue
+            doubt = _doubt(ids[1], stored, unlike)
             # also if its tables are up to date: a run may have been killed before it recorded the state
-            after = before[ids].with_result(_compared(out, ids, unlike.get(ids[1], ())))
+            after = before[ids].with_result(_compared(out, ids, doubt))
             if after != before[ids]:
                 record(out, after)
                 changed.append(after)
     return changed
 
 
-def _compared(out: Path, ids: Ids, others: Collection[str]) -> Mapping[str, Any]:
-    """Rewrite the session's tables if its state changes; return the metadata.
+def _doubt(
+    session_id: str, stored: Mapping[str, StoredFaces], unlike: Mapping[str, Collection[str]]
+) -> Reason | None:
+    """Why the session may show somebody else."""
+    if session_id in unlike:
+        return Reason.of("unlike_sessions", sessions=_named(unlike[session_id]))
+    if stored[session_id].chosen_by == "gallery" and not has_references(stored):
+        return Reason.of("reference_gone")
+    return None
 
-    :param others: sessions that may show somebody else.
-    """
+
+def _compared(out: Path, ids: Ids, doubt: Reason | None) -> Mapping[str, Any]:
+    """Rewrite the session's tables if its state changes; return the metadata."""
     path = timeline_path(out, *ids)
     metadata = read_metadata(path)
     with malformed_as_timeline_error(path):
         patient = described_patient(metadata)
-    marked = patient.reason is not None and patient.reason.code == "unlike_sessions"
+    marked = patient.reason is not None and patient.reason.code in _DOUBTS
     if patient.state == "confirmed" or (patient.state in UNSURE and not marked):
         return metadata
-    recognised = _without_others(patient.reason)
-    reason = _with_others(recognised, others) if others else recognised
+    recognised = _before(patient.reason) if marked else patient.reason
+    reason = recognised if doubt is None else _after(recognised, doubt)
     if reason == patient.reason:
         return metadata
     timeline = read_timeline(path)
     samples = read_samples(timeline, faces_path(out, *ids))
     hand = patient_from_roles(samples, roles_path(out, *ids))
-    state: IdentityState = "to_check" if others else "recognised"
+    state: IdentityState = "recognised" if doubt is None else "to_check"
     now = replace(patient, state=state, reason=reason, roles=hand.roles if hand else {})
     return write_session(out, *ids, samples, now, timeline.metadata).metadata
 
 
-def _with_others(recognised: Reason | None, others: Collection[str]) -> Reason:
-    """The reason with the earlier one, which is restored when the others agree."""
-    told = Reason.of("unlike_sessions", sessions=_named(others))
-    return told if recognised is None else replace(told, values={**told.values, "before": recognised})
+def _after(recognised: Reason | None, doubt: Reason) -> Reason:
+    """The doubt, with the earlier reason, which counts again when the doubt is gone."""
+    return doubt if recognised is None else replace(doubt, values={**doubt.values, "before": recognised})
 
 
-def _without_others(reason: Reason | None) -> Reason | None:
-    if reason is None or reason.code != "unlike_sessions":
-        return reason
-    before = reason.values.get("before")
+def _before(reason: Reason | None) -> Reason | None:
+    before = reason.values.get("before") if reason else None
     return before if isinstance(before, Reason) else None
 
 

@@ -74,8 +74,8 @@ def process_session(
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
     if found.embed is not None and patient.state in SURE:
         write_gallery(out, session.ids, _faces_of(patient, found.people, found.embed))
-    elif patient.chosen_by != "hand" or not patient.tracks:  # else, keep what a person confirmed
-        write_gallery(out, session.ids, None)
+    elif found.embed is not None and (patient.chosen_by != "hand" or not patient.tracks):
+        write_gallery(out, session.ids, None)  # of a patient whom a person named, faces are kept
     for kept_table in (roles, gallery_path(out, *session.ids)):
         encrypt_table(kept_table)
     metadata = _metadata(session, settings, networks, recording, decoders, content.sha256s)

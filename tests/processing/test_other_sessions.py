@@ -227,3 +227,18 @@ def test_withdrawn_consent_takes_the_session_out_of_the_reasons(run: Run, out: P
     run(S1="red", S2="blue", S3="red", withdrawn="S3", options=on_withdrawn)
     assert "in S1:" in read_outcomes(out)["P1", "S2"].reason
     assert told == [], "no file mentions S3 any more"
+
+
+def test_who_was_recognised_by_a_session_that_was_taken_back_is_to_check(run: Run, out: Path) -> None:
+    run(S1="blue")
+    apply_people(out, {("P1", "S1"): {1: "patient"}}, embed=ByColour())
+    run(S2="blue")
+    found = read_timeline(timeline_path(out, "P1", "S2")).metadata["patient"]
+    assert (found["chosen_by"], found["identity"]) == ("gallery", "recognised")
+    _, others = apply_people(out, {("P1", "S1"): {1: "caregiver"}}, embed=ByColour())
+    assert [(o.session_id, o.state) for o in others] == [("S2", "to_check")]
+    assert "by which the patient was recognised does not count" in others[0].reason
+    apply_people(out, {("P1", "S1"): {1: "patient"}}, embed=ByColour())
+    run(S1="blue", S2="blue")  # the expression of a caregiver was not kept
+    assert states(out) == {"S1": "done", "S2": "done"}
+    assert read_timeline(timeline_path(out, "P1", "S2")).metadata["patient"] == found
