@@ -42,9 +42,8 @@ types-%: .venv/ready
 test: check  ## Lint, types, and the tests that take no more than seconds each
 	$(TEST) -m "not ($(LONG))"
 
-# long tests wait much: for a browser, a cluster, a process that hangs
 test-all: check  ## Lint, types, every test
-	$(TEST) -n $$($(BIN)/python -c "import os; print(os.cpu_count() + 1)")
+	$(TEST)
 
 INSTALL := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt
 
