@@ -300,13 +300,10 @@ def _forced_bf16(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-LONG = ("slow", "ray", "notebook", "training", "browser", "fuzz", "simulation")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what opens a browser; what takes longest comes first, so that workers end together."""
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, LONG)))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -11,6 +11,9 @@ SCREEN = {"width": 1200, "height": 900}
 PHONE = {"width": 390, "height": 844}
 ON_BOTH = pytest.mark.parametrize("viewport", [SCREEN, PHONE], ids=["screen", "phone"])
 
+# Until all pages of a browser on a busy machine have what one of them kept.
+_SETTLES_MS = 1000
+
 
 class Visit:
     """An opened page, everything it asked for, and everything it complained of."""
@@ -38,6 +41,7 @@ class Visit:
                     break
                 other.wait_for_timeout(100)
             self.page.evaluate("localStorage.removeItem('is open')")
+        self.page.wait_for_timeout(_SETTLES_MS)
 
     def hand_on(self) -> None:
         """Wait until another page has what this one kept: the browser hands it on by and by."""
@@ -47,6 +51,7 @@ class Visit:
                 if other.evaluate(entries) == self.page.evaluate(entries):
                     break
                 other.wait_for_timeout(100)
+        self.page.wait_for_timeout(_SETTLES_MS)
 
     def reload(self) -> None:
         self.hand_on()
