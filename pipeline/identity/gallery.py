@@ -63,6 +63,11 @@ class StoredFaces:
     chosen_by: str
     same_person: float
 
+    @classmethod
+    def by(cls, embed: Embedder, embeddings: NDArray[np.float32], chosen_by: str) -> "StoredFaces":
+        """Faces that this network embedded."""
+        return cls(embeddings, embed.name, chosen_by, embed.same_person)
+
     def is_far_from(self, other: "StoredFaces") -> bool:
         """Whether even the nearest two faces are not surely of one person.
 

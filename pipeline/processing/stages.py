@@ -73,7 +73,8 @@ def process_session(
     roles = roles_path(out, *session.ids)
     patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
     if found.embed is not None and patient.state in SURE:
-        write_gallery(out, session.ids, _faces_of(patient, found.people, found.embed))
+        own = found.people.faces_of(patient.tracks)
+        write_gallery(out, session.ids, StoredFaces.by(found.embed, own, patient.chosen_by))
     elif found.embed is not None and (patient.chosen_by != "hand" or not patient.tracks):
         write_gallery(out, session.ids, None)  # of a patient whom a person named, faces are kept
     for kept_table in (roles, gallery_path(out, *session.ids)):
@@ -233,11 +234,6 @@ def find_patient(
         patient = by_rule(people, settings.patient_track, part_of)
     whole = [replace(one, faces=two.faces) for one, two in zip(samples, people.samples, strict=True)]
     return Found(patient, whole, people, embed)
-
-
-def _faces_of(patient: Patient, people: SessionPeople, embed: Embedder) -> StoredFaces:
-    own = people.faces_of(patient.tracks)
-    return StoredFaces(own, embed.name, patient.chosen_by, embed.same_person)
 
 
 def _embedder(session: Session, networks: Networks) -> Embedder | None:

@@ -119,7 +119,7 @@ def _apply_roles(
         pictures, _ = face_pictures([_with_tracks(sample, patient.tracks) for sample in samples], videos)
         if pictures:
             seen = concatenated([embed(found.chips) for found in pictures.values()])
-            faces = StoredFaces(seen, embed.name, "hand", embed.same_person)
+            faces = StoredFaces.by(embed, seen, "hand")
     write_gallery(out, ids, faces)
     return metadata, complete
 
@@ -143,7 +143,7 @@ def _recognise_again(
         return None
     metadata = write_session(out, *ids, people.samples, patient, timeline.metadata).metadata
     own = people.faces_of(patient.tracks)
-    write_gallery(out, ids, StoredFaces(own, embed.name, patient.chosen_by, embed.same_person))
+    write_gallery(out, ids, StoredFaces.by(embed, own, patient.chosen_by))
     return metadata
 
 
