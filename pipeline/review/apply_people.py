@@ -13,7 +13,7 @@ from pipeline.identity.roles import apply_manual_roles, patient_from_roles, role
 from pipeline.identity.session_people import people_by_face
 from pipeline.processing.other_sessions import compare_sessions
 from pipeline.processing.session_tables import described_patient, read_roles, write_session
-from pipeline.reasons import Reason, read_reason
+from pipeline.reasons import Reason
 from pipeline.records import UNSURE, FrameFaces, Ids, OnProgress
 from pipeline.review.people import concatenated, face_pictures, read_session, videos_of
 from pipeline.store.audit import audited
@@ -91,13 +91,10 @@ def _apply_roles(
     kept = roles_path(out, *ids)
     before = patient_from_roles(samples, kept)
     known = read_roles(faces_path(out, *ids))
-    found = Patient(
-        # a person who is set to unknown is no longer the patient by a guess
-        frozenset(t for t, role in known.items() if role == "patient" and said.get(t) != "unknown"),
-        timeline.metadata["patient"]["chosen_by"],
-        timeline.metadata["patient"]["identity"],
-        read_reason(timeline.metadata["patient"]["reason"]),
-    )
+    was = described_patient(timeline.metadata)
+    # a person who is set to unknown is no longer the patient by a guess
+    guessed = frozenset(t for t, role in known.items() if role == "patient" and said.get(t) != "unknown")
+    found = replace(was, tracks=guessed, photos=())
     roles = {**(before.roles if before else {}), **said}
     write_roles(kept, samples, roles)
     hand = patient_from_roles(samples, kept)
@@ -111,7 +108,6 @@ def _apply_roles(
         # the patient's expression is unknown until the video is processed again
         patient = Patient(frozenset(), "hand", "to_check", Reason.of("expression_not_stored"), roles)
     metadata = write_session(out, *ids, samples, patient, timeline.metadata).metadata
-    was = described_patient(timeline.metadata)
     # stored faces are still of the patient
     stored = read_session_faces(out, ids) if was.tracks <= patient.tracks else None
     faces = stored and replace(stored, chosen_by=patient.chosen_by)
