@@ -160,7 +160,7 @@ def test_two_tabs_keep_the_answers_of_both(visit: Visit) -> None:
     visit.page.bring_to_front()  # a browser may drop keys of a page that is behind another
     press(visit, "1", "Enter", "2", "Enter")
     assert text(visit, "#progress") == "Clip 3 of 3, 2 answered"
-    visit.hand_on()
+    visit.hand_on(other)
     other.bring_to_front()
     other.locator("[data-code=sad]").click()  # still on clip 1
     assert other.locator("#progress").text_content() == "Clip 1 of 3, 2 answered"
