@@ -85,6 +85,7 @@ TEXTS = {
     "roles_set": "a person set the roles; a face was found at %(found)s of %(wanted)s places",
     "roles_without_patient": "the person who checked the roles found no patient",
     "roles_incomplete": "the person who checked the roles named no patient, and did not name everybody",
+    "nobody_before": "the person who checked the session found nobody; now there is a face",
     "expression_not_stored": "the expression of this person was not stored; process the session again",
     # notes on the people of a session
     "mixed_person": "shows more than one person: give the session a photo of the patient",
@@ -98,6 +99,7 @@ TEXTS = {
     "not_recognised": "the patient was not recognised: %(reason)s",
     "not_certain": "it is not certain that this is the patient: %(reason)s",
     "never_readable": "the patient's face was found, but never well enough to be read",
+    "hardly_readable": "the patient's face could be read in only %(percent)s%% of the session",
     "undecoded": "%(seconds)s s of the video could not be decoded",
     # faults of a recording
     "in_file": "file %(number)s: %(reason)s",
@@ -238,7 +240,16 @@ SINGULAR = {
 }
 """Code → English sentence if the value ``count`` is 1."""
 
-DECIMALS = {"seconds": 1, "ratio": 1, "far": 2, "further": 2, "most": 2, "least": 2, "rate": None}
+DECIMALS = {
+    "seconds": 1,
+    "ratio": 1,
+    "percent": 1,
+    "far": 2,
+    "further": 2,
+    "most": 2,
+    "least": 2,
+    "rate": None,
+}
 """Name of a value that is no whole number → its decimals; ``None``: as many as it needs, at most two."""
 
 

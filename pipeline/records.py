@@ -14,14 +14,15 @@ from pipeline.reasons import Reason
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """A person in a session.
+    """A person in a session; or nobody, for a session without a face.
 
-    :param number: 1 is visible longest.
+    :param number: 1 is visible longest; 0 is nobody.
     :param tracks: ascending.
-    :param role: one of :data:`ROLES`, as used for the timeline.
+    :param role: one of :data:`ROLES`, as used for the timeline; empty for nobody.
     :param seconds: visible time; ``first_s``, ``last_s``: first and last time.
     :param chosen_by, identity: of the session's patient, as in :class:`pipeline.identity.patient.Patient`.
-    :param portraits: JPEG files; empty if the video is not available. ``portrait_s``: their times.
+    :param portraits: JPEG files, for nobody of the whole picture; empty if the video is not available.
+        ``portrait_s``: their times.
     :param embeddings: (m, D) float32; m is 0 if faces are not compared.
     :param source: begin of a sha256 of the session's tracks; the table is invalid for other tracks.
     :param alike: a letter shared by similar people of a patient's sessions.
@@ -59,7 +60,7 @@ class Person:
         return {
             "patient_id": self.patient_id,
             "session_id": self.session_id,
-            "person": self.number,
+            "person": self.number or "",
             "role": self.role,
             "alike": self.alike,
             "seconds": round(self.seconds),

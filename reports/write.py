@@ -26,7 +26,6 @@ from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import (
     WITHOUT_CONSENT,
-    identity_of,
     overview,
     read_status,
     state_of,
@@ -340,7 +339,7 @@ def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
 def _entry_of(timeline: Timeline, patient_id: str, session_id: str) -> IndexEntry:
     about = timeline.metadata
     reasons = read_reasons(about["warnings"])
-    return IndexEntry(patient_id, session_id, state_of(about), reasons, identity=identity_of(about))
+    return IndexEntry(patient_id, session_id, state_of(about), reasons, identity=about["patient"]["identity"])
 
 
 def _read_statuses(out: Path, *, running: bool = False) -> _Statuses:

@@ -79,7 +79,7 @@ EXCEPTIONS = {
     "{}: keep one region for a session.": "two people of one session: test_drawn_seats",
     "shows more than one person: give the session a photo of the patient": "real faces: test_people",
     "they come from different networks. Make the references again": "the library's; test_clustering",
-    "it is not certain who the patient is. Look with `emonext people {}`.": "a person's decision",
+    "is it the patient, and can the patient be seen? Look with `emonext people {}`.": "a person's decision",
     "the expression of this person was not stored; process the session again": "test_people processes it",
     "who gave no consent; make sure that the recording may be processed.": "a person's decision",
     "is nearly {} of row {}; make sure that both are correct.": "a person's decision",

@@ -10,7 +10,8 @@ from scipy.spatial.distance import cdist
 from pipeline.checks.snapshots import Snapshot
 from pipeline.processing.session import QualityLimits
 from pipeline.records import FrameFaces, Seat, SeenFace, Still
-from pipeline.review.stills import seats_of, small_jpeg
+from pipeline.review.people import small_jpeg
+from pipeline.review.stills import seats_of
 from pipeline.video.container import VideoInfo
 from pipeline.video.decoding import picture_at
 

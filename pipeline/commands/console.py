@@ -259,6 +259,6 @@ def say(line: str) -> None:
 def tell_to_check(sessions: int, out: Path) -> None:
     """Print how many sessions need a manual check, and the command for it."""
     say(
-        f"{number_of(sessions, 'session')} to check: it is not certain who the patient is. "
+        f"{number_of(sessions, 'session')} to check: is it the patient, and can the patient be seen? "
         f"Look with `emonext people {quote(str(out))}`."
     )

@@ -83,7 +83,7 @@ def patient_from_roles(samples: Sequence[FrameFaces], kept: Path) -> Patient | N
 
     A track gets the role of most of its matching places; with a tie or without a match the role is unknown.
     If a face is found again at less than half of the patient's places, the session must be checked: it may
-    have been processed with other settings.
+    have been processed with other settings. So it must if there was no face when a person looked.
 
     :param kept: from :func:`roles_path`.
     :raises TimelineError: the file is damaged, or encrypted with another key.
@@ -112,6 +112,8 @@ def _found_again(samples: Sequence[FrameFaces], places: pl.DataFrame) -> Patient
     tracks = frozenset(track for track, role in roles.items() if role == "patient")
     if not wanted:
         seen = {face.track for sample in samples for face in sample.faces if face.track is not None}
+        if seen and places.is_empty():
+            return Patient(tracks, "hand", "to_check", Reason.of("nobody_before"))
         if seen - {track for track, role in roles.items() if role != "unknown"}:
             return Patient(tracks, "hand", "unknown", Reason.of("roles_incomplete"), roles)
         return Patient(tracks, "hand", "confirmed", Reason.of("roles_without_patient"), roles)
@@ -131,6 +133,8 @@ def apply_manual_roles(found: Patient, hand: Patient | None) -> Patient:
         return hand
     named = {track for track, role in hand.roles.items() if role != "unknown"}
     left = found.tracks - named
+    if left and hand.state == "to_check":
+        return replace(found, state=hand.state, reason=hand.reason)
     return replace(found, tracks=left, roles=hand.roles) if left else hand
 
 

@@ -1,6 +1,7 @@
 """Write the two tables of a session from samples and read samples back without the video."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pipeline.faces.states import Readings, infer_states
 from pipeline.identity.patient import Patient
 from pipeline.reasons import Reason, read_reason, write_reason
 from pipeline.records import EMOTIONS, NO_PICTURE, UNSURE, Face, FaceState, FrameFaces, valence
-from pipeline.store.coverage import summarize
+from pipeline.store.coverage import MIN_COVERAGE, Summary, summarize
 from pipeline.store.parquet import as_frame, malformed_as_timeline_error, to_table, write_table
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.timeline import FACES_SCHEMA, TIMELINE_SCHEMA, Timeline, read_faces
@@ -37,8 +38,10 @@ def write_session(
     ids = {"patient_id": patient_id, "session_id": session_id}
     quality = QualityLimits(**metadata["settings"]["quality"])
     table = to_table(TIMELINE_SCHEMA, _timeline_rows(ids, samples, patient, quality))
-    described = {**metadata, "patient": _describe_patient(patient, samples)}
-    described |= _findings(Timeline(as_frame(table), described), patient)
+    summary = summarize(Timeline(as_frame(table), metadata))
+    checked = _checked(patient, summary)
+    described = {**metadata, "patient": _describe_patient(checked, samples)}
+    described |= _findings(described, summary, checked)
     everyone = metadata["settings"].get("score_everyone", False)
     faces = to_table(FACES_SCHEMA, _face_rows(ids, samples, patient, everyone=everyone))
     write_table(faces_path(out, patient_id, session_id), faces, described)
@@ -231,23 +234,36 @@ def described_patient(metadata: Mapping[str, Any]) -> Patient:
     return Patient(tracks, of["chosen_by"], of["identity"], read_reason(of["reason"]), photos=photos)
 
 
-def _findings(timeline: Timeline, patient: Patient) -> dict[str, Any]:
+def _checked(patient: Patient, summary: Summary) -> Patient:
+    """Have a session checked of which too little was read: it may be a wrong recording, place or camera."""
+    little = _too_little(summary) if patient.state == "recognised" else None
+    return patient if little is None else replace(patient, state="to_check", reason=little)
+
+
+def _too_little(summary: Summary) -> Reason | None:
+    if summary.coverage >= MIN_COVERAGE:
+        return None
+    if not summary.coverage:
+        return Reason.of("never_readable")
+    return Reason.of("hardly_readable", percent=100 * summary.coverage)
+
+
+def _findings(metadata: Mapping[str, Any], summary: Summary, patient: Patient) -> dict[str, Any]:
     """Coverage, loss of the video, and warnings for readers."""
-    summary = summarize(timeline)
-    video = timeline.metadata["video"]
+    video, little = metadata["video"], _too_little(summary)
     undecoded_s = video["missing_s"] + summary.status_s["decode_error"]
     without_picture_s = video["without_picture_s"]
     much = without_picture_s > _MUCH_WITHOUT_PICTURE * video["duration_s"]
     lost_s = undecoded_s + (without_picture_s if much else 0.0)
     warnings = []
-    if not timeline.metadata["patient"]["tracks"]:
+    if not metadata["patient"]["tracks"]:
         warnings.append(Reason.of("no_face_in_video"))
     elif patient.reason is not None and patient.state == "unknown":
         warnings.append(Reason.of("not_recognised", reason=patient.reason))
-    elif patient.reason is not None and patient.state == "to_check":
+    elif patient.reason is not None and patient.state == "to_check" and patient.reason != little:
         warnings.append(Reason.of("not_certain", reason=patient.reason))
-    elif not summary.observed_s and summary.status_s["low_quality"]:
-        warnings.append(Reason.of("never_readable"))
+    elif little is not None:
+        warnings.append(little)
     if undecoded_s:
         warnings.append(Reason.of("undecoded", seconds=undecoded_s))
     written = [*video["notes"], *(warning.write() for warning in warnings)]

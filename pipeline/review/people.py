@@ -35,6 +35,9 @@ from pipeline.video.recording import open_recording
 # Faces per track that are compared, and pictures per person that are shown; each needs decoding the video.
 _MOST_COMPARED, _MOST_SHOWN, _SHOWN_PX = 12, 6, 192
 
+# The longer side of a whole picture, at most.
+_WHOLE_PX = 480
+
 # How far a picture reaches beyond the face, in sides of its box: hair and clothes help to know somebody.
 _SHOWN_MARGIN = 0.4
 
@@ -100,6 +103,9 @@ def videos_of(before: Outcome | None) -> list[Path]:
 
 def _people_of(out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder | None) -> Iterator[Person]:
     timeline, samples = read_session(out, ids)
+    if not any(sample.faces for sample in samples):
+        yield _nobody(ids, timeline, samples, videos)
+        return
     pictures, note = face_pictures(samples, videos)
     embeddings = {track: embed(found.chips) for track, found in pictures.items()} if embed else {}
     tracks = {info.track: info for info in describe_tracks(samples, embeddings)}
@@ -133,6 +139,47 @@ def _people_of(out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder | No
             reason=read_reason(patient["reason"]),
             seen_with=tuple(sorted(seen_with[number])),
         )
+
+
+def _nobody(ids: Ids, timeline: Timeline, samples: Sequence[FrameFaces], videos: Sequence[Path]) -> Person:
+    """The row of a session without a face, with pictures of the whole recording."""
+    patient = timeline.metadata["patient"]
+    pictures, note = _scenes([samples[n] for n in spread(len(samples), _MOST_SHOWN)], videos)
+    return Person(
+        patient_id=ids[0],
+        session_id=ids[1],
+        number=0,
+        tracks=(),
+        role="",
+        seconds=0.0,
+        first_s=0.0,
+        last_s=0.0,
+        chosen_by=patient["chosen_by"],
+        identity=patient["identity"],
+        portraits=tuple(jpeg for _, jpeg in pictures),
+        portrait_s=tuple(time_s for time_s, _ in pictures),
+        embeddings=np.zeros((0, 0), np.float32),
+        source=tracks_digest(samples),
+        note=note,
+        reason=read_reason(patient["reason"]),
+    )
+
+
+def _scenes(
+    samples: Sequence[FrameFaces], videos: Sequence[Path]
+) -> tuple[list[tuple[float, bytes]], Reason | None]:
+    """Time in s and JPEG of these samples' whole pictures; or the reason why not."""
+    if not videos:
+        return [], Reason.of("video_unknown")
+    found = []
+    try:
+        recording = open_recording(videos)
+        for sample in samples:
+            if (picture := recording.picture_at(sample.frame)) is not None:
+                found.append((sample.time_s, small_jpeg(picture)))
+    except VideoError:
+        return [], Reason.of("video_moved")
+    return found, None
 
 
 def _seen_with(samples: Sequence[FrameFaces], person_of: Mapping[int, int]) -> dict[int, set[int]]:
@@ -251,10 +298,17 @@ def _portrait(picture: NDArray[np.uint8], box_xyxy: NDArray[np.float32]) -> byte
     centre = (box_xyxy[:2] + box_xyxy[2:]) / 2
     half = max(1.0, (0.5 + _SHOWN_MARGIN) * float(max(box_xyxy[2:] - box_xyxy[:2])))
     edges = np.concatenate([np.floor(centre - half), np.ceil(centre + half)]).astype(int).tolist()
-    return jpeg_of(Image.fromarray(picture).crop(edges).resize((_SHOWN_PX, _SHOWN_PX)))
+    return _jpeg(Image.fromarray(picture).crop(edges).resize((_SHOWN_PX, _SHOWN_PX)))
 
 
-def jpeg_of(picture: Image.Image) -> bytes:
+def small_jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """A whole picture as JPEG, reduced."""
+    shown = Image.fromarray(picture)
+    shown.thumbnail((_WHOLE_PX, _WHOLE_PX))
+    return _jpeg(shown)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=80)
     return file.getvalue()

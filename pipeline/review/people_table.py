@@ -37,7 +37,7 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
     """Read the confirmed or changed roles of tracks, and all errors of the table.
 
     A row that was neither changed nor approved is left out. In a session with a ``patient_region``, the
-    person who sits there is the patient.
+    person who sits there is the patient. A session without a face has one row and no roles.
 
     :raises InputError: the file can't be read as such a table.
     """
@@ -71,7 +71,8 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
         person_of[ids] |= dict.fromkeys(roles, _person_number(row.get("person", ""), number))
         if row.get("patient_region"):
             seats[ids].setdefault(row["patient_region"], number)
-        if row.get("approved", "").casefold() in _YES or role != sessions.role_of(ids, list(roles)):
+        is_changed = bool(roles) and role != sessions.role_of(ids, list(roles))
+        if is_changed or row.get("approved", "").casefold() in _YES:
             confirmed[ids] |= roles
         if role == "patient" and sessions.two_at_once(ids, whole[ids]):
             problems.append(
@@ -109,6 +110,8 @@ class _Sessions:
             return "session_id", f"{shown(' '.join(ids))}: there is no such session here."
         if source != tracks_digest(self._of(ids)):
             return "source", "the session was processed again since; make the table again."
+        if not any(sample.faces for sample in self._of(ids)):
+            return ("role", "no face was found in this session; empty this cell.") if role else None
         if role not in ROLES:
             return "role", f"{shown(role)}: write {', '.join(ROLES)}."
         if not tracks or not all(track.isdecimal() and len(track) <= _MAX_DIGITS for track in tracks):

@@ -7,18 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.errors import VideoError
 from pipeline.records import FrameFaces, Ids, OnProgress, Person, Region, Seat, Still
-from pipeline.review.people import jpeg_of, read_session, videos_of
+from pipeline.review.people import read_session, small_jpeg, videos_of
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.status import read_outcomes
 from pipeline.video.recording import Recording, open_recording
-
-_WIDTH_PX = 480
-"""Of a still picture, at most."""
 
 # A region holds the face's centre in this middle part of the person's samples (%), and a face around.
 _USUAL = (5, 95)
@@ -38,6 +34,8 @@ def find_stills(
     before = read_outcomes(out)
     by_session: dict[Ids, dict[int, int]] = defaultdict(dict)
     for person in people:
+        if not person.tracks:
+            continue
         by_session[person.patient_id, person.session_id] |= dict.fromkeys(person.tracks, person.number)
     stills: dict[Ids, Still] = {}
     for done, (ids, person_of) in enumerate(by_session.items(), start=1):
@@ -102,9 +100,3 @@ def _within(centres: NDArray[np.float64], region: Region) -> NDArray[np.bool_]:
     """(n,) as :func:`pipeline.identity.recognition.in_region` counts."""
     inside: NDArray[np.bool_] = np.all((centres >= region[:2]) & (centres <= region[2:]), axis=1)
     return inside
-
-
-def small_jpeg(picture: NDArray[np.uint8]) -> bytes:
-    shown = Image.fromarray(picture)
-    shown.thumbnail((_WIDTH_PX, _WIDTH_PX))
-    return jpeg_of(shown)

@@ -41,7 +41,7 @@ class Outcome:
     :param coverage: observed seconds / session seconds; ``None`` without a timeline.
     :param seconds_lost: of the video, s.
     :param video_s: length of the video, s. ``took_s``: of the processing, s.
-    :param identity: as :func:`identity_of` says; ``None`` without a timeline.
+    :param identity: one of :data:`pipeline.records.IdentityState`; ``None`` without a timeline.
     :param lasting: whether the failure is due to the video or the settings; the session is then not tried
         again before one of them changes.
     :param videos: full paths, for later decoding; they appear in no report.
@@ -95,7 +95,7 @@ class Outcome:
             coverage=metadata["coverage"],
             seconds_lost=metadata["seconds_lost"],
             video_s=metadata["video"]["duration_s"],
-            identity=identity_of(metadata),
+            identity=metadata["patient"]["identity"],
         )
 
 
@@ -103,13 +103,7 @@ def state_of(metadata: Mapping[str, Any]) -> State:
     """State of a session with a timeline: ``done`` only if no manual check is needed."""
     if metadata["seconds_lost"]:
         return "partial"
-    return "done" if identity_of(metadata) in (None, *SURE) else "to_check"
-
-
-def identity_of(metadata: Mapping[str, Any]) -> IdentityState | None:
-    """Whether it is the patient; none where no face was found, and so nobody has to be told apart."""
-    patient = metadata["patient"]
-    return patient["identity"] if patient["tracks"] else None
+    return "done" if metadata["patient"]["identity"] in SURE else "to_check"
 
 
 STATUS_SCHEMA = pl.Schema(

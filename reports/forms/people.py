@@ -97,7 +97,7 @@ def _session(
         "session_id": first.session_id,
         "identity": first.identity if first.identity in IDENTITY_WORDS else "unknown",
         "proposal": _proposal([person for _, person in rows], language),
-        "reason": reason_text(first.reason, language),
+        "reason": reason_text(first.reason, language) if first.number else "",
         "people": [_person(row, person, language) for row, person in rows],
         "still": picture(still, language.gettext("The session at %(time)s", time=clock(still.time_s)))
         if still
@@ -109,6 +109,8 @@ def _session(
 
 
 def _proposal(people: Sequence[Person], language: Language) -> str:
+    if not people[0].number:
+        return language.gettext("No face was found. Is it the right recording, and can the patient be seen?")
     chosen = [str(person.number) for person in people if person.role == "patient"]
     if not chosen:
         return language.gettext("Proposal: nobody is the patient.")

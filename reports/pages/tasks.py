@@ -47,10 +47,10 @@ class _Kind:
 
 _KINDS: Mapping[str, _Kind] = {
     "unsure": _Kind(
-        marked("It is not certain who the patient is"),
+        marked("Is it the patient, and can the patient be seen?"),
         marked(
-            "Make the page of people, look at the pictures, and say who is who. It shows faces, and names "
-            "the command that applies your choices."
+            "Make the page of people, look at the pictures, and say who is who, or approve what is right. It "
+            "shows faces, and names the command that applies your choices."
         ),
         lambda of: (of.people,),
     ),
@@ -131,7 +131,8 @@ def _tasks_of(entry: IndexEntry, *, is_running: bool) -> list[str]:
         found.append("partial")
     # a short recording in which the face was read needs no other camera
     is_unread = 2 * (entry.read_share or 0.0) < 1
-    if entry.state == "done" and entry.summary is not None and not entry.enough and is_unread:
+    is_read_little = entry.summary is not None and not entry.enough and is_unread
+    if entry.state in ("done", "to_check") and is_read_little:
         found.append("unseen")
     return found
 

@@ -137,6 +137,7 @@
     element.classList.toggle("chosen", counts(row));
     for (const button of element.querySelectorAll("[data-role]"))
       button.setAttribute("aria-pressed", String(button.dataset.role === role));
+    if (!element.querySelector(".choose")) return; // nobody was found: there is no role to choose
     element.querySelector(".now").textContent = element.querySelector(`[data-role="${role}"]`).textContent;
     const group = groupOf(row);
     const mates = session.rows.filter((mate) => mate !== row && !areSeenTogether(group, groupOf(mate)));
@@ -204,10 +205,10 @@
     const person = event.target.closest(".person");
     const row = Number(person?.dataset.row);
     const step = { j: 1, k: -1, ...(person && { ArrowDown: 1, ArrowUp: -1 }) }[event.key];
-    const role = /^[1-9]$/.test(event.key) ? roles[Number(event.key) - 1] : undefined;
+    const role = person?.querySelectorAll("[data-role]")[Number(event.key) - 1]?.dataset.role;
     if (step) move(step);
     else if (event.key === "u") undo();
-    else if (person && role) change(() => setRole(row, role));
+    else if (role) change(() => setRole(row, role));
     else if (person && event.key === "a") approveHere(row);
     else return;
     event.preventDefault();
@@ -217,7 +218,7 @@
     for (const button of element.querySelectorAll("[data-role]"))
       button.addEventListener("click", () => change(() => setRole(row, button.dataset.role)));
     const select = element.querySelector("select");
-    select.addEventListener("change", () =>
+    select?.addEventListener("change", () =>
       change(() => setSame(row, select.value === "" ? undefined : Number(select.value))),
     );
   }

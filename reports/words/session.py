@@ -33,9 +33,10 @@ def answer(material: SessionMaterial, language: Language) -> str:
     """The session in one or two sentences; before them, whether it is the patient at all."""
     patient = material.timeline.metadata["patient"]
     named = {"patient": material.summary.patient_id}
+    if patient["track"] is None and patient["identity"] == "confirmed":
+        return language.gettext(_ABSENT, **named)
     if patient["track"] is None and patient["tracks"]:
-        sentence = _ABSENT if patient["identity"] == "confirmed" else _NOBODY
-        return language.gettext(sentence, **named)
+        return language.gettext(_NOBODY, **named)
     if patient["identity"] == "to_check" and material.is_unclear:
         return language.gettext(_UNSURE_EMPTY, **named)
     read = _read(material, language)

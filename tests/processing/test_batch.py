@@ -96,21 +96,21 @@ def test_a_video_cut_off_is_partial_with_the_seconds_lost(
     assert states(out) == {"S1": "partial"}
 
 
-def test_a_session_without_a_face_is_done_with_a_warning(
+def test_a_session_without_a_face_is_to_check(
     make_recording: Callable[..., Path], out: Path, fake_networks: Networks
 ) -> None:
     (outcome,) = process([Session("P1", "S1", make_recording("a.mp4", []))], out, Settings(), fake_networks)
-    assert (outcome.state, outcome.coverage) == ("done", 0)
+    assert (outcome.state, outcome.coverage) == ("to_check", 0)
     assert "no face" in outcome.reason
 
 
-def test_a_session_of_poor_pictures_is_done_with_a_warning(
+def test_a_session_of_poor_pictures_is_to_check(
     make_recording: Callable[..., Path], out: Path, fake_networks: Networks
 ) -> None:
     session = Session("P1", "S1", make_recording("a.mp4", [(40, 40)]))
     settings = Settings(quality=QualityLimits(min_brightness=0.99))
     (outcome,) = process([session], out, settings, fake_networks)
-    assert (outcome.state, outcome.coverage) == ("done", 0)
+    assert (outcome.state, outcome.coverage) == ("to_check", 0)
     assert outcome.reason == "the patient's face was found, but never well enough to be read"
 
 

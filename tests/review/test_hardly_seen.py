@@ -1,0 +1,88 @@
+"""Sessions of which nothing, or too little, was read are to check until a person has looked."""
+
+from pathlib import Path
+
+import pytest
+from coloured_people import LEFT, RED, process, seated
+from edited_tables import rewrite
+from videos import encode
+
+from pipeline.processing.session import Networks, Session
+from pipeline.review.apply_people import apply_people
+from pipeline.review.people import find_people
+from pipeline.review.people_table import read_people, write_people
+from pipeline.store.status import Outcome, read_outcomes
+
+NOBODY, SOMEBODY = [seated()], [seated((LEFT, RED))]
+HARDLY = "the patient's face could be read in only 10.0% of the session"
+
+
+@pytest.fixture
+def session(tmp_path: Path, request: pytest.FixtureRequest) -> Session:
+    video = encode(tmp_path / "a.mp4", request.param, rate=10, options={"crf": "5"})
+    return Session("P1", "S1", video)
+
+
+def outcome_of(out: Path) -> Outcome:
+    (outcome,) = read_outcomes(out).values()
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("session", "reason"),
+    [(NOBODY * 40, "no face was found in this video"), (SOMEBODY * 4 + NOBODY * 36, HARDLY)],
+    indirect=["session"],
+    ids=["nobody", "hardly"],
+)
+def test_to_check_until_approved_and_done_in_later_runs(
+    session: Session, reason: str, fake_networks: Networks, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process(out, [session], fake_networks)
+    assert (outcome_of(out).state, outcome_of(out).reason) == ("to_check", reason)
+    table = write_people(find_people(out, None), out)
+    assert read_people(out, table) == ({}, [])
+    rewrite(table, lambda row: {"approved": "yes"})
+    roles, problems = read_people(out, table)
+    assert not problems
+    ((applied,), _) = apply_people(out, roles)
+    assert (applied.state, applied.identity, applied.reason) == ("done", "confirmed", reason)
+    process(out, [session], fake_networks)
+    assert (outcome_of(out).state, outcome_of(out).reason) == ("done", reason)
+
+
+@pytest.mark.parametrize("session", [SOMEBODY * 10 + NOBODY * 30], indirect=True, ids=["a quarter"])
+def test_a_quarter_is_enough(session: Session, fake_networks: Networks, tmp_path: Path) -> None:
+    process(tmp_path / "out", [session], fake_networks)
+    assert (outcome_of(tmp_path / "out").state, outcome_of(tmp_path / "out").reason) == ("done", "")
+
+
+@pytest.mark.parametrize("session", [NOBODY * 10], indirect=True, ids=["nobody"])
+def test_nobody_has_pictures_of_the_recording_and_no_role(
+    session: Session, fake_networks: Networks, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process(out, [session], fake_networks)
+    (nobody,) = find_people(out, None)
+    assert (nobody.number, nobody.tracks, nobody.role, len(nobody.portraits)) == (0, (), "", 5)
+    table = rewrite(write_people([nobody], out), lambda row: {"role": "patient"})
+    (problem,) = read_people(out, table)[1]
+    assert (problem.column, problem.reason) == ("role", "no face was found in this session; empty this cell.")
+    assert session.video is not None
+    Path(session.video).unlink()
+    (nobody,) = find_people(out, None)
+    assert (nobody.portraits, str(nobody.note)) == ((), "its video is not where it was")
+
+
+@pytest.mark.parametrize("session", [NOBODY * 40], indirect=True, ids=["nobody"])
+def test_a_face_that_is_found_later_is_to_check_again(
+    session: Session, fake_networks: Networks, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process(out, [session], fake_networks)
+    rewrite(write_people(find_people(out, None), out), lambda row: {"approved": "yes"})
+    apply_people(out, read_people(out, out / "people.csv")[0])
+    encode(tmp_path / "a.mp4", SOMEBODY * 40, rate=10, options={"crf": "5"})
+    process(out, [session], fake_networks)
+    assert outcome_of(out).state == "to_check"
+    assert "found nobody; now there is a face" in outcome_of(out).reason
