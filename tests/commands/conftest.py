@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import DONE, Emonext, Ended
+from skimage.data import astronaut
 from videos import encode, with_faces
 
 import cli
@@ -61,17 +63,30 @@ def model(small_weights: Path) -> list[str]:
     return ["--model", str(small_weights), "--device", "cpu"]
 
 
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of a face that the detector finds, and that moves."""
+    portrait = astronaut()[:256, 96:352]
+    pictures = [np.roll(portrait, 2 * step, axis=1) for step in range(10)]
+    return encode(tmp_path_factory.mktemp("clip") / "clip.mp4", pictures, rate=10)
+
+
 @pytest.fixture
-def video(tmp_path: Path) -> Path:
-    """A second without a face."""
+def video(clip: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(clip, tmp_path / "P1_S1.mp4"))
+
+
+@pytest.fixture
+def without_face(tmp_path: Path) -> Path:
+    """A black second."""
     return encode(tmp_path / "P1_S1.mp4", [with_faces([])] * 10, rate=10)
 
 
 @pytest.fixture(scope="session")
-def processed(tmp_path_factory: pytest.TempPathFactory, small_weights: Path) -> Path:
+def processed(clip: Path, tmp_path_factory: pytest.TempPathFactory, small_weights: Path) -> Path:
     """The folder of two patients."""
     folder = tmp_path_factory.mktemp("processed")
-    videos = [encode(folder / f"P{n}_S1.mp4", [with_faces([])] * 10, rate=10) for n in (1, 2)]
+    videos = [Path(shutil.copy(clip, folder / f"P{n}_S1.mp4")) for n in (1, 2)]
     with videos[1].open("ab") as file:
         file.write(b"\0\0\0\x08free")  # a recording of its own
     command = ["process", *videos, "--out", folder / "out", "--model", small_weights, "--device", "cpu"]

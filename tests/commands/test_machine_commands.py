@@ -50,9 +50,9 @@ def test_bench_writes_every_figure(emonext: Emonext, clips: Path, model: list[st
 
 
 def test_bench_tells_nothing_of_faces_where_there_are_none(
-    emonext: Emonext, video: Path, model: list[str], tmp_path: Path
+    emonext: Emonext, without_face: Path, model: list[str], tmp_path: Path
 ) -> None:
-    ended = emonext("bench", video, *model, "--baseline", "--json", tmp_path / "bench.json")
+    ended = emonext("bench", without_face, *model, "--baseline", "--json", tmp_path / "bench.json")
     assert (ended.code, ended.err) == (DONE, "")
     assert "baseline faces" not in ended.out
     assert "baseline emotions" not in ended.out

@@ -19,8 +19,8 @@ def test_preflight_tells_what_to_change_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_preflight_ends_with_1_where_it_will_not_work(emonext: Emonext, video: Path) -> None:
-    ended = emonext("preflight", video)
+def test_preflight_ends_with_1_where_it_will_not_work(emonext: Emonext, without_face: Path) -> None:
+    ended = emonext("preflight", without_face)
     assert ended.code == INCOMPLETE
     assert "nearly black" in ended.out
     assert ended.out.splitlines()[-1] == "This set-up will not work as it is."
@@ -42,12 +42,12 @@ def test_preflight_of_what_is_no_video(emonext: Emonext, tmp_path: Path) -> None
 
 
 @pytest.fixture
-def folder(clips: Path, video: Path, tmp_path: Path) -> Path:
+def folder(clips: Path, without_face: Path, tmp_path: Path) -> Path:
     """Recordings of P1: S1 is good, S2 shows no face, S3 is no video."""
     folder = tmp_path / "recordings"
     folder.mkdir()
     shutil.copy(clips / "single_face.mp4", folder / "P1_S1.mp4")
-    shutil.copy(video, folder / "P1_S2.mp4")
+    shutil.copy(without_face, folder / "P1_S2.mp4")
     (folder / "P1_S3.mp4").write_text("no video")
     return folder
 

@@ -34,7 +34,7 @@ def test_a_person_is_purged_and_told_what_went(emonext: Emonext, two: Path) -> N
     assert told in ended.out.splitlines()
     assert not table.exists()
     assert ended.out.splitlines()[-1] == (
-        f"P2/S1: episodes 1, faces 1, logs 1, reports 1, timelines 1, exports {exports}, rows 1; "
+        f"P2/S1: episodes 1, faces 1, gallery 1, logs 1, reports 1, timelines 1, exports {exports}, rows 1; "
         "no file mentions it any more. Originals, backups and exports to other folders were not touched."
     )
     assert emonext("audit", "verify", two).code == DONE

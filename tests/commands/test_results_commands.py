@@ -200,7 +200,7 @@ def test_what_stays_open_where_a_key_comes_later_is_told(
     ended = emonext("process", video, "--out", two, "--encrypt", tmp_path / "study.key", *model)
     use_no_key()
     assert ended.code == DONE
-    assert f"{two}: 2 files are not encrypted" in ended.err_lines[0]
+    assert f"{two}: 3 files are not encrypted" in ended.err_lines[0]
     assert "patient_id=P2/S1.parquet" in ended.err_lines[0]
 
 

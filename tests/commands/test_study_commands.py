@@ -143,9 +143,9 @@ def test_hidden_files_are_no_videos_and_those_below_are_told(
     ended = emonext("process", folder, "--out", tmp_path / "out", *model)
     assert ended.code == DONE
     assert timelines(tmp_path / "out") == ["patient_id=P1/S1.parquet"]
-    note, told = ended.err_lines
+    (note,) = ended.err_lines
     assert note.endswith(f"give the sub-folders too: 1 video ({folder / 'monday' / 'P1_S2.mp4'}).")
-    assert told.startswith(f"{folder / 'P1_S1.MP4'}: done")
+    assert "1 done" in ended.out
 
 
 def test_an_id_that_differs_in_capitals_from_a_result_is_refused(
