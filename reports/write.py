@@ -37,6 +37,7 @@ from reports.errors import ReportError
 from reports.index_data import Commands, IndexEntry, Overview, Seen
 from reports.made_pages import MadePage, MadePages, page_key, read_made_pages
 from reports.options import ReportOptions, last_options, write_options
+from reports.outdated import tell_outdated
 from reports.pages.index import index_page
 from reports.pages.patient import patient_page
 from reports.pages.session import session_page
@@ -86,22 +87,22 @@ class _Folder:
         facts = self.facts.state_of(*ids)
         return page_key((facts, self.options, state_of_files(files), bool(self.find_video), places))
 
-    def material(self, timeline: Timeline, summary: Summary) -> SessionMaterial:
+    def tell_outdated(self, ids: Ids, timeline: Timeline) -> bool:
+        """Tell it on pages of other commands; return whether a current review is there."""
+        tell_outdated(self.out / "reports" / "agreement.html", ids, timeline)
+        return tell_outdated(self.out / "review" / ids[0] / f"{ids[1]}.html", ids, timeline)
+
+    def material(self, timeline: Timeline, summary: Summary, *, is_reviewed: bool) -> SessionMaterial:
         ids = summary.patient_id, summary.session_id
         facts = self.facts.of(*ids)
         patient, session = (quote(part) for part in ids)
-        video = self._video(timeline, ids)
-        # the page of review shows the timeline that its copy was made of
-        is_reviewed = (self.out / "review" / ids[0] / f"{ids[1]}.html").is_file() and not (
-            video and video.outdated
-        )
         return SessionMaterial(
             timeline=timeline,
             summary=summary,
             facts=facts,
             pictures=self._pictures(ids, facts),
             review=f"../../review/{patient}/{session}.html" if is_reviewed else None,
-            video=video,
+            video=self._video(timeline, ids),
         )
 
     def _video(self, timeline: Timeline, ids: tuple[str, str]) -> PlayedVideo | None:
@@ -288,7 +289,10 @@ def _write_one(ids: Ids, folder: _Folder, statuses: _Statuses, videos: Sequence[
         timeline = read_timeline(path)
         ids_of(path, timeline)
         with malformed_as_timeline_error(path):
-            material, options = folder.material(timeline, summarize(timeline)), folder.options
+            is_reviewed = folder.tell_outdated(ids, timeline)
+            key = folder.key(ids, videos)  # the page of review may have changed
+            material = folder.material(timeline, summarize(timeline), is_reviewed=is_reviewed)
+            options = folder.options
             html = session_page(material, language(options.language), options.assets_of(1))
             entry = entry or _entry_of(timeline, *ids)
         write_page(page, html)

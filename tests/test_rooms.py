@@ -45,6 +45,7 @@ ORDER_OF_REPORTS = [
         "reports.figures",
         "reports.render",
         "reports.made_pages",
+        "reports.outdated",
     ),
     *("reports.assets", "reports.options", "reports.pages", "reports.forms", "reports.write"),
 ]

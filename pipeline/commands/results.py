@@ -286,7 +286,9 @@ def agree(
     from pipeline.exchange.ratings import Ratings, rating_files, read_ratings, read_span
     from pipeline.results.derive import update_derived
     from pipeline.store.encryption import use_key
+    from pipeline.store.paths import timeline_path
     from pipeline.store.spreadsheet import read_decimal
+    from pipeline.store.timeline import read_timeline, reading_digest
     from reports.options import language_of
     from reports.pages.agreement import rated_lines, write_agreement_page
     from reports.words.agreement import lead
@@ -321,7 +323,8 @@ def agree(
         path = directory / "agreement" / "disagreements.csv"
         table = write_disagreements(found, path, read_decimal(directory))
         path = directory / "reports" / "agreement.html"
-        page = write_agreement_page(found, path, directory / "review", spoken)
+        digests = {ids: reading_digest(read_timeline(timeline_path(directory, *ids))) for ids in sessions}
+        page = write_agreement_page(found, path, directory / "review", spoken, digests)
     tell_left_out(problems)
     for line in rated_lines(found):
         say(line)

@@ -1,6 +1,5 @@
 """Write a copy of a session's video with the detections drawn in, for manual checks."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +23,7 @@ from pipeline.store.files import atomic
 from pipeline.store.ids import check_id
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import Outcome, read_outcomes
-from pipeline.store.timeline import Timeline, read_tables
+from pipeline.store.timeline import Timeline, read_tables, reading_digest
 from pipeline.video.decoding import sample_grid
 from pipeline.video.file_content import joined, sha256_of, stamp
 from pipeline.video.planes import Planes
@@ -265,14 +264,7 @@ def _read_copy(path: Path) -> tuple[dict[str, Any], bool]:
 
 
 def _made_from(timeline: Timeline) -> dict[str, Any]:
-    """What identifies the timeline: a corrected role changes only its patient."""
-    tracks = timeline.rows["track"].fill_null(-1).to_list()
-    patient = json.dumps([timeline.metadata["patient"], tracks], sort_keys=True)
-    return {
-        "processed": timeline.metadata["created_at"],
-        "sha256": sha256s(timeline),
-        "patient": hashlib.sha256(patient.encode()).hexdigest(),
-    }
+    return {"timeline": reading_digest(timeline), "sha256": sha256s(timeline)}
 
 
 def _made_as(options: CopyOptions) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Read and check timelines: one row per sample of the patient, in Parquet. Later steps start from them."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -148,6 +149,16 @@ def unencrypted_tables(out: Path) -> list[Path]:
 def read_timeline(path: Path) -> Timeline:
     """:raises TimelineError: the file is no timeline of this version, or as for :func:`read_table`."""
     return _read(path, TIMELINE_SCHEMA)
+
+
+def reading_digest(timeline: Timeline) -> str:
+    """Changes when the session is processed again, and when its patient is corrected.
+
+    A corrected role changes only the patient and the tracks.
+    """
+    tracks = timeline.rows["track"].fill_null(-1).to_list()
+    read = [timeline.metadata["created_at"], timeline.metadata["patient"], tracks]
+    return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
 
 def ids_of(path: Path, timeline: Timeline) -> tuple[str, str]:

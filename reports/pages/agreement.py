@@ -1,8 +1,9 @@
 """The page of agreement between raters and the machine, with links to disagreements."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,8 @@ from pipeline.agreement.results import (
 )
 from pipeline.agreement.states import MACHINE
 from pipeline.agreement.time_grid import BLOCK_S, FEW_SESSIONS
+from pipeline.records import Ids
+from reports.outdated import made_of
 from reports.render import content_policy, render, style, write_page
 from reports.words import agreement as words
 from reports.words.formatting import count_text
@@ -37,17 +40,29 @@ _BEFORE_S = 2.0
 """A review link begins this long before a disagreement, s."""
 
 
-def write_agreement_page(found: Agreement, path: Path, review: Path, language: Language = ENGLISH) -> Path:
+def write_agreement_page(
+    found: Agreement,
+    path: Path,
+    review: Path,
+    language: Language = ENGLISH,
+    digests: Mapping[Ids, str] = MappingProxyType({}),
+) -> Path:
     """Writes the page; returns its path.
 
     :param path: in a folder beside ``review``.
     :param review: the folder of review pages: what has one is linked.
+    :param digests: of :func:`pipeline.store.timeline.reading_digest`, of the compared sessions.
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, agreement_page(found, review, language))
+    return write_page(path, agreement_page(found, review, language, digests))
 
 
-def agreement_page(found: Agreement, review: Path, language: Language = ENGLISH) -> Markup:
+def agreement_page(
+    found: Agreement,
+    review: Path,
+    language: Language = ENGLISH,
+    digests: Mapping[Ids, str] = MappingProxyType({}),
+) -> Markup:
     """The page as HTML."""
     leading = [one for one in found.comparisons if _is_leading(one)]
     shown = [one for one in found.disagreements if one.first in (MACHINE, *found.people)]
@@ -57,6 +72,7 @@ def agreement_page(found: Agreement, review: Path, language: Language = ENGLISH)
         "agreement.html",
         language,
         found=found,
+        timelines=made_of(digests),
         answer=words.lead(found, language),
         levels=[
             (level, title, [one for one in found.comparisons if one.level == level])

@@ -12,16 +12,17 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from pipeline.store.coverage import LIKELY, Span, spans, summarize
-from pipeline.store.timeline import Timeline
+from pipeline.store.timeline import Timeline, reading_digest
 from reports.assets import INLINE, MEDIA, PLAYER_FILES
 from reports.errors import ReportError
 from reports.figures.resampling import FIGURE_STEPS_S, MAX_FIGURE_STEPS, cut, step_length
 from reports.figures.session import expression_figure
+from reports.outdated import made_of
 from reports.pages.player import marker_values, played
 from reports.render import render, write_page
 from reports.session_data import Film
 from reports.words import formatting as words
-from reports.words.formatting import milliseconds
+from reports.words.formatting import command_line, milliseconds
 from reports.words.labels import EMOTION_WORDS, STATUS_WORDS, in_words
 from reports.words.language import ENGLISH, Language, marked
 
@@ -103,6 +104,8 @@ def review_page(
         data=_data(timeline, films, [(one["start_ms"], one["end_ms"]) for one in stretches], language),
         markers=marker_values(timeline, folder, language),
         software_version=timeline.metadata["software_version"],
+        timelines=made_of({(summary.patient_id, summary.session_id): reading_digest(timeline)}),
+        review_command=command_line("emonext", "review", folder, summary.patient_id, summary.session_id),
         **INLINE.of_page(with_figures=True, own=PLAYER_FILES, media=MEDIA),
     )
 

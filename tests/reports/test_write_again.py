@@ -14,9 +14,10 @@ from pipeline.review.films import find_video
 from pipeline.store.parquet import read_metadata, to_table, write_table
 from pipeline.store.paths import timeline_path
 from pipeline.store.status import read_outcomes, record
-from pipeline.store.timeline import TIMELINE_SCHEMA, read_timeline
+from pipeline.store.timeline import TIMELINE_SCHEMA, read_timeline, reading_digest
 from reports import ReportOptions, update_reports, write_reports
 from reports.made_pages import MADE_FILE
+from reports.outdated import made_of
 from reports.write import update_session_pages
 
 SESSIONS = ("S01", "S02", "S03", "S08")
@@ -99,9 +100,18 @@ def spoil_a_page(out: Path) -> set[str]:
     return {"P03/S01.html"}
 
 
+def put_review(out: Path, patient_id: str, session_id: str) -> Path:
+    """A page of review, as far as other pages need it; return its path."""
+    ids = patient_id, session_id
+    (kept,) = made_of({ids: reading_digest(read_timeline(timeline_path(out, *ids)))})
+    page = out / "review" / patient_id / f"{session_id}.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(f'<meta name="timeline" content="{kept}">')
+    return page
+
+
 def review(out: Path) -> set[str]:
-    (out / "review" / "P04").mkdir(parents=True)
-    (out / "review" / "P04" / "S02.html").write_text("")
+    put_review(out, "P04", "S02")
     return {"P04/S02.html"}
 
 
@@ -164,18 +174,17 @@ def test_a_review_that_is_deleted_is_no_longer_linked(out: Path) -> None:
     touch_status(out)
     update_reports(out, find_video=find_video)
     page, link = out / "reports" / "P01" / "S02.html", "review/P01/S02.html"
-    (out / "review" / "P01").mkdir(parents=True)
-    (out / "review" / "P01" / "S02.html").write_text("")
+    reviewed = put_review(out, "P01", "S02")
     update_session_pages(out, [("P01", "S02")], find_video)  # as `emonext review` does
     assert link in page.read_text(encoding="utf-8")
-    (out / "review" / "P01" / "S02.html").unlink()
+    reviewed.unlink()
     touch_status(out)
     update_reports(out, find_video=find_video)
     assert link not in page.read_text(encoding="utf-8")
 
 
 def test_the_review_of_an_earlier_timeline_is_not_linked(out: Path) -> None:
-    review(out)
+    put_review(out, "P04", "S02").write_text("of another timeline")
     (out / "review" / "P04" / "S02.mp4").write_bytes(b"a copy of another timeline")
     update_session_pages(out, [("P04", "S02")], find_video)
     page = (out / "reports" / "P04" / "S02.html").read_text("utf-8")
@@ -241,8 +250,7 @@ def test_the_review_of_a_session_with_a_dot_in_its_id_is_linked(out: Path) -> No
     write_table(timeline_path(out, *ids), to_table(TIMELINE_SCHEMA, columns), read_metadata(path))
     record(out, replace(read_outcomes(out)["P01", "S02"], session_id=ids[1]))
     update_reports(out)
-    (out / "review" / "P01").mkdir(parents=True)
-    (out / "review" / "P01" / "S02.a.html").write_text("")
+    put_review(out, *ids)
     touch_status(out)
     update_reports(out)
     assert "review/P01/S02.a.html" in (out / "reports" / "P01" / "S02.a.html").read_text(encoding="utf-8")

@@ -1,0 +1,92 @@
+"""Pages of reviews and of agreement say so when a session has changed since they were made."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from timelines import make_timeline, put
+
+from pipeline.agreement.results import Agreement
+from pipeline.store.timeline import Timeline, reading_digest
+from reports import write_reports
+from reports.pages.agreement import write_agreement_page
+from reports.pages.review import write_review_page
+
+IDS = ("P1", "S1")
+
+
+@pytest.fixture
+def timeline() -> Timeline:
+    return make_timeline([("happy", 100), ("neutral", 100)])
+
+
+@pytest.fixture
+def out(timeline: Timeline, tmp_path: Path) -> Path:
+    """A study with a review and a page of agreement."""
+    out = tmp_path / "study"
+    put(out, timeline)
+    for name in ("S1", "S2"):
+        path = out / "review" / "P1" / f"{name}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_review_page(timeline, path, blur="others", face_threshold=0.9)
+    found = replace(Agreement.empty(1.0), sessions=((*IDS, 0.9),))
+    page = out / "reports" / "agreement.html"
+    write_agreement_page(found, page, out / "review", digests={IDS: reading_digest(timeline)})
+    return out
+
+
+def pages(out: Path) -> list[Path]:
+    return [out / "review" / "P1" / "S1.html", out / "reports" / "agreement.html"]
+
+
+def is_told(page: Path) -> bool:
+    html = page.read_text("utf-8")
+    assert ('<p class="outdated">' in html) != ('<p class="outdated" hidden>' in html)
+    return '<p class="outdated">' in html
+
+
+def is_linked(out: Path) -> bool:
+    return "review/P1/S1.html" in (out / "reports" / "P1" / "S1.html").read_text("utf-8")
+
+
+def corrected(timeline: Timeline) -> Timeline:
+    """The patient's track is another one."""
+    patient = timeline.metadata["patient"] | {"track": 2}
+    return replace(timeline, metadata={**timeline.metadata, "patient": patient})
+
+
+def processed_again(timeline: Timeline) -> Timeline:
+    return replace(timeline, metadata={**timeline.metadata, "created_at": "2026-02-02T03:04:05+00:00"})
+
+
+@pytest.mark.parametrize("change", [corrected, processed_again])
+def test_a_changed_session_is_told_once(change: object, out: Path, timeline: Timeline) -> None:
+    write_reports(out)
+    assert [is_told(page) for page in pages(out)] == [False, False]
+    assert is_linked(out)
+    assert callable(change)
+    put(out, change(timeline))
+    write_reports(out, only_changed=True)
+    assert [is_told(page) for page in pages(out)] == [True, True]
+    assert not is_linked(out)
+    written = [page.stat().st_mtime_ns for page in pages(out)]
+    write_reports(out)
+    assert [page.stat().st_mtime_ns for page in pages(out)] == written
+
+
+def test_a_new_review_is_linked_again(out: Path, timeline: Timeline) -> None:
+    put(out, corrected(timeline))
+    write_reports(out)
+    write_review_page(corrected(timeline), pages(out)[0], blur="others", face_threshold=0.9)
+    write_reports(out, only_changed=True)
+    assert (is_told(pages(out)[0]), is_linked(out)) == (False, True)
+
+
+def test_the_page_of_another_session_stays(out: Path, timeline: Timeline) -> None:
+    """Its name begins like that of the changed session."""
+    other = out / "review" / "P1" / "S1.a.html"
+    shutil.copy(pages(out)[0], other)
+    put(out, corrected(timeline))
+    write_reports(out)
+    assert not is_told(other)
