@@ -312,7 +312,9 @@ def _tell_not_compared(sessions: "Sequence[Session]") -> None:
 def tell_outcomes(
     sessions: "list[Session]", outcomes: "list[Outcome]", out: Path, others: "Sequence[Outcome]" = ()
 ) -> None:
-    """Print a line for each session with a reason and a summary; exit 1 if a session is incomplete.
+    """Print a line for each session with a reason and a summary.
+
+    Exit 1 if a session failed, is partial, or may show another person than the patient.
 
     :param others: the patients' other sessions whose state changed.
     """
@@ -325,6 +327,7 @@ def tell_outcomes(
             err_console.print(line, markup=False, soft_wrap=True)
     outcomes = [*outcomes, *doubted]
     from pipeline.records import UNSURE
+    from pipeline.store.status import read_outcomes
 
     states: list[str] = [outcome.state for outcome in outcomes]
     words = {"done": "done", "to_check": "to check", "partial": "partial", "failed": "failed"}
@@ -333,15 +336,14 @@ def tell_outcomes(
     out_console.print(", ".join([*counts, *([f"{refused} without consent"] if refused else [])]))
     if set(states) == {"skipped"}:
         say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
-    kept = [outcome for outcome in outcomes if outcome.state == "skipped"]
-    kept_partial = sum(bool(outcome.seconds_lost) for outcome in kept)
-    kept_unsure = sum(not outcome.seconds_lost and outcome.identity in UNSURE for outcome in kept)
-    if kept_partial:
-        say(f"Of the skipped sessions, {kept_partial} partial, as before.")
-    if kept_unsure:
-        say(f"Of the skipped sessions, {kept_unsure} to check, as before.")
+    stored = read_outcomes(out)
+    now = [stored.get(outcome.ids, outcome) for outcome in outcomes]
+    kept = [one.state for one, state in zip(now, states, strict=True) if state == "skipped"]
+    for state in ("partial", "to_check"):
+        if state in kept:
+            say(f"Of the skipped sessions, {kept.count(state)} {words[state]}, as before.")
     unsure = sum(outcome.identity in UNSURE for outcome in outcomes)
     if unsure:
         tell_to_check(unsure, out)
-    if kept_partial or kept_unsure or {"failed", "partial", "to_check"} & set(states):
+    if any(one.is_incomplete for one in now):
         raise typer.Exit(EXIT_INCOMPLETE)

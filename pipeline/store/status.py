@@ -76,6 +76,13 @@ class Outcome:
         return ended and bool(self.fingerprint)
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether results are missing or may be of another person; without a readable face there are none."""
+        if self.state == "to_check":
+            return not {reason.code for reason in self.reasons} & {"no_face_in_video", "never_readable"}
+        return self.state in ("failed", "partial")
+
+    @property
     def reason(self) -> str:
         """The reasons in English."""
         return sentence(self.reasons)

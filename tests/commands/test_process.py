@@ -311,6 +311,17 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(
     assert "1 done, 0 to check, 0 partial, 0 failed, 1 skipped" in again.out
 
 
+def test_a_recording_without_a_face_is_to_check_and_exits_0(
+    emonext: Emonext, without_face: Path, tmp_path: Path, model: list[str]
+) -> None:
+    command = ["process", without_face, "--out", tmp_path / "out", *model]
+    for told in ("0 done, 1 to check, 0 partial", "Of the skipped sessions, 1 to check, as before."):
+        ended = emonext(*command)
+        assert ended.code == DONE
+        assert told in ended.out
+        assert "1 session to check: is it the patient, and can the patient be seen?" in ended.out
+
+
 def test_that_nothing_is_to_do_is_said(
     emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
 ) -> None:
