@@ -87,6 +87,7 @@ EXCEPTIONS = {
     "keep a copy in a safe place; without the key the results cannot be read.": "about the future",
     "(shows faces: delete the page when the list is complete)": "any way of deleting will do",
     "they show faces: delete them after you have looked at them": "any way of deleting will do",
+    "was not given: {} again, not {} as in the last tables.": "names what happened",
     ": it was replaced, or is another": "names what may have happened",
     ": a run was cut off then, or is writing now": "names what may have happened",
     "Saved as {file}. Now run the command at the end of this page.": "a page: test_people_page_browser",

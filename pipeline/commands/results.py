@@ -1,8 +1,8 @@
 """The commands `report`, `summarize`, `agree` and `export`."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,7 +23,7 @@ from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
-    from pipeline.analysis.summaries import SummarySettings
+    pass
 
 
 @app.command(rich_help_panel=SESSIONS)
@@ -135,8 +135,8 @@ def summarize(
 ) -> None:
     """Compute episodes, measures with intervals, and comparisons from the timelines, as tables.
 
-    Needs neither videos nor a model. To change the settings, run it again; `report` shows the new results.
-    If a plan is frozen (`study plan`), options that are not given have the plan's values.
+    Needs neither videos nor a model; `report` shows the new results. Options that are not given have their
+    default, or the value of the plan if one is frozen (`study plan`).
 
     --multiverse shows what the comparison of conditions hangs on. Its table is of the current tables: any
     command that writes these again removes it.
@@ -145,27 +145,28 @@ def summarize(
     """
     from pipeline.analysis.adaptation import check_given, use_adaptation
     from pipeline.analysis.summaries import read_sessions
-    from pipeline.results.derive import add_multiverse, derive
+    from pipeline.results.derive import add_multiverse, derive, last_settings, settings_values, with_values
     from pipeline.robustness.multiverse import multiverse_path
+    from pipeline.study.planned import summary_settings
 
-    of_episodes = {
+    options = {
         "smoothing": ("smoothing_s", smoothing),
         "enter": ("enter", enter),
         "leave": ("leave", leave),
         "min_duration": ("min_duration_s", min_duration),
         "bridge": ("bridge_s", bridge),
         "max_unobserved": ("max_unobserved_s", max_unobserved),
-    }
-    others = {
         "min_coverage": ("min_coverage", min_coverage),
         "baseline": ("baseline_condition", baseline),
         "adjust": ("adjust", tuple(name.strip() for name in (adjust or "").split(",") if name.strip())),
     }
-    settings = _with_given(
-        directory,
-        {field: value for name, (field, value) in of_episodes.items() if is_given(context, name)},
-        {field: value for name, (field, value) in others.items() if is_given(context, name)},
-    )
+    given = {field: value for name, (field, value) in options.items() if is_given(context, name)}
+    settings = with_values(summary_settings(directory), given)
+    before, now = map(settings_values, (last_settings(directory), settings))
+    for name, (field, _) in options.items():
+        if field not in given and now[field] != before[field]:
+            was, has = (_typed(values[field]) for values in (before, now))
+            warn(f"--{name.replace('_', '-')} was not given: {has} again, not {was} as in the last tables.")
     if note := check_given(adapt, directory):
         err_console.print(note, markup=False, soft_wrap=True)
     table = multiverse_path(directory)
@@ -195,14 +196,9 @@ def summarize(
         raise typer.Exit(EXIT_BAD_INPUT)
 
 
-def _with_given(directory: Path, of_episodes: dict[str, float], others: dict[str, Any]) -> "SummarySettings":
-    """The settings of the study's plan, or else the defaults, with the options that the user typed."""
-    from pipeline.analysis.episodes import EpisodeSettings
-    from pipeline.study.planned import summary_settings
-
-    known = summary_settings(directory)
-    episodes = EpisodeSettings(**{**asdict(known.episodes), **of_episodes})
-    return replace(known, episodes=episodes, **others)
+def _typed(value: object) -> str:
+    """As the user types it."""
+    return (",".join(value) if isinstance(value, tuple) else str(value)) or "nothing"
 
 
 def _tell_deviations(directory: Path) -> None:

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -211,6 +211,25 @@ def _settings_of_last_time(out: Path) -> tuple[SummarySettings, list[str]]:
     except (TimelineError, KeyError, TypeError):
         lost = "its settings can't be read; the tables were computed with the default settings"
         return SummarySettings(), [f"{path}: {lost}. Run `emonext summarize` for others."]
+
+
+def settings_values(settings: SummarySettings) -> dict[str, Any]:
+    """Each setting by its name, those of the episodes among the others."""
+    values = asdict(settings)
+    episodes = values.pop("episodes")
+    return values | episodes
+
+
+def with_values(settings: SummarySettings, given: Mapping[str, Any]) -> SummarySettings:
+    """The settings with some values of :func:`settings_values`."""
+    episodes = {name: value for name, value in given.items() if name in asdict(settings.episodes)}
+    others = {name: value for name, value in given.items() if name not in episodes}
+    return replace(settings, episodes=replace(settings.episodes, **episodes), **others)
+
+
+def last_settings(out: Path) -> SummarySettings:
+    """The settings of the last tables; those of the plan if there are none; the defaults if unreadable."""
+    return _settings_of_last_time(out)[0]
 
 
 def as_settings(stored: Mapping[str, Any]) -> SummarySettings:

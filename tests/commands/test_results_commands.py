@@ -220,6 +220,23 @@ def test_summaries_are_made_and_told_in_two_lines(emonext: Emonext, two: Path) -
     assert (stored["min_coverage"], stored["episodes"]["min_duration_s"]) == (0.5, 2)
 
 
+def test_options_that_the_last_tables_had_and_that_are_not_given_are_told(
+    emonext: Emonext, two: Path
+) -> None:
+    (two / "patients.csv").write_text("patient_id,age\nP1,80\nP2,90\n")
+    given = ["--baseline", "quiet", "--enter", 0.6]
+    assert emonext("summarize", two, *given, "--adjust", "age").err == ""
+    assert emonext("summarize", two, *given).err_lines == [
+        "Note: --adjust was not given: nothing again, not age as in the last tables."
+    ]
+    assert emonext("summarize", two, "--enter", 0.6).err_lines == [
+        "Note: --baseline was not given: baseline again, not quiet as in the last tables."
+    ]
+    assert emonext("summarize", two, "--leave", 0.3).err_lines == [
+        "Note: --enter was not given: 0.5 again, not 0.6 as in the last tables."
+    ]
+
+
 @pytest.mark.slow
 def test_a_multiverse_is_told_in_a_sentence_and_removed_with_the_tables_it_is_of(
     emonext: Emonext, tmp_path: Path
