@@ -104,7 +104,7 @@ OfSubject = tuple[str, CodedSession]
 
 
 def of_patients(path: Path, found: Iterable[OfSubject]) -> tuple[list[CodedSession], list[str]]:
-    """The codes of patients, by rater; and notes on omitted codes of other people.
+    """The codes of patients, by rater; and notes on the subjects.
 
     BORIS means the observed person by the subject, but studies of one person's face often enter the rater
     there. So a subject is a rater if no subject of the file is the patient and the name states no rater.
@@ -129,8 +129,12 @@ def of_patients(path: Path, found: Iterable[OfSubject]) -> tuple[list[CodedSessi
         )
     coded = {(one.ids, one.rater) for one in sessions if one.coded}
     sessions = [one for one in dict.fromkeys(sessions) if one.coded or (one.ids, one.rater) not in coded]
-    notes = [f"codes of other subjects than the patient were left out: {_counted(others)}"] if others else []
-    return sessions, notes
+    if others:
+        return sessions, [f"codes of other subjects than the patient were left out: {_counted(others)}"]
+    raters = sorted({shown(subject) for subject, one in found if subject and one.coded and not one.rater})
+    if raters and not names_patient:
+        return sessions, [f"no subject is named as the patient, so they count as raters: {', '.join(raters)}"]
+    return sessions, []
 
 
 def paired(events: Iterable[StateEvent], where: str) -> dict[str, list[Coded]]:

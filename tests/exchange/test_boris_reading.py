@@ -206,6 +206,9 @@ def test_subjects_are_raters_where_none_is_the_patient(tmp_path: Path, kind: str
     path = tmp_path / ("p.boris" if kind == "project" else "t.csv")
     made = boris(path, of_two("anna", "ben")) if kind == "project" else exported(path, "anna", "ben", kind)
     assert read(made).raters == ("anna", "ben")
+    assert read(made).notes[0] == (
+        f"{path.name}: no subject is named as the patient, so they count as raters: 'anna', 'ben'"
+    )
 
 
 @pytest.mark.parametrize(
