@@ -83,6 +83,7 @@ EXCEPTIONS = {
     "the expression of this person was not stored; process the session again": "test_people processes it",
     "who gave no consent; make sure that the recording may be processed.": "a person's decision",
     "is nearly {} of row {}; make sure that both are correct.": "a person's decision",
+    "copies of one recording; make sure that all are correct.": "a person's decision",
     "is a copy of {} of row {}; make sure that both rows are correct": "a person's decision",
     "keep a copy in a safe place; without the key the results cannot be read.": "about the future",
     "(shows faces: delete the page when the list is complete)": "any way of deleting will do",

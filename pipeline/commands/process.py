@@ -1,7 +1,7 @@
 """The command `process`."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pipeline.processing.jobs import Engine
     from pipeline.processing.session import Networks, Session
     from pipeline.processing.sessions_list import Study
+    from pipeline.records import Ids
     from pipeline.store.status import Outcome
 
 
@@ -309,6 +310,18 @@ def _tell_not_compared(sessions: "Sequence[Session]") -> None:
         )
 
 
+def _tell_copies(new: "Set[Ids]", stored: "Iterable[Outcome]") -> None:
+    """Print which new sessions have the same recording as another session, in a file of its own."""
+    by_content: dict[str, list[Outcome]] = {}
+    for outcome in stored:
+        if outcome.video_sha256:
+            by_content.setdefault(outcome.video_sha256, []).append(outcome)
+    for same in by_content.values():
+        if len({one.videos for one in same}) > 1 and any(one.ids in new for one in same):
+            names = ", ".join(" ".join(one.ids) for one in same)
+            warn(f"{names}: copies of one recording; make sure that all are correct.")
+
+
 def tell_outcomes(
     sessions: "list[Session]", outcomes: "list[Outcome]", out: Path, others: "Sequence[Outcome]" = ()
 ) -> None:
@@ -325,10 +338,12 @@ def tell_outcomes(
         if outcome.state != "skipped" and outcome.reason:
             line = f"{name}: {outcome.state}: {with_flags(outcome.reason)}"
             err_console.print(line, markup=False, soft_wrap=True)
-    outcomes = [*outcomes, *doubted]
     from pipeline.records import UNSURE
     from pipeline.store.status import read_outcomes
 
+    stored = read_outcomes(out)
+    _tell_copies({outcome.ids for outcome in outcomes if outcome.state != "skipped"}, stored.values())
+    outcomes = [*outcomes, *doubted]
     states: list[str] = [outcome.state for outcome in outcomes]
     words = {"done": "done", "to_check": "to check", "partial": "partial", "failed": "failed"}
     counts = [f"{states.count(state)} {words.get(state, state)}" for state in (*words, "skipped")]
@@ -336,7 +351,6 @@ def tell_outcomes(
     out_console.print(", ".join([*counts, *([f"{refused} without consent"] if refused else [])]))
     if set(states) == {"skipped"}:
         say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
-    stored = read_outcomes(out)
     now = [stored.get(outcome.ids, outcome) for outcome in outcomes]
     kept = [one.state for one, state in zip(now, states, strict=True) if state == "skipped"]
     for state in ("partial", "to_check"):

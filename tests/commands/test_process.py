@@ -75,6 +75,19 @@ def test_a_failed_session_beside_a_good_one_exits_1(
     assert (tmp_path / "out/reports/index.html").is_file()
 
 
+def test_copies_of_one_recording_are_told_when_one_is_new(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    shutil.copy(video, tmp_path / "P2_S1.mp4")
+    (tmp_path / "P3_S1.mp4").write_bytes(video.read_bytes() + b"\0\0\0\x08free")
+    command = ["process", *(tmp_path / f"P{n}_S1.mp4" for n in (2, 3)), "--out", tmp_path / "out", *model]
+    assert "copies" not in emonext(*command).err
+    command.insert(1, video)
+    told = "Note: P1 S1, P2 S1: copies of one recording; make sure that all are correct."
+    assert told in emonext(*command).err_lines
+    assert "copies" not in emonext(*command).err
+
+
 def test_a_partial_session_exits_1(emonext: Emonext, clips: Path, tmp_path: Path, model: list[str]) -> None:
     shutil.copy(clips / "corrupted.mp4", tmp_path / "P1_S1.mp4")
     command = ["process", tmp_path / "P1_S1.mp4", "--out", tmp_path / "out", *model]
