@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,11 +21,8 @@ from pipeline.commands.options import Adapt, Directory, KeyFile, Lang
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
+
 # torch, polars and decord take seconds to import: each command imports what it uses
-if TYPE_CHECKING:
-    pass
-
-
 @app.command(rich_help_panel=SESSIONS)
 def report(
     context: typer.Context,
@@ -284,7 +281,7 @@ def agree(
     from pipeline.store.encryption import use_key
     from pipeline.store.paths import timeline_path
     from pipeline.store.spreadsheet import read_decimal
-    from pipeline.store.timeline import read_timeline, reading_digest
+    from pipeline.store.timeline import read_timeline, reading_digest, written_sessions
     from reports.options import language_of
     from reports.pages.agreement import rated_lines, write_agreement_page
     from reports.words.agreement import lead
@@ -319,7 +316,8 @@ def agree(
         path = directory / "agreement" / "disagreements.csv"
         table = write_disagreements(found, path, read_decimal(directory))
         path = directory / "reports" / "agreement.html"
-        digests = {ids: reading_digest(read_timeline(timeline_path(directory, *ids))) for ids in sessions}
+        there = sessions.intersection(written_sessions(directory))  # a session with rated clips may be gone
+        digests = {ids: reading_digest(read_timeline(timeline_path(directory, *ids))) for ids in there}
         page = write_agreement_page(found, path, directory / "review", spoken, digests)
     tell_left_out(problems)
     for line in rated_lines(found):

@@ -241,6 +241,14 @@ def test_after_another_person_became_the_patient_their_clips_do_not_count(rated:
     assert f"{len(read_clips(rated)) - own} clips of" in again.out
 
 
+def test_clips_of_a_session_that_is_gone_are_left_out(rated: Path, run: Emonext) -> None:
+    answer(rated, "anna")
+    timeline_path(rated, "P1", "S1").unlink()
+    run("agree", rated)
+    page = (rated / "reports" / "agreement.html").read_text(encoding="utf-8")
+    assert "left out: the machine reads no face there any more" in page
+
+
 def test_a_second_detection_of_the_patient_does_not_hide_the_face(rated: Path) -> None:
     material = open_material(rated, "P2", "S1")
     faces = material.faces.rows
