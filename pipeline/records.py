@@ -259,14 +259,16 @@ NO_PICTURE: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
 ROLES = ("patient", "caregiver", "other", "unknown")
 """Roles of a track. Only a manual role can be "caregiver"."""
 
-IdentityState = Literal["confirmed", "recognised", "to_check", "unknown"]
-"""Certainty of the patient: ``confirmed`` by a person; ``recognised`` by the program; ``to_check``: a person
-must check, and the rows are of the most likely person; ``unknown``: the rows are of no person."""
+IdentityState = Literal["confirmed", "recognised", "hardly_seen", "to_check", "unknown"]
+"""Certainty of the patient: ``confirmed`` by a person; ``recognised`` by the program; ``hardly_seen``:
+recognised, but too little was read; ``to_check``: a person must check, and the rows are of the most likely
+person; ``unknown``: the rows are of no person."""
 
 SURE: tuple[IdentityState, ...] = ("confirmed", "recognised")
 """Identities that need no manual check."""
 
 UNSURE: tuple[IdentityState, ...] = ("to_check", "unknown")
+"""Identities with which the rows may be of another person, or are of none."""
 
 FAULTS = ("too small", "blurred", "too dark", "too bright", "turned away", "covered")
 """The reasons for the status ``low_quality``."""

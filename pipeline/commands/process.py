@@ -356,7 +356,7 @@ def tell_outcomes(
     for state in ("partial", "to_check"):
         if state in kept:
             say(f"Of the skipped sessions, {kept.count(state)} {words[state]}, as before.")
-    unsure = sum(outcome.identity in UNSURE for outcome in outcomes)
+    unsure = sum(one.state == "to_check" or one.identity in UNSURE for one in now)
     if unsure:
         tell_to_check(unsure, out)
     if any(one.is_incomplete for one in now):

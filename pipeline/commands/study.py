@@ -322,7 +322,7 @@ def status(
         if reason := row["reason"] or STATE_REASONS.get(row["state"]):
             line = f"{row['patient_id']} {row['session_id']}: {reason}"
             out_console.print(on_screen(line), soft_wrap=True)
-    unsure = sum(row["identity"] in UNSURE for row in rows)
+    unsure = sum(row["state"] == "to_check" or row["identity"] in UNSURE for row in rows)
     if unsure:
         tell_to_check(unsure, directory)
     if csv:

@@ -56,7 +56,8 @@ class Patient:
             return "patient"
         if track in self.roles or self.state == "confirmed":
             return self.roles.get(track or 0, "unknown")
-        return "other" if self.state == "recognised" and self.chosen_by not in _RULES else "unknown"
+        is_known = self.state in ("recognised", "hardly_seen")
+        return "other" if is_known and self.chosen_by not in _RULES else "unknown"
 
 
 def by_rule(people: SessionPeople, wish: str, parts: Sequence[int] = ()) -> Patient:

@@ -39,9 +39,9 @@ def write_session(
     quality = QualityLimits(**metadata["settings"]["quality"])
     table = to_table(TIMELINE_SCHEMA, _timeline_rows(ids, samples, patient, quality))
     summary = summarize(Timeline(as_frame(table), metadata))
-    checked = _checked(patient, summary)
-    described = {**metadata, "patient": _describe_patient(checked, samples)}
-    described |= _findings(described, summary, checked)
+    patient = _checked(patient, summary)
+    described = {**metadata, "patient": _describe_patient(patient, samples)}
+    described |= _findings(described, summary, patient)
     everyone = metadata["settings"].get("score_everyone", False)
     faces = to_table(FACES_SCHEMA, _face_rows(ids, samples, patient, everyone=everyone))
     write_table(faces_path(out, patient_id, session_id), faces, described)
@@ -236,8 +236,8 @@ def described_patient(metadata: Mapping[str, Any]) -> Patient:
 
 def _checked(patient: Patient, summary: Summary) -> Patient:
     """Have a session checked of which too little was read: it may be a wrong recording, place or camera."""
-    little = _too_little(summary) if patient.state == "recognised" else None
-    return patient if little is None else replace(patient, state="to_check", reason=little)
+    little = _too_little(summary)
+    return replace(patient, state="hardly_seen") if little and patient.state == "recognised" else patient
 
 
 def _too_little(summary: Summary) -> Reason | None:
@@ -260,7 +260,7 @@ def _findings(metadata: Mapping[str, Any], summary: Summary, patient: Patient) -
         warnings.append(Reason.of("no_face_in_video"))
     elif patient.reason is not None and patient.state == "unknown":
         warnings.append(Reason.of("not_recognised", reason=patient.reason))
-    elif patient.reason is not None and patient.state == "to_check" and patient.reason != little:
+    elif patient.reason is not None and patient.state == "to_check":
         warnings.append(Reason.of("not_certain", reason=patient.reason))
     elif little is not None:
         warnings.append(little)

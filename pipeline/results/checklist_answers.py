@@ -93,6 +93,7 @@ def identity(facts: Facts) -> str:
     known = {
         "confirmed": "confirmed by a person",
         "recognised": "recognised by the program, or the only person",
+        "hardly_seen": "recognised by the program, but hardly seen (to check)",
         "to_check": "not certain (to check)",
         "unknown": "unknown",
     }

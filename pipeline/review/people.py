@@ -23,7 +23,7 @@ from pipeline.identity.portraits import best_faces
 from pipeline.identity.recognition import recognise
 from pipeline.processing.session_tables import read_roles, read_samples
 from pipeline.reasons import Reason, read_reason
-from pipeline.records import SURE, UNSURE, FrameFaces, Ids, Person
+from pipeline.records import SURE, FrameFaces, Ids, Person
 from pipeline.stats.spread import spread
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.parquet import malformed_as_timeline_error
@@ -70,7 +70,7 @@ def find_people(
     """
     before = read_outcomes(out)
     # sessions to check come first
-    sessions = sorted(sessions_with_timeline(out), key=lambda ids: _identity(before.get(ids)) not in UNSURE)
+    sessions = sorted(sessions_with_timeline(out), key=lambda ids: _identity(before.get(ids)) in SURE)
     people: list[Person] = []
     for done, ids in enumerate(sessions, start=1):
         with malformed_as_timeline_error(timeline_path(out, *ids)):

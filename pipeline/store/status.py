@@ -77,9 +77,10 @@ class Outcome:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether results are missing or may be of another person; without a readable face there are none."""
+        """Whether results are missing or may be of another person."""
         if self.state == "to_check":
-            return not {reason.code for reason in self.reasons} & {"no_face_in_video", "never_readable"}
+            without_face = any(reason.code == "no_face_in_video" for reason in self.reasons)
+            return self.identity != "hardly_seen" and not without_face
         return self.state in ("failed", "partial")
 
     @property

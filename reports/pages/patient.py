@@ -16,7 +16,7 @@ from pipeline.analysis import history_parts
 from pipeline.analysis.history_parts import Part
 from pipeline.analysis.longitudinal import DAYTIMES, PatientHistory, SessionPoint, Slot
 from pipeline.analysis.summaries import CARE_READINGS, CORRECTED, RAW, Number
-from pipeline.records import SURE
+from pipeline.records import UNSURE
 from reports.assets import INLINE, MARKS_FILE, Assets
 from reports.figures.patient import (
     Mark,
@@ -317,7 +317,10 @@ def _share(visit: SessionPoint, of: str, language: Language) -> str:
 
 
 def _about(history: PatientHistory, _: Language) -> Mapping[str, Any]:
-    return {"sessions": len(history.visits), "sure": sum(visit.identity in SURE for visit in history.visits)}
+    return {
+        "sessions": len(history.visits),
+        "sure": sum(visit.identity not in UNSURE for visit in history.visits),
+    }
 
 
 def _details(_: PatientHistory, language: Language) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import polars as pl
 from markupsafe import Markup
 
-from pipeline.records import SURE, IdentityState
+from pipeline.records import UNSURE, IdentityState
 from pipeline.robustness.multiverse_results import Verdict, verdicts
 from pipeline.store.coverage import MIN_COVERAGE, MIN_OBSERVED_S
 from pipeline.store.status import stored_reasons
@@ -145,7 +145,7 @@ def _identity(study: Study, language: Language) -> Mapping[str, Any]:
     return {
         "rows": list(found.iter_rows(named=True)),
         "identity_words": in_words(IDENTITY_WORDS, language),
-        "sure": study.sessions["identity"].is_in(SURE).sum(),
+        "sure": (~study.sessions["identity"].is_in(UNSURE)).sum(),
         "sessions": study.sessions.height,
     }
 

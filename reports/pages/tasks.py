@@ -124,7 +124,7 @@ def _tasks_of(entry: IndexEntry, *, is_running: bool) -> list[str]:
         found.append("unreadable" if codes & {*UNREADABLE} else "broken_off")
     elif entry.state == "interrupted" or (entry.state == "waiting" and not is_running):
         found.append("unprocessed")
-    elif entry.identity in UNSURE:
+    elif entry.state == "to_check" or entry.identity in UNSURE:
         # its video has to be read again, whoever is the patient
         found.append("unprocessed" if "expression_not_stored" in codes else "unsure")
     if entry.state == "partial":

@@ -115,6 +115,7 @@ STATE_WORDS = {
 IDENTITY_WORDS = {
     "confirmed": marked("Confirmed"),
     "recognised": marked("By the program"),
+    "hardly_seen": marked("Hardly seen"),
     "to_check": marked("To check"),
     "unknown": marked("Unknown"),
 }

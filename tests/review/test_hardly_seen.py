@@ -40,6 +40,7 @@ def test_to_check_until_approved_and_done_in_later_runs(
     out = tmp_path / "out"
     process(out, [session], fake_networks)
     assert (outcome_of(out).state, outcome_of(out).reason) == ("to_check", reason)
+    assert not outcome_of(out).is_incomplete
     table = write_people(find_people(out, None), out)
     assert read_people(out, table) == ({}, [])
     rewrite(table, lambda row: {"approved": "yes"})
