@@ -57,9 +57,7 @@ _NOBODY = marked(
     "please look at the recording."
 )
 _EMPTY = marked("No face was found in this recording: please check that it is the right one.")
-_APPROVED_EMPTY = marked(
-    "No face was found in this recording; somebody has looked at pictures of it and approved it."
-)
+_APPROVED_EMPTY = marked("No face was found in this recording; a person has approved it.")
 _ABSENT = marked("Somebody who looked at this recording did not find %(patient)s in it.")
 
 

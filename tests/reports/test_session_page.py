@@ -254,7 +254,7 @@ def test_without_a_face_there_is_no_doubt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("identity", "said"),
-    [("unknown", "please check that it is the right one."), ("confirmed", "somebody has looked at pictures")],
+    [("unknown", "please check that it is the right one."), ("confirmed", "a person has approved it")],
 )
 def test_without_a_face_the_page_says_who_checked_the_recording(
     identity: str, said: str, tmp_path: Path
