@@ -24,7 +24,8 @@ class Person:
     :param portraits: JPEG files, for nobody of the whole picture; empty if the video is not available.
         ``portrait_s``: their times.
     :param embeddings: (m, D) float32; m is 0 if faces are not compared.
-    :param source: begin of a sha256 of the session's tracks; the table is invalid for other tracks.
+    :param source: begin of a sha256 of the session's tracks, for nobody of its recording; the table is
+        invalid for others.
     :param alike: a letter shared by similar people of a patient's sessions.
     :param note: hint for a manual check.
     :param reason: why the session's patient was chosen, or nobody; ``None`` if there was no choice.

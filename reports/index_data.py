@@ -58,6 +58,11 @@ class IndexEntry:
         return self.video_s if self.summary is None else self.summary.duration_s
 
     @property
+    def has_face(self) -> bool:
+        """Whether a face was found; without one, a person confirmed only that there is none."""
+        return all(reason.code != "no_face_in_video" for reason in self.reasons)
+
+    @property
     def read_share(self) -> float | None:
         """Share of the session with a readable face, 0…1; without a summary, also with eyes shut."""
         if self.summary is None:

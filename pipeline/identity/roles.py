@@ -21,7 +21,14 @@ from pipeline.reasons import Reason
 from pipeline.records import ROLES, Face, FrameFaces
 from pipeline.stats.spread import spread
 from pipeline.store.encryption import is_encrypted, key_id
-from pipeline.store.parquet import as_frame, malformed_as_timeline_error, read_table, to_table, write_table
+from pipeline.store.parquet import (
+    as_frame,
+    malformed_as_timeline_error,
+    read_metadata,
+    read_table,
+    to_table,
+    write_table,
+)
 
 ROLES_SCHEMA = pa.schema(
     [
@@ -48,10 +55,13 @@ def roles_path(out: Path, patient_id: str, session_id: str) -> Path:
     return out / "roles" / f"patient_id={patient_id}" / f"{session_id}.parquet"
 
 
-def write_roles(path: Path, samples: Iterable[FrameFaces], roles: Mapping[int, str]) -> None:
+def write_roles(
+    path: Path, samples: Iterable[FrameFaces], roles: Mapping[int, str], recording: Sequence[str] = ()
+) -> None:
     """Write manual roles.
 
-    :param roles: track → one of :data:`pipeline.records.ROLES`.
+    :param roles: track → one of :data:`pipeline.records.ROLES`; empty if the session has no face.
+    :param recording: sha256 of its files; without a face, only it tells what a person looked at.
     :raises OutputError: the file can't be written.
     """
     seen: dict[int, list[tuple[float, Face]]] = defaultdict(list)
@@ -65,7 +75,7 @@ def write_roles(path: Path, samples: Iterable[FrameFaces], roles: Mapping[int, s
             values = (roles[track], time_s, *face.box_xyxy.tolist())
             for column, value in zip(rows.values(), values, strict=True):
                 column.append(value)
-    write_table(path, to_table(ROLES_SCHEMA, rows), {})
+    write_table(path, to_table(ROLES_SCHEMA, rows), {"recording": list(recording)})
 
 
 def encrypt_table(path: Path) -> None:
@@ -75,10 +85,12 @@ def encrypt_table(path: Path) -> None:
     :raises TimelineError: the file is damaged. :raises OutputError: the file can't be written.
     """
     if path.exists() and key_id() and not is_encrypted(path):
-        write_table(path, read_table(path), {})
+        write_table(path, read_table(path), read_metadata(path))
 
 
-def patient_from_roles(samples: Sequence[FrameFaces], kept: Path) -> Patient | None:
+def patient_from_roles(
+    samples: Sequence[FrameFaces], kept: Path, recording: Sequence[str] | None = None
+) -> Patient | None:
     """The patient by manual roles; ``None`` without manual roles.
 
     A track gets the role of most of its matching places; with a tie or without a match the role is unknown.
@@ -86,11 +98,16 @@ def patient_from_roles(samples: Sequence[FrameFaces], kept: Path) -> Patient | N
     have been processed with other settings. So it must if there was no face when a person looked.
 
     :param kept: from :func:`roles_path`.
+    :param recording: sha256 of its files, if it may be another than the person looked at. That another
+        recording has no face either was not approved.
     :raises TimelineError: the file is damaged, or encrypted with another key.
     """
     if not kept.exists():
         return None
     places = as_frame(read_table(kept))
+    is_empty = places.is_empty() and not any(sample.faces for sample in samples)
+    if is_empty and recording is not None and read_metadata(kept).get("recording") != list(recording):
+        return None
     with malformed_as_timeline_error(kept):
         return _found_again(samples, places)
 

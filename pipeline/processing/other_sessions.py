@@ -39,7 +39,7 @@ def compare_sessions(out: Path, patients: Collection[str]) -> list[Outcome]:
         stored = {name: faces for name, faces in stored.items() if (patient_id, name) in written}
         unlike = unlike_others(stored)
         for ids in ((patient_id, session_id) for session_id in stored):
-            if ids not in before or before[ids].identity not in ("recognised", "to_check"):
+            if ids not in before or before[ids].identity not in ("recognised", "hardly_seen", "to_check"):
                 continue
             doubt = _doubt(ids[1], stored, unlike)
             # also if its tables are up to date: a run may have been killed before it recorded the state

@@ -71,7 +71,8 @@ def process_session(
     found = find_patient(heard, session, settings, networks, recording, out)
     check_content(session.videos, content)  # before anything is written that names it
     roles = roles_path(out, *session.ids)
-    patient = apply_manual_roles(found.patient, patient_from_roles(found.samples, roles))
+    hand = patient_from_roles(found.samples, roles, content.sha256s)
+    patient = apply_manual_roles(found.patient, hand)
     if found.embed is not None and patient.state in SURE:
         own = found.people.faces_of(patient.tracks)
         write_gallery(out, session.ids, StoredFaces.by(found.embed, own, patient.chosen_by))

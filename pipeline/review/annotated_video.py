@@ -23,7 +23,7 @@ from pipeline.store.files import atomic
 from pipeline.store.ids import check_id
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import Outcome, read_outcomes
-from pipeline.store.timeline import Timeline, read_tables, reading_digest
+from pipeline.store.timeline import Timeline, read_tables, reading_digest, sha256s
 from pipeline.video.decoding import sample_grid
 from pipeline.video.file_content import joined, sha256_of, stamp
 from pipeline.video.planes import Planes
@@ -124,11 +124,6 @@ def _check_videos(videos: Sequence[Path], known: Sequence[str], before: Outcome 
                 f"{video}: not the video that was processed (it has another sha256); "
                 "give that one with `videos`, or process this one."
             )
-
-
-def sha256s(timeline: Timeline) -> list[str]:
-    """Of the recording's files, in order of time."""
-    return [file["sha256"] for file in timeline.metadata["video"]["files"]]
 
 
 # --- the copy

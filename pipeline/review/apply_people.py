@@ -20,6 +20,7 @@ from pipeline.store.audit import audited
 from pipeline.store.lock import folder_lock
 from pipeline.store.paths import faces_path
 from pipeline.store.status import Outcome, read_outcomes, record
+from pipeline.store.timeline import sha256s
 from pipeline.video.recording import open_recording
 
 
@@ -96,7 +97,7 @@ def _apply_roles(
     guessed = frozenset(t for t, role in known.items() if role == "patient" and said.get(t) != "unknown")
     found = replace(was, tracks=guessed, photos=())
     roles = {**(before.roles if before else {}), **said}
-    write_roles(kept, samples, roles)
+    write_roles(kept, samples, roles, sha256s(timeline))
     hand = patient_from_roles(samples, kept)
     assert hand is not None
     # later runs use the places; here the tracks are identical

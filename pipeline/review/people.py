@@ -29,7 +29,7 @@ from pipeline.store.coverage import sample_seconds
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.status import Outcome, read_outcomes
-from pipeline.store.timeline import Timeline, read_timeline, written_sessions
+from pipeline.store.timeline import Timeline, read_timeline, sha256s, written_sessions
 from pipeline.video.recording import open_recording
 
 # Faces per track that are compared, and pictures per person that are shown; each needs decoding the video.
@@ -134,7 +134,7 @@ def _people_of(out: Path, ids: Ids, videos: Sequence[Path], embed: Embedder | No
             portraits=tuple(jpeg for _, jpeg in shown),
             portrait_s=tuple(time_s for time_s, _ in shown),
             embeddings=concatenated([info.embeddings for info in own if len(info.embeddings)]),
-            source=tracks_digest(samples),
+            source=people_digest(timeline, samples),
             note=Reason.of("mixed_person") if mixed else note,
             reason=read_reason(patient["reason"]),
             seen_with=tuple(sorted(seen_with[number])),
@@ -159,7 +159,7 @@ def _nobody(ids: Ids, timeline: Timeline, samples: Sequence[FrameFaces], videos:
         portraits=tuple(jpeg for _, jpeg in pictures),
         portrait_s=tuple(time_s for time_s, _ in pictures),
         embeddings=np.zeros((0, 0), np.float32),
-        source=tracks_digest(samples),
+        source=people_digest(timeline, samples),
         note=note,
         reason=read_reason(patient["reason"]),
     )
@@ -270,13 +270,15 @@ def _noted(people: Sequence[Person], embed: Embedder) -> list[Person]:
     return noted
 
 
-def tracks_digest(samples: Sequence[FrameFaces]) -> str:
+def people_digest(timeline: Timeline, samples: Sequence[FrameFaces]) -> str:
+    """Changes with the tracks of a session; without a face, with its recording."""
     places = [
         (sample.sample, face.track or 0, *face.box_xyxy.tolist())
         for sample in samples
         for face in sample.faces
     ]
-    return hashlib.sha256(np.array(places, np.float64).tobytes()).hexdigest()[:12]
+    content = np.array(places, np.float64).tobytes() if places else "".join(sha256s(timeline)).encode()
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def read_session(out: Path, ids: Ids) -> tuple[Timeline, list[FrameFaces]]:

@@ -12,7 +12,7 @@ from pipeline.identity.roles import patient_from_roles, roles_path
 from pipeline.processing.list_cells import read_region
 from pipeline.processing.session_tables import read_roles
 from pipeline.records import PEOPLE_COLUMNS, ROLES, FrameFaces, Ids, Person
-from pipeline.review.people import read_session, sessions_with_timeline, tracks_digest
+from pipeline.review.people import people_digest, read_session, sessions_with_timeline
 from pipeline.store.folders import PEOPLE_FILE
 from pipeline.store.paths import faces_path
 from pipeline.store.spreadsheet import Problem, plain, read_decimal, read_table, shown, write_rows
@@ -20,6 +20,7 @@ from pipeline.store.spreadsheet import Problem, plain, read_decimal, read_table,
 # Digits of a track's number; an int32 has no more.
 _MAX_DIGITS = 10
 
+_NO_FACE = "no face was found in this session; empty this cell."
 
 _YES = ("yes", "y", "true", "1", "x", "oui", "ja")
 
@@ -100,6 +101,7 @@ class _Sessions:
         self._out, self._known = out, set(sessions_with_timeline(out))
         self._ids: Ids = ("", "")
         self._samples: list[FrameFaces] = []
+        self._digest = ""
         self._roles: dict[int, str] = {}
         self._size = (0, 0)
         """Width and height of the upright picture, px."""
@@ -108,10 +110,11 @@ class _Sessions:
         """The wrong column and the error."""
         if ids not in self._known:
             return "session_id", f"{shown(' '.join(ids))}: there is no such session here."
-        if source != tracks_digest(self._of(ids)):
+        samples = self._of(ids)
+        if source != self._digest:
             return "source", "the session was processed again since; make the table again."
-        if not any(sample.faces for sample in self._of(ids)):
-            return ("role", "no face was found in this session; empty this cell.") if role else None
+        if not any(sample.faces for sample in samples):
+            return ("role", _NO_FACE) if role else None
         if role not in ROLES:
             return "role", f"{shown(role)}: write {', '.join(ROLES)}."
         if not tracks or not all(track.isdecimal() and len(track) <= _MAX_DIGITS for track in tracks):
@@ -144,6 +147,8 @@ class _Sessions:
         if len(cells) > 1:
             raise InputError(f"{', '.join(map(shown, cells))}: keep one region for a session.")
         samples = self._of(ids)
+        if not any(sample.faces for sample in samples):
+            raise InputError(_NO_FACE)
         earlier = patient_from_roles(samples, roles_path(self._out, *ids))
         named = {**(earlier.roles if earlier else {}), **said}
         tracks = [info for info in describe_tracks(samples, {}) if info.track in person_of]
@@ -165,6 +170,7 @@ class _Sessions:
     def _of(self, ids: Ids) -> list[FrameFaces]:
         if self._ids != ids:
             timeline, self._samples = read_session(self._out, ids)
+            self._digest = people_digest(timeline, self._samples)
             video = timeline.metadata["video"]
             self._size = int(video["width"]), int(video["height"])
             self._roles = read_roles(faces_path(self._out, *ids))

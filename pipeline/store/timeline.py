@@ -161,6 +161,11 @@ def reading_digest(timeline: Timeline) -> str:
     return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
 
+def sha256s(timeline: Timeline) -> list[str]:
+    """Of the recording's files, in order of time."""
+    return [file["sha256"] for file in timeline.metadata["video"]["files"]]
+
+
 def ids_of(path: Path, timeline: Timeline) -> tuple[str, str]:
     """Patient and session, from the timeline's rows.
 

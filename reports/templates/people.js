@@ -158,7 +158,9 @@
       ? words.approve_not_yet
       : patients.length
         ? fill(words.approve, { people: numbersOf(patients) })
-        : words.approve_nobody;
+        : session.rows.some((row) => rows[row][NUMBER])
+          ? words.approve_nobody
+          : words.approve_empty;
     button.disabled = !canApprove(session);
     button.setAttribute("aria-pressed", String(isApproved(session) && canApprove(session)));
     const state = element.querySelector(".identity");

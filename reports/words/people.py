@@ -29,6 +29,7 @@ SCRIPT_WORDS = {
     "checked_by_seat": marked("Checked by you: the seat decides"),
     "approve": marked("Approve: the patient is person {people}"),
     "approve_nobody": marked("Approve: the patient is not in this session"),
+    "approve_empty": marked("Approve: no face can be read in this session"),
     "approve_not_yet": marked("To approve, say who the patient is, or who everybody is"),
     "seen_together": marked(
         "Person {others} is seen together with person {people}, and is no longer the patient."

@@ -33,9 +33,12 @@ def answer(material: SessionMaterial, language: Language) -> str:
     """The session in one or two sentences; before them, whether it is the patient at all."""
     patient = material.timeline.metadata["patient"]
     named = {"patient": material.summary.patient_id}
+    if not patient["tracks"]:
+        empty = _APPROVED_EMPTY if patient["identity"] == "confirmed" else _EMPTY
+        return f"{language.gettext(empty)} {_read(material, language)}"
     if patient["track"] is None and patient["identity"] == "confirmed":
         return language.gettext(_ABSENT, **named)
-    if patient["track"] is None and patient["tracks"]:
+    if patient["track"] is None:
         return language.gettext(_NOBODY, **named)
     if patient["identity"] == "to_check" and material.is_unclear:
         return language.gettext(_UNSURE_EMPTY, **named)
@@ -53,6 +56,8 @@ _NOBODY = marked(
     "It is not certain who %(patient)s is in this recording, so no expression was counted: "
     "please look at the recording."
 )
+_EMPTY = marked("No face was found in this recording: please check that it is the right one.")
+_APPROVED_EMPTY = marked("No face was found in this recording; a person has approved it.")
 _ABSENT = marked("Somebody who looked at this recording did not find %(patient)s in it.")
 
 

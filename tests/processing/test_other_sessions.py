@@ -34,9 +34,12 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "blue": seated((LEFT, BLUE)),
         "red_blue": seated((LEFT, RED), (RIGHT, BLUE)),
     }
+    nobody = seated()
+    pictures = {name: [picture] * 20 for name, picture in shown.items()}
+    pictures |= {f"hardly_{name}": [shown[name]] * 4 + [nobody] * 36 for name in ("red", "blue")}
     return {
-        name: encode(folder / f"{name}.mp4", [picture] * 20, rate=10, options={"crf": "5"})
-        for name, picture in shown.items()
+        name: encode(folder / f"{name}.mp4", clip, rate=10, options={"crf": "5"})
+        for name, clip in pictures.items()
     }
 
 
@@ -242,3 +245,14 @@ def test_who_was_recognised_by_a_session_that_was_taken_back_is_to_check(run: Ru
     run(S1="blue", S2="blue")  # the expression of a caregiver was not kept
     assert states(out) == {"S1": "done", "S2": "done"}
     assert read_timeline(timeline_path(out, "P1", "S2")).metadata["patient"] == found
+
+
+def test_a_session_hardly_read_that_shows_somebody_else_says_so(run: Run, out: Path) -> None:
+    run(S1="red", S2="red", S3="hardly_blue", S4="hardly_red")
+    reasons = {ids[1]: outcome.reason for ids, outcome in read_outcomes(out).items()}
+    assert states(out) == {"S1": "done", "S2": "done", "S3": "to_check", "S4": "to_check"}
+    assert "the face is unlike the patient's in S1, S2" in reasons["S3"]
+    assert reasons["S4"] == "the patient's face could be read in only 10.0% of the session"
+    apply_people(out, {("P1", "S1"): {1: "other"}, ("P1", "S2"): {1: "other"}}, embed=ByColour())
+    run(S5="blue", S6="blue")
+    assert "only 10.0%" in read_outcomes(out)["P1", "S3"].reason

@@ -124,6 +124,13 @@ def test_the_page_says_how_many_sessions_need_a_person_and_folds_the_commands(tm
     assert '<details class="tasks" open>' in opened
 
 
+def test_nobody_is_not_confirmed_as_the_patient(tmp_path: Path) -> None:
+    nobody = entry("done", Reason.of("no_face_in_video"), summary=UNSEEN, identity="confirmed")
+    assert "Confirmed" not in write_index([nobody], tmp_path / "index.html").read_text()
+    unknown = replace(nobody, state="to_check", identity="unknown")
+    assert "Unknown" in write_index([unknown], tmp_path / "index.html").read_text()
+
+
 def test_where_nothing_is_to_do_nothing_is_said(tmp_path: Path) -> None:
     done = entry("done", summary=SEEN, enough=True, identity="confirmed")
     html = write_index([done], tmp_path / "index.html").read_text()

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coloured_people import ByColour, make_mixed_study, middle
+from coloured_people import ByColour, make_mixed_study, middle, process, seated
 from drawing import drag, edges
+from videos import encode
 from visits import PHONE, SCREEN, Visit
 
-from pipeline.processing.session import Networks
+from pipeline.processing.session import Networks, Session
 from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
 from pipeline.review.people_table import read_people, write_people
@@ -383,3 +384,22 @@ def test_a_finger_draws_a_seat(browser: Any, study: Path) -> None:
     region = page.locator("#session-0 .line input").input_value()
     assert edges(region) == pytest.approx([20, 20, 80, 80], abs=0.5)
     assert page.locator("#session-0 .use").get_attribute("aria-pressed") == "true"
+
+
+def test_a_session_without_a_face_is_approved_by_a_key(
+    browser: Any, fake_networks: Networks, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process(out, [Session("P1", "S1", encode(tmp_path / "a.mp4", [seated()] * 10, rate=10))], fake_networks)
+    people = find_people(out, None)
+    write_people_page(people, write_people(people, out), out / "people.html")
+    visit = Visit(browser, out / "people.html", PHONE)
+    approve = visit.page.locator("#session-0 .approve")
+    assert approve.text_content() == "Approve: no face can be read in this session"
+    for key in ("j", "1", "a"):
+        visit.page.keyboard.press(key)
+    assert progress(visit).startswith("No session is left to check.")
+    assert visit.overflow_px() == 0
+    saved = save(visit, tmp_path / "people.csv")
+    assert [(row["role"], row["approved"]) for row in table_rows(saved)] == [("", "yes")]
+    assert visit.complaints == []

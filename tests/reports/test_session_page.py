@@ -252,6 +252,21 @@ def test_without_a_face_there_is_no_doubt(tmp_path: Path) -> None:
     assert "not certain" not in text
 
 
+@pytest.mark.parametrize(
+    ("identity", "said"),
+    [("unknown", "please check that it is the right one."), ("confirmed", "a person has approved it")],
+)
+def test_without_a_face_the_page_says_who_checked_the_recording(
+    identity: str, said: str, tmp_path: Path
+) -> None:
+    made = material([("no_face", 50)])
+    made.timeline.metadata["patient"] = chosen("hand", None, 0) | {"identity": identity}
+    text = page_of(made, tmp_path).text
+    assert said in answer(made, ENGLISH)
+    assert "did not find P1" not in text
+    assert "was named by a person" not in text
+
+
 def test_a_session_to_check_says_so_before_what_was_read(tmp_path: Path) -> None:
     made = material()
     made.timeline.metadata["patient"] |= {"identity": "to_check", "reason": Reason.of("no_face").write()}

@@ -87,3 +87,39 @@ def test_a_face_that_is_found_later_is_to_check_again(
     process(out, [session], fake_networks)
     assert outcome_of(out).state == "to_check"
     assert "found nobody; now there is a face" in outcome_of(out).reason
+
+
+@pytest.mark.parametrize("session", [NOBODY * 40], indirect=True, ids=["nobody"])
+def test_another_recording_without_a_face_was_not_approved(
+    session: Session, fake_networks: Networks, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process(out, [session], fake_networks)
+    table = rewrite(write_people(find_people(out, None), out), lambda row: {"approved": "yes"})
+    approved = table.read_bytes()
+    apply_people(out, read_people(out, table)[0])
+    encode(tmp_path / "a.mp4", NOBODY * 30, rate=10, options={"crf": "5"})
+    process(out, [session], fake_networks)
+    assert outcome_of(out).state == "to_check"
+    table.write_bytes(approved)  # of the earlier recording
+    (problem,) = read_people(out, table)[1]
+    assert (problem.column, problem.reason) == (
+        "source",
+        "the session was processed again since; make the table again.",
+    )
+    rewrite(write_people(find_people(out, None), out), lambda row: {"approved": "yes"})
+    apply_people(out, read_people(out, table)[0])
+    process(out, [session], fake_networks)
+    assert outcome_of(out).state == "done"
+
+
+@pytest.mark.parametrize("session", [NOBODY * 10], indirect=True, ids=["nobody"])
+def test_nobody_sits_in_a_region(session: Session, fake_networks: Networks, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process(out, [session], fake_networks)
+    table = rewrite(write_people(find_people(out, None), out), lambda row: {"patient_region": "0,0,50,50"})
+    (problem,) = read_people(out, table)[1]
+    assert (problem.column, problem.reason) == (
+        "patient_region",
+        "no face was found in this session; empty this cell.",
+    )
