@@ -22,7 +22,7 @@ CHOICE_WORDS = {
 }
 
 SCRIPT_WORDS = {
-    "progress": marked("{left} of {all} sessions to check"),
+    "progress": marked("To check: {left} of {all}"),
     "none_left": marked("No session is left to check."),
     "chosen": marked("{count} changed or approved"),
     "checked": marked("Checked by you"),

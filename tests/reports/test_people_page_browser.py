@@ -103,13 +103,13 @@ def test_a_clicked_role_is_saved_and_changes_the_timeline(visit: Visit, study: P
     first = middle(out, "S1")
     if role_shown(visit, red) != "patient":
         red, blue = blue, red
-    assert progress(visit) == "3 of 3 sessions to check"
+    assert progress(visit) == "To check: 3 of 3"
     role_button(visit, blue, "patient").click()
     # both are in one picture: they can't both be the patient
     assert (role_shown(visit, blue), role_shown(visit, red)) == ("patient", "unknown")
     assert "is seen together with" in said(visit)
     role_button(visit, red, "caregiver").click()
-    assert progress(visit) == "2 of 3 sessions to check · 2 changed or approved"
+    assert progress(visit) == "To check: 2 of 3 · 2 changed or approved"
     table = save(visit, tmp_path / "people.csv")
     chosen, problems = read_people(out, table)
     assert problems == []
@@ -158,7 +158,7 @@ def test_a_choice_is_undone_step_by_step(visit: Visit, study: Path) -> None:
     assert role_shown(visit, row) == "other"
     visit.page.locator("#undo").click()
     assert role_shown(visit, row) == before
-    assert progress(visit) == "3 of 3 sessions to check"
+    assert progress(visit) == "To check: 3 of 3"
     assert visit.page.locator("#undo").is_disabled()
 
 
@@ -173,7 +173,7 @@ def test_choices_survive_a_reload_until_they_are_deleted(visit: Visit, study: Pa
     visit.page.locator("#clear").click()
     assert visit.page.evaluate("localStorage.length") == 0
     visit.reload()
-    assert progress(visit) == "3 of 3 sessions to check"
+    assert progress(visit) == "To check: 3 of 3"
 
 
 def test_without_a_store_the_page_works_and_says_so(browser: Any, study: Path) -> None:
@@ -208,7 +208,7 @@ def test_the_keyboard_does_it_all(visit: Visit) -> None:
     assert role_shown(visit, order[1]) == "unknown"
     keyboard.press("k")
     keyboard.press("a")
-    assert progress(visit).startswith("2 of 3 sessions to check")
+    assert progress(visit).startswith("To check: 2 of 3")
     assert here() == order[2], "the first person of the next session"
     for _ in order:
         keyboard.press("j")
@@ -247,7 +247,7 @@ def test_who_is_set_to_unknown_needs_no_false_approval(visit: Visit, study: Path
         role_button(visit, row, "other").click()
     assert approve.text_content() == "Approve: the patient is not in this session"
     approve.click()
-    assert progress(visit).startswith("2 of 3 sessions to check")
+    assert progress(visit).startswith("To check: 2 of 3")
 
 
 def test_the_seat_is_drawn_typed_and_proposed(visit: Visit) -> None:
@@ -300,7 +300,7 @@ def test_a_drawn_seat_is_saved_applied_and_changes_the_timeline(
     drag(visit.page, seat.locator(".still"), (0.6, 0.05), (0.95, 0.9))
     assert edges(region_of(seat)) == pytest.approx([60, 5, 95, 90], abs=0.2)
     assert visit.page.locator("#session-0 .identity").text_content() == "Checked by you: the seat decides"
-    assert progress(visit) == "2 of 3 sessions to check · 1 changed or approved"
+    assert progress(visit) == "To check: 2 of 3 · 1 changed or approved"
     table = save(visit, tmp_path / "people.csv")
     assert {row["patient_region"] for row in table_rows(table) if row["patient_id"] == "P1"} == {
         region_of(seat),
@@ -333,17 +333,17 @@ def test_the_seat_is_moved_and_resized_by_keys(visit: Visit) -> None:
 def test_a_proposed_seat_counts_when_it_is_taken_and_not_before(visit: Visit) -> None:
     seat = seat_of(visit)
     assert region_of(seat)
-    assert progress(visit) == "3 of 3 sessions to check"
+    assert progress(visit) == "To check: 3 of 3"
     use = seat.locator(".use")
     use.click()
     assert use.get_attribute("aria-pressed") == "true"
-    assert progress(visit).startswith("2 of 3")
+    assert progress(visit).startswith("To check: 2 of 3")
     use.click()
-    assert progress(visit) == "3 of 3 sessions to check"
+    assert progress(visit) == "To check: 3 of 3"
     seat.locator("[data-region]").nth(1).click()
-    assert progress(visit).startswith("2 of 3")
+    assert progress(visit).startswith("To check: 2 of 3")
     visit.page.locator("#undo").click()
-    assert progress(visit) == "3 of 3 sessions to check"
+    assert progress(visit) == "To check: 3 of 3"
     assert use.get_attribute("aria-pressed") == "false"
 
 
@@ -364,7 +364,7 @@ def test_a_seat_survives_a_reload(visit: Visit) -> None:
     seat.locator("[data-region]").nth(1).click()
     region = region_of(seat)
     visit.reload()
-    assert progress(visit).startswith("2 of 3")
+    assert progress(visit).startswith("To check: 2 of 3")
     assert region_of(seat_of(visit)) == region
 
 
