@@ -80,6 +80,7 @@ def main() -> None:
             kept, same, change = compare(upright, askew)
             rows.append((name, deg, kept, same))
             print(f"{name} {deg:3d}°: kept {kept:.0%}, same {same:.0%}, mean change {change:.3f}", flush=True)
+    given.out.mkdir(parents=True, exist_ok=True)
     draw(rows, given.out / "tilted_faces.png")
 
 
