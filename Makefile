@@ -25,9 +25,9 @@ ablation: .venv/ready  ## Train without each part of the network in turn: DATA=F
 
 # one thread a process: two workers with two threads each would wait for one another
 # compiled modules are kept: tests start the program again and again
-# two workers more than there are cores: browsers, clusters and processes that start are waited for
+# one worker more than there are cores: browsers, clusters and processes that start are waited for
 TEST := OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 PYTHONUTF8=1 PYTHONDONTWRITEBYTECODE= \
-	$(BIN)/pytest -n $$(($$($(BIN)/python -c 'import os; print(os.cpu_count())') + 2)) --dist worksteal
+	$(BIN)/pytest -n $$(($$($(BIN)/python -c 'import os; print(os.cpu_count())') + 1)) --dist worksteal
 LONG := browser or fuzz or notebook or ray or simulation or slow or training
 
 check: .venv/ready  ## Lint, types; all at once
