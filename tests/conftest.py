@@ -24,12 +24,11 @@ if TYPE_CHECKING:  # torch takes seconds to import, also in the processes that t
     from pipeline.faces.mtcnn import Cascade
 
 
-# a fifth of the time in which tests are collected: nothing that is imported is garbage, then or later
+# a fifth of the time in which tests are collected: nothing that is imported is garbage
 gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()
     gc.enable()
 
 
