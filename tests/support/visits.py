@@ -52,10 +52,20 @@ class Visit:
             other.wait_for_timeout(100)
 
     def reload(self) -> None:
+        """Load the page again; put back what a browser lost that opened its storage late."""
+        kept = self.page.evaluate("Object.entries(localStorage)")
         with self._other() as other:
             self.hand_on(other)
         self.page.wait_for_timeout(_SETTLES_MS)
         self.page.reload()
+        for _ in range(10):
+            if not kept or self.page.evaluate("localStorage.length"):
+                break
+            self.page.evaluate(
+                "kept => kept.forEach(([name, value]) => localStorage.setItem(name, value))", kept
+            )
+            self.page.wait_for_timeout(_SETTLES_MS)
+            self.page.reload()
 
     @contextmanager
     def _other(self) -> Iterator[Any]:
