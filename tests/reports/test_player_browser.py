@@ -199,7 +199,7 @@ def test_somebody_who_goes_elsewhere_ends_the_round(visit: Visit) -> None:
     visit.page.evaluate(f"document.querySelector('video').onseeking = () => {{ window.sought = {PLAYED}; }}")
     press(visit, "ArrowLeft")  # the button has the focus: the keys are the player's
     assert text(visit, "[data-go=all]").strip() == "Play all moments"
-    wait_until(visit, "window.sought !== undefined")
+    wait_until(visit, "window.was - window.sought > 1")  # the round may just have gone on to the next moment
     assert visit.page.evaluate("window.was - window.sought") == pytest.approx(5, abs=0.1)
 
 
