@@ -21,8 +21,9 @@ from pipeline.commands.options import Adapt, Directory, KeyFile, Lang
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
-
 # torch, polars and decord take seconds to import: each command imports what it uses
+
+
 @app.command(rich_help_panel=SESSIONS)
 def report(
     context: typer.Context,
