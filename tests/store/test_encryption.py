@@ -1,5 +1,6 @@
 """store.encryption: encrypted results are not readable without the key."""
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -219,11 +220,12 @@ def test_a_purge_looks_into_what_is_encrypted(
 ) -> None:
     out, old = tmp_path / "out", tmp_path / "out" / "old"
     other = old / "b.parquet"
-    # encrypted bytes and the key's id are random, and now and then hold the two letters
-    while not other.exists() or b"P1" in other.read_bytes():
-        (tmp_path / "other.key").unlink(missing_ok=True)
-        use_key(write_key(tmp_path / "other.key"))
+    # encrypted bytes and the wrapped key are random, and now and then hold the two letters
+    for number in itertools.count():
+        use_key(write_key(tmp_path / f"other{number}.key"))
         write_table(other, pa.table({"patient_id": ["P2"]}), {})
+        if b"P1" not in other.read_bytes():
+            break
     use_key(key)
     for patient in ("P1", "P2"):
         process(replace(session, patient_id=patient), out, fake_networks)
