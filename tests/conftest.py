@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from fakes import FAKE_WEIGHTS, LANDMARKS, find_squares, judge_by_light
-from filelock import FileLock
+from made_once import made_once
 from small_studies import make_small_study
 from videos import encode, with_faces
 
@@ -213,20 +213,6 @@ def derive_copy(study: Path, out: Path) -> None:
 
     shutil.copytree(study, out, dirs_exist_ok=True)
     derive(out)
-
-
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A folder that the first of xdist's workers makes, while the others wait for it."""
-    base = factory.getbasetemp()
-    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    out, done = shared / name, shared / f"{name}.done"
-    with FileLock(shared / f"{name}.lock"):
-        if not done.exists():
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir()
-            make(out)
-            done.touch()
-    return out
 
 
 PLAIN_BROWSER = [

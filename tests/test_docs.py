@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from command_line import name_of
 from documents import COMMAND, ROOT, documents
+from made_once import made_once
 from PIL import Image
 from videos import encode
 
@@ -133,10 +134,13 @@ def clip(path: Path, seconds: int) -> Path:
     return encode(path, pictures, rate=10)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the documents speak of: recordings, a processed study, ratings, labelled frames, weights."""
-    folder = tmp_path_factory.mktemp("docs")
+    return made_once(tmp_path_factory, "documents", make_folder)
+
+
+def make_folder(folder: Path) -> None:
     recordings = folder / "recordings"
     recordings.mkdir()
     clip(recordings / "P012_S01.mp4", 3)
@@ -163,7 +167,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         markers |= {"recording": recording_id([file["sha256"] for file in files])}
         row = tuple(markers.get(name, "2026-03-02T14:05:00") for name in MARKER_COLUMNS)
         write_csv(folder / "markers_P012_S01.csv", [tuple(MARKER_COLUMNS), row])
-    return folder
 
 
 def write_csv(path: Path, rows: list[tuple[str, ...]]) -> None:

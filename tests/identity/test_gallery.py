@@ -40,6 +40,13 @@ def test_the_majority_counts(stored) -> None:
     assert found == {"S2": ("S1", "S3")}
 
 
+def test_a_session_hardly_seen_is_compared_but_others_not_with_it(stored) -> None:
+    assert unlike_others(sessions(stored("a"), stored("b")), ["S2"]) == {"S2": ("S1",)}
+    three = sessions(stored("a"), stored("b"), stored("a", seed=1))
+    assert unlike_others(three, ["S1", "S3"]) == {"S1": ("S2",), "S3": ("S2",)}
+    assert unlike_others(three, ["S1", "S2", "S3"]) == {"S2": ("S1", "S3")}, "there are no others"
+
+
 def test_a_named_patient_counts_more_than_the_majority(stored) -> None:
     found = unlike_others(sessions(stored("a"), stored("b", "hand"), stored("a", "photo", seed=1)))
     assert found == {"S1": ("S2",), "S3": ("S2",)}

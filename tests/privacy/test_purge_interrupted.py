@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -37,17 +36,14 @@ def test_a_purge_that_was_stopped_anywhere_is_done_by_doing_it_again(
     out: Path, process: Process, tmp_path: Path
 ) -> None:
     process("P012/S01", "P012/S02", "P013/S01")
-    for step in count():
-        study = shutil.copytree(out, tmp_path / f"stopped{step}")
-        finished = purge_in_steps(study, step)
+    stopped = stopped_purges(out, tmp_path / "stopped")
+    for study in stopped:
         with suppress(InputError):  # it had been done
             assert do_purge(study, "P012").mentions == ()
-        assert paths_with(study, "P012") == [], step
-        assert "P013" in (study / "reports/index.html").read_text(), step
-        assert verify(study).faults == (), step
-        if finished:
-            break
-    assert step > 30
+        assert paths_with(study, "P012") == [], study.name
+        assert "P013" in (study / "reports/index.html").read_text(), study.name
+        assert verify(study).faults == (), study.name
+    assert len(stopped) > 30
 
 
 @pytest.mark.usefixtures("without_plotly")
@@ -56,38 +52,41 @@ def test_a_purge_of_an_export_that_was_stopped_is_done_by_doing_it_again(
 ) -> None:
     process("P012/S01", "P013/S01")
     export(out, "bids", tmp_path / "exported" / "bids")
-    for step in count():
-        study = shutil.copytree(tmp_path / "exported", tmp_path / f"stopped{step}")
-        finished = purge_in_steps(study, step)
+    stopped = stopped_purges(tmp_path / "exported", tmp_path / "stopped")
+    for study in stopped:
         with suppress(InputError):  # it had been done
             assert do_purge(study, "P012").mentions == ()
-        assert not any(study.glob("bids/*")), step
-        if finished:
-            break
-    assert step > 15
+        assert not any(study.glob("bids/*")), study.name
+    assert len(stopped) > 15
 
 
-def purge_in_steps(out: Path, count: int) -> bool:
-    """Whether so many changes of the disk were enough; after them nothing is done, as by a killed process."""
+def stopped_purges(out: Path, to: Path) -> list[Path]:
+    """Copies of the folder before each change that a purge makes, as a kill leaves it, and after the purge.
 
-    def stops(do: Callable[..., object]) -> Callable[..., object]:
+    No state is copied twice.
+    """
+    copies: list[Path] = []
+    known: list[dict[Path, bytes]] = []
+
+    def copy() -> None:
+        now = {path: path.read_bytes() if path.is_file() else b"" for path in out.rglob("*")}
+        if now not in known:
+            known.append(now)
+            copies.append(shutil.copytree(out, to / str(len(copies))))
+
+    def copied_before(do: Callable[..., object]) -> Callable[..., object]:
         def call(*arguments: object, **options: object) -> object:
-            nonlocal count
-            count -= 1
-            if count < 0:
-                raise KeyboardInterrupt
+            copy()
             return do(*arguments, **options)
 
         return call
 
     with pytest.MonkeyPatch.context() as patch:
         for module, name in ((Path, "unlink"), (Path, "rmdir"), (os, "replace"), (os, "fsync")):
-            patch.setattr(module, name, stops(getattr(module, name)))
-        try:
-            do_purge(out, "P012")
-        except KeyboardInterrupt:
-            return False
-    return True
+            patch.setattr(module, name, copied_before(getattr(module, name)))
+        do_purge(out, "P012")
+    copy()
+    return copies
 
 
 def test_somebody_else_s_damaged_timeline_keeps_nothing_of_this_person(out: Path, process: Process) -> None:

@@ -247,6 +247,12 @@ def test_who_was_recognised_by_a_session_that_was_taken_back_is_to_check(run: Ru
     assert read_timeline(timeline_path(out, "P1", "S2")).metadata["patient"] == found
 
 
+def test_a_session_hardly_read_makes_no_other_one_doubtful(run: Run, out: Path) -> None:
+    run(S1="red", S2="hardly_blue")
+    assert states(out) == {"S1": "done", "S2": "to_check"}
+    assert "the face is unlike the patient's in S1" in read_outcomes(out)["P1", "S2"].reason
+
+
 def test_a_session_hardly_read_that_shows_somebody_else_says_so(run: Run, out: Path) -> None:
     run(S1="red", S2="red", S3="hardly_blue", S4="hardly_red")
     reasons = {ids[1]: outcome.reason for ids, outcome in read_outcomes(out).items()}

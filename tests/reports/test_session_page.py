@@ -276,6 +276,13 @@ def test_a_session_to_check_says_so_before_what_was_read(tmp_path: Path) -> None
     )
 
 
+def test_a_session_hardly_read_asks_whether_it_is_the_right_one() -> None:
+    made = material([("happy", 40), ("no_face", 260)], facts=facts(enough=False))
+    assert "Please check" not in answer(made, ENGLISH)
+    made.timeline.metadata["patient"] |= {"identity": "hardly_seen"}
+    assert answer(made, ENGLISH).endswith("Please check that it is the right recording.")
+
+
 # shares
 
 
