@@ -133,7 +133,9 @@ def has_references(stored: Mapping[str, StoredFaces]) -> bool:
     return any(faces.chosen_by in _REFERENCES for faces in stored.values())
 
 
-def unlike_others(stored: Mapping[str, StoredFaces]) -> dict[str, tuple[str, ...]]:
+def unlike_others(
+    stored: Mapping[str, StoredFaces], hardly_seen: Collection[str] = ()
+) -> dict[str, tuple[str, ...]]:
     """The sessions of a patient that may show another person than the patient's other sessions.
 
     Sessions are compared with those in which a person named the patient; without any, with those of a photo;
@@ -141,13 +143,15 @@ def unlike_others(stored: Mapping[str, StoredFaces]) -> dict[str, tuple[str, ...
     session is unlike those that show somebody else.
 
     :param stored: session → faces, of one patient.
+    :param hardly_seen: sessions that are compared with others, but others not with them, if only the
+        program chose the patient.
     :returns: session → the sessions whose person it does not surely show. Sessions in which a person named
         the patient are never among the keys.
     """
     unlike: dict[str, tuple[str, ...]] = {}
     for network in {faces.network for faces in stored.values()}:
         of = {session_id: faces for session_id, faces in stored.items() if faces.network == network}
-        groups = _surest(of)
+        groups = _surest(of, hardly_seen)
         largest = max(groups, key=len)
         if 2 * len(largest) > sum(map(len, groups)):
             groups = [largest]
@@ -160,13 +164,13 @@ def unlike_others(stored: Mapping[str, StoredFaces]) -> dict[str, tuple[str, ...
     return unlike
 
 
-def _surest(of: Mapping[str, StoredFaces]) -> list[set[str]]:
+def _surest(of: Mapping[str, StoredFaces], hardly_seen: Collection[str]) -> list[set[str]]:
     """The sessions to compare with, in groups of one person each."""
     for choice in _REFERENCES:
         named = {session_id for session_id, faces in of.items() if faces.chosen_by == choice}
         if named:
             return [named] if choice == "hand" else _groups(of, named)
-    return _groups(of, of)
+    return _groups(of, of.keys() - set(hardly_seen) or of)
 
 
 def _groups(of: Mapping[str, StoredFaces], sessions: Collection[str]) -> list[set[str]]:

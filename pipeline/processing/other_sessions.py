@@ -10,6 +10,7 @@ from pipeline.identity.roles import patient_from_roles, roles_path
 from pipeline.processing.session_tables import described_patient, read_samples, write_session
 from pipeline.reasons import Reason
 from pipeline.records import UNSURE, IdentityState, Ids
+from pipeline.store.coverage import MIN_COVERAGE
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.status import Outcome, read_outcomes, record
@@ -37,7 +38,8 @@ def compare_sessions(out: Path, patients: Collection[str]) -> list[Outcome]:
     for patient_id in sorted(patients):
         stored = read_gallery(out, patient_id)
         stored = {name: faces for name, faces in stored.items() if (patient_id, name) in written}
-        unlike = unlike_others(stored)
+        hardly = [name for name in stored if _is_hardly_seen(before.get((patient_id, name)))]
+        unlike = unlike_others(stored, hardly)
         for ids in ((patient_id, session_id) for session_id in stored):
             if ids not in before or before[ids].identity not in ("recognised", "hardly_seen", "to_check"):
                 continue
@@ -48,6 +50,10 @@ def compare_sessions(out: Path, patients: Collection[str]) -> list[Outcome]:
                 record(out, after)
                 changed.append(after)
     return changed
+
+
+def _is_hardly_seen(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.coverage is not None and outcome.coverage < MIN_COVERAGE
 
 
 def _doubt(

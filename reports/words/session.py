@@ -43,6 +43,8 @@ def answer(material: SessionMaterial, language: Language) -> str:
     if patient["identity"] == "to_check" and material.is_unclear:
         return language.gettext(_UNSURE_EMPTY, **named)
     read = _read(material, language)
+    if patient["identity"] == "hardly_seen":
+        return f"{read} {language.gettext(_HARDLY)}"
     return f"{language.gettext(_UNSURE, **named)} {read}" if patient["identity"] == "to_check" else read
 
 
@@ -56,6 +58,7 @@ _NOBODY = marked(
     "It is not certain who %(patient)s is in this recording, so no expression was counted: "
     "please look at the recording."
 )
+_HARDLY = marked("Please check that it is the right recording.")
 _EMPTY = marked("No face was found in this recording: please check that it is the right one.")
 _APPROVED_EMPTY = marked("No face was found in this recording; a person has approved it.")
 _ABSENT = marked("Somebody who looked at this recording did not find %(patient)s in it.")
