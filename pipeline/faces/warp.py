@@ -41,12 +41,21 @@ def warp(
 
 def part(image: NDArray[np.uint8], left: int, top: int, right: int, bottom: int) -> NDArray[np.uint8]:
     """The pixels in [left, right) × [top, bottom); outside the picture, the edge pixels are repeated."""
-    rows = np.clip(np.arange(top, bottom), 0, image.shape[0] - 1)
-    columns = np.clip(np.arange(left, right), 0, image.shape[1] - 1)
-    inside = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if inside.shape[:2] == (len(rows), len(columns)):
-        return inside
-    return inside[(rows - rows[0])[:, None], columns - columns[0]]
+    rows, above, below = _inside(top, bottom, image.shape[0])
+    columns, before, after = _inside(left, right, image.shape[1])
+    inside = image[rows, columns]
+    if above or below or before or after:
+        return np.pad(inside, ((above, below), (before, after), (0, 0)), "edge")
+    return inside
+
+
+def _inside(first: int, end: int, length: int) -> tuple[slice, int, int]:
+    """The part of [first, end) within [0, length), at least one pixel; and how many lie before and after."""
+    start = min(max(first, 0), length - 1)
+    stop = max(min(end, length), start + 1)
+    outside = end - first - (stop - start)
+    after = min(max(end - stop, 0), outside)
+    return slice(start, stop), outside - after, after
 
 
 def around(
