@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import psutil
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -47,6 +48,8 @@ class Costs:
     :param by_faces: (Q, 2) faces per picture, and seconds per sample without decoding; empty if the video
         shows no face.
     :param peak_rss_mb: peak resident memory of this single process, MB (10⁶ bytes).
+    :param device: the GPU's name, or ``cpu``. ``peak_gpu_mb``: peak of the memory that PyTorch used on it,
+        MB; ``None`` without a GPU.
     """
 
     video: VideoInfo
@@ -57,6 +60,8 @@ class Costs:
     progress: NDArray[np.float64]
     by_faces: NDArray[np.float64]
     peak_rss_mb: float
+    device: str = "cpu"
+    peak_gpu_mb: float | None = None
 
     @property
     def faces(self) -> int:
@@ -86,6 +91,8 @@ class Costs:
             },
             "ms_per_sample_by_faces": {str(int(faces)): 1000 * seconds for faces, seconds in self.by_faces},
             "peak_rss_mb": self.peak_rss_mb,
+            "device": self.device,
+            "peak_gpu_mb": self.peak_gpu_mb,
         }
 
 
@@ -100,6 +107,9 @@ def measure(
     :param on_progress: called with (samples done, total samples); each sample is decoded twice.
     :raises VideoError: the video can't be opened.
     """
+    on_gpu = networks.device != "cpu"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(networks.device)
     info = probe(path)
     video = SampledVideo(info, settings.sample_fps, settings.key_every)
     # includes the first call of each network, which is slower than later calls
@@ -134,6 +144,8 @@ def measure(
         progress=np.array(progress),
         by_faces=np.array(by_faces).reshape(-1, 2),
         peak_rss_mb=peak_memory_mb(),
+        device=torch.cuda.get_device_name(networks.device) if on_gpu else "cpu",
+        peak_gpu_mb=torch.cuda.max_memory_allocated(networks.device) / 1e6 if on_gpu else None,
     )
 
 

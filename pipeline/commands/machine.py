@@ -287,6 +287,8 @@ def _tell_costs(found: dict[str, Any]) -> None:
         f"{found['ratio_to_decode']:.2f} times as long as decoding alone"
     )
     rows["peak memory"] = f"{found['peak_rss_mb']:.0f} MB"
+    if found["peak_gpu_mb"] is not None:
+        rows["peak memory of the GPU"] = f"{found['peak_gpu_mb']:.0f} MB ({found['device']})"
     if "ratio_to_baseline" in found:
         rows["baseline"] = f"{found['ratio_to_baseline']:.1f} times as long"
     if found.get("baseline_faces"):

@@ -138,6 +138,19 @@ def test_all_figures_go_into_json(costs: Costs) -> None:
     assert told["ms_per_sample_by_faces"].keys() == {"0", "1", "2", "4", "8", "16"}
 
 
+def test_a_gpu_is_named_with_its_memory(
+    recording: Path, fake_networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = measure(recording, SETTINGS, fake_networks).to_dict()
+    assert (told["device"], told["peak_gpu_mb"]) == ("cpu", None)
+    kept_mb = [9_000.0]
+    monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda device: kept_mb.append(0.0))
+    monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda device: int(1e6 * (kept_mb[-1] + 1.5)))
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"the card {device}")
+    told = measure(recording, SETTINGS, replace(fake_networks, device="cuda")).to_dict()
+    assert (told["device"], told["peak_gpu_mb"]) == ("the card cuda", 1.5), "of this run alone"
+
+
 def test_speeds_count_the_frames_of_the_file(costs: Costs) -> None:
     known = replace(
         costs,
