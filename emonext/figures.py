@@ -228,4 +228,4 @@ def _ink_on(share: float) -> dict[str, Any]:
 
 def _in_percent(*axes: Any) -> None:
     for axis in axes:
-        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.set_major_formatter(PercentFormatter(1))
