@@ -7,16 +7,19 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sampled import collect
 from videos import BITS, cut_off, encode, numbered, read_number, remux, sound_only
 
 from pipeline.errors import VideoError
 from pipeline.video.container import probe
-from pipeline.video.decoding import SampledVideo
+from pipeline.video.decoding import SampledVideo, pictures
 from pipeline.video.file_content import sha256_of
 
-# --- frames that nothing refers to
+_TRANSPORT_BYTES = 188
 
+# With open groups, frames that are shown before a key frame depend on frames before it.
+_OPEN_GROUPS = {"x264-params": "bframes=2:b-adapt=0:open-gop=1:scenecut=0"}
 
 # --- damage
 
@@ -102,6 +105,33 @@ def test_what_is_built_on_a_damaged_frame_is_marked_until_the_next_key_frame(
     assert not info.decord_reads_it  # it shows them smeared, and unmarked
     decoded = np.concatenate([batch.decoded for batch in SampledVideo(info, 30)])
     assert not decoded[flags.index(True) :].any()
+
+
+@pytest.mark.parametrize("missing", [1, 13])
+@pytest.mark.parametrize(("codec", "options"), [("libx264", _OPEN_GROUPS), ("mpeg2video", {"bf": "2"})])
+def test_what_missing_transport_packets_smear_is_marked(
+    tmp_path: Path, codec: str, options: dict[str, str], missing: int
+) -> None:
+    """Also behind a key frame, inside it, and before it, where the packet count jumps as in joined files."""
+    noise = np.random.default_rng(0).integers(0, 256, (36, 16, 16, 3), np.uint8)  # several packets a frame
+    path = encode(tmp_path / "a.mts", noise, codec=codec, gop=8, options=options)
+    whole = good_frames(path)
+    assert len(whole) == 36
+    content = path.read_bytes()
+    count = len(content) // _TRANSPORT_BYTES
+    for first in range(count // 3, count * 2 // 3):
+        begin, end = first * _TRANSPORT_BYTES, (first + missing) * _TRANSPORT_BYTES
+        path.write_bytes(content[:begin] + content[end:])
+        seen = good_frames(path)
+        assert len(seen) > 36 // 3
+        assert all(np.array_equal(picture, whole[pts]) for pts, picture in seen.items()), first
+
+
+def good_frames(path: Path) -> dict[int, NDArray[np.uint8]]:
+    """The decoded frames by their presentation times."""
+    info = probe(path)
+    found = zip(info.pts.tolist(), pictures(info, np.arange(len(info.pts))), strict=True)
+    return {pts: picture for pts, picture in found if picture is not None}
 
 
 @pytest.mark.parametrize(
