@@ -81,23 +81,7 @@ def test_what_is_built_on_a_damaged_frame_is_marked_until_the_next_key_frame(
     clips: Path, tmp_path: Path
 ) -> None:
     """A few wrong bits: the decoder does not fail, it conceals, and says so of one frame only."""
-    source, hurt = clips / "asl_walk.mkv", tmp_path / "a.mkv"
-    with av.open(str(source)) as old, av.open(str(hurt), "w") as new:
-        stream = old.streams.video[0]
-        copy = new.add_stream_from_template(stream)
-        for number, packet in enumerate(p for p in old.demux(stream) if p.size):
-            content = bytearray(bytes(packet))
-            if number == 5:
-                for place in np.random.default_rng(5).integers(40, len(content), 3):
-                    content[place] ^= 0x55
-            changed = av.Packet(bytes(content))
-            changed.pts, changed.dts, changed.duration = packet.pts, packet.dts, packet.duration
-            changed.time_base, changed.is_keyframe, changed.stream = (
-                packet.time_base,
-                packet.is_keyframe,
-                copy,
-            )
-            new.mux(changed)
+    hurt = with_wrong_bits(clips / "asl_walk.mkv", tmp_path / "a.mkv", packet=5)
     with av.open(str(hurt)) as container:
         flags = [frame.is_corrupt for frame in container.decode(video=0)]
     assert sum(flags) == 1
@@ -105,6 +89,33 @@ def test_what_is_built_on_a_damaged_frame_is_marked_until_the_next_key_frame(
     assert not info.decord_reads_it  # it shows them smeared, and unmarked
     decoded = np.concatenate([batch.decoded for batch in SampledVideo(info, 30)])
     assert not decoded[flags.index(True) :].any()
+
+
+def test_the_mark_of_a_damaged_frame_does_not_depend_on_which_thread_is_faster(
+    clips: Path, tmp_path: Path
+) -> None:
+    """No other frame depends on this one, so no thread waits until it is decoded."""
+    info = probe(with_wrong_bits(clips / "asl_walk.mkv", tmp_path / "a.mkv", packet=16))
+    for _ in range(20):
+        decoded = np.concatenate([batch.decoded for batch in SampledVideo(info, 30)])
+        assert (~decoded).sum() == 1
+
+
+def with_wrong_bits(source: Path, target: Path, packet: int) -> Path:
+    """A copy in which three bytes of one packet are changed."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        stream = old.streams.video[0]
+        copy = new.add_stream_from_template(stream)
+        for number, kept in enumerate(p for p in old.demux(stream) if p.size):
+            content = bytearray(bytes(kept))
+            if number == packet:
+                for place in np.random.default_rng(5).integers(40, len(content), 3):
+                    content[place] ^= 0x55
+            changed = av.Packet(bytes(content))
+            changed.pts, changed.dts, changed.duration = kept.pts, kept.dts, kept.duration
+            changed.time_base, changed.is_keyframe, changed.stream = kept.time_base, kept.is_keyframe, copy
+            new.mux(changed)
+    return target
 
 
 @pytest.mark.parametrize("missing", [1, 13])
