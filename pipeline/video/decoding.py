@@ -253,11 +253,13 @@ def _frames_from(info: VideoInfo, wanted: Sequence[int]) -> Iterator[_Found]:
     them.
     """
     needed = frozenset(wanted) if info.one_to_one else None
+    # use one thread for reproducible numbers, and for H.264: with several threads, FFmpeg can return a frame
+    # before the thread that decodes it has found and marked the damage
+    one_thread = info.by_number or info.codec == "h264"
     last: int | None = None
     try:
         try:
-            # use one thread for reproducible numbers
-            for found in _sought(info, wanted[0], needed, "NONE" if info.by_number else "AUTO"):
+            for found in _sought(info, wanted[0], needed, "NONE" if one_thread else "AUTO"):
                 last = found.pts
                 yield found
         except av.error.FFmpegError:

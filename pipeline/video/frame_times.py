@@ -227,18 +227,30 @@ def _needed(
 
 
 def _with_losses(packets: Iterable[_Packet]) -> Iterator[tuple[_Packet, bool]]:
-    """Each packet, and whether a part of it is lost.
+    """Each packet, and whether a part of it is lost, or of what follows it.
 
-    The mark can be one packet early. If recordings were joined, no part is lost: only the packet count jumps,
-    just before the key frame of the second recording.
+    In transport streams, FFmpeg marks the packet before: the parser ends a picture when the next one begins.
+    So the packet after the mark is taken as damaged too. If recordings were joined, no part is lost: only the
+    packet count jumps, just before the first key frame of the second recording.
     """
     ahead: deque[_Packet] = deque()
-    for newest in chain(packets, [None, None]):
+    marked = False
+    for newest in chain(packets, [None, None, None]):
         ahead.append(newest)
-        if len(ahead) > 2:
+        if len(ahead) > 3:
             packet = ahead.popleft()
-            joined = any(following is not None and following.is_keyframe for following in ahead)
-            yield packet, packet is not None and packet.is_corrupt and not joined
+            torn = packet is not None and packet.is_corrupt and not _joined(ahead[1], ahead[2])
+            yield packet, packet is not None and (torn or marked)
+            marked = torn
+
+
+def _joined(first: _Packet, second: _Packet) -> bool:
+    """Whether a recording can begin with these packets: a key frame, and no frame that is shown before it."""
+    if first is None or not first.is_keyframe:
+        return False
+    if second is None or second.is_keyframe or first.pts is None or second.pts is None:
+        return True
+    return first.pts < second.pts
 
 
 def _by_presentation(

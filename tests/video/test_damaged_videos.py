@@ -7,16 +7,19 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sampled import collect
 from videos import BITS, cut_off, encode, numbered, read_number, remux, sound_only
 
 from pipeline.errors import VideoError
 from pipeline.video.container import probe
-from pipeline.video.decoding import SampledVideo
+from pipeline.video.decoding import SampledVideo, pictures
 from pipeline.video.file_content import sha256_of
 
-# --- frames that nothing refers to
+_TRANSPORT_BYTES = 188
 
+# With open groups, frames that are shown before a key frame depend on frames before it.
+_OPEN_GROUPS = {"x264-params": "bframes=2:b-adapt=0:open-gop=1:scenecut=0"}
 
 # --- damage
 
@@ -78,23 +81,7 @@ def test_what_is_built_on_a_damaged_frame_is_marked_until_the_next_key_frame(
     clips: Path, tmp_path: Path
 ) -> None:
     """A few wrong bits: the decoder does not fail, it conceals, and says so of one frame only."""
-    source, hurt = clips / "asl_walk.mkv", tmp_path / "a.mkv"
-    with av.open(str(source)) as old, av.open(str(hurt), "w") as new:
-        stream = old.streams.video[0]
-        copy = new.add_stream_from_template(stream)
-        for number, packet in enumerate(p for p in old.demux(stream) if p.size):
-            content = bytearray(bytes(packet))
-            if number == 5:
-                for place in np.random.default_rng(5).integers(40, len(content), 3):
-                    content[place] ^= 0x55
-            changed = av.Packet(bytes(content))
-            changed.pts, changed.dts, changed.duration = packet.pts, packet.dts, packet.duration
-            changed.time_base, changed.is_keyframe, changed.stream = (
-                packet.time_base,
-                packet.is_keyframe,
-                copy,
-            )
-            new.mux(changed)
+    hurt = with_wrong_bits(clips / "asl_walk.mkv", tmp_path / "a.mkv", packet=5)
     with av.open(str(hurt)) as container:
         flags = [frame.is_corrupt for frame in container.decode(video=0)]
     assert sum(flags) == 1
@@ -102,6 +89,60 @@ def test_what_is_built_on_a_damaged_frame_is_marked_until_the_next_key_frame(
     assert not info.decord_reads_it  # it shows them smeared, and unmarked
     decoded = np.concatenate([batch.decoded for batch in SampledVideo(info, 30)])
     assert not decoded[flags.index(True) :].any()
+
+
+def test_the_mark_of_a_damaged_frame_does_not_depend_on_which_thread_is_faster(
+    clips: Path, tmp_path: Path
+) -> None:
+    """No other frame depends on this one, so no thread waits until it is decoded."""
+    info = probe(with_wrong_bits(clips / "asl_walk.mkv", tmp_path / "a.mkv", packet=16))
+    for _ in range(20):
+        decoded = np.concatenate([batch.decoded for batch in SampledVideo(info, 30)])
+        assert (~decoded).sum() == 1
+
+
+def with_wrong_bits(source: Path, target: Path, packet: int) -> Path:
+    """A copy in which three bytes of one packet are changed."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        stream = old.streams.video[0]
+        copy = new.add_stream_from_template(stream)
+        for number, kept in enumerate(p for p in old.demux(stream) if p.size):
+            content = bytearray(bytes(kept))
+            if number == packet:
+                for place in np.random.default_rng(5).integers(40, len(content), 3):
+                    content[place] ^= 0x55
+            changed = av.Packet(bytes(content))
+            changed.pts, changed.dts, changed.duration = kept.pts, kept.dts, kept.duration
+            changed.time_base, changed.is_keyframe, changed.stream = kept.time_base, kept.is_keyframe, copy
+            new.mux(changed)
+    return target
+
+
+@pytest.mark.parametrize("missing", [1, 13])
+@pytest.mark.parametrize(("codec", "options"), [("libx264", _OPEN_GROUPS), ("mpeg2video", {"bf": "2"})])
+def test_what_missing_transport_packets_smear_is_marked(
+    tmp_path: Path, codec: str, options: dict[str, str], missing: int
+) -> None:
+    """Also behind a key frame, inside it, and before it, where the packet count jumps as in joined files."""
+    noise = np.random.default_rng(0).integers(0, 256, (36, 16, 16, 3), np.uint8)  # several packets a frame
+    path = encode(tmp_path / "a.mts", noise, codec=codec, gop=8, options=options)
+    whole = good_frames(path)
+    assert len(whole) == 36
+    content = path.read_bytes()
+    count = len(content) // _TRANSPORT_BYTES
+    for first in range(count // 3, count * 2 // 3):
+        begin, end = first * _TRANSPORT_BYTES, (first + missing) * _TRANSPORT_BYTES
+        path.write_bytes(content[:begin] + content[end:])
+        seen = good_frames(path)
+        assert len(seen) > 36 // 3
+        assert all(np.array_equal(picture, whole[pts]) for pts, picture in seen.items()), first
+
+
+def good_frames(path: Path) -> dict[int, NDArray[np.uint8]]:
+    """The decoded frames by their presentation times."""
+    info = probe(path)
+    found = zip(info.pts.tolist(), pictures(info, np.arange(len(info.pts))), strict=True)
+    return {pts: picture for pts, picture in found if picture is not None}
 
 
 @pytest.mark.parametrize(
