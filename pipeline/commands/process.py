@@ -17,6 +17,7 @@ from pipeline.commands.console import (
     err_console,
     is_given,
     needing_extra,
+    on_screen,
     out_console,
     overall_progress,
     own_requirement,
@@ -48,6 +49,7 @@ from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
+    from pipeline.errors import InputError
     from pipeline.privacy.consent import SetAside
     from pipeline.processing.jobs import Engine
     from pipeline.processing.session import Networks, Session
@@ -129,7 +131,7 @@ def process(
         "device": ("device", device),
         "jobs": ("jobs", jobs),
     }
-    sessions, chosen = _plan(inputs, patient, session)
+    sessions, chosen, left_out = _plan(inputs, patient, session)
     check_ids(sessions, out)
     for name, (option, value) in options.items():
         # an option that was typed overrides study.toml; a default does not
@@ -188,7 +190,10 @@ def process(
     _tell_without_consent(out, sessions, outcomes, set_aside)
     if network is None and find_spec("dlib") is None:
         _tell_not_compared(sessions)
+    _tell_left_out(left_out)
     tell_outcomes(sessions, outcomes, out, others)
+    if left_out:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _on_this_machine(make: "Callable[..., Networks]", jobs: int | None, sessions: int) -> "Engine":
@@ -212,8 +217,10 @@ def _on_cluster(
 
 def _plan(
     inputs: list[Path], patient: str | None, session: str | None
-) -> "tuple[list[Session], dict[str, Any]]":
-    """Sessions from a list (given, or in the given folder) or from videos; and the settings of study.toml."""
+) -> "tuple[list[Session], dict[str, Any], list[InputError]]":
+    """Sessions from a list (given, or in the given folder) or from videos; the settings of study.toml; and
+    why videos are left out.
+    """
     from pipeline.checks.sessions_list_check import with_dates
     from pipeline.processing.batch import plan_sessions
     from pipeline.processing.recordings_folder import find_list, find_videos
@@ -226,14 +233,20 @@ def _plan(
     if folder is None and [path.suffix.lower() in TABLE_SUFFIXES for path in inputs] == [True]:
         listed = inputs[0]
     if listed is None:
-        sessions = plan_sessions(inputs, patient, session)
+        left_out: list[InputError] = []
+        sessions = plan_sessions(inputs, patient, session, left_out.append)
+        if left_out and not sessions:
+            _tell_left_out(left_out)
+            raise typer.Exit(EXIT_BAD_INPUT)
         given = {session.video.resolve() for session in sessions}
         for path in filter(is_folder, inputs):
             found = find_videos(path)
             below = [video for video in found.below if video.resolve() not in given]
             warn_of(below, "video", f"{path}: in sub-folders, not processed; give the sub-folders too")
             warn_of(found.unread, "folder", f"{path}: can't be read")
-        return sessions, read_settings(folder) if folder else {}
+            for error in (error for top, error in found.faults if top != path):
+                warn(str(error))
+        return sessions, read_settings(folder) if folder else {}, left_out
     study = _read_study(listed)
     chosen = choose_sessions(study, listed, patient, session)
     dated = with_dates(chosen)
@@ -243,7 +256,12 @@ def _plan(
             f"{listed}: {number_of(count, 'session')} without recorded_at: the date that the camera stored "
             "is used; `emonext study check` shows the dates."
         )
-    return dated, read_settings(listed.parent)
+    return dated, read_settings(listed.parent), []
+
+
+def _tell_left_out(errors: "Sequence[InputError]") -> None:
+    for error in errors:
+        err_console.print(f"Not processed: {on_screen(with_flags(str(error)))}", soft_wrap=True)
 
 
 def is_folder(path: Path) -> bool:
@@ -269,7 +287,10 @@ def _read_study(path: Path) -> "Study":
 def warn_of_unlisted(path: Path) -> None:
     from pipeline.processing.recordings_folder import unlisted
 
-    warn_of(unlisted(path), "video", f"{path}: not in the list, and not processed")
+    videos, errors = unlisted(path)
+    warn_of(videos, "video", f"{path}: not in the list, and not processed")
+    for error in errors:
+        warn(str(error))
 
 
 def _tell_without_consent(
