@@ -24,6 +24,7 @@ from pipeline.commands.console import (
     progress_bar,
     refuse_given,
     say,
+    tell_error,
     tell_problems,
     tell_to_check,
     warn,
@@ -49,7 +50,7 @@ from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
-    from pipeline.errors import InputError
+    from pipeline.errors import InputError, TimelineError
     from pipeline.privacy.consent import SetAside
     from pipeline.processing.jobs import Engine
     from pipeline.processing.session import Networks, Session
@@ -154,6 +155,8 @@ def process(
     )
     set_aside: dict[tuple[str, str], SetAside] = {}
     others: list[Outcome] = []
+    unreadable: list[TimelineError] = []
+    pages: list[Path] = []
 
     def write_pages(out: Path) -> None:
         if decimal:
@@ -161,7 +164,7 @@ def process(
         use_adaptation(out, adapt)
         # the pages depend on the adaptation, also where no session was processed
         write = update_reports if adapt is None else write_reports
-        write(out, lambda done, total: update(done, total, "reports"), find_video=find_video)
+        pages.append(write(out, lambda done, total: update(done, total, "reports"), find_video=find_video))
 
     with progress_bar("Processing") as update:
         outcomes = process_sessions(
@@ -172,13 +175,16 @@ def process(
             sha256,
             overwrite=overwrite,
             on_other=others.append,
+            on_unreadable=unreadable.append,
             on_withdrawn=lambda session, found: set_aside.update({session.ids: found}),
             own_text=own_text(),
             on_session=overall_progress(update, len(sessions)),
             write_pages=write_pages,
         )
-    if written_sessions(out):
-        say(f"Report: {out / 'reports' / 'index.html'}")
+    if pages:
+        say(f"Report: {pages[-1]}")
+    elif written_sessions(out):
+        warn(f"{out}: the reports are as they were before this run.")
     if plain := unencrypted_tables(out):
         count = f"{number_of(len(plain), 'file')} {'is' if len(plain) == 1 else 'are'}"
         err_console.print(
@@ -191,8 +197,12 @@ def process(
     if network is None and find_spec("dlib") is None:
         _tell_not_compared(sessions)
     _tell_left_out(left_out)
+    told = {outcome.reason for outcome in outcomes}
+    for message in dict.fromkeys(map(str, unreadable)):
+        if message not in told:
+            tell_error(message)
     tell_outcomes(sessions, outcomes, out, others)
-    if left_out:
+    if left_out or unreadable:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

@@ -11,7 +11,7 @@ from pipeline.identity.gallery import read_session_faces
 from pipeline.privacy.consent import SetAside, leave_out, take_back
 from pipeline.privacy.purge import remake_pages
 from pipeline.processing.jobs import Engine, Job, OnSession, failed, make_job
-from pipeline.processing.other_sessions import compare_sessions
+from pipeline.processing.other_sessions import OnUnreadable, compare_sessions, raise_unreadable
 from pipeline.processing.recordings_folder import (
     FolderVideos,
     check_name,
@@ -138,6 +138,7 @@ def process_sessions(
     write_pages: Callable[[Path], object] = lambda out: None,
     on_withdrawn: OnWithdrawn = lambda session, found: None,
     on_other: OnOther = lambda outcome: None,
+    on_unreadable: OnUnreadable = raise_unreadable,
     own_text: Sequence[bytes] = (),
 ) -> list[Outcome]:
     """Process missing and changed sessions; update ``status.parquet``, ``logs/`` and the audit log.
@@ -151,6 +152,8 @@ def process_sessions(
 
     :param write_pages: called last, if there is a timeline, while the folder is still locked, so that no
         purge can run in between.
+    :param on_unreadable: called with a table of earlier results that can't be read, while everything else is
+        done; default: raise the error.
     :param own_text: the program's own text in every page, which mentions no patient.
     :returns: the outcome of each session, in order.
     :raises InputError: a name in a video's path is not valid text for the status.
@@ -190,7 +193,7 @@ def process_sessions(
         for outcome in engine(jobs, _starting(out, jobs, ended, on_session)):
             record(out, outcome)
             ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
-        compared = compare_sessions(out, {session.patient_id for session in sessions})
+        compared = compare_sessions(out, {session.patient_id for session in sessions}, on_unreadable)
         for outcome in compared:
             ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
             if outcome.ids not in keys:
@@ -201,7 +204,10 @@ def process_sessions(
                 on_withdrawn(session, left)
         remove_partials(out)
         if written_sessions(out) or refused:
-            remake_pages(out, write_pages)
+            try:
+                remake_pages(out, write_pages)
+            except TimelineError as error:
+                on_unreadable(error)
     return [ended[key] for key in keys]
 
 
@@ -300,8 +306,8 @@ def _videos(path: Path, on_left_out: OnLeftOut) -> tuple[Path, ...]:
         )
     found = find_videos(path)
     faults = [error for folder, error in found.faults if folder == path]
-    for error in faults:
-        on_left_out(error)
+    for fault in faults:
+        on_left_out(fault)
     if not (found.here or faults):
         raise InputError(f"{path}: no video in this folder{_below(found)} ({', '.join(VIDEO_SUFFIXES)}).")
     return found.here
