@@ -90,6 +90,8 @@ def _remedy(path: Path) -> str:
                 f"delete it, run the same command again, and then say with `emonext people` who is who in "
                 f"{session}."
             )
+    if path.parent.name == "rating":
+        return "move its folder away, and draw other clips with `emonext rate`."
     return "run `emonext summarize` again."
 
 
