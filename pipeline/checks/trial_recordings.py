@@ -15,6 +15,7 @@ from pipeline.faces.detection import CropSpec, Detector
 from pipeline.processing.list_cells import YES_OR_NO, read_region
 from pipeline.processing.recordings_folder import (
     FileIdentity,
+    FolderVideos,
     file_identity,
     find_list,
     find_videos,
@@ -50,6 +51,7 @@ class Trial:
     :param listed: the list of the folder.
     :param rows: video → its rows in the list; one with the ids that the file's name shows, if there is none.
     :param names: video → as the list writes it, or else its path from the folder.
+    :param errors: why other videos of the folder can't be checked.
     """
 
     folder: Path
@@ -58,6 +60,7 @@ class Trial:
     listed: Path | None
     rows: Mapping[Path, tuple[TrialRow, ...]]
     names: Mapping[Path, str]
+    errors: tuple[InputError, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +97,11 @@ def find_trial(path: Path, *, may_open_none: bool = False) -> Trial:
     """
     is_folder = os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises for a name that is too long
     folder = path if is_folder else path.parent
-    found = find_videos(folder).all if is_folder else (path,)
+    inside = find_videos(folder) if is_folder else FolderVideos((path,), (), ())
+    found = inside.all
     if not found:
-        raise InputError(f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)}).")
+        none = f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)})."
+        raise next(iter(inside.errors), InputError(none))
     refused = without_consent(found)
     videos = tuple(video for video in found if video not in refused)
     if not (videos or (is_folder and may_open_none)):
@@ -113,7 +118,7 @@ def find_trial(path: Path, *, may_open_none: bool = False) -> Trial:
         names[video] = own[0]["video"] if own else name
         proposed = TrialRow(ListedRow(*ids, from_name=any(ids)))
         rows[video] = tuple(map(_trial_row, own)) or (proposed,)
-    return Trial(folder, videos, refused, listed, rows, names)
+    return Trial(folder, videos, refused, listed, rows, names, inside.errors)
 
 
 def check_trial(

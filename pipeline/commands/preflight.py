@@ -19,6 +19,7 @@ from pipeline.commands.console import (
     refuse_given,
     say,
     show_table,
+    warn,
     warn_of,
 )
 from pipeline.commands.networks import crop_of, share_processor
@@ -105,7 +106,7 @@ def preflight(
         recordings = checked_recordings(trial, checked)
         write_preflight_page(recordings, page, trial.folder, trial.listed, spoken, decimal)
         say(f"Page: {page} (shows faces: delete the page when the list is complete)")
-    if any(one.problem or overall(one.findings) == "will not work" for one in checked):
+    if trial.errors or any(one.problem or overall(one.findings) == "will not work" for one in checked):
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
@@ -140,6 +141,8 @@ def _tell_trial(trial: "Trial", checked: "Sequence[Checked]") -> None:
         if advice := [str(one.problem)] if one.problem else [*map(str, one.advice)]:
             out_console.print(_bullets(advice))
     warn_of([*trial.refused], "recording", f"{trial.folder}: not opened, because a list states no consent")
+    for error in trial.errors:
+        warn(str(error))
     if counts:
         say(", ".join(f"{number_of(counts[verdict], 'recording')} {verdict}" for verdict in counts))
 

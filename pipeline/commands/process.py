@@ -17,12 +17,14 @@ from pipeline.commands.console import (
     err_console,
     is_given,
     needing_extra,
+    on_screen,
     out_console,
     overall_progress,
     own_requirement,
     progress_bar,
     refuse_given,
     say,
+    tell_error,
     tell_problems,
     tell_to_check,
     warn,
@@ -48,6 +50,7 @@ from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
+    from pipeline.errors import InputError, TimelineError
     from pipeline.privacy.consent import SetAside
     from pipeline.processing.jobs import Engine
     from pipeline.processing.session import Networks, Session
@@ -129,7 +132,7 @@ def process(
         "device": ("device", device),
         "jobs": ("jobs", jobs),
     }
-    sessions, chosen = _plan(inputs, patient, session)
+    sessions, chosen, left_out = _plan(inputs, patient, session)
     check_ids(sessions, out)
     for name, (option, value) in options.items():
         # an option that was typed overrides study.toml; a default does not
@@ -152,6 +155,8 @@ def process(
     )
     set_aside: dict[tuple[str, str], SetAside] = {}
     others: list[Outcome] = []
+    unreadable: list[TimelineError] = []
+    pages: list[Path] = []
 
     def write_pages(out: Path) -> None:
         if decimal:
@@ -159,7 +164,7 @@ def process(
         use_adaptation(out, adapt)
         # the pages depend on the adaptation, also where no session was processed
         write = update_reports if adapt is None else write_reports
-        write(out, lambda done, total: update(done, total, "reports"), find_video=find_video)
+        pages.append(write(out, lambda done, total: update(done, total, "reports"), find_video=find_video))
 
     with progress_bar("Processing") as update:
         outcomes = process_sessions(
@@ -170,13 +175,16 @@ def process(
             sha256,
             overwrite=overwrite,
             on_other=others.append,
+            on_unreadable=unreadable.append,
             on_withdrawn=lambda session, found: set_aside.update({session.ids: found}),
             own_text=own_text(),
             on_session=overall_progress(update, len(sessions)),
             write_pages=write_pages,
         )
-    if written_sessions(out):
-        say(f"Report: {out / 'reports' / 'index.html'}")
+    if pages:
+        say(f"Report: {pages[-1]}")
+    elif written_sessions(out):
+        warn(f"{out}: the reports are as they were before this run.")
     if plain := unencrypted_tables(out):
         count = f"{number_of(len(plain), 'file')} {'is' if len(plain) == 1 else 'are'}"
         err_console.print(
@@ -188,7 +196,14 @@ def process(
     _tell_without_consent(out, sessions, outcomes, set_aside)
     if network is None and find_spec("dlib") is None:
         _tell_not_compared(sessions)
+    _tell_left_out(left_out)
+    told = {outcome.reason for outcome in outcomes}
+    for message in dict.fromkeys(map(str, unreadable)):
+        if message not in told:
+            tell_error(message)
     tell_outcomes(sessions, outcomes, out, others)
+    if left_out or unreadable:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _on_this_machine(make: "Callable[..., Networks]", jobs: int | None, sessions: int) -> "Engine":
@@ -212,8 +227,10 @@ def _on_cluster(
 
 def _plan(
     inputs: list[Path], patient: str | None, session: str | None
-) -> "tuple[list[Session], dict[str, Any]]":
-    """Sessions from a list (given, or in the given folder) or from videos; and the settings of study.toml."""
+) -> "tuple[list[Session], dict[str, Any], list[InputError]]":
+    """Sessions from a list (given, or in the given folder) or from videos; the settings of study.toml; and
+    why videos are left out.
+    """
     from pipeline.checks.sessions_list_check import with_dates
     from pipeline.processing.batch import plan_sessions
     from pipeline.processing.recordings_folder import find_list, find_videos
@@ -226,14 +243,20 @@ def _plan(
     if folder is None and [path.suffix.lower() in TABLE_SUFFIXES for path in inputs] == [True]:
         listed = inputs[0]
     if listed is None:
-        sessions = plan_sessions(inputs, patient, session)
+        left_out: list[InputError] = []
+        sessions = plan_sessions(inputs, patient, session, left_out.append)
+        if left_out and not sessions:
+            _tell_left_out(left_out)
+            raise typer.Exit(EXIT_BAD_INPUT)
         given = {session.video.resolve() for session in sessions}
         for path in filter(is_folder, inputs):
             found = find_videos(path)
             below = [video for video in found.below if video.resolve() not in given]
             warn_of(below, "video", f"{path}: in sub-folders, not processed; give the sub-folders too")
             warn_of(found.unread, "folder", f"{path}: can't be read")
-        return sessions, read_settings(folder) if folder else {}
+            for error in (error for top, error in found.faults if top != path):
+                warn(str(error))
+        return sessions, read_settings(folder) if folder else {}, left_out
     study = _read_study(listed)
     chosen = choose_sessions(study, listed, patient, session)
     dated = with_dates(chosen)
@@ -243,7 +266,12 @@ def _plan(
             f"{listed}: {number_of(count, 'session')} without recorded_at: the date that the camera stored "
             "is used; `emonext study check` shows the dates."
         )
-    return dated, read_settings(listed.parent)
+    return dated, read_settings(listed.parent), []
+
+
+def _tell_left_out(errors: "Sequence[InputError]") -> None:
+    for error in errors:
+        err_console.print(f"Not processed: {on_screen(with_flags(str(error)))}", soft_wrap=True)
 
 
 def is_folder(path: Path) -> bool:
@@ -269,7 +297,10 @@ def _read_study(path: Path) -> "Study":
 def warn_of_unlisted(path: Path) -> None:
     from pipeline.processing.recordings_folder import unlisted
 
-    warn_of(unlisted(path), "video", f"{path}: not in the list, and not processed")
+    videos, errors = unlisted(path)
+    warn_of(videos, "video", f"{path}: not in the list, and not processed")
+    for error in errors:
+        warn(str(error))
 
 
 def _tell_without_consent(

@@ -20,6 +20,7 @@ from pipeline.commands.console import (
     show_table,
     tell_problems,
     tell_to_check,
+    warn,
     warn_of,
 )
 from pipeline.commands.options import Directory, KeyFile
@@ -64,7 +65,10 @@ def study_init(
     chosen = choose_decimal(folder, decimal)
     path = write_sessions_list(folder, chosen)
     keep_list_decimal(folder, chosen)
-    warn_of(find_videos(folder).unread, "folder", f"{folder}: can't be read")
+    found = find_videos(folder)
+    warn_of(found.unread, "folder", f"{folder}: can't be read")
+    for error in found.errors:
+        warn(str(error))
     width = max(len(column.name) for column in COLUMNS)
     for column in COLUMNS:
         say(f"{column.name:{width}}  {column.how}")

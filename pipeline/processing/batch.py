@@ -11,7 +11,7 @@ from pipeline.identity.gallery import read_session_faces
 from pipeline.privacy.consent import SetAside, leave_out, take_back
 from pipeline.privacy.purge import remake_pages
 from pipeline.processing.jobs import Engine, Job, OnSession, failed, make_job
-from pipeline.processing.other_sessions import compare_sessions
+from pipeline.processing.other_sessions import OnUnreadable, compare_sessions, raise_unreadable
 from pipeline.processing.recordings_folder import (
     FolderVideos,
     check_name,
@@ -65,7 +65,20 @@ OnWithdrawn = Callable[[Session, SetAside], None]
 """Called with a session that was set aside, if this affected more than its own files."""
 
 
-def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: str | None) -> list[Session]:
+OnLeftOut = Callable[[InputError], None]
+"""Called with why a video is left out, while the others are processed."""
+
+
+def _refuse(error: InputError) -> None:
+    raise error
+
+
+def plan_sessions(
+    inputs: Sequence[Path],
+    patient_id: str | None,
+    session_id: str | None,
+    on_left_out: OnLeftOut = _refuse,
+) -> list[Session]:
     """Turn the inputs into sessions.
 
     One video takes its ids from the options, or from its name; several, or those of a folder, from
@@ -74,17 +87,23 @@ def plan_sessions(inputs: Sequence[Path], patient_id: str | None, session_id: st
 
     A video in a list of sessions is refused without its list, because the list states the consent.
 
-    :raises InputError: an input does not exist, an id is missing or unusable, two sessions are the same or
-        differ only in capitals, or a list names a video.
+    :param on_left_out: called with a video whose name gives no usable ids; default: raise the error.
+    :raises InputError: an input does not exist, two sessions are the same or differ only in capitals, or a
+        list names a video.
     """
-    videos = [video for path in inputs for video in _videos(path)]
+    videos = [video for path in inputs for video in _videos(path, on_left_out)]
     if session_id is not None and len(videos) > 1:
         raise InputError(
             f"`session_id` {session_id}: names one session, but there are {len(videos)} videos; give one "
             "video, or leave the option out."
         )
     check_unlisted(videos)
-    sessions = [_session(video, patient_id, session_id) for video in videos]
+    sessions = []
+    for video in videos:
+        try:
+            sessions.append(_session(video, patient_id, session_id))
+        except InputError as error:
+            on_left_out(error)
     seen: dict[tuple[str, str], Path] = {}
     for session in sessions:
         key = session.ids
@@ -119,6 +138,7 @@ def process_sessions(
     write_pages: Callable[[Path], object] = lambda out: None,
     on_withdrawn: OnWithdrawn = lambda session, found: None,
     on_other: OnOther = lambda outcome: None,
+    on_unreadable: OnUnreadable = raise_unreadable,
     own_text: Sequence[bytes] = (),
 ) -> list[Outcome]:
     """Process missing and changed sessions; update ``status.parquet``, ``logs/`` and the audit log.
@@ -132,6 +152,8 @@ def process_sessions(
 
     :param write_pages: called last, if there is a timeline, while the folder is still locked, so that no
         purge can run in between.
+    :param on_unreadable: called with a table of earlier results that can't be read, while everything else is
+        done; default: raise the error.
     :param own_text: the program's own text in every page, which mentions no patient.
     :returns: the outcome of each session, in order.
     :raises InputError: a name in a video's path is not valid text for the status.
@@ -171,7 +193,7 @@ def process_sessions(
         for outcome in engine(jobs, _starting(out, jobs, ended, on_session)):
             record(out, outcome)
             ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
-        compared = compare_sessions(out, {session.patient_id for session in sessions})
+        compared = compare_sessions(out, {session.patient_id for session in sessions}, on_unreadable)
         for outcome in compared:
             ended[outcome.ids], ending.states[outcome.ids] = outcome, outcome.state
             if outcome.ids not in keys:
@@ -182,7 +204,10 @@ def process_sessions(
                 on_withdrawn(session, left)
         remove_partials(out)
         if written_sessions(out) or refused:
-            remake_pages(out, write_pages)
+            try:
+                remake_pages(out, write_pages)
+            except TimelineError as error:
+                on_unreadable(error)
     return [ended[key] for key in keys]
 
 
@@ -261,7 +286,7 @@ def _starting(
     return on_progress
 
 
-def _videos(path: Path) -> tuple[Path, ...]:
+def _videos(path: Path, on_left_out: OnLeftOut) -> tuple[Path, ...]:
     if not _is_folder(path):
         if path.suffix.lower() in _OTHER_TABLES:
             raise InputError(
@@ -270,13 +295,20 @@ def _videos(path: Path) -> tuple[Path, ...]:
             )
         if path.suffix.lower() in TABLE_SUFFIXES:
             raise InputError(f"{path}: a list of sessions is given alone: {process_command(path)}")
-        return (check_name(path),)
+        try:
+            return (check_name(path),)
+        except InputError as error:
+            on_left_out(error)
+            return ()
     if (listed := find_list(path)) is not None:
         raise InputError(
             f"{path}: holds a list of sessions; give the list, and nothing else: {process_command(listed)}"
         )
     found = find_videos(path)
-    if not found.here:
+    faults = [error for folder, error in found.faults if folder == path]
+    for fault in faults:
+        on_left_out(fault)
+    if not (found.here or faults):
         raise InputError(f"{path}: no video in this folder{_below(found)} ({', '.join(VIDEO_SUFFIXES)}).")
     return found.here
 

@@ -1,10 +1,11 @@
 """Have sessions checked that may show another person than the patient's other sessions."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import TimelineError
 from pipeline.identity.gallery import StoredFaces, has_references, read_gallery, unlike_others
 from pipeline.identity.roles import patient_from_roles, roles_path
 from pipeline.processing.session_tables import described_patient, read_samples, write_session
@@ -16,27 +17,43 @@ from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.status import Outcome, read_outcomes, record
 from pipeline.store.timeline import read_timeline, written_sessions
 
+OnUnreadable = Callable[[TimelineError], None]
+"""Called with a file of a session that can't be read, while other sessions go on."""
+
+
+def raise_unreadable(error: TimelineError) -> None:
+    raise error
+
+
 _DOUBTS = ("unlike_sessions", "reference_gone")
 
 # Sessions that a reason names.
 _MOST_NAMED = 4
 
 
-def compare_sessions(out: Path, patients: Collection[str]) -> list[Outcome]:
+def compare_sessions(
+    out: Path, patients: Collection[str], on_unreadable: OnUnreadable = raise_unreadable
+) -> list[Outcome]:
     """Compare the stored faces of each patient's sessions; rewrite the sessions whose state changes.
 
     A session that may show another person than the others is to check, however its patient was chosen,
     unless a person named the patient; so is one that others recognised that do not count any more. When the
     doubt is gone, it is recognised again.
 
+    :param on_unreadable: called with a table that can't be read; default: raise the error. If it holds faces,
+        no session of the patient changes: without these faces, a doubt would be lost.
     :returns: the outcomes of the rewritten sessions.
-    :raises TimelineError: a table can't be read. :raises OutputError: a table can't be written.
+    :raises OutputError: a table can't be written.
     """
     before = read_outcomes(out)
     written = set(written_sessions(out))
     changed = []
     for patient_id in sorted(patients):
-        stored = read_gallery(out, patient_id)
+        try:
+            stored = read_gallery(out, patient_id)
+        except TimelineError as error:
+            on_unreadable(error)
+            continue
         stored = {name: faces for name, faces in stored.items() if (patient_id, name) in written}
         hardly = [name for name in stored if _is_hardly_seen(before.get((patient_id, name)))]
         unlike = unlike_others(stored, hardly)
@@ -44,8 +61,12 @@ def compare_sessions(out: Path, patients: Collection[str]) -> list[Outcome]:
             if ids not in before or before[ids].identity not in ("recognised", "hardly_seen", "to_check"):
                 continue
             doubt = _doubt(ids[1], stored, unlike)
-            # also if its tables are up to date: a run may have been killed before it recorded the state
-            after = before[ids].with_result(_compared(out, ids, doubt))
+            try:
+                # also if its tables are up to date: a run may have been killed before it recorded the state
+                after = before[ids].with_result(_compared(out, ids, doubt))
+            except TimelineError as error:
+                on_unreadable(error)
+                continue
             if after != before[ids]:
                 record(out, after)
                 changed.append(after)

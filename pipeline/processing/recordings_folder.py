@@ -30,15 +30,21 @@ class FolderVideos:
     :param here: those directly in the folder.
     :param below: those in its sub-folders.
     :param unread: sub-folders that can't be listed.
+    :param faults: of files that count as videos by their name, but can't be used; with their folder's path.
     """
 
     here: tuple[Path, ...]
     below: tuple[Path, ...]
     unread: tuple[Path, ...]
+    faults: tuple[tuple[Path, InputError], ...] = ()
 
     @property
     def all(self) -> tuple[Path, ...]:
         return tuple(sorted((*self.here, *self.below)))
+
+    @property
+    def errors(self) -> tuple[InputError, ...]:
+        return tuple(error for _, error in self.faults)
 
 
 def find_videos(folder: Path) -> FolderVideos:
@@ -47,23 +53,38 @@ def find_videos(folder: Path) -> FolderVideos:
     Hidden files and folders are left out (macOS writes a ``._P1_S1.mp4`` beside a ``P1_S1.mp4``), as are
     results of earlier runs, which contain review copies. Links to folders are not followed.
 
-    :raises InputError: the folder can't be listed, or a name in a video's path is not text.
+    :raises InputError: the folder can't be listed, or its path is not text.
     """
     try:
         next(folder.iterdir(), None)
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: not found, or can't be read; give a folder of videos.") from error
+    _check_folder(folder.absolute())
     found: list[Path] = []
+    faults: dict[str, tuple[Path, InputError]] = {}
     unread: list[Path] = []
     for top, folders, names in os.walk(folder, onerror=lambda error: unread.append(Path(error.filename))):
         if not {"status.parquet", "audit.jsonl"}.isdisjoint(names):
             folders[:] = [name for name in folders if Path(top) == folder and name != "review"]
             names = names if Path(top) == folder else []
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(top, name) for name in names if is_video_name(name) and is_file(Path(top, name))]
-    videos = sorted(map(check_name, found))
+        for video in (Path(top, name) for name in sorted(names) if is_video_name(name)):
+            try:
+                if _is_video(video):
+                    found.append(check_name(video))
+            except InputError as error:
+                faults[str(error)] = video.parent, error  # once for all videos of a folder
+    videos = sorted(found)
     here = tuple(video for video in videos if video.parent == folder)
-    return FolderVideos(here, tuple(v for v in videos if v.parent != folder), tuple(sorted(unread)))
+    below = tuple(video for video in videos if video.parent != folder)
+    return FolderVideos(here, below, tuple(sorted(unread)), tuple(faults.values()))
+
+
+def _is_video(path: Path) -> bool:
+    """:raises InputError: the path is a link to nothing: its drive may not be mounted."""
+    if path.is_symlink() and not os.path.exists(path):  # noqa: PTH110  # Path.exists raises for a loop of links
+        raise InputError(f"{str(path)!r}: a link to a file that is not there; correct or delete the link.")
+    return is_file(path)
 
 
 def is_video_name(name: str) -> bool:
@@ -78,10 +99,15 @@ def check_name(video: Path) -> Path:
     """
     if not is_text(video.name):
         raise InputError(f"{str(video)!r}: this name is not text; rename the video.")
-    for folder in video.absolute().parents:
+    _check_folder(video.absolute().parent)
+    return video
+
+
+def _check_folder(path: Path) -> None:
+    """:raises InputError: a name in a folder's path is not valid text."""
+    for folder in (path, *path.parents):
         if not is_text(folder.name):
             raise InputError(f"{str(folder)!r}: this folder's name is not text; rename the folder.")
-    return video
 
 
 def lists_in(folder: Path) -> list[Path]:
@@ -184,13 +210,14 @@ def _rows_in(
     return found
 
 
-def unlisted(path: Path) -> tuple[Path, ...]:
-    """Videos in a list's folder and below that are not in the list.
+def unlisted(path: Path) -> tuple[tuple[Path, ...], tuple[InputError, ...]]:
+    """Videos in a list's folder and below that are not in the list; and why others can't be.
 
     :raises InputError: the list can't be read.
     """
     named = {file_identity(path.parent / row["video"]) for row in rows_of(path) if row["video"]}
-    return tuple(video for video in find_videos(path.parent).all if file_identity(video) not in named)
+    found = find_videos(path.parent)
+    return tuple(video for video in found.all if file_identity(video) not in named), found.errors
 
 
 def conditions_in(path: Path) -> set[str]:

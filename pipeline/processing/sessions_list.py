@@ -141,7 +141,8 @@ def write_sessions_list(folder: Path, decimal: Decimal = "point") -> Path:
     found = find_videos(folder) if folder.is_dir() else FolderVideos((), (), ())
     videos = sorted(video.relative_to(folder).as_posix() for video in found.all)
     if not videos:
-        raise InputError(f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)}).")
+        none = f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)})."
+        raise next(iter(found.errors), InputError(none))
     rows = [
         {"patient_id": patient, "session_id": session, "video": video}
         for video, (patient, session) in zip(videos, ids_from_names(videos), strict=True)

@@ -3,6 +3,7 @@
 ``summaries/made.json`` records the source files, and the problems of the study's own files.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +30,7 @@ from pipeline.store.files import atomic, state_of_files
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import has_settings
-from pipeline.store.timeline import written_sessions
+from pipeline.store.timeline import Timeline, written_sessions
 from pipeline.study.conditions import write_conditions
 from pipeline.study.event_locked import remove_events, write_events
 from pipeline.study.frozen_plans import PLANS
@@ -230,6 +231,18 @@ def with_values(settings: SummarySettings, given: Mapping[str, Any]) -> SummaryS
 def last_settings(out: Path) -> SummarySettings:
     """The settings of the last tables; those of the plan if there are none; the defaults if unreadable."""
     return _settings_of_last_time(out)[0]
+
+
+def coding_digest(out: Path, ids: Ids, timeline: Timeline) -> str:
+    """Changes with what the machine says of a session in the current tables: its samples and episodes.
+
+    It depends on the samples, the settings of the episodes, the adaptation and the patient's own baseline.
+    """
+    settings, made = last_settings(out), _read_stamp(out)
+    source = made.sessions.get(ids) if made else None
+    tracks = timeline.rows["track"].fill_null(-1).to_list()
+    of = [timeline.metadata["created_at"], tracks, asdict(settings.episodes), settings.adaptation_sha256]
+    return hashlib.sha256(json.dumps([*of, source.baseline if source else ""]).encode()).hexdigest()
 
 
 def as_settings(stored: Mapping[str, Any]) -> SummarySettings:

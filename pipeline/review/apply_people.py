@@ -26,7 +26,7 @@ from pipeline.video.recording import open_recording
 
 def apply_people(
     out: Path,
-    said: Mapping[Ids, Mapping[int, str]],
+    said: Mapping[Ids, Mapping[int, str] | None],
     write_pages: Callable[[Path], object] = lambda out: None,
     embed: Embedder | None = None,
     on_session: OnProgress = lambda done, total: None,
@@ -37,6 +37,7 @@ def apply_people(
     patient's other unconfirmed sessions are compared with them. Other sessions that show somebody else are to
     check from now on.
 
+    :param said: roles of tracks; ``None``: take back the approval of a session without a face.
     :param write_pages: called last, while the folder is still locked, so that no purge can run in between.
     :returns: outcomes of the sessions with manual roles, and of the patient's other sessions that
         changed.
@@ -49,7 +50,10 @@ def apply_people(
         total = len(said) + len(waiting)
         with audited(out, "people", [*said, *waiting], {"apply": True}) as ending:
             for done, (ids, roles) in enumerate(said.items(), 1):
-                metadata, complete = _apply_roles(out, ids, roles, videos_of(before.get(ids)), embed)
+                if roles is None:
+                    metadata, complete = _take_back(out, ids), True
+                else:
+                    metadata, complete = _apply_roles(out, ids, roles, videos_of(before.get(ids)), embed)
                 if ids in before:
                     # without a fingerprint, the next run processes the session again
                     fingerprint = before[ids].fingerprint if complete else ""
@@ -119,6 +123,15 @@ def _apply_roles(
             faces = StoredFaces.by(embed, seen, "hand")
     write_gallery(out, ids, faces)
     return metadata, complete
+
+
+def _take_back(out: Path, ids: Ids) -> Mapping[str, Any]:
+    """Rewrite the timeline of a session without a face as if nobody had approved it; return its metadata."""
+    timeline, samples = read_session(out, ids)
+    roles_path(out, *ids).unlink(missing_ok=True)
+    rule = timeline.metadata["settings"]["patient_track"]
+    nobody = Patient(frozenset(), rule, "unknown", Reason.of("no_face"))
+    return write_session(out, *ids, samples, nobody, timeline.metadata).metadata
 
 
 def _recognise_again(

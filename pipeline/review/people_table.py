@@ -9,7 +9,7 @@ from pipeline.errors import InputError
 from pipeline.identity.clustering import describe_tracks
 from pipeline.identity.recognition import in_region
 from pipeline.identity.roles import patient_from_roles, roles_path
-from pipeline.processing.list_cells import read_region
+from pipeline.processing.list_cells import YES_OR_NO, read_region
 from pipeline.processing.session_tables import read_roles
 from pipeline.records import PEOPLE_COLUMNS, ROLES, FrameFaces, Ids, Person
 from pipeline.review.people import people_digest, read_session, sessions_with_timeline
@@ -34,11 +34,12 @@ def write_people(people: Sequence[Person], out: Path) -> Path:
     return write_rows(out / PEOPLE_FILE, PEOPLE_COLUMNS, rows, read_decimal(out))
 
 
-def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list[Problem]]:
+def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str] | None], list[Problem]]:
     """Read the confirmed or changed roles of tracks, and all errors of the table.
 
     A row that was neither changed nor approved is left out. In a session with a ``patient_region``, the
-    person who sits there is the patient. A session without a face has one row and no roles.
+    person who sits there is the patient. A session without a face has one row and no roles; ``None`` instead
+    of roles takes its approval back.
 
     :raises InputError: the file can't be read as such a table.
     """
@@ -54,6 +55,7 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
     whole: dict[Ids, dict[int, str]] = defaultdict(dict)
     seats: dict[Ids, dict[str, int]] = defaultdict(dict)
     person_of: dict[Ids, dict[int, int]] = defaultdict(dict)
+    taken_back: list[Ids] = []
     problems: list[Problem] = []
     sessions = _Sessions(out)
     for number, cells in lines:
@@ -72,8 +74,11 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
         person_of[ids] |= dict.fromkeys(roles, _person_number(row.get("person", ""), number))
         if row.get("patient_region"):
             seats[ids].setdefault(row["patient_region"], number)
+        approved = row.get("approved", "").casefold()
+        if not roles and YES_OR_NO.get(approved) is False and sessions.is_approved(ids):
+            taken_back.append(ids)
         is_changed = bool(roles) and role != sessions.role_of(ids, list(roles))
-        if is_changed or row.get("approved", "").casefold() in _YES:
+        if is_changed or approved in _YES:
             confirmed[ids] |= roles
         if role == "patient" and sessions.two_at_once(ids, whole[ids]):
             problems.append(
@@ -86,7 +91,7 @@ def read_people(out: Path, table: Path) -> tuple[dict[Ids, dict[int, str]], list
                 confirmed[ids] = {**said, **sitting}
         except InputError as error:
             problems.append(Problem(max(cells_of.values()), "patient_region", str(error)))
-    return dict(confirmed), sorted(problems, key=lambda problem: problem.row)
+    return {**confirmed, **dict.fromkeys(taken_back)}, sorted(problems, key=lambda problem: problem.row)
 
 
 def _person_number(cell: str, row: int) -> int:
@@ -102,6 +107,7 @@ class _Sessions:
         self._ids: Ids = ("", "")
         self._samples: list[FrameFaces] = []
         self._digest = ""
+        self._state = ""
         self._roles: dict[int, str] = {}
         self._size = (0, 0)
         """Width and height of the upright picture, px."""
@@ -126,6 +132,10 @@ class _Sessions:
         seen = Counter(face.track for sample in self._of(ids) for face in sample.faces)
         longest = max(sorted(tracks), key=lambda track: seen[track])
         return self._roles.get(longest, "unknown")
+
+    def is_approved(self, ids: Ids) -> bool:
+        self._of(ids)
+        return self._state == "confirmed"
 
     def two_at_once(self, ids: Ids, roles: Mapping[int, str]) -> bool:
         return any(
@@ -171,6 +181,7 @@ class _Sessions:
         if self._ids != ids:
             timeline, self._samples = read_session(self._out, ids)
             self._digest = people_digest(timeline, self._samples)
+            self._state = timeline.metadata["patient"]["identity"]
             video = timeline.metadata["video"]
             self._size = int(video["width"]), int(video["height"])
             self._roles = read_roles(faces_path(self._out, *ids))

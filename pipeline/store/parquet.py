@@ -72,9 +72,27 @@ def _reading(path: Path) -> Iterator[None]:
     except (OSError, pa.ArrowException, ValueError) as error:
         if WRONG_KEY in str(error):
             raise TimelineError(f"{path}: {OTHER_KEY}") from error
-        raise TimelineError(
-            f"{path}: not a file of this program, or damaged; run `emonext process` again."
-        ) from error
+        if isinstance(error, OSError) and error.errno is not None:  # Parquet's own errors have no number
+            raise TimelineError(
+                f"{path}: can't be read ({error.strerror}); correct that, then run the same command again."
+            ) from error
+        raise TimelineError(f"{path}: not a file of this program, or damaged; {_remedy(path)}") from error
+
+
+def _remedy(path: Path) -> str:
+    """What replaces a damaged file of the results."""
+    session = f"{path.parent.name.removeprefix('patient_id=')} {path.stem}"
+    match path.parent.parent.name:
+        case "timelines" | "faces" | "gallery":
+            return f"run `emonext process` again with the recording of {session}."
+        case "roles":
+            return (
+                f"delete it, run the same command again, and then say with `emonext people` who is who in "
+                f"{session}."
+            )
+    if path.parent.name == "rating":
+        return "move its folder away, and draw other clips with `emonext rate`."
+    return "run `emonext summarize` again."
 
 
 @contextmanager

@@ -210,7 +210,10 @@ def _read_stored(out: Path) -> pl.DataFrame | None:
     try:
         # read in one go, because a run may replace the file; polars' own reader panics on some damaged files
         content = (out / "status.parquet").read_bytes()
-        rows = as_frame(pq.read_table(pa.BufferReader(content))).select(STATUS_SCHEMA.names())
+        # without threads: one that still holds bytes of Python when Python ends aborts the program
+        # (https://github.com/apache/arrow/issues/50482)
+        table = pq.read_table(pa.BufferReader(content), use_threads=False)
+        rows = as_frame(table).select(STATUS_SCHEMA.names())
         rows = rows.cast(STATUS_SCHEMA)
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError, ValueError):
         return None

@@ -136,7 +136,8 @@ def probe(path: Path) -> VideoInfo:
         with open_container(path) as container:
             return _read_info(path, container)
     except (av.error.FFmpegError, OSError) as error:
-        raise VideoError.about(path, "no_video_file", error=free_text(error.strerror)) from error
+        code = "unreadable" if isinstance(error, PermissionError) else "no_video_file"
+        raise VideoError.about(path, code, error=free_text(error.strerror)) from error
 
 
 def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:

@@ -1,5 +1,6 @@
 """commands: `process` of one recording, of several, and interrupted by Ctrl-C."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -73,6 +74,52 @@ def test_a_failed_session_beside_a_good_one_exits_1(
     assert [line for line in ended.err_lines if "P1_S2.mp4" in line and "failed" in line]
     assert read_status(tmp_path / "out")["state"].to_list() == ["done", "failed"]
     assert (tmp_path / "out/reports/index.html").is_file()
+
+
+def test_a_name_that_gives_no_ids_does_not_stop_the_others(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    shutil.copy(video, folder / "P1_S1.mp4")
+    link = folder / "P5_S1.mp4"
+    link.symlink_to("unplugged.mp4")
+    for name in ("P2_S#1.mp4", "monday.mp4", os.fsdecode(b"P3_\xe9.mp4"), os.fsdecode(b"sub/P4_\xe9.mp4")):
+        (folder / name).touch()
+    ended = emonext("process", folder, "--out", tmp_path / "out", *model)
+    assert ended.code == INCOMPLETE
+    assert "1 done, 0 to check, 0 partial, 0 failed, 0 skipped" in ended.out
+    assert ended.err_lines == [
+        f"Note: '{folder}/sub/P4_\\udce9.mp4': this name is not text; rename the video.",
+        f"Not processed: '{folder}/P3_\\udce9.mp4': this name is not text; rename the video.",
+        f"Not processed: '{link}': a link to a file that is not there; correct or delete the link.",
+        f"Not processed: {folder}/P2_S#1.mp4: 'S#1': not a usable id. Give a pseudonym of letters, digits, "
+        "'.', '_' or '-', at most 64, starting with a letter or digit; never a person's name.",
+        f"Not processed: {folder}/monday.mp4: patient unknown. Name it <patient>_<session>.mp4, or give "
+        "--patient.",
+    ]
+    (folder / "P1_S1.mp4").unlink()
+    ended = emonext("process", folder, "--out", tmp_path / "none", *model)
+    assert (ended.code, len(ended.err_lines)) == (BAD_INPUT, 4)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_damaged_timeline_of_another_session_is_told_beside_the_outcomes(
+    emonext: Emonext, video: Path, tmp_path: Path, model: list[str]
+) -> None:
+    new, out = shutil.copy(video, tmp_path / "P2_S1.mp4"), tmp_path / "out"
+    assert emonext("process", video, "--out", out, *model).code == DONE
+    damaged = out / "timelines/patient_id=P1/S1.parquet"
+    damaged.write_bytes(b"PAR1 damaged PAR1")
+    ended = emonext("process", new, "--out", out, *model)
+    assert (ended.code, ended.out) == (INCOMPLETE, "1 done, 0 to check, 0 partial, 0 failed, 0 skipped\n")
+    assert ended.err_lines[:2] == [
+        f"Note: {out}: the reports are as they were before this run.",
+        f"Error: {damaged}: not a file of this program, or damaged; run `emonext process` again with the "
+        "recording of P1 S1.",
+    ]
+    assert emonext("process", new, video, "--out", out, *model).code == DONE
+    assert "P2" in (out / "reports/index.html").read_text("utf-8")
 
 
 def test_copies_of_one_recording_are_told_when_one_is_new(

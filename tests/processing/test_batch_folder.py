@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from batches import Sessions, partial_files, process, states
 
@@ -97,6 +98,23 @@ def test_a_damaged_status_of_no_session_is_written_again(out: Path, fake_network
     (out / "status.parquet").write_text("damaged")
     assert process([], out, Settings(), fake_networks) == []
     assert pl.read_parquet(out / "status.parquet").is_empty()
+
+
+def test_no_thread_holds_the_status_when_python_ends(
+    recordings: Sessions, out: Path, fake_networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a thread aborts a run that is done: once in 20 times, with exit code 134."""
+    process(recordings[:1], out, Settings(), fake_networks)
+    given: list[dict[str, object]] = []
+    read_table = pq.read_table
+
+    def read(source: object, **options: object) -> object:
+        given.append(options)
+        return read_table(source, **options)
+
+    monkeypatch.setattr(pq, "read_table", read)
+    assert read_status(out).height == 1
+    assert given == [{"use_threads": False}]
 
 
 def test_a_lost_status_of_a_damaged_timeline_waits_for_the_next_run(

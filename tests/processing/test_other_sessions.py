@@ -10,7 +10,8 @@ from batches import process, states
 from coloured_people import BLUE, LEFT, RED, RIGHT, ByColour, seated
 from videos import encode
 
-from pipeline.identity.gallery import read_gallery
+from pipeline.errors import TimelineError
+from pipeline.identity.gallery import gallery_path, read_gallery
 from pipeline.processing import other_sessions
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.review.apply_people import apply_people
@@ -107,6 +108,42 @@ def test_later_sessions_decide_and_nothing_is_processed_again(run: Run, out: Pat
     assert "in S1, S3" in outcomes[1].reason
     assert outcomes[0].finished_at == before.finished_at
     assert [o.state for o in run(S1="red", S2="blue", S3="red")] == ["skipped"] * 3
+
+
+def test_damaged_faces_of_one_patient_stop_no_other(
+    seen: dict[str, Path], run: Run, out: Path, fake_networks: Networks
+) -> None:
+    """Without the faces of S1, S2 would be done: they contradict it."""
+    run(S1="red", S2="blue")
+    damaged = gallery_path(out, "P1", "S1")
+    damaged.write_bytes(b"PAR1 damaged PAR1")
+    unreadable: list[TimelineError] = []
+    written: list[Path] = []
+    networks = replace(fake_networks, make_embedder=ByColour)
+    sessions = [Session("P1", "S3", seen["blue"]), Session("P2", "S1", seen["blue"])]
+    options = {"on_unreadable": unreadable.append, "write_pages": written.append}
+    failed, done = process(sessions, out, Settings(), networks, **options)
+    advice = f"{damaged}: not a file of this program, or damaged; run `emonext process` again with the "
+    advice += "recording of P1 S1."
+    assert (failed.state, failed.reason, done.state) == ("failed", advice, "done")
+    assert (list(map(str, unreadable)), written) == ([advice], [out])
+    outcomes = read_outcomes(out)
+    assert [outcomes["P1", name].state for name in ("S1", "S2")] == ["to_check", "to_check"]
+    assert [o.state for o in run(S1="red", S2="blue", S3="blue")] == ["to_check", "done", "done"]
+
+
+def test_a_damaged_timeline_of_another_session_hides_no_doubt(run: Run, out: Path) -> None:
+    run(S1="red", S2="red")
+    damaged = timeline_path(out, "P1", "S1")
+    damaged.write_bytes(b"PAR1 damaged PAR1")
+    unreadable: list[TimelineError] = []
+    (outcome,) = run(S3="blue", options={"on_unreadable": unreadable.append})
+    assert outcome.state == "to_check"
+    assert [str(error) for error in unreadable] == [
+        f"{damaged}: not a file of this program, or damaged; run `emonext process` again with the recording "
+        "of P1 S1."
+    ]
+    assert [o.state for o in run(S1="red", S2="red", S3="blue")] == ["done", "skipped", "skipped"]
 
 
 def test_a_named_patient_decides(run: Run, out: Path) -> None:

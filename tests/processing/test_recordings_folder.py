@@ -75,7 +75,7 @@ def test_a_new_list_and_a_run_have_the_same_videos(tmp_path: Path) -> None:
     planned = {session.video for session in plan_sessions([tmp_path], None, None)}
     study_list = write_sessions_list(tmp_path)
     assert planned == {tmp_path / row[2] for _, row in read_table(study_list)[1:]}
-    assert unlisted(study_list) == ()
+    assert unlisted(study_list) == ((), ())
 
 
 def test_a_folder_whose_videos_lie_below_says_where(tmp_path: Path) -> None:
@@ -115,7 +115,14 @@ def test_videos_that_no_row_names_are_told(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4", "day/b.mp4", "c.mp4")
     (tmp_path / "link.mp4").symlink_to("a.mp4")
     path = put(tmp_path, "patient_id;session_id;video\nbad id;S1;a.mp4\nP1;S2;gone.mp4\nP1;S3\n")
-    assert unlisted(path) == (tmp_path / "c.mp4", tmp_path / "day/b.mp4")
+    assert unlisted(path) == ((tmp_path / "c.mp4", tmp_path / "day/b.mp4"), ())
+    (tmp_path / "\udce9").mkdir()
+    touch(tmp_path, "\udce9/d.mp4", "\udce9/e.mp4")
+    videos, (error,) = unlisted(path)
+    assert (len(videos), str(error)) == (
+        2,
+        f"'{tmp_path}/\\udce9': this folder's name is not text; rename the folder.",
+    )
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -128,7 +135,7 @@ def test_an_accent_is_the_same_in_both_forms(tmp_path: Path, form: Literal["NFC"
     path = put(tmp_path, f"patient_id;session_id;video;patient_face;consent\n{row}")
     (session,) = read_study(path).sessions
     assert (session.video, session.patient_face) == (tmp_path / video, (tmp_path / photo,))
-    assert unlisted(path) == ()
+    assert unlisted(path) == ((), ())
     put(tmp_path, path.read_text(encoding="utf-8").replace("yes", "no"))
     with pytest.raises(InputError, match="lists this video"):
         plan_sessions([tmp_path / video], "P1", "S1")

@@ -11,7 +11,9 @@ from pipeline.processing.session import Networks, Session
 from pipeline.review.apply_people import apply_people
 from pipeline.review.people import find_people
 from pipeline.review.people_table import read_people, write_people
+from pipeline.store.paths import timeline_path
 from pipeline.store.status import Outcome, read_outcomes
+from pipeline.store.timeline import read_timeline
 
 NOBODY, SOMEBODY = [seated()], [seated((LEFT, RED))]
 HARDLY = "the patient's face could be read in only 10.0% of the session"
@@ -30,9 +32,9 @@ def out(session: Session, fake_networks: Networks, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def approve(out: Path) -> Path:
+def approve(out: Path, answer: str = "yes") -> Path:
     """Have the session approved; return the table."""
-    table = rewrite(write_people(find_people(out, None), out), lambda row: {"approved": "yes"})
+    table = rewrite(write_people(find_people(out, None), out), lambda row: {"approved": answer})
     roles, problems = read_people(out, table)
     assert not problems
     apply_people(out, roles)
@@ -61,6 +63,28 @@ def test_to_check_until_approved_and_done_in_later_runs(
     for _ in range(2):
         assert (outcome_of(out).state, outcome_of(out).reason) == ("done", reason)
         process(out, [session], fake_networks)
+
+
+@pytest.mark.parametrize("session", [NOBODY * 40], indirect=True, ids=["nobody"])
+def test_no_takes_the_approval_back(session: Session, out: Path, fake_networks: Networks) -> None:
+    before = read_timeline(timeline_path(out, *session.ids))
+    approve(out)
+    approve(out, "no")
+    for _ in range(2):
+        assert (outcome_of(out).state, outcome_of(out).identity) == ("to_check", "unknown")
+        after = read_timeline(timeline_path(out, *session.ids))
+        assert (after.metadata, after.rows.equals(before.rows)) == (before.metadata, True)
+        process(out, [session], fake_networks)
+    assert read_people(out, approve(out, "no")) == ({}, []), "there is nothing to take back"
+    approve(out)
+    assert outcome_of(out).state == "done"
+
+
+@pytest.mark.parametrize("session", [SOMEBODY * 4 + NOBODY * 36], indirect=True, ids=["hardly"])
+def test_of_a_session_with_a_face_no_changes_nothing(out: Path) -> None:
+    approve(out)
+    approve(out, "no")
+    assert (outcome_of(out).state, outcome_of(out).identity) == ("done", "confirmed")
 
 
 @pytest.mark.parametrize("session", [SOMEBODY * 10 + NOBODY * 30], indirect=True, ids=["a quarter"])

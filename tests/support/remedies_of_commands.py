@@ -124,6 +124,15 @@ def a_name_that_is_no_text(kit: Kit) -> Steps:
     yield kit.process(strange.rename(kit.folder / "P1_S2.mp4"))
 
 
+@remedy(": a link to a file that is not there; correct or delete the link.")
+def a_link_to_a_file_that_is_not_there(kit: Kit) -> Steps:
+    kit.video("in/P1_S1.mp4")
+    (kit.folder / "in" / "P1_S2.mp4").symlink_to("elsewhere.mp4")
+    yield kit.process(kit.folder / "in")
+    kit.video("in/elsewhere.mp4").rename(kit.folder / "in" / "P1_S2.mp4")
+    yield kit.process(kit.folder / "in")
+
+
 @remedy(": this folder's name is not text; rename the folder.")
 def a_folder_s_name_that_is_no_text(kit: Kit) -> Steps:
     strange = kit.video("cafe/P1_S1.mp4").parent.rename(kit.folder / "caf\udce9")

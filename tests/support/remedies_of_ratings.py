@@ -456,6 +456,16 @@ def clips_whose_table_was_lost(kit: Kit) -> Steps:
     yield kit.run("agree", out)
 
 
+@remedy("move its folder away, and draw other clips with `emonext rate`.")
+def damaged_clips(kit: Kit) -> Steps:
+    out = drawn_study(kit)
+    clips_path(out).write_bytes(clips_path(out).read_bytes()[:100])
+    yield kit.run("agree", out)
+    clips_path(out).parent.rename(kit.folder / "away")
+    assert kit.run("rate", out).code == 0
+    yield kit.run("agree", out)
+
+
 @remedy(": of another version; move the folder away and run `emonext rate {}`.")
 def clips_of_another_version(kit: Kit) -> Steps:
     out = drawn_study(kit)

@@ -13,9 +13,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from edited_tables import rewrite as rewrite_table
 from remedies import Kit, Steps, remedy, rewrite, videos, works
 
 import pipeline.processing.jobs
+from pipeline.analysis.summaries import episodes_path
+from pipeline.identity.gallery import gallery_path
+from pipeline.identity.roles import roles_path
 from pipeline.processing.jobs import Job, failed
 from pipeline.processing.workers import _ending
 from pipeline.store.audit import IDS_FILE
@@ -62,7 +66,7 @@ def again(kit: Kit) -> None:
     assert ended.code == 0, ended
 
 
-@remedy(": not a file of this program, or damaged; run `emonext process` again.")
+@remedy("run `emonext process` again with the recording of {}.")
 def a_damaged_timeline(kit: Kit) -> Steps:
     kit.study()
     damage(timeline_path(kit.out, "P1", "S1"))
@@ -71,13 +75,62 @@ def a_damaged_timeline(kit: Kit) -> Steps:
     yield kit.run("report", kit.out)
 
 
-@remedy(": not a file of this program, or damaged; run `emonext process` again.")
+@remedy("run `emonext process` again with the recording of {}.")
 def damaged_faces(kit: Kit) -> Steps:
     kit.study()
     damage(faces_path(kit.out, "P1", "S1"))
     yield kit.run("people", kit.out)
     again(kit)
     yield kit.run("people", kit.out)
+
+
+@remedy("run `emonext process` again with the recording of {}.")
+def damaged_faces_of_the_patient(kit: Kit) -> Steps:
+    kit.study()
+    damage(gallery_path(kit.out, "P1", "S1"))
+    new = kit.video("in/P1_S2.mp4")
+    yield kit.process(new)
+    again(kit)
+    yield kit.process(new)
+
+
+@remedy("delete it, run the same command again, and then say with `emonext people` who is who in {}.")
+def damaged_roles(kit: Kit) -> Steps:
+    kit.study()
+    kit.run("people", kit.out)
+    table = rewrite_table(kit.out / "people.csv", lambda row: {"approved": "yes"})
+    assert kit.run("people", kit.out, "--apply", table).code == 0
+    damage(roles_path(kit.out, "P1", "S1"))
+    command = (*videos(kit), "--fps", "4")
+    yield kit.process(*command)
+    roles_path(kit.out, "P1", "S1").unlink()
+    ended = kit.process(*command)
+    assert ended.code == 0, ended
+    kit.run("people", kit.out)
+    rewrite_table(table, lambda row: {"approved": "yes"})
+    yield kit.run("people", kit.out, "--apply", table)
+
+
+@remedy(": can't be read ({}); correct that, then run the same command again.")
+def results_that_can_t_be_read(kit: Kit) -> Steps:
+    kit.study()
+    path = timeline_path(kit.out, "P1", "S1")
+    path.rename(kit.folder / "aside")
+    path.mkdir()
+    yield kit.run("report", kit.out)
+    path.rmdir()
+    (kit.folder / "aside").rename(path)
+    yield kit.run("report", kit.out)
+
+
+@remedy("run `emonext summarize` again.")
+def damaged_episodes(kit: Kit) -> Steps:
+    kit.study()
+    assert kit.run("report", kit.out).code == 0
+    damage(episodes_path(kit.out, "P1", "S1"))
+    yield kit.run("report", kit.out)
+    assert kit.run("summarize", kit.out).code == 0
+    yield kit.run("report", kit.out)
 
 
 @remedy(": schema version {}, not {}; process the video again.")

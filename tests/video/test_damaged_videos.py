@@ -196,6 +196,19 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path, kind: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_may_not_be_read_is_no_other_kind_of_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"some")
+
+    def refuse(path: Path) -> None:
+        raise av.error.PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pipeline.video.container.open_container", refuse)
+    with pytest.raises(VideoError, match=r"a\.mp4: can't be read \(Permission denied\)\.$"):
+        probe(tmp_path / "a.mp4")
+
+
 def test_sound_alone_is_called_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="only audio"):
         probe(sound_only(tmp_path / "a.mp4"))
