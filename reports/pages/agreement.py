@@ -21,7 +21,7 @@ from pipeline.records import Ids
 from reports.outdated import made_of
 from reports.render import content_policy, render, style, write_page
 from reports.words import agreement as words
-from reports.words.formatting import count_text
+from reports.words.formatting import command_line, count_text
 from reports.words.labels import EMOTION_ORDER, in_words
 from reports.words.language import ENGLISH, Language, marked
 from reports.words.reasons import result_reason
@@ -49,12 +49,13 @@ def write_agreement_page(
 ) -> Path:
     """Writes the page; returns its path.
 
-    :param path: in a folder beside ``review``.
+    :param path: in a folder of the study beside ``review``.
     :param review: the folder of review pages: what has one is linked.
     :param digests: of :func:`pipeline.results.derive.coding_digest`, of the compared sessions.
     :raises pipeline.errors.OutputError: it can't be written.
     """
-    return write_page(path, agreement_page(found, review, language, digests))
+    folder = path.absolute().parent.parent.name
+    return write_page(path, agreement_page(found, review, language, digests, folder))
 
 
 def agreement_page(
@@ -62,6 +63,7 @@ def agreement_page(
     review: Path,
     language: Language = ENGLISH,
     digests: Mapping[Ids, str] = MappingProxyType({}),
+    folder: str = "DIR",
 ) -> Markup:
     """The page as HTML."""
     leading = [one for one in found.comparisons if _is_leading(one)]
@@ -73,6 +75,7 @@ def agreement_page(
         language,
         found=found,
         timelines=made_of(digests),
+        command=command_line("emonext", "agree", folder),
         answer=words.lead(found, language),
         levels=[
             (level, title, [one for one in found.comparisons if one.level == level])

@@ -100,6 +100,10 @@ def test_the_page_of_another_session_stays(out: Path, timeline: Timeline) -> Non
     assert not is_told(other)
 
 
+def test_the_page_of_agreement_names_its_folder(out: Path) -> None:
+    assert "<code>emonext agree study</code> and the options of last time" in pages(out)[1].read_text("utf-8")
+
+
 def approved(timeline: Timeline) -> Timeline:
     """A person said that the patient is right: no sample changed."""
     patient = timeline.metadata["patient"] | {"identity": "confirmed", "chosen_by": "hand"}
