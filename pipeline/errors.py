@@ -11,7 +11,7 @@ Every message names the file and the remedy, except NotEnoughError's, which the 
 """
 
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from pipeline.reasons import Reason, Value
 
@@ -61,3 +61,8 @@ class TimelineError(PipelineError):
 
 class NotEnoughError(PipelineError):
     """Too little data to compare; result tables store the message as the reason for a missing number."""
+
+
+def raise_error(error: PipelineError) -> NoReturn:
+    """For callers that handle no error: what a callback does by default."""
+    raise error

@@ -1,7 +1,7 @@
 """Pages that a command makes once, such as reviews, say so when what they show has changed since."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from pipeline.records import Ids
@@ -18,29 +18,24 @@ def made_of(digests: Mapping[Ids, str]) -> list[str]:
     return ["/".join([*ids, digest]) for ids, digest in digests.items()]
 
 
-def shown_sessions(page: Path) -> list[Ids]:
-    """The sessions that a page shows; none, if it is not there."""
-    return [(patient_id, session_id) for patient_id, session_id, _ in _KEPT.findall(_read(page))]
-
-
-def tell_outdated(page: Path, digests: Mapping[Ids, str]) -> bool:
+def tell_outdated(page: Path, digests_of: Callable[[Collection[Ids]], Mapping[Ids, str]]) -> bool:
     """Show on a page whether one of its sessions has changed since, or is gone.
 
-    :param page: need not be there. ``digests``: of its sessions now.
-    :returns: whether the page is there and shows this.
+    :param page: need not be there.
+    :param digests_of: returns the digests of the page's sessions now, without those that are gone.
+    :returns: whether the page is there and is not outdated.
     :raises pipeline.errors.OutputError: the page can't be written.
     """
-    html = _read(page)
+    try:
+        html = page.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
     kept = {(patient_id, session_id): digest for patient_id, session_id, digest in _KEPT.findall(html)}
+    if not kept:
+        return False
+    digests = digests_of(kept.keys())
     is_current = all(digests.get(ids) == digest for ids, digest in kept.items())
     wrong, right = (_SHOWN, _HIDDEN) if is_current else (_HIDDEN, _SHOWN)
-    if kept and wrong in html:
+    if wrong in html:
         write_page(page, html.replace(wrong, right, 1))
-    return bool(kept) and is_current
-
-
-def _read(page: Path) -> str:
-    try:
-        return page.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return ""
+    return is_current

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from pipeline.errors import PipelineError
 from pipeline.reasons import read_reasons
 from pipeline.records import Ids, OnProgress, SessionVideo
 from pipeline.results.checklist import CHECKLIST_FILES, FOR_AUTHORS, Answered, in_topics, preface
-from pipeline.results.derive import coding_digest, update_derived
+from pipeline.results.derive import coding_digests, update_derived
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.encryption import is_encrypted
 from pipeline.store.files import state_of_files
@@ -37,7 +38,7 @@ from reports.errors import ReportError
 from reports.index_data import Commands, IndexEntry, Overview, Seen
 from reports.made_pages import MadePage, MadePages, page_key, read_made_pages
 from reports.options import ReportOptions, last_options, write_options
-from reports.outdated import shown_sessions, tell_outdated
+from reports.outdated import tell_outdated
 from reports.pages.index import index_page
 from reports.pages.patient import patient_page
 from reports.pages.session import session_page
@@ -90,7 +91,7 @@ class _Folder:
     def tell_outdated(self, ids: Ids, timeline: Timeline) -> bool:
         """Tell it on the session's review; return whether a current one is there."""
         page = self.out / "review" / ids[0] / f"{ids[1]}.html"
-        return tell_outdated(page, {ids: reading_digest(timeline)})
+        return tell_outdated(page, lambda _: {ids: reading_digest(timeline)})
 
     def material(self, timeline: Timeline, summary: Summary, *, is_reviewed: bool) -> SessionMaterial:
         ids = summary.patient_id, summary.session_id
@@ -176,7 +177,7 @@ def write_reports(
         if progress is not None:
             progress(done, len(written))
     entries += _without_timeline(statuses, entries)
-    _tell_outdated_agreement(out)
+    tell_outdated(out / "reports" / "agreement.html", partial(coding_digests, out))
     study = replace(read_study(out), problems=problems)
     patients = _write_patients(folder, study)
     _remove_withdrawn(out, patients)
@@ -187,13 +188,6 @@ def write_reports(
     pages.write()
     about = Overview(_commands(out), patients, study="study.html")
     return write_page(out / "reports" / "index.html", index_page(entries, spoken, assets, about))
-
-
-def _tell_outdated_agreement(out: Path) -> None:
-    page = out / "reports" / "agreement.html"
-    there = set(written_sessions(out)).intersection(shown_sessions(page))
-    digests = {ids: coding_digest(out, ids, read_timeline(timeline_path(out, *ids))) for ids in there}
-    tell_outdated(page, digests)
 
 
 def write_status_page(out: Path, path: Path, *, running: bool) -> Path:

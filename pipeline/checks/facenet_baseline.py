@@ -89,7 +89,7 @@ def compare(
         theirs.append(sample)
         on_progress(len(theirs), len(video))
     seconds = time.perf_counter() - started
-    pairs = [pair for samples in zip(theirs, costs.found, strict=True) for pair in paired(*samples)]
+    pairs = paired(theirs, costs.found)
     found = [(face, ours, iou) for face, ours, iou in pairs if ours is not None]
     alike = [
         _emotion(face) == _emotion(ours) for face, ours, _ in found if _sureness(face) >= COMPARED_PROBABILITY
@@ -104,8 +104,15 @@ def compare(
     )
 
 
-def paired(theirs: FrameFaces, ours: FrameFaces) -> list[tuple[Face, Face | None, float]]:
-    """Each face of COMPARED_FACE_PX or more, the overlapping face of the other run, and their IoU."""
+def paired(theirs: Sequence[FrameFaces], ours: Sequence[FrameFaces]) -> list[tuple[Face, Face | None, float]]:
+    """Each face of COMPARED_FACE_PX or more, the overlapping face of the other run, and their IoU.
+
+    :param theirs, ours: the same samples.
+    """
+    return [pair for samples in zip(theirs, ours, strict=True) for pair in _paired_in(*samples)]
+
+
+def _paired_in(theirs: FrameFaces, ours: FrameFaces) -> list[tuple[Face, Face | None, float]]:
     large = [face for face in theirs.faces if face.face_px >= COMPARED_FACE_PX]
     if not large:
         return []

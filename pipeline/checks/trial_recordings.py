@@ -27,7 +27,7 @@ from pipeline.reasons import Reason, free_text
 from pipeline.records import CheckedRecording, Finding, ListedRow, OnProgress, Region, Still, Verdict
 from pipeline.sound.level import measure_sound
 from pipeline.store.spreadsheet import read_seconds
-from pipeline.video.container import VIDEO_SUFFIXES, VideoInfo, probe
+from pipeline.video.container import VideoInfo, probe
 
 _RANKS: tuple[Verdict, ...] = ("will not work", "could be better", "good")
 
@@ -100,8 +100,7 @@ def find_trial(path: Path, *, may_open_none: bool = False) -> Trial:
     inside = find_videos(folder) if is_folder else FolderVideos((path,), (), ())
     found = inside.all
     if not found:
-        none = f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)})."
-        raise next(iter(inside.errors), InputError(none))
+        raise inside.none_found(folder)
     refused = without_consent(found)
     videos = tuple(video for video in found if video not in refused)
     if not (videos or (is_folder and may_open_none)):

@@ -278,11 +278,9 @@ def agree(
     from pipeline.exchange.code_map import read_codes
     from pipeline.exchange.coded import session_names
     from pipeline.exchange.ratings import Ratings, rating_files, read_ratings, read_span
-    from pipeline.results.derive import coding_digest, update_derived
+    from pipeline.results.derive import coding_digests, update_derived
     from pipeline.store.encryption import use_key
-    from pipeline.store.paths import timeline_path
     from pipeline.store.spreadsheet import read_decimal
-    from pipeline.store.timeline import read_timeline, written_sessions
     from reports.options import language_of
     from reports.pages.agreement import rated_lines, write_agreement_page
     from reports.words.agreement import lead
@@ -317,12 +315,7 @@ def agree(
         path = directory / "agreement" / "disagreements.csv"
         table = write_disagreements(found, path, read_decimal(directory))
         path = directory / "reports" / "agreement.html"
-        there = [
-            ids for ids in written_sessions(directory) if ids in sessions
-        ]  # of rated clips, one may be gone
-        digests = {
-            ids: coding_digest(directory, ids, read_timeline(timeline_path(directory, *ids))) for ids in there
-        }
+        digests = coding_digests(directory, sessions)
         page = write_agreement_page(found, path, directory / "review", spoken, digests)
     tell_left_out(problems)
     for line in rated_lines(found):

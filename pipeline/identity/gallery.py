@@ -143,8 +143,8 @@ def unlike_others(
     session is unlike those that show somebody else.
 
     :param stored: session → faces, of one patient.
-    :param hardly_seen: sessions that are compared with others, but others not with them, if only the
-        program chose the patient.
+    :param hardly_seen: sessions in which too little was read. If only the program chose the patient, they
+        are compared with the other sessions, but no session is compared with them.
     :returns: session → the sessions whose person it does not surely show. Sessions in which a person named
         the patient are never among the keys.
     """

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from pipeline.errors import InputError, OutputError, TimelineError
+from pipeline.errors import InputError, OutputError, TimelineError, raise_error
 from pipeline.identity.gallery import read_session_faces
 from pipeline.privacy.consent import SetAside, leave_out, take_back
 from pipeline.privacy.purge import remake_pages
 from pipeline.processing.jobs import Engine, Job, OnSession, failed, make_job
-from pipeline.processing.other_sessions import OnUnreadable, compare_sessions, raise_unreadable
+from pipeline.processing.other_sessions import OnUnreadable, compare_sessions
 from pipeline.processing.recordings_folder import (
     FolderVideos,
     check_name,
@@ -69,15 +69,11 @@ OnLeftOut = Callable[[InputError], None]
 """Called with why a video is left out, while the others are processed."""
 
 
-def _refuse(error: InputError) -> None:
-    raise error
-
-
 def plan_sessions(
     inputs: Sequence[Path],
     patient_id: str | None,
     session_id: str | None,
-    on_left_out: OnLeftOut = _refuse,
+    on_left_out: OnLeftOut = raise_error,
 ) -> list[Session]:
     """Turn the inputs into sessions.
 
@@ -138,7 +134,7 @@ def process_sessions(
     write_pages: Callable[[Path], object] = lambda out: None,
     on_withdrawn: OnWithdrawn = lambda session, found: None,
     on_other: OnOther = lambda outcome: None,
-    on_unreadable: OnUnreadable = raise_unreadable,
+    on_unreadable: OnUnreadable = raise_error,
     own_text: Sequence[bytes] = (),
 ) -> list[Outcome]:
     """Process missing and changed sessions; update ``status.parquet``, ``logs/`` and the audit log.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import TimelineError
+from pipeline.errors import TimelineError, raise_error
 from pipeline.identity.gallery import StoredFaces, has_references, read_gallery, unlike_others
 from pipeline.identity.roles import patient_from_roles, roles_path
 from pipeline.processing.session_tables import described_patient, read_samples, write_session
@@ -21,10 +21,6 @@ OnUnreadable = Callable[[TimelineError], None]
 """Called with a file of a session that can't be read, while other sessions go on."""
 
 
-def raise_unreadable(error: TimelineError) -> None:
-    raise error
-
-
 _DOUBTS = ("unlike_sessions", "reference_gone")
 
 # Sessions that a reason names.
@@ -32,7 +28,7 @@ _MOST_NAMED = 4
 
 
 def compare_sessions(
-    out: Path, patients: Collection[str], on_unreadable: OnUnreadable = raise_unreadable
+    out: Path, patients: Collection[str], on_unreadable: OnUnreadable = raise_error
 ) -> list[Outcome]:
     """Compare the stored faces of each patient's sessions; rewrite the sessions whose state changes.
 

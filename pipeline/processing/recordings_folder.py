@@ -46,6 +46,11 @@ class FolderVideos:
     def errors(self) -> tuple[InputError, ...]:
         return tuple(error for _, error in self.faults)
 
+    def none_found(self, folder: Path) -> InputError:
+        """Why no video of the folder can be used."""
+        none = f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)})."
+        return next(iter(self.errors), InputError(none))
+
 
 def find_videos(folder: Path) -> FolderVideos:
     """Find the videos of a folder and its sub-folders, by suffix (case-insensitive).

@@ -37,7 +37,6 @@ from pipeline.store.spreadsheet import (
     why_repeated,
     write_rows,
 )
-from pipeline.video.container import VIDEO_SUFFIXES
 
 # Maximum number of patients or videos in a message.
 _MAX_NAMED = 8
@@ -141,8 +140,7 @@ def write_sessions_list(folder: Path, decimal: Decimal = "point") -> Path:
     found = find_videos(folder) if folder.is_dir() else FolderVideos((), (), ())
     videos = sorted(video.relative_to(folder).as_posix() for video in found.all)
     if not videos:
-        none = f"{folder}: no video in this folder or below ({', '.join(VIDEO_SUFFIXES)})."
-        raise next(iter(found.errors), InputError(none))
+        raise found.none_found(folder)
     rows = [
         {"patient_id": patient, "session_id": session, "video": video}
         for video, (patient, session) in zip(videos, ids_from_names(videos), strict=True)

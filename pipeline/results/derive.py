@@ -30,7 +30,7 @@ from pipeline.store.files import atomic, state_of_files
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import has_settings
-from pipeline.store.timeline import Timeline, written_sessions
+from pipeline.store.timeline import read_timeline, written_sessions
 from pipeline.study.conditions import write_conditions
 from pipeline.study.event_locked import remove_events, write_events
 from pipeline.study.frozen_plans import PLANS
@@ -233,16 +233,25 @@ def last_settings(out: Path) -> SummarySettings:
     return _settings_of_last_time(out)[0]
 
 
-def coding_digest(out: Path, ids: Ids, timeline: Timeline) -> str:
-    """Changes with what the machine says of a session in the current tables: its samples and episodes.
+def coding_digests(out: Path, sessions: Collection[Ids]) -> dict[Ids, str]:
+    """For each session: a digest that changes with its samples or episodes in the current tables.
 
-    It depends on the samples, the settings of the episodes, the adaptation and the patient's own baseline.
+    The episodes depend on their settings, the adaptation and the patient's own baseline. Sessions without a
+    timeline are left out.
+
+    :raises TimelineError: a timeline can't be read.
     """
     settings, made = last_settings(out), _read_stamp(out)
-    source = made.sessions.get(ids) if made else None
-    tracks = timeline.rows["track"].fill_null(-1).to_list()
-    of = [timeline.metadata["created_at"], tracks, asdict(settings.episodes), settings.adaptation_sha256]
-    return hashlib.sha256(json.dumps([*of, source.baseline if source else ""]).encode()).hexdigest()
+    of_all = (asdict(settings.episodes), settings.adaptation_sha256)
+    digests: dict[Ids, str] = {}
+    for ids in written_sessions(out):
+        if ids in sessions:
+            timeline = read_timeline(timeline_path(out, *ids))
+            tracks = timeline.rows["track"].fill_null(-1).to_list()
+            source = made.sessions.get(ids) if made else None
+            of = (timeline.metadata["created_at"], tracks, *of_all, source.baseline if source else "")
+            digests[ids] = hashlib.sha256(json.dumps(of).encode()).hexdigest()
+    return digests
 
 
 def as_settings(stored: Mapping[str, Any]) -> SummarySettings:

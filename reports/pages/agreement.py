@@ -51,7 +51,7 @@ def write_agreement_page(
 
     :param path: in a folder of the study beside ``review``.
     :param review: the folder of review pages: what has one is linked.
-    :param digests: of :func:`pipeline.results.derive.coding_digest`, of the compared sessions.
+    :param digests: of :func:`pipeline.results.derive.coding_digests`, of the compared sessions.
     :raises pipeline.errors.OutputError: it can't be written.
     """
     folder = path.absolute().parent.parent.name

@@ -35,7 +35,7 @@ def run(clip: Path, sample_fps: float, model: str, device: str) -> Costs:
 
 def agreement(one: Costs, other: Costs) -> dict[str, Any]:
     """Of two runs on the same samples: faces that both find, and the likeliest emotion of these."""
-    pairs = [pair for samples in zip(one.found, other.found, strict=True) for pair in paired(*samples)]
+    pairs = paired(one.found, other.found)
     both = [(first, second) for first, second, _ in pairs if second is not None]
     read = [np.array([probabilities_of(face) for face in faces]) for faces in both]
     return {

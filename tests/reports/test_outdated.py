@@ -13,7 +13,7 @@ from pipeline.agreement.results import Agreement
 from pipeline.analysis.adaptation import adaptation_path, write_adaptation
 from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.summaries import SummarySettings
-from pipeline.results.derive import coding_digest, derive
+from pipeline.results.derive import coding_digests, derive
 from pipeline.store.timeline import Timeline
 from reports import write_reports
 from reports.pages.agreement import write_agreement_page
@@ -39,7 +39,7 @@ def out(timeline: Timeline, tmp_path: Path) -> Path:
         write_review_page(timeline, path, blur="others", face_threshold=0.9)
     found = replace(Agreement.empty(1.0), sessions=((*IDS, 0.9),))
     page = out / "reports" / "agreement.html"
-    write_agreement_page(found, page, out / "review", digests={IDS: coding_digest(out, IDS, timeline)})
+    write_agreement_page(found, page, out / "review", digests=coding_digests(out, [IDS]))
     return out
 
 
