@@ -357,7 +357,7 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(
     time.sleep(1)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
-    assert running.returncode == INTERRUPTED
+    assert running.returncode == INTERRUPTED, err
     assert len(err.splitlines()) == 1
     assert "Interrupted" in err
     state = read_status(out).select("session_id", "state").rows()
