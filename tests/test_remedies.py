@@ -138,7 +138,9 @@ def _quick(fake_networks: Networks, small_weights: Path) -> Iterator[None]:
     weights = {**fake_networks.weights, "sha256": verify_weights(small_weights)}
     engine = in_this_process(replace(fake_networks, weights=weights, make_embedder=ByLight))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.commands.process._on_this_machine", lambda make, jobs, sessions: engine)
+        patch.setattr(
+            "pipeline.commands.process._on_this_machine", lambda make, jobs, device, sessions: engine
+        )
         patch.setattr("pipeline.commands.review.make_embedder", lambda network: ByLight())
         patch.setattr(reports, "update_reports", lambda out, on_progress, find_video: None)
         yield

@@ -151,7 +151,7 @@ def process(
     run = (
         _on_cluster(make, ray_address, jobs, device)
         if engine == "ray"
-        else _on_this_machine(make, jobs, len(sessions))
+        else _on_this_machine(make, jobs, device, len(sessions))
     )
     set_aside: dict[tuple[str, str], SetAside] = {}
     others: list[Outcome] = []
@@ -206,11 +206,13 @@ def process(
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def _on_this_machine(make: "Callable[..., Networks]", jobs: int | None, sessions: int) -> "Engine":
+def _on_this_machine(
+    make: "Callable[..., Networks]", jobs: int | None, device: str, sessions: int
+) -> "Engine":
     """An engine that processes sessions in several processes, which share the cores."""
     from pipeline.processing.workers import Workers, default_jobs, usable_cores
 
-    count = min(default_jobs() if jobs is None else jobs, sessions)
+    count = min(default_jobs(device) if jobs is None else jobs, sessions)
     return Workers(partial(make, cores=usable_cores() // count), count)
 
 

@@ -2,10 +2,13 @@
 
 Networks, weights, thresholds and box arithmetic are facenet-pytorch's. facenet-pytorch crops and resizes box
 by box; here all boxes are sampled together, from frames halved as far as the crop size allows.
+
+Pictures and networks are on the device, boxes on the host: there are few, and a GPU would wait for each step.
 """
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -83,18 +86,18 @@ class Cascade:
         """
         if not len(boxes_xyxy):
             return Detections.none()
-        boxes = _squares(torch.from_numpy(boxes_xyxy).to(self._device, torch.float32))
+        boxes = _squares(torch.from_numpy(boxes_xyxy).float())
         longest_px = float((boxes[:, 2] - boxes[:, 0]).max())
         corner, part = _around(images, boxes_xyxy, longest_px / 2)
         used, row = np.unique(frame, return_inverse=True)
         frames = self._frames(part[used], side_px=longest_px, crop_px=4 * _RNET_PX)
-        boxes -= torch.tensor(corner + corner, device=self._device)
-        of = torch.from_numpy(row).to(self._device)
+        boxes -= torch.tensor(corner + corner)
+        of = torch.from_numpy(row)
         answers = _ask(self._rnet, _RNET_PX, _RNET_FINER, frames, boxes, of)
         boxes, score, landmarks = self._locate(frames, _squares(_shifted(boxes, answers[:, :4])), of)
-        boxes += torch.tensor(corner + corner, device=self._device)
-        landmarks += torch.tensor(corner, device=self._device)
-        return Detections(*(column.cpu().numpy() for column in (boxes, score, landmarks)))
+        boxes += torch.tensor(corner + corner)
+        landmarks += torch.tensor(corner)
+        return Detections(boxes.numpy(), score.numpy(), landmarks.numpy())
 
     def _frames(self, images: NDArray[np.uint8], side_px: float, crop_px: int) -> list[Tensor]:
         """(B, H, W, 3) → the same, halved, halved again … while ``side_px`` stays above ``crop_px``."""
@@ -115,7 +118,7 @@ class Cascade:
         kept = kept[(boxes[kept, 2:] - boxes[kept, :2]).prod(dim=1).argsort(descending=True)]
         kept = kept[frame[kept].argsort(stable=True)]
         ends = torch.bincount(frame[kept], minlength=len(images)).cumsum(0)[:-1].tolist()
-        columns = (np.split(column[kept].cpu().numpy(), ends) for column in (boxes, score, landmarks))
+        columns = (np.split(column[kept].numpy(), ends) for column in (boxes, score, landmarks))
         return [Detections(*found) for found in zip(*columns, strict=True)]
 
     def _scales(self, shorter_px: int) -> Iterator[float]:
@@ -139,13 +142,16 @@ class Cascade:
         features = self._trunk(level.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         # the softmax of two values is the sigmoid of their difference
         score = F.linear(features, self._face.weight.flatten(1), self._face.bias).diff()[..., 0].sigmoid()
-        where = (score >= _PNET_THRESHOLD).nonzero(as_tuple=True)
-        frame, row, column = where
+        places = (score >= _PNET_THRESHOLD).nonzero()
+        where = places.unbind(dim=1)
+        shift = self._shift(features[where][..., None, None]).flatten(1)
+        # to the host at once; as float32, places are still exact
+        found = torch.cat([places, shift, score[where][:, None]], dim=1).cpu()
+        (frame, row, column), shift, score = found[:, :3].long().unbind(dim=1), found[:, 3:7], found[:, 7]
         corner = torch.stack([column, row], dim=1) * _STRIDE_PX
         boxes = torch.cat([corner + 1, corner + _WINDOW_PX], dim=1).div(scale).floor()
-        kept = batched_nms(boxes, score[where], frame, _LEVEL_OVERLAP)
-        shift = self._shift(features[where][kept, :, None, None]).flatten(1)
-        return boxes[kept], shift, score[where][kept], frame[kept]
+        kept = batched_nms(boxes, score, frame, _LEVEL_OVERLAP)
+        return boxes[kept], shift[kept], score[kept], frame[kept]
 
     def _select(self, frames: list[Tensor], boxes: Tensor, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """RNet on (n, 4) square boxes → (m, 4) better square boxes, (m,) frame, (m,) whether RNet doubts."""
@@ -197,13 +203,13 @@ def _convolution(net: nn.Module, name: str) -> nn.Conv2d:
 def _ask(
     net: nn.Module, side: int, finer: float, frames: list[Tensor], boxes: Tensor, frame: Tensor
 ) -> Tensor:
-    """Run a network on each box → (n, outputs): shift first, face score last.
+    """Run a network on each box → (n, outputs) on the host: shift first, face score last.
 
     A box outside the picture keeps its row, with score 0.
     """
     if not len(boxes):
         return boxes.new_zeros(0, 16)
-    picture = torch.tensor(frames[0].shape[2:0:-1], device=boxes.device)
+    picture = torch.tensor(frames[0].shape[2:0:-1])
     # the networks count pixels from 1: they were trained in MATLAB
     first = (boxes[:, :2].long() - 1).clamp(min=0)
     end = torch.minimum(boxes[:, 2:].long(), picture)
@@ -219,7 +225,7 @@ def _ask(
     ]
     calls = [(image, rows) for image, rows in calls if len(rows)]
     crops = (_crops(image, frame[rows], first[rows], end[rows], picture, side) for image, rows in calls)
-    answers = torch.cat([torch.cat(net(crop), dim=1) for crop in crops])
+    answers = torch.cat([torch.cat(net(crop), dim=1) for crop in crops]).cpu()
     answers = answers[torch.cat([rows for _, rows in calls]).argsort()]
     answers[:, -1:] *= inside
     return answers
@@ -228,21 +234,21 @@ def _ask(
 def _crops(image: Tensor, frame: Tensor, first: Tensor, end: Tensor, picture: Tensor, side: int) -> Tensor:
     """Crop [first, end), (n, 2) px of the full picture, from a halved one → (n, 3, side, side) float."""
     _, height, width, _ = image.shape
-    scale = (torch.tensor([width, height], device=image.device) / picture)[:, None]
+    scale = (torch.tensor([width, height]) / picture)[:, None]
     start, stop = ((first[..., None] + edge) * scale for edge in _parts(end - first, side))
     corner = start[..., 0].floor().long()
     across, down = (stop[..., -1].ceil().long() - corner).amax(dim=0).tolist()
     # all patches have one size: near the right and lower edges they begin earlier
-    corner = torch.minimum(corner, torch.tensor([width - across, height - down], device=image.device))
-    column = corner[:, :1] + torch.arange(across, device=image.device)
-    line = corner[:, 1:] + torch.arange(down, device=image.device)
+    corner = torch.minimum(corner, torch.tensor([width - across, height - down]))
+    column = corner[:, :1] + torch.arange(across)
+    line = corner[:, 1:] + torch.arange(down)
+    pixel = ((frame[:, None] * height + line) * width + corner[:, :1]).flatten()
+    shares_of_columns = _shares(column[:, None], start[:, 0], stop[:, 0]).to(image.device)
+    shares_of_lines = _shares(line[:, None], start[:, 1], stop[:, 1]).to(image.device)
     runs = image.as_strided((image.numel() // 3 - across + 1, 3 * across), (3, 1))
-    patches = runs.index_select(0, ((frame[:, None] * height + line) * width + corner[:, :1]).flatten())
-    lines = torch.bmm(
-        _shares(line[:, None], start[:, 1], stop[:, 1]), patches.view(-1, down, 3 * across).float()
-    )
-    shares = _shares(column[:, None], start[:, 0], stop[:, 0])
-    return torch.einsum("nyxc,nzx->nyzc", lines.view(-1, side, across, 3), shares).permute(0, 3, 1, 2)
+    patches = runs.index_select(0, pixel.to(image.device)).view(-1, down, 3 * across)
+    lines = torch.bmm(shares_of_lines, patches.float()).view(-1, side, across, 3)
+    return torch.einsum("nyxc,nzx->nyzc", lines, shares_of_columns).permute(0, 3, 1, 2)
 
 
 def _interpolated(image: Tensor, height: int, width: int) -> Tensor:
@@ -270,20 +276,25 @@ def _level(frames: list[Tensor], height: int, width: int) -> Tensor:
 def _means(values: Tensor, count: int, length: int) -> Tensor:
     """(n, m, C) → (n, count, C): means over parts of an axis that had ``length`` px before halving."""
     n, m, channels = values.shape
-    edges = _parts(torch.tensor(length, device=values.device), count)
-    start, stop = (edge * (m / length) for edge in edges)
-    reach = int((stop.ceil() - start.floor()).max())
-    pixel = start.floor().long()[:, None] + torch.arange(reach, device=values.device)
-    shares = _shares(pixel, start, stop).repeat(n, 1)
-    bags = pixel.clamp(max=m - 1) + m * torch.arange(n, device=values.device)[:, None, None]
+    pixel, shares = (table.to(values.device) for table in _bags(m, count, length))
+    bags = pixel + m * torch.arange(n, device=values.device)[:, None, None]
     table = values.reshape(n * m, channels)
-    means = F.embedding_bag(bags.flatten(0, 1), table, per_sample_weights=shares, mode="sum")
+    means = F.embedding_bag(bags.flatten(0, 1), table, per_sample_weights=shares.repeat(n, 1), mode="sum")
     return means.view(n, count, channels)
+
+
+@lru_cache(maxsize=64)
+def _bags(m: int, count: int, length: int) -> tuple[Tensor, Tensor]:
+    """(count, P) pixels of each part of an axis of ``m`` px, and their shares."""
+    start, stop = (edge * (m / length) for edge in _parts(torch.tensor(length), count))
+    reach = int((stop.ceil() - start.floor()).max())
+    pixel = start.floor().long()[:, None] + torch.arange(reach)
+    return pixel.clamp(max=m - 1), _shares(pixel, start, stop)
 
 
 def _parts(length: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """(…) px → (…, count) starts and stops of equal parts, in whole pixels as in PyTorch's mode "area"."""
-    number = torch.arange(count, device=length.device)
+    number = torch.arange(count)
     return length[..., None] * number // count, -(-length[..., None] * (number + 1) // count)
 
 

@@ -23,7 +23,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from pipeline.errors import InputError
 from pipeline.processing.jobs import Job, OnSession
 from pipeline.processing.session import Networks
-from pipeline.processing.workers import DEFAULT_STALL_S, WORKER_BYTES, WORKER_CORES, Worker, given_up
+from pipeline.processing.workers import (
+    DEFAULT_STALL_S,
+    SESSIONS_A_GPU,
+    WORKER_BYTES,
+    WORKER_CORES,
+    Worker,
+    given_up,
+)
 from pipeline.reasons import Reason
 from pipeline.store.status import Outcome
 
@@ -35,9 +42,6 @@ NODE_TRIES = 4
 
 # Failed starts on a live node before the run ends.
 _START_TRIES = 3
-
-# Sessions per GPU; not measured. Decoding for this many takes 16 cores, more than most machines have per GPU.
-_SESSIONS_A_GPU = 8
 
 # Interval of progress reports, s.
 _POLL_S = 0.5
@@ -156,13 +160,13 @@ def places(resources: Mapping[str, float], device: str) -> int:
         return 0
     room = [resources.get("CPU", 0) / WORKER_CORES, resources.get("memory", 0) / WORKER_BYTES]
     if _gpu_share(resources, device):
-        room.append(resources["GPU"] * _SESSIONS_A_GPU)
+        room.append(resources["GPU"] * SESSIONS_A_GPU)
     return int(min(room))
 
 
 def _gpu_share(resources: Mapping[str, float], device: str) -> float:
     """Share of a GPU per session."""
-    return 1 / _SESSIONS_A_GPU if device != "cpu" and resources.get("GPU") else 0.0
+    return 1 / SESSIONS_A_GPU if device != "cpu" and resources.get("GPU") else 0.0
 
 
 # --- the driver's side

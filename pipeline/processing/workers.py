@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,11 @@ DEFAULT_STALL_S = 600.0
 WORKER_CORES = 2
 WORKER_BYTES = 2 * 2**30
 
+# Sessions per GPU, and a GPU's memory per session; not measured. Decoding for this many takes 16 cores, more
+# than most machines have per GPU.
+SESSIONS_A_GPU = 8
+_GPU_BYTES = 2 * 2**30
+
 _POLL_S = 1.0
 
 # Option of Linux's prctl: signal on the parent's death. On other systems, a worker ends at its next message.
@@ -34,10 +40,28 @@ _DIE_WITH_PARENT, _KILL = 1, 9
 _processes = get_context("spawn")
 
 
-def default_jobs() -> int:
-    """Number of parallel sessions for which cores and memory suffice."""
-    memory = psutil.virtual_memory().available
-    return max(1, min(usable_cores() // WORKER_CORES, memory // WORKER_BYTES))
+def default_jobs(device: str = "auto") -> int:
+    """Number of parallel sessions for which cores and memory suffice, also of a GPU that they share."""
+    room = [usable_cores() // WORKER_CORES, psutil.virtual_memory().available // WORKER_BYTES]
+    free = None if device == "cpu" else free_gpu_bytes()
+    if free is not None:
+        room += [SESSIONS_A_GPU, free // _GPU_BYTES]
+    return max(1, min(room))
+
+
+def free_gpu_bytes() -> int | None:
+    """Free memory of the GPU that PyTorch uses by default; ``None`` without an NVIDIA driver.
+
+    NVIDIA's program is asked, because PyTorch would keep memory of the GPU in this process.
+    """
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    ask = ["nvidia-smi", f"--id={first}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    with suppress(OSError, ValueError, subprocess.SubprocessError):
+        answer = subprocess.run(  # noqa: S603 — a fixed program
+            ask, capture_output=True, text=True, check=True, timeout=10
+        )
+        return int(answer.stdout) * 2**20
+    return None
 
 
 def usable_cores() -> int:

@@ -18,7 +18,9 @@ from pipeline.processing.session import Networks
 from pipeline.store.status import Outcome
 
 
-def engine_in_this_process(make: Callable[..., Networks], jobs: int | None, sessions: int) -> Engine:
+def engine_in_this_process(
+    make: Callable[..., Networks], jobs: int | None, device: str, sessions: int
+) -> Engine:
     """In place of workers, each of which would import torch; the networks are made as late as theirs."""
 
     def run(left: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:

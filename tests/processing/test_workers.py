@@ -18,6 +18,7 @@ from videos import encode, with_faces
 from worker_parts import CRASH, HANG, OUT_OF_MEMORY, RAISE, make_networks, make_none, make_slow
 
 from pipeline.errors import VideoError
+from pipeline.processing import workers
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Session, Settings
@@ -122,6 +123,34 @@ def test_a_crash_is_tried_again_and_a_bad_video_is_not(
 
 def test_there_is_always_room_for_one_session() -> None:
     assert default_jobs() >= 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "device", "jobs"),
+    [
+        ("echo 81559", "auto", 8),
+        ("echo 7900", "cuda", 3),
+        ("echo 7900", "cpu", 32),
+        ("echo 900", "auto", 1),
+        ("echo no devices were found; exit 6", "auto", 32),
+        ("exit 9", "auto", 32),
+    ],
+)
+def test_a_gpu_is_shared_as_its_memory_allows(
+    answer: str, device: str, jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\n{answer}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    monkeypatch.setattr(workers, "usable_cores", lambda: 64)
+    memory = SimpleNamespace(available=256 * 2**30)
+    monkeypatch.setattr(workers.psutil, "virtual_memory", lambda: memory)
+    assert default_jobs(device) == jobs
+    assert (tmp_path / "asked").exists() == (device != "cpu")
+    if device != "cpu":
+        assert "--id=2 " in (tmp_path / "asked").read_text()
 
 
 # --- kill -9
