@@ -1,5 +1,7 @@
 """video.decoding against PyAV's decoded frames, hand-made grids, and recorders' files."""
 
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,6 +194,13 @@ def test_each_picture_is_the_frame_that_was_asked_for(
         assert index.tolist() == grid_by_hand([n / 25 for n in range(250)], sample_fps)
         assert [read_number(image) for image in images] == index.tolist()
         np.testing.assert_allclose(time_s, index / 25, atol=2e-3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such priorities")
+def test_making_a_video_leaves_the_priority_of_this_process(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    encode(tmp_path / "a.mp4", numbered(2), codec="libsvtav1")
+    assert os.sched_getscheduler(0) == before, "everything else would wait for it"
 
 
 @pytest.mark.parametrize("pix_fmt", ["gray", "yuv420p10le", "yuv444p"])
