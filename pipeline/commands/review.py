@@ -19,6 +19,7 @@ from pipeline.commands.console import (
     progress_bar,
     refuse_given,
     say,
+    tell_error,
     tell_problems,
     warn,
     with_flags,
@@ -29,6 +30,7 @@ from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
 
 if TYPE_CHECKING:
+    from pipeline.errors import TimelineError
     from pipeline.identity.embedding import Embedder
     from pipeline.records import Ids
     from pipeline.review.annotated_video import CopyOptions
@@ -57,6 +59,8 @@ def people(
     spreadsheet. Then give the table with --apply: this rewrites the timelines without the videos, and later
     runs keep the roles.
 
+    Exit code 1: a session's tables can't be read; the others are done.
+
     Example: emonext people study, then emonext people study --apply study/people.csv
     """
     from pipeline.records import UNSURE
@@ -73,6 +77,7 @@ def people(
 
     use_key(key)
     spoken = language_of(directory, lang)
+    unreadable: list[TimelineError] = []
     if apply is not None:
         refuse_given(context, "a new page, not with --apply", "lang")
         roles, problems = read_people(directory, apply)
@@ -80,19 +85,27 @@ def people(
             tell_problems(apply, problems)
             raise typer.Exit(EXIT_BAD_INPUT)
         embed = _embedder(identity, "the patients' other sessions are not compared")
-        write_pages = partial(write_reports, find_video=find_video)
+        pages: list[Path] = []
+
+        def write_pages(out: Path) -> None:
+            pages.append(write_reports(out, find_video=find_video))
+
         with progress_bar("Applying") as update:
-            applied, others = apply_people(directory, roles, write_pages, embed, update)
+            applied, others = apply_people(directory, roles, write_pages, embed, update, unreadable.append)
         doubtful = sum(outcome.identity in UNSURE for outcome in others)
         also = [f"{len(others) - doubtful} other sessions recognised"]
         also += [f"{doubtful} that may show somebody else to check"] if doubtful else []
         say(f"{number_of(len(applied), 'timeline')} rewritten; {', '.join(also)}.")
-        say(f"Report: {directory / 'reports' / 'index.html'}")
+        if pages or not roles:
+            say(f"Report: {directory / 'reports' / 'index.html'}")
+        else:
+            warn(f"{directory}: the reports are as they were before.")
+        _tell_unreadable(unreadable)
         return
     embed = _embedder(identity, "people are distinguished by place and time only")
     with work_in(directory, "people", key, options={"apply": False}):
         with progress_bar("Looking for people") as update:
-            found = find_people(directory, embed, update)
+            found = find_people(directory, embed, update, unreadable.append)
         table = write_people(found, directory)
         with progress_bar("Looking for seats") as update:
             stills = find_stills(directory, found, update)
@@ -100,6 +113,15 @@ def people(
         page = write_people_page(found, table, directory / "people.html", spoken, stills, decimal)
     say(f"Look at: {page}")
     say(f"Correct: {table}")
+    _tell_unreadable(unreadable)
+
+
+def _tell_unreadable(errors: "Sequence[TimelineError]") -> None:
+    """Print each error; exit 1 if there is one."""
+    for message in dict.fromkeys(map(str, errors)):
+        tell_error(message)
+    if errors:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _embedder(identity: str, without: str) -> "Embedder | None":
@@ -164,6 +186,7 @@ def review(
 
     Example: emonext review study P012 S01
     """
+    from pipeline.errors import TimelineError
     from pipeline.review.annotated_video import CopyOptions
     from pipeline.review.films import find_video
     from pipeline.review.reviews import Request, sessions_to_review
@@ -185,13 +208,17 @@ def review(
     sessions_in(directory)  # raises if there is no session, before the folder is locked
     copy = CopyOptions(blur, sound=sound, ribbon=ribbon, language=spoken.name)
     request = Request(None if no_video else copy, video or (), original=original, overwrite=overwrite)
+    unreadable: list[TimelineError] = []
     shown = asdict(copy) | {"video": not no_video, "original": original}
     with folder_lock(directory):
         chosen = sessions_to_review(directory, patient, session)  # an unknown session is not logged
         remove_partials(directory / "review")
         with audited(directory, "review", chosen, shown) as ending:
             written, failed = _review(directory, chosen, request, spoken, alone=session is not None)
-            update_session_pages(directory, written, find_video)
+            try:
+                update_session_pages(directory, written, find_video)
+            except TimelineError as error:  # of any session of the folder
+                unreadable.append(error)
             ending.states.update({ids: "failed" if ids in failed else "done" for ids in chosen})
     silent = [" ".join(ids) for ids, one in written.items() if sound and one.shown and not one.shown.sound]
     if silent:
@@ -203,6 +230,9 @@ def review(
         say(f"Review: {one.page}")
     else:
         _tell_reviews(directory, written, failed)
+    _tell_unreadable([error for error in unreadable if str(error) not in failed.values()])
+    if failed:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _review(
@@ -290,7 +320,7 @@ def translate_reviews(directory: Path, language: "Language") -> None:
 
 
 def _tell_reviews(directory: Path, written: "dict[Ids, Review]", failed: "dict[Ids, str]") -> None:
-    """Print a line for each failed session and a summary; exit 1 if a session failed."""
+    """Print a line for each failed session and a summary."""
     for ids, error in failed.items():
         line = f"{' '.join(ids)}: failed: {with_flags(error)}"
         err_console.print(line, markup=False, soft_wrap=True)
@@ -300,4 +330,3 @@ def _tell_reviews(directory: Path, written: "dict[Ids, Review]", failed: "dict[I
     if failed:
         one = " ".join(map(quote, (str(directory), *next(iter(failed)))))
         say(f"Where a recording has moved: emonext review {one} --video FILE")
-        raise typer.Exit(EXIT_INCOMPLETE)

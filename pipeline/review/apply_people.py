@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import VideoError
+from pipeline.errors import TimelineError, VideoError, raise_error
 from pipeline.identity.embedding import Embedder
 from pipeline.identity.gallery import StoredFaces, read_references, read_session_faces, write_gallery
 from pipeline.identity.patient import Patient, by_faces
 from pipeline.identity.roles import apply_manual_roles, patient_from_roles, roles_path, write_roles
 from pipeline.identity.session_people import people_by_face
-from pipeline.processing.other_sessions import compare_sessions
+from pipeline.processing.other_sessions import OnUnreadable, compare_sessions
 from pipeline.processing.session_tables import described_patient, read_roles, write_session
 from pipeline.reasons import Reason
 from pipeline.records import UNSURE, FrameFaces, Ids, OnProgress
@@ -30,6 +30,7 @@ def apply_people(
     write_pages: Callable[[Path], object] = lambda out: None,
     embed: Embedder | None = None,
     on_session: OnProgress = lambda done, total: None,
+    on_unreadable: OnUnreadable = raise_error,
 ) -> tuple[list[Outcome], list[Outcome]]:
     """Rewrite the timelines of these sessions; later runs keep the roles.
 
@@ -39,6 +40,8 @@ def apply_people(
 
     :param said: roles of tracks; ``None``: take back the approval of a session without a face.
     :param write_pages: called last, while the folder is still locked, so that no purge can run in between.
+    :param on_unreadable: called with a table of another session that can't be read, while everything else is
+        done; default: raise the error.
     :returns: outcomes of the sessions with manual roles, and of the patient's other sessions that
         changed.
     :raises OutputError: a file can't be written, or a run is using the folder.
@@ -62,16 +65,23 @@ def apply_people(
                     ending.states[ids] = "roles put right"
                 on_session(done, total)
             for done, ids in enumerate(waiting, len(said) + 1):
-                again = embed and _recognise_again(out, ids, videos_of(before[ids]), embed)
+                again = None
+                try:
+                    again = embed and _recognise_again(out, ids, videos_of(before[ids]), embed)
+                except TimelineError as error:
+                    on_unreadable(error)
                 if again:
                     recognised.append(before[ids].with_result(again))
                     record(out, recognised[-1])
                     ending.states[ids] = "recognised"
                 on_session(done, total)
-            contradicted = compare_sessions(out, {patient_id for patient_id, _ in said})
+            contradicted = compare_sessions(out, {patient_id for patient_id, _ in said}, on_unreadable)
             ending.states |= {outcome.ids: outcome.state for outcome in contradicted}
             if said:
-                write_pages(out)
+                try:
+                    write_pages(out)
+                except TimelineError as error:
+                    on_unreadable(error)
     return applied, recognised + contradicted
 
 

@@ -7,7 +7,7 @@ table; the timelines of these sessions are then rewritten from ``faces/``.
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.errors import InputError, VideoError
+from pipeline.errors import InputError, TimelineError, VideoError, raise_error
 from pipeline.identity.clustering import TrackInfo, describe_tracks, identities, link_tracks
 from pipeline.identity.embedding import Embedder, align
 from pipeline.identity.portraits import best_faces
 from pipeline.identity.recognition import recognise
+from pipeline.processing.other_sessions import OnUnreadable
 from pipeline.processing.session_tables import read_roles, read_samples
 from pipeline.reasons import Reason, read_reason
-from pipeline.records import SURE, FrameFaces, Ids, Person
+from pipeline.records import SURE, FrameFaces, Ids, OnProgress, Person
 from pipeline.stats.spread import spread
 from pipeline.store.coverage import sample_seconds
 from pipeline.store.parquet import malformed_as_timeline_error
@@ -58,23 +59,33 @@ class FacePictures:
 
 
 def find_people(
-    out: Path, embed: Embedder | None, on_session: Callable[[int, int], None] = lambda done, total: None
+    out: Path,
+    embed: Embedder | None,
+    on_session: OnProgress = lambda done, total: None,
+    on_unreadable: OnUnreadable = raise_error,
 ) -> list[Person]:
     """Find the people of every session of a folder: sessions to check first, then by patient and session.
 
     Faces are decoded from the videos. With ``embed``, tracks are linked by face, and people across the
     patient's sessions; without it, tracks are linked by place and time only.
 
+    :param on_unreadable: called with a table that can't be read, while other sessions go on; default: raise
+        the error.
     :raises InputError: there is no session.
-    :raises TimelineError: a file can't be read.
+    :raises TimelineError: no session can be read.
     """
     before = read_outcomes(out)
     # sessions to check come first
     sessions = sorted(sessions_with_timeline(out), key=lambda ids: _identity(before.get(ids)) in SURE)
     people: list[Person] = []
     for done, ids in enumerate(sessions, start=1):
-        with malformed_as_timeline_error(timeline_path(out, *ids)):
-            people += _people_of(out, ids, videos_of(before.get(ids)), embed)
+        try:
+            with malformed_as_timeline_error(timeline_path(out, *ids)):
+                people += list(_people_of(out, ids, videos_of(before.get(ids)), embed))
+        except TimelineError as error:
+            if done == len(sessions) and not people:
+                raise
+            on_unreadable(error)
         on_session(done, len(sessions))
     if embed is None:
         return people

@@ -65,12 +65,15 @@ def people_page(
         _session(number, list(of_session), language, stills.get(ids))
         for number, (ids, of_session) in enumerate(groups)
     ]
+    to_check = [session for session in sessions if session["identity"] not in SURE]
     others = [session for session in sessions if session["identity"] in SURE]
     return render(
         "people.html",
         language,
-        to_check=[session for session in sessions if session["identity"] not in SURE],
+        to_check=to_check,
+        patients_to_check=_patients(to_check),
         others=others,
+        other_patients=_patients(others),
         others_count=language.ngettext("%(count)s\u00a0session", "%(count)s\u00a0sessions", len(others)),
         compared=any(person.alike for person in people),
         roles=ROLES,
@@ -81,6 +84,16 @@ def people_page(
         data=_data(people, sessions, table, language, decimal),
         **INLINE.of_page(with_figures=False, own=(*DRAWING_FILES, SCRIPT_FILE)),
     )
+
+
+def _patients(sessions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each patient with the first of these sessions, and how many there are; none if there is one patient."""
+    found = [
+        {"patient_id": patient_id, "first": rows[0]["number"], "count": len(rows)}
+        for patient_id, of_patient in groupby(sessions, key=lambda session: session["patient_id"])
+        for rows in [list(of_patient)]
+    ]
+    return found if len(found) > 1 else []
 
 
 def _session(

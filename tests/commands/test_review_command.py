@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
+from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, Ended, assert_one_line_naming
+from edited_tables import rewrite
 
 import pipeline.review.annotated_video
 from pipeline.store.audit import read_runs
@@ -104,3 +105,53 @@ def test_that_a_recording_has_no_sound_is_said(emonext: Emonext, two: Path) -> N
     ended = emonext("review", two, "P1", "S1", "--sound")
     assert (ended.code, ended.err) == (DONE, "Note: the recording has no sound: P1 S1.\n")
     assert "The copy has no sound." in (two / "review" / "P1" / "S1.html").read_text("utf-8")
+
+
+# --- a damaged timeline of one session
+
+
+@pytest.fixture
+def damaged(two: Path) -> Path:
+    """The second patient's timeline."""
+    path = two / "timelines/patient_id=P2/S1.parquet"
+    path.write_bytes(b"PAR1 damaged PAR1")
+    return path
+
+
+def assert_told(ended: Ended, path: Path) -> None:
+    assert ended.code == INCOMPLETE
+    assert f"{path}: not a file of this program, or damaged; run `emonext process` again" in ended.err
+    assert ended.err.count(str(path)) == 1
+
+
+def test_the_others_are_reviewed(emonext: Emonext, two: Path, damaged: Path) -> None:
+    ended = emonext("review", two, "--blur", "all")
+    assert_told(ended, damaged)
+    assert ended.out.startswith("1 done (0 with a video that was up to date), 1 failed\n")
+    assert (two / "review" / "P1" / "S1.html").exists()
+
+
+def test_the_people_of_the_others_are_listed_and_their_roles_applied(
+    emonext: Emonext, two: Path, damaged: Path
+) -> None:
+    listed = emonext("people", two)
+    assert_told(listed, damaged)
+    assert [line.split(":")[0] for line in listed.out.splitlines()] == ["Look at", "Correct"]
+    page = (two / "people.html").read_text("utf-8")
+    assert "Patient P1" in page
+    assert "Patient P2" not in page
+    rewrite(two / "people.csv", lambda row: {"approved": "yes"})
+    applied = emonext("people", two, "--apply", two / "people.csv")
+    assert_told(applied, damaged)
+    assert applied.out.startswith("1 timeline rewritten;")
+    assert "the reports are as they were before" in applied.err
+    assert read_outcomes(two)["P1", "S1"].identity == "confirmed"
+
+
+def test_without_any_timeline_that_can_be_read_people_fails(
+    emonext: Emonext, two: Path, damaged: Path
+) -> None:
+    (two / "timelines/patient_id=P1/S1.parquet").write_bytes(b"PAR1 damaged PAR1")
+    ended = emonext("people", two)
+    assert ended.code == BAD_INPUT
+    assert not ended.out

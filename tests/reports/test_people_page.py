@@ -54,6 +54,20 @@ def data_of(page: str) -> dict[str, object]:
     return dict(json.loads(found[1]))
 
 
+def test_the_page_leads_to_each_patient() -> None:
+    assert 'class="jumps"' not in people_page(PEOPLE, "people.csv"), "there is one patient"
+    others = [person("S1", patient_id="P2"), person("S1", patient_id="P3", identity="confirmed", reason=None)]
+    page = people_page([*PEOPLE, *others], "people.csv")
+    to_check, known = page.split("<details>")
+    jumps = re.findall(r'<li><a href="#(session-\d)">(P\d)</a>(?: <span class="quiet">\((\d)\))?', to_check)
+    assert jumps == [("session-0", "P1", "2"), ("session-3", "P2", "")]
+    assert re.findall(r'<li><a href="#(session-\d)">(P\d)', known) == [
+        ("session-1", "P1"),
+        ("session-4", "P3"),
+    ]
+    assert all(f'id="{place}"' in to_check for place, *_ in jumps)
+
+
 def test_sessions_to_check_come_first_and_the_others_are_folded() -> None:
     page = people_page(PEOPLE, "people.csv")
     unfolded, folded = page.split("<details>")
