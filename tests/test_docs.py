@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import name_of
+from command_line import ENGINE, name_of
 from documents import COMMAND, ROOT, documents
 from made_once import made_once
 from PIL import Image
@@ -76,8 +76,9 @@ def why_not(command: str) -> str | None:
 
 
 def emonext(command: str) -> int:
-    """Runs the command in this process → its exit code."""
+    """Runs the command in this process, and its sessions too → its exit code."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(*ENGINE)
         patch.setattr(sys, "argv", [*shlex.split(command), *ANSWERS.get(command, [])])
         try:
             cli.main()

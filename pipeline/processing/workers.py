@@ -58,7 +58,7 @@ def free_gpu_bytes() -> int | None:
     ask = ["nvidia-smi", f"--id={first}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     with suppress(OSError, ValueError, subprocess.SubprocessError):
         answer = subprocess.run(  # noqa: S603 — a fixed program
-            ask, capture_output=True, text=True, check=True, timeout=10
+            ask, capture_output=True, encoding="utf-8", check=True, timeout=10
         )
         return int(answer.stdout) * 2**20
     return None

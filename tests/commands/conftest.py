@@ -2,35 +2,16 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import DONE, Emonext, Ended
+from command_line import DONE, ENGINE, Emonext, Ended
 from skimage.data import astronaut
 from videos import encode, with_faces
 
 import cli
-from pipeline.processing.jobs import Engine, Job, OnSession, in_this_process
-from pipeline.processing.session import Networks
-from pipeline.store.status import Outcome
-
-
-def engine_in_this_process(
-    make: Callable[..., Networks], jobs: int | None, device: str, sessions: int
-) -> Engine:
-    """In place of workers, each of which would import torch; the networks are made as late as theirs."""
-
-    def run(left: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
-        if left:
-            yield from in_this_process(make(cores=1))(left, on_session)
-
-    return run
-
-
-ENGINE = ("pipeline.commands.process._on_this_machine", engine_in_this_process)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ OTHERS = {
     *("--disable-usage-stats", "--object-store-memory"),  # ray start
     "--version",  # before any command
     "--timeout",  # pytest
+    *("--id", "--query-gpu", "--format"),  # nvidia-smi
     *("--clear-output", "--inplace"),  # jupyter nbconvert
     "--work",  # tests/manual/trial_study.py
     *("--head", "--address", "--port", "--node-ip-address", "--num-cpus", "--num-gpus", "--min-worker-port"),

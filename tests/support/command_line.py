@@ -1,12 +1,15 @@
 """The result of a command."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 import cli
+from pipeline.processing.jobs import Engine, Job, OnSession, in_this_process
+from pipeline.processing.session import Networks
+from pipeline.store.status import Outcome
 
 ROOT = Path(__file__).parents[2]
 DONE, INCOMPLETE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -34,6 +37,22 @@ def assert_one_line_naming(ended: Ended, name: str) -> None:
 
 def assert_nothing_half_written(folder: Path) -> None:
     assert not [path for path in folder.rglob("*") if ".partial" in path.name]
+
+
+def engine_in_this_process(
+    make: Callable[..., Networks], jobs: int | None, device: str, sessions: int
+) -> Engine:
+    """In place of workers, each of which would import torch; the networks are made as late as theirs."""
+
+    def run(left: Sequence[Job], on_session: OnSession) -> Iterator[Outcome]:
+        if left:
+            yield from in_this_process(make(cores=1))(left, on_session)
+
+    return run
+
+
+ENGINE = ("pipeline.commands.process._on_this_machine", engine_in_this_process)
+"""To be patched, so that sessions are processed in this process."""
 
 
 # --- help
