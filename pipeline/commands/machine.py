@@ -186,7 +186,7 @@ def bench(
     fps: SampleFps = 5.0,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
-    batch_size: BatchSize = 64,
+    batch_size: BatchSize = 16,
     min_face: MinFace = 40,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Compare with facenet-pytorch's detector, run on every sample.")

@@ -76,7 +76,7 @@ def process(
     fps: SampleFps = 5.0,
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
-    batch_size: BatchSize = 64,
+    batch_size: BatchSize = 16,
     min_face: MinFace = 40,
     patient_track: PatientTrack = "longest",
     identity: Identity = "dlib",

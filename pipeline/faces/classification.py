@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pipeline.faces.warp import signed
 from pipeline.records import Face, FaceState, FrameFaces
 
-DEFAULT_BATCH_SIZE = 64
+# Large batches are hardly faster, and decoding would wait while they are classified.
+DEFAULT_BATCH_SIZE = 16
 
 Pose = tuple[float, float, float]
 """Yaw, pitch and roll of a head, degrees."""

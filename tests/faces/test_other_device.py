@@ -71,7 +71,7 @@ def test_tensors_of_two_devices_do_not_mix() -> None:
     [
         pytest.param(0, 0.999, 0.01, id="upright"),
         # looked at several times, each in whole pixels: rounding grows
-        pytest.param(1, 0.95, 0.1, id="lying"),
+        pytest.param(1, 0.8, 0.2, id="lying"),
     ],
 )
 def test_faces_are_the_same(
