@@ -230,7 +230,9 @@ PLAIN_BROWSER = [
 def chromium() -> Iterator[Any]:
     """For a module, not for all: playwright's event loop would run on beside tests that start their own."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
+    program = (
+        shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
+    )
     if program is None:
         pytest.skip("needs chromium on the PATH")
     with playwright.sync_playwright() as driver:
