@@ -1,6 +1,7 @@
 """Run each session in a separate process, so that a decoder that crashes or hangs fails only its session."""
 
 import ctypes
+import math
 import os
 import signal
 import subprocess
@@ -21,9 +22,9 @@ from pipeline.store.status import Outcome
 # A session without a new sample for this long, s, is stalled; the slowest machine and share are faster.
 DEFAULT_STALL_S = 600.0
 
-# Resources of a worker: one core for decoding and one for the networks; memory measured at 1920×1080, rounded
-# up.
-WORKER_CORES = 2
+# Resources of a worker: one core for decoding and one for the networks, which are busy for three quarters of
+# the time; memory measured at 1920×1080, rounded up.
+WORKER_CORES, _BUSY_CORES = 2, 1.5
 WORKER_BYTES = 2 * 2**30
 
 # Sessions per GPU, and a GPU's memory per session; not measured. Decoding for this many takes 16 cores, more
@@ -42,7 +43,7 @@ _processes = get_context("spawn")
 
 def default_jobs(device: str = "auto") -> int:
     """Number of parallel sessions for which cores and memory suffice, also of a GPU that they share."""
-    room = [usable_cores() // WORKER_CORES, psutil.virtual_memory().available // WORKER_BYTES]
+    room = [math.ceil(usable_cores() / _BUSY_CORES), psutil.virtual_memory().available // WORKER_BYTES]
     free = None if device == "cpu" else free_gpu_bytes()
     if free is not None:
         room += [SESSIONS_A_GPU, free // _GPU_BYTES]

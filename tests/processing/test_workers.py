@@ -130,10 +130,10 @@ def test_there_is_always_room_for_one_session() -> None:
     [
         ("echo 81559", "auto", 8),
         ("echo 7900", "cuda", 3),
-        ("echo 7900", "cpu", 32),
+        ("echo 7900", "cpu", 43),
         ("echo 900", "auto", 1),
-        ("echo no devices were found; exit 6", "auto", 32),
-        ("exit 9", "auto", 32),
+        ("echo no devices were found; exit 6", "auto", 43),
+        ("exit 9", "auto", 43),
     ],
 )
 def test_a_gpu_is_shared_as_its_memory_allows(
