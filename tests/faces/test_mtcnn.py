@@ -15,7 +15,7 @@ from videos import first_pictures
 from pipeline.checks.facenet_baseline import COMPARED_FACE_PX, FacenetDetector
 from pipeline.errors import InputError
 from pipeline.faces.detection import Detections
-from pipeline.faces.mtcnn import Cascade
+from pipeline.faces.mtcnn import Cascade, _Pooled
 
 EVERY = {
     "single_face.mp4": 15,
@@ -265,3 +265,15 @@ def test_a_face_is_looked_for_in_its_own_picture(face: NDArray[np.uint8], real_d
     found = real_detector.refine(images, box.repeat(3, axis=0), frame)
     assert found.probability[1] > 0.9
     assert found.probability[[0, 2]].max() < 0.3
+
+
+def test_pooling_before_prelu_gives_the_same_numbers() -> None:
+    torch.manual_seed(0)
+    convolution, act = torch.nn.Conv2d(3, 9, 3), torch.nn.PReLU(9)
+    pool = torch.nn.MaxPool2d(2, 2, ceil_mode=True)
+    act.weight.data = torch.linspace(-1.3, 1.2, 9)  # as PNet's
+    x = torch.randn(2, 3, 24, 31)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            _Pooled(convolution, act, pool)(x), pool(act(convolution(x))), rtol=0, atol=0
+        )
