@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -155,6 +155,13 @@ def tell_error(message: str) -> None:
         err_console.print(f"[red]Error:[/red] {on_screen(with_flags(message))}", soft_wrap=True)
     except OSError:
         discard_output(sys.stderr)
+
+
+def tell_errors(errors: Iterable[Exception], told: Container[object] = ()) -> None:
+    """Print each message once, without those that were told elsewhere."""
+    for message in dict.fromkeys(map(str, errors)):
+        if message not in told:
+            tell_error(message)
 
 
 class _TimeLeft(ProgressColumn):

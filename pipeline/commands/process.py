@@ -24,7 +24,7 @@ from pipeline.commands.console import (
     progress_bar,
     refuse_given,
     say,
-    tell_error,
+    tell_errors,
     tell_problems,
     tell_to_check,
     warn,
@@ -197,10 +197,7 @@ def process(
     if network is None and find_spec("dlib") is None:
         _tell_not_compared(sessions)
     _tell_left_out(left_out)
-    told = {outcome.reason for outcome in outcomes}
-    for message in dict.fromkeys(map(str, unreadable)):
-        if message not in told:
-            tell_error(message)
+    tell_errors(unreadable, {outcome.reason for outcome in outcomes})
     tell_outcomes(sessions, outcomes, out, others)
     if left_out or unreadable:
         raise typer.Exit(EXIT_INCOMPLETE)

@@ -1,6 +1,6 @@
 """The commands `people` and `review`."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipeline.commands.console import (
     progress_bar,
     refuse_given,
     say,
-    tell_error,
+    tell_errors,
     tell_problems,
     warn,
     with_flags,
@@ -116,10 +116,9 @@ def people(
     _tell_unreadable(unreadable)
 
 
-def _tell_unreadable(errors: "Sequence[TimelineError]") -> None:
-    """Print each error; exit 1 if there is one."""
-    for message in dict.fromkeys(map(str, errors)):
-        tell_error(message)
+def _tell_unreadable(errors: "Sequence[TimelineError]", told: Container[object] = ()) -> None:
+    """Print each error that was not told elsewhere; exit 1 if there is an error."""
+    tell_errors(errors, told)
     if errors:
         raise typer.Exit(EXIT_INCOMPLETE)
 
@@ -230,7 +229,7 @@ def review(
         say(f"Review: {one.page}")
     else:
         _tell_reviews(directory, written, failed)
-    _tell_unreadable([error for error in unreadable if str(error) not in failed.values()])
+    _tell_unreadable(unreadable, failed.values())
     if failed:
         raise typer.Exit(EXIT_INCOMPLETE)
 
