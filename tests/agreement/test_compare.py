@@ -230,6 +230,7 @@ def test_files_of_figures_and_disagreements(out: Path) -> None:
     assert {row["second"] for row in rows} == {"'=anna"}, "no spreadsheet runs it as a formula"
 
 
+@pytest.mark.slow
 def test_the_made_study(summarized_study: Path, tmp_path: Path) -> None:
     """Made raters are a little late, miss some and mistake some; resting faces mislead the raw reading."""
     shutil.copytree(summarized_study, tmp_path, dirs_exist_ok=True)

@@ -287,6 +287,7 @@ def test_settings_that_contradict_each_other_are_refused(
     assert_one_line_naming(ended, str(options[0]))
 
 
+@pytest.mark.slow
 def test_a_study_is_made_without_video(
     emonext: Emonext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ import reports.words.language
 from reports.errors import ReportError
 from reports.words.language import Language, language, languages
 
+pytestmark = pytest.mark.slow
+
 # What the pages show of the data: ids, conditions, columns, settings and their values, names of people and
 # models. Put what a new page shows of its data here, or into <code>.
 DATA = (

@@ -172,6 +172,7 @@ def test_the_studys_own_settings_are_always_among_the_choices() -> None:
 # --- the numbers of a session
 
 
+@pytest.mark.slow
 def test_thinned_shares_are_those_computed_row_by_row(with_effect: Path) -> None:
     """Each kept sample lasts until the next kept one, at most two steps; the last until the end."""
     timeline = read_timeline(timeline_path(with_effect, "P02", "S03"))
@@ -298,6 +299,7 @@ def test_a_planted_effect_is_positive_in_all_analyses(with_effect: Path) -> None
     assert own["difference_low"] < true < own["difference_high"]
 
 
+@pytest.mark.slow
 def test_where_there_is_no_effect_the_own_interval_includes_zero(without_effect: Path) -> None:
     table = read_multiverse(without_effect)
     for own in table.filter("own").iter_rows(named=True):

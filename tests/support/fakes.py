@@ -16,7 +16,8 @@ def find_squares(images: NDArray[np.uint8]) -> list[Detections]:
 
 
 def _squares(image: NDArray[np.uint8]) -> Detections:
-    areas = find_objects(label(image.mean(axis=2) > 40)[0])
+    red, green, blue = image.astype(np.uint16).transpose(2, 0, 1)
+    areas = find_objects(label(red + green + blue > 120)[0])
     boxes = [[s[1].start, s[0].start, s[1].stop, s[0].stop] for s in areas if s[0].stop - s[0].start > 8]
     boxes_xyxy = np.array(boxes, np.float32).reshape(-1, 4)
     centres = (boxes_xyxy[:, None, :2] + boxes_xyxy[:, None, 2:]) / 2
