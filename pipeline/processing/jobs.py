@@ -59,10 +59,12 @@ def make_job(
 ) -> Job:
     """:param before: the last outcome; a video is read only if that can spare processing it."""
     found = stamp(session.videos)
+    decisive = asdict(settings)
+    del decisive["batch_size"]  # for speed alone: it changes no more than the last digits
     others = {
         "schema": SCHEMA_VERSION,
         "session": _relevant(session),
-        "settings": asdict(settings),
+        "settings": decisive,
         "weights": weights_sha256,
         "key": key_id(),
     }

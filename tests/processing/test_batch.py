@@ -161,6 +161,17 @@ def test_what_is_done_is_skipped_and_keeps_its_row(
     assert states(out) == {"S1": "done", "S2": "done", "S3": "done"}
 
 
+@pytest.mark.parametrize(
+    ("settings", "state"), [(Settings(sample_fps=10), "done"), (Settings(batch_size=3), "skipped")]
+)
+def test_other_settings_are_a_reason_to_process_again_unless_they_change_the_speed_alone(
+    recordings: Sessions, out: Path, fake_networks: Networks, settings: Settings, state: str
+) -> None:
+    process(recordings[:1], out, Settings(), fake_networks)
+    (outcome,) = process(recordings[:1], out, settings, fake_networks)
+    assert outcome.state == state
+
+
 def test_overwrite_makes_it_anew_and_replaces_its_row(
     recordings: Sessions, out: Path, fake_networks: Networks
 ) -> None:
