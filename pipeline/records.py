@@ -240,6 +240,9 @@ column ``video``: beside the recordings it must not be taken for a second list."
 Ids = tuple[str, str]
 """Patient id and session id."""
 
+SAMPLE_FPS = 5.0
+"""Samples per second of video, by default."""
+
 OnProgress = Callable[[int, int], None]
 """Called with (done, total)."""
 

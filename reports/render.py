@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateNotFound, UndefinedError
 from markupsafe import Markup, escape
 
 from pipeline.store.counts import clock
@@ -82,6 +82,8 @@ def render(template: str, language: Language, **values: Any) -> Markup:
         return Markup(with_labels(html))  # noqa: S704
     except UndefinedError as error:
         raise ValueError(f"{template}: {error}") from error
+    except TemplateNotFound as error:  # an OSError; those are told as the disk's
+        raise RuntimeError(f"reports/templates/{error}: missing") from error
 
 
 _STACKED = re.compile(r'<table class="stacks\b.*?</table>', re.DOTALL)

@@ -267,3 +267,13 @@ def test_the_readme_is_short_and_leads_to_every_document() -> None:
     assert len(text.encode()) <= 6_000
     for path in DOCUMENTS[1:]:
         assert f"({name_of(path)})" in text
+
+
+def test_the_document_on_privacy_names_each_command_that_is_logged() -> None:
+    calls = re.compile(r'(?:work_in|audited)\(\w+, "(\w+)"')
+    sources = [path for room in ("pipeline", "reports") for path in (ROOT / room).rglob("*.py")]
+    logged = {name for path in sources for name in calls.findall(path.read_text(encoding="utf-8"))}
+    text = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    listed = text.partition("## Audit log")[2].partition("lock the folder")[0]
+    assert "adapt" in logged
+    assert [name for name in sorted(logged) if not re.search(rf"`(study )?{name}\b", listed)] == []

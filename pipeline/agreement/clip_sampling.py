@@ -113,7 +113,7 @@ def find_frame(
 
 def _why_left_out(row: dict[str, object]) -> str:
     if row["identity"] not in SURE:
-        return "the patient is not confirmed; run `emonext people`"
+        return "it is not certain who the patient is; run `emonext people`"
     return "" if row["enough"] else "too little was seen"
 
 

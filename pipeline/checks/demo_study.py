@@ -20,7 +20,7 @@ from scipy.signal import lfilter
 
 from pipeline.errors import InputError, OutputError
 from pipeline.processing.session import Settings
-from pipeline.records import EMOTIONS, valence
+from pipeline.records import EMOTIONS, SAMPLE_FPS, valence
 from pipeline.store.files import make_private_folder
 from pipeline.store.parquet import to_table, write_table
 from pipeline.store.paths import timeline_path
@@ -37,7 +37,6 @@ CONDITIONS = ("baseline", "music", "baseline", "garden", "music", "baseline", "g
 SMILES_WITH_MUSIC = 2.0
 """Factor on the rate of smiles with music."""
 
-_SAMPLE_FPS = 5.0
 _NEUTRAL = EMOTIONS.index("neutral")
 
 # Episodes per minute at baseline, and their mean length, s.
@@ -223,7 +222,7 @@ def _write(
     random: np.random.Generator,
 ) -> Outcome:
     """Write one timeline → outcome of the session."""
-    time_s = np.arange(0, LENGTH_S, 1 / _SAMPLE_FPS)
+    time_s = np.arange(0, LENGTH_S, 1 / SAMPLE_FPS)
     probabilities = as_classified(time_s, shown, patient.rest, random)
     status = _statuses(time_s, patient, random)
     metadata = _metadata(ids, condition, recorded_at, float((status == "ok").mean()))
@@ -365,7 +364,7 @@ def _metadata(ids: dict[str, str], condition: str, recorded_at: datetime, covera
             "attention_to": "camera",
         },
         "weights": {"name": "made", "sha256": "0" * 64, "reads": "votes", "temperature": 1.0},
-        "settings": asdict(Settings(sample_fps=_SAMPLE_FPS)),
+        "settings": asdict(Settings()),
         "patient": {
             "track": 1,
             "also": [],

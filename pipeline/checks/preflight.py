@@ -3,8 +3,8 @@
 A few hundred pictures are checked instead of the whole recording, so that the coordinator has the result
 within seconds, with the patient's chair still in front of the camera.
 
-Accuracies below are those of earlier weights on degraded pictures, of 86.6 % on good pictures; the model card
-("In poor pictures") has those of the present ones.
+Accuracies below are of the weights atto on degraded pictures (model card, "In poor pictures"); on good ones
+they have 87.4 %.
 """
 
 from collections import Counter
@@ -25,11 +25,11 @@ from pipeline.video.container import VideoInfo
 # 30 px and three quarters of those of 24 px.
 SMALLEST_FACE_PX = 45
 
-# Below 30 px `process` also misses faces, and accuracy falls (84.4 % at 28 px). A face of 60 px may shrink to
+# Below 30 px `process` also misses faces, and accuracy falls (85.5 % at 28 px). A face of 60 px may shrink to
 # half when the patient leans back and turns.
 GOOD_FACE_PX, USABLE_FACE_PX = 60.0, 30.0
 
-# With a quarter of the light, FER2013's median face has 27 % of white, and accuracy 83.5 %. At 80 % of white,
+# With a quarter of the light, FER2013's median face has 27 % of white, and accuracy 84.3 %. At 80 % of white,
 # or with a fifth of the face burnt out, a face is brighter than almost all training faces.
 GOOD_BRIGHTNESS, TOO_BRIGHT, BURNT_LEVEL, BURNT_SHARE = 0.25, 0.8, 250, 0.2
 
@@ -37,7 +37,7 @@ GOOD_BRIGHTNESS, TOO_BRIGHT, BURNT_LEVEL, BURNT_SHARE = 0.25, 0.8, 250, 0.2
 # light source, and does harm if the face is below two fifths of white.
 BACKLIGHT, SHADED = 1.7, 0.4
 
-# Blurred by σ = 1 px of 48, FER2013's median face has a sharpness of 138 (84.3 %), by 1.5 px of 43 (79.8 %).
+# Blurred by σ = 1 px of 48, FER2013's median face has a sharpness of 138 (85.3 %), by 1.5 px of 43 (81.7 %).
 GOOD_SHARPNESS = 100.0
 
 # OpenFace's author gives 30° yaw and 20° pitch as the range of best performance (Baltrušaitis 2017).

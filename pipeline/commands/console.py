@@ -98,7 +98,7 @@ def warn_of(paths: "Sequence[Path]", kind: str, what: str) -> None:
 
 
 def warn(line: str) -> None:
-    err_console.print(f"Note: {line}", markup=False, soft_wrap=True)
+    err_console.print(f"Note: {with_flags(line)}", markup=False, soft_wrap=True)
 
 
 # A note names at most this many files.
@@ -108,23 +108,25 @@ _MAX_NAMED = 5
 def tell_left_out(problems: "Sequence[str]") -> None:
     """Print which of the study's own files (events, scales) were not used, and why."""
     for problem in problems:
-        err_console.print(f"Left out: {problem}", markup=False, soft_wrap=True)
+        err_console.print(f"Left out: {with_flags(problem)}", markup=False, soft_wrap=True)
 
 
 _FIELDS = (
-    *("batch_size", "by", "codes", "device", "engine", "enter", "image_size", "init", "jobs", "leave"),
+    *("adjust", "batch_size", "by", "clips", "codes", "device", "engine", "enter", "format"),
     *(
+        "further_share",
+        "image_size",
+        "init",
+        "init_share",
+        "jobs",
+        "leave",
         "min_coverage",
         "name",
         "optimizer",
         "out",
-        "patient_track",
-        "preset",
-        "rated",
-        "ray_address",
-        "reading",
     ),
-    *("size", "split", "votes", "further_share", "init_share"),
+    *("overlap", "patient_track", "preset", "rated", "rater", "ray_address", "reading", "seconds", "size"),
+    *("split", "votes"),
 )
 FLAGS = {field: f"--{field.replace('_', '-')}" for field in _FIELDS} | {
     "bridge_s": "--bridge",

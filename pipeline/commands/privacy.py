@@ -130,11 +130,13 @@ def audit_verify(
     from pipeline.store.audit import verify
 
     found = verify(directory, head)
-    for line in (*found.faults, *found.notes):
+    replaced = f"the head {head} is not in this log: the log was replaced, or the head is of another folder"
+    for line in (*found.faults, *found.notes, *(() if found.holds_kept_head else (replaced,))):
         err_console.print(f"{directory}: {line}", markup=False, soft_wrap=True)
     chain = "chain broken" if found.faults else "chain intact"
+    chain += "" if found.holds_kept_head else ", but not the log of the given head"
     say(f"{number_of(found.entries, 'entry', 'entries')}, {chain}, head {found.head}")
-    if found.faults:
+    if found.faults or not found.holds_kept_head:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

@@ -47,8 +47,8 @@ def rate(
 
     Give each rater the page, and put the table that the page saves into DIR/ratings; `agree` then measures
     the agreement with the machine, weighted back to the whole study. Clips come from sessions with enough
-    coverage in which the patient is confirmed. With a key, each page has a password, which is shown only
-    once. Run the command again to write the pages of the newest draw again.
+    coverage in which it is certain who the patient is. With a key, each page has a password, which is shown
+    only once. Run the command again to write the pages of the newest draw again.
 
     Example: emonext rate study --rater anna --rater ben
     """

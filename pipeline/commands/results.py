@@ -182,6 +182,12 @@ def summarize(
     if adapted := int(sessions["adapted"].sum()):
         known += f", {adapted} adapted to raters"
     say(f"{number_of(sessions.height, 'session')}, {known}.")
+    conditions = sorted(filter(None, sessions["condition"].unique()))
+    if conditions and settings.baseline_condition not in conditions:
+        warn(
+            f"no session has the condition {settings.baseline_condition} (--baseline), so none is corrected; "
+            f"the conditions are {', '.join(conditions)}."
+        )
     tell_patients(directory)
     say(f"Tables: {directory / 'summaries'}")
     _tell_deviations(directory)

@@ -26,6 +26,7 @@ from pipeline.reasons import Reason, read_reasons
 from pipeline.store.audit import audited
 from pipeline.store.coverage import summarize
 from pipeline.store.files import make_private_folder, remove_partials
+from pipeline.store.folders import check_no_part_of_results
 from pipeline.store.ids import check_id, find_clashes
 from pipeline.store.lock import folder_lock
 from pipeline.store.parquet import malformed_as_timeline_error
@@ -352,8 +353,9 @@ def _claim(out: Path) -> None:
     """Check the output folder before the first session.
 
     :raises OutputError: the folder can't be written to.
-    :raises InputError: the folder is encrypted, and no key is in use.
+    :raises InputError: the folder is encrypted, and no key is in use, or it is a part of other results.
     """
+    check_no_part_of_results(out)
     try:
         make_private_folder(out)
         TemporaryFile(dir=out).close()

@@ -13,7 +13,7 @@ from pipeline.faces.quality import QualityLimits
 from pipeline.faces.states import Facing
 from pipeline.faces.tracking import DEFAULT_MAX_GAP_S
 from pipeline.identity.embedding import Embedder
-from pipeline.records import Region, Voice
+from pipeline.records import SAMPLE_FPS, Region, Voice
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.video.container import VideoInfo
 from pipeline.video.decoding import check_sample_fps
@@ -41,7 +41,7 @@ class Settings:
     :param key_interval_s: time between samples with full detection, s; faces are followed in between.
     """
 
-    sample_fps: float = 5.0
+    sample_fps: float = SAMPLE_FPS
     min_face_px: int = DEFAULT_MIN_FACE_PX
     batch_size: int = DEFAULT_BATCH_SIZE
     patient_track: str = "longest"

@@ -38,6 +38,17 @@ def check_results(out: Path) -> Path:
     return out
 
 
+def check_no_part_of_results(out: Path) -> None:
+    """Refuse a folder that the program made within a results folder, such as its ``reports/``.
+
+    :raises InputError: it is one, or lies in one.
+    """
+    whole = out.resolve()
+    for folder in (whole, *whole.parents):
+        if folder.name in _RESULTS and (folder.parent / "status.parquet").is_file():
+            raise InputError(f"{out}: is a part of the results in {folder.parent}; choose another `out`.")
+
+
 def find_results(known: str = "") -> Path:
     """Find the results folder for a notebook, independent of the notebook's working folder.
 

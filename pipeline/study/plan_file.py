@@ -10,6 +10,7 @@ from pipeline.analysis.episodes import EpisodeSettings
 from pipeline.analysis.measures import measure_names
 from pipeline.analysis.summaries import RAW, SummarySettings
 from pipeline.errors import InputError
+from pipeline.records import SAMPLE_FPS
 from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import did_you_mean, read_toml, setting, shown
 from pipeline.study.session_rows import SESSION_MEASURES, ComparisonSettings
@@ -44,7 +45,7 @@ class AnalysisPlan:
     min_observed_s: float = SummarySettings.min_observed_s
     exclusions: str = ""
     episodes: EpisodeSettings = field(default_factory=EpisodeSettings)
-    sample_fps: float = 5.0
+    sample_fps: float = SAMPLE_FPS
     weights: str = ""
     weights_sha256: str = ""
 

@@ -34,6 +34,7 @@ OTHERS = {
 # The first words of a file of labelled faces, which look like a command.
 NO_COMMAND = "emonext faces 1"
 
+FIELD = re.compile(r"^(?:\{\}: )?`(\w+)`")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 COMMAND = re.compile(r"(?<![\w-])emonext ([a-z]+)(?: ([a-z]+))?")
 
@@ -100,6 +101,12 @@ def test_every_field_has_an_option_that_exists() -> None:
     assert set(FLAGS.values()) <= set().union(*COMMANDS.values())
     texts = [text for path in library() for text in texts_of(path)]
     assert [field for field in FLAGS if not any(f"`{field}`" in text for text in texts)] == []
+
+
+def test_every_named_field_with_an_option_is_shown_as_that_option() -> None:
+    fields = {option.removeprefix("--").replace("-", "_") for option in set().union(*COMMANDS.values())}
+    named = {field for path in library() for text in texts_of(path) for field in FIELD.findall(text)}
+    assert named & fields <= FLAGS.keys()
 
 
 def test_an_error_of_the_library_is_about_a_field_and_not_about_an_option() -> None:

@@ -106,7 +106,7 @@ def test_what_was_left_out_is_said_and_a_second_run_draws_nothing_new(
     assert refused.code == BAD_INPUT
     assert "--clips: only valid with --new" in refused.err
     new = run("rate", rated, "--new", "--clips", 3)
-    assert "Left out: P3 S1: the patient is not confirmed" in new.err
+    assert "Left out: P3 S1: it is not certain who the patient is" in new.err
     assert "3 clips of" in new.out
     assert len(read_clips(rated)) == 9
 

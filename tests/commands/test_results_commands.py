@@ -10,6 +10,7 @@ import pytest
 from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, assert_one_line_naming
 from multiverses import make_small
 from rich.console import Console
+from small_studies import make_small_study
 
 from pipeline.store.audit import IDS_FILE, read_runs
 from pipeline.store.encryption import use_no_key
@@ -86,6 +87,10 @@ def test_the_audit_log_is_shown_and_verified(
     whole = emonext("audit", "verify", out)
     assert (whole.code, whole.err) == (DONE, "")
     assert whole.out.startswith("4 entries, chain intact, head ")
+    other = emonext("audit", "verify", out, "--head", "0" * 64)
+    assert other.code == INCOMPLETE
+    assert "the log was replaced, or the head is of another folder" in other.err
+    assert "chain intact, but not the log of the given head" in other.out
     log = out / "audit.jsonl"
     log.write_text(log.read_text().replace('"process"', '"nothing"', 1))
     broken = emonext("audit", "verify", out)
@@ -259,6 +264,13 @@ def test_a_multiverse_is_told_in_a_sentence_and_removed_with_the_tables_it_is_of
         f"{table}: removed, as it was of the earlier tables; --multiverse writes it again."
     ]
     assert not table.exists()
+
+
+def test_a_baseline_that_no_session_has_is_told(emonext: Emonext, tmp_path: Path) -> None:
+    out = make_small_study(tmp_path / "results", 2)
+    told = "no session has the condition calm (--baseline), so none is corrected; the conditions are baseline"
+    assert told in emonext("summarize", out, "--baseline", "calm").err
+    assert "(--baseline)" not in emonext("summarize", out, "--baseline", "music").err
 
 
 def test_a_multiverse_without_conditions_says_why(emonext: Emonext, two: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from batches import Sessions, partial_files, process, states
 
-from pipeline.errors import OutputError
+from pipeline.errors import InputError, OutputError
 from pipeline.processing.batch import process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
@@ -52,6 +52,16 @@ def test_a_folder_that_can_t_be_written_to_is_refused_before_any_work(
     }[kind]
     with pytest.raises(OutputError, match="`out`"):
         process(recordings, out, Settings(), replace(fake_networks, detect=never))
+
+
+@pytest.mark.parametrize("part", ["reports", "reports/second", "timelines/patient_id=P1"])
+def test_a_part_of_other_results_is_refused_before_any_work(
+    recordings: Sessions, out: Path, fake_networks: Networks, part: str
+) -> None:
+    process(recordings[:1], out, Settings(), fake_networks)
+    with pytest.raises(InputError, match="is a part of the results in"):
+        process(recordings[1:], out / part, Settings(), replace(fake_networks, detect=never))
+    process(recordings[1:], out / "second", Settings(), fake_networks)
 
 
 def test_a_file_where_a_timeline_s_folder_should_be_fails_by_name(

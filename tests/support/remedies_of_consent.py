@@ -249,6 +249,13 @@ def a_made_study_in_a_file(kit: Kit) -> Steps:
     yield kit.run("demo", "--study", "--out", kit.folder / "other")
 
 
+@remedy(": is a part of the results in {}; choose another --out.")
+def results_within_the_reports_of_others(kit: Kit) -> Steps:
+    study, video = kit.study(), kit.video()
+    yield kit.run("process", video, "--out", study / "reports" / "second")
+    yield kit.process(video)
+
+
 @remedy("--session {}: names one session, but there are {} videos; give one video, or leave the option out.")
 def one_session_of_two_videos(kit: Kit) -> Steps:
     one, other = kit.video("P1_a.mp4"), kit.video("P1_b.mp4")
