@@ -13,6 +13,7 @@ from pipeline.privacy.purge import remake_pages
 from pipeline.processing.jobs import Engine, Job, OnSession, failed, make_job
 from pipeline.processing.other_sessions import OnUnreadable, compare_sessions
 from pipeline.processing.recordings_folder import (
+    OTHER_TABLES,
     FolderVideos,
     check_name,
     check_unlisted,
@@ -285,7 +286,7 @@ def _starting(
 
 def _videos(path: Path, on_left_out: OnLeftOut) -> tuple[Path, ...]:
     if not _is_folder(path):
-        if path.suffix.lower() in _OTHER_TABLES:
+        if path.suffix.lower() in OTHER_TABLES:
             raise InputError(
                 f"{path}: a list of sessions is a .csv or .xlsx file; in the spreadsheet, save it as one of "
                 "these."
@@ -308,10 +309,6 @@ def _videos(path: Path, on_left_out: OnLeftOut) -> tuple[Path, ...]:
     if not (found.here or faults):
         raise InputError(f"{path}: no video in this folder{_below(found)} ({', '.join(VIDEO_SUFFIXES)}).")
     return found.here
-
-
-# Suffixes of spreadsheets that can't be read.
-_OTHER_TABLES = (".xls", ".xlsm", ".ods", ".numbers", ".tsv")
 
 
 def _below(found: FolderVideos) -> str:

@@ -1,7 +1,10 @@
 """Find videos and lists of sessions in folders; refuse a listed video without its list."""
 
+import codecs
 import os
+import re
 import shlex
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +24,12 @@ from pipeline.store.spreadsheet import (
     read_table,
 )
 from pipeline.video.container import VIDEO_SUFFIXES
+
+OTHER_TABLES = (".xls", ".xlsm", ".ods", ".numbers", ".tsv")
+"""Suffixes of spreadsheets that can't be read."""
+
+# Of a file, to see whether it may be a list.
+_PEEKED_BYTES, _MOST_UNZIPPED_BYTES = 2**18, 2**24
 
 
 @dataclass(frozen=True)
@@ -118,13 +127,20 @@ def _check_folder(path: Path) -> None:
 def lists_in(folder: Path) -> list[Path]:
     """Lists of sessions in a folder, recognised by name or by their columns.
 
-    :raises InputError: the folder can't be read.
+    :raises InputError: the folder can't be read; or it holds no list but a file that may be one in another
+        form, whose consent would be ignored.
     """
     try:
-        tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES)
+        files = sorted(path for path in folder.iterdir() if path.name[0] not in ".~")
     except OSError as error:
         raise InputError(f"{folder}: can't be read ({error.strerror}).") from error
-    return [path for path in tables if path.name[0] not in ".~" and _is_list(path)]
+    lists = [path for path in files if path.suffix.lower() in TABLE_SUFFIXES and _is_list(path)]
+    if not lists and (unread := next(filter(_may_be_list, files), None)):
+        raise InputError(
+            f"{unread}: seems to be a list of sessions, but can't be read as one; save it as .csv (UTF-8) or "
+            ".xlsx with the names of the columns in the first line, or move it away."
+        )
+    return lists
 
 
 def find_list(folder: Path) -> Path | None:
@@ -237,6 +253,39 @@ def _is_list(path: Path) -> bool:
     if path.stem.casefold() == Path(SESSIONS_FILE).stem:
         return True
     return is_file(path) and {cell.strip().casefold() for cell in first_line(path)}.issuperset(REQUIRED)
+
+
+def _may_be_list(path: Path) -> bool:
+    """Whether a file that is not read as a list may be one: by its name, or as it names a list's columns."""
+    if path.suffix.lower() not in (*TABLE_SUFFIXES, *OTHER_TABLES, ".txt") or not is_file(path):
+        return False
+    if path.name.casefold().startswith(f"{Path(SESSIONS_FILE).stem}."):
+        return True
+    try:
+        if zipfile.is_zipfile(path):
+            return _holds_columns(path)
+        with path.open("rb") as file:
+            start = file.read(_PEEKED_BYTES)
+    except (OSError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile):
+        return False
+    if path.suffix.lower() in (".xls", ".xlsm", ".ods", ".numbers"):
+        return _names_columns(start.decode("latin-1"))
+    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = start.decode("utf-16" if wide else "utf-8-sig", "replace")
+    rows = (re.split(r"[;,\t|]", line) for line in text.casefold().splitlines())
+    return any({cell.strip(' "') for cell in row}.issuperset(REQUIRED) for row in rows)
+
+
+def _holds_columns(workbook: Path) -> bool:
+    """Whether the texts of a zipped workbook name the columns of a list."""
+    with zipfile.ZipFile(workbook) as file:
+        parts = [part for part in file.infolist() if part.file_size < _MOST_UNZIPPED_BYTES]
+        texts = [file.read(part) for part in parts if part.filename.endswith((".xml", ".iwa"))]
+    return _names_columns(b"".join(texts).decode("latin-1"))
+
+
+def _names_columns(text: str) -> bool:
+    return all(re.search(rf"(?<![a-z_]){name}(?![a-z_])", text, re.IGNORECASE) for name in REQUIRED)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -37,8 +37,7 @@ LOG_FILE, HEAD_FILE, IDS_FILE = "audit.jsonl", "audit.head", ".audit.ids"
 
 _BEFORE_THE_FIRST = "0" * 64
 
-# Minimum length of a kept head; fewer characters could match by chance.
-_MIN_HEAD = 16
+_MIN_HEAD = 16  # characters of a kept head; fewer could match by chance
 
 
 @dataclass
@@ -73,8 +72,8 @@ class Run:
 class Verdict:
     """The result of :func:`verify`.
 
-    :param faults: breaks of the chain. ``notes``: findings that a power cut explains.
-    :param holds_kept_head: whether the given earlier head is in the log; true without one.
+    :param faults: breaks of the chain. ``notes``: findings that a power cut explains. ``holds_kept_head``: true
+        also if none was given.
     """
 
     entries: int
@@ -181,7 +180,7 @@ def verify(out: Path, kept_head: str = "") -> Verdict:
     :param kept_head: a head of an earlier time, kept in another place; it must still be in the chain.
     :raises InputError: there is no log, or the head is too short.
     """
-    if kept_head and len(kept_head) < _MIN_HEAD:
+    if 0 < len(kept_head) < _MIN_HEAD:
         raise InputError(f"`kept_head` {kept_head}: give at least {_MIN_HEAD} characters of it.")
     count, head = _read_head(out)  # read the head before the log: a running command may append to the log
     lines, entries = _read_log(out)
@@ -201,13 +200,13 @@ def verify(out: Path, kept_head: str = "") -> Verdict:
     notes = [f"line {n}: was truncated while it was written, as by a power cut" for n in sorted(torn)]
     if last == count + 1 and len(lines) not in torn:
         notes.append(f"the last entry is not in {HEAD_FILE} yet: a run was cut off then, or is writing now")
-    hashes = [_hash(line) for line in lines]
+    hashes = [_BEFORE_THE_FIRST, *map(_hash, lines)]
     return Verdict(
         entries=len(entries) - entries.count(None),
-        head=hashes[-1] if hashes else _BEFORE_THE_FIRST,
+        head=hashes[-1],
         faults=tuple(faults),
         notes=tuple(notes),
-        holds_kept_head=any(found.startswith(kept_head.lower()) for found in hashes) or not kept_head,
+        holds_kept_head=any(found.startswith(kept_head.lower()) for found in hashes),
     )
 
 

@@ -87,7 +87,7 @@ def test_the_audit_log_is_shown_and_verified(
     whole = emonext("audit", "verify", out)
     assert (whole.code, whole.err) == (DONE, "")
     assert whole.out.startswith("4 entries, chain intact, head ")
-    other = emonext("audit", "verify", out, "--head", "0" * 64)
+    other = emonext("audit", "verify", out, "--head", "f" * 64)
     assert other.code == INCOMPLETE
     assert "the log was replaced, or the head is of another folder" in other.err
     assert "chain intact, but not the log of the given head" in other.out

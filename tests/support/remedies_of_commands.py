@@ -77,6 +77,23 @@ def a_video_around_its_list(kit: Kit) -> Steps:
     yield kit.named(said, DIR=kit.out)
 
 
+@remedy(
+    ": seems to be a list of sessions, but can't be read as one; save it as .csv (UTF-8) or .xlsx with the "
+    "names of the columns in the first line, or move it away."
+)
+def a_list_in_another_form(kit: Kit) -> Steps:
+    kit.video()
+    listed = kit.sessions("P1;S1;P1_S1.mp4;yes")
+    other = kit.folder / "list.csv"
+    listed.rename(other)
+    other.write_text(other.read_text("utf-8-sig"), "utf-16")
+    yield kit.process(kit.folder)
+    away = other.rename(kit.folder.parent / "list.csv")
+    yield kit.process(kit.folder)
+    listed.write_text(away.read_text("utf-16"), "utf-8")
+    yield kit.process(listed)
+
+
 @remedy(": holds several lists of sessions ({}); give the one that counts.")
 def a_folder_with_two_lists(kit: Kit) -> Steps:
     kit.video()
