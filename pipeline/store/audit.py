@@ -72,8 +72,8 @@ class Run:
 class Verdict:
     """The result of :func:`verify`.
 
-    :param faults: breaks of the chain. ``notes``: findings that a power cut explains. ``holds_kept_head``: true
-        also if none was given.
+    :param faults: breaks of the chain. ``notes``: findings that a power cut explains.
+    :param holds_kept_head: true also if none was given.
     """
 
     entries: int
