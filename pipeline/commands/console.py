@@ -112,11 +112,24 @@ def tell_left_out(problems: "Sequence[str]") -> None:
 
 
 _FIELDS = (
-    *("batch_size", "by", "codes", "device", "engine", "enter", "image_size", "init", "jobs", "leave"),
+    *(
+        "batch_size",
+        "by",
+        "clips",
+        "codes",
+        "device",
+        "engine",
+        "enter",
+        "image_size",
+        "init",
+        "jobs",
+        "leave",
+    ),
     *(
         "min_coverage",
         "name",
         "optimizer",
+        "overlap",
         "out",
         "patient_track",
         "preset",
@@ -124,7 +137,7 @@ _FIELDS = (
         "ray_address",
         "reading",
     ),
-    *("size", "split", "votes", "further_share", "init_share"),
+    *("rater", "seconds", "size", "split", "votes", "further_share", "init_share"),
 )
 FLAGS = {field: f"--{field.replace('_', '-')}" for field in _FIELDS} | {
     "bridge_s": "--bridge",
