@@ -121,6 +121,7 @@ TEXTS = {
     "not_written": "%(path)s: can't be written (%(error)s).",
     # a video that can't be processed
     "not_found": "not found.",
+    "a_folder": "is a folder; give one video.",
     "empty_file": "the file is empty.",
     "no_video_file": "can't be read as a video (%(error)s); it may be cut off or of another kind.",
     "unreadable": "can't be read (%(error)s).",

@@ -32,7 +32,14 @@ from pipeline.store.status import (
     state_of,
     stored_reasons,
 )
-from pipeline.store.timeline import Timeline, ids_of, read_timeline, reading_digest, written_sessions
+from pipeline.store.timeline import (
+    Timeline,
+    ids_of,
+    no_timeline,
+    read_timeline,
+    reading_digest,
+    written_sessions,
+)
 from reports.assets import INLINE, remove_assets, write_assets
 from reports.errors import ReportError
 from reports.index_data import Commands, IndexEntry, Overview, Seen
@@ -161,7 +168,7 @@ def write_reports(
     """
     written = written_sessions(out)
     if not written:
-        raise ReportError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+        raise ReportError(no_timeline(out))
     problems = update_derived(out, progress or (lambda done, total: None))
     chosen = options or last_options(out)
     options = chosen.of_folder(len(written))

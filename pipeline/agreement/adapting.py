@@ -43,6 +43,7 @@ from pipeline.stats.recalibration import (
     helpful_shift,
 )
 from pipeline.store.counts import number_of
+from pipeline.store.folders import check_exists
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.timeline import read_timeline, written_sessions
@@ -111,9 +112,10 @@ def clip_tables(out: Path, ratings: Sequence[Path]) -> list[Path]:
     for path in ratings or [out / "ratings"]:
         if path.is_dir():
             found += sorted(file for file in path.rglob("*.csv") if is_clip_table(file))
-        elif not path.exists() and ratings:
-            raise InputError(f"{path}: no such file.")
-        elif path.exists() and is_clip_table(path):
+            continue
+        if ratings:
+            check_exists(path)
+        if path.exists() and is_clip_table(path):
             found.append(path)
     if not found:
         where = ", ".join(map(str, ratings or [out / "ratings"]))

@@ -56,17 +56,17 @@ class DrawSettings:
     def __post_init__(self) -> None:
         """:raises InputError: a setting is not usable."""
         if not 1 <= self.clips <= 2000:
-            raise InputError(f"`clips` {self.clips}: from 1 to 2000.")
+            raise InputError(f"`clips` {self.clips}: give 1 to 2000.")
         if not 1 <= self.seconds <= 20:
-            raise InputError(f"`seconds` {self.seconds:g}: from 1 to 20.")
+            raise InputError(f"`seconds` {self.seconds:g}: give 1 to 20.")
         if not 0 <= self.overlap <= self.clips:
-            raise InputError(f"`overlap` {self.overlap}: from 0 to the number of clips, {self.clips}.")
+            raise InputError(f"`overlap` {self.overlap}: give 0 to the number of clips, {self.clips}.")
         for rater in self.raters:
             check_id("`rater`", rater)
             if rater.lower().startswith("machine"):
-                raise InputError(f"`rater` {rater}: stands for the machine.")
+                raise InputError(f"`rater` {rater}: reserved for the machine; choose another pseudonym.")
         if len({rater.lower() for rater in self.raters}) < len(self.raters):
-            raise InputError(f"`rater` {', '.join(self.raters)}: each rater once.")
+            raise InputError(f"`rater` {', '.join(self.raters)}: give each rater once.")
 
 
 @dataclass(frozen=True, eq=False)

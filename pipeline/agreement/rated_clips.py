@@ -212,7 +212,7 @@ def _number(path: Path, number: int, row: Mapping[str, str]) -> int:
         return int(row.get("clip", ""))
     except ValueError as error:
         raise InputError(
-            f"{path}: row {number}: {shown(row.get('clip', ''))} is no number of a clip; save the page again."
+            f"{path}: row {number}: {shown(row.get('clip', ''))} is not a clip number; save the page again."
         ) from error
 
 

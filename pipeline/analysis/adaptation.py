@@ -229,10 +229,10 @@ def _parsed(content: Any) -> Adaptation:
     counted = (adaptation, *adaptation.own_patients.values())
     for count in (getattr(one, name) for one in counted for name in ("clips", "sessions")):
         if type(count) is not int:
-            raise ValueError("a number of clips or sessions is none")
+            raise ValueError("a count of clips or sessions is not a number")
     for offsets in (adaptation.offsets, *(one.offsets for one in adaptation.own_patients.values())):
         if not all(type(offsets[name]) in (int, float) for name in EMOTIONS):
-            raise ValueError("an offset is no number")
+            raise ValueError("an offset is not a number")
         if not all(abs(offsets[name]) <= _MOST_OFFSET for name in EMOTIONS):
             raise ValueError("a parameter is out of range")
         if len(offsets) != len(EMOTIONS):

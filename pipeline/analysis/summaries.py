@@ -33,7 +33,7 @@ from pipeline.store.files import state_of_files
 from pipeline.store.parquet import DICTIONARY, malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.result_tables import column, read_derived, rewrite_sessions, write_derived
-from pipeline.store.timeline import Timeline, ids_of, read_timeline, written_sessions
+from pipeline.store.timeline import Timeline, ids_of, no_timeline, read_timeline, written_sessions
 
 RAW, CORRECTED, ADAPTED = READINGS = ("raw", "corrected", "adapted")
 
@@ -214,7 +214,7 @@ def summarize_folder(
     settings = replace(settings or SummarySettings(), adaptation_sha256=sha256)
     ids = written_sessions(out)
     if not ids:
-        raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+        raise InputError(no_timeline(out))
     by_patient: dict[str, dict[Ids, Source]] = {}
     for both, source in earlier.items():
         by_patient.setdefault(both[0], {})[both] = source

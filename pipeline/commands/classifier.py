@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -225,6 +226,10 @@ def data_import(
     show_table(table)
 
 
+# Characters on the data of weights, where a table's rows are not folded.
+_MAX_DATA = 100
+
+
 @weights_app.command("list")
 def weights_list() -> None:
     """List the weights that come with the program and the imported weights.
@@ -242,7 +247,7 @@ def weights_list() -> None:
             name,
             f"{card.preprocessing.size} px",
             *("" if share is None else f"{share:.1%}" for share in accuracy),
-            card.data,
+            card.data if out_console.is_terminal else shorten(card.data, _MAX_DATA, placeholder=" …"),
             card.licence,
         )
     show_table(table)

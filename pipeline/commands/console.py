@@ -112,19 +112,8 @@ def tell_left_out(problems: "Sequence[str]") -> None:
 
 
 _FIELDS = (
-    *("adjust", "batch_size", "by", "clips", "codes", "device", "engine", "enter", "format"),
-    *(
-        "further_share",
-        "image_size",
-        "init",
-        "init_share",
-        "jobs",
-        "leave",
-        "min_coverage",
-        "name",
-        "optimizer",
-        "out",
-    ),
+    *("adjust", "batch_size", "by", "clips", "codes", "device", "engine", "enter", "format", "further_share"),
+    *("image_size", "init", "init_share", "jobs", "leave", "min_coverage", "name", "optimizer", "out"),
     *("overlap", "patient_track", "preset", "rated", "rater", "ray_address", "reading", "seconds", "size"),
     *("split", "votes"),
 )

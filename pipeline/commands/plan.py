@@ -10,9 +10,9 @@ import typer
 from pipeline.commands.app import study_app
 from pipeline.commands.console import progress_bar, refuse_given, say, tell_left_out, warn
 from pipeline.commands.options import DEFAULT_MODEL, Directory, KeyFile
-from pipeline.commands.process import is_folder
 from pipeline.commands.work import work_in
 from pipeline.store.counts import number_of
+from pipeline.store.folders import check_exists, is_folder, refuse_file
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def study_plan(
     from pipeline.study.frozen_plans import read_frozen
     from pipeline.study.plan_file import PLAN_FILE, write_plan
 
+    refuse_file(directory)
     path, command = directory / PLAN_FILE, f"emonext study plan {quote(str(directory))} --freeze"
     if freeze or path.exists():
         refuse_given(context, "a new plan", "sessions")
@@ -60,7 +61,8 @@ def study_plan(
     else:
         _refuse_recordings(directory)
         plan = read_frozen(directory).last or _new_plan(sessions)
-        say(f"Fill in: {write_plan(directory, plan)}. Then freeze it: {command}")
+        new = "" if is_folder(directory) else " (in a new folder)"
+        say(f"Fill in: {write_plan(directory, plan)}{new}. Then freeze it: {command}")
 
 
 def _tell_frozen(directory: Path, frozen: "FrozenPlan") -> None:
@@ -132,6 +134,7 @@ def _new_plan(listed: Path | None) -> "AnalysisPlan":
     settings: dict[str, object] = {}
     named: set[str] = set()
     if listed is not None:
+        check_exists(listed)
         path = find_list(listed) if is_folder(listed) else listed
         if path is None:
             raise InputError(f"{listed}: no list of sessions in this folder; give a list, or its folder.")

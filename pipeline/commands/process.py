@@ -1,6 +1,5 @@
 """The command `process`."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from importlib.util import find_spec
@@ -47,6 +46,7 @@ from pipeline.commands.options import (
     SampleFps,
 )
 from pipeline.store.counts import number_of
+from pipeline.store.folders import is_folder
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
@@ -271,10 +271,6 @@ def _plan(
 def _tell_left_out(errors: "Sequence[InputError]") -> None:
     for error in errors:
         err_console.print(f"Not processed: {on_screen(with_flags(str(error)))}", soft_wrap=True)
-
-
-def is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises for a name that is too long
 
 
 def _read_study(path: Path) -> "Study":

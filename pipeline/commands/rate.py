@@ -48,7 +48,7 @@ def rate(
     Give each rater the page, and put the table that the page saves into DIR/ratings; `agree` then measures
     the agreement with the machine, weighted back to the whole study. Clips come from sessions with enough
     coverage in which it is certain who the patient is. With a key, each page has a password, which is shown
-    only once. Run the command again to write the pages of the newest draw again.
+    only once. Run the command again to write the pages of the newest draw again, with new passwords.
 
     Example: emonext rate study --rater anna --rater ben
     """
@@ -97,7 +97,10 @@ def rate(
     say(f"{number_of(len(clips_shown), 'clip')} of {patients}, {source}.")
     for path, (count, password) in pages.items():
         say(f"{path}: {number_of(count, 'clip')}" + (f", password {password}" if password else ""))
-    say(f"Put the tables that raters save into {directory / 'ratings'}, then run: emonext agree {directory}")
+    say(
+        f"Put the tables that raters save into {directory / 'ratings'}, then run: "
+        f"emonext agree {quote(str(directory))}"
+    )
 
 
 @app.command(rich_help_panel=SESSIONS)

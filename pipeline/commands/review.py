@@ -1,5 +1,6 @@
 """The commands `people` and `review`."""
 
+from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -318,11 +319,24 @@ def translate_reviews(directory: Path, language: "Language") -> None:
         warn(f"the review of {' '.join(ids)} stays in its language: {with_flags(error)}")
 
 
+# Above this number, sessions that failed for one reason share a line, which names as many.
+_MAX_ALIKE = 3
+
+
 def _tell_reviews(directory: Path, written: "dict[Ids, Review]", failed: "dict[Ids, str]") -> None:
-    """Print a line for each failed session and a summary."""
+    """Print a line for each failed session, or for many with one cause, and a summary."""
+    alike: defaultdict[str, list[Ids]] = defaultdict(list)
     for ids, error in failed.items():
-        line = f"{' '.join(ids)}: failed: {with_flags(error)}"
-        err_console.print(line, markup=False, soft_wrap=True)
+        alike[error.partition(": ")[2].replace(" ".join(ids), "")].append(ids)  # without path and session
+    for same in alike.values():
+        told = same if len(same) <= _MAX_ALIKE else same[:1]
+        for ids in told:
+            line = f"{' '.join(ids)}: failed: {with_flags(failed[ids])}"
+            err_console.print(line, markup=False, soft_wrap=True)
+        if others := same[len(told) :]:
+            named = ", ".join(map(" ".join, others[:_MAX_ALIKE])) + (", …" if others[_MAX_ALIKE:] else "")
+            line = f"{number_of(len(others), 'other session')} failed for the same reason: {named}"
+            err_console.print(line, markup=False, soft_wrap=True)
     kept = sum(not one.drawn for one in written.values())
     say(f"{len(written)} done ({kept} with a video that was up to date), {len(failed)} failed")
     say(f"Reviews: {directory / 'review'}")

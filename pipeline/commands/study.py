@@ -24,9 +24,10 @@ from pipeline.commands.console import (
     warn_of,
 )
 from pipeline.commands.options import Directory, KeyFile
-from pipeline.commands.process import is_folder, warn_of_unlisted
+from pipeline.commands.process import warn_of_unlisted
 from pipeline.processing.list_columns import COLUMNS
 from pipeline.store.counts import number_of
+from pipeline.store.folders import check_exists, is_folder
 
 # torch, polars and decord take seconds to import: each command imports what it uses
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def study_check(
                 f"run `emonext study init {quote(str(path))}` first."
             )
         path = listed
+    check_exists(path)
     study = read_study(path)
     with progress_bar("Opening recordings") as update:
         found = check_study(study, update)

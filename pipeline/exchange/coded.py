@@ -12,7 +12,7 @@ from pipeline.records import Ids
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import as_float, read_seconds, shown
-from pipeline.store.timeline import written_sessions
+from pipeline.store.timeline import no_timeline, written_sessions
 
 Span = tuple[float, float]
 """Start and end of an interval, s."""
@@ -213,7 +213,7 @@ def session_names(out: Path) -> SessionNames:
     """
     known = written_sessions(out)
     if not known:
-        raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+        raise InputError(no_timeline(out))
     media: dict[str, Ids] = {}
     recorded: dict[Ids, Recorded] = {}
     double: set[str] = set()

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.store.files import atomic
 from pipeline.store.spreadsheet import is_text
-from pipeline.store.timeline import written_sessions
+from pipeline.store.timeline import no_timeline, written_sessions
 
 FOLDER = "notebooks"
 
@@ -40,7 +40,7 @@ def copy_notebooks(out: Path) -> Copied:
     :raises OutputError: a notebook can't be written.
     """
     if not written_sessions(out):
-        raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+        raise InputError(no_timeline(out))
     originals = sorted(ORIGINALS.glob("*.ipynb"))
     if not originals:
         raise InputError(f"{ORIGINALS}: no notebooks; install the program again.")

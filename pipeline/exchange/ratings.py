@@ -23,6 +23,7 @@ from pipeline.exchange.elan import read_elan
 from pipeline.exchange.rated_extent import EDGE_S, cut, fit, intersection, total_s, united
 from pipeline.exchange.rating_tables import read_coded_table
 from pipeline.records import EMOTIONS, STATES
+from pipeline.store.folders import check_exists
 from pipeline.store.ids import folded
 from pipeline.store.spreadsheet import read_seconds, shown
 
@@ -173,12 +174,11 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             if not inside:
                 raise InputError(f"{path}: no ratings in this folder ({', '.join(READERS)}).")
             yield from inside
-        elif not path.exists():
-            raise InputError(f"{path}: no such file.")
-        elif path.suffix.lower() not in READERS:
+            continue
+        check_exists(path)
+        if path.suffix.lower() not in READERS:
             raise InputError(f"{path}: ratings are {', '.join(READERS)} files.")
-        else:
-            yield path
+        yield path
 
 
 def _named(one: CodedSession, path: Path, names: SessionNames) -> CodedSession:

@@ -19,6 +19,7 @@ from pipeline.processing.recordings_folder import (
     check_unlisted,
     find_list,
     find_videos,
+    is_video_name,
     process_command,
 )
 from pipeline.processing.session import Session, Settings
@@ -331,6 +332,11 @@ def _is_folder(path: Path) -> bool:
 def _session(video: Path, patient_id: str | None, session_id: str | None) -> Session:
     named_patient, separator, named_session = video.stem.partition("_")
     if patient_id is None:
+        if not (separator or is_video_name(video.name)):
+            raise InputError(
+                f"{video}: not named as a video ({', '.join(VIDEO_SUFFIXES)}). Give a video; if this is one, "
+                "give `patient_id` too."
+            )
         if not separator:
             raise InputError(
                 f"{video}: patient unknown. Name it <patient>_<session>{video.suffix}, or give `patient_id`."

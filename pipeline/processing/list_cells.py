@@ -126,12 +126,14 @@ def read_region(cell: str) -> Region:
     """:raises InputError: the cell is no region, or its edges are shares, not per cents."""
     numbers = _four(cell)
     if not all(NUMBER.fullmatch(number) for number in numbers):
-        raise InputError(f"{shown(cell)} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.")
+        raise InputError(
+            f"{shown(cell)} is no region; write left,top,right,bottom in % of the picture: 0,10,55.5,100."
+        )
     x1, y1, x2, y2 = (as_float(number) / 100 for number in numbers)
     if not (x1 < x2 <= 1 and y1 < y2 <= 1):
         raise InputError(f"{shown(cell)}: left before right, upper before lower, none above 100 %.")
     if max(x2, y2) <= _ONE_PERCENT:
-        raise InputError(f"{shown(cell)}: these are shares; write per cents, such as 0,10,55.5,100.")
+        raise InputError(f"{shown(cell)}: values from 0 to 1; write % of the picture: 0,10,55.5,100.")
     return x1, y1, x2, y2
 
 

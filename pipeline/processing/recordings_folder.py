@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.processing.list_cells import YES_OR_NO, as_on_disk
 from pipeline.processing.list_columns import REQUIRED
-from pipeline.store.folders import SESSIONS_FILE
+from pipeline.store.folders import SESSIONS_FILE, refuse_file
 from pipeline.store.spreadsheet import (
     TABLE_SUFFIXES,
     first_line,
@@ -67,12 +67,15 @@ def find_videos(folder: Path) -> FolderVideos:
     Hidden files and folders are left out (macOS writes a ``._P1_S1.mp4`` beside a ``P1_S1.mp4``), as are
     results of earlier runs, which contain review copies. Links to folders are not followed.
 
-    :raises InputError: the folder can't be listed, or its path is not text.
+    :raises InputError: there is no such folder, it can't be listed, or its path is not text.
     """
+    refuse_file(folder, "a folder of videos")
     try:
         next(folder.iterdir(), None)
+    except FileNotFoundError as error:
+        raise InputError(f"{folder}: no such folder; give a folder of videos.") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: not found, or can't be read; give a folder of videos.") from error
+        raise InputError(f"{folder}: can't be read; give a folder of videos.") from error
     _check_folder(folder.absolute())
     found: list[Path] = []
     faults: dict[str, tuple[Path, InputError]] = {}

@@ -20,10 +20,10 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.processing.list_cells import ABSENT, MONTHS, READERS, YES_OR_NO, as_on_disk, is_date
 from pipeline.processing.list_columns import REQUIRED
-from pipeline.processing.recordings_folder import FolderVideos, find_videos, lists_in
+from pipeline.processing.recordings_folder import find_videos, lists_in
 from pipeline.processing.session import Session
 from pipeline.records import Ids
-from pipeline.store.folders import SESSIONS_FILE
+from pipeline.store.folders import SESSIONS_FILE, is_folder
 from pipeline.store.ids import check_id, find_clashes, folded
 from pipeline.store.spreadsheet import (
     MAX_COLUMNS,
@@ -130,14 +130,14 @@ def write_sessions_list(folder: Path, decimal: Decimal = "point") -> Path:
     stays empty: only a person can state it.
 
     :returns: path of ``sessions.csv`` in the folder.
-    :raises InputError: the list exists, there is no video, or a video's name is not valid text.
+    :raises InputError: the list exists, there is no such folder, or no video whose name is valid text.
     :raises OutputError: the file can't be written.
     """
     path = folder / SESSIONS_FILE
-    for there in [path, *(lists_in(folder) if folder.is_dir() else ())]:
+    for there in [path, *(lists_in(folder) if is_folder(folder) else ())]:
         if os.path.lexists(there):
             raise InputError(f"{there}: exists already; edit it, or move it away.")
-    found = find_videos(folder) if folder.is_dir() else FolderVideos((), (), ())
+    found = find_videos(folder)
     videos = sorted(video.relative_to(folder).as_posix() for video in found.all)
     if not videos:
         raise found.none_found(folder)

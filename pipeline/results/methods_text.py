@@ -28,7 +28,7 @@ from pipeline.store.files import atomic
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.spreadsheet import Cell, Decimal, read_decimal, write_rows
-from pipeline.store.timeline import written_sessions
+from pipeline.store.timeline import no_timeline, written_sessions
 from pipeline.study.adaptation_text import adaptation_paragraph
 from pipeline.study.comparison_tables import STUDY, read_conditions, read_trends
 from pipeline.study.plan_text import MARKS, plan_paragraph
@@ -115,7 +115,7 @@ def paper_table(out: Path) -> list[dict[str, str]]:
 def _reading(out: Path) -> str:
     ids = written_sessions(out)
     if not ids:
-        raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+        raise InputError(no_timeline(out))
     patients = len({patient for patient, _ in ids})
     used = set()
     for both in ids:

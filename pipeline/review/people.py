@@ -30,7 +30,7 @@ from pipeline.store.coverage import sample_seconds
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import faces_path, timeline_path
 from pipeline.store.status import Outcome, read_outcomes
-from pipeline.store.timeline import Timeline, read_timeline, sha256s, written_sessions
+from pipeline.store.timeline import Timeline, no_timeline, read_timeline, sha256s, written_sessions
 from pipeline.video.recording import open_recording
 
 # Faces per track that are compared, and pictures per person that are shown; each needs decoding the video.
@@ -100,7 +100,7 @@ def find_people(
 def sessions_with_timeline(out: Path) -> list[Ids]:
     found = written_sessions(out)
     if not found:
-        raise InputError(f"{out}: no timeline in this folder; run `emonext process` with --out {out} first.")
+        raise InputError(no_timeline(out))
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, TimelineError
 from pipeline.records import Ids, OnProgress
 from pipeline.review.annotated_video import (
     CopyOptions,
@@ -55,7 +55,11 @@ def sessions_to_review(out: Path, patient_id: str | None, session_id: str | None
     :raises PipelineError: there is none, or the session can't be shown.
     """
     if patient_id is not None and session_id is not None:
-        read_consented(out, patient_id, session_id)
+        try:
+            read_consented(out, patient_id, session_id)
+        except TimelineError:
+            find_written(out, patient_id, session_id)  # raises if there is no such session
+            raise
         return [(patient_id, session_id)]
     return find_written(out, patient_id)
 

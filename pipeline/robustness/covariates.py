@@ -3,7 +3,7 @@
     summaries/characteristics.parquet    each column of patients.csv: counts, or mean and SD
     summaries/covariates.parquet         adjusted beside unadjusted differences; effects and levels by group
 
-A patient-level covariate hardly changes a comparison within patients: each patient is his own control. The
+A patient-level covariate hardly changes a comparison within patients: patients are their own controls. The
 model therefore has each covariate twice, for the level (between patients) and for the effect of the condition
 (condition × covariate), both centred at the mean of the patients, each patient once:
 

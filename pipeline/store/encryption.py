@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from pipeline.errors import InputError, OutputError
+from pipeline.store.folders import refuse_folder
 
 # Environment variable with the path of the key file, for child processes and notebooks.
 _VARIABLE = "EMONEXT_KEY_FILE"
@@ -37,8 +38,10 @@ ENCRYPTED = b"PARE"
 def write_key(path: Path) -> Path:
     """Write a new key, readable only by the owner.
 
+    :raises InputError: the path is a folder.
     :raises OutputError: the file exists, or can't be written.
     """
+    refuse_folder(path, "a file name")
     try:
         with os.fdopen(
             os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"

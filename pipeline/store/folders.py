@@ -26,12 +26,38 @@ BY_SESSION = (
 _RESULTS = (*BY_SESSION, "status.parquet", "audit.jsonl", "agreement", "exports", PEOPLE_FILE)
 
 
+def is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises for a name that is too long
+
+
+def refuse_file(path: Path, wanted: str = "a folder") -> None:
+    """:raises InputError: the path is a file."""
+    if os.path.isfile(path):  # noqa: PTH113  # as for is_folder
+        raise InputError(f"{path}: is a file; give {wanted}.")
+
+
+def refuse_folder(path: Path, wanted: str = "a file") -> None:
+    """:raises InputError: the path is a folder."""
+    if is_folder(path):
+        raise InputError(f"{path}: is a folder; give {wanted}.")
+
+
+def check_exists(path: Path) -> None:
+    """For a path that may be a file or a folder.
+
+    :raises InputError: there is neither.
+    """
+    if not os.path.exists(path):  # noqa: PTH110  # as for is_folder
+        raise InputError(f"{path}: no such file or folder.")
+
+
 def check_results(out: Path) -> Path:
     """Return the folder.
 
     :raises InputError: the folder does not exist, or is no results folder.
     """
-    if not os.path.isdir(out):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
+    refuse_file(out, "the --out folder of `emonext process`")
+    if not is_folder(out):
         raise InputError(f"{out}: no such folder; give the --out folder of `emonext process`.")
     if not any(os.path.lexists(out / name) for name in _RESULTS):
         raise InputError(f"{out}: holds no results; give the --out folder of `emonext process`.")
@@ -57,7 +83,7 @@ def find_results(known: str = "") -> Path:
         results folder above the working folder, or ``demo-study`` there or beside the program.
     :raises InputError: there is none, or ``EMONEXT_OUT`` names no results folder.
     """
-    if known and os.path.isdir(known):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
+    if known and is_folder(Path(known)):
         return check_results(Path(known))
     named = "" if known else os.environ.get("EMONEXT_OUT")
     if named:

@@ -69,7 +69,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise TimelineError(f"{path}: not found.") from error
+        raise TimelineError(f"{path}: not found; {_remedy(path)}") from error
     except (OSError, pa.ArrowException, ValueError) as error:
         if WRONG_KEY in str(error):
             raise TimelineError(f"{path}: {OTHER_KEY}") from error
@@ -81,7 +81,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _remedy(path: Path) -> str:
-    """What replaces a damaged file of the results."""
+    """What replaces a damaged or missing file of the results."""
     session = f"{path.parent.name.removeprefix('patient_id=')} {path.stem}"
     match path.parent.parent.name:
         case "timelines" | "faces" | "gallery":

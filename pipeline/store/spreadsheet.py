@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from pipeline.errors import InputError
 from pipeline.store.files import atomic
+from pipeline.store.folders import refuse_folder
 from pipeline.store.workbook import Row, read_workbook
 
 TABLE_SUFFIXES = (".csv", ".xlsx")
@@ -97,7 +98,8 @@ def read_text(path: Path, advice: str) -> str:
 
 
 def _check_file(path: Path) -> None:
-    """:raises InputError: the file does not exist, or is too large to be written by hand."""
+    """:raises InputError: the file does not exist, is a folder, or is too large to be written by hand."""
+    refuse_folder(path)
     if not is_file(path):
         raise InputError(f"{path}: no such file.")
     if path.stat().st_size > _MAX_BYTES:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -284,7 +285,9 @@ def sessions_in(out: Path) -> list[tuple[str, str]]:
     rows = read_status(out).filter(~pl.col("state").is_in(WITHOUT_CONSENT))
     found = set(written_sessions(out)) | set(rows.select("patient_id", "session_id").rows())
     if not found:
-        raise InputError(f"{out}: no session in this folder; run `emonext process` with --out {out} first.")
+        raise InputError(
+            f"{out}: no session in this folder; run `emonext process` with --out {quote(str(out))} first."
+        )
     return sorted(found)
 
 

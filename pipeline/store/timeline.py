@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import polars as pl
@@ -112,6 +113,11 @@ def written_sessions(out: Path) -> list[tuple[str, str]]:
     paths = out.glob("timelines/patient_id=*/*.parquet")
     stored = {(path.parent.name.removeprefix("patient_id="), path.stem) for path in paths}
     return sorted(stored - refused_sessions(out))
+
+
+def no_timeline(out: Path) -> str:
+    """The message about a folder without :func:`written_sessions`."""
+    return f"{out}: no timeline in this folder; run `emonext process` with --out {quote(str(out))} first."
 
 
 def stored_timelines(out: Path) -> dict[tuple[str, str], Path]:

@@ -126,10 +126,12 @@ class VideoInfo:
 def probe(path: Path) -> VideoInfo:
     """Read the container and decode its begin; decode all of it if the container's times are not reliable.
 
-    :raises VideoError: the file is missing, empty or no video, or holds no frame.
+    :raises VideoError: the file is missing, empty, a folder or no video, or holds no frame.
     """
     if not path.exists():
         raise VideoError.about(path, "not_found")
+    if path.is_dir():
+        raise VideoError.about(path, "a_folder")
     if path.is_file() and path.stat().st_size == 0:
         raise VideoError.about(path, "empty_file")
     try:

@@ -39,7 +39,7 @@ _ALL_PICTURES = 1_000_000
 def check_page_path(path: Path) -> None:
     """:raises InputError: the path is not that of a page, and may be that of a recording."""
     if path.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"{path}: no page; give a name that ends with .html.")
+        raise InputError(f"{path}: not a page; give a name that ends with .html.")
 
 
 def write_preflight_page(

@@ -59,7 +59,7 @@ def test_without_tables_of_clips_it_names_what_makes_them(tmp_path: Path) -> Non
     (tmp_path / "ratings" / "anna.csv").write_text("patient_id;session_id;start_s;end_s;code\n")
     with pytest.raises(InputError, match="no table of rated clips"):
         clip_tables(tmp_path, [])
-    with pytest.raises(InputError, match=r"gone\.csv: no such file"):
+    with pytest.raises(InputError, match=r"gone\.csv: no such file or folder"):
         clip_tables(tmp_path, [tmp_path / "gone.csv"])
 
 

@@ -109,7 +109,7 @@ def test_clips_of_another_study_are_left_out_and_counted(tmp_path: Path) -> None
         (line(1, "joy"), "'joy' is no answer"),
         (line(1, ""), "is no answer"),
         (line(1, rater=""), "is no answer"),
-        (line(1).replace(";1;", ";one;"), "'one' is no number of a clip"),
+        (line(1).replace(";1;", ";one;"), "'one' is not a clip number"),
     ],
 )
 def test_a_changed_table_is_refused_with_its_row(tmp_path: Path, changed: str, wrong: str) -> None:
@@ -159,5 +159,5 @@ def test_a_flag_is_yes_or_empty(tmp_path: Path, said: str, flags: set[str]) -> N
 
 def test_no_rater_has_the_machines_name(tmp_path: Path) -> None:
     assert codes(table(tmp_path / "a.csv", line(1, rater="machine"))) == {(1, "rater machine"): "happy"}
-    with pytest.raises(InputError, match="stands for the machine"):
+    with pytest.raises(InputError, match="reserved for the machine"):
         DrawSettings(raters=("Machine",))

@@ -81,9 +81,9 @@ def test_it_names_no_patient(tmp_path: Path) -> None:
         ({"own": {}}, "own"),
         ({"extra": 1}, "extra"),
         ({"test": {}}, "agreement"),
-        ({"offsets": dict.fromkeys(EMOTIONS, "0.5")}, "no number"),
+        ({"offsets": dict.fromkeys(EMOTIONS, "0.5")}, "not a number"),
         ({"offsets": dict.fromkeys(EMOTIONS, 10**400)}, "out of range"),
-        ({"clips": "many"}, "number of clips"),
+        ({"clips": "many"}, "count of clips"),
     ],
 )
 def test_a_changed_file_is_refused(tmp_path: Path, change: dict[str, Any], reason: str) -> None:

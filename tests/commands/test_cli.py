@@ -29,6 +29,20 @@ def test_every_command_s_help_has_an_example(emonext: Emonext, command: list[str
     assert f"Example: emonext {' '.join(command)}" in ended.out
 
 
+def test_the_help_gives_flags_no_type_and_names_the_choices(emonext: Emonext) -> None:
+    shown = emonext("review", "--help").out
+    assert "--overwrite" in shown
+    assert "<others|all|none>" in shown
+    assert "bool" not in shown + emonext("--help").out + emonext("study", "--help").out
+
+
+def test_a_choice_that_is_none_is_told_with_the_choices(emonext: Emonext, tmp_path: Path) -> None:
+    (tmp_path / "audit.jsonl").touch()
+    ended = emonext("export", tmp_path, "--format", "json")
+    assert ended.code == BAD_INPUT
+    assert "Invalid value for '--format': 'json' is not one of 'csv'" in ended.err
+
+
 def test_without_a_command_there_is_help(emonext: Emonext) -> None:
     ended = emonext()
     assert "process" in ended.out + ended.err
@@ -101,7 +115,8 @@ def test_every_command_refuses_a_folder_without_results(
     words = command[:2] if command[0] == "audit" else command[:1]
     ended = emonext(*words, folder, *command[len(words) :])
     assert ended.code == BAD_INPUT
-    assert_one_line_naming(ended, f"{folder}: {'holds no results' if kind == 'empty' else 'no such folder'}")
+    why = {"nowhere": "no such folder", "a file": "is a file", "empty": "holds no results"}[kind]
+    assert_one_line_naming(ended, f"{folder}: {why}; give the --out folder of")
     assert kind == "a file" or not [*folder.rglob("*")]
 
 

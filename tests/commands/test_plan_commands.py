@@ -43,7 +43,8 @@ def test_a_plan_is_written_filled_in_frozen_and_amended(emonext: Emonext, tmp_pa
     begun = emonext("study", "plan", out)
     assert begun.code == DONE
     (line,) = begun.out.splitlines()
-    assert line == f"Fill in: {out / 'plan.toml'}. Then freeze it: emonext study plan '{out}' --freeze"
+    command = f"emonext study plan '{out}' --freeze"
+    assert line == f"Fill in: {out / 'plan.toml'} (in a new folder). Then freeze it: {command}"
     plan = read_plan(out / "plan.toml")
     assert (plan.weights, plan.weights_sha256, plan.sample_fps) == ("atto", SHIPPED["atto"], 5.0)
     for arguments in ((), ("--freeze",)):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from command_line import BAD_INPUT, DONE, INCOMPLETE, Emonext, Ended, assert_one_line_naming
 from edited_tables import rewrite
+from timelines import make_timeline, put
 
 import pipeline.review.annotated_video
 from pipeline.store.audit import read_runs
@@ -96,9 +97,24 @@ def test_a_recording_is_given_for_one_session_only(emonext: Emonext, two: Path) 
         ended = emonext("review", two, *ids, "--video", "a.mp4")
         assert ended.code == BAD_INPUT
         assert_one_line_naming(ended, "--video: only valid with PATIENT and SESSION")
-    ended = emonext("review", two, "P9")
+
+
+@pytest.mark.parametrize("ids", [["P9"], ["P9", "S1"], ["P1", "S9"]], ids=" ".join)
+def test_a_session_that_is_not_there_is_refused(emonext: Emonext, two: Path, ids: list[str]) -> None:
+    ended = emonext("review", two, *ids)
     assert ended.code == BAD_INPUT
-    assert_one_line_naming(ended, "no session of P9 with a timeline")
+    assert_one_line_naming(ended, f"no session of {' '.join(ids)} with a timeline; look with")
+
+
+def test_many_sessions_that_fail_for_one_reason_are_told_together(emonext: Emonext, tmp_path: Path) -> None:
+    for number in range(1, 6):
+        put(tmp_path, make_timeline([("happy", 5)], "P1", f"S{number}"), "P1", f"S{number}")
+    ended = emonext("review", tmp_path)
+    first, others, *_ = ended.err.splitlines()
+    assert first.endswith(
+        "faces/patient_id=P1/S1.parquet: not found; run `emonext process` again with the recording of P1 S1."
+    )
+    assert others == "4 other sessions failed for the same reason: P1 S2, P1 S3, P1 S4, …"
 
 
 def test_that_a_recording_has_no_sound_is_said(emonext: Emonext, two: Path) -> None:

@@ -53,8 +53,12 @@ def test_no_cell_of_a_new_list_is_a_formula_and_all_names_come_back(tmp_path: Pa
 
 def test_a_folder_without_videos_gets_no_list(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(InputError, match="no video in this folder"):
+    for folder, why in (
+        (tmp_path, "no video in this folder"),
+        (tmp_path / "nowhere", "no such folder"),
+        (tmp_path / "notes.txt", "is a file"),
+    ):
+        with pytest.raises(InputError, match=why):
             write_sessions_list(folder)
     assert not (tmp_path / "sessions.csv").exists()
 

@@ -280,7 +280,7 @@ def test_results_are_asked_for_where_there_are_none(tmp_path: Path) -> None:
     for path, expected in (
         (tmp_path / "nowhere", "no such folder"),
         (tmp_path / ("n" * 300), "no such folder"),
-        (touch(tmp_path, "file")[0], "no such folder"),
+        (touch(tmp_path, "file")[0], "is a file"),
         (tmp_path, "holds no results"),
     ):
         with pytest.raises(InputError, match=f"{expected}; give the --out folder"):

@@ -364,7 +364,7 @@ def test_a_video_that_moved_is_asked_for(
             open_material(out, "P1", "S1", given)
     with pytest.raises(InputError, match="not a usable id"):
         open_material(out, "..", "S1", (moved,))
-    with pytest.raises(TimelineError, match=r"S2\.parquet: not found"):
+    with pytest.raises(TimelineError, match=r"S2\.parquet: not found; run .* the recording of P1 S2\."):
         open_material(out, "P1", "S2", (moved,))
 
 

@@ -33,6 +33,8 @@ def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 def _parameter(param: Any) -> tuple[str, str, str]:
     is_option = param.param_type_name == "option"
     name = ", ".join(f"`{one}`" for one in param.opts) if is_option else f"`{param.metavar}`"
+    if choices := param.type_descriptor.choices:
+        name += f" ({', '.join(f'`{choice}`' for choice in choices)})"
     default = "" if param.default in (None, False, "", float("inf")) else f"`{param.default}`"
     return name, "required" if param.required else default, param.help or ""
 

@@ -28,6 +28,45 @@ def a_video_without_ids(kit: Kit) -> Steps:
     yield kit.process(video.rename(kit.folder / "P1_S7.mp4"))
 
 
+@remedy(": not named as a video ({}). Give a video; if this is one, give --patient too.")
+def a_file_that_is_not_named_as_a_video(kit: Kit) -> Steps:
+    yield kit.process(kit.table("notes.txt", "a note"))
+    yield kit.process(kit.video())
+    yield kit.process(kit.video("film.x"), "--patient", "P1")
+
+
+@remedy("is a folder; give one video.")
+def a_folder_in_place_of_a_video(kit: Kit) -> Steps:
+    yield kit.run("info", kit.video().parent)
+    yield kit.run("info", kit.video())
+
+
+@remedy(": is a file; give {}.")
+def a_file_in_place_of_a_folder(kit: Kit) -> Steps:
+    yield kit.run("study", "init", kit.video("in/P1_S1.mp4"))
+    yield kit.run("study", "init", kit.folder / "in")
+
+
+@remedy(": is a file; give {}.", "the --out folder of `emonext process`")
+def a_file_in_place_of_results(kit: Kit) -> Steps:
+    kit.study()
+    yield kit.run("status", kit.out / "status.parquet")
+    yield kit.run("status", kit.out)
+
+
+@remedy(": is a folder; give {}.")
+def a_folder_in_place_of_a_key(kit: Kit) -> Steps:
+    yield kit.run("key", kit.folder)
+    yield kit.run("key", kit.folder / "a.key")
+
+
+@remedy(": is a folder; give {}.")
+def a_folder_in_place_of_an_adaptation(kit: Kit) -> Steps:
+    kit.study()
+    yield kit.run("summarize", kit.out, "--adapt", kit.folder)
+    yield kit.run("summarize", kit.out, "--adapt", "none")
+
+
 @remedy("{} is given {} times; give it once.")
 def two_patients(kit: Kit) -> Steps:
     video = kit.video("film.mp4")
@@ -157,11 +196,20 @@ def a_folder_s_name_that_is_no_text(kit: Kit) -> Steps:
     yield kit.process(strange.rename(kit.folder / "cafe") / "P1_S1.mp4")
 
 
-@remedy(": not found, or can't be read; give a folder of videos.")
+@remedy(": no such folder; give a folder of videos.")
 def a_folder_that_is_not_there(kit: Kit) -> Steps:
     from pipeline.processing.recordings_folder import find_videos
 
     yield kit.call(find_videos, kit.folder / "nowhere")
+    kit.video("in/P1_S1.mp4")
+    yield kit.call(find_videos, kit.folder / "in")
+
+
+@remedy(": can't be read; give a folder of videos.")
+def a_folder_that_can_t_be_read(kit: Kit) -> Steps:
+    from pipeline.processing.recordings_folder import find_videos
+
+    yield kit.call(find_videos, kit.folder / ("n" * 300))
     kit.video("in/P1_S1.mp4")
     yield kit.call(find_videos, kit.folder / "in")
 

@@ -91,7 +91,7 @@ cell(
 
 
 cell(
-    "{} is no region; write x1,y1,x2,y2 in % of the picture: 0,10,55.5,100.",
+    "{} is no region; write left,top,right,bottom in % of the picture: 0,10,55.5,100.",
     "patient_region",
     "left",
     "0,10,55.5,100",
@@ -99,7 +99,7 @@ cell(
 
 
 cell(
-    "{}: these are shares; write per cents, such as 0,10,55.5,100.",
+    "{}: values from 0 to 1; write % of the picture: 0,10,55.5,100.",
     "patient_region",
     "0,0.1,0.555,1",
     "0,10,55.5,100",

@@ -11,6 +11,7 @@ from rating_files import aligned, boris, eaf, medium, referring, tier
 from recorded_study import make_recorded_study
 from remedies import Ended, Kit, Steps, remedy, workbook
 
+from pipeline.agreement.clip_sampling import DrawSettings
 from pipeline.agreement.rated_clips import clips_path, read_clips
 from pipeline.faces.detection import CropSpec
 from pipeline.processing.session import Networks
@@ -479,7 +480,7 @@ def clips_of_another_version(kit: Kit) -> Steps:
 
 @remedy(
     ": row {}: {} is no answer of a rater's page; save the page again, and do not change the table.",
-    ": row {}: {} is no number of a clip; save the page again.",
+    ": row {}: {} is not a clip number; save the page again.",
 )
 def a_changed_table_of_answers(kit: Kit) -> Steps:
     out = drawn_study(kit)
@@ -533,6 +534,41 @@ def no_tables_of_raters(kit: Kit) -> Steps:
     yield kit.run("agree", out, kit.folder / "saved")
     (kit.folder / "saved").rename(out / "ratings")
     yield kit.run("agree", out)
+
+
+def draw(message: str, bad: dict[str, object], *good: dict[str, object]) -> None:
+    """Enters a case: settings of a draw that are refused, and settings as advised."""
+
+    def case(kit: Kit) -> Steps:
+        for values in (bad, *good):
+            yield kit.call(lambda values=values: DrawSettings(**values))
+
+    case.__name__ = f"draw {bad}"
+    remedy(message)(case)
+
+
+draw("--clips {}: give 1 to 2000.", {"clips": 0}, {"clips": 1}, {"clips": 2000})
+
+
+draw("--seconds {}: give 1 to 20.", {"seconds": 0.5}, {"seconds": 1.0}, {"seconds": 20.0})
+
+
+draw(
+    "--overlap {}: give 0 to the number of clips, {}.",
+    {"clips": 9, "overlap": 10},
+    {"clips": 9, "overlap": 0},
+    {"clips": 9, "overlap": 9},
+)
+
+
+draw(
+    "--rater {}: reserved for the machine; choose another pseudonym.",
+    {"raters": ("machine",)},
+    {"raters": ("anna",)},
+)
+
+
+draw("--rater {}: give each rater once.", {"raters": ("anna", "Anna")}, {"raters": ("anna", "ben")})
 
 
 @remedy("--new, for a further draw")

@@ -234,7 +234,7 @@ def tracks_that_are_none(kit: Kit) -> Steps:
 # --- a seat that somebody drew
 
 
-@remedy("{}: no page; give a name that ends with .html.")
+@remedy("{}: not a page; give a name that ends with .html.")
 def a_page_in_the_place_of_a_video(kit: Kit) -> Steps:
     yield kit.call(check_page_path, kit.folder / "trial.mp4")
     yield kit.call(check_page_path, kit.folder / "recordings.html")
