@@ -118,6 +118,7 @@ EXCEPTIONS = {
     ": will be written again": "a result",
     "; run the same command to continue.": "runs for minutes: test_batch and test_training continue runs",
     "Delete this data of {}? This can't be undone.": "a question",
+    "`emonext purge {} --patient {} --session {}`": "part of two messages, whose commands are run",
     "{} --out DIR": "part of three messages, whose commands are run",
     "summarize --multiverse": "part of a message, whose command is run",
     "emonext faces 1": "the first words of a file",

@@ -32,8 +32,7 @@ from pipeline.commands.options import (
     Model,
     SampleFps,
 )
-from pipeline.commands.process import tell_outcomes
-from pipeline.commands.work import work_in
+from pipeline.commands.work import tell_outcomes, work_in
 from pipeline.store.counts import number_of
 
 # torch, polars and decord take seconds to import: each command imports what it uses

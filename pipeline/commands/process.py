@@ -1,6 +1,6 @@
 """The command `process`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,6 @@ from pipeline.commands.console import (
     is_given,
     needing_extra,
     on_screen,
-    out_console,
     overall_progress,
     own_requirement,
     progress_bar,
@@ -25,7 +24,6 @@ from pipeline.commands.console import (
     say,
     tell_errors,
     tell_problems,
-    tell_to_check,
     warn,
     warn_of,
     with_flags,
@@ -45,6 +43,7 @@ from pipeline.commands.options import (
     RayAddress,
     SampleFps,
 )
+from pipeline.commands.work import tell_earlier_ids, tell_outcomes
 from pipeline.store.counts import number_of
 from pipeline.store.folders import is_folder
 
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
     from pipeline.processing.jobs import Engine
     from pipeline.processing.session import Networks, Session
     from pipeline.processing.sessions_list import Study
-    from pipeline.records import Ids
     from pipeline.store.status import Outcome
 
 
@@ -198,8 +196,10 @@ def process(
         _tell_not_compared(sessions)
     _tell_left_out(left_out)
     tell_errors(unreadable, {outcome.reason for outcome in outcomes})
+    # of a part of a list, the other rows may be what has the recording too
+    without = tell_earlier_ids(sessions, outcomes, out) if (patient, session) == (None, None) else 0
     tell_outcomes(sessions, outcomes, out, others)
-    if left_out or unreadable:
+    if left_out or unreadable or without:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
@@ -334,56 +334,3 @@ def _tell_not_compared(sessions: "Sequence[Session]") -> None:
             markup=False,
             soft_wrap=True,
         )
-
-
-def _tell_copies(new: "Set[Ids]", stored: "Iterable[Outcome]") -> None:
-    """Print which new sessions have the same recording as another session, in a file of its own."""
-    by_content: dict[str, list[Outcome]] = {}
-    for outcome in stored:
-        if outcome.video_sha256:
-            by_content.setdefault(outcome.video_sha256, []).append(outcome)
-    for same in by_content.values():
-        if len({one.videos for one in same}) > 1 and any(one.ids in new for one in same):
-            names = ", ".join(" ".join(one.ids) for one in same)
-            warn(f"{names}: copies of one recording; make sure that all are correct.")
-
-
-def tell_outcomes(
-    sessions: "list[Session]", outcomes: "list[Outcome]", out: Path, others: "Sequence[Outcome]" = ()
-) -> None:
-    """Print a line for each session with a reason and a summary.
-
-    Exit 1 if a session failed, is partial, or may show another person than the patient.
-
-    :param others: the patients' other sessions whose state changed.
-    """
-    told = [(str(session.video), outcome) for session, outcome in zip(sessions, outcomes, strict=True)]
-    doubted = [outcome for outcome in others if outcome.state == "to_check"]
-    told += [(" ".join(outcome.ids), outcome) for outcome in doubted]
-    for name, outcome in told:
-        if outcome.state != "skipped" and outcome.reason:
-            line = f"{name}: {outcome.state}: {with_flags(outcome.reason)}"
-            err_console.print(line, markup=False, soft_wrap=True)
-    from pipeline.records import UNSURE
-    from pipeline.store.status import read_outcomes
-
-    stored = read_outcomes(out)
-    _tell_copies({outcome.ids for outcome in outcomes if outcome.state != "skipped"}, stored.values())
-    outcomes = [*outcomes, *doubted]
-    states: list[str] = [outcome.state for outcome in outcomes]
-    words = {"done": "done", "to_check": "to check", "partial": "partial", "failed": "failed"}
-    counts = [f"{states.count(state)} {words.get(state, state)}" for state in (*words, "skipped")]
-    refused = states.count("no_consent") + states.count("withdrawn")
-    out_console.print(", ".join([*counts, *([f"{refused} without consent"] if refused else [])]))
-    if set(states) == {"skipped"}:
-        say("Nothing to do: every session is up to date. Use --overwrite to process the sessions again.")
-    now = [stored.get(outcome.ids, outcome) for outcome in outcomes]
-    kept = [one.state for one, state in zip(now, states, strict=True) if state == "skipped"]
-    for state in ("partial", "to_check"):
-        if state in kept:
-            say(f"Of the skipped sessions, {kept.count(state)} {words[state]}, as before.")
-    unsure = sum(one.state == "to_check" or one.identity in UNSURE for one in now)
-    if unsure:
-        tell_to_check(unsure, out)
-    if any(one.is_incomplete for one in now):
-        raise typer.Exit(EXIT_INCOMPLETE)

@@ -1,6 +1,7 @@
 """Have sessions checked that may show another person than the patient's other sessions."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 from pipeline.errors import TimelineError, raise_error
 from pipeline.identity.gallery import StoredFaces, has_references, read_gallery, unlike_others
 from pipeline.identity.roles import patient_from_roles, roles_path
+from pipeline.processing.session import Session
 from pipeline.processing.session_tables import described_patient, read_samples, write_session
 from pipeline.reasons import Reason
 from pipeline.records import UNSURE, IdentityState, Ids
 from pipeline.store.coverage import MIN_COVERAGE
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import faces_path, timeline_path
-from pipeline.store.status import Outcome, read_outcomes, record
+from pipeline.store.status import WITHOUT_CONSENT, Outcome, read_outcomes, record
 from pipeline.store.timeline import read_timeline, written_sessions
 
 OnUnreadable = Callable[[TimelineError], None]
@@ -118,3 +120,21 @@ def _before(reason: Reason | None) -> Reason | None:
 def _named(sessions: Collection[str]) -> str:
     names = sorted(sessions)
     return ", ".join(names if len(names) <= _MOST_NAMED else [*names[:_MOST_NAMED], "…"])
+
+
+def under_other_ids(
+    sessions: Iterable[Session], stored: Iterable[Outcome]
+) -> Iterator[tuple[Outcome, tuple[Session, ...]]]:
+    """Stored sessions that have a recording of these sessions, but are none of them: perhaps earlier ids.
+
+    By path, because a recording without consent is not opened.
+    """
+    own: dict[str, list[Session]] = defaultdict(list)
+    for session in sessions:
+        for video in session.videos:
+            own[str(video.resolve())].append(session)
+    ids = {session.ids for named in own.values() for session in named}
+    for outcome in stored:
+        same = {session.ids: session for video in outcome.videos for session in own.get(video, ())}
+        if same and outcome.ids not in ids and outcome.state not in WITHOUT_CONSENT:
+            yield outcome, tuple(same.values())

@@ -13,6 +13,7 @@ from videos import encode
 from pipeline.errors import TimelineError
 from pipeline.identity.gallery import gallery_path, read_gallery
 from pipeline.processing import other_sessions
+from pipeline.processing.other_sessions import under_other_ids
 from pipeline.processing.session import Networks, Session, Settings
 from pipeline.review.apply_people import apply_people
 from pipeline.store.parquet import read_table, write_table
@@ -299,3 +300,23 @@ def test_a_session_hardly_read_that_shows_somebody_else_says_so(run: Run, out: P
     apply_people(out, {("P1", "S1"): {1: "other"}, ("P1", "S2"): {1: "other"}}, embed=ByColour())
     run(S5="blue", S6="blue")
     assert "only 10.0%" in read_outcomes(out)["P1", "S3"].reason
+
+
+# --- other ids for one recording
+
+
+def test_a_recording_that_has_new_ids_is_told_with_its_earlier_ones(
+    seen: dict[str, Path], out: Path, fake_networks: Networks
+) -> None:
+    two = [Session("P1", "S1", seen["red_blue"]), Session("P2", "S1", seen["red_blue"])]
+    process([*two, Session("P3", "S1", seen["red"])], out, Settings(), fake_networks)
+    stored = read_outcomes(out)
+    assert list(under_other_ids(two, stored.values())) == [], "two patients of one recording"
+    renamed = Session("P1", "S01", seen["red_blue"], consent=False)
+    process([renamed], out, Settings(), fake_networks)
+    stored = read_outcomes(out)
+    found = [
+        (one.ids, [s.ids for s in same]) for one, same in under_other_ids([renamed, two[1]], stored.values())
+    ]
+    assert found == [(("P1", "S1"), [("P1", "S01"), ("P2", "S1")])]
+    assert list(under_other_ids([two[0]], [stored["P1", "S01"]])) == [], "it has no results"

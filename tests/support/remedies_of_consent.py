@@ -34,6 +34,32 @@ def consent_that_was_withdrawn(kit: Kit) -> Steps:
     yield ended
 
 
+@remedy(": of the recording of {}, without consent; delete it with {}.")
+def no_consent_under_new_ids(kit: Kit) -> Steps:
+    kit.video()
+    kit.process(kit.sessions("P1;S1;P1_S1.mp4;yes"))
+    said = kit.process(kit.sessions("P1;S01;P1_S1.mp4;no"))
+    yield said
+    assert timeline_path(kit.out, "P1", "S1").exists()
+    kit.patch.setattr("sys.stdin.isatty", lambda: True)
+    kit.patch.setattr("typer.confirm", lambda *args, **options: True)
+    yield kit.named(said)
+    assert not timeline_path(kit.out, "P1", "S1").exists()
+
+
+@remedy(": of the recording of {}; if that is its new id, delete it: {}")
+def new_ids_of_a_session(kit: Kit) -> Steps:
+    kit.video()
+    kit.process(kit.sessions("P1;S1;P1_S1.mp4;yes"))
+    renamed = kit.sessions("P1;S01;P1_S1.mp4;yes")
+    said = kit.process(renamed)
+    yield said
+    kit.patch.setattr("sys.stdin.isatty", lambda: True)
+    kit.patch.setattr("typer.confirm", lambda *args, **options: True)
+    kit.named(said)  # ends with 1: the new session is of the same recording
+    yield kit.process(renamed)
+
+
 @remedy(
     ": consent was refused in this folder before; to process it, give a sessions.csv that says consent yes."
 )
