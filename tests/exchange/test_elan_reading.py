@@ -191,6 +191,72 @@ def test_annotations_without_a_value_or_without_length_are_told(tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("no", "None", "not", "0", "0.0", "false", "-", "–", "n/a", "nein", "non", "no."),
+        *("not happy", "no smile", "sad", "SAD", "speaking", "negative", "frown", "hidden"),
+    ],
+)
+def test_a_value_that_contradicts_its_tier_s_name_is_refused(tmp_path: Path, value: str) -> None:
+    happy = tier("happy", aligned("a1", "ts1", "ts2", ""), aligned("a2", "ts2", "ts3", value))
+    path = eaf(tmp_path / "P012_S02.eaf", happy)
+    assert f"tier 'happy' has an annotation with the value {value!r} at 5 s; in ELAN" in refused(
+        path, "smile=happy,frown=sad,hidden=?"
+    )
+
+
+def test_the_first_of_several_such_values_is_named(tmp_path: Path) -> None:
+    happy = tier("happy", aligned("a2", "ts2", "ts3", "no"), aligned("a1", "ts1", "ts2", "sad"))
+    assert "the value 'sad' at 1 s (and 1 more)" in refused(eaf(tmp_path / "P012_S02.eaf", happy))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("happy", "Happy"), ("smile", "happy"), ("happy", "smile"), ("happy", " ")]
+)
+def test_a_value_that_repeats_its_tier_s_name_is_not_told(tmp_path: Path, name: str, value: str) -> None:
+    found = read(
+        eaf(tmp_path / "P012_S02.eaf", tier(name, aligned("a1", "ts1", "ts2", value))), "smile=happy"
+    )
+    assert stretches(found) == [(1, 5, "happy")]
+    assert not any("ignored" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("happy", "2"), ("happy", "broad"), ("happy", "?"), ("happy", "no doubt")),
+        *(("happy", "positive"), ("positive", "happy"), ("speaking", "no, thank you")),
+    ],
+)
+def test_other_values_in_a_tier_named_like_a_code_are_told(tmp_path: Path, name: str, value: str) -> None:
+    found = read(eaf(tmp_path / "P012_S02.eaf", tier(name, aligned("a1", "ts1", "ts2", value))))
+    assert found.notes[0] == f"P012_S02.eaf: values of tier '{name}' that are ignored: '{value}' (1)"
+    (rating,) = found.ratings
+    assert [one.label for one in (*rating.stretches, *rating.states)] == [name]
+
+
+def test_of_many_ignored_values_the_most_frequent_are_named(tmp_path: Path) -> None:
+    said = [aligned(f"a{n}", "ts1", "ts2", f"word {n % 7}") for n in range(15)]
+    found = read(eaf(tmp_path / "P012_S02.eaf", tier("speaking", *said)))
+    assert "ignored: 'word 0' (3), 'word 1' (2), 'word 2' (2)" in found.notes[0]
+    assert found.notes[0].endswith(", and 2 more")
+
+
+def test_a_value_that_the_map_leaves_out_takes_its_annotation_out(tmp_path: Path) -> None:
+    happy = tier("happy", aligned("a1", "ts1", "ts2", ""), aligned("a2", "ts2", "ts3", "no"))
+    found = read(eaf(tmp_path / "P012_S02.eaf", happy), "no=-")
+    assert stretches(found) == [(1, 5, "happy")]
+    assert found.notes[0] == "P012_S02.eaf: tier 'happy': left out for their values: 'no' (1)"
+
+
+def test_values_in_tiers_of_others_or_of_left_out_codes_do_not_count(tmp_path: Path) -> None:
+    tiers = tier("happy", aligned("a1", "ts1", "ts2", ""), person="P012")
+    tiers += tier("sad", aligned("a2", "ts1", "ts2", "no"), person="nurse")
+    tiers += tier("talk", aligned("a3", "ts1", "ts2", "sad"), person="P012")
+    assert stretches(read(eaf(tmp_path / "P012_S02.eaf", tiers), "talk=-")) == [(1, 5, "happy")]
+
+
 def test_an_annotation_that_ends_before_it_starts_is_refused(tmp_path: Path) -> None:
     emotions = tier("emotion", aligned("a1", "ts2", "ts1", "happy"))
     assert "'a1' ends before it starts" in refused(eaf(tmp_path / "P012_S02.eaf", emotions))

@@ -310,6 +310,18 @@ rated(": damaged ({}); save it in ELAN again.", cut(elan(), 500), elan())
 rated(": two elements have the {} {}; save it in ELAN again.", elan(TWO + TWO), elan())
 
 
+HAPPY = aligned("a1", "ts1", "ts2", "")
+DENIED = aligned("a2", "ts2", "ts3", "no")
+
+rated(
+    ": tier {} has an annotation with the value {} at {} s{}; in ELAN, empty the value if {} is meant, or "
+    "delete the annotation.",
+    elan(tier("happy", HAPPY, DENIED)),
+    elan(tier("happy", HAPPY, aligned("a2", "ts2", "ts3", ""))),
+    elan(tier("happy", HAPPY)),
+)
+
+
 rated(
     ": its times are in {}, not in {}; save it in ELAN again.",
     elan(units="NTSC-frames"),
