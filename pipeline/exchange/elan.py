@@ -57,9 +57,9 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
     coding = [name for name, coded in tiers.items() if not coded or _is_coding(name, coded, codes)]
     own = {name: people[name] or people.get(parents[name], "") for name in coding}
     own = {name: person for name, person in own.items() if person or tiers[name]}
-    others = of_others(str(path), "participant", own, ids[0])
+    own = own if any(tiers[name] for name in own) else {}
+    others, notes = of_others(str(path), "participant", own, ids[0])
     tiers = {name: coded for name, coded in tiers.items() if name not in others}
-    notes: list[str] = []
     for name in (name for name in tiers if name in values):
         _refuse_contradictions(path, name, tiers[name], values[name], codes)
         tiers[name], said = _without_left_out(name, tiers[name], values[name], codes)

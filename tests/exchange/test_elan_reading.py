@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from rating_files import aligned, eaf, medium, read, referring, refused, stretches, tier
 
+from pipeline.errors import InputError
+
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 
 
@@ -295,6 +297,34 @@ def test_codes_of_another_person_are_not_the_patient_s(tmp_path: Path, patient: 
     found = read(eaf(tmp_path / "P012_S02.eaf", two_people(patient, "carer")))
     assert stretches(found) == [(1, 5, "happy")]
     assert "tiers of other people than the patient were left out: 'of the other'" in found.notes[0]
+
+
+@pytest.mark.parametrize("person", ["nurse", "Carer 1", "other"])
+@pytest.mark.parametrize("name", ["emotion", "happy"])
+def test_codes_of_a_carer_alone_are_refused(tmp_path: Path, person: str, name: str) -> None:
+    path = eaf(tmp_path / "P012_S02_anna.eaf", tier(name, HAPPY_1, person=person))
+    assert f"{path}: codes only {person!r}, not the patient; take it away" in refused(path)
+
+
+@pytest.mark.parametrize("person", ["Mr B", "P12"])
+def test_the_only_participant_is_told(tmp_path: Path, person: str) -> None:
+    found = read(eaf(tmp_path / "P012_S02_anna.eaf", tier("emotion", HAPPY_1, person=person)))
+    assert stretches(found) == [(1, 5, "happy")]
+    assert found.notes[0] == (
+        f"P012_S02_anna.eaf: the only participant is {person!r}, whose codes are taken as the patient's, P012"
+    )
+
+
+@pytest.mark.parametrize("person", ["", "P012", "patient"])
+def test_the_patient_alone_is_not_told(tmp_path: Path, person: str) -> None:
+    found = read(eaf(tmp_path / "P012_S02_anna.eaf", tier("emotion", HAPPY_1, person=person)))
+    assert not any("participant" in note for note in found.notes)
+
+
+def test_an_empty_tier_of_a_carer_codes_nobody(tmp_path: Path) -> None:
+    tiers = tier("words", aligned("a1", "ts1", "ts2", "good")) + tier("emotion", person="nurse")
+    with pytest.raises(InputError, match="Unknown codes: 'good'"):
+        read(eaf(tmp_path / "P012_S02_anna.eaf", tiers))
 
 
 def test_a_dependent_tier_is_of_its_parent_s_person(tmp_path: Path) -> None:

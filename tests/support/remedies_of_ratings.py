@@ -375,6 +375,13 @@ rated(
 )
 
 
+rated(
+    ": codes only {}, not the patient; take it away, or, if the codes are the patient's, name the {} {}.",
+    elan(tier("emotion", aligned("a1", "ts1", "ts2", "happy"), person="nurse")),
+    elan(tier("emotion", aligned("a1", "ts1", "ts2", "happy"), person="P1")),
+)
+
+
 BORIS = "P1_S1.boris"
 
 
