@@ -114,6 +114,8 @@ TEXTS = {
     "early_end": "the picture ends %(seconds)s s before the sound",
     # a session that can't be processed
     "nothing_left": "nothing is left of its %(seconds)s s after start_s, end_s and exclude.",
+    "no_sample": "no sample lies in its %(part)s s after start_s, end_s and exclude, "
+    "with %(rate)s samples per second.",
     "no_such_track": "`patient_track` %(track)s: this video has %(count)s tracks, and none of that number.",
     "photo": "the photo: %(reason)s",
     "no_photo": "can't be read as a picture; save it again as JPEG or PNG.",
@@ -243,6 +245,7 @@ SINGULAR = {
 DECIMALS = {
     "seconds": 1,
     "ratio": 1,
+    "part": 2,
     "percent": 1,
     "far": 2,
     "further": 2,
