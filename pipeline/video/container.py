@@ -87,6 +87,8 @@ class VideoInfo:
     :param one_to_one: whether each packet holds one picture, shown at the packet's time.
     :param seekable: whether a seek leads to a key frame before, or near, the requested time.
     :param decord_reads_it: whether decord returns the right frames, and all of them fit into memory.
+    :param decoded: number of pictures that were decoded to check the times; ``all_decoded``: whether these
+        are all. ``damaged``: whether damage was found, in these pictures or in any packet.
     """
 
     path: Path
@@ -108,6 +110,9 @@ class VideoInfo:
     one_to_one: bool
     seekable: bool
     decord_reads_it: bool
+    decoded: int
+    all_decoded: bool
+    damaged: bool
     notes: tuple[Reason, ...]
 
     @property
@@ -180,6 +185,9 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         and not (clock.missing_s or shown.damaged or shown.orientation.mirrored)
         and aspect == 1
         and shown.sizes == {stored},
+        decoded=len(shown.pts),
+        all_decoded=shown.ended,
+        damaged=shown.damaged or found.lost > 0 or any(packet.torn for packet in packets),
         notes=_notes(found, clock),
     )
 
