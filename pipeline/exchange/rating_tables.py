@@ -17,7 +17,7 @@ from pipeline.exchange.boris import (
 )
 from pipeline.exchange.code_map import CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, SessionNames, Span, file_key, signed_seconds
-from pipeline.store.ids import check_id
+from pipeline.store.ids import check_stored_id
 from pipeline.store.spreadsheet import Problem, plain, read_seconds, read_table, shown, why_repeated
 
 Row = dict[str, str]
@@ -146,7 +146,10 @@ def _plain(path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Row]], 
         cell = {name: row.get(name, "").strip() for name in _PLAIN}
         ids, rest = by_name or (("", ""), "")
         if has_ids:
-            ids = check_id("patient", cell["patient_id"]), check_id("session", cell["session_id"])
+            ids = (
+                check_stored_id("patient", cell["patient_id"]),
+                check_stored_id("session", cell["session_id"]),
+            )
         key = (*ids, cell["rater"] or rest)
         if cell["rated_from_s"] or cell["rated_to_s"]:
             rated[key].append(_span(cell["rated_from_s"], cell["rated_to_s"]))
