@@ -107,6 +107,10 @@ TEXTS = {
     "decoded_order": "the times in the file contradict the order of its %(count)s frames and were put in "
     "that order",
     "lost": "%(count)s frames of the file could not be decoded",
+    "edit_gap": "the file's edit list leaves a gap inside the recording, which can't be followed: times and "
+    "length may be wrong",
+    "edit_rate": "the file's edit list plays a part at another speed, which can't be followed: times and "
+    "length may be wrong",
     "unread": "about %(seconds)s s at the end of the file can't be read; a recording that was joined to "
     "another needs a file of its own",
     "late": "the picture begins %(seconds)s s after the sound",
