@@ -107,6 +107,10 @@ TEXTS = {
     "decoded_order": "the times in the file contradict the order of its %(count)s frames and were put in "
     "that order",
     "lost": "%(count)s frames of the file could not be decoded",
+    "edit_gap": "the file's edit list leaves a gap inside the recording, which can't be followed: times and "
+    "length may be wrong",
+    "edit_rate": "the file's edit list plays a part at another speed, which can't be followed: times and "
+    "length may be wrong",
     "unread": "about %(seconds)s s at the end of the file can't be read; a recording that was joined to "
     "another needs a file of its own",
     "late": "the picture begins %(seconds)s s after the sound",
@@ -114,6 +118,8 @@ TEXTS = {
     "early_end": "the picture ends %(seconds)s s before the sound",
     # a session that can't be processed
     "nothing_left": "nothing is left of its %(seconds)s s after start_s, end_s and exclude.",
+    "no_sample": "no sample lies in its %(part)s s after start_s, end_s and exclude, "
+    "with %(rate)s samples per second.",
     "no_such_track": "`patient_track` %(track)s: this video has %(count)s tracks, and none of that number.",
     "photo": "the photo: %(reason)s",
     "no_photo": "can't be read as a picture; save it again as JPEG or PNG.",
@@ -244,6 +250,7 @@ SINGULAR = {
 DECIMALS = {
     "seconds": 1,
     "ratio": 1,
+    "part": 2,
     "percent": 1,
     "far": 2,
     "further": 2,

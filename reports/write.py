@@ -21,7 +21,7 @@ from pipeline.results.derive import coding_digests, update_derived
 from pipeline.store.coverage import Summary, summarize
 from pipeline.store.encryption import is_encrypted
 from pipeline.store.files import state_of_files
-from pipeline.store.ids import check_id
+from pipeline.store.ids import check_stored_id
 from pipeline.store.parquet import malformed_as_timeline_error
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
@@ -331,7 +331,7 @@ def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
     spoken, assets = language(folder.options.language), folder.options.assets_of(1)
     compared = study.tables.get("conditions")
     for history in found:
-        page = folder.out / "reports" / check_id("`patient_id`", history.patient_id) / "index.html"
+        page = folder.out / "reports" / check_stored_id("`patient_id`", history.patient_id) / "index.html"
         own = () if compared is None else compared.filter(patient_id=history.patient_id).rows()
         key = page_key((history, study.about, own, folder.options))
         if not folder.pages.unchanged(page, key):
@@ -343,8 +343,8 @@ def _write_patients(folder: _Folder, study: Study) -> dict[str, PatientHistory]:
 def _remove_withdrawn(out: Path, patients: Container[str]) -> None:
     """Remove pages of sessions without consent, and pages of patients without other sessions."""
     for patient_id, session_id in refused_sessions(out):
-        folder = out / "reports" / check_id("`patient_id`", patient_id)
-        (folder / f"{check_id('`session_id`', session_id)}.html").unlink(missing_ok=True)
+        folder = out / "reports" / check_stored_id("`patient_id`", patient_id)
+        (folder / f"{check_stored_id('`session_id`', session_id)}.html").unlink(missing_ok=True)
         if patient_id not in patients:
             (folder / "index.html").unlink(missing_ok=True)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import InputError
-from pipeline.store.ids import check_id, folded
+from pipeline.store.ids import check_stored_id, folded
 from pipeline.store.spreadsheet import MAX_COLUMNS, Problem, as_float, plain, read_table, shown
 from pipeline.store.workbook import Row
 
@@ -189,7 +189,7 @@ def _why_no_row(patient: str, extra: Sequence[str]) -> str:
     if not patient:
         return "empty; give the patient's pseudonym."
     try:
-        check_id("patient_id", patient)
+        check_stored_id("patient_id", patient)
     except InputError:  # without the cell, which may be a person's name
         return "not a usable id. Give a pseudonym of letters, digits, '.', '_' or '-', as in the results."
     return ""

@@ -12,13 +12,13 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.errors import VideoError
-from pipeline.processing.session import Session
+from pipeline.processing.session import Session, Settings
 from pipeline.processing.sessions_list import Study
 from pipeline.records import Ids, OnProgress
 from pipeline.store.spreadsheet import Problem, shown
 from pipeline.video.container import VideoInfo, created_at, probe
 from pipeline.video.file_content import stamp, without_time
-from pipeline.video.recording import Span
+from pipeline.video.recording import Recording, Span
 
 # Tolerance for rounded times: a stated end may exceed the recording's end by this, s.
 _ROUNDED_S = 1.0
@@ -49,13 +49,20 @@ class Checked:
     undated: tuple[Ids, ...] = ()
 
 
-def check_study(study: Study, on_file: OnProgress = lambda done, total: None) -> Checked:
-    """Open each recording and photo once, except those of sessions without consent."""
+def check_study(
+    study: Study,
+    on_file: OnProgress = lambda done, total: None,
+    sample_fps: float = Settings.sample_fps,
+) -> Checked:
+    """Open each recording and photo once, except those of sessions without consent.
+
+    :param sample_fps: samples per second of the study.
+    """
     entries = [_Entry(*entry) for entry in zip(study.sessions, study.rows, strict=True)]
     videos, faults = _open_videos(entries, on_file)
     for entry in entries:
         if not entry.session.refused and all(video in videos for video in entry.session.videos):
-            faults += _misfits(entry, [videos[video] for video in entry.session.videos])
+            faults += _misfits(entry, [videos[video] for video in entry.session.videos], sample_fps)
     faults += _unreadable_photos(entries)
     shared_faults, warnings = find_shared(study)
     faults += [*study.problems, *shared_faults]
@@ -135,8 +142,8 @@ def _copies(entries: Sequence[_Entry], opened: Collection[Path]) -> Iterator[Pro
             yield Problem(row, "video", reason)
 
 
-def _misfits(entry: _Entry, videos: Sequence[VideoInfo]) -> Iterator[Problem]:
-    """Times beyond the recording, and files that cannot belong to one session."""
+def _misfits(entry: _Entry, videos: Sequence[VideoInfo], sample_fps: float) -> Iterator[Problem]:
+    """Times beyond the recording or without a sample, and files that cannot belong to one session."""
     session, row = entry.session, entry.rows[0]
     for info, of_file in zip(videos[1:], entry.rows[1:], strict=True):
         if (info.width, info.height) != (videos[0].width, videos[0].height):
@@ -154,8 +161,16 @@ def _misfits(entry: _Entry, videos: Sequence[VideoInfo]) -> Iterator[Problem]:
     elif session.exclude and session.exclude[-1][1] > length_s + _ROUNDED_S:
         start_s, end_s = session.exclude[-1]
         yield Problem(row, "exclude", f"{start_s:g}-{end_s:g} is after the end: {of}.")
-    elif not _parts(session, length_s):
+    elif not (parts := _parts(session, length_s)):
         yield Problem(row, "exclude", f"nothing is left: {of}.")
+    elif not len(Recording(tuple(videos)).samples(sample_fps, parts)):
+        column = "exclude" if session.exclude else "start_s" if session.end_s is None else "end_s"
+        part_s = sum(end_s - start_s for start_s, end_s in parts)
+        reason = (
+            f"no sample lies in the {part_s:.2f} s that count ({sample_fps:g} samples per second); "
+            "write other times."
+        )
+        yield Problem(row, column, reason)
 
 
 def _unreadable_photos(entries: Sequence[_Entry]) -> Iterator[Problem]:

@@ -50,6 +50,9 @@ def info(video: Annotated[Path, typer.Argument(help="A video.", metavar="VIDEO")
 
     found = probe(video)
     frames = number_of(len(found.time_s), "frame")
+    notes = list(map(str, found.notes))
+    if found.damaged and not any(note.code == "lost" for note in found.notes):
+        notes.append("some pictures are damaged or can't be decoded")
     rows = {
         "picture": _describe_picture(found),
         "length": f"{found.duration_s:.2f} s, {frames}, {found.frame_rate:.2f}/s",
@@ -58,7 +61,8 @@ def info(video: Annotated[Path, typer.Argument(help="A video.", metavar="VIDEO")
         "codec": found.codec,
         "missing": _describe_missing(found),
         "other streams": ", ".join(found.others) or "none",
-        "notes": "; ".join(map(str, found.notes)) or "none",
+        "damage": _describe_damage(found),
+        "notes": "; ".join(notes) or "none",
     }
     print_table(str(video), rows)
 
@@ -305,6 +309,14 @@ def _tell_costs(found: dict[str, Any]) -> None:
 def _describe_picture(found: "VideoInfo") -> str:
     turned, mirrored = found.orientation.degrees, ", mirrored" if found.orientation.mirrored else ""
     return f"{found.width} × {found.height} px upright, turned by {turned}°{mirrored}"
+
+
+def _describe_damage(found: "VideoInfo") -> str:
+    if found.damaged:
+        return "found"
+    if found.all_decoded:
+        return "none: all pictures were decoded"
+    return f"not known: only {found.decoded} of {number_of(len(found.time_s), 'picture')} were decoded"
 
 
 def _describe_missing(found: "VideoInfo") -> str:

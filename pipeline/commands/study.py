@@ -144,7 +144,9 @@ def study_check(
     from pipeline.checks.sessions_list_check import check_study
     from pipeline.errors import InputError
     from pipeline.processing.recordings_folder import find_list
+    from pipeline.processing.session import Settings
     from pipeline.processing.sessions_list import read_study
+    from pipeline.processing.study_settings import read_settings
 
     if is_folder(path):
         listed = find_list(path)
@@ -156,8 +158,10 @@ def study_check(
         path = listed
     check_exists(path)
     study = read_study(path)
+    sample_fps = read_settings(path.parent).get("sample_fps", Settings.sample_fps)
+    assert isinstance(sample_fps, float)
     with progress_bar("Opening recordings") as update:
-        found = check_study(study, update)
+        found = check_study(study, update, sample_fps)
     for warning in found.warnings:
         err_console.print(f"{path}: Warning: {warning}", markup=False, soft_wrap=True)
     warn_of_unlisted(path)

@@ -27,6 +27,7 @@ from pipeline.exchange.coded import (
     is_patient,
     is_sound,
     of_others,
+    refuse_role,
     signed_seconds,
 )
 from pipeline.exchange.exported import Exported, milliseconds
@@ -109,7 +110,8 @@ def of_patients(path: Path, found: Iterable[OfSubject]) -> tuple[list[CodedSessi
     BORIS means the observed person by the subject, but studies of one person's face often enter the rater
     there. So a subject is a rater if no subject of the file is the patient and the name states no rater.
 
-    :raises InputError: the name states the rater, and none of several subjects is the patient.
+    :raises InputError: the name states the rater, and none of several subjects is the patient; or the only
+        subject has another role.
     """
     found = [("" if subject.strip().lower() in NOBODY else subject.strip(), one) for subject, one in found]
     names_patient = any(is_patient(subject, one.patient_id) for subject, one in found)
@@ -119,22 +121,25 @@ def of_patients(path: Path, found: Iterable[OfSubject]) -> tuple[list[CodedSessi
     for subject, one in found:
         if one.coded and not names_patient and one.rater:
             unknown[replace(one, coded=())].add(subject)
+        elif one.coded and not names_patient:
+            refuse_role(f"{path}, {' '.join(one.ids)}", "subject", subject, one.patient_id)
         if subject and names_patient and not is_patient(subject, one.patient_id):
             others[subject] += len(one.coded)
             one = replace(one, coded=())  # the patient was watched, too
         sessions.append(one if names_patient or one.rater else one.by(subject))
+    notes: list[str] = []
     for one, subjects in unknown.items():
-        of_others(
-            f"{path}, {' '.join(one.ids)}", "subject", {name: name for name in subjects}, one.patient_id
-        )
+        where = f"{path}, {' '.join(one.ids)}"
+        _, said = of_others(where, "subject", {name: name for name in subjects}, one.patient_id)
+        notes += [f"{' '.join(one.ids)}: {note}" for note in said]
     coded = {(one.ids, one.rater) for one in sessions if one.coded}
     sessions = [one for one in dict.fromkeys(sessions) if one.coded or (one.ids, one.rater) not in coded]
     if others:
-        return sessions, [f"codes of other subjects than the patient were left out: {_counted(others)}"]
+        notes.append(f"codes of other subjects than the patient were left out: {_counted(others)}")
     raters = sorted({shown(subject) for subject, one in found if subject and one.coded and not one.rater})
     if raters and not names_patient:
-        return sessions, [f"no subject is named as the patient, so they count as raters: {', '.join(raters)}"]
-    return sessions, []
+        notes.append(f"no subject is named as the patient, so they count as raters: {', '.join(raters)}")
+    return sessions, notes
 
 
 def paired(events: Iterable[StateEvent], where: str) -> dict[str, list[Coded]]:

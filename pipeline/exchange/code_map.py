@@ -36,6 +36,15 @@ GROUP_OF: Mapping[str, str] = {
 }
 
 
+_SIGNS = "-–—−().,!"
+
+_NEGATIONS = {
+    *("", "0", "n", "no", "none", "not", "never", "false", "off", "absent", "without", "n/a", "na", "0.0"),
+    *("non", "pas", "aucun", "aucune", "sans", "nein", "nicht", "kein", "keine", "ohne"),
+}
+"""Words that deny a code, in English, French and German; empty: a dash or another sign alone."""
+
+
 @dataclass(frozen=True)
 class CodeMap:
     """Map of codes, in lower case → one of LABELS, LEFT_OUT or UNRATEABLE.
@@ -50,6 +59,20 @@ class CodeMap:
     def label(self, code: str) -> str | None:
         """The label of a code; ``None`` if the code is unknown."""
         return self.labels.get(_key(code))
+
+    def contradicts(self, value: str, code: str) -> bool:
+        """Whether a value in a place named after a code says another label than the code's, or denies it.
+
+        A group and an expression of it, such as positive and happy, do not contradict each other.
+        """
+        words = _key(value).replace("_", " ").split()
+        if not words or self.label(value) == LEFT_OUT:
+            return False
+        if self.label(value) is None:
+            first, rest = words[0].strip(_SIGNS), " ".join(words[1:])
+            return first in _NEGATIONS and (not rest or rest == _key(code) or self.label(rest) is not None)
+        own, other = self.labels[_key(code)], self.labels[_key(value)]
+        return own != other and other != GROUP_OF.get(own) and own != GROUP_OF.get(other)
 
     def check(self, codes: Iterable[tuple[str, str]]) -> None:
         """:param codes: pairs of code and file.

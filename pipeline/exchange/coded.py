@@ -34,6 +34,22 @@ _SOUNDS = {
     ".wma",
 }
 
+# Words that name another person than the patient, in English, French and German.
+_OTHER_ROLES = {
+    *("caregiver", "caregivers", "carer", "carers", "caretaker", "giver"),
+    *("other", "others", "unknown", "somebody", "someone"),
+    *("nurse", "nurses", "nursing", "staff", "aide", "assistant"),
+    *("therapist", "doctor", "physician", "clinician", "psychologist"),
+    *("interviewer", "examiner", "experimenter", "researcher", "volunteer", "visitor"),
+    *("companion", "partner", "interlocutor"),
+    *("family", "relative", "relatives", "spouse", "husband", "wife"),
+    *("daughter", "son", "mother", "father", "sister", "brother", "friend"),
+    *("soignant", "soignante", "infirmier", "infirmière", "aidant", "aidante"),
+    *("médecin", "visiteur", "visiteuse", "proche", "famille", "autre"),
+    *("pfleger", "pflegerin", "pflegekraft", "schwester", "arzt", "ärztin"),
+    *("angehörige", "angehöriger", "besucher", "andere"),
+}
+
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]*)?")
 
 
@@ -246,19 +262,35 @@ def is_patient(person: str, patient_id: str) -> bool:
     return person.strip().lower() in (patient_id.lower(), "patient")
 
 
-def of_others(where: str, kind: str, people: Mapping[str, str], patient_id: str) -> list[str]:
-    """The keys of other people than the patient; none if all are one person.
+def of_others(
+    where: str, kind: str, people: Mapping[str, str], patient_id: str
+) -> tuple[list[str], list[str]]:
+    """The keys of other people than the patient, and notes; no key if all are one person.
 
     :param people: name of the observed person, or nothing.
-    :raises InputError: there are several people, and nothing says which one is the patient.
+    :raises InputError: there are several people, and nothing says which one is the patient; or the only one
+        has another role than the patient.
     """
     several = sorted(set(people.values()), reverse=True)
-    if len(several) < 2:
-        return []
+    if not several or (len(several) == 1 and (not several[0] or is_patient(several[0], patient_id))):
+        return [], []
+    if len(several) == 1:
+        refuse_role(where, kind, several[0], patient_id)
+        name = shown(several[0])
+        return [], [f"the only {kind} is {name}, whose codes are taken as the patient's, {patient_id}"]
     if not any(is_patient(name, patient_id) for name in several):
         named = ", ".join(shown(name) if name else "one without a name" for name in several)
         raise InputError(f"{where}: codes several people ({named}); name the patient's {kind} {patient_id}.")
-    return [key for key, name in people.items() if name and not is_patient(name, patient_id)]
+    return [key for key, name in people.items() if name and not is_patient(name, patient_id)], []
+
+
+def refuse_role(where: str, kind: str, person: str, patient_id: str) -> None:
+    """:raises InputError: the name of the only observed person is a role other than the patient's."""
+    if set(re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", person).casefold())) & _OTHER_ROLES:
+        raise InputError(
+            f"{where}: codes only {shown(person)}, not the patient; take it away, or, if the codes are the "
+            f"patient's, name the {kind} {patient_id}."
+        )
 
 
 def _file_name(file: str) -> PureWindowsPath:

@@ -7,56 +7,38 @@ other. A second, empty tier is for states, such as speaking.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
-from typing import Any
-from urllib.parse import quote, unquote
-from xml.parsers import expat
+from urllib.parse import quote
 
 from pipeline.errors import InputError
-from pipeline.exchange.code_map import CodeMap
-from pipeline.exchange.coded import Coded, CodedSession, Medium, SessionNames, Span, is_sound, of_others
+from pipeline.exchange.code_map import LEFT_OUT, CodeMap
+from pipeline.exchange.coded import Coded, CodedSession, SessionNames, of_others
+from pipeline.exchange.elan_file import MALFORMED, ElanFile, pympi, refuse_traps
 from pipeline.exchange.exported import Exported, milliseconds
 from pipeline.records import EMOTIONS, STATES
 from pipeline.store.files import atomic
-from pipeline.store.spreadsheet import read_text, shown
+from pipeline.store.spreadsheet import shown
 
 RATED_TIER = "rated"
 """Tier whose annotations are the rated intervals; their values are ignored."""
 
 
-def pympi() -> ModuleType:
-    """Import the library for ELAN files.
-
-    :raises InputError: the library is not installed.
-    """
-    try:
-        import pympi as library
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"ELAN files need {error.name}: pip install 'emonext-care[agreement]', then again."
-        ) from error
-    return library
-
-
 def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[CodedSession], list[str]]:
     """Read each annotator's codes, and notes on omitted tiers.
 
-    In a tier named like a code, every annotation has that code. In other tiers, the annotations' values are
-    codes; a tier without a known code, such as a transcript, is left out. If a tier with known codes depends
-    on another tier, the latter divides the session for it, and its unknown values are left out.
+    In a tier named like a code, every annotation has that code, and no value may contradict it. In other
+    tiers, the annotations' values are codes; a tier without a known code, such as a transcript, is left out.
+    If a tier with known codes depends on another tier, the latter divides the session for it, and its unknown
+    values are left out.
 
-    :raises InputError: no ELAN file, or an unknown session.
+    :raises InputError: no ELAN file, an unknown session, or a value that contradicts the tier's name.
     """
-    _refuse_traps(path)
+    refuse_traps(path)
     try:
-        file = _File(path, pympi().Eaf(str(path), suppress_version_warning=True))
+        file = ElanFile(path, pympi().Eaf(str(path), suppress_version_warning=True))
         ids, rest = names.of(str(path), path.stem, [medium.name for medium in file.media])
         file = file.moved(names.shift_s(str(path), ids, file.media))
         tiers = {name: file.coded(name, codes) for name in file.tiers if not _states_rated(name, codes)}
@@ -69,14 +51,21 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
         parents = {name: file.attribute(name, "PARENT_REF") for name in tiers}
         annotators = {name: file.attribute(name, "ANNOTATOR") for name in tiers}
         people = {name: file.attribute(name, "PARTICIPANT") for name in tiers}
-    except _MALFORMED as error:
+        values = {name: file.values(name) for name in tiers if codes.label(name) is not None}
+    except MALFORMED as error:
         raise InputError(f"{path}: can't be read as an ELAN file; save it in ELAN again.") from error
     coding = [name for name, coded in tiers.items() if not coded or _is_coding(name, coded, codes)]
     own = {name: people[name] or people.get(parents[name], "") for name in coding}
     own = {name: person for name, person in own.items() if person or tiers[name]}
-    others = of_others(str(path), "participant", own, ids[0])
+    own = own if any(tiers[name] for name in own) else {}
+    others, notes = of_others(str(path), "participant", own, ids[0])
     tiers = {name: coded for name, coded in tiers.items() if name not in others}
-    used, notes = _codings(tiers, parents, codes)
+    for name in (name for name in tiers if name in values):
+        _refuse_contradictions(path, name, tiers[name], values[name], codes)
+        tiers[name], said = _without_left_out(name, tiers[name], values[name], codes)
+        notes += said
+    used, said = _codings(tiers, parents, codes)
+    notes += said
     if others:
         notes.append(f"tiers of other people than the patient were left out: {', '.join(map(shown, others))}")
     by_rater: dict[str, list[Coded]] = {}
@@ -97,7 +86,51 @@ def read_elan(path: Path, names: SessionNames, codes: CodeMap) -> tuple[list[Cod
     return sessions, notes
 
 
-_MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+def _refuse_contradictions(
+    path: Path, tier: str, coded: Sequence[Coded], values: Sequence[str], codes: CodeMap
+) -> None:
+    """Refuse values that deny the name of their tier.
+
+    :raises InputError: a value is another known code, or a negation.
+    """
+    if codes.label(tier) == LEFT_OUT:
+        return
+    found = [(one.start_s, value) for one, value in zip(coded, values, strict=True)]
+    found = sorted((start_s, value) for start_s, value in found if codes.contradicts(value, tier))
+    if found:
+        start_s, value = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise InputError(
+            f"{path}: tier {shown(tier)} has an annotation with the value {shown(value)} at {start_s:g} s"
+            f"{more}; in ELAN, empty the value if {shown(tier)} is meant, or delete the annotation."
+        )
+
+
+def _without_left_out(
+    tier: str, coded: Sequence[Coded], values: Sequence[str], codes: CodeMap
+) -> tuple[list[Coded], list[str]]:
+    """The annotations whose values the code map does not leave out; and notes on values."""
+    if codes.label(tier) == LEFT_OUT:
+        return list(coded), []
+    left_out = [value for value in values if codes.label(value) == LEFT_OUT]
+    ignored = [v for v in values if v and codes.label(v) not in (LEFT_OUT, codes.label(tier))]
+    notes = []
+    if left_out:
+        notes.append(f"tier {shown(tier)}: left out for their values: {_counted(left_out)}")
+    if ignored:
+        notes.append(f"values of tier {shown(tier)} that are ignored: {_counted(ignored)}")
+    kept = zip(coded, values, strict=True)
+    return [one for one, value in kept if codes.label(value) != LEFT_OUT], notes
+
+
+def _counted(values: Iterable[str]) -> str:
+    """The most frequent values."""
+    counts = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
+    more = f", and {len(counts) - _MOST_VALUES} more" if len(counts) > _MOST_VALUES else ""
+    return ", ".join(f"{shown(value)} ({count})" for value, count in counts[:_MOST_VALUES]) + more
+
+
+_MOST_VALUES = 5  # a transcript has thousands
 
 
 def _codings(
@@ -143,201 +176,6 @@ def _with_dependents(used: Mapping[str, list[Coded]], parents: Mapping[str, str]
 
 def _states_rated(tier: str, codes: CodeMap) -> bool:
     return tier.strip().lower() == RATED_TIER and codes.label(tier) is None
-
-
-@dataclass(frozen=True)
-class _File:
-    """An ELAN file with the times of all annotations.
-
-    :param shift_s: seconds to add to the file's times.
-    """
-
-    path: Path
-    file: Any
-    shift_s: float = 0.0
-
-    def moved(self, shift_s: float) -> "_File":
-        return _File(self.path, self.file, shift_s)
-
-    @property
-    def tiers(self) -> list[str]:
-        return list(self.file.tiers)
-
-    @property
-    def media(self) -> list[Medium]:
-        """The linked media. Time in a medium is the file's time plus the medium's origin."""
-        found = []
-        for one in self.file.media_descriptors:
-            name = unquote(str(one.get("MEDIA_URL") or one.get("RELATIVE_MEDIA_URL") or ""))
-            sound = is_sound(name) or str(one.get("MIME_TYPE") or "").lower().startswith("audio")
-            found.append(Medium(name, int(one.get("TIME_ORIGIN") or 0) / 1000, sound))
-        return found
-
-    def attribute(self, tier: str, name: str) -> str:
-        return str(self.file.tiers[tier][2].get(name) or "").strip()
-
-    def coded(self, tier: str, codes: CodeMap) -> list[Coded]:
-        """The annotations of a tier as coded intervals; an empty annotation gives an empty code."""
-        by_name = codes.label(tier) is not None
-        return [
-            Coded(*self._times(name), tier if by_name else value.strip())
-            for name, value in self._values(tier)
-        ]
-
-    def spans(self, tier: str) -> list[Span]:
-        return [self._times(name) for name, _ in self._values(tier)]
-
-    def _values(self, tier: str) -> Iterator[tuple[str, str]]:
-        """Id and value of each annotation."""
-        aligned, referring, _, _ = self.file.tiers[tier]
-        yield from ((name, value) for name, (_, _, value, _) in aligned.items())
-        yield from ((name, value) for name, (_, value, _, _) in referring.items())
-
-    def _times(self, annotation: str) -> Span:
-        start_ms, end_ms = self._span_ms(annotation)
-        if end_ms < start_ms:
-            raise InputError(f"{self.path}: annotation {shown(annotation)} ends before it starts.")
-        return start_ms / 1000 + self.shift_s, end_ms / 1000 + self.shift_s
-
-    def _span_ms(self, annotation: str) -> Span:
-        """Times of an annotation. A reference annotation has the time of its parent, or an equal share of it.
-
-        :raises InputError: the parent annotation is missing.
-        """
-        tier = self.file.annotations.get(annotation)
-        if tier is None:
-            raise InputError(
-                f"{self.path}: an annotation depends on {shown(annotation)}, which is missing; "
-                "save it in ELAN again."
-            )
-        aligned, referring, _, _ = self.file.tiers[tier]
-        if annotation in aligned:
-            begin, end = aligned[annotation][:2]
-            slots_ms = self._slots_of_dependent_ms.get(tier, self._slots_ms)
-            return slots_ms[begin], slots_ms[end]
-        parent = referring[annotation][0]
-        start, end = self._span_ms(parent)
-        place, count = self._places[annotation]
-        return start + (end - start) * place / count, start + (end - start) * (place + 1) / count
-
-    @cached_property
-    def _places(self) -> dict[str, tuple[int, int]]:
-        """Reference annotation → its position among those that divide the parent, and their number."""
-        siblings: dict[tuple[str, str], list[str]] = {}
-        for tier, (_, referring, _, _) in self.file.tiers.items():
-            for name, (parent, *_) in referring.items():
-                siblings.setdefault((tier, parent), []).append(name)
-        found: dict[str, tuple[int, int]] = {}
-        for (tier, parent), names in siblings.items():
-            if self._is_subdivided(tier, names):
-                ordered = self._ordered(tier, names)
-                found |= {name: (place, len(ordered)) for place, name in enumerate(ordered)}
-            elif len(names) > 1:
-                raise InputError(
-                    f"{self.path}: several annotations of tier {shown(tier)} refer to {shown(parent)}, and "
-                    "the part of each is not stated; save it in ELAN again."
-                )
-            else:
-                found[names[0]] = 0, 1
-        return found
-
-    def _is_subdivided(self, tier: str, siblings: list[str]) -> bool:
-        kind = self.file.linguistic_types.get(self.file.tiers[tier][2].get("LINGUISTIC_TYPE_REF"), {})
-        referring = self.file.tiers[tier][1]
-        return kind.get("CONSTRAINTS") == "Symbolic_Subdivision" or any(
-            referring[name][2] for name in siblings
-        )
-
-    def _ordered(self, tier: str, names: list[str]) -> list[str]:
-        """:raises InputError: the preceding annotation of one is missing, or is the same for two."""
-        referring = self.file.tiers[tier][1]
-        after = {referring[name][2] or "": name for name in names}
-        if not any(after):
-            return names
-        found: list[str] = []
-        previous = ""
-        while previous in after and len(found) < len(names):
-            previous = after[previous]
-            found.append(previous)
-        if len(found) < len(names):
-            raise InputError(
-                f"{self.path}: annotations of tier {shown(tier)} follow a missing annotation; "
-                "save it in ELAN again."
-            )
-        return found
-
-    @cached_property
-    def _slots_ms(self) -> dict[str, float]:
-        return self._evenly_ms(list(self.file.timeslots.items()))
-
-    @cached_property
-    def _slots_of_dependent_ms(self) -> dict[str, dict[str, float]]:
-        """Times of the slots of each dependent tier; as in ELAN, neighbours are slots of the same tier."""
-        found = {}
-        for tier, (aligned, *_) in self.file.tiers.items():
-            if self.attribute(tier, "PARENT_REF"):
-                own = {slot for row in aligned.values() for slot in row[:2]}
-                slots = [(slot, time) for slot, time in self.file.timeslots.items() if slot in own]
-                found[tier] = self._evenly_ms(slots)
-        return found
-
-    def _evenly_ms(self, slots: Sequence[tuple[str, int | None]]) -> dict[str, float]:
-        """Spread slots without a time evenly between their neighbours.
-
-        :raises InputError: the neighbours' times run backwards.
-        """
-        found = {name: float(value) for name, value in slots if value is not None}
-        for before, after in pairwise(place for place, (name, _) in enumerate(slots) if name in found):
-            start, end = found[slots[before][0]], found[slots[after][0]]
-            if after - before > 1 and end < start:
-                raise InputError(f"{self.path}: times in the file are out of order; save it in ELAN again.")
-            for place in range(before + 1, after):
-                found[slots[place][0]] = start + (end - start) * (place - before) / (after - before)
-        return found
-
-
-def _refuse_traps(path: Path) -> None:
-    """Refuse XML features that can read other files or expand to gigabytes; ELAN uses none of them.
-
-    Also refuse duplicate names, of which the library would silently keep the last.
-
-    :raises InputError: the file has a document type, a duplicate name or other units, or is no XML.
-    """
-    read_text(path, "save it in ELAN again")  # checks size and UTF-8
-    parser = expat.ParserCreate(namespace_separator="}")  # the same parser as the library's
-    seen: set[tuple[str, str]] = set()
-
-    def refuse(*_: object) -> None:
-        raise InputError(f"{path}: declares a document type, which ELAN's files do not; not opened.")
-
-    def begin(_: str, attributes: Mapping[str, str]) -> None:
-        for kind in _UNIQUE & attributes.keys():
-            if (kind, attributes[kind]) in seen:
-                raise InputError(
-                    f"{path}: two elements have the {kind} {shown(attributes[kind])}; save it in ELAN again."
-                )
-            seen.add((kind, attributes[kind]))
-        units = attributes.get("TIME_UNITS", _UNITS)
-        if units != _UNITS:
-            raise InputError(
-                f"{path}: its times are in {shown(units)}, not in {_UNITS}; save it in ELAN again."
-            )
-
-    handlers: Mapping[str, Any] = {
-        "StartDoctypeDeclHandler": refuse,
-        "EntityDeclHandler": refuse,
-        "StartElementHandler": begin,
-    }
-    for name, handler in handlers.items():
-        setattr(parser, name, handler)
-    try:
-        parser.Parse(path.read_bytes(), True)
-    except expat.ExpatError as error:
-        raise InputError(f"{path}: damaged ({error}); save it in ELAN again.") from error
-
-
-_UNIQUE = {"TIER_ID", "ANNOTATION_ID", "TIME_SLOT_ID"}
-_UNITS = "milliseconds"
 
 
 TIER = "expression"

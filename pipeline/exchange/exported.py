@@ -10,7 +10,7 @@ import polars as pl
 from pipeline.analysis.summaries import read_episodes, read_sessions
 from pipeline.errors import InputError
 from pipeline.records import OnProgress
-from pipeline.store.ids import check_id, file_stem
+from pipeline.store.ids import check_stored_id, file_stem
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata
 from pipeline.store.paths import timeline_path
 
@@ -60,7 +60,7 @@ def sessions_to_export(out: Path, on_progress: OnProgress) -> Iterator[Exported]
     if not rows:
         raise InputError(f"{out}: no session in its summaries; run `emonext process`, then `summarize`.")
     for done, facts in enumerate(rows, start=1):
-        ids = check_id("patient", facts["patient_id"]), check_id("session", facts["session_id"])
+        ids = check_stored_id("patient", facts["patient_id"]), check_stored_id("session", facts["session_id"])
         path = timeline_path(out, *ids)
         with malformed_as_timeline_error(path):
             video = read_metadata(path)["video"]

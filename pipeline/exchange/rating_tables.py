@@ -17,7 +17,7 @@ from pipeline.exchange.boris import (
 )
 from pipeline.exchange.code_map import CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, SessionNames, Span, file_key, signed_seconds
-from pipeline.store.ids import check_id
+from pipeline.store.ids import check_stored_id
 from pipeline.store.spreadsheet import Problem, plain, read_seconds, read_table, shown, why_repeated
 
 Row = dict[str, str]
@@ -35,6 +35,7 @@ _PLAIN = {
     "start_s": ("start_s", "start", "begin", "onset"),
     "end_s": ("end_s", "end", "stop", "offset"),
     "code": ("code", "label", "emotion", "behavior"),
+    "subject": ("subject", "person", "role"),
     "rater": ("rater", "rater_id", "coder", "annotator"),
     "rated_from_s": ("rated_from_s", "rated_from"),
     "rated_to_s": ("rated_to_s", "rated_to"),
@@ -85,7 +86,7 @@ def read_coded_table(path: Path, names: SessionNames, codes: CodeMap) -> Found:
         if place == 0 and all(set(header) & set(_PLAIN[name]) for name in ("start_s", "end_s", "code")):
             ours = {theirs: name for name, several in _PLAIN.items() for theirs in several}
             columns = [ours.get(name, name) for name in header]
-            return _plain(path, columns, _rows(path, columns, table, tuple(_PLAIN)), names), []
+            return _plain(path, columns, _rows(path, columns, table, tuple(_PLAIN)), names)
     raise InputError(
         f"{path}: a table of ratings has the columns patient_id, session_id, start_s, end_s and code "
         "(and rater, where there are several), or is one that BORIS exported."
@@ -130,9 +131,7 @@ def _refuse_unknown_order(path: Path, rows: Sequence[tuple[int, Row]]) -> None:
                 raise InputError(f"{path}: {Problem(number, '', reason)}")
 
 
-def _plain(
-    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Row]], names: SessionNames
-) -> list[CodedSession]:
+def _plain(path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Row]], names: SessionNames) -> Found:
     by_name = names.find(path.stem)
     has_ids = {"patient_id", "session_id"} <= set(columns)
     if by_name is None and not has_ids:
@@ -140,38 +139,48 @@ def _plain(
             f"{path}: has no columns patient_id and session_id, and its name is not that of a session of "
             "this folder, like P012_S01_rater.csv; add the columns, rename the file, or take it away."
         )
-    found: defaultdict[_Key, list[Coded]] = defaultdict(list)
+    found: defaultdict[tuple[str, _Key], list[Coded]] = defaultdict(list)
     rated: defaultdict[_Key, list[Span]] = defaultdict(list)
 
     def take(row: Row) -> None:
         cell = {name: row.get(name, "").strip() for name in _PLAIN}
         ids, rest = by_name or (("", ""), "")
         if has_ids:
-            ids = check_id("patient", cell["patient_id"]), check_id("session", cell["session_id"])
+            ids = (
+                check_stored_id("patient", cell["patient_id"]),
+                check_stored_id("session", cell["session_id"]),
+            )
         key = (*ids, cell["rater"] or rest)
         if cell["rated_from_s"] or cell["rated_to_s"]:
             rated[key].append(_span(cell["rated_from_s"], cell["rated_to_s"]))
             if not (cell["start_s"] or cell["end_s"] or cell["code"]):
-                found[key] += []  # a rated interval without codes
+                found[cell["subject"], key] += []  # a rated interval without codes
                 return
         stretch = Coded(*_span(cell["start_s"], cell["end_s"]), cell["code"])
         if not stretch.code:
             raise InputError("no code")
-        found[key].append(stretch)
+        found[cell["subject"], key].append(stretch)
 
     _each(path, rows, take)
-    if by_name and found and not any(key[:2] == by_name[0] for key in found):
+    if by_name and found and not any(key[:2] == by_name[0] for _, key in found):
         (patient, session), _ = by_name
+        other = min(key[:2] for _, key in found)
         raise InputError(
-            f"{path}: is named after {patient} {session}, but its rows are of {' '.join(min(found)[:2])}; "
+            f"{path}: is named after {patient} {session}, but its rows are of {' '.join(other)}; "
             "rename it, or correct the rows."
         )
     if by_name and not found:  # told as a rating without a code
         (patient, session), rest = by_name
-        found[patient, session, rest] = []
+        found["", (patient, session, rest)] = []
     if not found:
         raise InputError(f"{path}: has no row below its header; take it away, or fill it in.")
-    return [CodedSession(*key, tuple(coded), path.name, tuple(rated[key])) for key, coded in found.items()]
+    return of_patients(
+        path,
+        [
+            (subject, CodedSession(*key, tuple(coded), path.name, tuple(rated[key])))
+            for (subject, key), coded in found.items()
+        ],
+    )
 
 
 def _span(start: str, end: str) -> Span:

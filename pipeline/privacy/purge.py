@@ -23,7 +23,7 @@ from pipeline.store.audit import audited, forget, read_ids
 from pipeline.store.counts import number_of
 from pipeline.store.files import BACKUP_SUFFIX, remove_partials
 from pipeline.store.folders import BY_SESSION
-from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_id
+from pipeline.store.ids import ID_PATTERN, RESERVED_IDS, check_stored_id
 from pipeline.store.lock import folder_lock
 from pipeline.store.parquet import malformed_as_timeline_error, read_metadata, read_table, write_table
 from pipeline.store.paths import faces_path
@@ -86,9 +86,9 @@ def plan_purge(
     :raises InputError: an id is invalid, the folder has no data of it, or the key is not in use.
     :raises OutputError: the ids of the audit log are damaged.
     """
-    check_id("`patient_id`", patient_id)
+    check_stored_id("`patient_id`", patient_id)
     if session_id is not None:
-        check_id("`session_id`", session_id)
+        check_stored_id("`session_id`", session_id)
     check_key(out)  # timelines are read, also to write the pages again
     known = _known(out)
     words = IdPattern(patient_id, session_id, known)

@@ -47,7 +47,7 @@ def process_session(
     :param fingerprint: of all inputs; chunks with another fingerprint are not used.
     :param content: of the videos; default: it is read first.
     :raises VideoError: the video can't be opened, no frame can be decoded, or a file was changed meanwhile.
-    :raises InputError: the chosen track does not exist.
+    :raises InputError: no sample lies in the intervals that count, or the chosen track does not exist.
     :raises OutputError: a file can't be written.
     """
     content = content or read_content(session.videos)
@@ -56,6 +56,9 @@ def process_session(
     untracked: list[FrameFaces] = []
     decoders: list[str] = []
     pieces = _pieces(recording, session, settings)
+    if not pieces:
+        part_s = sum(end - start for start, end in session.parts(recording.duration_s))
+        raise InputError.about(session.video, "no_sample", part=part_s, rate=settings.sample_fps)
     total = sum(piece.end - piece.first for piece in pieces)
     for number, piece in enumerate(pieces):
         stretch = kept.read(number)

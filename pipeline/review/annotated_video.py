@@ -20,7 +20,7 @@ from pipeline.review.drawing import Look
 from pipeline.review.scene import Blur, Scene
 from pipeline.store.counts import number_of
 from pipeline.store.files import atomic
-from pipeline.store.ids import check_id
+from pipeline.store.ids import check_stored_id
 from pipeline.store.refusals import refused_sessions
 from pipeline.store.status import Outcome, read_outcomes
 from pipeline.store.timeline import Timeline, read_tables, reading_digest, sha256s
@@ -90,7 +90,7 @@ def read_consented(out: Path, patient_id: str, session_id: str) -> tuple[Timelin
     :raises InputError: an id can't be used, or consent was withdrawn.
     :raises TimelineError: the session has no usable timeline.
     """
-    ids = check_id("PATIENT", patient_id), check_id("SESSION", session_id)
+    ids = check_stored_id("PATIENT", patient_id), check_stored_id("SESSION", session_id)
     if ids in refused_sessions(out):
         raise InputError(
             f"{out}: consent to {' '.join(ids)} was withdrawn or never given; nothing of it is shown."

@@ -13,7 +13,7 @@ from pipeline.processing.recordings_folder import naming_lists
 from pipeline.processing.session import Session
 from pipeline.processing.sessions_list import Study, read_study
 from pipeline.records import EXCLUDE, MARKER_COLUMNS, MAX_CODE, Ids, recording_id
-from pipeline.store.ids import check_id
+from pipeline.store.ids import check_stored_id
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
@@ -111,7 +111,7 @@ def _check_session(
     out: Path, table: Path, row: Mapping[str, str], known: set[Ids], refused: set[Ids]
 ) -> None:
     """:raises InputError: the markers are not of a session of this folder."""
-    ids = check_id("patient_id", row["patient_id"]), check_id("session_id", row["session_id"])
+    ids = check_stored_id("patient_id", row["patient_id"]), check_stored_id("session_id", row["session_id"])
     if ids in refused:
         raise InputError(
             f"{table}: consent to {' '.join(ids)} was withdrawn or never given; nothing of it is added."

@@ -63,13 +63,35 @@ def find_clashes(sessions: Iterable[Ids]) -> Iterator[Clash]:
 
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Ids that are safe in a path; earlier versions also stored ids that :data:`NEW_ID_PATTERN` refuses."""
 
+# Windows keeps names of devices for itself, in any case and with any suffix, and drops dots at the end.
+# https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+_DEVICES = "[Cc][Oo][Nn]|[Pp][Rr][Nn]|[Aa][Uu][Xx]|[Nn][Uu][Ll]|[Cc][Oo][Mm][0-9]|[Ll][Pp][Tt][0-9]"
+NEW_ID_PATTERN = re.compile(rf"(?!(?:{_DEVICES})(?:\.|$))[A-Za-z0-9](?:[A-Za-z0-9._-]{{0,62}}[A-Za-z0-9_-])?")
+"""Ids of new sessions: files and folders of this name can be stored on every system. Also read by scripts."""
 
 # Names of the reports' own pages.
 RESERVED_IDS = ("index", "index.html", "study.html", "assets")
 
 
 def check_id(where: str, value: str) -> str:
+    """Return the id of a new session.
+
+    :param where: the option or file of the id, for the message.
+    :raises InputError: as :func:`check_stored_id`; or Windows can't store a file of that name.
+    """
+    check_stored_id(where, value)
+    if not NEW_ID_PATTERN.fullmatch(value):
+        bare = value.rstrip(".")
+        other = bare if NEW_ID_PATTERN.fullmatch(bare) else f"P_{bare}"[:64]
+        raise InputError(
+            f"{where} {value!r}: Windows can't store a file of that name. Give another id, such as {other}."
+        )
+    return value
+
+
+def check_stored_id(where: str, value: str) -> str:
     """Return the id.
 
     :param where: the option or file of the id, for the message.

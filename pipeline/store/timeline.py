@@ -18,7 +18,7 @@ from pipeline.faces.states import EYES_SHUT, FACINGS
 from pipeline.records import EMOTIONS, FAULTS, ROLES, STATUSES
 from pipeline.store.encryption import WRONG_KEY, for_reading, is_encrypted, key_id
 from pipeline.store.folders import GALLERY
-from pipeline.store.ids import check_id
+from pipeline.store.ids import check_stored_id
 from pipeline.store.parquet import (
     DICTIONARY,
     METADATA_KEY,
@@ -188,7 +188,7 @@ def ids_of(path: Path, timeline: Timeline) -> tuple[str, str]:
             f"patient_id={patient_id}/{session_id}.parquet or process the video again."
         )
     for value in ids[0]:
-        check_id(f"{path}:", value)  # otherwise a patient named .. would be written outside the folder
+        check_stored_id(f"{path}:", value)  # otherwise a patient named .. would be written outside the folder
     patient_id, session_id = ids[0]
     return patient_id, session_id
 

@@ -18,7 +18,7 @@ from pipeline.errors import VideoError
 from pipeline.reasons import Reason, free_text
 from pipeline.video.frame_order import Packet, ascends, times_of
 from pipeline.video.frame_times import FrameTimes, read_times
-from pipeline.video.headers import asf_header, second_movie, second_riff
+from pipeline.video.headers import EditFaults, asf_header, edit_faults, second_movie, second_riff
 from pipeline.video.orientation import Orientation, pixel_aspect, shown_size
 from pipeline.video.streams import (
     Contents,
@@ -87,6 +87,8 @@ class VideoInfo:
     :param one_to_one: whether each packet holds one picture, shown at the packet's time.
     :param seekable: whether a seek leads to a key frame before, or near, the requested time.
     :param decord_reads_it: whether decord returns the right frames, and all of them fit into memory.
+    :param decoded: number of pictures that were decoded to check the times; ``all_decoded``: whether these
+        are all. ``damaged``: whether damage was found, in these pictures or in any packet.
     """
 
     path: Path
@@ -108,6 +110,9 @@ class VideoInfo:
     one_to_one: bool
     seekable: bool
     decord_reads_it: bool
+    decoded: int
+    all_decoded: bool
+    damaged: bool
     notes: tuple[Reason, ...]
 
     @property
@@ -153,6 +158,7 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
     found, shown = read_times(path, stream, packets, max(_TRIAL_FRAMES, in_memory + 1))
     clock = _read_clock(path, container, stream, contents, found)
     width, height = shown_size(*stored, aspect, shown.orientation)
+    edits = edit_faults(path) if container.format.name.startswith("mov") else EditFaults()
     seekable = container.format.name.startswith(_INDEXED_CONTAINERS) and not found.by_number
     return VideoInfo(
         path=path,
@@ -182,7 +188,10 @@ def _read_info(path: Path, container: av.container.InputContainer) -> VideoInfo:
         and not (clock.missing_s or shown.damaged or shown.orientation.mirrored)
         and aspect == 1
         and shown.sizes == {stored},
-        notes=_notes(found, clock),
+        decoded=len(shown.pts),
+        all_decoded=shown.ended,
+        damaged=shown.damaged or found.lost > 0 or any(packet.torn for packet in packets),
+        notes=_notes(found, clock, edits),
     )
 
 
@@ -300,7 +309,7 @@ def _unread_s(path: Path, container: av.container.InputContainer, contents: Cont
     return unread_s if unread > _UNREAD_SHARE * size and unread_s > _TOLERATED_S else 0.0
 
 
-def _notes(found: FrameTimes, clock: _Clock) -> tuple[Reason, ...]:
+def _notes(found: FrameTimes, clock: _Clock, edits: EditFaults) -> tuple[Reason, ...]:
     late_s = float(clock.time_s[0])
     early_s = clock.duration_s - clock.missing_s - clock.picture_end_s
     counts = {
@@ -314,7 +323,9 @@ def _notes(found: FrameTimes, clock: _Clock) -> tuple[Reason, ...]:
         "holes": _holes_s(clock),
         "early_end": early_s if early_s > _TOLERATED_S else 0.0,
     }
+    edited = {"edit_gap": edits.has_gap, "edit_rate": edits.has_rate}
     return (
+        *(Reason.of(code) for code, is_so in edited.items() if is_so),
         *(Reason.of(code, count=count) for code, count in counts.items() if count),
         *(Reason.of(code, seconds=float(time_s)) for code, time_s in times_s.items() if time_s),
     )

@@ -89,11 +89,17 @@ class Recording:
         :param group: as for :class:`pipeline.video.decoding.SampledVideo`.
         :param parts: the stretches of the recording that count.
         """
+        for info, index, start_s, first in self._by_file(self.samples(sample_fps, parts)):
+            yield SampledVideo(info, sample_fps, group, index), start_s, first
+
+    def samples(self, sample_fps: float, parts: Sequence[Span]) -> NDArray[np.int64]:
+        """(n,) ascending: the frames that are samples.
+
+        :param parts: the stretches of the recording that count.
+        """
         time_s = self.time_s
         grid = sample_grid(time_s, sample_fps)
-        grid = grid[within(time_s[grid], parts)]
-        for info, index, start_s, first in self._by_file(grid):
-            yield SampledVideo(info, sample_fps, group, index), start_s, first
+        return grid[within(time_s[grid], parts)]
 
     def picture_at(self, frame: int) -> NDArray[np.uint8] | None:
         """One frame by its number: (H, W, 3) uint8 RGB, upright; none where it can't be decoded.

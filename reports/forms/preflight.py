@@ -17,7 +17,7 @@ from pipeline.reasons import Reason
 from pipeline.records import ANSWER_COLUMNS, CheckedRecording, Finding, ListedRow, Seat, Still
 from pipeline.store.counts import clock
 from pipeline.store.folders import SESSIONS_FILE
-from pipeline.store.ids import ID_PATTERN, RESERVED_IDS
+from pipeline.store.ids import NEW_ID_PATTERN, RESERVED_IDS
 from pipeline.store.spreadsheet import Decimal, separator
 from reports.assets import INLINE
 from reports.forms.drawing import DRAWING_FILES, picture, proposal, region_text, smaller
@@ -91,7 +91,7 @@ def preflight_page(
         listed=listed,
         list_file=listed or SESSIONS_FILE,
         file=SAVED_FILE,
-        id_pattern=ID_PATTERN.pattern,
+        id_pattern=NEW_ID_PATTERN.pattern,
         command=command_line("emonext", "study", "apply", folder, f"~/Downloads/{SAVED_FILE}"),
         data={**_data(recordings, listed, language), "separator": separator(decimal)},
         **INLINE.of_page(with_figures=False, own=(*DRAWING_FILES, SCRIPT_FILE)),
@@ -213,7 +213,7 @@ def _data(recordings: Sequence[CheckedRecording], listed: str | None, language: 
         **about,
         "key": choices_key("preflight", about),
         "listed": listed is not None,
-        "idPattern": ID_PATTERN.pattern,
+        "idPattern": NEW_ID_PATTERN.pattern,
         "reserved": RESERVED_IDS,
         "words": in_words(SCRIPT_WORDS, language),
         "fields": in_words(FIELD_WORDS, language),

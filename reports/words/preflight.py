@@ -52,7 +52,8 @@ SCRIPT_WORDS = {
     "keeps": marked("Emptied here, but the list keeps it: {fields}."),
     "same": marked("The same ids as {others}: together they are one session in several files."),
     "wrong_id": marked(
-        "Write letters, digits, . _ or -, at most 64, with a letter or digit first; never a name."
+        "Write letters, digits, . _ or -, at most 64, with a letter or digit first and no dot last; never a "
+        "person’s name, nor one that Windows keeps, such as CON or NUL."
     ),
     "wrong_date": marked("Write the date as 2026-03-01, or with the time as 2026-03-01T14:30."),
     "alike": marked("Other recordings have it as “{others}”: two spellings count as two conditions."),

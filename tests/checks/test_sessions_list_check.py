@@ -139,6 +139,35 @@ def test_an_end_is_rounded(check: Check, cells: Row) -> None:
     assert check(row(1, **cells)).faults == ()
 
 
+@pytest.mark.parametrize(
+    ("cells", "column", "part"),
+    [
+        ({"start_s": "0.3", "end_s": "0.35"}, "end_s", "0.05"),
+        ({"end_s": "0.15", "exclude": "0-0.1"}, "exclude", "0.05"),
+        ({"start_s": "3.85"}, "start_s", "0.15"),
+        ({"start_s": "1.01", "end_s": "1.19"}, "end_s", "0.18"),
+    ],
+)
+def test_a_part_without_a_sample_is_one_fault(check: Check, cells: Row, column: str, part: str) -> None:
+    (fault,) = check(row(1, **cells)).faults
+    assert (fault.row, fault.column) == (2, column)
+    assert fault.reason == (
+        f"no sample lies in the {part} s that count (5 samples per second); write other times."
+    )
+
+
+def test_samples_are_those_of_the_study_s_rate(recordings: Path) -> None:
+    study = read_study(write(recordings, row(1, start_s="0.3", end_s="0.35")))
+    assert check_study(study, sample_fps=10).faults == ()
+    (fault,) = check_study(study, sample_fps=3).faults
+    assert "(3 samples per second)" in fault.reason
+
+
+@pytest.mark.parametrize("cells", [{"start_s": "0.3", "end_s": "0.45"}, {"end_s": "0.05"}])
+def test_a_part_with_one_sample_is_right(check: Check, cells: Row) -> None:
+    assert check(row(1, **cells)).faults == ()
+
+
 def test_times_count_through_all_files_of_a_session(check: Check) -> None:
     files = row(1, end_s="8"), row(1, video="v02.mp4")
     assert check(*files).faults == ()

@@ -76,6 +76,17 @@ def test_a_list_is_begun_and_checked(emonext: Emonext, video: Path, tmp_path: Pa
     assert emonext("study", "init", folder).code == BAD_INPUT
 
 
+def test_the_check_knows_the_study_s_rate(emonext: Emonext, video: Path, tmp_path: Path) -> None:
+    shutil.copy(video, tmp_path / "a.mp4")
+    path = tmp_path / "sessions.csv"
+    path.write_text("patient_id,session_id,video,start_s,end_s,consent\nP1,S1,a.mp4,0.3,0.35,yes\n")
+    ended = emonext("study", "check", path)
+    assert ended.code == BAD_INPUT
+    assert "no sample lies in the 0.05 s that count (5 samples per second)" in ended.err
+    (tmp_path / "study.toml").write_text("sample_fps = 20\n")
+    assert emonext("study", "check", path).code == DONE
+
+
 @pytest.fixture
 def recordings(tmp_path: Path, video: Path) -> Path:
     """A folder with a list of two patients; the second one refused."""

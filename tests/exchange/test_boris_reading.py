@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from rating_files import IDS, boris, read, refused, stretches
 
+from pipeline.store.spreadsheet import shown
+
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 
 
@@ -217,6 +219,35 @@ def test_subjects_are_raters_where_none_is_the_patient(tmp_path: Path, kind: str
 def test_two_subjects_of_a_named_rater_are_refused(tmp_path: Path, patient: str, said: str) -> None:
     path = exported(tmp_path / "t.csv", patient, "carer", "tabular", "P012_S02_anna")
     assert f"codes several people {said}; name the patient's subject P012." in refused(path)
+
+
+ROLES = ["nurse", "Nurse 2", "carer_A", "caregiver1", "other", "the patient's daughter", "Infirmière"]
+
+
+@pytest.mark.parametrize("name", ["P012_S02", "P012_S02_anna"])
+@pytest.mark.parametrize("kind", ["project", "aggregated", "tabular"])
+@pytest.mark.parametrize("subject", ROLES)
+def test_codes_of_a_carer_alone_are_refused(tmp_path: Path, subject: str, kind: str, name: str) -> None:
+    path = tmp_path / ("p.boris" if kind == "project" else "t.csv")
+    if kind == "project":
+        boris(path, of_two(subject, subject))
+        path.write_text(path.read_text("utf-8").replace('"P012_S02"', f'"{name}"'), "utf-8")
+    else:
+        exported(path, subject, subject, kind, name)
+    assert refused(path).endswith(
+        f"P012 S02: codes only {shown(subject)}, not the patient; take it away, or, if the codes are the "
+        "patient's, name the subject P012."
+    )
+
+
+@pytest.mark.parametrize("kind", ["aggregated", "tabular"])
+def test_the_only_subject_of_a_named_rater_is_told(tmp_path: Path, kind: str) -> None:
+    path = exported(tmp_path / "t.csv", "Mr B", "Mr B", kind, "P012_S02_anna")
+    found = read(path)
+    assert found.raters == ("anna",)
+    assert found.notes[0] == (
+        "t.csv: P012 S02: the only subject is 'Mr B', whose codes are taken as the patient's, P012"
+    )
 
 
 def test_an_observation_of_another_subject_alone_saw_nothing_of_the_patient(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from rating_files import aligned, eaf, medium, read, referring, refused, stretches, tier
 
+from pipeline.errors import InputError
+
 pytest.importorskip("pympi", reason="needs the packages of the extra agreement")
 
 
@@ -191,6 +193,72 @@ def test_annotations_without_a_value_or_without_length_are_told(tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("no", "None", "not", "0", "0.0", "false", "-", "–", "n/a", "nein", "non", "no."),
+        *("not happy", "no smile", "sad", "SAD", "speaking", "negative", "frown", "hidden"),
+    ],
+)
+def test_a_value_that_contradicts_its_tier_s_name_is_refused(tmp_path: Path, value: str) -> None:
+    happy = tier("happy", aligned("a1", "ts1", "ts2", ""), aligned("a2", "ts2", "ts3", value))
+    path = eaf(tmp_path / "P012_S02.eaf", happy)
+    assert f"tier 'happy' has an annotation with the value {value!r} at 5 s; in ELAN" in refused(
+        path, "smile=happy,frown=sad,hidden=?"
+    )
+
+
+def test_the_first_of_several_such_values_is_named(tmp_path: Path) -> None:
+    happy = tier("happy", aligned("a2", "ts2", "ts3", "no"), aligned("a1", "ts1", "ts2", "sad"))
+    assert "the value 'sad' at 1 s (and 1 more)" in refused(eaf(tmp_path / "P012_S02.eaf", happy))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("happy", "Happy"), ("smile", "happy"), ("happy", "smile"), ("happy", " ")]
+)
+def test_a_value_that_repeats_its_tier_s_name_is_not_told(tmp_path: Path, name: str, value: str) -> None:
+    found = read(
+        eaf(tmp_path / "P012_S02.eaf", tier(name, aligned("a1", "ts1", "ts2", value))), "smile=happy"
+    )
+    assert stretches(found) == [(1, 5, "happy")]
+    assert not any("ignored" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("happy", "2"), ("happy", "broad"), ("happy", "?"), ("happy", "no doubt")),
+        *(("happy", "positive"), ("positive", "happy"), ("speaking", "no, thank you")),
+    ],
+)
+def test_other_values_in_a_tier_named_like_a_code_are_told(tmp_path: Path, name: str, value: str) -> None:
+    found = read(eaf(tmp_path / "P012_S02.eaf", tier(name, aligned("a1", "ts1", "ts2", value))))
+    assert found.notes[0] == f"P012_S02.eaf: values of tier '{name}' that are ignored: '{value}' (1)"
+    (rating,) = found.ratings
+    assert [one.label for one in (*rating.stretches, *rating.states)] == [name]
+
+
+def test_of_many_ignored_values_the_most_frequent_are_named(tmp_path: Path) -> None:
+    said = [aligned(f"a{n}", "ts1", "ts2", f"word {n % 7}") for n in range(15)]
+    found = read(eaf(tmp_path / "P012_S02.eaf", tier("speaking", *said)))
+    assert "ignored: 'word 0' (3), 'word 1' (2), 'word 2' (2)" in found.notes[0]
+    assert found.notes[0].endswith(", and 2 more")
+
+
+def test_a_value_that_the_map_leaves_out_takes_its_annotation_out(tmp_path: Path) -> None:
+    happy = tier("happy", aligned("a1", "ts1", "ts2", ""), aligned("a2", "ts2", "ts3", "no"))
+    found = read(eaf(tmp_path / "P012_S02.eaf", happy), "no=-")
+    assert stretches(found) == [(1, 5, "happy")]
+    assert found.notes[0] == "P012_S02.eaf: tier 'happy': left out for their values: 'no' (1)"
+
+
+def test_values_in_tiers_of_others_or_of_left_out_codes_do_not_count(tmp_path: Path) -> None:
+    tiers = tier("happy", aligned("a1", "ts1", "ts2", ""), person="P012")
+    tiers += tier("sad", aligned("a2", "ts1", "ts2", "no"), person="nurse")
+    tiers += tier("talk", aligned("a3", "ts1", "ts2", "sad"), person="P012")
+    assert stretches(read(eaf(tmp_path / "P012_S02.eaf", tiers), "talk=-")) == [(1, 5, "happy")]
+
+
 def test_an_annotation_that_ends_before_it_starts_is_refused(tmp_path: Path) -> None:
     emotions = tier("emotion", aligned("a1", "ts2", "ts1", "happy"))
     assert "'a1' ends before it starts" in refused(eaf(tmp_path / "P012_S02.eaf", emotions))
@@ -229,6 +297,34 @@ def test_codes_of_another_person_are_not_the_patient_s(tmp_path: Path, patient: 
     found = read(eaf(tmp_path / "P012_S02.eaf", two_people(patient, "carer")))
     assert stretches(found) == [(1, 5, "happy")]
     assert "tiers of other people than the patient were left out: 'of the other'" in found.notes[0]
+
+
+@pytest.mark.parametrize("person", ["nurse", "Carer 1", "other"])
+@pytest.mark.parametrize("name", ["emotion", "happy"])
+def test_codes_of_a_carer_alone_are_refused(tmp_path: Path, person: str, name: str) -> None:
+    path = eaf(tmp_path / "P012_S02_anna.eaf", tier(name, HAPPY_1, person=person))
+    assert f"{path}: codes only {person!r}, not the patient; take it away" in refused(path)
+
+
+@pytest.mark.parametrize("person", ["Mr B", "P12"])
+def test_the_only_participant_is_told(tmp_path: Path, person: str) -> None:
+    found = read(eaf(tmp_path / "P012_S02_anna.eaf", tier("emotion", HAPPY_1, person=person)))
+    assert stretches(found) == [(1, 5, "happy")]
+    assert found.notes[0] == (
+        f"P012_S02_anna.eaf: the only participant is {person!r}, whose codes are taken as the patient's, P012"
+    )
+
+
+@pytest.mark.parametrize("person", ["", "P012", "patient"])
+def test_the_patient_alone_is_not_told(tmp_path: Path, person: str) -> None:
+    found = read(eaf(tmp_path / "P012_S02_anna.eaf", tier("emotion", HAPPY_1, person=person)))
+    assert not any("participant" in note for note in found.notes)
+
+
+def test_an_empty_tier_of_a_carer_codes_nobody(tmp_path: Path) -> None:
+    tiers = tier("words", aligned("a1", "ts1", "ts2", "good")) + tier("emotion", person="nurse")
+    with pytest.raises(InputError, match="Unknown codes: 'good'"):
+        read(eaf(tmp_path / "P012_S02_anna.eaf", tiers))
 
 
 def test_a_dependent_tier_is_of_its_parent_s_person(tmp_path: Path) -> None:

@@ -78,6 +78,26 @@ def test_rows_of_another_session_than_the_file_s_name_are_refused(tmp_path: Path
     assert [one.ids for one in read(path).ratings] == [IDS, ("P012", "S03")]
 
 
+@pytest.mark.parametrize("head", ["subject", "Person", "role"])
+def test_a_plain_table_s_codes_of_others_are_not_the_patient_s(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "P012_S02_anna.csv"
+    rows = f"start_s,end_s,code,{head}\n1,5,happy,P012\n"
+    path.write_text(rows + "5,6,sad,carer\n")
+    found = read(path)
+    assert stretches(found) == [(1, 5, "happy")]
+    assert found.notes[0] == (
+        "P012_S02_anna.csv: codes of other subjects than the patient were left out: 'carer' (1)"
+    )
+    path.write_text(rows.replace("P012", "carer"))
+    assert "P012 S02: codes only 'carer', not the patient" in refused(path)
+    path.write_text(rows.replace("P012", "Mr B"))
+    assert "the only subject is 'Mr B', whose codes are taken as the patient's" in read(path).notes[0]
+    path.write_text(rows.replace("P012", "Mr B") + "5,6,sad,carer\n")
+    assert "codes several people" in refused(path)
+    path.write_text(rows.replace("P012", ""))
+    assert not any("subject" in note for note in read(path).notes)
+
+
 def test_a_table_without_a_row_is_told(tmp_path: Path) -> None:
     path = tmp_path / "P012_S02_anna.csv"
     path.write_text("start_s,end_s,code\n")

@@ -192,7 +192,10 @@ def test_a_tier_for_each_emotion(tmp_path: Path) -> None:
     tiers = {"Happy": [(1000, 2500, "")], "sad": [(3000, 4000, "weak")], "speech": [(0, 500, "hello")]}
     found = read(eaf(tmp_path / "P1_S1_anna.eaf", tiers))
     assert the_one(found).stretches == (CodedInterval(1, 2.5, "happy"), CodedInterval(3, 4, "sad"))
-    assert found.notes[0] == "P1_S1_anna.eaf: tiers without a known code were left out: 'speech'"
+    assert found.notes[:2] == (
+        "P1_S1_anna.eaf: values of tier 'sad' that are ignored: 'weak' (1)",
+        "P1_S1_anna.eaf: tiers without a known code were left out: 'speech'",
+    )
 
 
 def test_one_tier_with_codes_its_annotator_and_the_video_s_origin(tmp_path: Path) -> None:

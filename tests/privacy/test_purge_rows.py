@@ -194,3 +194,13 @@ def test_what_is_known_of_a_patient_stays_when_a_session_goes(out: Path, process
     (out / "patients.csv").write_text("patient_id;age\nP012;80\n")
     assert do_purge(out, "P012", "S01").mentions == ()
     assert (out / "patients.csv").read_text() == "patient_id;age\nP012;80\n"
+
+
+@pytest.mark.parametrize("patient", ["P1.", "CON.1"])
+def test_a_patient_whose_id_is_not_taken_any_more_can_be_purged(
+    out: Path, process: Process, patient: str
+) -> None:
+    process(f"{patient}/S1", "P2/S1")
+    do_purge(out, patient)
+    assert read_status(out)["patient_id"].to_list() == ["P2"]
+    assert not [path for path in files(out) if patient in str(path)]

@@ -9,6 +9,7 @@ from pipeline.errors import InputError
 from pipeline.processing.batch import check_id, plan_sessions, process_sessions
 from pipeline.processing.jobs import in_this_process
 from pipeline.processing.session import Networks, Session, Settings
+from pipeline.store.ids import NEW_ID_PATTERN, check_stored_id
 
 # --- ids
 
@@ -42,6 +43,34 @@ def test_a_pseudonym_is_taken(value: str) -> None:
 def test_what_could_be_a_path_or_a_name_is_refused(value: str) -> None:
     with pytest.raises(InputError, match="`patient_id`"):
         check_id("`patient_id`", value)
+
+
+DEVICES = [
+    *("CON", "con", "Nul", "PRN", "aux", "COM1", "com9", "LPT1", "lpt0"),
+    *("NUL.txt", "con.1", "P1.", "S1..", "0."),
+]
+
+
+@pytest.mark.parametrize("value", DEVICES)
+def test_what_windows_can_t_store_is_refused_but_still_read(value: str) -> None:
+    with pytest.raises(InputError, match=r"`session_id` .*Windows can't store .* such as (\S+)\.$") as raised:
+        check_id("`session_id`", value)
+    assert check_stored_id("`session_id`", value) == value
+    other = str(raised.value).rpartition(" ")[2][:-1]
+    assert check_id("`session_id`", other) == other
+    assert not NEW_ID_PATTERN.fullmatch(value)
+
+
+@pytest.mark.parametrize("value", ["CONS", "CON1", "P.CON", "NUL_1", "COM", "COM10", "LPT-1", "S.1", "aux-2"])
+def test_names_like_those_of_windows_are_taken(value: str) -> None:
+    assert check_id("`session_id`", value) == value
+
+
+def test_every_way_of_giving_an_id_refuses_names_of_windows(tmp_path: Path) -> None:
+    (video,) = touch(tmp_path / "in", "NUL_con.mp4")
+    for patient, session in ((None, None), ("P1", "lpt1"), ("aux", "S1")):
+        with pytest.raises(InputError, match="Windows can't store"):
+            plan_sessions([video], patient, session)
 
 
 # --- planning

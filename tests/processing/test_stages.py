@@ -1,6 +1,7 @@
 """processing.stages: drawn videos with a known timeline, and the patient's identity."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,32 @@ def test_a_track_that_is_not_there_is_refused_and_leaves_nothing(
     with pytest.raises(InputError, match="`patient_track` 7"):
         process(path, tmp_path / "out", fake_networks, Settings(patient_track="7"))
     assert not list(tmp_path.glob("out/**/*.p*"))
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "said"),
+    [
+        (
+            0.3,
+            0.35,
+            "no sample lies in its 0.05 s after start_s, end_s and exclude, with 5 samples per second",
+        ),
+        (0.21, 0.39, "no sample lies in its 0.18 s"),
+        (2.5, 60.0, "no sample lies in its 57.50 s"),  # a hole in the recording
+    ],
+)
+def test_a_part_without_a_sample_has_its_own_reason(
+    tmp_path: Path, fake_networks: Networks, start_s: float, end_s: float, said: str
+) -> None:
+    times_ms = [50 * n for n in range(20)] + [61_000 + 50 * n for n in range(20)]
+    path = encode(tmp_path / "a.mp4", [with_faces([(40, 60)])] * 40, times_ms=times_ms)
+    session = Session("P1", "S1", path, start_s=start_s, end_s=end_s)
+    with pytest.raises(InputError, match=re.escape(said)) as raised:
+        process_session(session, tmp_path / "out", Settings(), fake_networks)
+    assert raised.value.reason is not None
+    assert raised.value.reason.code == "no_sample"
+    longer = replace(session, start_s=0.3, end_s=0.45)
+    assert len(process_session(longer, tmp_path / "out", Settings(), fake_networks).rows) == 1
 
 
 @pytest.mark.parametrize("wish", ["first", "", "-1", "1.5", "²"])

@@ -172,6 +172,14 @@ def an_id_that_is_none(kit: Kit) -> Steps:
     yield kit.process(video, "--patient", "P12.a_b-c")
 
 
+@remedy(": Windows can't store a file of that name. Give another id, such as {}.")
+def an_id_that_windows_keeps(kit: Kit) -> Steps:
+    video = kit.video()
+    said = kit.process(video, "--patient", "NUL")
+    yield said
+    yield kit.process(video, "--patient", re.search(r"such as (\S+)\.", said.text)[1])
+
+
 @remedy(": this name is not text; rename the video.")
 def a_name_that_is_no_text(kit: Kit) -> Steps:
     video = kit.video()

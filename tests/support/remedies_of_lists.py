@@ -206,6 +206,13 @@ listed(
 )
 
 
+listed(
+    "no sample lies in the {} s that count ({} samples per second); write other times.",
+    (TIMES, f"{ONE};0.3;0.35"),
+    (TIMES, f"{ONE};0.3;0.75"),
+)
+
+
 REGION = f"{HEAD};patient_region"
 
 

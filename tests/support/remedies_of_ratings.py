@@ -311,6 +311,18 @@ rated(": damaged ({}); save it in ELAN again.", cut(elan(), 500), elan())
 rated(": two elements have the {} {}; save it in ELAN again.", elan(TWO + TWO), elan())
 
 
+HAPPY = aligned("a1", "ts1", "ts2", "")
+DENIED = aligned("a2", "ts2", "ts3", "no")
+
+rated(
+    ": tier {} has an annotation with the value {} at {} s{}; in ELAN, empty the value if {} is meant, or "
+    "delete the annotation.",
+    elan(tier("happy", HAPPY, DENIED)),
+    elan(tier("happy", HAPPY, aligned("a2", "ts2", "ts3", ""))),
+    elan(tier("happy", HAPPY)),
+)
+
+
 rated(
     ": its times are in {}, not in {}; save it in ELAN again.",
     elan(units="NTSC-frames"),
@@ -361,6 +373,13 @@ rated(
     ": codes several people ({}); name the patient's {} {}.",
     elan(of_people("Mr B", "carer")),
     elan(of_people("P1", "carer")),
+)
+
+
+rated(
+    ": codes only {}, not the patient; take it away, or, if the codes are the patient's, name the {} {}.",
+    elan(tier("emotion", aligned("a1", "ts1", "ts2", "happy"), person="nurse")),
+    elan(tier("emotion", aligned("a1", "ts1", "ts2", "happy"), person="P1")),
 )
 
 
