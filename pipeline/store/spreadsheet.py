@@ -7,13 +7,14 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pipeline.errors import InputError
 from pipeline.store.files import atomic
-from pipeline.store.workbook import Row, read_workbook
+from pipeline.store.workbook import Row, first_rows, read_workbook
 
 TABLE_SUFFIXES = (".csv", ".xlsx")
 """Suffixes of lists, case-insensitive."""
@@ -141,9 +142,10 @@ def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") ->
     """(row, cells) of the first line, and of each other line that is not empty.
 
     Rows are counted as in a spreadsheet: a cell with line breaks is in one row, and a first line ``sep=;``
-    does not count. Of a workbook, the sheet named sessions is read, or else the first.
+    does not count. Of a workbook, the sheet named sessions is read, or else the first that is not hidden.
 
     :raises InputError: the file can't be read as a table.
+    :raises DoubtfulTableError: it can, but perhaps not as it was meant.
     """
     table: list[Row] = []
     for number, cells in _rows(path, delimiters):
@@ -154,16 +156,18 @@ def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") ->
     return table
 
 
-def first_line(path: Path) -> list[str]:
-    """The cells of a table's first line, without reading the rest; empty if the file is no table."""
+def first_lines(path: Path) -> list[list[str]]:
+    """The cells of a table's first line, without reading the rest: of a workbook, those of every sheet.
+
+    No line if the file is no table. What is wrong in a workbook, such as which sheet counts, is left to
+    :func:`read_table`: a list with a fault is still a list.
+    """
     try:
         if path.suffix.lower() == ".xlsx":
-            if path.stat().st_size > _MAX_PEEK:
-                return []
-            return next(iter(read_workbook(path, MAX_COLUMNS + 1, max_rows=1)), (1, []))[1]
+            return [] if path.stat().st_size > _MAX_PEEK else first_rows(path, MAX_COLUMNS + 1)
         with path.open("rb") as file:
             text = file.read(_FIRST_BYTES).decode("utf-8-sig", errors="replace")
-        return next(_parse(text, ";,"), (1, []))[1]
+        return [cells for _, cells in islice(_parse(text, ";,"), 1)]
     except (InputError, OSError):
         return []
 

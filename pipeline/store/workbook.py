@@ -3,19 +3,26 @@
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import DoubtfulTableError, InputError
 
 SHEET = "sessions"
-"""Name of the sheet to read; without it, the first sheet."""
+"""Name of the sheet to read; without it, the first visible sheet."""
+
+# Two of these names in the first row of a sheet: it may be a list, perhaps with a slip in another name.
+_OF_A_LIST = {"patient_id", "session_id", "video"}
 
 # Limit for the unpacked size: a workbook is a zip file, and a few bytes may unpack to gigabytes.
 _MAX_UNPACKED = 100 * 2**20
+
+# Sheets in a message; columns that are read to recognise a list.
+_MAX_NAMED = 5
+_MAX_PEEKED = 500
 
 _ZEROS = re.compile(r"0{2,15}")
 
@@ -30,17 +37,9 @@ def read_workbook(path: Path, max_columns: int, max_rows: int) -> list[Row]:
 
     :param path: an existing file. :param max_columns, max_rows: cells beyond are ignored.
     :raises InputError: the file is no workbook, or has a formula without a stored value.
+    :raises DoubtfulTableError: it is unclear which sheet counts.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(part.file_size for part in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InputError(
-            f"{path}: not an Excel workbook (.xlsx), or protected by a password; in the spreadsheet, save it "
-            "as “Excel workbook (.xlsx)” without a password, or as “CSV UTF-8”."
-        ) from error
-    if unpacked > _MAX_UNPACKED:
-        raise InputError(f"{path}: {unpacked / 2**20:.0f} MB unpacked; this is another kind of workbook.")
+    _check_file(path)
     try:
         # suppress the library's warnings about unknown styles
         with warnings.catch_warnings(action="ignore"):
@@ -52,14 +51,86 @@ def read_workbook(path: Path, max_columns: int, max_rows: int) -> list[Row]:
         raise InputError(f"{path}: can't be read as an Excel workbook; save it again in Excel.") from error
 
 
+def first_rows(path: Path, max_columns: int) -> list[list[str]]:
+    """The texts of each sheet's first row, also of hidden sheets; none if the file is no workbook."""
+    from openpyxl import load_workbook  # slow import, and few lists are workbooks
+
+    try:
+        _check_file(path)
+        with warnings.catch_warnings(action="ignore"):
+            book = load_workbook(path, read_only=True, data_only=True)
+            try:
+                return [_first_row(sheet, max_columns) for sheet in book.worksheets]
+            finally:
+                book.close()
+    except Exception:  # noqa: BLE001 — a damaged workbook raises many kinds of errors
+        return []
+
+
+def sheet_to_read(path: Path, sheets: Sequence[Any]) -> Any:
+    """The sheet that counts: what people see when they open the workbook, and never a hidden one.
+
+    :raises DoubtfulTableError: the sheet that is named sessions is hidden, or several sheets may count.
+    """
+    named = [sheet for sheet in sheets if sheet.title.strip().casefold() == SHEET]
+    for sheet in named:
+        if sheet.sheet_state != "visible":
+            raise DoubtfulTableError(
+                f"{path}: the sheet {sheet.title!r} is hidden; in the spreadsheet, unhide it, or delete it."
+            )
+    visible = [sheet for sheet in sheets if sheet.sheet_state == "visible"]
+    lists = named or [sheet for sheet in visible if _may_be_a_list(sheet)]
+    if len(lists) > 1:
+        titles = ", ".join(repr(sheet.title) for sheet in lists[:_MAX_NAMED])
+        more = ", …" if len(lists) > _MAX_NAMED else ""
+        raise DoubtfulTableError(
+            f"{path}: several sheets may be the list of sessions ({titles}{more}); name the one that counts "
+            f"{SHEET}, and the others otherwise."
+        )
+    if not visible:
+        raise InputError(f"{path}: no sheet with cells can be seen; in the spreadsheet, unhide the list.")
+    return [*named, *visible][0]
+
+
+def _may_be_a_list(sheet: Any) -> bool:
+    return len(_OF_A_LIST.intersection(_names(_first_row(sheet, _MAX_PEEKED)))) > 1
+
+
+def _first_row(sheet: Any, max_columns: int) -> list[str]:
+    if hasattr(sheet, "reset_dimensions"):
+        sheet.reset_dimensions()  # the size declared in the file may be wrong
+    else:  # a workbook that is changed: the library would add the cells that it lacks
+        max_columns = min(max_columns, sheet.max_column)
+    cells = next(sheet.iter_rows(max_row=1, max_col=max_columns, values_only=True), ())
+    return ["" if cell is None else str(cell) for cell in cells]
+
+
+def _names(header: Sequence[str]) -> list[str]:
+    return [cell.strip().casefold() for cell in header]
+
+
+def _check_file(path: Path) -> None:
+    """:raises InputError: the file is no workbook, or too large."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"{path}: not an Excel workbook (.xlsx), or protected by a password; in the spreadsheet, save it "
+            "as “Excel workbook (.xlsx)” without a password, or as “CSV UTF-8”."
+        ) from error
+    if unpacked > _MAX_UNPACKED:
+        raise InputError(f"{path}: {unpacked / 2**20:.0f} MB unpacked; this is another kind of workbook.")
+
+
 def _rows(path: Path, max_columns: int) -> Iterator[Row]:
     from openpyxl import load_workbook  # slow import, and few lists are workbooks
 
     values = load_workbook(path, read_only=True, data_only=True)
     formulas = load_workbook(path, read_only=True)
     try:
-        name = next((name for name in values.sheetnames if name.strip().casefold() == SHEET), None)
-        sheets = [book[name] if name else book.worksheets[0] for book in (values, formulas)]
+        shown_sheet = sheet_to_read(path, values.worksheets)
+        sheets = [shown_sheet, formulas[shown_sheet.title]]
         for sheet in sheets:
             sheet.reset_dimensions()  # the size declared in the file may be wrong
         rows = zip(*(sheet.iter_rows(max_col=max_columns) for sheet in sheets), strict=True)

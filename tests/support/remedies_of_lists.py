@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import openpyxl
 from remedies import HEAD, ONE, Kit, Steps, events, remedy, toml, workbook, workbook_with_formula
 
 from pipeline.records import ANSWER_COLUMNS
@@ -282,6 +283,32 @@ def a_formula_that_was_never_calculated(kit: Kit) -> Steps:
     path = kit.folder / "sessions.xlsx"
     yield kit.run("study", "check", workbook(path, "P12", "S1", '="P1_S1"&".mp4"', "yes"))
     yield kit.run("study", "check", workbook(path, *ONE.split(";")))
+
+
+def two_sheets(kit: Kit, state: str, *titles: str) -> Path:
+    """A workbook with the list twice; the last sheet in this state."""
+    book = openpyxl.load_workbook(workbook(kit.folder / "sessions.xlsx"))
+    book.copy_worksheet(book.active)
+    for sheet, title in zip(book.worksheets, titles, strict=True):
+        sheet.title = title
+    book.worksheets[-1].sheet_state = state
+    book.save(kit.folder / "sessions.xlsx")
+    return kit.folder / "sessions.xlsx"
+
+
+@remedy(": several sheets may be the list of sessions ({}{}); name the one that counts {}, and")
+def a_workbook_with_two_lists(kit: Kit) -> Steps:
+    kit.video()
+    yield kit.run("study", "check", two_sheets(kit, "visible", "March", "April"))
+    yield kit.run("study", "check", two_sheets(kit, "visible", "March", "sessions"))
+
+
+@remedy(": the sheet {} is hidden; in the spreadsheet, unhide it, or delete it.")
+def a_hidden_list(kit: Kit) -> Steps:
+    kit.video()
+    yield kit.run("study", "check", two_sheets(kit, "hidden", "March", "sessions"))
+    yield kit.run("study", "check", two_sheets(kit, "visible", "March", "sessions"))
+    yield kit.run("study", "check", workbook(kit.folder / "sessions.xlsx"))
 
 
 @remedy(": more than {} rows; divide it into several files.")

@@ -1,0 +1,117 @@
+"""A workbook means what people see in it, or it is refused."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+import xlsxwriter
+
+from pipeline.errors import DoubtfulTableError, InputError
+from pipeline.processing.edited_list import edited_list
+from pipeline.processing.list_columns import REQUIRED
+from pipeline.processing.recordings_folder import check_unlisted, lists_in
+from pipeline.store import workbook
+from pipeline.store.spreadsheet import read_table
+
+HEADER = ("patient_id", "session_id", "video", "consent")
+
+Sheets = Sequence[tuple[str, str, Sequence[Sequence[Any]]]]
+"""Title, state and rows."""
+
+
+def a_list(consent: str) -> list[Sequence[Any]]:
+    return [HEADER, ("P1", "S1", "a.mp4", consent)]
+
+
+def save(path: Path, sheets: Sheets) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, state, rows in sheets:
+        sheet = book.create_sheet(title)
+        sheet.sheet_state = state
+        for row in rows:
+            sheet.append(row)
+    book.active = next(place for place, sheet in enumerate(sheets) if sheet[1] == "visible")
+    book.save(path)
+    return path
+
+
+# --- which sheet counts
+
+
+@pytest.mark.parametrize("state", ["hidden", "veryHidden"])
+def test_a_hidden_sheet_is_not_read(state: str, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.xlsx", [("old", state, a_list("yes")), ("April", "visible", a_list("no"))])
+    assert read_table(path)[1] == (2, ["P1", "S1", "a.mp4", "no"])
+    changed = tmp_path / "b.xlsx"
+    changed.write_bytes(edited_list(path, {2: {"condition": "music"}}))
+    book = openpyxl.load_workbook(changed)
+    assert [cell.value for cell in book["April"][2]] == ["P1", "S1", "a.mp4", "no", "music"]
+    assert [cell.value for cell in book["old"][2]] == ["P1", "S1", "a.mp4", "yes"]
+
+
+@pytest.mark.parametrize("state", ["hidden", "veryHidden"])
+@pytest.mark.parametrize("title", ["sessions", "Sessions "])
+def test_a_hidden_sheet_of_that_name_is_refused(title: str, state: str, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.xlsx", [("April", "visible", a_list("no")), (title, state, a_list("yes"))])
+    with pytest.raises(
+        DoubtfulTableError, match=rf"a\.xlsx: the sheet '{title}' is hidden; .* unhide it, or delete it"
+    ):
+        read_table(path)
+
+
+def with_a_slip(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    return [("Patient_ID ", "session_id", "file", "consent"), *rows[1:]]
+
+
+@pytest.mark.parametrize("other", [a_list("no"), with_a_slip(a_list("no"))])
+@pytest.mark.parametrize("order", [1, -1])
+def test_several_lists_are_refused_unless_one_has_the_name(
+    other: Sequence[Sequence[Any]], order: int, tmp_path: Path
+) -> None:
+    sheets = [("March", "visible", a_list("yes")), ("April", "visible", other)][::order]
+    path = save(tmp_path / "a.xlsx", [("Notes", "visible", [("nothing",)]), *sheets])
+    with pytest.raises(DoubtfulTableError, match=r"March.*name the one that counts sessions") as refused:
+        read_table(path)
+    assert "April" in str(refused.value)
+    assert "Notes" not in str(refused.value)
+    named = [(title.replace("April", "Sessions"), state, rows) for title, state, rows in sheets]
+    assert read_table(save(path, named))[1] == (2, ["P1", "S1", "a.mp4", "no"])
+    both = [("sessions", *sheets[0][1:]), ("SESSIONS ", *sheets[1][1:])]
+    with pytest.raises(DoubtfulTableError, match="several sheets may be the list"):
+        read_table(save(path, both))
+
+
+def test_other_sheets_are_no_lists(tmp_path: Path) -> None:
+    others: Sheets = [("Patients", "visible", [("patient_id", "age")]), ("Empty", "visible", [])]
+    path = save(tmp_path / "a.xlsx", [("March", "visible", a_list("yes")), *others])
+    assert read_table(path)[1] == (2, ["P1", "S1", "a.mp4", "yes"])
+    assert set(REQUIRED) == workbook._OF_A_LIST
+
+
+def test_a_workbook_that_shows_only_a_chart_is_refused(tmp_path: Path) -> None:
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+        sheet = book.add_worksheet("list")
+        chart = book.add_chart({"type": "line"})
+        chart.add_series({"values": "=list!$A$1:$A$2"})
+        book.add_chartsheet("Chart").set_chart(chart)
+        book.get_worksheet_by_name("Chart").activate()
+        book.get_worksheet_by_name("Chart").set_first_sheet()
+        sheet.hide()
+    with pytest.raises(InputError, match="unhide the list"):
+        read_table(tmp_path / "a.xlsx")
+
+
+@pytest.mark.parametrize("folder", [".", "below"])
+def test_a_doubtful_list_is_still_a_list(folder: str, tmp_path: Path) -> None:
+    """Without it, its videos would be processed as if no list stated consent."""
+    sheets = [("March", "visible", a_list("yes")), ("April", "visible", a_list("no"))]
+    path = save(tmp_path / "study.xlsx", sheets)
+    video = tmp_path / folder / "a.mp4"
+    video.parent.mkdir(exist_ok=True)
+    video.touch()
+    assert lists_in(tmp_path) == [path]
+    with pytest.raises(DoubtfulTableError, match="several sheets may be the list"):
+        check_unlisted([video])
