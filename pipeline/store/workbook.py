@@ -3,6 +3,7 @@
 import re
 import warnings
 import zipfile
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import islice
@@ -13,6 +14,9 @@ from pipeline.errors import DoubtfulTableError, InputError
 
 SHEET = "sessions"
 """Name of the sheet to read; without it, the first visible sheet."""
+
+OWN = "x_"
+"""Begins the name of a study's own columns, which are ignored."""
 
 # Two of these names in the first row of a sheet: it may be a list, perhaps with a slip in another name.
 _OF_A_LIST = {"patient_id", "session_id", "video"}
@@ -37,7 +41,7 @@ def read_workbook(path: Path, max_columns: int, max_rows: int) -> list[Row]:
 
     :param path: an existing file. :param max_columns, max_rows: cells beyond are ignored.
     :raises InputError: the file is no workbook, or has a formula without a stored value.
-    :raises DoubtfulTableError: it is unclear which sheet counts.
+    :raises DoubtfulTableError: it is unclear which sheet counts, or merged cells hide what a row lacks.
     """
     _check_file(path)
     try:
@@ -134,6 +138,8 @@ def _rows(path: Path, max_columns: int) -> Iterator[Row]:
         for sheet in sheets:
             sheet.reset_dimensions()  # the size declared in the file may be wrong
         rows = zip(*(sheet.iter_rows(max_col=max_columns) for sheet in sheets), strict=True)
+        header: list[str] = []
+        filled: list[int] = []
         for number, (shown, written) in enumerate(rows, start=1):
             for cell, source in zip(shown, written, strict=True):
                 if source.data_type == "f" and cell.value is None:
@@ -141,10 +147,51 @@ def _rows(path: Path, max_columns: int) -> Iterator[Row]:
                         f"{path}: the formula in {source.coordinate} has no result; open the workbook in "
                         "Excel and save it, or write the value itself."
                     )
-            yield number, _without_empty_end([_text(cell.value, cell.number_format) for cell in shown])
+            cells = _without_empty_end([_text(cell.value, cell.number_format) for cell in shown])
+            header = cells if number == 1 else header
+            filled += [number] if cells else []
+            yield number, cells
+        _check_merged(path, shown_sheet, header, filled)
     finally:
         values.close()
         formulas.close()
+
+
+def _check_merged(path: Path, sheet: Any, header: Sequence[str], filled: Sequence[int]) -> None:
+    """:raises DoubtfulTableError: merged cells look like a value of several rows, or of several columns.
+
+    Only the first of the merged cells holds the value. The study's own columns may hold merged cells.
+
+    :param filled: the rows with a text, in order.
+    """
+    from openpyxl.utils import range_boundaries
+
+    read = [bool(name) and not name.startswith(OWN) for name in _names(header)]
+    lost = []
+    for cells in _merged(sheet):
+        left, top, right, bottom = range_boundaries(cells)
+        rows = bisect_right(filled, bottom) - bisect_left(filled, top)
+        columns = sum(read[left - 1 : right])
+        if rows and columns and (rows > 1 or columns > 1):
+            lost.append((top, left, cells))
+    if lost:
+        cells = min(lost)[2]
+        more = f" ({len(lost) - 1} more like it)" if len(lost) > 1 else ""
+        raise DoubtfulTableError(
+            f"{path}: the cells {cells} are merged{more}, and only {cells.partition(':')[0]} has the value; "
+            "in the spreadsheet, unmerge the cells, then fill in each row."
+        )
+
+
+def _merged(sheet: Any) -> Iterator[str]:
+    """Ranges such as ``D2:D3``; a sheet that is only read does not give them."""
+    from openpyxl.xml.functions import iterparse
+
+    with sheet._get_source() as file:
+        for _, element in iterparse(file):
+            if element.tag.endswith("}mergeCell"):
+                yield element.get("ref")
+            element.clear()
 
 
 def _without_empty_end(cells: list[str]) -> list[str]:

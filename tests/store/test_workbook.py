@@ -115,3 +115,39 @@ def test_a_doubtful_list_is_still_a_list(folder: str, tmp_path: Path) -> None:
     assert lists_in(tmp_path) == [path]
     with pytest.raises(DoubtfulTableError, match="several sheets may be the list"):
         check_unlisted([video])
+
+
+# --- merged cells
+
+
+def merged(path: Path, *ranges: str) -> Path:
+    rows = [
+        (*HEADER, "condition", "end_s", "x_room"),
+        ("P1", "S1", "a.mp4", "yes", "music", 1.5, "red"),
+        ("P1", "S2", "b.mp4", "yes", None, None, None),
+        (),
+        ("P1", "S3", "b.mp4", "yes", None, None, None),
+    ]
+    book = openpyxl.load_workbook(save(path, [("list", "visible", rows)]))
+    for cells in ranges:
+        book.active.merge_cells(cells)
+    book.save(path)
+    return path
+
+
+@pytest.mark.parametrize("cells", ["E2:E3", "E2:E5", "E1:E2", "E2:F2", "D2:E2", "F2:G5", "A2:G5"])
+def test_merged_cells_that_look_like_several_values_are_refused(cells: str, tmp_path: Path) -> None:
+    first = cells.partition(":")[0]
+    reason = rf"a\.xlsx: the cells {cells} are merged, and only {first} has the value; .* fill in each row"
+    with pytest.raises(DoubtfulTableError, match=reason):
+        read_table(merged(tmp_path / "a.xlsx", cells))
+
+
+def test_the_first_of_several_merged_ranges_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DoubtfulTableError, match=r"E2:E3 are merged \(1 more like it\)"):
+        read_table(merged(tmp_path / "a.xlsx", "E2:E3", "F2:F3"))
+
+
+@pytest.mark.parametrize("cells", ["G2:G5", "E3:E4", "F3:G3", "H2:J9", "A6:A9", "A4:F4"])
+def test_merged_cells_that_hide_nothing_are_read(cells: str, tmp_path: Path) -> None:
+    assert read_table(merged(tmp_path / "a.xlsx", cells)) == read_table(merged(tmp_path / "b.xlsx"))

@@ -311,6 +311,21 @@ def a_hidden_list(kit: Kit) -> Steps:
     yield kit.run("study", "check", workbook(kit.folder / "sessions.xlsx"))
 
 
+@remedy("has the value; in the spreadsheet, unmerge the cells, then fill in each row.")
+def a_workbook_with_merged_cells(kit: Kit) -> Steps:
+    kit.video()
+    path = workbook(kit.folder / "sessions.xlsx")
+    book = openpyxl.load_workbook(path)
+    book.active.append(["P12", "S2", kit.video("b.mp4").name])
+    book.active.merge_cells("D2:D3")
+    book.save(path)
+    yield kit.run("study", "check", path)
+    book.active.unmerge_cells("D2:D3")
+    book.active["D3"] = "yes"
+    book.save(path)
+    yield kit.run("study", "check", path)
+
+
 @remedy(": more than {} rows; divide it into several files.")
 def a_list_that_is_too_long(kit: Kit) -> Steps:
     rows = [ONE] * 10_001
