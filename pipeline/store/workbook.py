@@ -28,7 +28,16 @@ _MAX_UNPACKED = 100 * 2**20
 _MAX_NAMED = 5
 _MAX_PEEKED = 500
 
-_ZEROS = re.compile(r"0{2,15}")
+# Columns of names: another text is another patient, session or condition.
+_NAMES_OF = ("patient_id", "session_id", "condition")
+
+# Number formats of which the text is certain: 0, 000, 0.00, 0%, with fixed texts such as "P"000 or 0\\ s.
+_FIXED = r'(?:"[^"]*"|\\.|[- ()])*'
+_NUMBER_FORMAT = re.compile(rf"({_FIXED})#*(0+)(\.0+)?(%?)({_FIXED})")
+_FIXED_LETTERS = re.compile(r'"[^"]*[^\W_][^"]*"|\\[^\W_]')
+
+# Excel keeps 15 digits of a number.
+_MAX_EXACT = 1e15
 
 Row = tuple[int, list[str]]
 """Row number, as in Excel, and cells."""
@@ -37,11 +46,14 @@ Row = tuple[int, list[str]]
 def read_workbook(path: Path, max_columns: int, max_rows: int) -> list[Row]:
     """(row, cells) of a sheet's first row, and of each other row that is not empty.
 
-    Dates are written as ``2026-03-01`` or ``2026-03-01T14:30:00``, times as Excel shows them.
+    Numbers and times are written as Excel shows them, if that is the whole value: ``P012`` for 12 in the
+    format ``"P"000``, but ``1.55`` also in the format ``0.0``. Dates are written as ``2026-03-01`` or
+    ``2026-03-01T14:30:00``.
 
     :param path: an existing file. :param max_columns, max_rows: cells beyond are ignored.
     :raises InputError: the file is no workbook, or has a formula without a stored value.
-    :raises DoubtfulTableError: it is unclear which sheet counts, or merged cells hide what a row lacks.
+    :raises DoubtfulTableError: it is unclear which sheet counts, merged cells hide what a row lacks, or the
+        name of a patient, session or condition is not what Excel shows.
     """
     _check_file(path)
     try:
@@ -147,8 +159,15 @@ def _rows(path: Path, max_columns: int) -> Iterator[Row]:
                         f"{path}: the formula in {source.coordinate} has no result; open the workbook in "
                         "Excel and save it, or write the value itself."
                     )
-            cells = _without_empty_end([_text(cell.value, cell.number_format) for cell in shown])
+            texts = [_text(cell.value, cell.number_format) for cell in shown]
+            cells = _without_empty_end([text for text, _ in texts])
             header = cells if number == 1 else header
+            for name, cell, (text, is_as_shown) in zip(_names(header), shown, texts, strict=False):
+                if not is_as_shown and number > 1 and _matters(name, cell):
+                    raise DoubtfulTableError(
+                        f"{path}: {cell.coordinate} holds {text}, and the spreadsheet may show another text; "
+                        f"format the column {name} as text, then write its cells again."
+                    )
             filled += [number] if cells else []
             yield number, cells
         _check_merged(path, shown_sheet, header, filled)
@@ -200,38 +219,75 @@ def _without_empty_end(cells: list[str]) -> list[str]:
     return cells[:last]
 
 
-def _text(value: Any, number_format: str) -> str:
-    """A cell's value as shown by Excel, except dates, which are always ISO."""
+def _matters(name: str, cell: Any) -> bool:
+    """Whether a cell must be as shown: in a column of names, or a number with letters, as in 2 min for 2."""
+    if not name or name.startswith(OWN):
+        return False
+    is_number = isinstance(cell.value, int | float)
+    return name in _NAMES_OF or (is_number and bool(_FIXED_LETTERS.search(cell.number_format)))
+
+
+def _text(value: Any, number_format: str) -> tuple[str, bool]:
+    """A cell's value as text, and whether it is certain that Excel shows this text."""
     if value is None:
-        return ""
+        return "", True
     if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == time() else value.isoformat(timespec="seconds")
-    if isinstance(value, date):
-        return value.isoformat()
+        return str(value).upper(), True
+    if isinstance(value, datetime | date):
+        return _date(value), re.sub(r"\[[^\]]*\]|[\\\"]|;@$", "", number_format).lower() == "yyyy-mm-dd"
     if isinstance(value, time | timedelta):
-        return _clock(value, number_format)
+        return _clock(value, number_format), False
     if isinstance(value, int | float):
         return _number(value, number_format)
-    return str(value)
+    return str(value), not _alters_texts(number_format)
+
+
+def _date(value: datetime | date) -> str:
+    if isinstance(value, datetime) and value.time() != time():
+        return value.isoformat(timespec="seconds")
+    return value.isoformat()[:10]
 
 
 def _clock(value: time | timedelta, number_format: str) -> str:
-    """A time as shown, such as ``1:30`` for a cell that shows hours and minutes."""
+    """A time as shown, such as ``1:30`` for a cell that shows hours and minutes, to the millisecond."""
     if isinstance(value, time):
-        value = timedelta(hours=value.hour, minutes=value.minute, seconds=value.second)
-    seconds = round(value.total_seconds())
+        value = timedelta(
+            hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond
+        )
+    seconds, ms = divmod(round(value.total_seconds() * 1000), 1000)
     hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
-    if "s" not in number_format.lower() and not rest:
+    if "s" not in number_format.lower() and not (rest or ms):
         return f"{hours}:{minutes:02}"
-    return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{hours}:{minutes:02}:{rest:02}" + (f".{ms:03}".rstrip("0") if ms else "")
 
 
-def _number(value: float, number_format: str) -> str:
-    if _ZEROS.fullmatch(number_format) and value == int(value) >= 0:
-        return f"{int(value):0{len(number_format)}}"
-    if number_format.endswith("%"):
-        return f"{100 * value:.15g}%"
+def _number(value: float, number_format: str) -> tuple[str, bool]:
+    """As :func:`_text`. If Excel rounds, the whole value, and that this is not what Excel shows."""
+    if number_format.lower() in ("general", "@"):
+        return _plain_number(value), abs(value) < _MAX_EXACT
+    form = _NUMBER_FORMAT.fullmatch(number_format)
+    share = number_format.endswith("%")
+    stored = _plain_number(100 * value if share else value)
+    if form and 0 <= value < _MAX_EXACT:
+        before, zeros, decimals, percent, after = form.groups(default="")
+        width = len(zeros) + len(decimals)
+        digits = f"{float(stored):0{width}.{max(len(decimals) - 1, 0)}f}"
+        if float(digits) == float(stored) and share == bool(percent):
+            return _fixed_text(before) + digits + percent + _fixed_text(after), True
+    return f"{stored}%" if share else stored, False
+
+
+def _plain_number(value: float) -> str:
     text = f"{value:.15g}"
     return f"{value:.9f}".rstrip("0").rstrip(".") if "e" in text else text
+
+
+def _fixed_text(part: str) -> str:
+    """The text that a part of a number format shows: ``P`` for ``"P"`` and for ``\\P``."""
+    return re.sub(r'"([^"]*)"|\\(.)', lambda found: found[1] if found[1] is not None else found[2], part)
+
+
+def _alters_texts(number_format: str) -> bool:
+    """Whether a format such as ``"P"@`` shows a text with another text."""
+    forms = (form for form in number_format.split(";") if "@" in form)
+    return any(re.search(r"\w", re.sub(r"\[[^\]]*\]|[_*].", "", form)) for form in forms)

@@ -1,6 +1,7 @@
 """A workbook means what people see in it, or it is refused."""
 
 from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipeline.processing.edited_list import edited_list
 from pipeline.processing.list_columns import REQUIRED
 from pipeline.processing.recordings_folder import check_unlisted, lists_in
 from pipeline.store import workbook
-from pipeline.store.spreadsheet import read_table
+from pipeline.store.spreadsheet import read_seconds, read_table
 
 HEADER = ("patient_id", "session_id", "video", "consent")
 
@@ -151,3 +152,114 @@ def test_the_first_of_several_merged_ranges_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cells", ["G2:G5", "E3:E4", "F3:G3", "H2:J9", "A6:A9", "A4:F4"])
 def test_merged_cells_that_hide_nothing_are_read(cells: str, tmp_path: Path) -> None:
     assert read_table(merged(tmp_path / "a.xlsx", cells)) == read_table(merged(tmp_path / "b.xlsx"))
+
+
+# --- values and what Excel shows of them
+
+
+def one_cell(path: Path, name: str, value: Any, number_format: str) -> str:
+    """What is read of a cell."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append([*HEADER[:2], "x_own"] if name in HEADER[:2] else [*HEADER[:2], name])
+    sheet.append(["P1", "S1", "own"])
+    cell = sheet.cell(2, [cell.value for cell in sheet[1]].index(name) + 1, value)
+    cell.number_format = number_format
+    book.save(path)
+    return read_table(path)[1][1][cell.column - 1]
+
+
+# As Excel shows them (formats: ECMA-376, part 1, 18.8.31).
+SHOWN = [
+    (12, "General", "12"),
+    (1.1, "General", "1.1"),
+    (12, "@", "12"),
+    (12, "0", "12"),
+    (12, "0000", "0012"),
+    (12, "##00", "12"),
+    (12, '"P"000', "P012"),
+    (12, r"\P000", "P012"),
+    (12, r'"P"\-000', "P-012"),
+    (12, '"Week "0', "Week 12"),
+    (1.1, "0.00", "1.10"),
+    (0.1 + 0.2, "0.0", "0.3"),
+    (0.5, "0%", "50%"),
+    (0.555, "0.0%", "55.5%"),
+    (date(2026, 3, 1), "yyyy-mm-dd", "2026-03-01"),
+    (datetime(2026, 3, 1), r"yyyy\-mm\-dd;@", "2026-03-01"),
+    ("1.10", "0.0", "1.10"),
+    ("P1", "_-* #,##0_-;_-@_-", "P1"),
+]
+
+
+@pytest.mark.parametrize("name", ["patient_id", "session_id", "condition", "notes", "x_own"])
+@pytest.mark.parametrize(("value", "number_format", "shown"), SHOWN)
+def test_a_name_is_read_as_it_is_shown(
+    name: str, value: Any, number_format: str, shown: str, tmp_path: Path
+) -> None:
+    assert one_cell(tmp_path / "a.xlsx", name, value, number_format) == shown
+
+
+NOT_SHOWN = [
+    (1.5, "0", "1.5"),
+    (1.15, "0.0", "1.15"),
+    (1200, "#,##0", "1200"),
+    (12345, "000-00", "12345"),
+    (-12, "000", "-12"),
+    (12, "0;;", "12"),
+    (0.555, "0%", "55.5%"),
+    (0.5, "# ?/?", "0.5"),
+    (12, "0.0E+00", "12"),
+    (12, "[Red]0", "12"),
+    (10**16, "General", "10000000000000000"),
+    (date(2026, 3, 12), "d-mmm", "2026-03-12"),
+    (datetime(2026, 3, 12), "mm-dd-yy", "2026-03-12"),
+    (time(10, 30), "h:mm", "10:30"),
+    ("012", '"P"@', "012"),
+]
+
+
+@pytest.mark.parametrize(("value", "number_format", "stored"), NOT_SHOWN)
+def test_a_name_that_may_be_shown_otherwise_is_refused(
+    value: Any, number_format: str, stored: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.xlsx"
+    for place, name in (("A2", "patient_id"), ("B2", "session_id"), ("C2", "condition")):
+        reason = rf"a\.xlsx: {place} holds {stored}, .* format the column {name} as text"
+        with pytest.raises(DoubtfulTableError, match=reason):
+            one_cell(path, name, value, number_format)
+    for name in ("notes", "x_own"):
+        assert one_cell(path, name, value, number_format) == stored
+
+
+@pytest.mark.parametrize("number_format", ['#,##0" min"', r"[>1]0\m;0", '"S"#,##0'])
+def test_a_number_with_a_unit_is_refused_in_every_column(number_format: str, tmp_path: Path) -> None:
+    with pytest.raises(DoubtfulTableError, match=r"C2 holds 2, .* format the column start_s as text"):
+        one_cell(tmp_path / "a.xlsx", "start_s", 2, number_format)
+    assert one_cell(tmp_path / "a.xlsx", "x_own", 2, number_format) == "2"
+
+
+@pytest.mark.parametrize(
+    ("value", "number_format", "text", "seconds"),
+    [
+        (time(0, 0, 0, 900_000), "mm:ss.0", "0:00:00.9", 0.9),
+        (time(0, 1, 30, 250_000), "h:mm:ss", "0:01:30.25", 90.25),
+        (time(1, 30, 0, 5000), "h:mm", "1:30:00.005", 5400.005),
+        (timedelta(hours=25, milliseconds=100), "[h]:mm:ss.000", "25:00:00.1", 90_000.1),
+        (time(1, 30), "h:mm", "1:30", 90),
+        (time(0, 1, 30), "mm:ss", "0:01:30", 90),
+        (1.5, "0.00", "1.50", 1.5),
+        (1200.5, "#,##0", "1200.5", 1200.5),
+    ],
+)
+def test_times_keep_fractions_of_a_second(
+    value: Any, number_format: str, text: str, seconds: float, tmp_path: Path
+) -> None:
+    read = one_cell(tmp_path / "a.xlsx", "start_s", value, number_format)
+    assert read == text
+    assert read_seconds(read) == pytest.approx(seconds, abs=1e-9)
+
+
+def test_a_date_with_words_is_a_date(tmp_path: Path) -> None:
+    day = datetime(2026, 3, 1)
+    assert one_cell(tmp_path / "a.xlsx", "recorded_at", day, 'd" de "mmmm" de "yyyy') == "2026-03-01"

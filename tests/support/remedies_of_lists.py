@@ -326,6 +326,20 @@ def a_workbook_with_merged_cells(kit: Kit) -> Steps:
     yield kit.run("study", "check", path)
 
 
+@remedy("may show another text; format the column {} as text, then write its cells again.")
+def a_workbook_with_a_rounded_id(kit: Kit) -> Steps:
+    kit.video()
+    path = workbook(kit.folder / "sessions.xlsx", 12.5, "S1", "P1_S1.mp4", "yes")
+    book = openpyxl.load_workbook(path)
+    book.active["A2"].number_format = "0"
+    book.save(path)
+    yield kit.run("study", "check", path)
+    book.active["A2"].number_format = "@"
+    book.active["A2"] = "P13"
+    book.save(path)
+    yield kit.run("study", "check", path)
+
+
 @remedy(": more than {} rows; divide it into several files.")
 def a_list_that_is_too_long(kit: Kit) -> Steps:
     rows = [ONE] * 10_001
