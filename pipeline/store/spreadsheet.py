@@ -7,14 +7,14 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pipeline.errors import InputError
+from pipeline.errors import DoubtfulTableError, InputError
 from pipeline.store.files import atomic
-from pipeline.store.workbook import Row, first_rows, read_workbook
+from pipeline.store.workbook import OWN, Row, first_rows, read_workbook
 
 TABLE_SUFFIXES = (".csv", ".xlsx")
 """Suffixes of lists, case-insensitive."""
@@ -42,6 +42,11 @@ _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\s]")
 _LIKE_NUMBER = re.compile(
     r"'*(0[0-9]+|[0-9]{16,}|[0-9.,]+[eE][0-9]+|[0-9]+(,[0-9]+|([-/.:][0-9]+){1,3}( [0-9]+(:[0-9]+){1,2})?))"
 )
+
+# What a formula without a result shows, in every language: #N/A, #NV, #DIV/0!, #BEZUG!, #NOM?; in LibreOffice
+# also Err:502.
+_ERROR = re.compile(r"#(N/A|N/D|NV|GETTING_DATA|¡?[A-ZÀ-Ü0-9/]{3,16}[!?])|(Err|Fehler):[0-9]{3}")
+_BEGIN_OF_ERRORS = ("#", "E", "F", " ")
 
 Decimal = Literal["point", "comma"]
 """Decimal mark of a folder's tables. Cells are separated by a comma; beside decimal commas, by ``;``."""
@@ -153,7 +158,25 @@ def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") ->
             table.append((number, cells))
         if len(table) > max_rows + 1 or number > _MAX_LINES:
             raise InputError(f"{path}: more than {max_rows} rows; divide it into several files.")
+    _check_errors(path, table)
     return table
+
+
+def _check_errors(path: Path, table: Sequence[Row]) -> None:
+    """:raises DoubtfulTableError: a cell, not of the study's own columns, holds an error of a formula."""
+    header = table[0][1] if table else []
+    for number, cells in table:
+        for name, cell in zip_longest(header, cells[: MAX_COLUMNS + 1], fillvalue=""):
+            if cell[:1] in _BEGIN_OF_ERRORS and _ERROR.fullmatch(cell.strip()) and not is_own(name):
+                reason = f"{shown(cell)} is an error of a formula; correct it, or write the value itself."
+                raise DoubtfulTableError(
+                    f"{path}: {Problem(number, shown(name.strip(), quoted=False), reason)}"
+                )
+
+
+def is_own(name: str) -> bool:
+    """Whether a column is the study's own, and ignored."""
+    return name.strip().casefold().startswith(OWN)
 
 
 def first_lines(path: Path) -> list[list[str]]:

@@ -1,10 +1,12 @@
 """What a spreadsheet must not change, and the decimal mark of a folder's tables."""
 
+import re
 from pathlib import Path
 
+import openpyxl
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.errors import DoubtfulTableError, InputError
 from pipeline.store.spreadsheet import (
     DECIMALS,
     Decimal,
@@ -90,3 +92,48 @@ def test_a_choice_that_is_none_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "tables.toml").write_text(text)
     with pytest.raises(InputError, match=r'tables\.toml: .*decimal = "comma"'):
         read_decimal(tmp_path)
+
+
+# As Excel writes them in English, German, French, Spanish and Italian, and LibreOffice.
+ERRORS = [
+    *("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#GETTING_DATA"),
+    *("#NV", "#BEZUG!", "#WERT!", "#ZAHL!", "#ÜBERLAUF!", "#VALEUR!", "#NOM?", "#NOMBRE!", "#¡REF!", "#N/D"),
+    *("Err:502", " #N/A "),
+]
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_of_a_formula_is_no_value(kind: str, error: str, tmp_path: Path) -> None:
+    def table(*rows: tuple[str, ...]) -> Path:
+        path = tmp_path / f"a.{kind}"
+        if kind == "csv":
+            path.write_text("".join(";".join(row) + "\n" for row in rows), encoding="utf-8")
+            return path
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        for cell in book.active[2]:
+            cell.data_type = "e" if cell.value == error else cell.data_type
+        book.save(path)
+        return path
+
+    reason = rf"a\.{kind}: row 2, condition: '{re.escape(error)}' is an error of a formula; correct it"
+    with pytest.raises(DoubtfulTableError, match=reason):
+        read_table(table(("id", "condition"), ("P1", error)))
+    assert read_table(table(("id", "X_sum"), ("P1", error)))[1] == (2, ["P1", error])
+
+
+def test_an_error_in_an_unnamed_place_is_told_with_its_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id;a\n\nP1;1;#REF!\n")
+    with pytest.raises(DoubtfulTableError, match="row 3: '#REF!' is an error"):
+        read_table(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("id;#NAME?\nP1;1\n")
+    with pytest.raises(DoubtfulTableError, match="row 1, #NAME"):
+        read_table(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("text", ["#1", "#hello!", "N/A", "#", "# REF!", "see #REF!", "Error", "Err", "NV"])
+def test_a_text_like_an_error_is_a_text(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"id;notes\nP1;{text}\n")
+    assert read_table(tmp_path / "a.csv")[1] == (2, ["P1", text])

@@ -172,6 +172,13 @@ listed(
 )
 
 
+listed(
+    "is an error of a formula; correct it, or write the value itself.",
+    (f"{HEAD};condition", f"{ONE};#N/A"),
+    (f"{HEAD};condition", f"{ONE};music"),
+)
+
+
 listed("empty; fill in these cells.", (HEAD, ";;P1_S1.mp4;"), (HEAD, ONE))
 
 
