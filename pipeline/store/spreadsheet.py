@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice, zip_longest
 from math import isfinite
 from pathlib import Path
@@ -62,6 +63,11 @@ Cell = str | int | float | None
 
 NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
+
+# Times below 1 s, as numbers; how near to a whole number of seconds, s.
+_BELOW_1 = re.compile(r"0(\.[0-9]*)?")
+_WHOLE_S = 0.01
+_DAY_S = 86_400
 
 # A first line that tells Excel the delimiter; Excel does not show it.
 SEPARATOR_LINE = re.compile(r'"?sep=([;,\t|])"?;*,*\r?\n?', re.IGNORECASE)
@@ -340,6 +346,31 @@ def read_seconds(cell: str) -> float:
     elif NUMBER.fullmatch(cell):
         return as_float(cell)
     raise InputError(f"{shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
+
+
+def why_share_of_day(cells: Iterable[str], decimals: int = 4) -> tuple[int, str] | None:
+    """Where times look like a spreadsheet's shares of a day: the place among the cells, and the reason.
+
+    :param cells: all times of a column, or of the columns of a table that belong together.
+    :param decimals: so many may be meant as seconds.
+    """
+    # A spreadsheet keeps 0:01:30 as 90/86400 = 0.001041667. Evidence is a time of more decimals that is a
+    # whole number of seconds as a share of a day, if all times of the column are numbers below 1. Of other
+    # times with six decimals or more, one in fifty is like that; 0.25 and 0.533333 are not.
+    filled = [(place, cell.strip().replace(",", ".")) for place, cell in enumerate(cells)]
+    filled = [(place, cell) for place, cell in filled if re.search("[0-9]", cell)]
+    if not all(_BELOW_1.fullmatch(cell) for _, cell in filled):
+        return None
+    for place, cell in filled:
+        seconds = round(float(cell) * _DAY_S)
+        is_whole = seconds and abs(float(cell) * _DAY_S - seconds) < _WHOLE_S
+        if is_whole and len(cell.rstrip("0")) > len("0.") + decimals:
+            return place, (
+                f"{shown(cell)} looks like a share of a day, {timedelta(seconds=seconds)}; format the column "
+                "as text, then write times like 0:01:30 (if it is seconds, write at most "
+                f"{decimals} decimals)."
+            )
+    return None
 
 
 def as_float(number: str) -> float:

@@ -16,6 +16,7 @@ from pipeline.store.spreadsheet import (
     plain,
     read_decimal,
     read_table,
+    why_share_of_day,
     write_rows,
 )
 
@@ -137,3 +138,48 @@ def test_an_error_in_an_unnamed_place_is_told_with_its_row(tmp_path: Path) -> No
 def test_a_text_like_an_error_is_a_text(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"id;notes\nP1;{text}\n")
     assert read_table(tmp_path / "a.csv")[1] == (2, ["P1", text])
+
+
+# --- times that a spreadsheet keeps as shares of a day
+
+
+@pytest.mark.parametrize("decimals", [9, 15])
+@pytest.mark.parametrize("clock", ["0:00:01", "0:00:45", "0:01:30", "0:45:07", "1:00:00", "12:34:56"])
+def test_a_share_of_a_day_is_known(clock: str, decimals: int) -> None:
+    hours, minutes, seconds = map(int, clock.split(":"))
+    cell = f"{(3600 * hours + 60 * minutes + seconds) / 86400:.{decimals}f}".rstrip("0")
+    for cells in ([cell], ["", "0", cell], [cell.replace(".", ","), "0,0001"], ["NA", cell]):
+        place, reason = why_share_of_day(cells) or (-1, "")
+        assert cells[place] in (cell, cell.replace(".", ","))
+        assert f"looks like a share of a day, {clock}; format the column as text" in reason
+
+
+def test_of_several_shares_one_whole_second_is_enough() -> None:
+    assert why_share_of_day(["0.03125", "0.0625"]) == why_share_of_day(["0.03125"])
+    assert (why_share_of_day(["0.000002315", "0.000011574", "0.000016204"]) or (-1,))[0] == 1
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [],
+        ["", "0", "0.0"],
+        ["0.25"],
+        ["0.5", "0,75"],
+        ["0.0625"],  # 1:30:00, but as likely 1/16 s with four decimals
+        ["0.533333"],
+        ["0.033333", "0.066667", "0.1"],
+        ["0.001041667", "1.5"],
+        ["0.001041667", "0:01:30"],
+        ["90", "600"],
+        ["late"],
+    ],
+)
+def test_seconds_are_no_shares_of_a_day(cells: list[str]) -> None:
+    assert why_share_of_day(cells) is None
+
+
+def test_written_times_are_no_shares_of_a_day() -> None:
+    """Frames of common rates, to the millisecond, as this program's pages and most others write times."""
+    for rate in (24, 25, 29.97, 30, 50, 59.94, 60):
+        assert why_share_of_day([f"{frame / rate:.3f}" for frame in range(int(rate))]) is None

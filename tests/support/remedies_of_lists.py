@@ -208,6 +208,14 @@ listed(
 
 
 listed(
+    "text, then write times like 0:01:30 (if it is seconds, write at most {} decimals).",
+    (TIMES, f"{ONE};0;0.00001157"),
+    (TIMES, f"{ONE};0;0:00:01"),
+    (TIMES, f"{ONE};0;0.01"),
+)
+
+
+listed(
     "{} s is after the end: {}; empty means all of it.",
     (TIMES, f"{ONE};;90"),
     (TIMES, f"{ONE};;"),
