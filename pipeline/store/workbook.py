@@ -101,7 +101,7 @@ def sheet_to_read(path: Path, sheets: Sequence[Any]) -> Any:
         more = ", …" if len(lists) > _MAX_NAMED else ""
         raise DoubtfulTableError(
             f"{path}: several sheets may be the list of sessions ({titles}{more}); name the one that counts "
-            f"{SHEET}, and the others otherwise."
+            f"“{SHEET}”, and no other."
         )
     if not visible:
         raise InputError(f"{path}: no sheet with cells can be seen; in the spreadsheet, unhide the list.")

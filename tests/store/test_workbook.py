@@ -74,7 +74,7 @@ def test_several_lists_are_refused_unless_one_has_the_name(
 ) -> None:
     sheets = [("March", "visible", a_list("yes")), ("April", "visible", other)][::order]
     path = save(tmp_path / "a.xlsx", [("Notes", "visible", [("nothing",)]), *sheets])
-    with pytest.raises(DoubtfulTableError, match=r"March.*name the one that counts sessions") as refused:
+    with pytest.raises(DoubtfulTableError, match=r"March.*name the one that counts “sessions”") as refused:
         read_table(path)
     assert "April" in str(refused.value)
     assert "Notes" not in str(refused.value)

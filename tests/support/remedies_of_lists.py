@@ -311,7 +311,7 @@ def two_sheets(kit: Kit, state: str, *titles: str) -> Path:
     return kit.folder / "sessions.xlsx"
 
 
-@remedy(": several sheets may be the list of sessions ({}{}); name the one that counts {}, and")
+@remedy(": several sheets may be the list of sessions ({}{}); name the one that counts “{}”")
 def a_workbook_with_two_lists(kit: Kit) -> Steps:
     kit.video()
     yield kit.run("study", "check", two_sheets(kit, "visible", "March", "April"))
