@@ -3,6 +3,7 @@
     PipelineError
     ├── VideoError       a video that can't be opened or decoded
     ├── InputError       an id, a setting or a list of sessions that can't be used
+    │   └── DoubtfulTableError   a table that can be read, but perhaps not as it was meant
     ├── OutputError      a folder or file that can't be written, or that exists already
     ├── TimelineError    a file that is not a timeline of this program
     └── NotEnoughError   too little data for a result; the message is the reason
@@ -49,6 +50,10 @@ class VideoError(PipelineError):
 
 class InputError(PipelineError):
     """An id, a setting or a list of sessions can't be used."""
+
+
+class DoubtfulTableError(InputError):
+    """A table can be read, but perhaps not as it was meant: it must not be passed over as unreadable."""
 
 
 class OutputError(PipelineError):

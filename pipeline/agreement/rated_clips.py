@@ -22,7 +22,7 @@ from pipeline.records import EMOTIONS, Ids
 from pipeline.store.counts import number_of
 from pipeline.store.parquet import DICTIONARY, as_frame, read_table
 from pipeline.store.result_tables import column
-from pipeline.store.spreadsheet import first_line, plain, shown
+from pipeline.store.spreadsheet import first_lines, plain, shown
 from pipeline.store.spreadsheet import read_table as read_rows
 
 CANT_TELL = UNRATEABLE
@@ -137,7 +137,9 @@ def is_clip_table(path: Path) -> bool:
 
     :raises InputError: a table can't be read.
     """
-    return path.suffix.lower() == ".csv" and {"draw", "clip", "rater", "code"} <= {*first_line(path)}
+    if path.suffix.lower() != ".csv":
+        return False
+    return any({"draw", "clip", "rater", "code"} <= {*cells} for cells in first_lines(path))
 
 
 def read_rated_clips(

@@ -28,6 +28,7 @@ from pipeline.store.spreadsheet import (
     read_table,
     shown,
     why_repeated,
+    why_share_of_day,
 )
 
 Parts = Sequence[tuple[float, float]]
@@ -71,6 +72,9 @@ def read_events(path: Path, parts: Mapping[Ids, Parts]) -> tuple[tuple[Event, ..
         raise InputError(f"{path}: {len(names)} columns; leave at most {MAX_COLUMNS}.")
     problems = list(_header_problems(names, header))
     sessions = patients_by_session(parts)
+    place = names.index("time_s")
+    if found := why_share_of_day([plain(cells[place]) if place < len(cells) else "" for _, cells in lines]):
+        problems.append(Problem(lines[found[0]][0], "time_s", found[1]))
     events = []
     for number, cells in lines:
         if any(cell.strip() for cell in cells[len(names) :]):
@@ -79,11 +83,11 @@ def read_events(path: Path, parts: Mapping[Ids, Parts]) -> tuple[tuple[Event, ..
             continue
         # if two columns have the same name, use the first
         row = dict(reversed(list(zip_longest(names, map(plain, cells), fillvalue=""))))
-        found = _read_event(number, row, sessions, parts)
-        if isinstance(found, Event):
-            events.append(found)
+        event = _read_event(number, row, sessions, parts)
+        if isinstance(event, Event):
+            events.append(event)
         else:
-            problems += found
+            problems += event
     if not lines:
         problems.append(Problem(2, "", "no event; write one line for each."))
     return tuple(events), tuple(problems)

@@ -29,6 +29,9 @@ _SHORT_ID = 3
 # A spelling is a probable typing error if a similar one is this many times as frequent.
 _RARE = 3
 
+# Year before which hardly anybody made a digital video: 26 for 2026, or 1904, from which some clocks count.
+_FIRST_YEAR = 1990
+
 # Letters and digits that are easily confused.
 _ALIKE = str.maketrans("oil", "011")
 
@@ -261,13 +264,13 @@ def _parts(session: Session, length_s: float) -> list[Span]:
 
 
 def find_slips(study: Study) -> Iterator[Problem]:
-    """Warnings: similar ids and conditions, ids that occur in files by chance, dates in the future."""
+    """Warnings: similar ids and conditions, ids that occur in files by chance, unlikely dates."""
     first_row: dict[tuple[str, ...], int] = {}
     for session, rows in zip(study.sessions, study.rows, strict=True):
         first_row.setdefault((session.patient_id,), rows[0])
         first_row.setdefault(session.ids, rows[0])
-        if session.recorded_at is not None and session.recorded_at > datetime.now():
-            yield Problem(rows[0], "recorded_at", f"{session.recorded_at:%Y-%m-%d} is in the future.")
+        if session.recorded_at is not None and (when := _unlikely(session.recorded_at)):
+            yield Problem(rows[0], "recorded_at", f"{session.recorded_at.date()} is {when}.")
     yield from _alike_ids("patient_id", {ids: row for ids, row in first_row.items() if len(ids) == 1})
     yield from _alike_ids("session_id", {ids: row for ids, row in first_row.items() if len(ids) > 1})
     yield from _alike_conditions(study)
@@ -279,6 +282,13 @@ def find_slips(study: Study) -> Iterator[Problem]:
             "purge finds them; ids like P012 do not."
         )
         yield Problem(first_row[short[0],], "patient_id", reason)
+
+
+def _unlikely(date: datetime) -> str:
+    """Why nobody films at this date; empty if somebody may."""
+    if date > datetime.now():
+        return "in the future"
+    return f"before {_FIRST_YEAR}" if date.year < _FIRST_YEAR else ""
 
 
 def _alike_ids(column: str, rows: Mapping[tuple[str, ...], int]) -> Iterator[Problem]:

@@ -18,7 +18,15 @@ from pipeline.exchange.boris import (
 from pipeline.exchange.code_map import CodeMap
 from pipeline.exchange.coded import Coded, CodedSession, SessionNames, Span, file_key, signed_seconds
 from pipeline.store.ids import check_stored_id
-from pipeline.store.spreadsheet import Problem, plain, read_seconds, read_table, shown, why_repeated
+from pipeline.store.spreadsheet import (
+    Problem,
+    plain,
+    read_seconds,
+    read_table,
+    shown,
+    why_repeated,
+    why_share_of_day,
+)
 
 Row = dict[str, str]
 Found = tuple[list[CodedSession], list[str]]
@@ -58,6 +66,9 @@ _BORIS = (
     "media file name",
     "media file path",
 )
+
+# Columns of times, which one program wrote.
+_TIMES = ("start_s", "end_s", "rated_from_s", "rated_to_s", "time", "start (s)", "stop (s)")
 
 # Older BORIS versions write lines about the observation above the table.
 _MOST_LINES_ABOVE = 40
@@ -103,7 +114,8 @@ def _rows(
     """The lines below the header.
 
     :param header: meaning of each column. ``read``: the columns that are read.
-    :raises InputError: two of these columns have the same name, or a line has more cells than the header.
+    :raises InputError: two of these columns have the same name, a line has more cells than the header, or
+        the times are shares of a day.
     """
     number = table[0][0]
     for place, name in enumerate(header):
@@ -113,7 +125,12 @@ def _rows(
         if any(cells[len(header) :]):
             reason = 'more cells than the header has names; a cell that holds the separator needs quotes (").'
             raise InputError(f"{path}: {Problem(number, '', reason)}")
-    return [(number, dict(zip(header, cells, strict=False))) for number, cells in table[1:]]
+    rows = [(number, dict(zip(header, cells, strict=False))) for number, cells in table[1:]]
+    times = [(number, name, row.get(name, "")) for number, row in rows for name in _TIMES]
+    if found := why_share_of_day(cell for _, _, cell in times):
+        number, name, _ = times[found[0]]
+        raise InputError(f"{path}: {Problem(number, name, found[1])}")
+    return rows
 
 
 def _refuse_unknown_order(path: Path, rows: Sequence[tuple[int, Row]]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.store.spreadsheet import csv_form, keep_text, read_table
-from pipeline.store.workbook import SHEET
+from pipeline.store.workbook import sheet_to_read
 
 _BOM = "\ufeff"
 
@@ -124,7 +124,7 @@ def _read_csv(path: Path) -> _Csv:
 
 
 class _Workbook:
-    """The workbook's sheet of sessions, or else its first sheet, as :func:`read_table` chooses."""
+    """The workbook's sheet of sessions, as :func:`read_table` chooses it."""
 
     def __init__(self, path: Path) -> None:
         from openpyxl import load_workbook  # slow import, and few lists are workbooks
@@ -132,8 +132,7 @@ class _Workbook:
         self._rows = read_table(path)  # raises for what is no table
         with warnings.catch_warnings(action="ignore"):
             self._book = load_workbook(path)
-        sheets = [sheet for sheet in self._book.worksheets if sheet.title.strip().casefold() == SHEET]
-        self._sheet: Any = [*sheets, *self._book.worksheets][0]
+        self._sheet: Any = sheet_to_read(path, self._book.worksheets)
         formulas = (cell for row in self._sheet.iter_rows() for cell in row if cell.data_type == "f")
         if formula := next(formulas, None):  # openpyxl writes no results of formulas
             raise InputError(

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.errors import DoubtfulTableError, InputError
 from pipeline.processing.list_cells import YES_OR_NO, as_on_disk
 from pipeline.processing.list_columns import REQUIRED
 from pipeline.store.folders import SESSIONS_FILE, refuse_file
 from pipeline.store.spreadsheet import (
     TABLE_SUFFIXES,
-    first_line,
+    first_lines,
     is_file,
     is_text,
     plain,
@@ -218,7 +218,8 @@ def _rows_in(
 ) -> Mapping[Path, Mapping[FileIdentity | None, Sequence[Mapping[str, str]]]]:
     """List → file → rows of the list.
 
-    :param beside: whether an unreadable list is an error; it is ignored in parent folders.
+    :param beside: whether an unreadable list is an error; it is ignored in parent folders, but not one that
+        can be read in two ways: the other way may name the video.
     """
     found: dict[Path, Mapping[FileIdentity | None, list[Mapping[str, str]]]] = {}
     try:
@@ -228,8 +229,8 @@ def _rows_in(
                 if row["video"]:
                     rows[file_identity(path.parent / row["video"])].append(row)
             found[path] = {file: own for file, own in rows.items() if file}
-    except InputError:
-        if beside:
+    except InputError as error:
+        if beside or isinstance(error, DoubtfulTableError):
             raise
     return found
 
@@ -255,7 +256,9 @@ def conditions_in(path: Path) -> set[str]:
 def _is_list(path: Path) -> bool:
     if path.stem.casefold() == Path(SESSIONS_FILE).stem:
         return True
-    return is_file(path) and {cell.strip().casefold() for cell in first_line(path)}.issuperset(REQUIRED)
+    return is_file(path) and any(
+        {cell.strip().casefold() for cell in cells}.issuperset(REQUIRED) for cells in first_lines(path)
+    )
 
 
 def _may_be_list(path: Path) -> bool:

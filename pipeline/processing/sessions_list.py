@@ -35,11 +35,15 @@ from pipeline.store.spreadsheet import (
     read_table,
     shown,
     why_repeated,
+    why_share_of_day,
     write_rows,
 )
 
 # Maximum number of patients or videos in a message.
 _MAX_NAMED = 8
+
+# Decimals of times below 1 s that are no doubt seconds: 0.04, but not 0.0625, which is 1:30 in a spreadsheet.
+_DECIMALS = 2
 
 # Dates as written by spreadsheets in most countries; the column determines the order of day and month.
 _DAY_AND_MONTH = re.compile(
@@ -91,6 +95,7 @@ def read_study(path: Path) -> Study:
         if not (problem.row in unclear and problem.column == "recorded_at")
     ]
     problems += [Problem(row, "recorded_at", reason) for row, reason in unclear.items() if reason]
+    problems += _shares_of_a_day(lines, columns)
     whole = [row for row in rows if row.values.keys() == READERS.keys()]
     sessions, numbers, unlike = _join(whole)
     problems += [*unlike, *_mixed_up(sessions, numbers)]
@@ -209,6 +214,16 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
         video = shown(Path(cells_by_name.get("video", "")).name, quoted=False)
         problems = [replace(problem, called=video) for problem in problems]
     return _Row(number, values, tuple(problems))
+
+
+def _shares_of_a_day(lines: Sequence[tuple[int, list[str]]], columns: Sequence[str]) -> Iterator[Problem]:
+    """One error for each column of times that holds shares of a day."""
+    for column in ("start_s", "end_s"):
+        if column in columns:
+            place = columns.index(column)
+            cells = [plain(cells[place]) if place < len(cells) else "" for _, cells in lines]
+            if found := why_share_of_day(cells, _DECIMALS):
+                yield Problem(lines[found[0]][0], column, found[1])
 
 
 def _refuses(named: Sequence[tuple[str, str]]) -> bool:

@@ -17,7 +17,7 @@ from pipeline.store.ids import check_stored_id
 from pipeline.store.parquet import read_metadata
 from pipeline.store.paths import timeline_path
 from pipeline.store.refusals import refused_sessions
-from pipeline.store.spreadsheet import Problem, plain, read_seconds, read_table, shown
+from pipeline.store.spreadsheet import Problem, plain, read_seconds, read_table, shown, why_share_of_day
 from pipeline.store.status import read_outcomes
 from pipeline.store.timeline import written_sessions
 
@@ -85,7 +85,12 @@ def read_markers(out: Path, tables: Sequence[Path]) -> tuple[list[Marker], dict[
     found: dict[Marker, None] = {}
     problems: dict[Path, list[Problem]] = {}
     for table in tables:
-        for number, row in _rows(table):
+        rows = _rows(table)
+        times = [(number, name, row[name]) for number, row in rows for name in ("start_s", "end_s")]
+        if share := why_share_of_day(cell for _, _, cell in times):
+            number, name, _ = times[share[0]]
+            problems.setdefault(table, []).append(Problem(number, name, share[1]))
+        for number, row in rows:
             _check_session(out, table, row, known, refused)
             marker = _read_marker(row)
             if isinstance(marker, Marker):

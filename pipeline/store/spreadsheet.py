@@ -7,14 +7,16 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice, zip_longest
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pipeline.errors import InputError
+from pipeline.errors import DoubtfulTableError, InputError
 from pipeline.store.files import atomic
 from pipeline.store.folders import refuse_folder
-from pipeline.store.workbook import Row, read_workbook
+from pipeline.store.workbook import OWN, Row, first_rows, read_workbook
 
 TABLE_SUFFIXES = (".csv", ".xlsx")
 """Suffixes of lists, case-insensitive."""
@@ -43,6 +45,11 @@ _LIKE_NUMBER = re.compile(
     r"'*(0[0-9]+|[0-9]{16,}|[0-9.,]+[eE][0-9]+|[0-9]+(,[0-9]+|([-/.:][0-9]+){1,3}( [0-9]+(:[0-9]+){1,2})?))"
 )
 
+# What a formula without a result shows, in every language: #N/A, #NV, #DIV/0!, #BEZUG!, #NOM?; in LibreOffice
+# also Err:502.
+_ERROR = re.compile(r"#(N/A|N/D|NV|GETTING_DATA|¡?[A-ZÀ-Ü0-9/]{3,16}[!?])|(Err|Fehler):[0-9]{3}")
+_BEGIN_OF_ERRORS = ("#", "E", "F", " ")
+
 Decimal = Literal["point", "comma"]
 """Decimal mark of a folder's tables. Cells are separated by a comma; beside decimal commas, by ``;``."""
 
@@ -57,6 +64,11 @@ Cell = str | int | float | None
 
 NUMBER = re.compile(r"[0-9]{1,7}([.,][0-9]{1,9})?")
 _CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
+
+# Times below 1 s, as numbers; how near to a whole number of seconds, s.
+_BELOW_1 = re.compile(r"0(\.[0-9]*)?")
+_WHOLE_S = 0.01
+_DAY_S = 86_400
 
 # A first line that tells Excel the delimiter; Excel does not show it.
 SEPARATOR_LINE = re.compile(r'"?sep=([;,\t|])"?;*,*\r?\n?', re.IGNORECASE)
@@ -143,9 +155,10 @@ def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") ->
     """(row, cells) of the first line, and of each other line that is not empty.
 
     Rows are counted as in a spreadsheet: a cell with line breaks is in one row, and a first line ``sep=;``
-    does not count. Of a workbook, the sheet named sessions is read, or else the first.
+    does not count. Of a workbook, the sheet named sessions is read, or else the first that is not hidden.
 
     :raises InputError: the file can't be read as a table.
+    :raises DoubtfulTableError: it can, but perhaps not as it was meant.
     """
     table: list[Row] = []
     for number, cells in _rows(path, delimiters):
@@ -153,19 +166,39 @@ def read_table(path: Path, max_rows: int = _MAX_ROWS, delimiters: str = ";,") ->
             table.append((number, cells))
         if len(table) > max_rows + 1 or number > _MAX_LINES:
             raise InputError(f"{path}: more than {max_rows} rows; divide it into several files.")
+    _check_errors(path, table)
     return table
 
 
-def first_line(path: Path) -> list[str]:
-    """The cells of a table's first line, without reading the rest; empty if the file is no table."""
+def _check_errors(path: Path, table: Sequence[Row]) -> None:
+    """:raises DoubtfulTableError: a cell, not of the study's own columns, holds an error of a formula."""
+    header = table[0][1] if table else []
+    for number, cells in table:
+        for name, cell in zip_longest(header, cells[: MAX_COLUMNS + 1], fillvalue=""):
+            if cell[:1] in _BEGIN_OF_ERRORS and _ERROR.fullmatch(cell.strip()) and not is_own(name):
+                reason = f"{shown(cell)} is an error of a formula; correct it, or write the value itself."
+                raise DoubtfulTableError(
+                    f"{path}: {Problem(number, shown(name.strip(), quoted=False), reason)}"
+                )
+
+
+def is_own(name: str) -> bool:
+    """Whether a column is the study's own, and ignored."""
+    return name.strip().casefold().startswith(OWN)
+
+
+def first_lines(path: Path) -> list[list[str]]:
+    """The cells of a table's first line, without reading the rest: of a workbook, those of every sheet.
+
+    No line if the file is no table. What is wrong in a workbook, such as which sheet counts, is left to
+    :func:`read_table`: a list with a fault is still a list.
+    """
     try:
         if path.suffix.lower() == ".xlsx":
-            if path.stat().st_size > _MAX_PEEK:
-                return []
-            return next(iter(read_workbook(path, MAX_COLUMNS + 1, max_rows=1)), (1, []))[1]
+            return [] if path.stat().st_size > _MAX_PEEK else first_rows(path, MAX_COLUMNS + 1)
         with path.open("rb") as file:
             text = file.read(_FIRST_BYTES).decode("utf-8-sig", errors="replace")
-        return next(_parse(text, ";,"), (1, []))[1]
+        return [cells for _, cells in islice(_parse(text, ";,"), 1)]
     except (InputError, OSError):
         return []
 
@@ -315,6 +348,31 @@ def read_seconds(cell: str) -> float:
     elif NUMBER.fullmatch(cell):
         return as_float(cell)
     raise InputError(f"{shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
+
+
+def why_share_of_day(cells: Iterable[str], decimals: int = 4) -> tuple[int, str] | None:
+    """Where times look like a spreadsheet's shares of a day: the place among the cells, and the reason.
+
+    :param cells: all times of a column, or of the columns of a table that belong together.
+    :param decimals: so many may be meant as seconds.
+    """
+    # A spreadsheet keeps 0:01:30 as 90/86400 = 0.001041667. Evidence is a time of more decimals that is a
+    # whole number of seconds as a share of a day, if all times of the column are numbers below 1. Of other
+    # times with six decimals or more, one in fifty is like that; 0.25 and 0.533333 are not.
+    filled = [(place, cell.strip().replace(",", ".")) for place, cell in enumerate(cells)]
+    filled = [(place, cell) for place, cell in filled if re.search("[0-9]", cell)]
+    if not all(_BELOW_1.fullmatch(cell) for _, cell in filled):
+        return None
+    for place, cell in filled:
+        seconds = round(float(cell) * _DAY_S)
+        is_whole = seconds and abs(float(cell) * _DAY_S - seconds) < _WHOLE_S
+        if is_whole and len(cell.rstrip("0")) > len("0.") + decimals:
+            return place, (
+                f"{shown(cell)} looks like a share of a day, {timedelta(seconds=seconds)}; format the column "
+                "as text, then write times like 0:01:30 (if it is seconds, write at most "
+                f"{decimals} decimals)."
+            )
+    return None
 
 
 def as_float(number: str) -> float:

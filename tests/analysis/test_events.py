@@ -118,3 +118,10 @@ def test_an_event_outside_what_counts_of_its_session_is_a_problem(
     events, problems = read_events(listed, {("P1", "S1"): [(60.0, 90.0), (120.0, 180.0)]})
     assert [problem.reason for problem in problems] == ([reason] if reason else [])
     assert len(events) == (not reason)
+
+
+def test_times_as_shares_of_a_day_are_a_problem(listed: Path) -> None:
+    text = "session_id;time_s;what\nS01;0;song\nS01;0.001041667;song\n"
+    _, (problem,) = read(listed, text)
+    assert problem.startswith("row 3, time_s: '0.001041667' looks like a share of a day, 0:01:30; ")
+    assert read(listed, text.replace("0.001041667", "0.533333"))[1] == []

@@ -317,6 +317,16 @@ def test_a_date_to_come_is_warned_of(recordings: Path) -> None:
     assert slips(recordings, row(1, recorded_at="2199-01-01")) == [(2, "recorded_at")]
 
 
+@pytest.mark.parametrize(
+    ("date", "shown"),
+    [("0026-03-01", "0026-03-01"), ("1904-01-01T00:00", "1904-01-01"), ("1989-12-31", "1989-12-31")],
+)
+def test_a_date_before_digital_video_is_warned_of(recordings: Path, date: str, shown: str) -> None:
+    (slip,) = find_slips(read_study(write(recordings, row(1, recorded_at=date))))
+    assert str(slip) == f"row 2, recorded_at: {shown} is before 1990."
+    assert slips(recordings, row(1, recorded_at="1990-01-01")) == []
+
+
 # --- the recorder's own date
 
 

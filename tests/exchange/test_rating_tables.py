@@ -1,5 +1,6 @@
 """exchange.rating_tables: columns that repeat, are missing or have the same meaning."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,23 @@ def test_a_table_without_a_row_is_told(tmp_path: Path) -> None:
     assert found.notes == (
         "P012_S02_anna.csv: anna, P012 S02: no usable code, so this rating is not compared",
     )
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("start_s,end_s,code", "0,{},happy"),
+        ("onset,offset,code", "0,{},happy"),
+        ("start_s,end_s,code,rated_from_s,rated_to_s", "0,0.0001,happy,0,{}"),
+        ("observation id,behavior,start (s),stop (s)", "P012_S02,happy,0,{}"),
+        ("observation id,behavior,status,time", "P012_S02,happy,START,0\nP012_S02,happy,STOP,{}"),
+    ],
+)
+def test_times_as_shares_of_a_day_are_refused(header: str, cells: str, tmp_path: Path) -> None:
+    path = tmp_path / "P012_S02.csv"
+    path.write_text(f"{header}\n{cells.format('0.000011574')}\n")
+    assert re.search(
+        r"csv: row [23], .*: '0.000011574' looks like a share of a day, 0:00:01; ", refused(path)
+    )
+    path.write_text(f"{header}\n{cells.format('0.533333')}\n")
+    read(path)

@@ -252,3 +252,29 @@ def test_a_damaged_list_is_a_study_with_problems_or_refused(folder: Path, delimi
         assert isinstance(study, Study)
         assert all(problem.row >= 1 and problem.reason for problem in study.problems)
     assert read > 50
+
+
+def test_times_as_shares_of_a_day_are_an_error_of_their_column(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "b.mp4").touch()
+    lines = "P1;S1;a.mp4;yes;{};{}\nP1;S2;b.mp4;yes;0;600\n"
+
+    def problems(start: str, end: str, head: str = "patient_id;session_id;video;consent") -> list[str]:
+        study = read_study(put(tmp_path, f"{head};start_s;end_s\n{lines.format(start, end)}"))
+        return [str(problem) for problem in study.problems]
+
+    (problem,) = problems("0.001041667", "300")
+    assert problem.startswith("row 2, start_s: '0.001041667' looks like a share of a day, 0:01:30; ")
+    assert problems("0:01:30", "300") == problems("0.5", "300") == []
+
+
+@pytest.mark.parametrize(
+    ("end", "clock"), [("0,03125", "0:45:00"), ("0.0625", "1:30:00"), ("0.125", "3:00:00")]
+)
+def test_an_end_as_a_share_of_a_day_is_an_error(end: str, clock: str, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    head, row = "patient_id;session_id;video;consent;end_s", "P1;S1;a.mp4;yes"
+    (problem,) = read_study(put(tmp_path, f"{head}\n{row};{end}\n")).problems
+    assert f"row 2, end_s: '{end.replace(',', '.')}' looks like a share of a day, {clock}; " in str(problem)
+    for seconds in ("0.04", "0.200", "0.533", "1.125"):
+        assert read_study(put(tmp_path, f"{head}\n{row};{seconds}\n")).problems == ()

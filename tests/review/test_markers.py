@@ -174,6 +174,14 @@ def test_what_is_wrong_in_a_row_is_told(out: Path, save: SaveTable, row: str, co
     assert [(problem.row, problem.column) for problem in problems[table]] == [(3, column)]
 
 
+def test_times_as_shares_of_a_day_are_told(out: Path, save: SaveTable) -> None:
+    table = save("care;0;", "care;0.000011574;0.0001")
+    _, problems = read_markers(out, [table])
+    (problem,) = problems[table]
+    assert str(problem).startswith("row 3, start_s: '0.000011574' looks like a share of a day, 0:00:01; ")
+    assert read_markers(out, [save("care;0;", "care;0.533333;")])[1] == {}
+
+
 def test_a_recording_without_a_list_keeps_no_excluded_time(
     out: Path, save: SaveTable, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import openpyxl
 from remedies import HEAD, ONE, Kit, Steps, events, remedy, toml, workbook, workbook_with_formula
 
 from pipeline.records import ANSWER_COLUMNS
@@ -171,6 +172,13 @@ listed(
 )
 
 
+listed(
+    "is an error of a formula; correct it, or write the value itself.",
+    (f"{HEAD};condition", f"{ONE};#N/A"),
+    (f"{HEAD};condition", f"{ONE};music"),
+)
+
+
 listed("empty; fill in these cells.", (HEAD, ";;P1_S1.mp4;"), (HEAD, ONE))
 
 
@@ -196,6 +204,14 @@ listed(
     (HEAD, ONE, "P12;S2;P1_S1.mp4;yes"),
     (HEAD, ONE),
     (TIMES, f"{ONE};0;1", "P12;S2;P1_S1.mp4;yes;1;2"),
+)
+
+
+listed(
+    "text, then write times like 0:01:30 (if it is seconds, write at most {} decimals).",
+    (TIMES, f"{ONE};0;0.00001157"),
+    (TIMES, f"{ONE};0;0:00:01"),
+    (TIMES, f"{ONE};0;0.01"),
 )
 
 
@@ -289,6 +305,61 @@ def a_formula_that_was_never_calculated(kit: Kit) -> Steps:
     path = kit.folder / "sessions.xlsx"
     yield kit.run("study", "check", workbook(path, "P12", "S1", '="P1_S1"&".mp4"', "yes"))
     yield kit.run("study", "check", workbook(path, *ONE.split(";")))
+
+
+def two_sheets(kit: Kit, state: str, *titles: str) -> Path:
+    """A workbook with the list twice; the last sheet in this state."""
+    book = openpyxl.load_workbook(workbook(kit.folder / "sessions.xlsx"))
+    book.copy_worksheet(book.active)
+    for sheet, title in zip(book.worksheets, titles, strict=True):
+        sheet.title = title
+    book.worksheets[-1].sheet_state = state
+    book.save(kit.folder / "sessions.xlsx")
+    return kit.folder / "sessions.xlsx"
+
+
+@remedy(": several sheets may be the list of sessions ({}{}); name the one that counts “{}”")
+def a_workbook_with_two_lists(kit: Kit) -> Steps:
+    kit.video()
+    yield kit.run("study", "check", two_sheets(kit, "visible", "March", "April"))
+    yield kit.run("study", "check", two_sheets(kit, "visible", "March", "sessions"))
+
+
+@remedy(": the sheet {} is hidden; in the spreadsheet, unhide it, or delete it.")
+def a_hidden_list(kit: Kit) -> Steps:
+    kit.video()
+    yield kit.run("study", "check", two_sheets(kit, "hidden", "March", "sessions"))
+    yield kit.run("study", "check", two_sheets(kit, "visible", "March", "sessions"))
+    yield kit.run("study", "check", workbook(kit.folder / "sessions.xlsx"))
+
+
+@remedy("has the value; in the spreadsheet, unmerge the cells, then fill in each row.")
+def a_workbook_with_merged_cells(kit: Kit) -> Steps:
+    kit.video()
+    path = workbook(kit.folder / "sessions.xlsx")
+    book = openpyxl.load_workbook(path)
+    book.active.append(["P12", "S2", kit.video("b.mp4").name])
+    book.active.merge_cells("D2:D3")
+    book.save(path)
+    yield kit.run("study", "check", path)
+    book.active.unmerge_cells("D2:D3")
+    book.active["D3"] = "yes"
+    book.save(path)
+    yield kit.run("study", "check", path)
+
+
+@remedy("may show another text; format the column {} as text, then write its cells again.")
+def a_workbook_with_a_rounded_id(kit: Kit) -> Steps:
+    kit.video()
+    path = workbook(kit.folder / "sessions.xlsx", 12.5, "S1", "P1_S1.mp4", "yes")
+    book = openpyxl.load_workbook(path)
+    book.active["A2"].number_format = "0"
+    book.save(path)
+    yield kit.run("study", "check", path)
+    book.active["A2"].number_format = "@"
+    book.active["A2"] = "P13"
+    book.save(path)
+    yield kit.run("study", "check", path)
 
 
 @remedy(": more than {} rows; divide it into several files.")
