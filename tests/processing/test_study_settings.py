@@ -99,7 +99,7 @@ def test_wrong_settings_are_refused_by_file_and_key(tmp_path: Path, text: bytes 
 
 def test_a_folder_named_like_the_settings_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.toml").mkdir()
-    with pytest.raises(InputError, match=r"study\.toml: no such file"):
+    with pytest.raises(InputError, match=r"study\.toml: is a folder"):
         read_settings(tmp_path)
 
 
