@@ -13,6 +13,8 @@ from pipeline.analysis.adaptation import adaptation_path, read_adaptation, write
 from pipeline.analysis.summaries import read_sessions
 from pipeline.store.audit import read_runs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -32,6 +32,7 @@ def test_bench_measures_every_stage(emonext: Emonext, video: Path, model: list[s
     assert "baseline" not in ended.out
 
 
+@pytest.mark.slow
 def test_bench_writes_every_figure(emonext: Emonext, clips: Path, model: list[str], tmp_path: Path) -> None:
     path = remux(clips / "single_face.mp4", tmp_path / "a.mp4", seconds=1)
     files = ("--json", tmp_path / "bench.json", "--picture", tmp_path / "bench.png")

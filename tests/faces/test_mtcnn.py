@@ -80,6 +80,7 @@ def test_no_pictures_have_no_faces(real_detector: Cascade) -> None:
     assert real_detector(np.zeros((0, 360, 640, 3), np.uint8)) == []
 
 
+@pytest.mark.slow
 def test_faces_are_those_of_facenet_pytorch(clips: Path, real_detector: Cascade) -> None:
     facenet = FacenetDetector("cpu", min_face_size=40, thresholds=[0.6, 0.7, 0.9])
     overlap, landmarks_off, theirs_count, ours_count = [], [], 0, 0

@@ -251,6 +251,7 @@ def test_the_own_analysis_is_that_of_the_table_of_conditions(with_effect: Path) 
         assert rows.height == 2
 
 
+@pytest.mark.slow
 def test_the_own_analysis_follows_the_settings_of_the_study(tmp_path: Path) -> None:
     out = make_small(tmp_path, patients=3, smiles_with_music=4.0)
     settings = SummarySettings(EpisodeSettings(smoothing_s=2.0), min_coverage=0.85)
