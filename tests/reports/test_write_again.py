@@ -121,6 +121,7 @@ def add_an_event(out: Path) -> set[str]:
     return {"P01/S01.html"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [process_again, leave_out, lose_a_page, spoil_a_page, review, add_an_event, touch_status]
 )

@@ -62,6 +62,7 @@ def _nothing(out: Path, _: Path) -> None:
     (out / "events.csv").touch()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "read"),
     [

@@ -28,6 +28,8 @@ from pipeline.store.timeline import read_timeline
 from pipeline.study.comparison_tables import read_conditions
 from pipeline.study.session_rows import ComparisonSettings
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = ("sessions_reference", "sessions", "patients", "left_out", "mean_reference", "mean", "difference")
 ENDS = ("difference_low", "difference_high")
 HAPPY = EMOTIONS.index("happy")
@@ -172,7 +174,6 @@ def test_the_studys_own_settings_are_always_among_the_choices() -> None:
 # --- the numbers of a session
 
 
-@pytest.mark.slow
 def test_thinned_shares_are_those_computed_row_by_row(with_effect: Path) -> None:
     """Each kept sample lasts until the next kept one, at most two steps; the last until the end."""
     timeline = read_timeline(timeline_path(with_effect, "P02", "S03"))
@@ -251,7 +252,6 @@ def test_the_own_analysis_is_that_of_the_table_of_conditions(with_effect: Path) 
         assert rows.height == 2
 
 
-@pytest.mark.slow
 def test_the_own_analysis_follows_the_settings_of_the_study(tmp_path: Path) -> None:
     out = make_small(tmp_path, patients=3, smiles_with_music=4.0)
     settings = SummarySettings(EpisodeSettings(smoothing_s=2.0), min_coverage=0.85)
@@ -300,7 +300,6 @@ def test_a_planted_effect_is_positive_in_all_analyses(with_effect: Path) -> None
     assert own["difference_low"] < true < own["difference_high"]
 
 
-@pytest.mark.slow
 def test_where_there_is_no_effect_the_own_interval_includes_zero(without_effect: Path) -> None:
     table = read_multiverse(without_effect)
     for own in table.filter("own").iter_rows(named=True):
