@@ -23,6 +23,7 @@ from pipeline.records import TIME_EPS_S, Ids
 from pipeline.store.spreadsheet import (
     MAX_COLUMNS,
     Problem,
+    column_of,
     plain,
     read_seconds,
     read_table,
@@ -72,8 +73,7 @@ def read_events(path: Path, parts: Mapping[Ids, Parts]) -> tuple[tuple[Event, ..
         raise InputError(f"{path}: {len(names)} columns; leave at most {MAX_COLUMNS}.")
     problems = list(_header_problems(names, header))
     sessions = patients_by_session(parts)
-    place = names.index("time_s")
-    if found := why_share_of_day([plain(cells[place]) if place < len(cells) else "" for _, cells in lines]):
+    if found := why_share_of_day(column_of(lines, names.index("time_s"))):
         problems.append(Problem(lines[found[0]][0], "time_s", found[1]))
     events = []
     for number, cells in lines:

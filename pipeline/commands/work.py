@@ -64,11 +64,15 @@ def tell_earlier_ids(sessions: "Sequence[Session]", outcomes: "Sequence[Outcome]
         purge = f"`emonext purge {quote(str(out))} --patient {patient} --session {name}`"
         if refused.issuperset(session.ids for session in same):
             tell_error(
-                f"{patient} {name}: of the recording of {names}, without consent; delete it with {purge}."
+                f"{patient} {name}: has results of the recording of {names}, without consent; delete these "
+                f"results with {purge}."
             )
             without += 1
         else:
-            warn(f"{patient} {name}: of the recording of {names}; if that is its new id, delete it: {purge}")
+            warn(
+                f"{patient} {name}: has results of the recording of {names}; if those ids are new, delete "
+                f"these results: {purge}"
+            )
     return without
 
 

@@ -123,7 +123,7 @@ def _named(sessions: Collection[str]) -> str:
 
 
 def under_other_ids(
-    sessions: Iterable[Session], stored: Iterable[Outcome]
+    sessions: Collection[Session], stored: Iterable[Outcome]
 ) -> Iterator[tuple[Outcome, tuple[Session, ...]]]:
     """Stored sessions that have a recording of these sessions, but are none of them: perhaps earlier ids.
 
@@ -133,7 +133,7 @@ def under_other_ids(
     for session in sessions:
         for video in session.videos:
             own[str(video.resolve())].append(session)
-    ids = {session.ids for named in own.values() for session in named}
+    ids = {session.ids for session in sessions}
     for outcome in stored:
         same = {session.ids: session for video in outcome.videos for session in own.get(video, ())}
         if same and outcome.ids not in ids and outcome.state not in WITHOUT_CONSENT:

@@ -127,9 +127,10 @@ def _check_folder(path: Path) -> None:
             raise InputError(f"{str(folder)!r}: this folder's name is not text; rename the folder.")
 
 
-def lists_in(folder: Path) -> list[Path]:
+def lists_in(folder: Path, *, look_into_others: bool = True) -> list[Path]:
     """Lists of sessions in a folder, recognised by name or by their columns.
 
+    :param look_into_others: whether other files are searched for a list in another form.
     :raises InputError: the folder can't be read; or it holds no list but a file that may be one in another
         form, whose consent would be ignored.
     """
@@ -138,7 +139,8 @@ def lists_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder}: can't be read ({error.strerror}).") from error
     lists = [path for path in files if path.suffix.lower() in TABLE_SUFFIXES and _is_list(path)]
-    if not lists and (unread := next(filter(_may_be_list, files), None)):
+    others = files if look_into_others and not lists else ()
+    if unread := next(filter(_may_be_list, others), None):
         raise InputError(
             f"{unread}: seems to be a list of sessions, but can't be read as one; save it as .csv (UTF-8) or "
             ".xlsx with the names of the columns in the first line, or move it away."
@@ -223,7 +225,7 @@ def _rows_in(
     """
     found: dict[Path, Mapping[FileIdentity | None, list[Mapping[str, str]]]] = {}
     try:
-        for path in lists_in(folder):
+        for path in lists_in(folder, look_into_others=beside):
             rows: dict[FileIdentity | None, list[Mapping[str, str]]] = defaultdict(list)
             for row in rows_of(path):
                 if row["video"]:

@@ -30,6 +30,7 @@ from pipeline.store.spreadsheet import (
     Decimal,
     Problem,
     closest,
+    column_of,
     did_you_mean,
     plain,
     read_table,
@@ -218,12 +219,9 @@ def _read_row(number: int, cells: Sequence[str], columns: Sequence[str], folder:
 
 def _shares_of_a_day(lines: Sequence[tuple[int, list[str]]], columns: Sequence[str]) -> Iterator[Problem]:
     """One error for each column of times that holds shares of a day."""
-    for column in ("start_s", "end_s"):
-        if column in columns:
-            place = columns.index(column)
-            cells = [plain(cells[place]) if place < len(cells) else "" for _, cells in lines]
-            if found := why_share_of_day(cells, _DECIMALS):
-                yield Problem(lines[found[0]][0], column, found[1])
+    for column in (name for name in ("start_s", "end_s") if name in columns):
+        if found := why_share_of_day(column_of(lines, columns.index(column)), _DECIMALS):
+            yield Problem(lines[found[0]][0], column, found[1])
 
 
 def _refuses(named: Sequence[tuple[str, str]]) -> bool:

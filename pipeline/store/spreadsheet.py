@@ -350,6 +350,11 @@ def read_seconds(cell: str) -> float:
     raise InputError(f"{shown(cell)} is no time; write seconds (90 or 90.5), mm:ss or h:mm:ss.")
 
 
+def column_of(lines: Iterable[Row], place: int) -> list[str]:
+    """The plain cells of a column; empty where a row is shorter."""
+    return [plain(cells[place]) if place < len(cells) else "" for _, cells in lines]
+
+
 def why_share_of_day(cells: Iterable[str], decimals: int = 4) -> tuple[int, str] | None:
     """Where times look like a spreadsheet's shares of a day: the place among the cells, and the reason.
 

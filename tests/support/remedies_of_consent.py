@@ -34,7 +34,7 @@ def consent_that_was_withdrawn(kit: Kit) -> Steps:
     yield ended
 
 
-@remedy(": of the recording of {}, without consent; delete it with {}.")
+@remedy(": has results of the recording of {}, without consent; delete these results with {}.")
 def no_consent_under_new_ids(kit: Kit) -> Steps:
     kit.video()
     kit.process(kit.sessions("P1;S1;P1_S1.mp4;yes"))
@@ -47,7 +47,7 @@ def no_consent_under_new_ids(kit: Kit) -> Steps:
     assert not timeline_path(kit.out, "P1", "S1").exists()
 
 
-@remedy(": of the recording of {}; if that is its new id, delete it: {}")
+@remedy(": has results of the recording of {}; if those ids are new, delete these results: {}")
 def new_ids_of_a_session(kit: Kit) -> Steps:
     kit.video()
     kit.process(kit.sessions("P1;S1;P1_S1.mp4;yes"))
